@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256 (FIPS 180-4) for identity, CRC32C (RFC 3720 B.4) for torn writes, FNV-1a 64
+ * for stable small hashes (stream ids). */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sha256 {
+    uint32_t h[8];
+    uint64_t bytes;
+    uint8_t block[64];
+};
+void sha256_init(struct sha256 *s);
+void sha256_add(struct sha256 *s, const void *data, size_t n);
+void sha256_finish(struct sha256 *s, uint8_t out[32]);
+void sha256_hex(const uint8_t digest[32], char out[65]);
+
+/* Continue from `crc` (0 at the start). */
+uint32_t crc32c(uint32_t crc, const void *data, size_t n);
+
+uint64_t fnv1a(const void *data, size_t n);
+
+#endif

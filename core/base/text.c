@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The growing string. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+void text_add_n(struct text *t, const char *s, size_t n) {
+    if (t->length + n + 1 > t->capacity) {
+        size_t capacity = t->capacity ? t->capacity * 2 : 64;
+        while (capacity < t->length + n + 1)
+            capacity *= 2;
+        t->s = memory_grow(t->s, capacity);
+        t->capacity = capacity;
+    }
+    memcpy(t->s + t->length, s, n);
+    t->length += n;
+    t->s[t->length] = '\0';
+}
+
+void text_add(struct text *t, const char *s) {
+    text_add_n(t, s, strlen(s));
+}
+
+void text_addf(struct text *t, const char *format, ...) {
+    char small[256];
+    va_list ap, again;
+    va_start(ap, format);
+    va_copy(again, ap);
+    int n = vsnprintf(small, sizeof small, format, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < sizeof small) {
+        text_add_n(t, small, (size_t)n);
+    } else if (n >= 0) {
+        char *big = memory_get((size_t)n + 1);
+        vsnprintf(big, (size_t)n + 1, format, again);
+        text_add_n(t, big, (size_t)n);
+        memory_release(big);
+    }
+    va_end(again);
+}
+
+void text_finish(struct text *t) {
+    memory_release(t->s);
+    memset(t, 0, sizeof *t);
+}
+
+const char *text_get(const struct text *t) {
+    return t->s ? t->s : "";
+}

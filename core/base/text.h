@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A growing string. Zero-initialised is empty; finish with text_finish. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stddef.h>
+
+struct text {
+    char *s; /* NUL-ended once anything was added; NULL before */
+    size_t length, capacity;
+};
+
+void text_add(struct text *t, const char *s);
+void text_add_n(struct text *t, const char *s, size_t n);
+__attribute__((format(printf, 2, 3))) void text_addf(struct text *t, const char *format,
+                                                     ...);
+void text_finish(struct text *t);
+/* The string, "" when empty. */
+const char *text_get(const struct text *t);
+
+#endif

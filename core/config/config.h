@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* YAML -> nodes with positions -> extends, overrides, interpolation -> values checked
+ * against schemas. The only user of libyaml. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+/* ---- diagnostics: all errors at once ---- */
+struct diag; /* a list of errors, each with file:line:column, source line, caret */
+struct diag *diag_create(void);
+void diag_destroy(struct diag *d);
+uint32_t diag_count(const struct diag *d);
+/* Worst first status (the first error's), 0 if none. */
+int diag_status(const struct diag *d);
+void diag_add(struct diag *d, const struct rn_error *e);
+/* Render as people read it: `file:3:7: error: ...`, source line, caret, hint. */
+void diag_print(const struct diag *d, struct text *out, bool colour);
+void diag_json(const struct diag *d, struct text *out);
+
+/* ---- nodes ---- */
+enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
+struct node;
+enum node_kind node_kind(const struct node *n);
+const char *node_path(const struct node *n); /* "optimizer.groups.0.lr", "" = root */
+uint32_t node_count(const struct node *n);   /* items of a list or a map */
+const struct node *node_item(const struct node *n, uint32_t i);
+const char *node_key(const struct node *n, uint32_t i); /* of a map's item */
+const struct node *node_find(const struct node *n, const char *key); /* map; or NULL */
+const struct node *node_at(const struct node *n, const char *dotted_path); /* or NULL */
+const char *node_raw(const struct node *n); /* scalar as written */
+/* After schema_check gave the scalar a type (0/""/false before). */
+bool node_bool(const struct node *n);
+int64_t node_int(const struct node *n);
+double node_float(const struct node *n);
+const char *node_string(const struct node *n);
+/* An error at this node: where, line, column are filled in; pointing at the key when
+ * `at_key`. Returns e.status. */
+__attribute__((format(printf, 5, 6))) int node_error(struct diag *d,
+                                                     const struct node *n, bool at_key,
+                                                     int status, const char *format,
+                                                     ...);
+void diag_hint(struct diag *d, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* for the last error added */
+
+/* ---- loading ---- */
+struct config;
+/* Reads `file`, its `extends`, applies overrides ("a.b=1", "list+={...}", "~key"; for
+ * errors they are "command line, argument N"), interpolates. Errors go to d. */
+struct config *config_load(const char *file, uint32_t n, const char *const *overrides,
+                           struct diag *d);
+struct config *config_from_text(const char *name, const char *yaml, struct diag *d);
+void config_destroy(struct config *c);
+const struct node *config_root(const struct config *c);
+const char *config_source(const struct config *c); /* the main file's bytes */
+/* Canonical YAML of the checked tree with defaults; --blame: each value's origin. */
+void config_print(const struct config *c, bool blame, struct text *out);
+
+/* ---- schemas: parsed from description text (grammar in runner/abi.h) ---- */
+struct schema;
+struct option_info {
+    const char *name, *type, *value /* default or NULL */, *unit, *doc;
+    bool required, live, checkpoint;
+};
+struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *e);
+uint32_t schema_count(const struct schema *s);
+struct option_info schema_option(const struct schema *s, uint32_t i);
+const struct option_info *schema_find(const struct schema *s, const char *name);
+
+/* How component(KIND) options find their schema: by kind and the node's `type`. May add
+ * its own error (unknown component, nearest word) and return NULL. */
+struct schema_resolver {
+    const struct schema *(*component)(void *context, const char *kind, const char *type,
+                                      const struct node *at, struct diag *d);
+    void *context;
+};
+/* Check a map against a schema: unknown keys, types, ranges, choices, required; gives
+ * scalars their type and adds absent defaults to the tree. host_keys: keys that the
+ * host owns in this place (type, in, at, match, weight, name, host), NULL-ended. */
+int schema_check(struct config *c, const struct node *n, const struct schema *s,
+                 const char *const *host_keys, const struct schema_resolver *r,
+                 struct diag *d);
+/* JSON Schema of an experiment for editors. */
+void schema_json(const struct schema *s, struct text *out);
+
+/* The host's own sections (seed, device, data, train, checkpoint, ...), as text in the
+ * same grammar. */
+const char *config_core_schema(void);
+
+/* "10ep" "500st" "2h" "20%" -> unit and number. */
+enum duration_unit {
+    DURATION_STEPS,
+    DURATION_EPOCHS,
+    DURATION_SECONDS,
+    DURATION_SHARE
+};
+struct duration {
+    enum duration_unit unit;
+    double amount;
+};
+int duration_parse(const char *s, struct duration *out, struct rn_error *e);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The only mutable state of a run on a device: variables, buffers, streams, compiled
+ * programs. A step allocates nothing. */
+#ifndef EXEC_EXEC_H
+#define EXEC_EXEC_H
+
+#include "plan/plan.h"
+
+struct device;  /* one opened backend: its streams, its memory counter */
+struct program; /* one compiled plan with its buffers */
+
+struct device_memory {                /* by the counter in the allocator */
+    uint64_t now, peak;               /* device space, bytes */
+    uint64_t pinned_now, pinned_peak; /* pinned space */
+};
+
+int device_open(const struct rn_backend *backend, void *self, struct device **out,
+                struct rn_error *e);
+void device_close(struct device *d);
+const struct rn_device_info *device_info(const struct device *d);
+struct device_memory device_memory(const struct device *d);
+
+/* Allocate the storage of every variable of the table that has none yet (zeroed). */
+int device_variables(struct device *d, const struct variables *v, struct rn_error *e);
+/* Host copies; synchronous; dense logical row-major, variable's dtype. */
+int device_variable_write(struct device *d, uint32_t variable, const void *data,
+                          struct rn_error *e);
+int device_variable_read(struct device *d, uint32_t variable, void *data,
+                         struct rn_error *e);
+
+/* All programs of a device share one arena: of the largest. Reserve after the last
+ * program_create and before the first run. */
+int program_create(struct device *d, const struct plan *p, struct program **out,
+                   struct rn_error *e);
+void program_destroy(struct program *p);
+int device_reserve(struct device *d, struct rn_error *e);
+
+/* One run, enqueued: set inputs and scalars, launch, read outputs late.
+ * program_input: the pinned staging buffer to fill for input `name` (NULL: unknown);
+ * double-buffered, waits only if the copy of two runs ago is not done. Copies are part
+ * of program_run. */
+void *program_input(struct program *p, const char *name, uint64_t *bytes,
+                    struct rn_error *e);
+/* Index of a scalar, or -1; then set by index (no names in a step). */
+int program_scalar_index(const struct program *p, const char *name);
+void program_set_f32(struct program *p, int index, float x);
+void program_set_u32(struct program *p, int index, uint32_t x);
+int program_run(struct program *p, struct rn_error *e);
+/* Output `name` of the latest run, on the host: waits for it. NULL: unknown. */
+int program_output_index(const struct program *p, const char *name);
+const void *program_output(struct program *p, int index, struct rn_error *e);
+/* Non-blocking pair for late results: copies of run r are ready when this returns 1. */
+int device_sync(struct device *d, struct rn_error *e);
+
+/* Bytes that device_open..device_reserve will take for these plans: what `runner plan`
+ * prints, computed without allocating; equals device_memory().peak afterwards. */
+struct exec_footprint {
+    uint64_t variables, arena, constants, scalars, inputs, outputs; /* device */
+    uint64_t pinned;
+    uint64_t total; /* device bytes */
+};
+struct exec_footprint exec_footprint(const struct variables *v, uint32_t n,
+                                     const struct plan *const *plans);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The graph: values, operators, variables. Built by describe functions through
+ * struct rn_build (build.h), changed only by functions that return a new graph.
+ *
+ * A value is an id with static shape and dtype; 0 is none. A program is a graph with
+ * named inputs and outputs that reads variables and assigns each at most once. */
+#ifndef GRAPH_GRAPH_H
+#define GRAPH_GRAPH_H
+
+#include <stdbool.h>
+
+#include <runner/build.h>
+#include <runner/operator.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+/* ---- variables: one table for all programs of a run ---- */
+struct variable {
+    uint32_t id;       /* index in the table */
+    const char *name;  /* "model.conv1.weight" */
+    const char *role;  /* "weight", "bias", ..., "state" */
+    const char *owner; /* component path: "model", "optimizer.hidden" */
+    rn_dtype dtype;
+    uint32_t rank;
+    int64_t shape[RN_MAX_RANK];
+    uint64_t count; /* elements */
+    bool trainable;
+    bool checkpointed;
+    int64_t fan_in, fan_out;
+    const char *init; /* init component's bare name or NULL: filled with value */
+    double value;
+};
+struct variables;
+struct variables *variables_create(struct arena *a);
+uint32_t variables_count(const struct variables *t);
+const struct variable *variables_at(const struct variables *t, uint32_t id);
+const struct variable *variables_find(const struct variables *t, const char *name);
+/* Declare, or find with equal shape and dtype; a mismatch is RN_E_PLUGIN. *id set. */
+int variables_declare(struct variables *t, const struct variable *v, uint32_t *id,
+                      struct rn_error *e);
+
+/* ---- operators: one row each in ops.c (see ops.h of the API for their meaning) ----
+ */
+#define OP_PRIMITIVE   1u  /* every backend has it */
+#define OP_ELEMENTWISE 2u  /* may be fused into a region */
+#define OP_MIXES_ROWS  4u  /* padding rows may not reach it without a mask */
+#define OP_RANDOM      8u  /* takes hidden inputs seed, step, row */
+#define OP_SOURCE      16u /* input, variable, live, constant: no kernel */
+#define OP_VIEW        32u /* reshape-like: output may be the same bytes */
+#define OP_REDUCTION   64u
+struct op; /* the row; private to core/graph but for these */
+const struct op *op_find(const char *name); /* NULL: unknown */
+const char *op_name(const struct op *op);
+uint32_t op_traits(const struct op *op);
+uint32_t op_version(const struct op *op);
+uint32_t op_count(void);
+const struct op *op_at(uint32_t i);
+
+struct gvalue {
+    rn_dtype dtype;
+    uint32_t rank;
+    int64_t shape[RN_MAX_RANK];
+    uint32_t node;  /* index of the node that makes it */
+    uint32_t index; /* which output */
+};
+
+struct gnode {
+    const struct op *op;
+    const struct rn_operator *custom; /* for op "custom" */
+    uint32_t in_count, out_count;
+    rn_value *in, *out;
+    uint32_t attr_count;
+    struct rn_attr *attrs; /* all present, defaults filled in, axes >= 0, arena-owned */
+    const char *scope;     /* "model.conv1"; "" at top */
+    /* sources only */
+    const char *name;  /* input's or live option's name */
+    uint32_t variable; /* variable's id */
+    const void *data;  /* constant's bytes */
+};
+
+struct goutput {
+    const char *name;
+    rn_value value;
+};
+
+struct gassign {
+    uint32_t variable;
+    rn_value value;
+};
+
+struct graph {
+    struct arena *arena;
+    struct variables *variables;
+    const char *name;
+    struct gvalue *values; /* [0] unused */
+    uint32_t value_count, value_capacity;
+    struct gnode *nodes; /* in topological order: operands come first */
+    uint32_t node_count, node_capacity;
+    struct goutput *outputs;
+    uint32_t output_count, output_capacity;
+    struct gassign *assigns;
+    uint32_t assign_count, assign_capacity;
+    const char *scope; /* where new nodes go */
+};
+
+struct graph *graph_create(struct arena *a, struct variables *v, const char *name);
+
+/* Sources. An input, live scalar or variable of one name is one node. */
+rn_value graph_input(struct graph *g, const char *name, rn_dtype t, uint32_t rank,
+                     const int64_t *shape);
+rn_value graph_live(struct graph *g, const char *name, rn_dtype t); /* scalar */
+rn_value graph_variable(struct graph *g, uint32_t variable);
+rn_value graph_constant(struct graph *g, rn_dtype t, uint32_t rank,
+                        const int64_t *shape, const void *data);
+rn_value graph_scalar(struct graph *g, rn_dtype t, double x);
+
+/* Any operator; applies the shape rule. Status and error on failure, outs RN_NONE. */
+int graph_op(struct graph *g, const char *op, uint32_t n_in, const rn_value *in,
+             uint32_t n_attr, const struct rn_attr *attrs, uint32_t n_out,
+             rn_value *out, struct rn_error *e);
+int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
+                 const rn_value *in, uint32_t n_attr, const struct rn_attr *attrs,
+                 rn_value *out, struct rn_error *e);
+int graph_output(struct graph *g, const char *name, rn_value v, struct rn_error *e);
+int graph_assign(struct graph *g, uint32_t variable, rn_value v, struct rn_error *e);
+const struct gvalue *graph_value(const struct graph *g, rn_value v);
+uint64_t graph_elements(const struct graph *g, rn_value v);
+const struct rn_attr *gnode_attr(const struct gnode *n, const char *name);
+
+/* Reverse mode: append nodes to g for d(sum of ys*gys)/dxs. gys NULL = ones. gxs[i] is
+ * RN_NONE where nothing flows. May be applied to its own result. */
+int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
+                   const rn_value *gys, uint32_t nx, const rn_value *xs, rn_value *gxs,
+                   struct rn_error *e);
+
+/* New graphs (same arena lifetime rules; a new arena may be given): */
+/* Keep what outputs and assigns need, renumbered from the outputs in operand order;
+ * folds common subexpressions and identities (algebra that never changes a bit). */
+struct graph *graph_simplify(const struct graph *g, struct arena *a);
+/* Replace operators for which keep() is false by their decompositions, recursively. */
+int graph_decompose(const struct graph *g, struct arena *a,
+                    bool (*keep)(void *context, const struct graph *g,
+                                 const struct gnode *n),
+                    void *context, struct graph **out, struct rn_error *e);
+/* Every f32 value, variable and constant as f64: for gradient checks on reference. */
+struct graph *graph_to_f64(const struct graph *g, struct arena *a,
+                           struct variables *f64_variables);
+
+/* All invariants; RN_E_INTERNAL with the first broken one. Run after every pass. */
+int graph_verify(const struct graph *g, struct rn_error *e);
+/* Stable text form, one line a node. */
+void graph_print(const struct graph *g, struct text *out);
+void graph_dot(const struct graph *g, struct text *out);
+/* Multiply-adds*2 and transcendental-free operation count of a node; bytes moved. */
+uint64_t gnode_flops(const struct graph *g, const struct gnode *n);
+
+/* ---- the builder handed to plugins ---- */
+struct builder; /* embeds struct rn_build; see builder.c */
+struct port_binding {
+    const char *port;
+    rn_value value;
+};
+struct builder_options {
+    struct graph *graph;
+    struct rn_host *host;  /* the component's options */
+    const char *component; /* "loss.hard": for errors, live names, variable owner */
+    const char *scope;     /* first scope: "model" or "optimizer.hidden.<param>" */
+    int32_t phase;
+    uint32_t input_count;
+    const struct port_binding *inputs;
+};
+/* Lives in the graph's arena. */
+struct builder *builder_create(const struct builder_options *o);
+struct rn_build *builder_api(struct builder *b);
+/* After describe returned `status`: the sticky error if any, else its own. */
+int builder_finish(struct builder *b, int status, struct rn_error *e);
+rn_value builder_output(const struct builder *b, const char *port); /* RN_NONE */
+uint32_t builder_output_count(const struct builder *b);
+const char *builder_output_name(const struct builder *b, uint32_t i);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plan: a graph in order, fused, laid out in memory, ready for a backend. Const
+ * once made; whatever changes lives in exec. */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include <runner/backend.h>
+
+#include "graph/graph.h"
+
+enum base_kind { BASE_VARIABLE, BASE_INPUT, BASE_OUTPUT };
+
+/* What each base from RN_BASE_FIRST on points to, in order. */
+struct plan_base {
+    enum base_kind kind;
+    uint32_t variable; /* BASE_VARIABLE */
+    const char *name;  /* BASE_INPUT, BASE_OUTPUT */
+    rn_dtype dtype;
+    uint32_t rank;
+    int64_t shape[RN_MAX_RANK];
+    uint64_t bytes;
+};
+
+struct plan_scalar {  /* cell i of base RN_BASE_SCALARS, 8 bytes */
+    const char *name; /* "optimizer.lr", "run.step", "run.seed", "run.row" */
+    rn_dtype dtype;
+};
+
+struct plan_layer { /* a row of `runner plan` */
+    const char *scope;
+    rn_dtype dtype;
+    uint32_t rank;
+    int64_t shape[RN_MAX_RANK]; /* of the last forward value of the scope */
+    uint64_t parameters, flops, bytes;
+};
+
+struct plan {
+    const struct graph *graph; /* the rewritten graph that was planned */
+    struct rn_program program; /* for the backend */
+    uint32_t base_count;       /* without the three fixed ones */
+    const struct plan_base *bases;
+    uint32_t scalar_count;
+    const struct plan_scalar *scalars;
+    uint64_t constant_bytes;
+    const void *constants; /* host copy of base RN_BASE_CONSTANTS */
+    uint64_t live_bound;   /* largest sum of bytes alive at once: arena >= this */
+    uint64_t flops;
+    uint32_t region_count;
+};
+
+struct plan_options {
+    const struct rn_backend *backend; /* NULL: plan without asking (null backend) */
+    void *backend_self;
+    bool fuse;
+};
+
+/* Everything lives in `a`. Decomposes what the backend lacks, fuses elementwise
+ * regions, orders, reuses memory in place, lays out the arena. The plan's graph is its
+ * own. */
+int plan_make(const struct graph *g, struct arena *a, const struct plan_options *o,
+              const struct plan **out, struct rn_error *e);
+/* All invariants of memory: no two live slots overlap, every node after its inputs. */
+int plan_verify(const struct plan *p, struct rn_error *e);
+/* Table per layer; host array in arena. */
+uint32_t plan_layers(const struct plan *p, struct arena *a, struct plan_layer **out);
+/* The n largest tensors at the peak, as text lines. */
+void plan_largest(const struct plan *p, uint32_t n, struct text *out);
+void plan_print(const struct plan *p, struct text *out);
+
+#endif

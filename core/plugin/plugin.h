@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plugins: found by reading files, described from their text section, checked before
+ * they are opened, opened only when named. The only user of dlopen. A session owns
+ * them; nothing is closed during a run. */
+#ifndef PLUGIN_PLUGIN_H
+#define PLUGIN_PLUGIN_H
+
+#include <runner/runner.h>
+
+#include "config/config.h"
+
+struct port_info {
+    const char *name;                 /* "*": any further output */
+    const char *dtype;                /* "f32", "float", "int", "any" */
+    const char *shape;                /* "[N,C]" as written */
+    const char *scope, *better, *doc; /* "" when absent */
+    bool optional;
+};
+
+struct component {
+    const char *kind, *name /* "runner/adam" */, *bare /* "adam" */;
+    int behaviour;
+    const char *version, *license, *doc;
+    const char *text; /* the whole description */
+    const struct schema *schema;
+    uint32_t in_count, out_count;
+    const struct port_info *in, *out;
+    const char *file; /* absolute path of the .so */
+    char sha256[65];
+    bool built_in;
+    const void *iface; /* NULL until session_load */
+};
+
+struct session;
+/* dirs: searched in this order: RUNNER_PLUGIN_PATH, project, user, system. */
+struct session *session_create(void);
+void session_destroy(struct session *s);
+int session_add_folder(struct session *s, const char *folder, bool built_in,
+                       struct rn_error *e);
+/* One .so named in the YAML (absolute path). */
+int session_add_file(struct session *s, const char *file, struct rn_error *e);
+uint32_t session_count(const struct session *s);
+const struct component *session_at(const struct session *s, uint32_t i);
+/* By kind and full or bare name. Two candidates: an error naming both. None: the
+ * nearest word and every refused candidate with its reason. */
+const struct component *session_find(struct session *s, const char *kind,
+                                     const char *name, struct rn_error *e);
+/* Open the plugin (RTLD_NOW | RTLD_LOCAL), check entry and struct sizes; sets iface. */
+int session_load(struct session *s, const struct component *c, struct rn_error *e);
+/* Files that were refused while indexing, with the sentence. */
+uint32_t session_refused(const struct session *s);
+void session_refused_at(const struct session *s, uint32_t i, const char **file,
+                        const char **why);
+
+/* An instance: a component bound to the YAML node that configures it. Owns the rn_host
+ * that the component sees and its nested components. For kinds with create(), calls it.
+ * `node` has passed schema_check. path: "loss.hard". */
+struct instance;
+struct instance_services { /* what extension() hands out; may grow */
+    const void *(*extension)(void *context, struct instance *i, const char *id);
+    int (*cancelled)(void *context);
+    void *context;
+};
+int instance_create(struct session *s, const struct component *c,
+                    const struct node *node, const struct instance_services *services,
+                    struct diag *d, struct instance **out);
+void instance_destroy(struct instance *i);
+const struct component *instance_component(const struct instance *i);
+const struct node *instance_node(const struct instance *i);
+struct rn_host *instance_host(struct instance *i);
+void *instance_self(struct instance *i);
+/* Name of the component in call on this thread, for crash reports; "" = none. */
+const char *plugin_in_call(void);
+
+#endif

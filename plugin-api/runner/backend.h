@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A backend: memory, streams, compiled programs. Shaped by what a GPU needs; a CPU is
+ * the easy case. Status: draft. */
+#ifndef RUNNER_BACKEND_H
+#define RUNNER_BACKEND_H
+
+#include <runner/build.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A program after planning: slots (where values live) and nodes (what to compute, in
+ * order). Everything is const and lives until the executable is destroyed.
+ *
+ * A slot is (base, offset): base indexes the table of pointers given to run, so that
+ * only pointers and scalars change between runs. Base 0 is the arena, 1 the constants,
+ * 2 the live scalars (8 bytes each, f32/u32/i64 at the cell's start); further bases are
+ * variables, inputs and outputs as the host numbered them. Offsets are multiples of 64.
+ */
+#define RN_BASE_ARENA     0u
+#define RN_BASE_CONSTANTS 1u
+#define RN_BASE_SCALARS   2u
+#define RN_BASE_FIRST     3u
+
+struct rn_slot {
+    uint32_t base;
+    rn_dtype dtype;
+    uint64_t offset; /* bytes */
+    uint64_t bytes;  /* count * element size */
+    uint32_t rank;
+    uint32_t flags;             /* RN_SLOT_* */
+    int64_t shape[RN_MAX_RANK]; /* row-major, dense */
+};
+#define RN_SLOT_SCALAR_KNOWN 1u /* the whole slot holds the one value `known` */
+
+struct rn_program;
+
+/* One operator. `op` and attributes are ops.h's (all attributes present, defaults
+ * filled in, axes >= 0). in/out index the program's slots; RN_NO_SLOT = absent or
+ * unused output. op "region": `sub` is a program of elementwise nodes whose slots are
+ * registers (base RN_BASE_REGISTER, shapes broadcastable to `space`): inputs
+ * sub->inputs match `in`, sub->outputs match `out`. A region may end in reductions: see
+ * sub's nodes. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
+ */
+#define RN_NO_SLOT       0xffffffffu
+#define RN_BASE_REGISTER 0xfffffffeu
+
+struct rn_node {
+    const char *op;
+    const char *label; /* "model.conv1/conv2d": for errors, profile */
+    uint32_t in_count;
+    uint32_t out_count;
+    const uint32_t *in;
+    const uint32_t *out;
+    uint32_t attr_count;
+    uint32_t attr_stride;
+    const struct rn_attr *attrs;
+    const struct rn_program *sub;
+    const void *custom;
+    uint64_t workspace_offset; /* in the arena; valid if workspace_bytes > 0 */
+    uint64_t workspace_bytes;
+};
+
+struct rn_program {
+    uint32_t struct_size;
+    uint32_t base_count; /* entries of the pointer table */
+    const char *name;    /* "train", "eval" */
+    uint32_t slot_count;
+    uint32_t slot_stride;
+    const struct rn_slot *slots;
+    uint32_t node_count;
+    uint32_t node_stride;
+    const struct rn_node *nodes;
+    uint32_t input_count;  /* of a sub program */
+    uint32_t output_count; /* of a sub program */
+    const uint32_t *inputs;
+    const uint32_t *outputs;
+    uint32_t space_rank; /* of a region: the iteration space */
+    uint32_t reserved;
+    int64_t space[RN_MAX_RANK];
+    uint64_t arena_bytes;
+};
+
+/* Asked while planning, before memory is laid out; offsets are not set yet. */
+struct rn_node_info {
+    uint32_t struct_size;
+    uint32_t supported; /* 0: the host decomposes, or refuses with `why` */
+    uint64_t workspace_bytes;
+    uint64_t in_place_mask; /* bit i: output 0 may share input i's memory */
+    char why[128];
+    char kernel[64]; /* the implementation's name, for plan and record */
+};
+
+struct rn_device_info {
+    uint32_t struct_size;
+    uint32_t threads;
+    char name[128];         /* "cpu: AMD EPYC ..., AVX-512" */
+    uint64_t memory_bytes;  /* usable now; 0 = unknown */
+    uint64_t context_bytes; /* overhead outside what the host allocates */
+    uint32_t host_memory;   /* 1: device pointers are host pointers */
+    uint32_t alignment;
+    uint32_t fuses; /* 1: takes regions */
+    uint32_t reserved;
+};
+
+#define RN_SPACE_DEVICE 0 /* where kernels read and write */
+#define RN_SPACE_PINNED 1 /* host memory that copies can use asynchronously */
+
+#define RN_COPY_TO_DEVICE 0 /* dst device, src pinned or host */
+#define RN_COPY_TO_HOST   1 /* dst pinned or host, src device */
+#define RN_COPY_ON_DEVICE 2
+
+struct rn_backend {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
+    void (*destroy)(void *self);                                           /* [setup] */
+    int32_t (*info)(void *self, struct rn_device_info *out, struct rn_error *e);
+    /* Memory: aligned to info.alignment, content undefined. RN_E_MEMORY when it does
+     * not fit. [setup] */
+    int32_t (*alloc)(void *self, int32_t space, uint64_t bytes, void **out,
+                     struct rn_error *e);
+    void (*release)(void *self, int32_t space, void *p);
+    /* Streams run in order, apart from each other; events order them. [setup] */
+    int32_t (*stream_create)(void *self, void **stream, struct rn_error *e);
+    void (*stream_destroy)(void *self, void *stream);
+    int32_t (*event_create)(void *self, void **event, struct rn_error *e);
+    void (*event_destroy)(void *self, void *event);
+    /* [step] all of these return at once; host memory must stay until done. */
+    int32_t (*event_record)(void *self, void *event, void *stream, struct rn_error *e);
+    int32_t (*event_wait)(void *self, void *event, void *stream, struct rn_error *e);
+    /* Block the host until the event (last record) has passed. [step] */
+    int32_t (*event_sync)(void *self, void *event, struct rn_error *e);
+    int32_t (*stream_sync)(void *self, void *stream, struct rn_error *e);
+    int32_t (*copy)(void *self, void *stream, int32_t direction, void *dst,
+                    const void *src, uint64_t bytes, struct rn_error *e);
+    int32_t (*fill_zero)(void *self, void *stream, void *dst, uint64_t bytes,
+                         struct rn_error *e);
+    /* Planning. `program` gives slot shapes; node i is asked about. [setup] */
+    int32_t (*query)(void *self, const struct rn_program *program, uint32_t node,
+                     struct rn_node_info *out, struct rn_error *e);
+    /* Compile once; program stays until destroyed. [setup] */
+    int32_t (*compile)(void *self, const struct rn_program *program, void **exe,
+                       struct rn_error *e);
+    void (*exe_destroy)(void *self, void *exe); /* [setup] */
+    /* Enqueue one run. bases: program->base_count device pointers, borrowed. [step] */
+    int32_t (*run)(void *self, void *exe, void *stream, void *const *bases,
+                   struct rn_error *e);
+};
+
+#define RN_BACKEND(id, iface, head, body) RN_COMPONENT(id, iface, "backend " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

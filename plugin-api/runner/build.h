@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Describing a computation. A model, loss, optimizer, metric or tap does not compute:
+ * it builds a graph of operators, from which the host derives gradients, fuses and
+ * runs. Errors stick: a failed call returns RN_NONE, later calls pass it on, and the
+ * host reports the first error with component, scope and YAML line. Status: draft.
+ *
+ * Everything here is [setup]; a describe function may be called again for other shapes
+ * and phases and must build the same graph for the same arguments. */
+#ifndef RUNNER_BUILD_H
+#define RUNNER_BUILD_H
+
+#include <runner/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A value of the graph: static shape and dtype. Valid for this describe call only. */
+typedef uint32_t rn_value;
+#define RN_NONE 0u
+
+#define RN_PHASE_TRAIN 0 /* with dropout, batch statistics */
+#define RN_PHASE_EVAL  1
+
+#define RN_ATTR_INT    1 /* i; also bool (0/1) and dtype */
+#define RN_ATTR_FLOAT  2 /* f */
+#define RN_ATTR_STRING 3 /* p: char[count + 1] */
+#define RN_ATTR_INTS   4 /* p: int64_t[count] */
+
+/* A row: passed with a stride, so it may grow at its end. Borrowed. */
+struct rn_attr {
+    const char *name;
+    int32_t type;
+    uint32_t count;
+    int64_t i;
+    double f;
+    const void *p;
+};
+
+/* Roles let YAML patterns and optimizers tell parameters apart:
+ * "weight", "bias", "scale", "shift", "embedding", "running" (not trainable), "state".
+ */
+struct rn_variable {
+    uint32_t struct_size;
+    rn_dtype dtype;
+    const char *name; /* within the current scope, e.g. "weight" */
+    const char *role;
+    const int64_t *shape; /* rank entries */
+    uint32_t rank;
+    uint32_t trainable; /* 1: gets a gradient and an optimizer */
+    int64_t fan_in;     /* 0 = derive from the shape: [out, in, k...] */
+    int64_t fan_out;
+    const char *init; /* default init component's name, or NULL: constant `value` */
+    double value;
+};
+
+struct rn_build;
+
+struct rn_build_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Append operator `name`. Attributes left out take the defaults of ops.h. Writes
+     * n_out values (RN_NONE each on error). */
+    int32_t (*op)(struct rn_build *b, const char *name, uint32_t n_in,
+                  const rn_value *in, uint32_t n_attr, const struct rn_attr *attrs,
+                  uint32_t attr_stride, uint32_t n_out, rn_value *out);
+    /* The value bound to a declared input port; RN_NONE without an error when the port
+     * is optional and not bound. */
+    rn_value (*input)(struct rn_build *b, const char *port);
+    void (*output)(struct rn_build *b, const char *port, rn_value value);
+    /* A live option (or a live float option's current value) as an f32 scalar. */
+    rn_value (*live)(struct rn_build *b, const char *option);
+    /* A dense row-major constant; data borrowed. */
+    rn_value (*constant)(struct rn_build *b, rn_dtype dtype, uint32_t rank,
+                         const int64_t *shape, const void *data);
+    /* Declare (first call) or find (same scope and name) a variable; its value as it is
+     * before this program's assignment. */
+    rn_value (*variable)(struct rn_build *b, const struct rn_variable *v);
+    /* The variable's value after the program. At most once per variable and program. */
+    void (*assign)(struct rn_build *b, const char *name, rn_value value);
+    /* Shape of a value: rank and up to RN_MAX_RANK dims; dtype. Fails on RN_NONE. */
+    int32_t (*shape)(struct rn_build *b, rn_value v, uint32_t *rank, int64_t *dims,
+                     rn_dtype *dtype);
+    /* Layer scopes: names nest with '.', e.g. "model.block1.conv". */
+    void (*push)(struct rn_build *b, const char *scope);
+    void (*pop)(struct rn_build *b);
+    int32_t (*phase)(struct rn_build *b);
+    /* The component's own error; sticks. where: an option path or NULL. */
+    void (*fail)(struct rn_build *b, const char *message, const char *hint,
+                 const char *where);
+    const void *(*extension)(struct rn_build *b, const char *id);
+};
+
+struct rn_build {
+    const struct rn_build_api *api;
+    struct rn_host *host; /* the component's options */
+};
+
+/* ------------------------------------------------------------------- helpers */
+
+static inline rn_value rn_input(struct rn_build *b, const char *port) {
+    return b->api->input(b, port);
+}
+
+static inline void rn_output(struct rn_build *b, const char *port, rn_value v) {
+    b->api->output(b, port, v);
+}
+
+static inline rn_value rn_live(struct rn_build *b, const char *option) {
+    return b->api->live(b, option);
+}
+
+static inline void rn_assign(struct rn_build *b, const char *name, rn_value v) {
+    b->api->assign(b, name, v);
+}
+
+static inline void rn_push(struct rn_build *b, const char *scope) {
+    b->api->push(b, scope);
+}
+
+static inline void rn_pop(struct rn_build *b) {
+    b->api->pop(b);
+}
+
+static inline int32_t rn_training(struct rn_build *b) {
+    return b->api->phase(b) == RN_PHASE_TRAIN;
+}
+
+/* Rank of v (0 on error) and dim `axis` (negative counts from the end; 0 on error). */
+static inline uint32_t rn_rank(struct rn_build *b, rn_value v) {
+    uint32_t rank = 0;
+    int64_t dims[RN_MAX_RANK];
+    rn_dtype t;
+    return b->api->shape(b, v, &rank, dims, &t) == RN_OK ? rank : 0;
+}
+
+static inline int64_t rn_dim(struct rn_build *b, rn_value v, int32_t axis) {
+    uint32_t rank = 0;
+    int64_t dims[RN_MAX_RANK];
+    rn_dtype t;
+    if (b->api->shape(b, v, &rank, dims, &t) != RN_OK)
+        return 0;
+    if (axis < 0)
+        axis += (int32_t)rank;
+    return axis >= 0 && (uint32_t)axis < rank ? dims[axis] : 0;
+}
+
+/* An f32 scalar constant. */
+static inline rn_value rn_const(struct rn_build *b, double x) {
+    float f = (float)x;
+    return b->api->constant(b, RN_F32, 0, NULL, &f);
+}
+
+/* A trainable f32 parameter. init: an init component's bare name ("he", "zeros"). */
+static inline rn_value rn_param(struct rn_build *b, const char *name, const char *role,
+                                uint32_t rank, const int64_t *shape, const char *init) {
+    struct rn_variable v = {sizeof(struct rn_variable),
+                            RN_F32,
+                            name,
+                            role,
+                            shape,
+                            rank,
+                            1u,
+                            0,
+                            0,
+                            init,
+                            0.0};
+    return b->api->variable(b, &v);
+}
+
+/* A variable that no optimizer touches, filled with `value` (running statistics). */
+static inline rn_value rn_state(struct rn_build *b, const char *name, uint32_t rank,
+                                const int64_t *shape, double value) {
+    struct rn_variable v = {sizeof(struct rn_variable),
+                            RN_F32,
+                            name,
+                            "state",
+                            shape,
+                            rank,
+                            0u,
+                            0,
+                            0,
+                            NULL,
+                            value};
+    return b->api->variable(b, &v);
+}
+
+/* State of the shape of `like`: an optimizer's moments. */
+static inline rn_value rn_state_like(struct rn_build *b, const char *name,
+                                     rn_value like, double value) {
+    uint32_t rank = 0;
+    int64_t dims[RN_MAX_RANK];
+    rn_dtype t;
+    if (b->api->shape(b, like, &rank, dims, &t) != RN_OK)
+        return RN_NONE;
+    return rn_state(b, name, rank, dims, value);
+}
+
+static inline struct rn_attr rn_attr_int(const char *name, int64_t i) {
+    struct rn_attr a = {name, RN_ATTR_INT, 1u, i, 0.0, NULL};
+    return a;
+}
+
+static inline struct rn_attr rn_attr_float(const char *name, double f) {
+    struct rn_attr a = {name, RN_ATTR_FLOAT, 1u, 0, f, NULL};
+    return a;
+}
+
+static inline struct rn_attr rn_attr_ints(const char *name, uint32_t n,
+                                          const int64_t *p) {
+    struct rn_attr a = {name, RN_ATTR_INTS, n, 0, 0.0, p};
+    return a;
+}
+
+static inline struct rn_attr rn_attr_string(const char *name, const char *s) {
+    struct rn_attr a = {name, RN_ATTR_STRING, 0u, 0, 0.0, s};
+    while (s && s[a.count])
+        a.count++;
+    return a;
+}
+
+/* Any operator with one output. */
+static inline rn_value rn_op(struct rn_build *b, const char *name, uint32_t n_in,
+                             const rn_value *in, uint32_t n_attr,
+                             const struct rn_attr *attrs) {
+    rn_value out = RN_NONE;
+    b->api->op(b, name, n_in, in, n_attr, attrs, (uint32_t)sizeof(struct rn_attr), 1u,
+               &out);
+    return out;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#include <runner/ops.h>
+#endif

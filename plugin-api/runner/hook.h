@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hook: rewrites a value, taps values on sampled steps, or acts at named moments.
+ * Status: draft. */
+#ifndef RUNNER_HOOK_H
+#define RUNNER_HOOK_H
+
+#include <runner/build.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RN_POINT_ACTIVATION 1u /* a layer's output */
+#define RN_POINT_GRADIENT   2u /* the gradient of a parameter */
+#define RN_POINT_WEIGHT     3u /* a parameter */
+#define RN_POINT_UPDATE     4u /* new value - old value of a parameter */
+
+struct rn_point {
+    uint32_t struct_size;
+    uint32_t kind;    /* RN_POINT_* */
+    const char *path; /* borrowed: "model.conv1" or "model.conv1.weight" */
+    const char *op;   /* borrowed: the operator that made it, "" for variables */
+    rn_value value;
+    uint32_t reserved;
+};
+
+#define RN_EVENT_RUN_BEGIN   1
+#define RN_EVENT_EPOCH_BEGIN 2
+#define RN_EVENT_STEP_END    3
+#define RN_EVENT_EVALUATED   4
+#define RN_EVENT_EPOCH_END   5
+#define RN_EVENT_RUN_END     6
+
+struct rn_event {
+    uint32_t struct_size;
+    int32_t what;  /* RN_EVENT_* */
+    int64_t step;  /* steps done */
+    int64_t epoch; /* from 0 */
+    uint32_t metric_count;
+    uint32_t metric_stride;
+    const struct rn_event_metric *metrics; /* borrowed; what is known at this moment */
+};
+struct rn_event_metric {
+    const char *name; /* "train/loss", "val/accuracy" */
+    double value;
+};
+
+/* The closed list of what an event may ask for. */
+struct rn_actions {
+    const struct rn_actions_api *api;
+};
+struct rn_actions_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    void (*stop)(struct rn_actions *a, const char *reason);
+    void (*save)(struct rn_actions *a);
+    int32_t (*set_live)(struct rn_actions *a, const char *path, double value);
+};
+
+/* Host extension "runner.record/1": what hooks leave behind. */
+struct rn_record_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* A row of the tensor series `name` in run.h5; copied. [step] */
+    int32_t (*tensor)(struct rn_host *h, const char *name, int64_t step,
+                      const struct rn_tensor *value);
+    int32_t (*scalar)(struct rn_host *h, const char *name, int64_t step, double value);
+    /* A sentence for the person: shown once per key. severity as RN_LOG_*. [step] */
+    int32_t (*say)(struct rn_host *h, const char *key, int32_t severity,
+                   const char *sentence);
+};
+
+/* All members but create and destroy may be NULL. */
+struct rn_hook {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
+    void (*destroy)(void *self);                                           /* [setup] */
+    /* Rewrite: return the value to use instead (or the same). [setup] */
+    rn_value (*rewrite)(void *self, struct rn_build *b, const struct rn_point *p);
+    /* Tap: describe what to compute of a point (rn_output by name). 1 = tapped, 0 = not
+     * of interest. The host runs it every option `every` (a duration). [setup] */
+    int32_t (*tap)(void *self, struct rn_build *b, const struct rn_point *p);
+    /* The tap's outputs, in order of rn_output, after a sampled step. [step] */
+    int32_t (*tapped)(void *self, int64_t step, const struct rn_point *p,
+                      uint32_t count, const char *const *names,
+                      const struct rn_tensor *values, struct rn_error *e);
+    int32_t (*event)(void *self, const struct rn_event *ev, struct rn_actions *a,
+                     struct rn_error *e);                                 /* [step] */
+    int32_t (*save)(void *self, struct rn_stream *s);                     /* [step] */
+    int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
+};
+
+#define RN_HOOK(id, iface, head, body) RN_COMPONENT(id, iface, "hook " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the host offers to a component while it is set up: typed options, nested
+ * components, reports, logging. Only the host reads YAML. Status: draft. */
+#ifndef RUNNER_HOST_H
+#define RUNNER_HOST_H
+
+#include <runner/abi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rn_host;
+
+#define RN_LOG_DEBUG   0
+#define RN_LOG_INFO    1
+#define RN_LOG_WARNING 2
+
+/* Options are addressed by path: "gamma", "layers.3.units", "table.key". A getter of
+ * the wrong type is an error (RN_E_PLUGIN); an absent optional option without default
+ * gives RN_E_UNSUPPORTED and leaves *out alone. A live option has no getter here: it is
+ * a graph input (rn_live in build.h) or arrives with each call. */
+struct rn_host_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*get_bool)(struct rn_host *h, const char *path,
+                        int32_t *out);                                     /* [setup] */
+    int32_t (*get_int)(struct rn_host *h, const char *path, int64_t *out); /* [setup] */
+    int32_t (*get_float)(struct rn_host *h, const char *path,
+                         double *out); /* [setup] */
+    /* Also choice, path (absolute), duration and pattern. Host, until destroy. [setup]
+     */
+    int32_t (*get_string)(struct rn_host *h, const char *path, const char **out);
+    /* Items of a list or a map. [setup] */
+    int32_t (*get_count)(struct rn_host *h, const char *path, uint32_t *out);
+    /* Key of item i of a map. Host, until destroy. [setup] */
+    int32_t (*get_key)(struct rn_host *h, const char *path, uint32_t i,
+                       const char **out);
+    /* 1 if the option has a value (given or default), else 0. [setup] */
+    int32_t (*has)(struct rn_host *h, const char *path);
+    /* The nested component at `path`, created by the host with its own options:
+     * *iface its kind's interface, *self what its create returned. Host, until the
+     * asking component is destroyed. [setup] */
+    int32_t (*get_component)(struct rn_host *h, const char *path, const void **iface,
+                             void **self);
+    /* Report an error; many may be reported before returning its status. `where` may
+     * be an option path, which the host turns into file, line and column. [any-thread]
+     */
+    void (*report)(struct rn_host *h, const struct rn_error *error);
+    /* level as RN_LOG_*, one line of UTF-8. [any-thread] */
+    void (*log)(struct rn_host *h, int32_t level, const char *text);
+    /* 1 when the run is stopping: return RN_E_CANCELLED soon. [any-thread] */
+    int32_t (*cancelled)(struct rn_host *h);
+    /* An extension by string id ("runner.record/1"), or NULL. Host, static. [setup] */
+    const void *(*extension)(struct rn_host *h, const char *id);
+};
+
+struct rn_host {
+    const struct rn_host_api *api;
+};
+
+static inline int64_t rn_get_int(struct rn_host *h, const char *path,
+                                 int64_t otherwise) {
+    int64_t v = otherwise;
+    return h->api->get_int(h, path, &v) == RN_OK ? v : otherwise;
+}
+
+static inline double rn_get_float(struct rn_host *h, const char *path,
+                                  double otherwise) {
+    double v = otherwise;
+    return h->api->get_float(h, path, &v) == RN_OK ? v : otherwise;
+}
+
+static inline int32_t rn_get_bool(struct rn_host *h, const char *path,
+                                  int32_t otherwise) {
+    int32_t v = otherwise;
+    return h->api->get_bool(h, path, &v) == RN_OK ? v : otherwise;
+}
+
+static inline const char *rn_get_string(struct rn_host *h, const char *path,
+                                        const char *otherwise) {
+    const char *v = otherwise;
+    return h->api->get_string(h, path, &v) == RN_OK ? v : otherwise;
+}
+
+static inline uint32_t rn_get_count(struct rn_host *h, const char *path) {
+    uint32_t n = 0;
+    return h->api->get_count(h, path, &n) == RN_OK ? n : 0;
+}
+
+static inline int32_t rn_has(struct rn_host *h, const char *path) {
+    return h->api->has(h, path);
+}
+
+static inline int32_t rn_cancelled(struct rn_host *h) {
+    return h->api->cancelled(h);
+}
+
+/* A stream that a component's state is saved to and loaded from. The component writes
+ * its own version first. write/read return 0 or a negative status; a short read is
+ * RN_E_CHECKPOINT. */
+struct rn_stream {
+    const struct rn_stream_api *api;
+};
+
+struct rn_stream_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*write)(struct rn_stream *s, const void *data, uint64_t bytes);
+    int32_t (*read)(struct rn_stream *s, void *data, uint64_t bytes);
+    uint64_t (*left)(struct rn_stream *s); /* bytes not yet read */
+};
+
+/* Fill a caller's error; returns status, so that `return rn_fail(...)` reads well. */
+static inline int32_t rn_fail(struct rn_error *e, int32_t status, const char *message,
+                              const char *hint, const char *where) {
+    if (e) {
+        const char *src[3];
+        char *dst[3];
+        size_t cap[3], i, k;
+        src[0] = message, dst[0] = e->message, cap[0] = sizeof e->message;
+        src[1] = hint, dst[1] = e->hint, cap[1] = sizeof e->hint;
+        src[2] = where, dst[2] = e->where, cap[2] = sizeof e->where;
+        e->status = status, e->line = 0, e->column = 0, e->reserved = 0;
+        for (i = 0; i < 3; i++) {
+            for (k = 0; src[i] && src[i][k] && k + 1 < cap[i]; k++)
+                dst[i][k] = src[i][k];
+            dst[i][k] = '\0';
+        }
+    }
+    return status;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

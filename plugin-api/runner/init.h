@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An init: the first value of a variable. Status: draft. */
+#ifndef RUNNER_INIT_H
+#define RUNNER_INIT_H
+
+#include <runner/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rn_init_request {
+    uint32_t struct_size;
+    uint32_t rank;
+    const char *name;     /* borrowed: "model.conv1.weight" */
+    const char *role;     /* borrowed */
+    const int64_t *shape; /* borrowed */
+    int64_t fan_in;  /* from the layer, else: shape [out, in, k...]: in * prod(k) */
+    int64_t fan_out; /* out * prod(k) */
+    uint64_t count;  /* elements */
+    uint32_t key[2]; /* Philox key for this variable: see numerics.h */
+};
+
+struct rn_init {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* self is the plugin's until destroy; create may be NULL when there is no state. */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
+    void (*destroy)(void *self);                                           /* [setup] */
+    /* Write request->count f32 values, row-major. Equal requests give equal bits. */
+    int32_t (*fill)(void *self, const struct rn_init_request *request, float *out,
+                    struct rn_error *e); /* [setup] */
+};
+
+#define RN_INIT(id, create, destroy, fill, head, body)                                 \
+    static const struct rn_init id##_iface = {sizeof(struct rn_init), 0u, create,      \
+                                              destroy, fill};                          \
+    RN_COMPONENT(id, id##_iface, "init " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A metric: accumulates over a split, merges, finishes to named tensors. Status: draft.
+ */
+#ifndef RUNNER_METRIC_H
+#define RUNNER_METRIC_H
+
+#include <runner/build.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Two forms. Graph form: `describe` builds rn_state accumulators and rn_assign from its
+ * input ports in the evaluation program; `finish` reads them. Host form: `update` gets
+ * the ports' values of each batch. Either way finish writes the outputs declared in the
+ * text (`out: accuracy f32 [] ; better higher`), so that names, ranks and directions
+ * are known before step one. */
+struct rn_metric_batch {
+    uint32_t struct_size;
+    uint32_t ports;                 /* as declared in the text, in order */
+    const struct rn_tensor *values; /* borrowed; data NULL = optional, not bound */
+    uint64_t rows;                  /* valid rows: dim 0 */
+    const int64_t *sample_ids;      /* borrowed; rows entries */
+    const float *weights;           /* borrowed or NULL = ones */
+};
+
+/* Where finish puts a result: host copies. name as declared; shape may be dynamic where
+ * the text says so. */
+struct rn_metric_sink {
+    const struct rn_metric_sink_api *api;
+};
+struct rn_metric_sink_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*put)(struct rn_metric_sink *s, const char *name,
+                   const struct rn_tensor *value); /* value borrowed */
+};
+
+struct rn_metric {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
+    void (*destroy)(void *self);                                           /* [setup] */
+    int32_t (*describe)(struct rn_build *b); /* graph form, else NULL [setup] */
+    int32_t (*reset)(void *self, struct rn_error *e); /* host form [step] */
+    int32_t (*update)(void *self, const struct rn_metric_batch *batch,
+                      struct rn_error *e); /* host form [step] */
+    /* Merge another instance's saved state into self (workers, ranks). [step] */
+    int32_t (*merge)(void *self, struct rn_stream *s, struct rn_error *e);
+    int32_t (*save)(void *self, struct rn_stream *s);                     /* [step] */
+    int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [step] */
+    /* states: the accumulators in order of declaration (graph form), else none. */
+    int32_t (*finish)(void *self, uint32_t state_count, const struct rn_tensor *states,
+                      struct rn_metric_sink *sink, struct rn_error *e); /* [step] */
+};
+
+#define RN_METRIC(id, iface, head, body) RN_COMPONENT(id, iface, "metric " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model: named inputs to named outputs, described with operators. Status: draft. */
+#ifndef RUNNER_MODEL_H
+#define RUNNER_MODEL_H
+
+#include <runner/build.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Ports: declared in the text. `out: * float [...]` lets the model give further outputs
+ * by name (named layers), bound in YAML as model.NAME. */
+struct rn_model {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Build the forward pass: rn_input, rn_param, operators, rn_output. Batch size is
+     * dim 0 of the inputs and may differ between calls. [setup] */
+    int32_t (*describe)(struct rn_build *b);
+};
+
+/* RN_MODEL(id, fn, "vendor.package/name BEHAVIOUR", text...) */
+#define RN_MODEL(id, fn, head, body)                                                   \
+    static const struct rn_model id##_iface = {sizeof(struct rn_model), 0u, fn};       \
+    RN_COMPONENT(id, id##_iface, "model " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

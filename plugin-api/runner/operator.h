@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A custom operator: kernels written by hand, used from a describe function through
+ * rn_custom. For those who want to write the loop themselves. Status: draft. */
+#ifndef RUNNER_OPERATOR_H
+#define RUNNER_OPERATOR_H
+
+#include <runner/build.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RN_OP_ELEMENTWISE 1u
+#define RN_OP_MIXES_ROWS  2u /* an output row depends on other rows of the batch */
+
+/* One operator; the table is static in the plugin. Shapes come and go as rn_tensor with
+ * data NULL. */
+struct rn_operator {
+    uint32_t struct_size;
+    uint32_t traits;  /* RN_OP_* */
+    const char *name; /* "acme.losses/fused_focal" */
+    uint32_t version; /* rises when equal inputs give other numbers */
+    uint32_t out_count;
+    /* Fill dtype, rank and dims (dims: RN_MAX_RANK entries per output). [setup] */
+    int32_t (*shape)(uint32_t n_in, const struct rn_tensor *in, uint32_t n_attr,
+                     const struct rn_attr *attrs, rn_dtype *dtype, uint32_t *rank,
+                     int64_t (*dims)[RN_MAX_RANK], struct rn_error *e);
+    /* Gradient: given inputs, outputs and the outputs' gradients (RN_NONE = zero),
+     * build the inputs' gradients (RN_NONE = zero) with operators or further rn_custom.
+     * NULL: not differentiable, which is an error only where a gradient is needed.
+     * [setup] */
+    int32_t (*gradient)(struct rn_build *b, const rn_value *in, const rn_value *out,
+                        const rn_value *grad_out, uint32_t n_attr,
+                        const struct rn_attr *attrs, rn_value *grad_in);
+    /* The kernel for host memory; tensors dense. f32 and, for gradient checks, f64.
+     * One call per run; may use threads of its own only if it joins them. [step] */
+    int32_t (*host)(uint32_t n_in, const struct rn_tensor *in, uint32_t n_out,
+                    const struct rn_tensor *out, uint32_t n_attr,
+                    const struct rn_attr *attrs, struct rn_error *e);
+    /* CUDA C source for NVRTC, or NULL; reserved until the cuda backend defines it. */
+    const char *cuda;
+};
+
+/* Extension "runner.operator/1" of struct rn_build. */
+struct rn_operator_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*custom)(struct rn_build *b, const struct rn_operator *op, uint32_t n_in,
+                      const rn_value *in, uint32_t n_attr, const struct rn_attr *attrs,
+                      uint32_t attr_stride, rn_value *out);
+};
+
+/* Writes op->out_count values, RN_NONE on error. */
+static inline int32_t rn_custom(struct rn_build *b, const struct rn_operator *op,
+                                uint32_t n_in, const rn_value *in, uint32_t n_attr,
+                                const struct rn_attr *attrs, rn_value *out) {
+    const struct rn_operator_api *api =
+        (const struct rn_operator_api *)b->api->extension(b, "runner.operator/1");
+    uint32_t i;
+    for (i = 0; i < op->out_count; i++)
+        out[i] = RN_NONE;
+    if (!api) {
+        b->api->fail(b, "this host has no custom operators (runner.operator/1)", NULL,
+                     NULL);
+        return RN_E_UNSUPPORTED;
+    }
+    return api->custom(b, op, n_in, in, n_attr, attrs, (uint32_t)sizeof(struct rn_attr),
+                       out);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A schedule: the value of a live option at a step. Status: draft. */
+#ifndef RUNNER_SCHEDULE_H
+#define RUNNER_SCHEDULE_H
+
+#include <runner/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where the run stands. total_* are known before step one (0 = open-ended). */
+struct rn_schedule_at {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int64_t step; /* from 0: the value is for this step */
+    int64_t total_steps;
+    int64_t steps_per_epoch;
+    double base; /* the value written in the YAML */
+};
+
+/* Durations are given to create as text ("500st", "10ep", "20%"); `steps` turns one
+ * into steps for this run (extension "runner.duration/1" of the host). */
+struct rn_duration_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*steps)(struct rn_host *h, const char *duration, int64_t *steps);
+};
+
+struct rn_schedule {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
+    void (*destroy)(void *self);                                           /* [setup] */
+    /* The live option's value. A function of `at` and of the state that observe left.
+     */
+    int32_t (*value)(void *self, const struct rn_schedule_at *at, double *out,
+                     struct rn_error *e); /* [step] */
+    /* NULL, or: the monitored metric after an evaluation (plateau). The metric's name
+     * is the option `monitor`, whose existence the host checks before step one. */
+    int32_t (*observe)(void *self, const struct rn_schedule_at *at, double metric,
+                       int32_t higher_is_better, struct rn_error *e); /* [step] */
+    int32_t (*save)(void *self, struct rn_stream *s); /* [step] or NULL */
+    int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
+};
+
+#define RN_SCHEDULE(id, iface, head, body)                                             \
+    RN_COMPONENT(id, iface, "schedule " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

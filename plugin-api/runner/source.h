@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A source: a table of samples, each a record of typed fields. Status: draft. */
+#ifndef RUNNER_SOURCE_H
+#define RUNNER_SOURCE_H
+
+#include <runner/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A field of every sample. Numbers: dense, `shape` per sample. Text: dtype u8, rank 1,
+ * shape [longest], zero-filled at the end (flag RN_FIELD_TEXT). A missing number is NaN
+ * in float fields; a missing text is empty. */
+#define RN_FIELD_TEXT     1u
+#define RN_FIELD_NULLABLE 2u
+
+struct rn_field {
+    const char *name; /* plugin, until destroy */
+    rn_dtype dtype;
+    uint32_t rank;
+    int64_t shape[RN_MAX_RANK];
+    uint32_t flags; /* RN_FIELD_* */
+    uint32_t reserved;
+};
+
+#define RN_ACCESS_RANDOM     0 /* any index, cheaply */
+#define RN_ACCESS_SEQUENTIAL 1 /* in rising order only */
+
+struct rn_source_info {
+    uint32_t struct_size; /* host: how much it can take */
+    uint32_t access;
+    uint64_t count; /* samples */
+    uint32_t field_count;
+    uint32_t field_stride;
+    const struct rn_field *fields; /* plugin, until destroy */
+    uint8_t
+        content_hash[32]; /* SHA-256 over what is read, or zeros: host hashes files */
+};
+
+struct rn_source {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Open, check, learn the schema; errors name file, row and column. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
+    int32_t (*info)(void *self, struct rn_source_info *out,
+                    struct rn_error *e); /* [setup] */
+    /* A worker's own state (file handle, decoder); NULL both if none. [worker] */
+    int32_t (*worker_open)(void *self, void **worker, struct rn_error *e);
+    void (*worker_close)(void *self, void *worker);
+    /* Rows `indices` (n of them, any order unless sequential) into out[field], each a
+     * host tensor [n, field shape...], contiguous. Must not depend on the worker.
+     * [worker] */
+    int32_t (*read)(void *self, void *worker, uint64_t n, const uint64_t *indices,
+                    const struct rn_tensor *out, struct rn_error *e);
+};
+
+#define RN_SOURCE(id, iface, head, body) RN_COMPONENT(id, iface, "source " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A transform: fitted on the training split only, then applied to every sample. Status:
+ * draft. */
+#ifndef RUNNER_TRANSFORM_H
+#define RUNNER_TRANSFORM_H
+
+#include <runner/source.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Life: create -> plan (fields in -> fields out; may be called before fit with what is
+ * known, and again after) -> fit_begin, fit_rows..., fit_end (NULL: nothing to fit) ->
+ * plan -> apply. State is saved with the model and loaded instead of fitting. */
+struct rn_transform {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
+    void (*destroy)(void *self);                                           /* [setup] */
+    /* in: the fields that the host selected by the option `of` (all when absent). out:
+     * host array of *count; write the new fields, names plugin until destroy. [setup]
+     */
+    int32_t (*plan)(void *self, uint32_t in_count, const struct rn_field *in,
+                    uint32_t *out_count, struct rn_field *out, struct rn_error *e);
+    int32_t (*fit_begin)(void *self, struct rn_error *e); /* [setup] or NULL */
+    int32_t (*fit_rows)(void *self, uint64_t n, const struct rn_tensor *in,
+                        struct rn_error *e); /* training rows, in order [setup] */
+    int32_t (*fit_end)(void *self, struct rn_error *e); /* [setup] */
+    int32_t (*apply)(void *self, uint64_t n, const struct rn_tensor *in,
+                     const struct rn_tensor *out, struct rn_error *e);    /* [worker] */
+    int32_t (*save)(void *self, struct rn_stream *s);                     /* [setup] */
+    int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
+};
+
+#define RN_TRANSFORM(id, iface, head, body)                                            \
+    RN_COMPONENT(id, iface, "transform " head, body)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

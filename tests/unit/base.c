@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/base: arenas, text, errors and nearest word, hashes against published vectors.
+ */
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "check.h"
+
+static void test_arena(void) {
+    struct arena *a = arena_create();
+    int zero = 1;
+    for (size_t i = 1; i < 3000; i += 7) {
+        unsigned char *p = arena_get(a, i);
+        CHECK(((size_t)p & 15) == 0);
+        for (size_t k = 0; k < i; k++)
+            zero &= p[k] == 0;
+        memset(p, 0xff, i);
+    }
+    CHECK(zero);
+    char *big = arena_get(a, 1 << 20);
+    big[(1 << 20) - 1] = 1;
+    CHECK_TEXT(arena_format(a, "%d-%s", 7, "x"), "7-x");
+    arena_destroy(a);
+    CHECK(memory_mul((size_t)-1, 2) == (size_t)-1);
+}
+
+static void test_text(void) {
+    struct text t = {0};
+    CHECK_TEXT(text_get(&t), "");
+    for (int i = 0; i < 500; i++)
+        text_addf(&t, "%03d", i);
+    CHECK(t.length == 1500 && strncmp(t.s + 1497, "499", 4) == 0);
+    text_finish(&t);
+}
+
+static void test_error(void) {
+    struct rn_error e;
+    CHECK(error_set(&e, RN_E_DATA, "row %d", 3) == RN_E_DATA);
+    error_context(&e, "file '%s'", "a.csv");
+    CHECK_TEXT(e.message, "file 'a.csv': row 3");
+    const char *words[] = {"optimizer", "loss", "model"};
+    CHECK_TEXT(error_nearest("optimiser", words, 3), "optimizer");
+    CHECK_TEXT(error_nearest("lsos", words, 3), "loss");
+    CHECK(error_nearest("checkpoint", words, 3) == NULL);
+    CHECK(error_set(NULL, RN_E_IO, "x") == RN_E_IO);
+}
+
+static void test_hash(void) {
+    struct sha256 s;
+    uint8_t d[32];
+    char hex[65];
+    sha256_init(&s);
+    sha256_add(&s, "abc", 3);
+    sha256_finish(&s, d);
+    sha256_hex(d, hex);
+    CHECK_TEXT(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    sha256_init(&s);
+    for (int i = 0; i < 1000000; i++)
+        sha256_add(&s, "a", 1);
+    sha256_finish(&s, d);
+    sha256_hex(d, hex);
+    CHECK_TEXT(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    CHECK(crc32c(0, "123456789", 9) == 0xe3069283u);
+    CHECK(crc32c(crc32c(0, "1234", 4), "56789", 5) == 0xe3069283u);
+    CHECK(fnv1a("a", 1) == 0xaf63dc4c8601ec8cu);
+}
+
+int main(void) {
+    test_arena();
+    test_text();
+    test_error();
+    test_hash();
+    return check_done();
+}
