@@ -96,6 +96,32 @@ static inline int32_t rn_cancelled(struct rn_host *h) {
     return h->api->cancelled(h);
 }
 
+/* "base<sep>index" into out, for option paths ("layers.3") and scope names ("block3").
+ */
+static inline char *rn_join_(char *out, size_t size, const char *base, const char *sep,
+                             uint64_t index) {
+    char digits[24];
+    size_t n = 0, k = 0;
+    do {
+        digits[n++] = (char)('0' + index % 10);
+        index /= 10;
+    } while (index);
+    for (; *base && k + 1 < size; base++)
+        out[k++] = *base;
+    for (; *sep && k + 1 < size; sep++)
+        out[k++] = *sep;
+    while (n && k + 1 < size)
+        out[k++] = digits[--n];
+    out[k] = '\0';
+    return out;
+}
+static inline char *rn_path(char *out, size_t size, const char *base, uint64_t index) {
+    return rn_join_(out, size, base, ".", index);
+}
+static inline char *rn_name(char *out, size_t size, const char *base, uint64_t index) {
+    return rn_join_(out, size, base, "", index);
+}
+
 /* A stream that a component's state is saved to and loaded from. The component writes
  * its own version first. write/read return 0 or a negative status; a short read is
  * RN_E_CHECKPOINT. */
