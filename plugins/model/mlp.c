@@ -47,10 +47,12 @@ RN_MODEL(
         RN_OUT("out float [N,K] | the head's values (logits), K = outputs") RN_OPTION(
             "hidden list(int) ; min 1 | units of each hidden layer; none: linear")
             RN_OPTION("outputs int ; required ; min 1 | units of the head: classes or "
-                      "targets") RN_OPTION(
-                "activation choice(relu,tanh,sigmoid,gelu,silu,elu,selu,mish,softplus,"
-                "none) = relu | after each hidden layer")
-                RN_OPTION("dropout float = 0 ; min 0 ; below 1 | share dropped after "
-                          "each hidden "
-                          "activation"));
+                      "targets")
+                RN_OPTION("activation "
+                          "choice(relu,tanh,sigmoid,gelu,silu,elu,selu,mish,softplus,"
+                          "none) = relu | after each hidden layer")
+                    RN_OPTION(
+                        "dropout float = 0 ; min 0 ; below 1 | share dropped after "
+                        "each hidden "
+                        "activation"));
 RN_PLUGIN(&mlp);

@@ -39,10 +39,12 @@ RN_OPTIMIZER(
             RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate") RN_OPTION(
                 "beta1 float = 0.9 ; min 0 ; below 1 | decay of the first moment")
                 RN_OPTION("beta2 float = 0.999 ; min 0 ; below 1 | decay of the second "
-                          "moment") RN_OPTION(
-                    "eps float = 1e-8 ; above 0 | added to the denominator")
-                    RN_OPTION("amsgrad bool = false | keep the largest second moment")
-                        RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty, "
-                                  "added to the "
-                                  "gradient (AdamW decouples it)"));
+                          "moment")
+                    RN_OPTION("eps float = 1e-8 ; above 0 | added to the denominator")
+                        RN_OPTION(
+                            "amsgrad bool = false | keep the largest second moment")
+                            RN_OPTION(
+                                "weight_decay float = 0 ; min 0 ; live | L2 penalty, "
+                                "added to the "
+                                "gradient (AdamW decouples it)"));
 RN_PLUGIN(&adam);

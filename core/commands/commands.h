@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs. Only this room prints; each verb is one file. */
+#ifndef COMMANDS_COMMANDS_H
+#define COMMANDS_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "config/config.h"
+#include "plugin/plugin.h"
+
+struct command {
+    const char *name;
+    const char *usage;   /* after "runner " */
+    const char *summary; /* one line */
+    const char *options; /* lines for --help, may be "" */
+    const char *example; /* one real command */
+    int (*run)(int argc, char **argv); /* argv[0] is the verb; an exit code */
+};
+
+extern const struct command command_train, command_resume, command_eval, command_predict,
+    command_plan, command_config, command_schema, command_verify, command_plugin,
+    command_doctor, command_completion, command_help;
+const struct command *const *command_list(unsigned *count);
+int command_print_help(const struct command *c);
+
+/* Flags that several verbs take, taken out of argv. */
+struct flags {
+    bool json, help;
+    const char *progress; /* auto|bar|plain|json|none */
+    const char *out;      /* --out FILE */
+    const char *checkpoint, *split, *data;
+    bool dot, resolved, blame, kernels;
+    unsigned positional; /* count */
+    const char *arg[64]; /* the positional ones, in order */
+};
+/* 0, or 2 after saying what is wrong. `accepted`: names of the flags that the verb takes,
+ * separated by spaces, "=" behind those with a value. */
+int flags_parse(const struct command *c, int argc, char **argv, const char *accepted,
+                struct flags *out);
+
+/* Exit code of a status. */
+int exit_code(int status);
+/* Print what d holds on stderr; the exit code. */
+int fail_with(const struct diag *d, const struct flags *f);
+int fail_error(const struct rn_error *e, const struct flags *f);
+bool stderr_colour(void);
+
+/* The session with all plugin folders. NULL after saying why. */
+struct session *open_session(void);
+/* Where this runner's own plugins are; static. */
+const char *plugin_folder(void);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config, schema: what the file says, and what a file may say. */
+#include <string.h>
+
+#include "commands/commands.h"
+#include "train/experiment.h"
+
+static int config(int argc, char **argv) {
+    struct flags f;
+    int code = flags_parse(&command_config, argc, argv, "resolved blame json", &f);
+    if (code || f.help)
+        return code ? code : command_print_help(&command_config);
+    if (!f.positional) {
+        fprintf(stderr, "runner config: error: which experiment?\n  e.g. %s\n",
+                command_config.example);
+        return 2;
+    }
+    struct session *s = open_session();
+    if (!s)
+        return 4;
+    struct diag *d = diag_create();
+    struct config *c = experiment_read(s, f.arg[0], f.positional - 1, f.arg + 1, d);
+    if (diag_count(d)) {
+        code = fail_with(d, &f);
+    } else {
+        struct text t = {0};
+        config_print(c, f.blame, &t);
+        fputs(text_get(&t), stdout);
+        text_finish(&t);
+    }
+    config_destroy(c);
+    diag_destroy(d);
+    session_destroy(s);
+    return code;
+}
+
+const struct command command_config = {
+    "config",
+    "config EXPERIMENT.yaml [key=value ...] [--resolved | --blame]",
+    "print the whole experiment as runner reads it",
+    "  --resolved  with extends, overrides, interpolation and defaults applied (default)\n"
+    "  --blame     and where each value came from\n"
+    "  --json      errors as JSON on stdout\n",
+    "runner config configs/quickstart.yaml optimizer.lr=0.01 --blame",
+    config};
+
+static int schema(int argc, char **argv) {
+    struct flags f;
+    int code = flags_parse(&command_schema, argc, argv, "", &f);
+    if (code || f.help)
+        return code ? code : command_print_help(&command_schema);
+    struct arena *a = arena_create();
+    struct rn_error e;
+    struct schema *s = schema_parse(a, config_core_schema(), &e);
+    if (!s) {
+        code = fail_error(&e, &f);
+    } else {
+        struct text t = {0};
+        schema_json(s, &t);
+        puts(text_get(&t));
+        text_finish(&t);
+    }
+    arena_destroy(a);
+    return code;
+}
+
+const struct command command_schema = {
+    "schema", "schema", "print a JSON Schema of experiments, for an editor", "",
+    "runner schema > runner.schema.json", schema};

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runner: finds the verb. `runner experiment.yaml` is short for `runner train`. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "commands/commands.h"
+
+static const struct command *const verbs[] = {
+    &command_train,  &command_resume, &command_eval,   &command_predict,
+    &command_plan,   &command_config, &command_schema, &command_verify,
+    &command_plugin, &command_doctor, &command_completion, &command_help};
+
+const struct command *const *command_list(unsigned *count) {
+    *count = sizeof verbs / sizeof verbs[0];
+    return verbs;
+}
+
+static void out_of_memory(size_t bytes) {
+    /* No allocation here. What was acknowledged is on disk already. */
+    static const char text[] =
+        "runner: error: out of host memory; what was acknowledged is saved\n";
+    (void)bytes;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(6);
+}
+
+static void to_stderr(void *context, int level, const char *line) {
+    (void)context;
+    if (level > RN_LOG_DEBUG)
+        fprintf(stderr, "%s%s\n", level == RN_LOG_WARNING ? "warning: " : "", line);
+}
+
+static int unknown(const char *word) {
+    const char *names[sizeof verbs / sizeof verbs[0]];
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        names[i] = verbs[i]->name;
+    const char *near = error_nearest(word, names, sizeof verbs / sizeof verbs[0]);
+    fprintf(stderr, "runner: error: '%s' is neither a verb nor a file\n", word);
+    if (near)
+        fprintf(stderr, "  did you mean 'runner %s'?\n", near);
+    else
+        fprintf(stderr, "  runner help lists the verbs\n");
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    memory_on_failure(out_of_memory);
+    log_to(to_stderr, NULL);
+    if (argc < 2)
+        return command_help.run(1, argv) ? 2 : 2;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return command_help.run(1, argv);
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("runner " RUNNER_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcmp(argv[1], verbs[i]->name) == 0)
+            return verbs[i]->run(argc - 1, argv + 1);
+    size_t n = strlen(argv[1]);
+    bool yaml = n > 5 && (strcmp(argv[1] + n - 5, ".yaml") == 0 ||
+                          strcmp(argv[1] + n - 4, ".yml") == 0);
+    if (argv[1][0] == '-' || yaml || access(argv[1], F_OK) == 0)
+        return command_train.run(argc, argv);
+    return unknown(argv[1]);
+}

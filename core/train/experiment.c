@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening an experiment: config, schemas of the named components, instances. */
+#include <stdio.h>
+#include <string.h>
+
+#include "train/experiment.h"
+
+static const char *const host_keys[] = {"type",   "in",   "at",     "of",   "match",
+                                        "weight", "name", "freeze", "host", NULL};
+
+bool pattern_match(const char *pattern, const char *text) {
+    for (; *pattern; pattern++, text++) {
+        if (*pattern == '*') {
+            while (*pattern == '*')
+                pattern++;
+            if (!*pattern)
+                return true;
+            for (; *text; text++)
+                if (pattern_match(pattern, text))
+                    return true;
+            return false;
+        }
+        if (!*text || (*pattern != '?' && *pattern != *text))
+            return false;
+    }
+    return !*text;
+}
+
+/* The schema of a component that the file names; errors at the `type:` that names it.
+ */
+static const struct schema *resolve(void *context, const char *kind, const char *type,
+                                    const struct node *at, struct diag *d) {
+    struct rn_error e;
+    const struct component *c = session_find(context, kind, type, &e);
+    if (c)
+        return c->schema;
+    const struct node *n = node_kind(at) == NODE_MAP ? node_find(at, "type") : at;
+    node_error(d, n ? n : at, false, e.status, "%s", e.message);
+    if (e.hint[0])
+        diag_hint(d, "%s", e.hint);
+    return NULL;
+}
+
+struct config *experiment_read(struct session *session, const char *file, uint32_t n,
+                               const char *const *overrides, struct diag *d) {
+    struct config *c = config_load(file, n, overrides, d);
+    if (!c)
+        return NULL;
+    /* Plugins named by the file itself join the session before types are looked up. */
+    const struct node *plugins = node_find(config_root(c), "plugins");
+    for (uint32_t i = 0; plugins && i < node_count(plugins); i++) {
+        const struct node *item = node_item(plugins, i), *path = item;
+        if (node_kind(item) == NODE_MAP)
+            path = node_find(item, "file");
+        if (!path || node_kind(path) != NODE_SCALAR)
+            continue;
+        char absolute[4096];
+        struct rn_error e;
+        config_resolve_path(c, path, absolute, sizeof absolute);
+        if (session_add_file(session, absolute, &e) != RN_OK) {
+            node_error(d, path, false, e.status, "%s", e.message);
+            if (e.hint[0])
+                diag_hint(d, "%s", e.hint);
+        }
+    }
+    struct arena *a = arena_create();
+    struct rn_error e;
+    struct schema *s = schema_parse(a, config_core_schema(), &e);
+    if (!s) {
+        diag_add(d, &e);
+    } else {
+        struct schema_resolver r = {resolve, session};
+        schema_check(c, config_root(c), s, host_keys, &r, d);
+    }
+    arena_destroy(a);
+    return c;
+}
+
+/* One component, a list or a map of named ones: parts with names and paths. */
+static void open_parts(struct experiment *x, const char *section, const char *kind,
+                       struct parts *out, struct diag *d) {
+    const struct node *n = node_find(x->root, section);
+    uint32_t count = n ? node_components(n) : 0;
+    out->at = arena_array(x->arena, struct part, count ? count : 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct part *p = &out->at[out->count];
+        p->node = node_component(n, i, &p->name);
+        const struct node *type = node_find(p->node, "type");
+        struct rn_error e;
+        if (!type)
+            continue;
+        p->name = arena_copy(x->arena, p->name);
+        p->path = *p->name ? arena_format(x->arena, "%s.%s", section, p->name)
+                           : arena_copy(x->arena, section);
+        p->component = session_find(x->session, kind, node_string(type), &e);
+        if (!p->component || session_load(x->session, p->component, &e) != RN_OK) {
+            node_error(d, type, false, e.status, "%s", e.message);
+            if (e.hint[0])
+                diag_hint(d, "%s", e.hint);
+            continue;
+        }
+        if (instance_create(x->session, p->component, p->node, &x->services, d,
+                            &p->instance) == RN_OK)
+            out->count++;
+    }
+}
+
+struct experiment *experiment_open(struct session *session, const char *file,
+                                   uint32_t n, const char *const *overrides,
+                                   struct diag *d) {
+    struct config *c = experiment_read(session, file, n, overrides, d);
+    if (!c || diag_count(d)) {
+        config_destroy(c);
+        return NULL;
+    }
+    struct arena *a = arena_create();
+    struct experiment *x = arena_new(a, struct experiment);
+    x->arena = a;
+    x->session = session;
+    x->config = c;
+    x->root = config_root(c);
+    x->name = experiment_string(x, "name", "run");
+    x->seed = (uint64_t)experiment_int(x, "seed", 0);
+    return x;
+}
+
+void experiment_open_parts(struct experiment *x, struct diag *d) {
+    struct parts backend = {0};
+    open_parts(x, "device", "backend", &backend, d);
+    if (backend.count)
+        x->backend = backend.at[0];
+    open_parts(x, "model", "model", &x->models, d);
+    open_parts(x, "loss", "loss", &x->losses, d);
+    open_parts(x, "metrics", "metric", &x->metrics, d);
+    open_parts(x, "optimizer", "optimizer", &x->optimizers, d);
+    open_parts(x, "schedule", "schedule", &x->schedules, d);
+    open_parts(x, "hooks", "hook", &x->hooks, d);
+}
+
+static void close_parts(struct parts *p) {
+    for (uint32_t i = 0; i < p->count; i++)
+        instance_destroy(p->at[i].instance);
+    p->count = 0;
+}
+
+void experiment_close(struct experiment *x) {
+    if (!x)
+        return;
+    close_parts(&x->models);
+    close_parts(&x->losses);
+    close_parts(&x->metrics);
+    close_parts(&x->optimizers);
+    close_parts(&x->schedules);
+    close_parts(&x->hooks);
+    close_parts(&x->inits);
+    instance_destroy(x->backend.instance);
+    config_destroy(x->config);
+    arena_destroy(x->arena);
+}
+
+int64_t experiment_int(const struct experiment *x, const char *path,
+                       int64_t otherwise) {
+    const struct node *n = node_at(x->root, path);
+    return n && node_kind(n) == NODE_SCALAR ? node_int(n) : otherwise;
+}
+
+double experiment_float(const struct experiment *x, const char *path,
+                        double otherwise) {
+    const struct node *n = node_at(x->root, path);
+    return n && node_kind(n) == NODE_SCALAR ? node_float(n) : otherwise;
+}
+
+const char *experiment_string(const struct experiment *x, const char *path,
+                              const char *otherwise) {
+    const struct node *n = node_at(x->root, path);
+    return n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
+}

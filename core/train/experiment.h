@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An experiment: the YAML file read and checked, its plugins opened, each component
+ * bound to the place in the file that configures it. Nothing is computed yet. */
+#ifndef TRAIN_EXPERIMENT_H
+#define TRAIN_EXPERIMENT_H
+
+#include "config/config.h"
+#include "plugin/plugin.h"
+
+/* One component in its place. */
+struct part {
+    const char
+        *name; /* "" when the section holds just one; "hard" of `loss: {hard:...}` */
+    const char *path; /* "loss.hard": for live names, scopes, errors */
+    const struct component *component;
+    struct instance *instance;
+    const struct node *node;
+};
+
+struct parts {
+    struct part *at;
+    uint32_t count;
+};
+
+struct experiment {
+    struct arena *arena;
+    struct session *session; /* borrowed */
+    struct config *config;
+    const struct node *root;
+    const char *name;
+    uint64_t seed;
+    struct part backend;
+    struct parts models, losses, metrics, optimizers, schedules, hooks, inits;
+    struct instance_services services;
+    void *run; /* what the services reach; set by the loop */
+};
+
+/* Read and check; NULL when d has any error. Then set services (and run), and open the
+ * parts: plugins are loaded and instances made, whose create may ask the services. */
+struct experiment *experiment_open(struct session *session, const char *file,
+                                   uint32_t n, const char *const *overrides,
+                                   struct diag *d);
+void experiment_open_parts(struct experiment *x, struct diag *d);
+void experiment_close(struct experiment *x);
+
+/* Read and check only: `runner config` (no plugin is opened). Maybe NULL. */
+struct config *experiment_read(struct session *session, const char *file, uint32_t n,
+                               const char *const *overrides, struct diag *d);
+
+/* Scalars of the file, with what stands in when absent. */
+int64_t experiment_int(const struct experiment *x, const char *path, int64_t otherwise);
+double experiment_float(const struct experiment *x, const char *path, double otherwise);
+const char *experiment_string(const struct experiment *x, const char *path,
+                              const char *otherwise);
+
+/* Does `pattern` (* and ?) match all of `text`? */
+bool pattern_match(const char *pattern, const char *text);
+
+#endif

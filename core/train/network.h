@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The network of one batch in a graph: data fields, models, losses and metrics, their
+ * ports bound by `in:` or by the only match. */
+#ifndef TRAIN_NETWORK_H
+#define TRAIN_NETWORK_H
+
+#include "graph/graph.h"
+#include "train/experiment.h"
+
+/* A field of a sample as the data room delivers it. */
+struct network_field {
+    const char *name;
+    rn_dtype dtype;
+    uint32_t rank; /* per sample */
+    int64_t shape[RN_MAX_RANK];
+};
+
+struct network_value {
+    const char *name; /* "data.x", "model.out", "model.fake.out" */
+    rn_value value;
+    bool used_by_model;
+};
+
+struct network_loss {
+    const struct part *part;
+    const char *name;      /* its curve: "" or "hard" */
+    double factor;         /* the YAML's weight */
+    bool by_row;           /* scope element or sample; else batch or parameter */
+    bool of_parameters;    /* scope parameter */
+    rn_value loss, weight; /* as described; weight RN_NONE = ones */
+    rn_value sum,
+        total_weight; /* scalars: sum(loss*weight), sum(weight); by_row only */
+};
+
+struct network {
+    struct graph *graph;
+    int64_t rows;
+    int32_t phase;
+    struct network_value *values;
+    uint32_t value_count, value_capacity;
+    struct network_loss *losses;
+    uint32_t loss_count;
+    /* host-form metrics: values of their ports, outputs "metric.<i>.<port>" are made by
+     * the caller */
+};
+
+struct network_options {
+    const struct experiment *experiment;
+    struct variables *variables;
+    struct arena *arena;
+    const char *name; /* of the graph */
+    int32_t phase;
+    int64_t rows;
+    uint32_t field_count;
+    const struct network_field *fields;
+    bool losses; /* build the losses too */
+};
+
+/* Errors carry component, port and YAML place. */
+int network_build(const struct network_options *o, struct network *out, struct diag *d);
+/* Bind the ports of a loss or metric: writes component->in_count values. */
+int network_bind(struct network *n, const struct network_options *o,
+                 const struct part *part, rn_value *out, struct diag *d);
+/* The value named so ("model.out", "data.x", "model" for its only output). */
+rn_value network_find(const struct network *n, const char *name);
+
+#endif

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building the programs: network, losses, gradients, clipping, update. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/programs.h"
+
+/* A small builder of our own: the first error sticks in e. */
+struct make {
+    struct graph *g;
+    struct rn_error e;
+};
+
+static rn_value op_n(struct make *m, const char *name, uint32_t n, const rn_value *in,
+                     uint32_t n_attr, const struct rn_attr *attrs) {
+    rn_value out = RN_NONE;
+    for (uint32_t i = 0; i < n; i++)
+        if (!in[i])
+            return RN_NONE;
+    if (!m->e.status)
+        graph_op(m->g, name, n, in, n_attr, attrs, 1, &out, &m->e);
+    return out;
+}
+
+static rn_value op1(struct make *m, const char *name, rn_value x) {
+    return op_n(m, name, 1, &x, 0, NULL);
+}
+
+static rn_value op2(struct make *m, const char *name, rn_value x, rn_value y) {
+    rn_value in[2] = {x, y};
+    return op_n(m, name, 2, in, 0, NULL);
+}
+
+static rn_value select3(struct make *m, rn_value c, rn_value x, rn_value y) {
+    rn_value in[3] = {c, x, y};
+    return op_n(m, "select", 3, in, 0, NULL);
+}
+
+static rn_value scalar(struct make *m, double x) {
+    return graph_scalar(m->g, RN_F32, x);
+}
+
+static rn_value cast(struct make *m, rn_value x, rn_dtype t) {
+    struct rn_attr a = rn_attr_int("dtype", (int64_t)t);
+    return op_n(m, "cast", 1, &x, 1, &a);
+}
+
+static void output(struct make *m, const char *name, rn_value v) {
+    if (v && !m->e.status)
+        graph_output(m->g, name, v, &m->e);
+}
+
+static int finish(struct make *m, const struct part *part, struct diag *d) {
+    if (m->e.status == RN_OK)
+        graph_verify(m->g, &m->e);
+    if (m->e.status == RN_OK)
+        return RN_OK;
+    if (part)
+        node_error(d, part->node, false, m->e.status, "%s", m->e.message);
+    else
+        diag_add(d, &m->e);
+    return m->e.status;
+}
+
+/* ----------------------------------------------------------------- the setup */
+
+static bool list_has(const struct node *list, const char *text) {
+    if (node_kind(list) == NODE_SCALAR)
+        return pattern_match(node_string(list), text);
+    for (uint32_t i = 0; i < node_count(list); i++)
+        if (pattern_match(node_string(node_item(list, i)), text))
+            return true;
+    return false;
+}
+
+/* A pattern of `update` or `freeze` may name a model ("model.generator") for all below.
+ */
+static bool list_covers(const struct node *list, const char *variable) {
+    if (list_has(list, variable))
+        return true;
+    char prefix[512];
+    snprintf(prefix, sizeof prefix, "%s", variable);
+    for (char *dot = strrchr(prefix, '.'); dot; dot = strrchr(prefix, '.')) {
+        *dot = '\0';
+        if (list_has(list, prefix))
+            return true;
+    }
+    return false;
+}
+
+/* Does the optimizer's `match` take this parameter? No match, or `rest`: yes. */
+static bool group_takes(const struct part *o, const struct variable *v) {
+    const struct node *match = node_find(o->node, "match");
+    if (!match)
+        return true;
+    if (node_kind(match) == NODE_SCALAR)
+        return strcmp(node_raw(match), "rest") == 0 ||
+               pattern_match(node_raw(match), v->name);
+    for (uint32_t i = 0; i < node_count(match); i++) {
+        const char *key = node_key(match, i), *want = node_raw(node_item(match, i));
+        bool yes = false;
+        if (strcmp(key, "role") == 0)
+            yes = pattern_match(want, v->role);
+        else if (strcmp(key, "rank") == 0)
+            yes = (uint32_t)atoi(want) == v->rank;
+        else if (strcmp(key, "name") == 0)
+            yes = pattern_match(want, v->name);
+        if (!yes)
+            return false;
+    }
+    return true;
+}
+
+static int objective_read(struct programs *p, const struct node *n, struct objective *o,
+                          struct diag *d) {
+    struct experiment *x = p->experiment;
+    const struct node *minimize = n ? node_find(n, "minimize") : NULL;
+    const struct node *optimizer = n ? node_find(n, "optimizer") : NULL;
+    int status = RN_OK;
+    o->node = n;
+    o->losses = arena_array(p->arena, uint32_t, x->losses.count + 1);
+    o->optimizers = arena_array(p->arena, uint32_t, x->optimizers.count + 1);
+    o->update = n ? node_find(n, "update") : NULL;
+    const struct node *every = n ? node_find(n, "every") : NULL;
+    o->every = every ? node_int(every) : 1;
+    for (uint32_t i = 0; i < x->losses.count; i++)
+        if (!minimize || list_has(minimize, x->losses.at[i].name) ||
+            list_has(minimize, x->losses.at[i].path))
+            o->losses[o->loss_count++] = i;
+    for (uint32_t i = 0; i < x->optimizers.count; i++)
+        if (!optimizer || list_has(optimizer, x->optimizers.at[i].name) ||
+            list_has(optimizer, x->optimizers.at[i].path))
+            o->optimizers[o->optimizer_count++] = i;
+    if (!o->loss_count)
+        status = node_error(d, minimize ? minimize : x->root, false, RN_E_CONFIG,
+                            "no loss is named so: there is nothing to minimise");
+    if (!o->optimizer_count)
+        status = node_error(d, optimizer ? optimizer : x->root, false, RN_E_CONFIG,
+                            "no optimizer is named so");
+    return status;
+}
+
+/* Which parameters the objective updates, and who owns each. */
+static int objective_bind(struct programs *p, struct objective *o, struct diag *d) {
+    struct experiment *x = p->experiment;
+    const struct node *freeze = node_at(x->root, "train.freeze");
+    uint32_t n = variables_count(p->variables), *taken;
+    taken = arena_array(p->arena, uint32_t, x->optimizers.count + 1);
+    o->parameters = arena_array(p->arena, struct parameter, n + 1);
+    for (uint32_t id = 0; id < n; id++) {
+        const struct variable *v = variables_at(p->variables, id);
+        if (!v->trainable || (o->update && !list_covers(o->update, v->name)) ||
+            (freeze && list_covers(freeze, v->name)))
+            continue;
+        uint32_t k = 0;
+        while (k < o->optimizer_count &&
+               !group_takes(&x->optimizers.at[o->optimizers[k]], v))
+            k++;
+        if (k == o->optimizer_count) {
+            node_error(d, x->optimizers.at[o->optimizers[0]].node, false, RN_E_CONFIG,
+                       "no optimizer group takes the parameter '%s' (role %s, rank %u)",
+                       v->name, v->role, v->rank);
+            diag_hint(
+                d, "add a group with `match: rest`, or freeze it under train.freeze");
+            return RN_E_CONFIG;
+        }
+        taken[o->optimizers[k]]++;
+        o->parameters[o->parameter_count++] =
+            (struct parameter){id, o->optimizers[k], UINT32_MAX};
+    }
+    for (uint32_t k = 0; k < o->optimizer_count; k++) {
+        const struct part *part = &x->optimizers.at[o->optimizers[k]];
+        if (taken[o->optimizers[k]])
+            continue;
+        const struct node *match = node_find(part->node, "match");
+        return node_error(d, match ? match : part->node, false, RN_E_CONFIG,
+                          "no parameter is left for the optimizer group '%s'",
+                          part->path);
+    }
+    return RN_OK;
+}
+
+static int declare_counters(struct programs *p, struct objective *o,
+                            struct rn_error *e) {
+    struct variable v = {.role = "state",
+                         .owner = "run",
+                         .dtype = RN_I64,
+                         .count = 1,
+                         .checkpointed = true};
+    v.name = arena_format(p->arena, "run.applied.%s", o->name);
+    int status = variables_declare(p->variables, &v, &o->applied, e);
+    for (uint32_t i = 0; i < o->parameter_count && p->accumulate && !status; i++) {
+        struct variable acc = *variables_at(p->variables, o->parameters[i].variable);
+        acc.name = arena_format(p->arena, "gradient.%s.%s", o->name, acc.name);
+        acc.role = "gradient";
+        acc.owner = "run";
+        acc.trainable = acc.checkpointed = false;
+        acc.init = NULL;
+        acc.value = 0.0;
+        status =
+            variables_declare(p->variables, &acc, &o->parameters[i].accumulator, e);
+    }
+    return status;
+}
+
+static struct network_options options(struct programs *p, const char *name,
+                                      int32_t phase, int64_t rows, bool losses) {
+    return (struct network_options){p->experiment,  p->variables, p->arena,
+                                    name,           phase,        rows,
+                                    p->field_count, p->fields,    losses};
+}
+
+int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
+                    const struct network_field *fields, int64_t rows,
+                    struct programs **out, struct diag *d) {
+    struct programs *p = arena_new(a, struct programs);
+    p->experiment = x;
+    p->arena = a;
+    p->variables = variables_create(a);
+    p->field_count = field_count;
+    p->fields = fields;
+    p->accumulate = experiment_int(x, "train.accumulate", 1) > 1;
+    p->clip_norm = experiment_float(x, "train.clip.norm", 0.0);
+    p->clip_value = experiment_float(x, "train.clip.value", 0.0);
+    p->nan_skip = strcmp(experiment_string(x, "train.on_nan", "stop"), "skip") == 0;
+    *out = p;
+
+    const struct node *list = node_at(x->root, "train.programs");
+    p->objective_count = list && node_count(list) ? node_count(list) : 1;
+    p->objectives = arena_array(a, struct objective, p->objective_count);
+    int status = RN_OK;
+    for (uint32_t i = 0; i < p->objective_count; i++) {
+        struct objective *o = &p->objectives[i];
+        const struct node *n = list && node_count(list) ? node_item(list, i) : NULL;
+        const struct node *name = n ? node_find(n, "name") : NULL;
+        o->name = name ? node_string(name) : "train";
+        int s = objective_read(p, n, o, d);
+        status = status ? status : s;
+    }
+    /* One pass declares the models' variables, in the order of the file. */
+    struct network net;
+    struct network_options no = options(p, "declare", RN_PHASE_TRAIN, rows, true);
+    if (status == RN_OK)
+        status = network_build(&no, &net, d);
+    for (uint32_t i = 0; i < p->objective_count && status == RN_OK; i++) {
+        struct rn_error e;
+        status = objective_bind(p, &p->objectives[i], d);
+        if (status == RN_OK && declare_counters(p, &p->objectives[i], &e) != RN_OK) {
+            diag_add(d, &e);
+            status = e.status;
+        }
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ training */
+
+/* The mean of loss i over the whole step; in a micro-batch, its part of it. */
+static rn_value loss_mean(struct make *m, const struct network_loss *l, uint32_t i,
+                          bool accumulate) {
+    char name[48];
+    if (!l->by_row) {
+        rn_value v = l->loss;
+        if (accumulate)
+            v = op2(m, "mul", v, graph_live(m->g, "run.share", RN_F32));
+        return v;
+    }
+    if (!accumulate)
+        return op2(m, "div", l->sum, l->total_weight);
+    snprintf(name, sizeof name, "run.inverse.%u", i);
+    return op2(m, "mul", l->sum, graph_live(m->g, name, RN_F32));
+}
+
+/* Total of the objective's losses and outputs of each. */
+static rn_value total_loss(struct make *m, struct programs *p,
+                           const struct objective *o, const struct network *net) {
+    rn_value total = RN_NONE;
+    char name[48];
+    for (uint32_t k = 0; k < o->loss_count; k++) {
+        const struct network_loss *l = &net->losses[o->losses[k]];
+        rn_value mean = loss_mean(m, l, o->losses[k], p->accumulate);
+        snprintf(name, sizeof name, "loss.%u", o->losses[k]);
+        output(m, arena_copy(p->arena, name), mean);
+        if (l->factor != 1.0)
+            mean = op2(m, "mul", mean, scalar(m, l->factor));
+        total = total ? op2(m, "add", total, mean) : mean;
+    }
+    output(m, "loss", total);
+    return total;
+}
+
+static void gradients(struct make *m, struct programs *p, const struct objective *o,
+                      rn_value total, rn_value *xs, rn_value *gs) {
+    for (uint32_t i = 0; i < o->parameter_count; i++)
+        xs[i] = graph_variable(m->g, o->parameters[i].variable);
+    if (m->e.status == RN_OK)
+        graph_gradient(m->g, 1, &total, NULL, o->parameter_count, xs, gs, &m->e);
+    for (uint32_t i = 0; i < o->parameter_count && m->e.status == RN_OK; i++) {
+        const struct variable *v =
+            variables_at(p->variables, o->parameters[i].variable);
+        if (gs[i])
+            continue;
+        error_set(&m->e, RN_E_CONFIG,
+                  "nothing of the loss depends on the parameter '%s'", v->name);
+        error_hint(&m->e,
+                   "freeze it under train.freeze, or bind the loss to what uses it");
+    }
+}
+
+/* sqrt of the sum of squares of all gradients. */
+static rn_value global_norm(struct make *m, uint32_t n, const rn_value *gs) {
+    rn_value sum = RN_NONE;
+    for (uint32_t i = 0; i < n; i++) {
+        rn_value s = op1(m, "reduce_sum", op2(m, "mul", gs[i], gs[i]));
+        sum = sum ? op2(m, "add", sum, s) : s;
+    }
+    return op1(m, "sqrt", sum);
+}
+
+/* Clip, then let each parameter's optimizer describe its update; all assignments of the
+ * program are predicated on `ok`, so that a step with NaN changes nothing. */
+static int update(struct make *m, struct programs *p, const struct objective *o,
+                  const rn_value *xs, rn_value *gs, rn_value loss, struct diag *d) {
+    struct graph *g = m->g;
+    rn_value norm = global_norm(m, o->parameter_count, gs);
+    rn_value ok = op1(m, "is_finite", norm);
+    if (loss)
+        ok = op2(m, "logical_and", ok, op1(m, "is_finite", loss));
+    output(m, "norm", norm);
+    output(m, "ok", ok);
+    rn_value applied = graph_variable(g, o->applied),
+             one = graph_scalar(g, RN_I64, 1.0);
+    rn_value next = op2(m, "add", applied, one), step = cast(m, next, RN_F32);
+    rn_value scale = RN_NONE;
+    if (p->clip_norm > 0.0)
+        scale = op2(m, "minimum", scalar(m, 1.0),
+                    op2(m, "div", scalar(m, p->clip_norm),
+                        op2(m, "add", norm, scalar(m, 1e-6))));
+    for (uint32_t i = 0; i < o->parameter_count && m->e.status == RN_OK; i++) {
+        const struct variable *v =
+            variables_at(p->variables, o->parameters[i].variable);
+        const struct part *part =
+            &p->experiment->optimizers.at[o->parameters[i].optimizer];
+        const struct rn_optimizer *iface = part->component->iface;
+        if (p->clip_value > 0.0) {
+            struct rn_attr a[2] = {rn_attr_float("lo", -p->clip_value),
+                                   rn_attr_float("hi", p->clip_value)};
+            gs[i] = op_n(m, "clamp", 1, &gs[i], 2, a);
+        }
+        if (scale)
+            gs[i] = op2(m, "mul", gs[i], scale);
+        struct port_binding ports[3] = {
+            {"param", xs[i]}, {"grad", gs[i]}, {"step", step}};
+        struct builder_options bo = {
+            .graph = g,
+            .host = instance_host(part->instance),
+            .component = part->path,
+            .scope = arena_format(
+                p->arena, "%s.%s",
+                strncmp(part->path, "optimizer", 9) == 0 ? part->path : "optimizer",
+                v->name),
+            .phase = RN_PHASE_TRAIN,
+            .input_count = 3,
+            .inputs = ports};
+        struct builder *b = builder_create(&bo);
+        int status = builder_finish(b, iface->describe(builder_api(b)), &m->e);
+        rn_value new_value = status ? RN_NONE : builder_output(b, "param");
+        if (!status && !new_value)
+            error_set(&m->e, RN_E_PLUGIN, "optimizer %s gave no output 'param'",
+                      part->component->name);
+        if (m->e.status == RN_OK)
+            graph_assign(g, o->parameters[i].variable, new_value, &m->e);
+        if (m->e.status) {
+            error_context(&m->e, "parameter '%s'", v->name);
+            return finish(m, part, d);
+        }
+    }
+    if (m->e.status == RN_OK)
+        graph_assign(g, o->applied, next, &m->e);
+    for (uint32_t i = 0; i < g->assign_count && m->e.status == RN_OK; i++) {
+        struct gassign *a = &g->assigns[i];
+        a->value = select3(m, ok, a->value, graph_variable(g, a->variable));
+    }
+    return finish(m, NULL, d);
+}
+
+int programs_train(struct programs *p, uint32_t objective, int64_t rows,
+                   struct graph **out, struct diag *d) {
+    const struct objective *o = &p->objectives[objective];
+    struct network net;
+    struct network_options no = options(p, o->name, RN_PHASE_TRAIN, rows, true);
+    int status = network_build(&no, &net, d);
+    if (status != RN_OK)
+        return status;
+    struct make m = {.g = net.graph};
+    rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
+    rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
+    gradients(&m, p, o, total, xs, gs);
+    if (m.e.status)
+        return finish(&m, NULL, d);
+    *out = m.g;
+    return update(&m, p, o, xs, gs, total, d);
+}
+
+int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
+                  struct graph **out, struct diag *d) {
+    const struct objective *o = &p->objectives[objective];
+    struct network net;
+    const char *name = arena_format(p->arena, "%s.grad", o->name);
+    struct network_options no = options(p, name, RN_PHASE_TRAIN, rows, true);
+    int status = network_build(&no, &net, d);
+    if (status != RN_OK)
+        return status;
+    for (uint32_t k = 0; k < o->loss_count; k++) {
+        const struct network_loss *l = &net.losses[o->losses[k]];
+        if (!l->by_row && !l->of_parameters)
+            return node_error(
+                d, l->part->node, false, RN_E_CONFIG,
+                "loss %s sees the batch as a whole and cannot be accumulated "
+                "over micro-batches",
+                l->part->component->name);
+    }
+    struct make m = {.g = net.graph};
+    rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
+    rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
+    gradients(&m, p, o, total, xs, gs);
+    rn_value first = op2(&m, "ne", graph_live(m.g, "run.first", RN_U32),
+                         graph_scalar(m.g, RN_U32, 0.0));
+    for (uint32_t i = 0; i < o->parameter_count && m.e.status == RN_OK; i++) {
+        uint32_t acc = o->parameters[i].accumulator;
+        rn_value sum = op2(&m, "add", graph_variable(m.g, acc), gs[i]);
+        graph_assign(m.g, acc, select3(&m, first, gs[i], sum), &m.e);
+    }
+    *out = m.g;
+    return finish(&m, NULL, d);
+}
+
+int programs_apply(struct programs *p, uint32_t objective, struct graph **out,
+                   struct diag *d) {
+    const struct objective *o = &p->objectives[objective];
+    const char *name = arena_format(p->arena, "%s.apply", o->name);
+    struct make m = {.g = graph_create(p->arena, p->variables, name)};
+    rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
+    rn_value *gs = xs + o->parameter_count;
+    for (uint32_t i = 0; i < o->parameter_count; i++) {
+        xs[i] = graph_variable(m.g, o->parameters[i].variable);
+        gs[i] = graph_variable(m.g, o->parameters[i].accumulator);
+    }
+    *out = m.g;
+    return update(&m, p, o, xs, gs, RN_NONE, d);
+}
+
+int programs_weights(struct programs *p, uint32_t objective, int64_t rows,
+                     struct graph **out, struct diag *d) {
+    const struct objective *o = &p->objectives[objective];
+    struct network net;
+    const char *name = arena_format(p->arena, "%s.weights", o->name);
+    struct network_options no = options(p, name, RN_PHASE_TRAIN, rows, true);
+    int status = network_build(&no, &net, d);
+    if (status != RN_OK)
+        return status;
+    struct make m = {.g = net.graph};
+    m.g->assign_count = 0; /* looks only: running statistics stay */
+    for (uint32_t k = 0; k < o->loss_count; k++) {
+        const struct network_loss *l = &net.losses[o->losses[k]];
+        if (l->by_row)
+            output(&m, arena_format(p->arena, "weight.%u", o->losses[k]),
+                   l->total_weight);
+    }
+    *out = m.g;
+    return finish(&m, NULL, d);
+}
+
+int programs_weighted(struct programs *p, uint32_t objective, bool *out,
+                      struct diag *d) {
+    const struct objective *o = &p->objectives[objective];
+    struct network net;
+    struct network_options no = options(p, "look", RN_PHASE_TRAIN, 1, true);
+    int status = network_build(&no, &net, d);
+    *out = false;
+    for (uint32_t k = 0; k < o->loss_count && status == RN_OK; k++)
+        *out |= net.losses[o->losses[k]].weight != RN_NONE;
+    return status;
+}
+
+/* ---------------------------------------------------------------- evaluation */
+
+/* Graph-form metrics assign their accumulators here; host-form ones get outputs. */
+static int metric_build(struct make *m, struct programs *p, struct network *net,
+                        const struct network_options *no, uint32_t index,
+                        struct diag *d) {
+    const struct part *part = &p->experiment->metrics.at[index];
+    const struct component *c = part->component;
+    const struct rn_metric *iface = c->iface;
+    rn_value inputs[32];
+    int status = network_bind(net, no, part, inputs, d);
+    if (status != RN_OK)
+        return status;
+    if (!iface->describe) {
+        for (uint32_t i = 0; i < c->in_count; i++)
+            if (inputs[i])
+                output(m, arena_format(p->arena, "metric.%u.%s", index, c->in[i].name),
+                       inputs[i]);
+        return m->e.status ? finish(m, part, d) : RN_OK;
+    }
+    struct port_binding *ports =
+        arena_array(p->arena, struct port_binding, c->in_count + 1);
+    for (uint32_t i = 0; i < c->in_count; i++)
+        ports[i] = (struct port_binding){c->in[i].name, inputs[i]};
+    struct builder_options bo = {.graph = m->g,
+                                 .host = instance_host(part->instance),
+                                 .component = part->path,
+                                 .scope = part->path,
+                                 .phase = RN_PHASE_EVAL,
+                                 .input_count = c->in_count,
+                                 .inputs = ports};
+    struct builder *b = builder_create(&bo);
+    if (builder_finish(b, iface->describe(builder_api(b)), &m->e) != RN_OK)
+        return finish(m, part, d);
+    return RN_OK;
+}
+
+int programs_eval(struct programs *p, int64_t rows, struct graph **out,
+                  struct diag *d) {
+    struct network net;
+    struct network_options no = options(p, "eval", RN_PHASE_EVAL, rows, true);
+    int status = network_build(&no, &net, d);
+    if (status != RN_OK)
+        return status;
+    struct make m = {.g = net.graph};
+    for (uint32_t i = 0; i < net.loss_count; i++) {
+        const struct network_loss *l = &net.losses[i];
+        output(&m, arena_format(p->arena, "sum.%u", i), l->by_row ? l->sum : l->loss);
+        if (l->by_row)
+            output(&m, arena_format(p->arena, "weight.%u", i), l->total_weight);
+    }
+    for (uint32_t i = 0; i < p->experiment->metrics.count; i++) {
+        int s = metric_build(&m, p, &net, &no, i, d);
+        status = status ? status : s;
+    }
+    *out = m.g;
+    return status ? status : finish(&m, NULL, d);
+}
+
+int programs_predict(struct programs *p, int64_t rows, struct graph **out,
+                     struct diag *d) {
+    struct network net;
+    struct network_options no = options(p, "predict", RN_PHASE_EVAL, rows, false);
+    int status = network_build(&no, &net, d);
+    if (status != RN_OK)
+        return status;
+    struct make m = {.g = net.graph};
+    for (uint32_t i = 0; i < net.value_count; i++)
+        if (strncmp(net.values[i].name, "data.", 5) != 0)
+            output(&m, arena_format(p->arena, "out.%s", net.values[i].name),
+                   net.values[i].value);
+    *out = m.g;
+    return finish(&m, NULL, d);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The named programs of a run as graphs: train (or grad + apply when a step
+ * accumulates), weights, eval, predict. One table of variables for all. */
+#ifndef TRAIN_PROGRAMS_H
+#define TRAIN_PROGRAMS_H
+
+#include "train/network.h"
+
+/* One entry of train.programs: which losses it minimises, which parameters it updates,
+ * how often. Without the key: one, of all. */
+struct objective {
+    const char *name; /* "train", "discriminator" */
+    uint32_t loss_count;
+    uint32_t *losses;          /* indices into the experiment's losses */
+    const struct node *update; /* patterns, or NULL: all trainable parameters */
+    const struct node *node;
+    uint32_t optimizer_count;
+    uint32_t *optimizers; /* indices into the experiment's optimizers, in order */
+    int64_t every;        /* runs at steps that this divides */
+    uint32_t applied;     /* variable: i64 count of applied updates */
+    uint32_t parameter_count;
+    struct parameter *parameters;
+};
+
+/* A trained parameter and the optimizer that owns it. */
+struct parameter {
+    uint32_t variable;
+    uint32_t optimizer;   /* index into the experiment's optimizers */
+    uint32_t accumulator; /* variable, when a step accumulates */
+};
+
+/* Outputs of programs, by name:
+ *   train, grad:  "loss" f32 total; "loss.<i>" f32 mean of loss i; "norm" f32 of the
+ *                 gradient before clipping (train, apply); "ok" bool: update applied
+ *   weights:      "weight.<i>" f32 sum of weights of loss i
+ *   eval:         "sum.<i>", "weight.<i>" f32; "metric.<m>.<port>" values for host-form
+ *   predict:      "out.<name>" values
+ * Live inputs: "run.seed" "run.step" "run.row" (u32), "run.first" (u32: 1 in the first
+ * micro-batch), "run.inverse.<i>" (f32: 1 / total weight of the step), "run.share"
+ * (f32: this micro-batch's share of the step's rows), live options by path. */
+struct programs {
+    struct experiment *experiment;
+    struct variables *variables;
+    struct arena *arena;
+    uint32_t field_count;
+    const struct network_field *fields;
+    uint32_t objective_count;
+    struct objective *objectives;
+    bool accumulate;
+    double clip_norm, clip_value; /* 0 = off */
+    bool nan_skip;
+};
+
+/* Read train.*, declare all variables through one pass of the network of `rows` rows,
+ * bind parameters to optimizers. */
+int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
+                    const struct network_field *fields, int64_t rows,
+                    struct programs **out, struct diag *d);
+/* Graphs; taps may be appended to what train returns (see taps.h). */
+int programs_train(struct programs *p, uint32_t objective, int64_t rows,
+                   struct graph **out, struct diag *d);
+int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
+                  struct graph **out, struct diag *d);
+int programs_apply(struct programs *p, uint32_t objective, struct graph **out,
+                   struct diag *d);
+int programs_weights(struct programs *p, uint32_t objective, int64_t rows,
+                     struct graph **out, struct diag *d);
+int programs_eval(struct programs *p, int64_t rows, struct graph **out, struct diag *d);
+int programs_predict(struct programs *p, int64_t rows, struct graph **out,
+                     struct diag *d);
+/* Does any loss of the objective weigh its terms? (then weights runs first) */
+int programs_weighted(struct programs *p, uint32_t objective, bool *out,
+                      struct diag *d);
+
+#endif

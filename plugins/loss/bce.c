@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Binary cross-entropy on logits: max(x,0) - x*t + log(1 + exp(-|x|)), which neither
+ * overflows nor loses the small end; with a weight on the positive term as PyTorch's
+ * pos_weight. */
+#include <runner/loss.h>
+
+static int32_t describe(struct rn_build *b) {
+    rn_value x = rn_input(b, "logits"), t = rn_input(b, "target");
+    double smoothing = rn_get_float(b->host, "smoothing", 0.0);
+    if (smoothing > 0.0)
+        t = rn_add(b, rn_mul(b, t, rn_const(b, 1.0 - smoothing)),
+                   rn_const(b, 0.5 * smoothing));
+    /* softplus(-x) = -log sigmoid(x), softplus(x) = -log(1 - sigmoid(x)) */
+    rn_value positive =
+        rn_mul(b, rn_live(b, "pos_weight"), rn_mul(b, t, rn_softplus(b, rn_neg(b, x))));
+    rn_value negative = rn_mul(b, rn_sub(b, rn_const(b, 1.0), t), rn_softplus(b, x));
+    rn_output(b, "loss", rn_add(b, positive, negative));
+    return RN_OK;
+}
+
+RN_LOSS(
+    bce, describe, "runner/bce 1",
+    RN_DOC("Binary cross-entropy between logits and targets in [0,1]")
+        RN_IN("logits float [N,...] | scores before the sigmoid") RN_IN(
+            "target float [N,...] | 0, 1 or between; a number for all rows will do")
+            RN_OUT("loss float [N,...] ; scope element") RN_OPTION(
+                "pos_weight float = 1 ; above 0 ; live | weight of the positive term")
+                RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | pulls targets "
+                          "towards 0.5"));
+RN_PLUGIN(&bce);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Huber's loss (Huber 1964): quadratic within delta, linear beyond. */
+#include <runner/loss.h>
+
+static int32_t describe(struct rn_build *b) {
+    rn_value error =
+        rn_abs(b, rn_sub(b, rn_input(b, "prediction"), rn_input(b, "target")));
+    rn_value delta = rn_live(b, "delta"), half = rn_const(b, 0.5);
+    rn_value near = rn_mul(b, half, rn_square(b, error));
+    rn_value far = rn_mul(b, delta, rn_sub(b, error, rn_mul(b, half, delta)));
+    rn_output(b, "loss", rn_select(b, rn_le(b, error, delta), near, far));
+    return RN_OK;
+}
+
+RN_LOSS(huber, describe, "runner/huber 1",
+        RN_DOC("Huber's loss: quadratic for errors within delta, linear beyond")
+            RN_IN("prediction float [N,...] | the model's values")
+                RN_IN("target float [N,...] | what they should be")
+                    RN_OUT("loss float [N,...] ; scope element") RN_OPTION(
+                        "delta float = 1 ; above 0 ; live | where it turns linear"));
+RN_PLUGIN(&huber);

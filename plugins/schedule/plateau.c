@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reduce on plateau: times `factor` when the monitored metric has not become better, by
+ * more than min_delta, for more than `patience` evaluations. */
+#include <math.h>
+#include <stdlib.h>
+
+#include <runner/schedule.h>
+
+/* All of the state, saved as it is with a version in front. */
+struct plateau_state {
+    double best, scale;
+    int64_t bad, cooling;
+};
+
+struct plateau {
+    double factor, min_delta, low;
+    int64_t patience, cooldown;
+    struct plateau_state now;
+};
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct plateau *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a schedule", NULL, NULL);
+    s->factor = rn_get_float(h, "factor", 0.1);
+    s->min_delta = rn_get_float(h, "min_delta", 1e-4);
+    s->low = rn_get_float(h, "low", 0.0);
+    s->patience = rn_get_int(h, "patience", 10);
+    s->cooldown = rn_get_int(h, "cooldown", 0);
+    s->now.best = NAN;
+    s->now.scale = 1.0;
+    return RN_OK;
+}
+
+static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
+                     struct rn_error *e) {
+    const struct plateau *s = self;
+    (void)e;
+    *out = at->base * fmax(s->now.scale, s->low);
+    return RN_OK;
+}
+
+static int32_t observe(void *self, const struct rn_schedule_at *at, double metric,
+                       int32_t higher_is_better, struct rn_error *e) {
+    struct plateau *s = self;
+    struct plateau_state *n = &s->now;
+    (void)at, (void)e;
+    double gain = higher_is_better ? metric - n->best : n->best - metric;
+    if (isnan(n->best) || gain > s->min_delta) {
+        n->best = metric;
+        n->bad = 0;
+    } else {
+        n->bad++;
+    }
+    if (n->cooling > 0) {
+        n->cooling--;
+        n->bad = 0;
+    }
+    if (n->bad > s->patience) {
+        n->scale *= s->factor;
+        n->cooling = s->cooldown;
+        n->bad = 0;
+    }
+    return RN_OK;
+}
+
+static int32_t save(void *self, struct rn_stream *stream) {
+    const struct plateau *s = self;
+    const uint32_t version = 1;
+    int32_t status = stream->api->write(stream, &version, sizeof version);
+    return status ? status : stream->api->write(stream, &s->now, sizeof s->now);
+}
+
+static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
+    struct plateau *s = self;
+    uint32_t version = 0;
+    int32_t status = stream->api->read(stream, &version, sizeof version);
+    if (status == RN_OK && version != 1)
+        return rn_fail(e, RN_E_CHECKPOINT, "plateau: state of a version not known here",
+                       NULL, NULL);
+    return status ? status : stream->api->read(stream, &s->now, sizeof s->now);
+}
+
+static const struct rn_schedule iface = {
+    sizeof(struct rn_schedule), 0, create, free, value, observe, save, load};
+
+RN_SCHEDULE(
+    plateau, iface, "runner/plateau 1",
+    RN_DOC("Times factor when the monitored metric stops getting better")
+        RN_OPTION("monitor string = val/loss | the metric to watch") RN_OPTION(
+            "factor float = 0.1 ; above 0 ; below 1 | what it is multiplied by")
+            RN_OPTION("patience int = 10 ; min 0 | evaluations without gain to bear")
+                RN_OPTION("min_delta float = 0.0001 ; min 0 | smaller gains do not "
+                          "count") RN_OPTION(
+                    "cooldown int = 0 ; min 0 | evaluations to rest after a cut")
+                    RN_OPTION(
+                        "low float = 0 ; min 0 ; max 1 | smallest share of the base"));
+RN_PLUGIN(&plateau);

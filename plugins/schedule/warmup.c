@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Warm-up: a straight line from `start` times the base to the base, then another
+ * schedule, which sees a run that begins where the warm-up ends. */
+#include <stdlib.h>
+
+#include <runner/schedule.h>
+
+struct warmup {
+    int64_t length;                 /* steps */
+    double start;                   /* share of base at step 0 */
+    const struct rn_schedule *then; /* host: NULL = constant */
+    void *then_self;
+};
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    const struct rn_duration_api *duration =
+        (const struct rn_duration_api *)h->api->extension(h, "runner.duration/1");
+    struct warmup *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a schedule", NULL, NULL);
+    if (!duration)
+        return rn_fail(e, RN_E_UNSUPPORTED, "this host has no durations", NULL, NULL);
+    s->start = rn_get_float(h, "start", 0.0);
+    if (rn_has(h, "then")) {
+        const void *iface = NULL;
+        int32_t status = h->api->get_component(h, "then", &iface, &s->then_self);
+        s->then = (const struct rn_schedule *)iface;
+        if (status != RN_OK)
+            return status;
+    }
+    return duration->steps(h, rn_get_string(h, "length", ""), &s->length);
+}
+
+static struct rn_schedule_at after(const struct warmup *s,
+                                   const struct rn_schedule_at *at) {
+    struct rn_schedule_at then = *at;
+    then.step = at->step - s->length;
+    then.total_steps = at->total_steps > s->length ? at->total_steps - s->length : 0;
+    return then;
+}
+
+static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
+                     struct rn_error *e) {
+    const struct warmup *s = self;
+    if (at->step < s->length) {
+        double t = (double)(at->step + 1) / (double)s->length;
+        *out = at->base * (s->start + (1.0 - s->start) * t);
+        return RN_OK;
+    }
+    *out = at->base;
+    if (!s->then)
+        return RN_OK;
+    struct rn_schedule_at then = after(s, at);
+    return s->then->value(s->then_self, &then, out, e);
+}
+
+static int32_t observe(void *self, const struct rn_schedule_at *at, double metric,
+                       int32_t higher_is_better, struct rn_error *e) {
+    const struct warmup *s = self;
+    if (!s->then || !s->then->observe || at->step < s->length)
+        return RN_OK;
+    struct rn_schedule_at then = after(s, at);
+    return s->then->observe(s->then_self, &then, metric, higher_is_better, e);
+}
+
+static int32_t save(void *self, struct rn_stream *stream) {
+    const struct warmup *s = self;
+    return s->then && s->then->save ? s->then->save(s->then_self, stream) : RN_OK;
+}
+
+static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
+    const struct warmup *s = self;
+    return s->then && s->then->load ? s->then->load(s->then_self, stream, e) : RN_OK;
+}
+
+static const struct rn_schedule iface = {
+    sizeof(struct rn_schedule), 0, create, free, value, observe, save, load};
+
+RN_SCHEDULE(
+    warmup, iface, "runner/warmup 1",
+    RN_DOC("A straight line up to the base value, then another schedule") RN_OPTION(
+        "length duration ; required | how long it rises: 500st, 1ep, 5%")
+        RN_OPTION("start float = 0 ; min 0 ; max 1 | share of the base to start from")
+            RN_OPTION("then component(schedule) | what follows; default: constant"));
+RN_PLUGIN(&warmup);
