@@ -27,14 +27,15 @@ static double dot(const double *a, const double *b, uint64_t n) {
 static int32_t fill(void *self, const struct rn_init_request *r, float *out,
                     struct rn_error *e) {
     if (r->rank < 2)
-        return rn_fail(e, RN_E_CONFIG, "orthogonal needs a matrix, this has rank below 2",
-                       "use it for weights only: init.rules with match: {role: weight}",
-                       r->name);
+        return rn_fail(
+            e, RN_E_CONFIG, "orthogonal needs a matrix, this has rank below 2",
+            "use it for weights only: init.rules with match: {role: weight}", r->name);
     uint64_t rows = (uint64_t)r->shape[0], columns = rows ? r->count / rows : 0;
     int wide = columns >= rows;
     uint64_t n = wide ? rows : columns, length = wide ? columns : rows;
     if (n && length > SIZE_MAX / n / sizeof(double))
-        return rn_fail(e, RN_E_MEMORY, "orthogonal: the matrix is too large", NULL, NULL);
+        return rn_fail(e, RN_E_MEMORY, "orthogonal: the matrix is too large", NULL,
+                       NULL);
     double *q = malloc(sizeof *q * (size_t)(n * length + 1));
     if (!q)
         return rn_fail(e, RN_E_MEMORY, "no memory for orthogonal's matrix", NULL, NULL);
@@ -55,12 +56,13 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     for (uint64_t i = 0; i < rows; i++)
         for (uint64_t c = 0; c < columns; c++)
             out[i * columns + c] =
-                (float)(*(double *)self * (wide ? q[i * length + c] : q[c * length + i]));
+                (float)(*(double *)self *
+                        (wide ? q[i * length + c] : q[c * length + i]));
     free(q);
     return RN_OK;
 }
 
 RN_INIT(orthogonal, create, free, fill, "runner/orthogonal 1",
         RN_DOC("Orthonormal rows or columns (Saxe et al. 2014)")
-        RN_OPTION("gain float = 1 ; above 0 | factor of the matrix"));
+            RN_OPTION("gain float = 1 ; above 0 | factor of the matrix"));
 RN_PLUGIN(&orthogonal);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* normal, uniform, Xavier (Glorot & Bengio 2010, eq. 16), He (He et al. 2015, eq. 10 and
- * 14), LeCun (LeCun et al. 1998): one random number an element, drawn by its index. */
+/* normal, uniform, Xavier (Glorot & Bengio 2010, eq. 16), He (He et al. 2015, eq. 10
+ * and 14), LeCun (LeCun et al. 1998): one random number an element, drawn by its index.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,14 @@ enum rule { NORMAL, UNIFORM, XAVIER, HE, LECUN };
 
 struct random_init {
     enum rule rule;
-    int32_t normal;  /* the distribution of the fan rules */
-    double a, b;     /* normal: mean, std; uniform: low, high */
+    int32_t normal; /* the distribution of the fan rules */
+    double a, b;    /* normal: mean, std; uniform: low, high */
     double gain;
     const char *fan; /* "in", "out", "average" */
 };
 
-static int32_t make(struct rn_host *h, void **self, struct rn_error *e, enum rule rule) {
+static int32_t make(struct rn_host *h, void **self, struct rn_error *e,
+                    enum rule rule) {
     struct random_init *s = calloc(1, sizeof *s);
     *self = s;
     if (!s)
@@ -89,24 +91,24 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
 }
 
 RN_INIT(normal, create_normal, free, fill, "runner/normal 1",
-        RN_DOC("Normal numbers")
-        RN_OPTION("mean float = 0 | mean")
-        RN_OPTION("std float = 1 ; min 0 | standard deviation"));
+        RN_DOC("Normal numbers") RN_OPTION("mean float = 0 | mean")
+            RN_OPTION("std float = 1 ; min 0 | standard deviation"));
 RN_INIT(uniform, create_uniform, free, fill, "runner/uniform 1",
         RN_DOC("Uniform numbers between low and high")
-        RN_OPTION("low float = -1 | lower end")
-        RN_OPTION("high float = 1 | upper end"));
-RN_INIT(xavier, create_xavier, free, fill, "runner/xavier 1",
-        RN_DOC("Xavier (Glorot): variance 2/(fan_in + fan_out), for tanh and linear")
+            RN_OPTION("low float = -1 | lower end")
+                RN_OPTION("high float = 1 | upper end"));
+RN_INIT(
+    xavier, create_xavier, free, fill, "runner/xavier 1",
+    RN_DOC("Xavier (Glorot): variance 2/(fan_in + fan_out), for tanh and linear")
         RN_OPTION("distribution choice(uniform,normal) = uniform | shape")
-        RN_OPTION("gain float = 1 ; above 0 | factor of the standard deviation"));
+            RN_OPTION("gain float = 1 ; above 0 | factor of the standard deviation"));
 RN_INIT(he, create_he, free, fill, "runner/he 1",
         RN_DOC("He (Kaiming): variance 2/fan, for ReLU")
-        RN_OPTION("distribution choice(uniform,normal) = uniform | shape")
-        RN_OPTION("fan choice(in,out,average) = in | which fan")
-        RN_OPTION("gain float = 1 ; above 0 | factor of the standard deviation"));
+            RN_OPTION("distribution choice(uniform,normal) = uniform | shape")
+                RN_OPTION("fan choice(in,out,average) = in | which fan") RN_OPTION(
+                    "gain float = 1 ; above 0 | factor of the standard deviation"));
 RN_INIT(lecun, create_lecun, free, fill, "runner/lecun 1",
         RN_DOC("LeCun: variance 1/fan_in, for SELU")
-        RN_OPTION("distribution choice(uniform,normal) = normal | shape")
-        RN_OPTION("gain float = 1 ; above 0 | factor of the standard deviation"));
+            RN_OPTION("distribution choice(uniform,normal) = normal | shape") RN_OPTION(
+                "gain float = 1 ; above 0 | factor of the standard deviation"));
 RN_PLUGIN(&normal, &uniform, &xavier, &he, &lecun);

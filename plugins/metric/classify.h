@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the metrics over classes share: a confusion matrix of counts [C,C], rows the true
- * class, columns the predicted one. Host form: exact counts of any size, merged by
+/* What the metrics over classes share: a confusion matrix of counts [C,C], rows the
+ * true class, columns the predicted one. Host form: exact counts of any size, merged by
  * adding. */
 #ifndef PLUGINS_METRIC_CLASSIFY_H
 #define PLUGINS_METRIC_CLASSIFY_H
@@ -17,13 +17,16 @@ struct counts {
     int32_t average; /* 0 macro, 1 micro, 2 weighted */
 };
 
-static inline int32_t counts_create(struct rn_host *h, void **self, struct rn_error *e) {
+static inline int32_t counts_create(struct rn_host *h, void **self,
+                                    struct rn_error *e) {
     struct counts *s = (struct counts *)calloc(1, sizeof *s);
     const char *average = rn_get_string(h, "average", "macro");
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
-    s->average = strcmp(average, "micro") == 0 ? 1 : strcmp(average, "weighted") == 0 ? 2 : 0;
+    s->average = strcmp(average, "micro") == 0      ? 1
+                 : strcmp(average, "weighted") == 0 ? 2
+                                                    : 0;
     return RN_OK;
 }
 
@@ -34,12 +37,13 @@ static inline void counts_destroy(void *self) {
     free(s);
 }
 
-static inline int32_t counts_size(struct counts *s, int64_t classes, struct rn_error *e) {
+static inline int32_t counts_size(struct counts *s, int64_t classes,
+                                  struct rn_error *e) {
     if (s->classes == classes)
         return RN_OK;
     if (s->classes || classes < 1 || classes > 65536)
-        return rn_fail(e, RN_E_DATA, "the number of classes changed between batches", NULL,
-                       NULL);
+        return rn_fail(e, RN_E_DATA, "the number of classes changed between batches",
+                       NULL, NULL);
     s->n = (int64_t *)calloc((size_t)(classes * classes), sizeof *s->n);
     if (!s->n)
         return rn_fail(e, RN_E_MEMORY, "no memory for a confusion matrix", NULL, NULL);
@@ -70,7 +74,8 @@ static inline int64_t label_at(const struct rn_tensor *t, uint64_t i) {
     }
 }
 
-/* Ports: scores [N,C] f32, label [N]. Ties go to the lowest class, NaN is the largest. */
+/* Ports: scores [N,C] f32, label [N]. Ties go to the lowest class, NaN is the largest.
+ */
 static inline int32_t counts_update(void *self, const struct rn_metric_batch *b,
                                     struct rn_error *e) {
     struct counts *s = (struct counts *)self;
@@ -113,7 +118,8 @@ static inline int32_t counts_merge(void *self, struct rn_stream *stream,
     int64_t classes = 0, n;
     int32_t status = stream->api->read(stream, &version, sizeof version);
     if (status == RN_OK && version != 1)
-        return rn_fail(e, RN_E_CHECKPOINT, "state of a version not known here", NULL, NULL);
+        return rn_fail(e, RN_E_CHECKPOINT, "state of a version not known here", NULL,
+                       NULL);
     if (status == RN_OK)
         status = stream->api->read(stream, &classes, sizeof classes);
     if (status == RN_OK && classes)
@@ -125,7 +131,8 @@ static inline int32_t counts_merge(void *self, struct rn_stream *stream,
     return status;
 }
 
-static inline int32_t counts_load(void *self, struct rn_stream *stream, struct rn_error *e) {
+static inline int32_t counts_load(void *self, struct rn_stream *stream,
+                                  struct rn_error *e) {
     counts_reset(self, e);
     return counts_merge(self, stream, e);
 }
@@ -153,7 +160,8 @@ static inline double counts_average(const struct counts *s,
         per_class[c] = score(hit, truth, predicted);
         hits += hit, truths += truth, predictions += predicted;
         /* a class that neither appears nor is predicted does not count */
-        double w = s->average == 2 ? truth : (truth > 0.0 || predicted > 0.0 ? 1.0 : 0.0);
+        double w =
+            s->average == 2 ? truth : (truth > 0.0 || predicted > 0.0 ? 1.0 : 0.0);
         sum += w * per_class[c];
         weight += w;
     }
@@ -181,11 +189,12 @@ static inline int32_t counts_finish(const struct counts *s, const char *name,
     return status;
 }
 
-#define CLASS_PORTS                                                                      \
-    RN_IN("scores f32 [N,C] | logits or probabilities")                                  \
+#define CLASS_PORTS                                                                    \
+    RN_IN("scores f32 [N,C] | logits or probabilities")                                \
     RN_IN("label int [N] | class index")
-#define CLASS_AVERAGE                                                                    \
-    RN_OPTION("average choice(macro,micro,weighted) = macro | over classes: each alike, " \
-              "all rows alike, or by true count")
+#define CLASS_AVERAGE                                                                  \
+    RN_OPTION(                                                                         \
+        "average choice(macro,micro,weighted) = macro | over classes: each alike, "    \
+        "all rows alike, or by true count")
 
 #endif

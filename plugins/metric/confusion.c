@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The confusion matrix: counts [C,C], rows the true class, columns the predicted one. */
+/* The confusion matrix: counts [C,C], rows the true class, columns the predicted one.
+ */
 #include "classify.h"
 
 static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
@@ -11,12 +12,19 @@ static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states
     return sink->api->put(sink, "confusion", &t);
 }
 
-static const struct rn_metric iface = {
-    sizeof(struct rn_metric), 0,           counts_create, counts_destroy,
-    NULL,                     counts_reset, counts_update, counts_merge,
-    counts_save,              counts_load, finish};
+static const struct rn_metric iface = {sizeof(struct rn_metric),
+                                       0,
+                                       counts_create,
+                                       counts_destroy,
+                                       NULL,
+                                       counts_reset,
+                                       counts_update,
+                                       counts_merge,
+                                       counts_save,
+                                       counts_load,
+                                       finish};
 
 RN_METRIC(confusion, iface, "runner/confusion 1",
-          RN_DOC("Confusion matrix: counts, rows true, columns predicted") CLASS_PORTS
-          RN_OUT("confusion i64 [C,C]"));
+          RN_DOC("Confusion matrix: counts, rows true, columns predicted")
+              CLASS_PORTS RN_OUT("confusion i64 [C,C]"));
 RN_PLUGIN(&confusion);

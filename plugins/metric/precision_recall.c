@@ -16,31 +16,38 @@ static double f1_of(double hit, double truth, double predicted) {
     return truth + predicted > 0.0 ? 2.0 * hit / (truth + predicted) : 0.0;
 }
 
-#define FINISH(name)                                                                     \
-    static int32_t finish_##name(void *self, uint32_t count,                             \
-                                 const struct rn_tensor *states,                         \
-                                 struct rn_metric_sink *sink, struct rn_error *e) {      \
-        (void)count, (void)states;                                                       \
-        return counts_finish(self, #name, "per_class", name##_of, sink, e);              \
-    }                                                                                    \
-    static const struct rn_metric name##_iface = {                                       \
-        sizeof(struct rn_metric), 0,            counts_create, counts_destroy,           \
-        NULL,                     counts_reset, counts_update, counts_merge,             \
-        counts_save,              counts_load,  finish_##name}
+#define FINISH(name)                                                                   \
+    static int32_t finish_##name(void *self, uint32_t count,                           \
+                                 const struct rn_tensor *states,                       \
+                                 struct rn_metric_sink *sink, struct rn_error *e) {    \
+        (void)count, (void)states;                                                     \
+        return counts_finish(self, #name, "per_class", name##_of, sink, e);            \
+    }                                                                                  \
+    static const struct rn_metric name##_iface = {sizeof(struct rn_metric),            \
+                                                  0,                                   \
+                                                  counts_create,                       \
+                                                  counts_destroy,                      \
+                                                  NULL,                                \
+                                                  counts_reset,                        \
+                                                  counts_update,                       \
+                                                  counts_merge,                        \
+                                                  counts_save,                         \
+                                                  counts_load,                         \
+                                                  finish_##name}
 FINISH(precision);
 FINISH(recall);
 FINISH(f1);
 
 RN_METRIC(precision, precision_iface, "runner/precision 1",
           RN_DOC("Share of a class's predictions that are right, averaged over classes")
-          CLASS_PORTS CLASS_AVERAGE
-          RN_OUT("precision f64 [] ; better higher") RN_OUT("per_class f64 [C]"));
+              CLASS_PORTS CLASS_AVERAGE RN_OUT("precision f64 [] ; better higher")
+                  RN_OUT("per_class f64 [C]"));
 RN_METRIC(recall, recall_iface, "runner/recall 1",
           RN_DOC("Share of a class's rows that are found, averaged over classes")
-          CLASS_PORTS CLASS_AVERAGE
-          RN_OUT("recall f64 [] ; better higher") RN_OUT("per_class f64 [C]"));
+              CLASS_PORTS CLASS_AVERAGE RN_OUT("recall f64 [] ; better higher")
+                  RN_OUT("per_class f64 [C]"));
 RN_METRIC(f1, f1_iface, "runner/f1 1",
           RN_DOC("Harmonic mean of precision and recall, averaged over classes")
-          CLASS_PORTS CLASS_AVERAGE
-          RN_OUT("f1 f64 [] ; better higher") RN_OUT("per_class f64 [C]"));
+              CLASS_PORTS CLASS_AVERAGE RN_OUT("f1 f64 [] ; better higher")
+                  RN_OUT("per_class f64 [C]"));
 RN_PLUGIN(&precision, &recall, &f1);

@@ -13,7 +13,8 @@ struct sums {
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     (void)h;
     *self = calloc(1, sizeof(struct sums));
-    return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
+    return *self ? RN_OK
+                 : rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
 }
 
 static int32_t reset(void *self, struct rn_error *e) {
@@ -31,7 +32,8 @@ static int32_t update(void *self, const struct rn_metric_batch *b, struct rn_err
     for (uint32_t i = 1; i < t->rank; i++)
         each_target *= (uint64_t)t->shape[i];
     if (each != each_target)
-        return rn_fail(e, RN_E_CONFIG, "prediction and target differ in shape", NULL, NULL);
+        return rn_fail(e, RN_E_CONFIG, "prediction and target differ in shape", NULL,
+                       NULL);
     for (uint64_t i = 0; i < b->rows * each; i++) {
         double y = (double)((const float *)t->data)[i];
         double error = (double)((const float *)p->data)[i] - y, d = y - s->mean;
@@ -54,7 +56,8 @@ static int32_t read_sums(struct rn_stream *stream, struct sums *o, struct rn_err
     uint32_t version = 0;
     int32_t status = stream->api->read(stream, &version, sizeof version);
     if (status == RN_OK && version != 1)
-        return rn_fail(e, RN_E_CHECKPOINT, "state of a version not known here", NULL, NULL);
+        return rn_fail(e, RN_E_CHECKPOINT, "state of a version not known here", NULL,
+                       NULL);
     return status ? status : stream->api->read(stream, o, sizeof *o);
 }
 
@@ -104,23 +107,31 @@ static int32_t finish_r2(void *self, uint32_t count, const struct rn_tensor *sta
     return put(sink, "r2", r2);
 }
 
-#define IFACE(name)                                                                      \
-    static const struct rn_metric name##_iface = {                                       \
-        sizeof(struct rn_metric), 0,    create, free, NULL, reset, update, merge, save,  \
-        load,                     finish_##name}
+#define IFACE(name)                                                                    \
+    static const struct rn_metric name##_iface = {sizeof(struct rn_metric),            \
+                                                  0,                                   \
+                                                  create,                              \
+                                                  free,                                \
+                                                  NULL,                                \
+                                                  reset,                               \
+                                                  update,                              \
+                                                  merge,                               \
+                                                  save,                                \
+                                                  load,                                \
+                                                  finish_##name}
 IFACE(mse);
 IFACE(mae);
 IFACE(r2);
 
-#define PORTS                                                                            \
-    RN_IN("prediction f32 [N,...] | the model's values")                                 \
+#define PORTS                                                                          \
+    RN_IN("prediction f32 [N,...] | the model's values")                               \
     RN_IN("target f32 [N,...] | what they should be")
 
-RN_METRIC(mse, mse_iface, "runner/mse 1", RN_DOC("Mean squared error") PORTS
-          RN_OUT("mse f64 [] ; better lower"));
-RN_METRIC(mae, mae_iface, "runner/mae 1", RN_DOC("Mean absolute error") PORTS
-          RN_OUT("mae f64 [] ; better lower"));
+RN_METRIC(mse, mse_iface, "runner/mse 1",
+          RN_DOC("Mean squared error") PORTS RN_OUT("mse f64 [] ; better lower"));
+RN_METRIC(mae, mae_iface, "runner/mae 1",
+          RN_DOC("Mean absolute error") PORTS RN_OUT("mae f64 [] ; better lower"));
 RN_METRIC(r2, r2_iface, "runner/r2 1",
-          RN_DOC("Coefficient of determination: 1 - residual / total sum of squares") PORTS
-          RN_OUT("r2 f64 [] ; better higher"));
+          RN_DOC("Coefficient of determination: 1 - residual / total sum of squares")
+              PORTS RN_OUT("r2 f64 [] ; better higher"));
 RN_PLUGIN(&mse, &mae, &r2);

@@ -13,8 +13,8 @@ static int32_t describe(struct rn_build *b) {
     rn_value column = rn_reshape(b, rn_cast(b, label, RN_I64), 2, shape);
     rn_value hit = rn_cast(b, rn_eq(b, indices, column), RN_F32);
     rn_value rows = rn_const(b, (double)shape[0]);
-    rn_assign(b, "hits", rn_add(b, rn_state(b, "hits", 0, NULL, 0.0),
-                                rn_reduce_sum_all(b, hit)));
+    rn_assign(b, "hits",
+              rn_add(b, rn_state(b, "hits", 0, NULL, 0.0), rn_reduce_sum_all(b, hit)));
     rn_assign(b, "rows", rn_add(b, rn_state(b, "rows", 0, NULL, 0.0), rows));
     return RN_OK;
 }
@@ -30,13 +30,22 @@ static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states
     return sink->api->put(sink, "top_k", &t);
 }
 
-static const struct rn_metric iface = {
-    sizeof(struct rn_metric), 0, NULL, NULL, describe, NULL, NULL, NULL, NULL, NULL, finish};
+static const struct rn_metric iface = {sizeof(struct rn_metric),
+                                       0,
+                                       NULL,
+                                       NULL,
+                                       describe,
+                                       NULL,
+                                       NULL,
+                                       NULL,
+                                       NULL,
+                                       NULL,
+                                       finish};
 
 RN_METRIC(top_k, iface, "runner/top_k 1",
           RN_DOC("Share of rows whose label is among the k largest scores")
-          RN_IN("scores float [N,C] | logits or probabilities")
-          RN_IN("label int [N] | class index")
-          RN_OUT("top_k f32 [] ; better higher")
-          RN_OPTION("k int = 5 ; min 1 | how many scores count"));
+              RN_IN("scores float [N,C] | logits or probabilities")
+                  RN_IN("label int [N] | class index")
+                      RN_OUT("top_k f32 [] ; better higher")
+                          RN_OPTION("k int = 5 ; min 1 | how many scores count"));
 RN_PLUGIN(&top_k);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layers that several models are made of. Each pushes its scope, declares its parameters
- * and returns its output; shapes are those of ops.h. */
+/* Layers that several models are made of. Each pushes its scope, declares its
+ * parameters and returns its output; shapes are those of ops.h. */
 #ifndef PLUGINS_MODEL_LAYERS_H
 #define PLUGINS_MODEL_LAYERS_H
 
@@ -9,7 +9,8 @@
 #include <runner/model.h>
 
 /* `name` is an operator of one input, or "none". */
-static inline rn_value layer_activation(struct rn_build *b, const char *name, rn_value x) {
+static inline rn_value layer_activation(struct rn_build *b, const char *name,
+                                        rn_value x) {
     return strcmp(name, "none") == 0 ? x : rn_op(b, name, 1, &x, 0, NULL);
 }
 
@@ -20,7 +21,8 @@ static inline rn_value layer_dense(struct rn_build *b, const char *scope, rn_val
     shape[0] = units, shape[1] = rn_dim(b, x, -1);
     rn_push(b, scope);
     rn_value w = rn_param(b, "weight", "weight", 2, shape, init);
-    x = rn_linear(b, x, w, bias ? rn_param(b, "bias", "bias", 1, shape, "zeros") : RN_NONE);
+    x = rn_linear(b, x, w,
+                  bias ? rn_param(b, "bias", "bias", 1, shape, "zeros") : RN_NONE);
     rn_pop(b);
     return x;
 }
@@ -34,20 +36,29 @@ static inline rn_value layer_conv(struct rn_build *b, const char *scope, rn_valu
     shape[2] = win->kernel[0], shape[3] = win->kernel[1];
     rn_push(b, scope);
     rn_value w = rn_param(b, "weight", "weight", 4, shape, init);
-    x = rn_conv2d(b, x, w, bias ? rn_param(b, "bias", "bias", 1, shape, "zeros") : RN_NONE,
-                  win);
+    x = rn_conv2d(b, x, w,
+                  bias ? rn_param(b, "bias", "bias", 1, shape, "zeros") : RN_NONE, win);
     rn_pop(b);
     return x;
 }
 
 /* Batch norm over axis 1; running mean and variance are state, updated in training with
  * r = (1 - momentum) r + momentum * batch (variance unbiased, as PyTorch). */
-static inline rn_value layer_batch_norm(struct rn_build *b, const char *scope, rn_value x,
-                                        double momentum, double eps) {
+static inline rn_value layer_batch_norm(struct rn_build *b, const char *scope,
+                                        rn_value x, double momentum, double eps) {
     int64_t channels = rn_dim(b, x, 1), count = 1;
     uint32_t axis, rank = rn_rank(b, x);
-    struct rn_variable scale = {sizeof(struct rn_variable), RN_F32, "scale", "scale",
-                                &channels, 1, 1, 0, 0, NULL, 1.0};
+    struct rn_variable scale = {sizeof(struct rn_variable),
+                                RN_F32,
+                                "scale",
+                                "scale",
+                                &channels,
+                                1,
+                                1,
+                                0,
+                                0,
+                                NULL,
+                                1.0};
     rn_push(b, scope);
     rn_value g = b->api->variable(b, &scale);
     rn_value shift = rn_param(b, "shift", "shift", 1, &channels, "zeros");
@@ -65,8 +76,9 @@ static inline rn_value layer_batch_norm(struct rn_build *b, const char *scope, r
     double unbiased = count > 1 ? (double)count / (double)(count - 1) : 1.0;
     rn_value keep = rn_const(b, 1.0 - momentum), take = rn_const(b, momentum);
     rn_assign(b, "mean", rn_add(b, rn_mul(b, keep, mean), rn_mul(b, take, batch_mean)));
-    rn_assign(b, "variance", rn_add(b, rn_mul(b, keep, var),
-                                    rn_mul(b, rn_const(b, momentum * unbiased), batch_var)));
+    rn_assign(b, "variance",
+              rn_add(b, rn_mul(b, keep, var),
+                     rn_mul(b, rn_const(b, momentum * unbiased), batch_var)));
     rn_pop(b);
     return x;
 }

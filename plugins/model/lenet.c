@@ -20,11 +20,12 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-RN_MODEL(lenet, describe, "runner/lenet 1",
-         RN_DOC("LeNet-5: two convolutions, three linear layers")
-         RN_IN("x float [N,C,H,W] | images, 12x12 or larger")
-         RN_OUT("out float [N,K] | logits, K = outputs")
-         RN_OPTION("outputs int = 10 ; min 1 | classes")
-         RN_OPTION("activation choice(relu,tanh,sigmoid,gelu,silu) = relu | after each "
-                   "layer"));
+RN_MODEL(
+    lenet, describe, "runner/lenet 1",
+    RN_DOC("LeNet-5: two convolutions, three linear layers")
+        RN_IN("x float [N,C,H,W] | images, 12x12 or larger") RN_OUT(
+            "out float [N,K] | logits, K = outputs")
+            RN_OPTION("outputs int = 10 ; min 1 | classes") RN_OPTION(
+                "activation choice(relu,tanh,sigmoid,gelu,silu) = relu | after each "
+                "layer"));
 RN_PLUGIN(&lenet);

@@ -6,13 +6,15 @@
 #include "layers.h"
 
 static rn_value conv_norm(struct rn_build *b, const char *conv, const char *norm,
-                          rn_value x, int64_t channels, int64_t kernel, int64_t stride) {
+                          rn_value x, int64_t channels, int64_t kernel,
+                          int64_t stride) {
     struct rn_window win = rn_window_square(kernel, stride, kernel / 2);
     x = layer_conv(b, conv, x, channels, &win, 0, "he");
     return layer_batch_norm(b, norm, x, 0.1, 1e-5);
 }
 
-static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels, int64_t stride) {
+static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
+                         int64_t stride) {
     int64_t have = rn_dim(b, x, 1), zero[4] = {0, 0, 0, 0}, low[4] = {0, 0, 0, 0};
     int64_t step[4] = {1, 1, stride, stride}, stop[4], high[4] = {0, 0, 0, 0};
     if (have == channels && stride == 1)
@@ -27,7 +29,8 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels, int64
     return rn_pad(b, x, 4, low, high, 0.0);
 }
 
-static rn_value block(struct rn_build *b, rn_value x, int64_t channels, int64_t stride) {
+static rn_value block(struct rn_build *b, rn_value x, int64_t channels,
+                      int64_t stride) {
     rn_value skip = shortcut(b, x, channels, stride);
     x = rn_relu(b, conv_norm(b, "conv1", "norm1", x, channels, 3, stride));
     x = conv_norm(b, "conv2", "norm2", x, channels, 3, 1);
@@ -36,7 +39,8 @@ static rn_value block(struct rn_build *b, rn_value x, int64_t channels, int64_t 
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "x");
-    int64_t depth = rn_get_int(b->host, "depth", 20), width = rn_get_int(b->host, "width", 16);
+    int64_t depth = rn_get_int(b->host, "depth", 20),
+            width = rn_get_int(b->host, "width", 16);
     char scope[32];
     if (depth < 8 || (depth - 2) % 6) {
         b->api->fail(b, "depth must be 6n + 2", "for example 20, 32, 44, 56", "depth");
@@ -57,13 +61,15 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-RN_MODEL(resnet_cifar, describe, "runner/resnet_cifar 1",
-         RN_DOC("ResNet for small images (CIFAR form): depth 6n + 2")
-         RN_IN("x float [N,C,H,W] | images, 8x8 or larger")
-         RN_OUT("out float [N,K] | logits, K = outputs")
-         RN_OPTION("outputs int = 10 ; min 1 | classes")
-         RN_OPTION("depth int = 20 ; min 8 | layers: 20, 32, 44, 56, 110")
-         RN_OPTION("width int = 16 ; min 1 | channels of the first stage")
-         RN_OPTION("shortcut choice(A,B) = A | A: zeros for new channels; B: 1x1 "
-                   "convolution"));
+RN_MODEL(
+    resnet_cifar, describe, "runner/resnet_cifar 1",
+    RN_DOC("ResNet for small images (CIFAR form): depth 6n + 2")
+        RN_IN("x float [N,C,H,W] | images, 8x8 or larger") RN_OUT(
+            "out float [N,K] | logits, K = outputs")
+            RN_OPTION("outputs int = 10 ; min 1 | classes") RN_OPTION(
+                "depth int = 20 ; min 8 | layers: 20, 32, 44, 56, 110")
+                RN_OPTION("width int = 16 ; min 1 | channels of the first stage")
+                    RN_OPTION(
+                        "shortcut choice(A,B) = A | A: zeros for new channels; B: 1x1 "
+                        "convolution"));
 RN_PLUGIN(&resnet_cifar);

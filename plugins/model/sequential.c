@@ -71,13 +71,21 @@ static struct rn_window window(struct state *s, const char *type) {
 
 static rn_value scaled(struct state *s, rn_value x, const char *type) {
     struct rn_build *b = s->b;
-    int64_t channels = rn_dim(b, x, strcmp(type, "layer_norm") == 0 ||
-                                            strcmp(type, "rms_norm") == 0
-                                        ? -1
-                                        : 1);
+    int64_t channels = rn_dim(
+        b, x,
+        strcmp(type, "layer_norm") == 0 || strcmp(type, "rms_norm") == 0 ? -1 : 1);
     double eps = real(s, "eps", 1e-5);
-    struct rn_variable one = {sizeof(struct rn_variable), RN_F32, "scale", "scale",
-                              &channels, 1, 1, 0, 0, NULL, 1.0};
+    struct rn_variable one = {sizeof(struct rn_variable),
+                              RN_F32,
+                              "scale",
+                              "scale",
+                              &channels,
+                              1,
+                              1,
+                              0,
+                              0,
+                              NULL,
+                              1.0};
     rn_value scale = b->api->variable(b, &one);
     if (strcmp(type, "rms_norm") == 0)
         return rn_rms_norm(b, x, scale, eps);
@@ -121,22 +129,33 @@ static rn_value joined(struct state *s, rn_value x, const char *type) {
     char p[96], item[112];
     uint32_t n = rn_get_count(s->b->host, path(s, "from", p)), count = 1;
     for (uint32_t i = 0; i < n && count < 65; i++) {
-        const char *name = rn_get_string(s->b->host, rn_path(item, sizeof item, p, i), "");
+        const char *name =
+            rn_get_string(s->b->host, rn_path(item, sizeof item, p, i), "");
         all[count++] = named(s, name, "from");
     }
     if (strcmp(type, "concat") == 0)
         return rn_concat(s->b, count, all, integer(s, "axis", 1));
     for (uint32_t i = 1; i < count; i++)
-        x = strcmp(type, "add") == 0 ? rn_add(s->b, x, all[i]) : rn_mul(s->b, x, all[i]);
+        x = strcmp(type, "add") == 0 ? rn_add(s->b, x, all[i])
+                                     : rn_mul(s->b, x, all[i]);
     return x;
 }
 
 /* Layers without options or parameters: operators of one input. */
 static int is_function(const char *type) {
-    static const char *const names[] = {
-        "relu", "relu6", "tanh",    "sigmoid",      "gelu",       "silu",
-        "selu", "mish",  "softplus", "hard_sigmoid", "hard_swish", "flatten",
-        "global_avg_pool2d"};
+    static const char *const names[] = {"relu",
+                                        "relu6",
+                                        "tanh",
+                                        "sigmoid",
+                                        "gelu",
+                                        "silu",
+                                        "selu",
+                                        "mish",
+                                        "softplus",
+                                        "hard_sigmoid",
+                                        "hard_swish",
+                                        "flatten",
+                                        "global_avg_pool2d"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(names[i], type) == 0)
             return 1;
@@ -163,7 +182,8 @@ static rn_value layer(struct state *s, const char *type, rn_value x) {
     if (strcmp(type, "avg_pool2d") == 0)
         return rn_avg_pool2d(b, x, &w, 0);
     if (strcmp(type, "batch_norm") == 0)
-        return layer_batch_norm(b, "", x, real(s, "momentum", 0.1), real(s, "eps", 1e-5));
+        return layer_batch_norm(b, "", x, real(s, "momentum", 0.1),
+                                real(s, "eps", 1e-5));
     if (strstr(type, "_norm"))
         return scaled(s, x, type);
     if (strcmp(type, "dropout") == 0)
@@ -226,87 +246,283 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-#define COMMON                                                                           \
-    RN_OPTION("name string | scope of its parameters, output of the model, for `from`")  \
+#define COMMON                                                                         \
+    RN_OPTION(                                                                         \
+        "name string | scope of its parameters, output of the model, for `from`")      \
     RN_OPTION("input string | the earlier layer to read; default: the one before")
 #define LAYER(name, doc) RN_RECORD(name " | " doc) COMMON
-#define WINDOW                                                                           \
-    RN_OPTION("kernel int = 3 ; min 1 | height and width")                               \
+#define WINDOW                                                                         \
+    RN_OPTION("kernel int = 3 ; min 1 | height and width")                             \
     RN_OPTION("pad int = 0 ; min 0 | zeros around the image")
-#define NORM(name, doc)                                                                  \
+#define NORM(name, doc)                                                                \
     LAYER(name, doc) RN_OPTION("eps float = 1e-5 ; above 0 | added to the variance")
-#define CONV                                                                             \
-    RN_OPTION("channels int ; required ; min 1 | output channels")                       \
-    WINDOW RN_OPTION("stride int = 1 ; min 1 | step")                                    \
-    RN_OPTION("dilation int = 1 ; min 1 | distance between taps")                        \
-    RN_OPTION("groups int = 1 ; min 1 | groups of channels")                             \
-    RN_OPTION("bias bool = true | add a bias")                                           \
-    RN_OPTION("init string = he | init of the weight")
-#define POOL WINDOW RN_OPTION("stride int ; min 1 | step; default: kernel")
+#define CONV                                                                           \
+    RN_OPTION("channels int ; required ; min 1 | output channels")                     \
+    WINDOW RN_OPTION("stride int = 1 ; min 1 | step")                                  \
+        RN_OPTION("dilation int = 1 ; min 1 | distance between taps")                  \
+            RN_OPTION("groups int = 1 ; min 1 | groups of channels")                   \
+                RN_OPTION("bias bool = true | add a bias")                             \
+                    RN_OPTION("init string = he | init of the weight")
+#define POOL             WINDOW RN_OPTION("stride int ; min 1 | step; default: kernel")
 #define PLAIN(name, doc) LAYER(name, doc) RN_END
 
-RN_MODEL(sequential, describe, "runner/sequential 1",
-         RN_DOC("A network described in YAML: layers in a row, with branches by name")
-         RN_IN("x any [N,...] | the input of the first layer, named x")
-         RN_OUT("out float [N,...] | the last layer's output")
-         RN_OUT("* float [N,...] | every named layer")
-         LAYER("dense", "linear layer: x w^T + bias")
-         RN_OPTION("units int ; required ; min 1 | outputs")
-         RN_OPTION("bias bool = true | add a bias")
-         RN_OPTION("init string = he | init of the weight") RN_END
-         LAYER("conv2d", "convolution over height and width") CONV
-         RN_OPTION("padding choice(none,same) = none | same: keep the size at stride 1")
-         RN_END
-         LAYER("conv_transpose2d", "the transpose of a convolution") CONV
-         RN_OPTION("output_pad int = 0 ; min 0 | extra rows and columns at the end") RN_END
-         LAYER("max_pool2d", "largest of a window") POOL RN_END
-         LAYER("avg_pool2d", "mean of a window") POOL RN_END
-         PLAIN("global_avg_pool2d", "mean over height and width")
-         NORM("batch_norm", "batch normalisation")
-         RN_OPTION("momentum float = 0.1 ; above 0 ; max 1 | share of the batch in the "
-                   "running statistics") RN_END
-         NORM("layer_norm", "layer normalisation over the last axis") RN_END
-         NORM("rms_norm", "root-mean-square normalisation over the last axis") RN_END
-         NORM("group_norm", "group normalisation")
-         RN_OPTION("groups int = 1 ; min 1 | groups of channels") RN_END
-         LAYER("dropout", "drop elements in training")
-         RN_OPTION("p float = 0.5 ; min 0 ; below 1 | share dropped") RN_END
-         PLAIN("relu", "max(x, 0)") PLAIN("relu6", "clamp to 0..6") PLAIN("tanh", "tanh")
-         PLAIN("sigmoid", "1/(1+exp(-x))") PLAIN("gelu", "x Phi(x)")
-         PLAIN("silu", "x sigmoid(x)") PLAIN("selu", "self-normalising ELU")
-         PLAIN("mish", "x tanh(softplus(x))") PLAIN("softplus", "log(1 + exp(x))")
-         PLAIN("hard_sigmoid", "piecewise linear sigmoid")
-         PLAIN("hard_swish", "x hard_sigmoid(x)")
-         LAYER("leaky_relu", "x, or alpha x below 0")
-         RN_OPTION("alpha float = 0.01 | slope below 0") RN_END
-         LAYER("elu", "x, or alpha (exp(x) - 1) below 0")
-         RN_OPTION("alpha float = 1 | scale below 0") RN_END
-         LAYER("softmax", "softmax over an axis")
-         RN_OPTION("axis int = -1 | the axis") RN_END
-         PLAIN("flatten", "[N,...] to [N,rest]")
-         LAYER("reshape", "another shape for each sample")
-         RN_OPTION("shape list(int) ; required | without the batch; one -1 is inferred")
-         RN_END
-         LAYER("embedding", "rows of a table by index")
-         RN_OPTION("size int ; required ; min 1 | rows")
-         RN_OPTION("units int ; required ; min 1 | columns") RN_END
-         LAYER("resize2d", "larger images")
-         RN_OPTION("scale int = 2 ; min 1 | factor")
-         RN_OPTION("mode choice(nearest,bilinear) = nearest | how") RN_END
-         LAYER("add", "sum of the layer before and those of `from`")
-         RN_OPTION("from list(string) ; required | names of earlier layers") RN_END
-         LAYER("mul", "product of the layer before and those of `from`")
-         RN_OPTION("from list(string) ; required | names of earlier layers") RN_END
-         LAYER("concat", "the layer before and those of `from` side by side")
-         RN_OPTION("from list(string) ; required | names of earlier layers")
-         RN_OPTION("axis int = 1 | the axis") RN_END
-         LAYER("noise", "normal random numbers, one row a sample, instead of the input")
-         RN_OPTION("size int ; required ; min 1 | numbers in a row") RN_END
-         PLAIN("identity", "the input, under a name")
-         RN_UNION("layer = dense conv2d conv_transpose2d max_pool2d avg_pool2d "
-                  "global_avg_pool2d batch_norm layer_norm rms_norm group_norm dropout relu "
-                  "relu6 tanh sigmoid gelu silu selu mish softplus hard_sigmoid hard_swish "
-                  "leaky_relu elu softmax flatten reshape embedding resize2d add mul concat "
-                  "noise identity")
-         RN_OPTION("layers list(layer) ; required | in order"));
+RN_MODEL(
+    sequential, describe, "runner/sequential 1",
+    RN_DOC("A network described in YAML: layers in a row, with branches by name") RN_IN(
+        "x any [N,...] | the input of the first layer, named x")
+        RN_OUT("out float [N,...] | the last layer's output") RN_OUT("* float [N,...] "
+                                                                     "| every named "
+                                                                     "layer") LAYER(
+            "dense", "linear layer: x w^T + bias") RN_OPTION("units int ; required ; "
+                                                             "min 1 | outputs")
+            RN_OPTION("bias bool = true | add a bias") RN_OPTION(
+                "init string = he | init of the weight") RN_END LAYER("conv2d",
+                                                                      "convolution "
+                                                                      "over height and "
+                                                                      "width")
+                CONV RN_OPTION("padding choice(none,same) = none | same: keep the size "
+                               "at stride 1") RN_END LAYER(
+                    "conv_transpose2d",
+                    "the transpose of a convolution") CONV RN_OPTION("output_pad int = "
+                                                                     "0 ; min 0 | "
+                                                                     "extra rows and "
+                                                                     "columns at the "
+                                                                     "end")
+                    RN_END LAYER("max_pool2d", "largest of a window") POOL RN_END LAYER(
+                        "avg_pool2d",
+                        "mean of a window") POOL RN_END PLAIN("global_avg_pool2d",
+                                                              "mean over height and "
+                                                              "width")
+                        NORM("batch_norm", "batch normalisation") RN_OPTION(
+                            "momentum float = 0.1 ; above 0 ; max 1 | share of the "
+                            "batch in the "
+                            "running statistics") RN_END NORM("layer_norm",
+                                                              "layer normalisation "
+                                                              "over the last axis")
+                            RN_END NORM("rms_norm", "root-mean-square normalisation "
+                                                    "over the last axis") RN_END NORM(
+                                "group_norm",
+                                "group normalisation") RN_OPTION("groups int = 1 ; min "
+                                                                 "1 | groups of "
+                                                                 "channels") RN_END
+                                LAYER("dropout", "drop elements in training") RN_OPTION(
+                                    "p float = 0.5 ; min 0 ; below 1 | share dropped")
+                                    RN_END PLAIN("relu", "max(x, 0)") PLAIN(
+                                        "relu6",
+                                        "clamp to 0..6") PLAIN("tanh",
+                                                               "tanh") PLAIN("sigmoid",
+                                                                             "1/"
+                                                                             "(1+exp(-"
+                                                                             "x))")
+                                        PLAIN("gelu", "x Phi(x)") PLAIN(
+                                            "silu",
+                                            "x sigmoid(x)") PLAIN("selu",
+                                                                  "self-normalising "
+                                                                  "ELU") PLAIN("mish",
+                                                                               "x "
+                                                                               "tanh("
+                                                                               "softplu"
+                                                                               "s(x))")
+                                            PLAIN("softplus", "log(1 + exp(x))") PLAIN(
+                                                "hard_sigmoid",
+                                                "piecewise linear sigmoid") PLAIN("hard"
+                                                                                  "_swi"
+                                                                                  "sh",
+                                                                                  "x "
+                                                                                  "hard"
+                                                                                  "_sig"
+                                                                                  "moid"
+                                                                                  "(x)")
+                                                LAYER("leaky_relu", "x, or alpha x "
+                                                                    "below 0") RN_OPTION(
+                                                    "alpha float = 0.01 | slope below "
+                                                    "0") RN_END LAYER("elu",
+                                                                      "x, or alpha "
+                                                                      "(exp(x) - 1) "
+                                                                      "below 0")
+                                                    RN_OPTION("alpha float = 1 | scale "
+                                                              "below 0") RN_END LAYER(
+                                                        "softmax", "softmax over an "
+                                                                   "axis") RN_OPTION("a"
+                                                                                     "x"
+                                                                                     "i"
+                                                                                     "s"
+                                                                                     " "
+                                                                                     "i"
+                                                                                     "n"
+                                                                                     "t"
+                                                                                     " "
+                                                                                     "="
+                                                                                     " "
+                                                                                     "-"
+                                                                                     "1"
+                                                                                     " "
+                                                                                     "|"
+                                                                                     " "
+                                                                                     "t"
+                                                                                     "h"
+                                                                                     "e"
+                                                                                     " "
+                                                                                     "a"
+                                                                                     "x"
+                                                                                     "i"
+                                                                                     "s") RN_END
+                                                        PLAIN("flatten", "[N,...] to "
+                                                                         "[N,rest]") LAYER(
+                                                            "reshape",
+                                                            "another shape for each "
+                                                            "sample") RN_OPTION("shape "
+                                                                                "list("
+                                                                                "int) "
+                                                                                "; "
+                                                                                "requir"
+                                                                                "ed | "
+                                                                                "withou"
+                                                                                "t the "
+                                                                                "batch;"
+                                                                                " one "
+                                                                                "-1 is "
+                                                                                "inferr"
+                                                                                "ed")
+                                                            RN_END LAYER(
+                                                                "embedding",
+                                                                "rows of a table by "
+                                                                "index") RN_OPTION("siz"
+                                                                                   "e "
+                                                                                   "int"
+                                                                                   " ; "
+                                                                                   "req"
+                                                                                   "uir"
+                                                                                   "ed "
+                                                                                   "; "
+                                                                                   "min"
+                                                                                   " 1 "
+                                                                                   "| "
+                                                                                   "row"
+                                                                                   "s")
+                                                                RN_OPTION("units int ; "
+                                                                          "required ; "
+                                                                          "min 1 | "
+                                                                          "columns") RN_END LAYER(
+                                                                    "resize2d",
+                                                                    "larger images")
+                                                                    RN_OPTION("scale "
+                                                                              "int = 2 "
+                                                                              "; min 1 "
+                                                                              "| "
+                                                                              "factor") RN_OPTION(
+                                                                        "mode "
+                                                                        "choice("
+                                                                        "nearest,"
+                                                                        "bilinear) = "
+                                                                        "nearest | how") RN_END
+                                                                        LAYER("add", "s"
+                                                                                     "u"
+                                                                                     "m"
+                                                                                     " "
+                                                                                     "o"
+                                                                                     "f"
+                                                                                     " "
+                                                                                     "t"
+                                                                                     "h"
+                                                                                     "e"
+                                                                                     " "
+                                                                                     "l"
+                                                                                     "a"
+                                                                                     "y"
+                                                                                     "e"
+                                                                                     "r"
+                                                                                     " "
+                                                                                     "b"
+                                                                                     "e"
+                                                                                     "f"
+                                                                                     "o"
+                                                                                     "r"
+                                                                                     "e"
+                                                                                     " "
+                                                                                     "a"
+                                                                                     "n"
+                                                                                     "d"
+                                                                                     " "
+                                                                                     "t"
+                                                                                     "h"
+                                                                                     "o"
+                                                                                     "s"
+                                                                                     "e"
+                                                                                     " "
+                                                                                     "o"
+                                                                                     "f"
+                                                                                     " "
+                                                                                     "`"
+                                                                                     "f"
+                                                                                     "r"
+                                                                                     "o"
+                                                                                     "m"
+                                                                                     "`") RN_OPTION(
+                                                                            "from "
+                                                                            "list("
+                                                                            "string) ; "
+                                                                            "required "
+                                                                            "| names "
+                                                                            "of "
+                                                                            "earlier "
+                                                                            "layers")
+                                                                            RN_END LAYER(
+                                                                                "mul",
+                                                                                "produc"
+                                                                                "t of "
+                                                                                "the "
+                                                                                "layer "
+                                                                                "before"
+                                                                                " and "
+                                                                                "those "
+                                                                                "of "
+                                                                                "`from"
+                                                                                "`") RN_OPTION("from list(string) ; required | names of earlier layers")
+                                                                                RN_END LAYER(
+                                                                                    "co"
+                                                                                    "nc"
+                                                                                    "a"
+                                                                                    "t",
+                                                                                    "th"
+                                                                                    "e "
+                                                                                    "la"
+                                                                                    "ye"
+                                                                                    "r "
+                                                                                    "be"
+                                                                                    "fo"
+                                                                                    "re"
+                                                                                    " a"
+                                                                                    "nd"
+                                                                                    " t"
+                                                                                    "ho"
+                                                                                    "se"
+                                                                                    " o"
+                                                                                    "f "
+                                                                                    "`f"
+                                                                                    "ro"
+                                                                                    "m`"
+                                                                                    " s"
+                                                                                    "id"
+                                                                                    "e "
+                                                                                    "by"
+                                                                                    " s"
+                                                                                    "id"
+                                                                                    "e") RN_OPTION("from list(string) ; required | names of earlier layers")
+                                                                                    RN_OPTION("axis int = 1 | the axis") RN_END LAYER(
+                                                                                        "noise",
+                                                                                        "normal random numbers, one row a sample, instead of the input")
+                                                                                        RN_OPTION(
+                                                                                            "size int ; required ; min 1 | numbers in a row")
+                                                                                            RN_END PLAIN(
+                                                                                                "identity",
+                                                                                                "the input, under a name")
+                                                                                                RN_UNION(
+                                                                                                    "layer = dense conv2d conv_transpose2d max_pool2d avg_pool2d "
+                                                                                                    "global_avg_pool2d batch_norm layer_norm rms_norm group_norm dropout relu "
+                                                                                                    "relu6 tanh sigmoid gelu silu selu mish softplus hard_sigmoid hard_swish "
+                                                                                                    "leaky_relu elu softmax flatten reshape embedding resize2d add mul concat "
+                                                                                                    "noise identity")
+                                                                                                    RN_OPTION(
+                                                                                                        "layers list(layer) ; required | in order"));
 RN_PLUGIN(&sequential);

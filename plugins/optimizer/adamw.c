@@ -30,13 +30,13 @@ RN_OPTIMIZER(
     adamw, describe, "runner/adamw 1",
     RN_DOC("AdamW: Adam with decoupled weight decay (Loshchilov & Hutter 2019)") RN_IN(
         "param float [...] | the parameter") RN_IN("grad float [...] | its gradient")
-        RN_IN("step float [] | applied updates, this one included")
-            RN_OUT("param float [...] | the new parameter")
-                RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate") RN_OPTION(
-                    "beta1 float = 0.9 ; min 0 ; below 1 | decay of the first moment")
-                    RN_OPTION("beta2 float = 0.999 ; min 0 ; below 1 | decay of the "
-                              "second moment") RN_OPTION(
-                        "eps float = 1e-8 ; above 0 | added to the denominator")
+        RN_IN("step float [] | applied updates, this one included") RN_OUT(
+            "param float [...] | the new parameter")
+            RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate") RN_OPTION(
+                "beta1 float = 0.9 ; min 0 ; below 1 | decay of the first moment")
+                RN_OPTION("beta2 float = 0.999 ; min 0 ; below 1 | decay of the "
+                          "second moment")
+                    RN_OPTION("eps float = 1e-8 ; above 0 | added to the denominator")
                         RN_OPTION("weight_decay float = 0.01 ; min 0 ; live | share of "
                                   "the parameter, "
                                   "times lr, taken away each step"));

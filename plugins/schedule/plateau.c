@@ -92,8 +92,8 @@ RN_SCHEDULE(
             "factor float = 0.1 ; above 0 ; below 1 | what it is multiplied by")
             RN_OPTION("patience int = 10 ; min 0 | evaluations without gain to bear")
                 RN_OPTION("min_delta float = 0.0001 ; min 0 | smaller gains do not "
-                          "count") RN_OPTION(
-                    "cooldown int = 0 ; min 0 | evaluations to rest after a cut")
+                          "count") RN_OPTION("cooldown int = 0 ; min 0 | evaluations "
+                                             "to rest after a cut")
                     RN_OPTION(
                         "low float = 0 ; min 0 ; max 1 | smallest share of the base"));
 RN_PLUGIN(&plateau);
