@@ -208,7 +208,9 @@ static inline double rn_log1p_f64(double x) {
 /* ---------------------------------------------------------------- sin, cos */
 
 static inline double rn_sin_poly_(double r) { /* |r| <= pi/4 */
-    double z = r * r, p = 1.6059043836821613e-10;
+    double z = r * r, p = 2.8114572543455206e-15;
+    p = p * z - 7.647163731819816e-13;
+    p = p * z + 1.6059043836821613e-10;
     p = p * z - 2.505210838544172e-8;
     p = p * z + 2.7557319223985893e-6;
     p = p * z - 1.984126984126984e-4;
@@ -217,7 +219,9 @@ static inline double rn_sin_poly_(double r) { /* |r| <= pi/4 */
     return r + r * z * p;
 }
 static inline double rn_cos_poly_(double r) {
-    double z = r * r, p = -1.1470745597729725e-11;
+    double z = r * r, p = -1.5619206968586225e-16;
+    p = p * z + 4.779477332387385e-14;
+    p = p * z - 1.1470745597729725e-11;
     p = p * z + 2.08767569878681e-9;
     p = p * z - 2.755731922398589e-7;
     p = p * z + 2.48015873015873e-5;
