@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data: source -> split -> transforms -> augment -> batches. A sample is a record of
+ * named typed fields; which samples a split holds is a function of seed and content;
+ * what a batch holds is a function of (seed, epoch, index) and never of threads.
+ *
+ * Life: data_open -> data_fit (or data_load) -> data_field..., loader_open. One
+ * `struct data` serves any number of loaders; it is const once fitted or loaded. */
+#ifndef DATA_DATA_H
+#define DATA_DATA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <runner/host.h>
+
+#include "config/config.h"
+#include "plugin/plugin.h"
+
+enum data_split_kind { DATA_TRAIN, DATA_VAL, DATA_TEST, DATA_SPLITS };
+
+/* Options of the section `data:`, in the grammar of runner/abi.h (fields of a record;
+ * records that it needs come first). */
+const char *data_schema_text(void);
+
+enum data_mode {
+    DATA_FOR_TRAINING,  /* splits as the file says */
+    DATA_FOR_PREDICTION /* all rows of `source` (or `test`) are one split, DATA_TEST;
+                         * labels may be missing; no split is made */
+};
+
+struct data_options {
+    struct session *session; /* borrowed until data_close */
+    struct config *config;   /* borrowed; for paths. May be NULL (paths as written) */
+    const struct node *data; /* the section, checked; borrowed until data_close */
+    const struct node *augment;               /* the section `augment:`, or NULL */
+    const struct instance_services *services; /* borrowed, or NULL */
+    uint64_t seed; /* of the run: where split.seed is absent */
+    enum data_mode mode;
+    /* A stored split (what data_split_write gave) to use instead of making one, or
+     * NULL. It must fit the content, else RN_E_DATA. */
+    const char *stored_split;
+};
+
+/* One field of a sample as loaders deliver it. */
+struct data_field {
+    const char *name; /* until data_close */
+    rn_dtype dtype;
+    uint32_t rank; /* per sample, without N */
+    int64_t shape[RN_MAX_RANK];
+    uint64_t bytes; /* per sample */
+    bool text;      /* zero-filled UTF-8: kept on the host, not a model's input */
+    /* Number of classes: of a label map, or largest value + 1 of a scalar integer field
+     * that is never negative; 0 = unknown. */
+    uint32_t classes;
+    const char *const *class_names; /* `classes` of them, or NULL */
+};
+
+struct data;
+
+/* Opens sources, makes the splits, creates and plans what can be planned. All errors go
+ * to d (which then says where in the file); NULL if any. Errors in data files are
+ * RN_E_DATA and name file, row and column. */
+struct data *data_open(const struct data_options *o, struct diag *d);
+void data_close(struct data *data); /* NULL is fine; loaders first */
+
+/* Fit the transforms on the training rows, in rising order. */
+int data_fit(struct data *data, struct rn_error *e);
+/* State of the fitted transforms: what data_load takes instead of data_fit. */
+int data_save(const struct data *data, struct rn_stream *s);
+int data_load(struct data *data, struct rn_stream *s, struct rn_error *e);
+
+/* After data_fit or data_load: the fields in order. */
+uint32_t data_field_count(const struct data *data);
+const struct data_field *data_field_at(const struct data *data, uint32_t i);
+const struct data_field *data_field_find(const struct data *data, const char *name);
+
+/* Rows of a split; 0 when there is none. Ids: sample ids in rising order, [rows]. */
+uint64_t data_rows(const struct data *data, enum data_split_kind split);
+const int64_t *data_ids(const struct data *data, enum data_split_kind split);
+const char *data_split_name(enum data_split_kind split); /* "train" "val" "test" */
+/* SHA-256 in hex: of the split (lists and content), of the content of all sources. */
+const char *data_split_hash(const struct data *data);
+const char *data_content_hash(const struct data *data);
+/* The split as text, to store beside the run and to give back as stored_split. */
+void data_split_write(const struct data *data, struct text *out);
+/* One line for people: "1437 train, 180 val, 180 test; x f32 [1,8,8], label i64". */
+void data_describe(const struct data *data, struct text *out);
+
+/* From the section: batch, eval_batch, workers. */
+uint64_t data_batch(const struct data *data);
+uint64_t data_eval_batch(const struct data *data);
+uint32_t data_workers(const struct data *data);
+
+/* ---- loaders ---- */
+
+struct loader_options {
+    enum data_split_kind split;
+    uint64_t batch;   /* rows; the last of an epoch has what is left, never 0 */
+    bool shuffle;     /* a new order each epoch */
+    bool augment;     /* apply the section `augment:` */
+    uint64_t seed;    /* of order and augmentation */
+    uint32_t workers; /* threads; 0: the caller does the work */
+    uint32_t keep;    /* a batch stays valid until this many further loader_next calls;
+                       * 0 counts as 1 */
+};
+
+/* Where a loader stands: the next batch. All that a checkpoint holds of it. */
+struct loader_position {
+    uint64_t epoch, index;
+};
+
+struct batch {
+    uint64_t rows;
+    struct loader_position at; /* of this batch */
+    bool last;                 /* of its epoch */
+    uint32_t field_count;
+    void *const
+        *fields;        /* field i: [rows, shape...], as data_field_at(i), 64-aligned */
+    const int64_t *ids; /* [rows] sample ids: rows of the sources, counted through */
+};
+
+struct loader;
+/* Needs a fitted or loaded `data`; an empty split is RN_E_DATA. Starts at (0, 0). */
+int loader_open(const struct data *data, const struct loader_options *o,
+                struct loader **out, struct rn_error *e);
+void loader_close(struct loader *l);
+uint64_t loader_batches(const struct loader *l); /* per epoch */
+/* Rows of batch `index` of any epoch. */
+uint64_t loader_rows(const struct loader *l, uint64_t index);
+/* Go to a position; index may equal loader_batches (= the next epoch's start). Batches
+ * handed out before become invalid. */
+int loader_seek(struct loader *l, struct loader_position at, struct rn_error *e);
+/* The next batch's position. */
+struct loader_position loader_tell(const struct loader *l);
+/* The next batch, going on into the next epoch without end; the loader's until `keep`
+ * further calls, seek or close. Allocates nothing. */
+int loader_next(struct loader *l, struct batch *out, struct rn_error *e);
+/* Seconds that callers have spent inside loader_next since it was opened. */
+double loader_waited(const struct loader *l);
+
+#endif
