@@ -219,6 +219,26 @@ static inline struct rn_attr rn_attr_string(const char *name, const char *s) {
     return a;
 }
 
+/* Extension "runner.gradient/1" of struct rn_build: d(sum of y)/dxs as values, which may
+ * be differentiated again (a gradient penalty). RN_NONE where nothing flows. */
+struct rn_gradient_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int32_t (*gradient)(struct rn_build *b, rn_value y, uint32_t n, const rn_value *xs,
+                        rn_value *gxs);
+};
+
+static inline rn_value rn_gradient(struct rn_build *b, rn_value y, rn_value x) {
+    const struct rn_gradient_api *api =
+        (const struct rn_gradient_api *)b->api->extension(b, "runner.gradient/1");
+    rn_value g = RN_NONE;
+    if (api)
+        api->gradient(b, y, 1, &x, &g);
+    else
+        b->api->fail(b, "this host has no gradients (runner.gradient/1)", NULL, NULL);
+    return g;
+}
+
 /* Any operator with one output. */
 static inline rn_value rn_op(struct rn_build *b, const char *name, uint32_t n_in,
                              const rn_value *in, uint32_t n_attr,

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Normalisation: batch (Ioffe & Szegedy 2015), layer (Ba et al. 2016), group (Wu & He
+ * 2018), RMS (Zhang & Sennrich 2019). The decompositions are the definitions. */
+#include <string.h>
+
+#include "graph/rules.h"
+
+#define X (r->in[0])
+#define G (r->gout[0])
+
+static int channels(struct shaper *s, uint32_t first, uint32_t last, uint32_t x) {
+    const struct gvalue *v = s->in[x];
+    if (v->rank < 2 || !dtype_float(v->dtype))
+        return shape_fail(s, "wants float [N,C,...], not rank %u", v->rank);
+    for (uint32_t i = first; i <= last; i++)
+        if (s->in[i]->rank != 1 || s->in[i]->shape[0] != v->shape[1])
+            return shape_fail(s, "input %u must be [%lld], one for each channel", i,
+                              (long long)v->shape[1]);
+    return RN_OK;
+}
+
+static struct gvalue vector(const struct gvalue *x, int64_t n) {
+    struct gvalue v = {.dtype = x->dtype, .rank = 1};
+    v.shape[0] = n;
+    return v;
+}
+
+static int batch_norm_shape(struct shaper *s) {
+    s->out[0] = *s->in[0];
+    s->out[1] = s->out[2] =
+        vector(s->in[0], s->in[0]->rank > 1 ? s->in[0]->shape[1] : 0);
+    return channels(s, 1, 2, 0);
+}
+
+static int batch_norm_infer_shape(struct shaper *s) {
+    s->out[0] = *s->in[0];
+    return channels(s, 1, 4, 0);
+}
+
+static int batch_norm_grad_shape(struct shaper *s) { /* x scale mean var gy */
+    s->out[0] = *s->in[0];
+    s->out[1] = s->out[2] =
+        vector(s->in[0], s->in[0]->rank > 1 ? s->in[0]->shape[1] : 0);
+    if (!same_shape(s->in[0], s->in[4]))
+        return shape_fail(s, "the gradient has not the output's shape");
+    return channels(s, 1, 3, 0);
+}
+
+/* The trailing shape that scale and shift must have. */
+static int trailing(struct shaper *s, uint32_t first, uint32_t last,
+                    struct gvalue *tail) {
+    const struct gvalue *x = s->in[0];
+    int64_t axis = x->rank ? shaper_axis(s, "axis", x->rank) : -1;
+    if (axis < 0 || !dtype_float(x->dtype))
+        return x->rank ? RN_E_CONFIG : shape_fail(s, "wants a float tensor");
+    *tail = (struct gvalue){.dtype = x->dtype, .rank = x->rank - (uint32_t)axis};
+    memcpy(tail->shape, x->shape + axis, tail->rank * sizeof x->shape[0]);
+    for (uint32_t i = first; i <= last; i++)
+        if (!same_shape(s->in[i], tail))
+            return shape_fail(s, "input %u has not the shape of the normalised axes",
+                              i);
+    return RN_OK;
+}
+
+static int layer_norm_shape(struct shaper *s) {
+    struct gvalue tail;
+    s->out[0] = *s->in[0];
+    return trailing(s, 1, 2, &tail);
+}
+
+static int layer_norm_grad_shape(struct shaper *s) { /* x scale gy */
+    struct gvalue tail = {0};
+    int status = trailing(s, 1, 1, &tail);
+    s->out[0] = *s->in[0];
+    s->out[1] = s->out[2] = tail;
+    if (status == RN_OK && !same_shape(s->in[0], s->in[2]))
+        return shape_fail(s, "the gradient has not the output's shape");
+    return status;
+}
+
+static int group_norm_shape(struct shaper *s) {
+    int status = channels(s, 1, 2, 0);
+    int64_t groups = shaper_attr(s, "groups")->i;
+    s->out[0] = *s->in[0];
+    if (status == RN_OK && (groups < 1 || s->in[0]->shape[1] % groups))
+        return shape_fail(s, "%lld groups do not divide %lld channels",
+                          (long long)groups, (long long)s->in[0]->shape[1]);
+    return status;
+}
+
+static int rms_norm_shape(struct shaper *s) {
+    const struct gvalue *x = s->in[0];
+    s->out[0] = *x;
+    if (!x->rank || !dtype_float(x->dtype) || s->in[1]->rank != 1 ||
+        s->in[1]->shape[0] != x->shape[x->rank - 1])
+        return shape_fail(s, "wants x [...,D] and scale [D]");
+    return RN_OK;
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static rn_value mean_over(struct rule *r, rn_value x, uint32_t n, const int64_t *axes) {
+    return emit_reduce(r, "reduce_mean", x, n, axes, 1);
+}
+
+/* (x - mean) / sqrt(var + eps); also hands out mean and var with kept axes. */
+static rn_value normalise(struct rule *r, rn_value x, uint32_t n, const int64_t *axes,
+                          rn_value *mean, rn_value *var) {
+    rn_value m = mean_over(r, x, n, axes), d = emit2(r, "sub", x, m);
+    rn_value v = mean_over(r, emit2(r, "mul", d, d), n, axes);
+    rn_value s = emit1(r, "sqrt",
+                       emit2(r, "add", v, emit_number(r, x, attr_float(r->n, "eps"))));
+    if (mean)
+        *mean = m, *var = v;
+    return emit2(r, "div", d, s);
+}
+
+/* [C] as [1,C,1,...] for x's rank. */
+static rn_value per_channel(struct rule *r, rn_value v, rn_value x) {
+    const struct gvalue *g = emit_value(r, x);
+    int64_t shape[RN_MAX_RANK];
+    for (uint32_t i = 0; g && i < g->rank; i++)
+        shape[i] = i == 1 ? g->shape[1] : 1;
+    return g ? emit_reshape(r, v, g->rank, shape) : RN_NONE;
+}
+
+/* All axes but 1. */
+static uint32_t batch_axes(struct rule *r, rn_value x, int64_t *axes) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < emit_value(r, x)->rank; i++)
+        if (i != 1)
+            axes[n++] = i;
+    return n;
+}
+
+static rn_value flat(struct rule *r, rn_value v) {
+    int64_t shape = -1;
+    return emit_reshape(r, v, 1, &shape);
+}
+
+static int c_batch_norm(struct rule *r) {
+    int64_t axes[RN_MAX_RANK];
+    uint32_t n = batch_axes(r, X, axes);
+    rn_value mean, var, y = normalise(r, X, n, axes, &mean, &var);
+    y = emit2(r, "mul", y, per_channel(r, r->in[1], X));
+    r->out[0] = emit2(r, "add", y, per_channel(r, r->in[2], X));
+    r->out[1] = flat(r, mean);
+    r->out[2] = flat(r, var);
+    return RN_OK;
+}
+
+static int c_batch_norm_infer(struct rule *r) {
+    rn_value eps = emit_number(r, X, attr_float(r->n, "eps"));
+    rn_value s =
+        emit2(r, "div", r->in[1], emit1(r, "sqrt", emit2(r, "add", r->in[4], eps)));
+    rn_value y = emit2(r, "sub", X, per_channel(r, r->in[3], X));
+    y = emit2(r, "mul", y, per_channel(r, s, X));
+    r->out[0] = emit2(r, "add", y, per_channel(r, r->in[2], X));
+    return RN_OK;
+}
+
+/* gx = scale/(m s) (m gy - sum gy - xhat sum(gy xhat)), s = sqrt(var + eps) */
+static int c_batch_norm_grad(struct rule *r) {
+    int64_t axes[RN_MAX_RANK];
+    uint32_t n = batch_axes(r, X, axes);
+    rn_value gy = r->in[4], eps = emit_number(r, X, attr_float(r->n, "eps"));
+    rn_value s = per_channel(r, emit1(r, "sqrt", emit2(r, "add", r->in[3], eps)), X);
+    rn_value xhat = emit2(r, "div", emit2(r, "sub", X, per_channel(r, r->in[2], X)), s);
+    rn_value gyx = emit2(r, "mul", gy, xhat);
+    rn_value a = mean_over(r, gy, n, axes), b = mean_over(r, gyx, n, axes);
+    rn_value d = emit2(r, "sub", emit2(r, "sub", gy, a), emit2(r, "mul", xhat, b));
+    r->out[0] = emit2(r, "mul", d, emit2(r, "div", per_channel(r, r->in[1], X), s));
+    r->out[1] = emit_reduce(r, "reduce_sum", gyx, n, axes, 0);
+    r->out[2] = emit_reduce(r, "reduce_sum", gy, n, axes, 0);
+    return RN_OK;
+}
+
+/* The running statistics take no gradient; when something does flow through mean or
+ * var, the decomposition's gradient is the right one (see gradient.c). */
+static int d_batch_norm(struct rule *r) {
+    if (r->gout[1] || r->gout[2])
+        return RN_E_UNSUPPORTED;
+    rn_value in[5] = {X, r->in[1], r->out[1], r->out[2], G}, out[3];
+    if (r->e->status == RN_OK)
+        graph_op(r->g, "batch_norm_grad", 5, in, r->n->attr_count, r->n->attrs, 3, out,
+                 r->e);
+    memcpy(r->gin, out, sizeof out);
+    return r->e->status;
+}
+
+static uint32_t tail_axes(struct rule *r, int64_t *axes) {
+    uint32_t n = 0;
+    for (int64_t i = attr_int(r->n, "axis"); i < emit_value(r, X)->rank; i++)
+        axes[n++] = i;
+    return n;
+}
+
+static int c_layer_norm(struct rule *r) {
+    int64_t axes[RN_MAX_RANK];
+    uint32_t n = tail_axes(r, axes);
+    rn_value y = normalise(r, X, n, axes, NULL, NULL);
+    r->out[0] = emit2(r, "add", emit2(r, "mul", y, r->in[1]), r->in[2]);
+    return RN_OK;
+}
+
+static int d_layer_norm(struct rule *r) {
+    rn_value in[3] = {X, r->in[1], G}, out[3];
+    if (r->e->status == RN_OK)
+        graph_op(r->g, "layer_norm_grad", 3, in, r->n->attr_count, r->n->attrs, 3, out,
+                 r->e);
+    memcpy(r->gin, out, sizeof out);
+    return r->e->status;
+}
+
+static int c_layer_norm_grad(struct rule *r) {
+    int64_t axes[RN_MAX_RANK], lead[RN_MAX_RANK];
+    uint32_t n = tail_axes(r, axes), k = 0;
+    for (int64_t i = 0; i < attr_int(r->n, "axis"); i++)
+        lead[k++] = i;
+    rn_value m = mean_over(r, X, n, axes), d = emit2(r, "sub", X, m);
+    rn_value v = mean_over(r, emit2(r, "mul", d, d), n, axes);
+    rn_value s = emit1(r, "sqrt",
+                       emit2(r, "add", v, emit_number(r, X, attr_float(r->n, "eps"))));
+    rn_value xhat = emit2(r, "div", d, s), gx = emit2(r, "mul", r->in[2], r->in[1]);
+    rn_value a = mean_over(r, gx, n, axes);
+    rn_value b = mean_over(r, emit2(r, "mul", gx, xhat), n, axes);
+    rn_value t = emit2(r, "sub", emit2(r, "sub", gx, a), emit2(r, "mul", xhat, b));
+    r->out[0] = emit2(r, "div", t, s);
+    rn_value gs = emit2(r, "mul", r->in[2], xhat);
+    r->out[1] = k ? emit_reduce(r, "reduce_sum", gs, k, lead, 0) : gs;
+    r->out[2] = k ? emit_reduce(r, "reduce_sum", r->in[2], k, lead, 0)
+                  : emit1(r, "identity", r->in[2]);
+    return RN_OK;
+}
+
+static int c_group_norm(struct rule *r) {
+    const struct gvalue *x = emit_value(r, X);
+    int64_t groups = attr_int(r->n, "groups"), axis = 2;
+    int64_t shape[3] = {x->shape[0], groups, -1};
+    rn_value y = emit_reshape(r, X, 3, shape);
+    y = normalise(r, y, 1, &axis, NULL, NULL);
+    y = emit_reshape(r, y, x->rank, x->shape);
+    y = emit2(r, "mul", y, per_channel(r, r->in[1], X));
+    r->out[0] = emit2(r, "add", y, per_channel(r, r->in[2], X));
+    return RN_OK;
+}
+
+static int c_rms_norm(struct rule *r) {
+    int64_t axis = emit_value(r, X)->rank - 1;
+    rn_value m = mean_over(r, emit2(r, "mul", X, X), 1, &axis);
+    rn_value s = emit1(r, "sqrt",
+                       emit2(r, "add", m, emit_number(r, X, attr_float(r->n, "eps"))));
+    r->out[0] = emit2(r, "mul", emit2(r, "div", X, s), r->in[1]);
+    return RN_OK;
+}
+
+#define EPS "eps:float=1e-5"
+
+const struct op ops_norm[] = {
+    {"batch_norm", OP_MIXES_ROWS, 3, 3, 3, EPS, batch_norm_shape, d_batch_norm,
+     c_batch_norm, 1},
+    {"batch_norm_infer", 0, 5, 5, 1, EPS, batch_norm_infer_shape, NULL,
+     c_batch_norm_infer, 1},
+    {"batch_norm_grad", OP_MIXES_ROWS, 5, 5, 3, EPS, batch_norm_grad_shape, NULL,
+     c_batch_norm_grad, 1},
+    {"layer_norm", 0, 3, 3, 1, "axis:int=-1 " EPS, layer_norm_shape, d_layer_norm,
+     c_layer_norm, 1},
+    {"layer_norm_grad", 0, 3, 3, 3, "axis:int=-1 " EPS, layer_norm_grad_shape, NULL,
+     c_layer_norm_grad, 1},
+    {"group_norm", 0, 3, 3, 1, "groups:int! " EPS, group_norm_shape, NULL, c_group_norm,
+     1},
+    {"rms_norm", 0, 2, 2, 1, EPS, rms_norm_shape, NULL, c_rms_norm, 1},
+    OPS_END};

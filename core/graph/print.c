@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking at a graph: invariants, text, dot, costs. */
+#include <string.h>
+
+#include "graph/rules.h"
+
+int graph_verify(const struct graph *g, struct rn_error *e) {
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        const struct gnode *n = &g->nodes[i];
+        if (!n->op || !op_find(n->op->name))
+            return error_set(e, RN_E_INTERNAL, "graph %s: node %u has no operator",
+                             g->name, i);
+        if ((int)n->in_count < n->op->min_in ||
+            (n->op->max_in >= 0 && (int)n->in_count > n->op->max_in))
+            return error_set(e, RN_E_INTERNAL, "graph %s: node %u (%s) has %u operands",
+                             g->name, i, n->op->name, n->in_count);
+        for (uint32_t k = 0; k < n->in_count; k++) {
+            const struct gvalue *v = graph_value(g, n->in[k]);
+            if (!v || v->node >= i)
+                return error_set(
+                    e, RN_E_INTERNAL,
+                    "graph %s: node %u (%s) reads a value that is not made yet",
+                    g->name, i, n->op->name);
+        }
+        for (uint32_t k = 0; k < n->out_count; k++) {
+            const struct gvalue *v = graph_value(g, n->out[k]);
+            if (!v || v->node != i || v->index != k || v->rank > RN_MAX_RANK ||
+                strcmp(dtype_name(v->dtype), "?") == 0)
+                return error_set(e, RN_E_INTERNAL,
+                                 "graph %s: output %u of node %u (%s)", g->name, k, i,
+                                 n->op->name);
+            for (uint32_t d = 0; d < v->rank; d++)
+                if (v->shape[d] < 1)
+                    return error_set(e, RN_E_INTERNAL,
+                                     "graph %s: node %u (%s) has a dimension of %lld",
+                                     g->name, i, n->op->name, (long long)v->shape[d]);
+        }
+    }
+    for (uint32_t i = 0; i < g->output_count; i++)
+        if (!graph_value(g, g->outputs[i].value))
+            return error_set(e, RN_E_INTERNAL, "graph %s: output '%s' is no value",
+                             g->name, g->outputs[i].name);
+    for (uint32_t i = 0; i < g->assign_count; i++) {
+        const struct gvalue *v = graph_value(g, g->assigns[i].value);
+        const struct variable *x = variables_at(g->variables, g->assigns[i].variable);
+        if (!v || v->dtype != x->dtype || elements(v) != x->count)
+            return error_set(e, RN_E_INTERNAL,
+                             "graph %s: '%s' is assigned another shape", g->name,
+                             x->name);
+        for (uint32_t k = 0; k < i; k++)
+            if (g->assigns[k].variable == g->assigns[i].variable)
+                return error_set(e, RN_E_INTERNAL, "graph %s: '%s' is assigned twice",
+                                 g->name, x->name);
+    }
+    return RN_OK;
+}
+
+static void print_type(const struct gvalue *v, struct text *out) {
+    text_addf(out, "%s[", dtype_name(v->dtype));
+    for (uint32_t i = 0; i < v->rank; i++)
+        text_addf(out, "%s%lld", i ? "," : "", (long long)v->shape[i]);
+    text_add(out, "]");
+}
+
+static void print_attr(const struct rn_attr *a, struct text *out) {
+    text_addf(out, " %s=", a->name);
+    if (a->type == RN_ATTR_FLOAT) {
+        text_addf(out, "%.9g", a->f);
+    } else if (a->type == RN_ATTR_STRING) {
+        text_add(out, a->p);
+    } else if (a->type == RN_ATTR_INTS) {
+        text_add(out, "[");
+        for (uint32_t i = 0; i < a->count; i++)
+            text_addf(out, "%s%lld", i ? "," : "",
+                      (long long)((const int64_t *)a->p)[i]);
+        text_add(out, "]");
+    } else if (strcmp(a->name, "dtype") == 0) {
+        text_add(out, dtype_name((rn_dtype)a->i));
+    } else {
+        text_addf(out, "%lld", (long long)a->i);
+    }
+}
+
+static void print_node(const struct graph *g, const struct gnode *n, struct text *out) {
+    for (uint32_t i = 0; i < n->out_count; i++)
+        text_addf(out, "%s%%%u", i ? ", " : "", n->out[i]);
+    text_addf(out, " = %s", n->custom ? n->custom->name : n->op->name);
+    if (n->op->traits & OP_SOURCE) {
+        if (n->name)
+            text_addf(out, " \"%s\"", n->name);
+        else if (!n->data)
+            text_addf(out, " \"%s\"", variables_at(g->variables, n->variable)->name);
+        else if (elements(&g->values[n->out[0]]) == 1 &&
+                 g->values[n->out[0]].dtype == RN_F32)
+            text_addf(out, " %.9g", (double)*(const float *)n->data);
+    } else {
+        text_add(out, "(");
+        for (uint32_t i = 0; i < n->in_count; i++)
+            text_addf(out, "%s%%%u", i ? ", " : "", n->in[i]);
+        text_add(out, ")");
+    }
+    for (uint32_t i = 0; i < n->attr_count; i++)
+        print_attr(&n->attrs[i], out);
+    text_add(out, " : ");
+    for (uint32_t i = 0; i < n->out_count; i++) {
+        text_add(out, i ? ", " : "");
+        print_type(&g->values[n->out[i]], out);
+    }
+    if (n->scope && n->scope[0])
+        text_addf(out, " @%s", n->scope);
+    text_add(out, "\n");
+}
+
+void graph_print(const struct graph *g, struct text *out) {
+    text_addf(out, "program %s\n", g->name);
+    for (uint32_t i = 0; i < g->node_count; i++)
+        print_node(g, &g->nodes[i], out);
+    for (uint32_t i = 0; i < g->output_count; i++)
+        text_addf(out, "output \"%s\" %%%u\n", g->outputs[i].name, g->outputs[i].value);
+    for (uint32_t i = 0; i < g->assign_count; i++)
+        text_addf(out, "assign \"%s\" %%%u\n",
+                  variables_at(g->variables, g->assigns[i].variable)->name,
+                  g->assigns[i].value);
+}
+
+void graph_dot(const struct graph *g, struct text *out) {
+    text_addf(out, "digraph \"%s\" {\n  rankdir=TB; node [shape=box, fontsize=10];\n",
+              g->name);
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        const struct gnode *n = &g->nodes[i];
+        const char *what = n->custom ? n->custom->name : n->op->name;
+        bool variable = n->op->traits & OP_SOURCE && !n->name && !n->data;
+        text_addf(out, "  n%u [label=\"%s\\n", i,
+                  n->name    ? n->name
+                  : variable ? variables_at(g->variables, n->variable)->name
+                             : what);
+        if (n->scope && n->scope[0])
+            text_addf(out, "%s\\n", n->scope);
+        print_type(&g->values[n->out[0]], out);
+        text_addf(out, "\"%s];\n",
+                  n->op->traits & OP_SOURCE ? ", style=filled, fillcolor=lightgrey"
+                                            : "");
+        for (uint32_t k = 0; k < n->in_count; k++)
+            text_addf(out, "  n%u -> n%u;\n", g->values[n->in[k]].node, i);
+    }
+    for (uint32_t i = 0; i < g->output_count; i++)
+        text_addf(out, "  o%u [label=\"%s\", shape=ellipse];\n  n%u -> o%u;\n", i,
+                  g->outputs[i].name, g->values[g->outputs[i].value].node, i);
+    text_add(out, "}\n");
+}
+
+/* A multiply-add counts 2, any other elementwise operation 1 an element. */
+uint64_t gnode_flops(const struct graph *g, const struct gnode *n) {
+    const char *name = n->op->name;
+    uint64_t out = n->out_count ? elements(&g->values[n->out[0]]) : 0;
+    if (n->op->traits & (OP_SOURCE | OP_VIEW))
+        return 0;
+    if (strcmp(name, "matmul") == 0) {
+        const struct gvalue *a = &g->values[n->in[0]];
+        uint64_t k = (uint64_t)a->shape[a->rank - (attr_int(n, "trans_a") ? 2 : 1)];
+        return 2 * out * k;
+    }
+    if (strcmp(name, "linear") == 0)
+        return 2 * out * (uint64_t)g->values[n->in[1]].shape[1];
+    if (strcmp(name, "conv2d") == 0) {
+        const struct gvalue *w = &g->values[n->in[1]];
+        return 2 * out * (uint64_t)(w->shape[1] * w->shape[2] * w->shape[3]);
+    }
+    if (strcmp(name, "conv2d_grad_input") == 0) {
+        const struct gvalue *w = &g->values[n->in[0]];
+        return 2 * elements(&g->values[n->in[1]]) *
+               (uint64_t)(w->shape[1] * w->shape[2] * w->shape[3]);
+    }
+    if (strcmp(name, "conv2d_grad_weight") == 0) {
+        const struct gvalue *w = &g->values[n->out[0]];
+        return 2 * elements(&g->values[n->in[1]]) *
+               (uint64_t)(w->shape[1] * w->shape[2] * w->shape[3]);
+    }
+    if (n->op->traits & OP_REDUCTION)
+        return elements(&g->values[n->in[0]]);
+    if (n->op->traits & OP_ELEMENTWISE)
+        return out;
+    uint64_t most = out;
+    for (uint32_t i = 0; i < n->in_count; i++) {
+        uint64_t k = elements(&g->values[n->in[i]]);
+        most = k > most ? k : most;
+    }
+    return most;
+}

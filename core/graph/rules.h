@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside core/graph: the operator row, and what shape, gradient and decomposition rules
+ * are given. Rules are written with emit_* which stop at the first error. */
+#ifndef GRAPH_RULES_H
+#define GRAPH_RULES_H
+
+#include "base/error.h"
+#include "graph/graph.h"
+
+#define OP_MAX_OUT 3
+
+struct shaper {
+    struct graph *g;
+    const struct op *op;
+    uint32_t n_in;
+    const struct gvalue *in[64]; /* the first 64 */
+    const rn_value *values;
+    uint32_t n_attr;
+    struct rn_attr *attrs; /* normalised in place: axes become >= 0 */
+    uint32_t n_out;
+    struct gvalue out[OP_MAX_OUT]; /* to fill: dtype, rank, shape */
+    struct rn_error *e;
+};
+
+struct rule {
+    struct graph *g;
+    struct rn_error *e;
+    const struct gnode *n;
+    uint32_t n_in;
+    rn_value *in;
+    rn_value *out;        /* gradient: given; decompose: to fill */
+    const rn_value *gout; /* gradient: of each output, RN_NONE = nothing flows */
+    rn_value *gin;        /* gradient: to fill */
+};
+
+struct op {
+    const char *name;
+    uint32_t traits;
+    int8_t min_in, max_in; /* max -1: any */
+    int8_t outs;
+    /* "axis:int=-1 keep:int=0 stride:ints=1,1 value:float=0 shape:ints!": ! required */
+    const char *attrs;
+    int (*shape)(struct shaper *s);
+    int (*gradient)(struct rule *r);  /* NULL: through decompose, else none */
+    int (*decompose)(struct rule *r); /* NULL: primitive */
+    uint32_t version;
+};
+
+/* ---- rules are written with these ---- */
+int64_t attr_int(const struct gnode *n, const char *name);
+double attr_float(const struct gnode *n, const char *name);
+const int64_t *attr_ints(const struct gnode *n, const char *name, uint32_t *count);
+
+const struct gvalue *emit_value(struct rule *r, rn_value v);
+rn_value emit(struct rule *r, const char *op, uint32_t n, const rn_value *in,
+              uint32_t n_attr, const struct rn_attr *attrs);
+rn_value emit1(struct rule *r, const char *op, rn_value x);
+rn_value emit2(struct rule *r, const char *op, rn_value x, rn_value y);
+rn_value emit3(struct rule *r, const char *op, rn_value x, rn_value y, rn_value z);
+/* With the node's own attributes handed on. */
+rn_value emit_same(struct rule *r, const char *op, uint32_t n, const rn_value *in);
+rn_value emit_number(struct rule *r, rn_value like,
+                     double x); /* scalar, like's dtype */
+rn_value emit_reduce(struct rule *r, const char *op, rn_value x, uint32_t n,
+                     const int64_t *axes, int keep);
+rn_value emit_reshape(struct rule *r, rn_value x, uint32_t rank, const int64_t *shape);
+rn_value emit_like(struct rule *r, rn_value x,
+                   rn_value like); /* broadcast_to its shape */
+rn_value emit_reduce_to(struct rule *r, rn_value x, rn_value like);
+rn_value emit_cast(struct rule *r, rn_value x, rn_dtype t);
+rn_value emit_zeros(struct rule *r, rn_value like);
+rn_value emit_transpose(struct rule *r, rn_value x, uint32_t rank, const int64_t *perm);
+
+int shape_fail(struct shaper *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+struct rn_attr *shaper_attr(struct shaper *s, const char *name);
+/* Axis attribute made >= 0; -1 and an error if out of range. */
+int64_t shaper_axis(struct shaper *s, const char *name, uint32_t rank);
+bool dtype_float(rn_dtype t);
+bool dtype_int(rn_dtype t);
+const char *dtype_name(rn_dtype t);
+/* NumPy broadcasting of b into a. */
+bool broadcast_shapes(struct gvalue *a, const struct gvalue *b);
+bool same_shape(const struct gvalue *a, const struct gvalue *b);
+uint64_t elements(const struct gvalue *v);
+
+/* ---- the families' tables; ops.c gathers them ---- */
+extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear[],
+    ops_norm[], ops_index[], ops_shape[];
+#define OPS_END                                                                        \
+    { NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0 }
+
+struct gnode *graph_node_append(struct graph *g, const struct op *op, uint32_t n_in,
+                                const rn_value *in, uint32_t n_out,
+                                const struct gvalue *outs);
+/* Run an operator's decomposition on operands in g. */
+int op_decompose(struct graph *g, const struct gnode *n, rn_value *in, rn_value *out,
+                 struct rn_error *e);
+
+#endif
