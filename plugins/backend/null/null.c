@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The null backend: plans and allocates, computes nothing. For what a plan costs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <runner/backend.h>
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)h;
+    *self = calloc(1, 1);
+    return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
+}
+
+static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) {
+    (void)self, (void)e;
+    memcpy(out->name, "null", 5);
+    out->host_memory = 1;
+    out->alignment = 64;
+    out->fuses = 1;
+    return RN_OK;
+}
+
+static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
+                        struct rn_error *e) {
+    (void)self, (void)space;
+    *out = calloc(1, (size_t)bytes + 64);
+    return *out ? RN_OK : rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
+}
+
+static void release(void *self, int32_t space, void *p) {
+    (void)self, (void)space;
+    free(p);
+}
+
+static int32_t make(void *self, void **out, struct rn_error *e) {
+    (void)e;
+    *out = self;
+    return RN_OK;
+}
+
+static void unmake(void *self, void *p) {
+    (void)self, (void)p;
+}
+
+static int32_t event_on_stream(void *self, void *event, void *stream, struct rn_error *e) {
+    (void)self, (void)event, (void)stream, (void)e;
+    return RN_OK;
+}
+
+static int32_t wait(void *self, void *p, struct rn_error *e) {
+    (void)self, (void)p, (void)e;
+    return RN_OK;
+}
+
+static int32_t copy(void *self, void *stream, int32_t direction, void *dst, const void *src,
+                    uint64_t bytes, struct rn_error *e) {
+    (void)self, (void)stream, (void)direction, (void)e;
+    memmove(dst, src, (size_t)bytes);
+    return RN_OK;
+}
+
+static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+                         struct rn_error *e) {
+    (void)self, (void)stream, (void)e;
+    memset(dst, 0, (size_t)bytes);
+    return RN_OK;
+}
+
+static int32_t query(void *self, const struct rn_program *p, uint32_t index,
+                     struct rn_node_info *out, struct rn_error *e) {
+    (void)self, (void)p, (void)index, (void)e;
+    out->supported = 1;
+    memcpy(out->kernel, "null", 5);
+    return RN_OK;
+}
+
+static int32_t compile(void *self, const struct rn_program *p, void **exe,
+                       struct rn_error *e) {
+    (void)p, (void)e;
+    *exe = self;
+    return RN_OK;
+}
+
+static int32_t run(void *self, void *exe, void *stream, void *const *bases,
+                   struct rn_error *e) {
+    (void)self, (void)exe, (void)stream, (void)bases, (void)e;
+    return RN_OK;
+}
+
+static const struct rn_backend iface = {
+    sizeof(struct rn_backend), 0,    create,          free,            info,
+    allocate,                  release, make,         unmake,          make,
+    unmake,                    event_on_stream, event_on_stream, wait, wait,
+    copy,                      fill_zero, query,      compile,         unmake,
+    run};
+
+RN_BACKEND(null, iface, "runner/null 1",
+           RN_DOC("Plans and allocates, computes nothing")
+               RN_OPTION("threads int = 1 ; min 1 | unused"));
+RN_PLUGIN(&null);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reference backend: the plain kernels one after the other on host memory. It is the
+ * definition of each operator: slow, obvious, exact, in f64 too. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)h;
+    *self = calloc(1, 1);
+    return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
+}
+
+static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) {
+    (void)self, (void)e;
+    out->threads = 1;
+    memcpy(out->name, "reference", 10);
+    out->host_memory = 1;
+    out->alignment = 64;
+    return RN_OK;
+}
+
+static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
+                        struct rn_error *e) {
+    (void)self, (void)space;
+    *out = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64 + 64));
+    if (!*out)
+        return rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
+    return RN_OK;
+}
+
+static void release(void *self, int32_t space, void *p) {
+    (void)self, (void)space;
+    free(p);
+}
+
+/* Everything has happened when a call returns, so streams and events are empty. */
+static int32_t make(void *self, void **out, struct rn_error *e) {
+    (void)self, (void)e;
+    *out = self;
+    return RN_OK;
+}
+
+static void unmake(void *self, void *p) {
+    (void)self, (void)p;
+}
+
+static int32_t event_on_stream(void *self, void *event, void *stream, struct rn_error *e) {
+    (void)self, (void)event, (void)stream, (void)e;
+    return RN_OK;
+}
+
+static int32_t wait(void *self, void *p, struct rn_error *e) {
+    (void)self, (void)p, (void)e;
+    return RN_OK;
+}
+
+static int32_t copy(void *self, void *stream, int32_t direction, void *dst, const void *src,
+                    uint64_t bytes, struct rn_error *e) {
+    (void)self, (void)stream, (void)direction, (void)e;
+    memmove(dst, src, (size_t)bytes);
+    return RN_OK;
+}
+
+static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+                         struct rn_error *e) {
+    (void)self, (void)stream, (void)e;
+    memset(dst, 0, (size_t)bytes);
+    return RN_OK;
+}
+
+/* --------------------------------------------------------------- operators */
+
+static const struct rn_slot *slot(const struct rn_program *p, uint32_t i) {
+    return (const struct rn_slot *)((const char *)p->slots + (size_t)i * p->slot_stride);
+}
+
+static const struct rn_node *node(const struct rn_program *p, uint32_t i) {
+    return (const struct rn_node *)((const char *)p->nodes + (size_t)i * p->node_stride);
+}
+
+#define MOST 80
+
+static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i, void *const *bases) {
+    struct kernel_tensor t = {NULL, 0, 0, NULL, 0};
+    if (i == RN_NO_SLOT)
+        return t;
+    const struct rn_slot *s = slot(p, i);
+    t.dtype = s->dtype;
+    t.rank = s->rank;
+    t.shape = s->shape;
+    t.count = 1;
+    for (uint32_t k = 0; k < s->rank; k++)
+        t.count *= (uint64_t)s->shape[k];
+    t.data = bases ? (char *)bases[s->base] + s->offset : NULL;
+    return t;
+}
+
+static void gather(const struct rn_program *p, const struct rn_node *n, void *const *bases,
+                   struct kernel_tensor *in, struct kernel_tensor *out) {
+    for (uint32_t i = 0; i < n->in_count && i < MOST; i++)
+        in[i] = tensor(p, n->in[i], bases);
+    for (uint32_t i = 0; i < n->out_count && i < 8; i++)
+        out[i] = tensor(p, n->out[i], bases);
+}
+
+static int32_t query(void *self, const struct rn_program *p, uint32_t index,
+                     struct rn_node_info *out, struct rn_error *e) {
+    const struct rn_node *n = node(p, index);
+    struct kernel_tensor ins[MOST], outs[8];
+    (void)self, (void)e;
+    gather(p, n, NULL, ins, outs);
+    out->supported = n->in_count <= MOST && (n->custom || kernel_find(n->op, ins, n->in_count,
+                                                                      outs) != NULL);
+    memcpy(out->kernel, "reference", 10);
+    if (!out->supported)
+        memcpy(out->why, "no plain kernel for these types", 32);
+    return RN_OK;
+}
+
+static int32_t run_custom(const struct rn_node *n, const struct kernel_tensor *in,
+                          const struct kernel_tensor *out, struct rn_error *e) {
+    const struct rn_operator *op = n->custom;
+    struct rn_tensor ins[MOST], outs[8];
+    for (uint32_t i = 0; i < n->in_count; i++)
+        ins[i] = (struct rn_tensor){in[i].data, in[i].shape, NULL, in[i].dtype, in[i].rank};
+    for (uint32_t i = 0; i < n->out_count; i++)
+        outs[i] =
+            (struct rn_tensor){out[i].data, out[i].shape, NULL, out[i].dtype, out[i].rank};
+    return op->host(n->in_count, ins, n->out_count, outs, n->attr_count, n->attrs, e);
+}
+
+struct executable {
+    const struct rn_program *program;
+    kernel_fn *kernels; /* one a node, NULL: custom */
+};
+
+static int32_t compile(void *self, const struct rn_program *p, void **exe,
+                       struct rn_error *e) {
+    struct executable *x = calloc(1, sizeof *x);
+    (void)self;
+    *exe = x;
+    if (x)
+        x->kernels = calloc(p->node_count + 1u, sizeof *x->kernels);
+    if (!x || !x->kernels)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
+    x->program = p;
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        const struct rn_node *n = node(p, i);
+        struct kernel_tensor ins[MOST], outs[8];
+        gather(p, n, NULL, ins, outs);
+        if (n->custom ? !((const struct rn_operator *)n->custom)->host
+                      : !(x->kernels[i] = kernel_find(n->op, ins, n->in_count, outs)))
+            return rn_fail(e, RN_E_UNSUPPORTED, "no plain kernel for an operator", n->op,
+                           n->label);
+    }
+    return RN_OK;
+}
+
+static void exe_destroy(void *self, void *exe) {
+    struct executable *x = exe;
+    (void)self;
+    if (x)
+        free(x->kernels);
+    free(x);
+}
+
+static int32_t run(void *self, void *exe, void *stream, void *const *bases,
+                   struct rn_error *e) {
+    const struct executable *x = exe;
+    (void)self, (void)stream;
+    for (uint32_t i = 0; i < x->program->node_count; i++) {
+        const struct rn_node *n = node(x->program, i);
+        struct kernel_tensor ins[MOST], outs[8];
+        struct kernel_call c = {n, n->in_count, n->out_count, ins, outs};
+        gather(x->program, n, bases, ins, outs);
+        int32_t status = n->custom ? run_custom(n, ins, outs, e) : x->kernels[i](&c, e);
+        if (status != RN_OK)
+            return status;
+    }
+    return RN_OK;
+}
+
+static const struct rn_backend iface = {
+    sizeof(struct rn_backend), 0,    create,          free,            info,
+    allocate,                  release, make,         unmake,          make,
+    unmake,                    event_on_stream, event_on_stream, wait, wait,
+    copy,                      fill_zero, query,      compile,         exe_destroy,
+    run};
+
+RN_BACKEND(reference, iface, "runner/reference 1",
+           RN_DOC("Plain C, one thread: the definition of every operator")
+               RN_OPTION("threads int = 1 ; min 1 ; max 1 | always 1"));
+RN_PLUGIN(&reference);
