@@ -20,7 +20,8 @@ void device_close(struct device *d);
 const struct rn_device_info *device_info(const struct device *d);
 struct device_memory device_memory(const struct device *d);
 
-/* Allocate the storage of every variable of the table that has none yet (zeroed). */
+/* Allocate the storage of every variable of the table, zeroed. Once, when the table is
+ * complete and before the first program_create. */
 int device_variables(struct device *d, const struct variables *v, struct rn_error *e);
 /* Host copies; synchronous; dense logical row-major, variable's dtype. */
 int device_variable_write(struct device *d, uint32_t variable, const void *data,
@@ -36,11 +37,11 @@ void program_destroy(struct program *p);
 int device_reserve(struct device *d, struct rn_error *e);
 
 /* One run, enqueued: set inputs and scalars, launch, read outputs late.
- * program_input: the pinned staging buffer to fill for input `name` (NULL: unknown);
- * double-buffered, waits only if the copy of two runs ago is not done. Copies are part
- * of program_run. */
-void *program_input(struct program *p, const char *name, uint64_t *bytes,
-                    struct rn_error *e);
+ * program_input: the staging buffer to fill before program_run (index from
+ * program_input_index, -1: unknown); it waits only while the copy of two runs ago (host
+ * memory: the last run) is not done. Copies are part of program_run. */
+int program_input_index(const struct program *p, const char *name);
+void *program_input(struct program *p, int index, uint64_t *bytes, struct rn_error *e);
 /* Index of a scalar, or -1; then set by index (no names in a step). */
 int program_scalar_index(const struct program *p, const char *name);
 void program_set_f32(struct program *p, int index, float x);
@@ -49,7 +50,7 @@ int program_run(struct program *p, struct rn_error *e);
 /* Output `name` of the latest run, on the host: waits for it. NULL: unknown. */
 int program_output_index(const struct program *p, const char *name);
 const void *program_output(struct program *p, int index, struct rn_error *e);
-/* Non-blocking pair for late results: copies of run r are ready when this returns 1. */
+/* Wait for everything that was enqueued. */
 int device_sync(struct device *d, struct rn_error *e);
 
 /* Bytes that device_open..device_reserve will take for these plans: what `runner plan`
@@ -59,7 +60,8 @@ struct exec_footprint {
     uint64_t pinned;
     uint64_t total; /* device bytes */
 };
-struct exec_footprint exec_footprint(const struct variables *v, uint32_t n,
+struct exec_footprint exec_footprint(const struct rn_device_info *device,
+                                     const struct variables *v, uint32_t n,
                                      const struct plan *const *plans);
 
 #endif

@@ -46,6 +46,15 @@ struct plan {
     uint64_t live_bound;   /* largest sum of bytes alive at once: arena >= this */
     uint64_t flops;
     uint32_t region_count;
+    const struct plan_block *blocks; /* of the arena, for plan_verify and tables */
+    uint32_t block_count;
+};
+
+/* A piece of the arena: alive from node `first` to node `last`, both included. */
+struct plan_block {
+    uint64_t offset, bytes;
+    uint32_t first, last;
+    const char *label;
 };
 
 struct plan_options {

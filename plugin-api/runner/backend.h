@@ -29,10 +29,9 @@ struct rn_slot {
     uint64_t offset; /* bytes */
     uint64_t bytes;  /* count * element size */
     uint32_t rank;
-    uint32_t flags;             /* RN_SLOT_* */
+    uint32_t flags;             /* 0 */
     int64_t shape[RN_MAX_RANK]; /* row-major, dense */
 };
-#define RN_SLOT_SCALAR_KNOWN 1u /* the whole slot holds the one value `known` */
 
 struct rn_program;
 
@@ -40,8 +39,9 @@ struct rn_program;
  * filled in, axes >= 0). in/out index the program's slots; RN_NO_SLOT = absent or
  * unused output. op "region": `sub` is a program of elementwise nodes whose slots are
  * registers (base RN_BASE_REGISTER, shapes broadcastable to `space`): inputs
- * sub->inputs match `in`, sub->outputs match `out`. A region may end in reductions: see
- * sub's nodes. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
+ * sub->inputs match `in`, sub->outputs match `out` and fill the space. An output may lie
+ * exactly where an input of the same type and size lies: an element is written only
+ * after every input's element there was read. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
  */
 #define RN_NO_SLOT       0xffffffffu
 #define RN_BASE_REGISTER 0xfffffffeu

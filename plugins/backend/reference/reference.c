@@ -114,6 +114,12 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t index,
     out->supported = n->in_count <= MOST && (n->custom || kernel_find(n->op, ins, n->in_count,
                                                                       outs) != NULL);
     memcpy(out->kernel, "reference", 10);
+    /* Elementwise kernels read element i before they write it. */
+    for (uint32_t i = 0; out->supported && !n->custom && i < n->in_count && i < 8; i++)
+        if (kernel_elementwise(n->op, ins[0].dtype, outs[0].dtype) &&
+            ins[i].count == outs[0].count &&
+            RN_DTYPE_BYTES(ins[i].dtype) == RN_DTYPE_BYTES(outs[0].dtype))
+            out->in_place_mask |= (uint64_t)1 << i;
     if (!out->supported)
         memcpy(out->why, "no plain kernel for these types", 32);
     return RN_OK;
