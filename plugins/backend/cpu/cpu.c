@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cpu backend: host memory, everything done when a call returns. */
+#define _DEFAULT_SOURCE /* madvise */
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "cpu.h"
+
+#define HUGE_PAGE (2u << 20)
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    int64_t threads = rn_get_int(h, "threads", 0);
+    const char *same = rn_get_string(h, "deterministic", "run");
+#ifdef _OPENMP
+    if (threads < 1)
+        threads = omp_get_num_procs();
+#endif
+    struct cpu_engine *g;
+    int32_t status = cpu_engine_create(threads < 1 ? 1 : (int)threads,
+                                       strcmp(same, "threads") == 0, &g, e);
+    *self = g;
+    return status;
+}
+
+static void destroy(void *self) {
+    cpu_engine_destroy(self);
+}
+
+static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) {
+    long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    (void)e;
+    out->threads = (uint32_t)cpu_engine_threads(self);
+    cpu_engine_name(self, out->name, sizeof out->name);
+    out->memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    out->host_memory = 1;
+    out->alignment = 64;
+    out->fuses = 1;
+    return RN_OK;
+}
+
+static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
+                        struct rn_error *e) {
+    size_t align = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : 64;
+    (void)self, (void)space;
+    if (bytes > SIZE_MAX - 2 * HUGE_PAGE)
+        return rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
+    size_t size = ((size_t)bytes + 64 + align - 1) / align * align;
+    *out = aligned_alloc(align, size);
+    if (!*out)
+        return rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
+    if (align == HUGE_PAGE)
+        madvise(*out, size, MADV_HUGEPAGE); /* a wish; small pages do as well */
+    return RN_OK;
+}
+
+static void release(void *self, int32_t space, void *p) {
+    (void)self, (void)space;
+    free(p);
+}
+
+static int32_t make(void *self, void **out, struct rn_error *e) {
+    (void)e;
+    *out = self;
+    return RN_OK;
+}
+
+static void unmake(void *self, void *p) {
+    (void)self, (void)p;
+}
+
+static int32_t event_on_stream(void *self, void *event, void *stream,
+                               struct rn_error *e) {
+    (void)self, (void)event, (void)stream, (void)e;
+    return RN_OK;
+}
+
+static int32_t wait(void *self, void *p, struct rn_error *e) {
+    (void)self, (void)p, (void)e;
+    return RN_OK;
+}
+
+static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
+                    const void *src, uint64_t bytes, struct rn_error *e) {
+    (void)self, (void)stream, (void)direction, (void)e;
+    memmove(dst, src, (size_t)bytes);
+    return RN_OK;
+}
+
+static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+                         struct rn_error *e) {
+    (void)self, (void)stream, (void)e;
+    memset(dst, 0, (size_t)bytes);
+    return RN_OK;
+}
+
+static int32_t query(void *self, const struct rn_program *p, uint32_t node,
+                     struct rn_node_info *out, struct rn_error *e) {
+    return cpu_query(self, p, node, out, e);
+}
+
+static int32_t compile(void *self, const struct rn_program *p, void **exe,
+                       struct rn_error *e) {
+    struct cpu_exe *x;
+    int32_t status = cpu_compile(self, p, &x, e);
+    *exe = x;
+    return status;
+}
+
+static void exe_destroy(void *self, void *exe) {
+    (void)self;
+    cpu_exe_destroy(exe);
+}
+
+static int32_t run(void *self, void *exe, void *stream, void *const *bases,
+                   struct rn_error *e) {
+    (void)self, (void)stream;
+    return cpu_run(exe, bases, e);
+}
+
+static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend),
+                                        .create = create,
+                                        .destroy = destroy,
+                                        .info = info,
+                                        .alloc = allocate,
+                                        .release = release,
+                                        .stream_create = make,
+                                        .stream_destroy = unmake,
+                                        .event_create = make,
+                                        .event_destroy = unmake,
+                                        .event_record = event_on_stream,
+                                        .event_wait = event_on_stream,
+                                        .event_sync = wait,
+                                        .stream_sync = wait,
+                                        .copy = copy,
+                                        .fill_zero = fill_zero,
+                                        .query = query,
+                                        .compile = compile,
+                                        .exe_destroy = exe_destroy,
+                                        .run = run};
+
+RN_BACKEND(cpu, iface, "runner/cpu 1",
+           RN_DOC("Threads and vectors on the host; oneDNN where it was built with it")
+               RN_OPTION("threads int = 0 ; min 0 | 0: one for each processor")
+                   RN_OPTION("deterministic choice(run,threads) = run | threads: the same "
+                             "bits for any number of threads; slower products"));
+RN_PLUGIN(&cpu);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cpu backend's inside: an engine that answers query, compiles a program into a list
+ * of prepared calls and runs it on host memory. Shared by the backends cpu and
+ * async_fake, which add memory and streams.
+ *
+ * A node goes to the first room that takes it: elementwise (also regions), reduce,
+ * normalise, window, move, products (oneDNN or our own), then the plain kernels of the
+ * reference. Everything that a call needs is made at compile; scratch comes from the
+ * node's workspace. */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../reference/kernels.h"
+
+struct cpu_engine;
+
+/* threads >= 1. exact: no library whose sums depend on the number of threads. */
+int32_t cpu_engine_create(int threads, bool exact, struct cpu_engine **out,
+                          struct rn_error *e);
+void cpu_engine_destroy(struct cpu_engine *g);
+int cpu_engine_threads(const struct cpu_engine *g);
+/* "cpu: MODEL, avx512, 2 threads" */
+void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size);
+int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p, uint32_t node,
+                  struct rn_node_info *out, struct rn_error *e);
+struct cpu_exe;
+int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
+                    struct cpu_exe **out, struct rn_error *e);
+/* One run at a time for each exe. */
+int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e);
+void cpu_exe_destroy(struct cpu_exe *x);
+
+/* ------------------------------------------------------------------- rooms */
+
+/* One run of one node. */
+struct cpu_call {
+    struct kernel_call k; /* node and tensors with their data */
+    const void *state;    /* what the room made at compile */
+    char *workspace;      /* 64-byte aligned */
+    int threads;
+};
+
+typedef int32_t (*cpu_fn)(const struct cpu_call *c, struct rn_error *e);
+
+/* A node to be prepared; tensors have no data yet. */
+struct cpu_setup {
+    const struct cpu_engine *engine;
+    const struct rn_node *node;
+    const struct kernel_tensor *in, *out;
+    uint32_t n_in, n_out;
+    int threads;
+    bool building; /* compile; else a query, which needs only the numbers */
+    /* what the room answers */
+    cpu_fn run;
+    void *state;
+    void (*finish)(void *state); /* NULL: free */
+    uint64_t workspace;
+    uint64_t in_place;
+    const char *kernel;
+};
+
+/* A room: 1 taken, 0 not mine, negative status on failure. */
+typedef int32_t (*cpu_room)(struct cpu_setup *s, struct rn_error *e);
+
+int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e);
+int32_t cpu_products(struct cpu_setup *s, struct rn_error *e); /* our own */
+
+const struct rn_attr *cpu_attr(const struct rn_node *n, const char *name);
+int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise);
+double cpu_float(const struct rn_node *n, const char *name, double otherwise);
+
+static inline uint64_t cpu_align(uint64_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+/* [0,n) in contiguous ranges, one a thread; fewer threads if a range would be shorter
+ * than grain. What is computed must not depend on where ranges are cut. */
+typedef void (*cpu_range)(void *context, int64_t begin, int64_t end, int thread);
+void cpu_parallel(int threads, int64_t n, int64_t grain, cpu_range fn, void *context);
+
+/* ------------------------------------------ kernels by instruction set (isa/) */
+
+/* out[i] = f(in[0][i], ...); out may be exactly one of the inputs. */
+typedef void (*cpu_block)(void *out, const void *const *in, size_t n);
+
+/* c [m,n] (+)= a [m,k] b [k,n]; strides in elements, c's columns are dense. Each
+ * element is summed in the order of k whatever the tiles. */
+struct cpu_gemm {
+    int64_t m, n, k;
+    const float *a, *b;
+    int64_t a_row, a_col, b_row, b_col;
+    float *c;
+    int64_t c_row;
+    bool add; /* to what c holds */
+};
+
+struct cpu_isa {
+    const char *name;
+    cpu_block (*block)(const char *op, rn_dtype in, rn_dtype out); /* NULL: none */
+    cpu_room reduce, normalise, window, move;
+    uint64_t pack_bytes;                                  /* gemm's scratch */
+    void (*gemm)(const struct cpu_gemm *g, void *pack);   /* one thread */
+};
+const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
+const struct cpu_isa *cpu_isa_best(void);
+extern const struct cpu_isa cpu_isa_base;
+#if defined(__x86_64__)
+extern const struct cpu_isa cpu_isa_v3, cpu_isa_v4;
+#endif
+
+/* ------------------------------------------------------------------ oneDNN */
+
+#ifdef CPU_ONEDNN
+struct cpu_onednn;
+int32_t cpu_onednn_create(struct cpu_onednn **out, struct rn_error *e);
+void cpu_onednn_destroy(struct cpu_onednn *d);
+struct cpu_onednn *cpu_onednn_of(const struct cpu_engine *g);
+int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e);
+#endif
+
+#endif

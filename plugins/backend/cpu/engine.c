@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Query, compile, run: which room takes a node, and the list of prepared calls. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "cpu.h"
+
+struct cpu_engine {
+    int threads;
+    bool exact;
+    const struct cpu_isa *isa;
+#ifdef CPU_ONEDNN
+    struct cpu_onednn *onednn;
+#endif
+};
+
+int32_t cpu_engine_create(int threads, bool exact, struct cpu_engine **out,
+                          struct rn_error *e) {
+    struct cpu_engine *g = calloc(1, sizeof *g);
+    *out = NULL;
+    if (!g)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
+#ifdef _OPENMP
+    g->threads = threads;
+#else
+    (void)threads;
+    g->threads = 1;
+#endif
+    g->exact = exact;
+    g->isa = cpu_isa_best();
+#ifdef CPU_ONEDNN
+    int32_t status = exact ? RN_OK : cpu_onednn_create(&g->onednn, e);
+    if (status != RN_OK) {
+        free(g);
+        return status;
+    }
+#endif
+    *out = g;
+    return RN_OK;
+}
+
+void cpu_engine_destroy(struct cpu_engine *g) {
+#ifdef CPU_ONEDNN
+    if (g)
+        cpu_onednn_destroy(g->onednn);
+#endif
+    free(g);
+}
+
+int cpu_engine_threads(const struct cpu_engine *g) {
+    return g->threads;
+}
+
+const struct cpu_isa *cpu_isa(const struct cpu_engine *g) {
+    return g->isa;
+}
+
+#ifdef CPU_ONEDNN
+struct cpu_onednn *cpu_onednn_of(const struct cpu_engine *g) {
+    return g->onednn;
+}
+#endif
+
+void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size) {
+    char line[256], model[80] = "unknown processor";
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) == 0 && colon) {
+            colon[strcspn(colon, "\n")] = '\0';
+            snprintf(model, sizeof model, "%.70s", colon + 2);
+            break;
+        }
+    }
+    if (f)
+        fclose(f);
+    snprintf(out, size, "cpu: %s, x86-64-%s%s", model, g->isa->name,
+             g->exact ? ", own products" : "");
+}
+
+/* ------------------------------------------------------------- attributes */
+
+const struct rn_attr *cpu_attr(const struct rn_node *n, const char *name) {
+    for (uint32_t i = 0; i < n->attr_count; i++) {
+        const struct rn_attr *a =
+            (const void *)((const char *)n->attrs + (size_t)i * n->attr_stride);
+        if (strcmp(a->name, name) == 0)
+            return a;
+    }
+    return NULL;
+}
+
+int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise) {
+    const struct rn_attr *a = cpu_attr(n, name);
+    return a ? a->i : otherwise;
+}
+
+double cpu_float(const struct rn_node *n, const char *name, double otherwise) {
+    const struct rn_attr *a = cpu_attr(n, name);
+    return a ? a->f : otherwise;
+}
+
+/* ------------------------------------------------------------------ rooms */
+
+static const struct rn_slot *slot_at(const struct rn_program *p, uint32_t i) {
+    return (const void *)((const char *)p->slots + (size_t)i * p->slot_stride);
+}
+
+static const struct rn_node *node_at(const struct rn_program *p, uint32_t i) {
+    return (const void *)((const char *)p->nodes + (size_t)i * p->node_stride);
+}
+
+static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i) {
+    struct kernel_tensor t = {NULL, 0, 0, NULL, 0};
+    if (i == RN_NO_SLOT)
+        return t;
+    const struct rn_slot *s = slot_at(p, i);
+    t.dtype = s->dtype;
+    t.rank = s->rank;
+    t.shape = s->shape;
+    t.count = 1;
+    for (uint32_t k = 0; k < s->rank; k++)
+        t.count *= (uint64_t)s->shape[k];
+    return t;
+}
+
+static int32_t run_plain(const struct cpu_call *c, struct rn_error *e) {
+    kernel_fn fn;
+    memcpy(&fn, c->state, sizeof fn);
+    return fn(&c->k, e);
+}
+
+static int32_t run_copy(const struct cpu_call *c, struct rn_error *e) {
+    const struct kernel_tensor *x = &c->k.in[0], *y = &c->k.out[0];
+    (void)e;
+    if (x->data != y->data)
+        memmove(y->data, x->data, (size_t)y->count * RN_DTYPE_BYTES(y->dtype));
+    return RN_OK;
+}
+
+static int32_t run_nothing(const struct cpu_call *c, struct rn_error *e) {
+    (void)c, (void)e;
+    return RN_OK;
+}
+
+#define CUSTOM_MOST 16
+
+static int32_t run_custom(const struct cpu_call *c, struct rn_error *e) {
+    const struct rn_operator *op = c->k.node->custom;
+    struct rn_tensor ins[CUSTOM_MOST], outs[CUSTOM_MOST];
+    for (uint32_t i = 0; i < c->k.n_in; i++) {
+        const struct kernel_tensor *t = &c->k.in[i];
+        ins[i] = (struct rn_tensor){t->data, t->shape, NULL, t->dtype, t->rank};
+    }
+    for (uint32_t i = 0; i < c->k.n_out; i++) {
+        const struct kernel_tensor *t = &c->k.out[i];
+        outs[i] = (struct rn_tensor){t->data, t->shape, NULL, t->dtype, t->rank};
+    }
+    return op->host(c->k.n_in, ins, c->k.n_out, outs, c->k.node->attr_count,
+                    c->k.node->attrs, e);
+}
+
+static int32_t room_basic(struct cpu_setup *s, struct rn_error *e) {
+    const struct rn_operator *op = s->node->custom;
+    (void)e;
+    if (op) {
+        if (!op->host || s->n_in > CUSTOM_MOST || s->n_out > CUSTOM_MOST)
+            return 0;
+        s->run = run_custom;
+        s->kernel = "plugin";
+        return 1;
+    }
+    bool empty = s->n_out > 0;
+    for (uint32_t i = 0; i < s->n_out; i++)
+        empty &= s->out[i].count == 0;
+    if (empty) {
+        s->run = run_nothing;
+        s->kernel = "nothing";
+        return 1;
+    }
+    if (strcmp(s->node->op, "reshape") == 0 || strcmp(s->node->op, "flatten") == 0 ||
+        strcmp(s->node->op, "identity") == 0 ||
+        strcmp(s->node->op, "stop_gradient") == 0) {
+        s->run = run_copy;
+        s->in_place = 1;
+        s->kernel = "copy";
+        return 1;
+    }
+    return 0;
+}
+
+static int32_t room_plain(struct cpu_setup *s, struct rn_error *e) {
+    kernel_fn fn = kernel_find(s->node->op, s->in, s->n_in, s->out);
+    if (!fn)
+        return 0;
+    s->state = malloc(sizeof fn);
+    if (!s->state)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
+    memcpy(s->state, &fn, sizeof fn);
+    s->run = run_plain;
+    s->kernel = "reference";
+    return 1;
+}
+
+static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
+    const struct cpu_isa *isa = s->engine->isa;
+    const cpu_room rooms[] = {room_basic,     cpu_elementwise, isa->reduce,
+                              isa->normalise, isa->window,     isa->move,
+#ifdef CPU_ONEDNN
+                              cpu_onednn_room,
+#endif
+                              cpu_products,   room_plain};
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+        int32_t taken = rooms[i](s, e);
+        if (taken)
+            return taken;
+    }
+    return 0;
+}
+
+static void finish(void (*fn)(void *), void *state) {
+    if (state && fn)
+        fn(state);
+    else
+        free(state);
+}
+
+/* The library takes the calling thread's number of threads; give it back after. */
+static int threads_enter(const struct cpu_engine *g) {
+#ifdef _OPENMP
+    int before = omp_get_max_threads();
+    omp_set_num_threads(g->threads);
+    return before;
+#else
+    (void)g;
+    return 1;
+#endif
+}
+
+static void threads_leave(int before) {
+#ifdef _OPENMP
+    omp_set_num_threads(before);
+#else
+    (void)before;
+#endif
+}
+
+int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p, uint32_t index,
+                  struct rn_node_info *out, struct rn_error *e) {
+    const struct rn_node *n = node_at(p, index);
+    struct kernel_tensor *t = calloc((size_t)n->in_count + n->out_count + 1, sizeof *t);
+    if (!t)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
+    for (uint32_t i = 0; i < n->in_count; i++)
+        t[i] = tensor(p, n->in[i]);
+    for (uint32_t i = 0; i < n->out_count; i++)
+        t[n->in_count + i] = tensor(p, n->out[i]);
+    struct cpu_setup s = {.engine = g,
+                          .node = n,
+                          .in = t,
+                          .out = t + n->in_count,
+                          .n_in = n->in_count,
+                          .n_out = n->out_count,
+                          .threads = g->threads,
+                          .kernel = ""};
+    int before = threads_enter(g);
+    int32_t taken = prepare(&s, e);
+    threads_leave(before);
+    out->supported = taken > 0;
+    out->workspace_bytes = s.workspace;
+    out->in_place_mask = s.in_place;
+    snprintf(out->kernel, sizeof out->kernel, "%s", s.kernel);
+    if (!taken)
+        snprintf(out->why, sizeof out->why, "the cpu has no kernel for these types");
+    finish(s.finish, s.state);
+    free(t);
+    return taken < 0 ? taken : RN_OK;
+}
+
+/* -------------------------------------------------------------- programs */
+
+struct task {
+    cpu_fn run;
+    void *state;
+    void (*finish)(void *);
+    struct cpu_call call;
+    uint32_t first, count; /* tensors: inputs, then outputs */
+};
+
+struct cpu_exe {
+    const struct cpu_engine *engine;
+    const struct rn_program *program;
+    uint32_t task_count;
+    struct task *tasks;
+    struct kernel_tensor *tensors;
+    const struct rn_slot **slots; /* of each tensor, NULL = absent */
+};
+
+int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
+                    struct cpu_exe **out, struct rn_error *e) {
+    struct cpu_exe *x = calloc(1, sizeof *x);
+    size_t total = 1;
+    int32_t status = RN_OK;
+    *out = NULL;
+    for (uint32_t i = 0; i < p->node_count; i++)
+        total += (size_t)node_at(p, i)->in_count + node_at(p, i)->out_count;
+    if (x) {
+        x->tasks = calloc((size_t)p->node_count + 1, sizeof *x->tasks);
+        x->tensors = calloc(total, sizeof *x->tensors);
+        x->slots = calloc(total, sizeof *x->slots);
+    }
+    if (!x || !x->tasks || !x->tensors || !x->slots) {
+        cpu_exe_destroy(x);
+        return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
+    }
+    x->engine = g;
+    x->program = p;
+    int before = threads_enter(g);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++) {
+        const struct rn_node *n = node_at(p, i);
+        struct task *t = &x->tasks[i];
+        t->first = at;
+        t->count = n->in_count + n->out_count;
+        for (uint32_t k = 0; k < t->count; k++) {
+            uint32_t s = k < n->in_count ? n->in[k] : n->out[k - n->in_count];
+            x->tensors[at + k] = tensor(p, s);
+            x->slots[at + k] = s == RN_NO_SLOT ? NULL : slot_at(p, s);
+        }
+        struct cpu_setup s = {.engine = g,
+                              .node = n,
+                              .in = x->tensors + at,
+                              .out = x->tensors + at + n->in_count,
+                              .n_in = n->in_count,
+                              .n_out = n->out_count,
+                              .threads = g->threads,
+                              .building = true,
+                              .kernel = ""};
+        int32_t taken = prepare(&s, e);
+        t->run = s.run;
+        t->state = s.state;
+        t->finish = s.finish;
+        t->call = (struct cpu_call){
+            .k = {n, n->in_count, n->out_count, s.in, s.out},
+            .state = s.state,
+            .threads = g->threads};
+        x->task_count = i + 1;
+        at += t->count;
+        if (taken < 0)
+            status = taken;
+        else if (!taken)
+            status = rn_fail(e, RN_E_UNSUPPORTED, "the cpu has no kernel for an operator",
+                             n->op, n->label);
+        else if (s.workspace > n->workspace_bytes)
+            status = rn_fail(e, RN_E_INTERNAL, "a node's workspace is smaller than asked",
+                             n->op, n->label);
+    }
+    threads_leave(before);
+    if (status != RN_OK) {
+        cpu_exe_destroy(x);
+        return status;
+    }
+    *out = x;
+    return RN_OK;
+}
+
+int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
+    int32_t status = RN_OK;
+    int before = threads_enter(x->engine);
+    for (uint32_t i = 0; i < x->task_count && status == RN_OK; i++) {
+        struct task *t = &x->tasks[i];
+        const struct rn_node *n = t->call.k.node;
+        for (uint32_t k = t->first; k < t->first + t->count; k++)
+            if (x->slots[k])
+                x->tensors[k].data = (char *)bases[x->slots[k]->base] + x->slots[k]->offset;
+        if (n->workspace_bytes)
+            t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
+        status = t->run(&t->call, e);
+        if (status != RN_OK && e && !e->where[0] && n->label)
+            snprintf(e->where, sizeof e->where, "%s", n->label);
+    }
+    threads_leave(before);
+    return status;
+}
+
+void cpu_exe_destroy(struct cpu_exe *x) {
+    if (!x)
+        return;
+    for (uint32_t i = 0; i < x->task_count; i++)
+        finish(x->tasks[i].finish, x->tasks[i].state);
+    free(x->tasks);
+    free(x->tensors);
+    free(x->slots);
+    free(x);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For the files that are compiled once for each instruction set: CPU_ISA is base, v3 or
+ * v4 (the x86-64 levels). No contraction and no reordering anywhere, so all of them
+ * give the same bits. */
+#ifndef CPU_ISA_H
+#define CPU_ISA_H
+
+#include <runner/numerics.h>
+
+#include "cpu.h"
+
+#define CPU_JOIN_(a, b) a##_##b
+#define CPU_JOIN(a, b)  CPU_JOIN_(a, b)
+#define CPU_NAME(name)  CPU_JOIN(name, CPU_ISA)
+
+#define EACH(i, n) _Pragma("GCC ivdep") for (int64_t i = 0; i < (int64_t)(n); i++)
+
+/* 16 floats: the lanes of numerics.h's sum. */
+typedef float lanes16 __attribute__((vector_size(64), aligned(4), may_alias));
+
+struct sum_lanes {
+    float lane[16];
+    uint32_t phase; /* lane of the next element */
+};
+
+/* The next n elements of a sum: the same lanes as rn_sum_f32 over the whole. */
+static inline void sum_add(struct sum_lanes *s, const float *x, int64_t n) {
+    int64_t i = 0;
+    while (s->phase && i < n) {
+        s->lane[s->phase] += x[i++];
+        s->phase = (s->phase + 1) & 15;
+    }
+    if (i + 16 <= n) {
+        lanes16 acc = *(const lanes16 *)(const void *)s->lane;
+        for (; i + 16 <= n; i += 16)
+            acc += *(const lanes16 *)(const void *)(x + i);
+        *(lanes16 *)(void *)s->lane = acc;
+    }
+    for (; i < n; i++)
+        s->lane[s->phase++] += x[i];
+    s->phase &= 15;
+}
+
+static inline float sum_total(const struct sum_lanes *s) {
+    float lane[16];
+    memcpy(lane, s->lane, sizeof lane);
+    for (int w = 8; w; w /= 2)
+        for (int k = 0; k < w; k++)
+            lane[k] += lane[k + w];
+    return lane[0];
+}
+
+/* Scratch for the squares and products that are summed. */
+#define CHUNK 512
+
+cpu_block CPU_NAME(cpu_block_find)(const char *op, rn_dtype in, rn_dtype out);
+int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e);
+int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e);
+int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e);
+int32_t CPU_NAME(cpu_move)(struct cpu_setup *s, struct rn_error *e);
+void CPU_NAME(cpu_gemm)(const struct cpu_gemm *g, void *pack);
+
+#endif

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Softmax, cross-entropy, batch and layer normalisation with their gradients, f32: the
+ * decompositions of the graph in one or two passes, same operations, same sums. */
+#include <stdlib.h>
+
+#include "isa.h"
+
+/* max + log sum exp(x - max) of one row */
+static float row_logsumexp(const float *x, int64_t n) {
+    float lane[16], top, part[CHUNK];
+    struct sum_lanes s = {{0}, 0};
+    int64_t i = 0;
+    for (int k = 0; k < 16; k++)
+        lane[k] = -INFINITY;
+    for (; i + 16 <= n; i += 16) {
+        EACH(k, 16) {
+            float b = lane[k], v = x[i + k];
+            lane[k] = b == b && (v != v || v > b) ? v : b;
+        }
+    }
+    for (; i < n; i++)
+        lane[i & 15] = lane[i & 15] == lane[i & 15] &&
+                               (x[i] != x[i] || x[i] > lane[i & 15])
+                           ? x[i]
+                           : lane[i & 15];
+    top = lane[0];
+    for (int k = 1; k < 16; k++)
+        top = top == top && (lane[k] != lane[k] || lane[k] > top) ? lane[k] : top;
+    if ((rn_bits_f32(top) & 0x7f800000u) == 0x7f800000u)
+        top = 0.0f;
+    for (i = 0; i < n; i += CHUNK) {
+        int64_t m = n - i < CHUNK ? n - i : CHUNK;
+        EACH(k, m) part[k] = rn_exp_f32(x[i + k] - top);
+        sum_add(&s, part, m);
+    }
+    return rn_log_f32(sum_total(&s)) + top;
+}
+
+static void softmax_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    bool logs = c->k.node->op[0] == 'l';
+    int64_t n = c->k.in[0].shape[c->k.in[0].rank - 1];
+    (void)thread;
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = (const float *)c->k.in[0].data + r * n;
+        float *y = (float *)c->k.out[0].data + r * n, lse = row_logsumexp(x, n);
+        if (logs) {
+            EACH(i, n) y[i] = x[i] - lse;
+        } else {
+            EACH(i, n) y[i] = rn_exp_f32(x[i] - lse);
+        }
+    }
+}
+
+static void softmax_grad_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    bool logs = c->k.node->op[0] == 'l';
+    int64_t n = c->k.in[0].shape[c->k.in[0].rank - 1];
+    (void)thread;
+    for (int64_t r = begin; r < end; r++) {
+        const float *y = (const float *)c->k.in[0].data + r * n;
+        const float *g = (const float *)c->k.in[1].data + r * n;
+        float *o = (float *)c->k.out[0].data + r * n, part[CHUNK];
+        struct sum_lanes s = {{0}, 0};
+        if (logs) {
+            sum_add(&s, g, n);
+        } else {
+            for (int64_t i = 0; i < n; i += CHUNK) {
+                int64_t m = n - i < CHUNK ? n - i : CHUNK;
+                EACH(k, m) part[k] = y[i + k] * g[i + k];
+                sum_add(&s, part, m);
+            }
+        }
+        float sum = sum_total(&s);
+        if (logs) {
+            EACH(i, n) o[i] = g[i] - rn_exp_f32(y[i]) * sum;
+        } else {
+            EACH(i, n) o[i] = y[i] * (g[i] - sum);
+        }
+    }
+}
+
+struct target {
+    float hot, cold;
+    int64_t label; /* -1: none */
+};
+
+static struct target target_of(const struct cpu_call *c, int64_t row) {
+    int64_t classes = c->k.in[0].shape[1];
+    double s = cpu_float(c->k.node, "smoothing", 0.0), count = (double)classes;
+    struct target t = {(float)(1.0 - s + s / count), (float)(s / count),
+                       kernel_index(c->k.in[1].data, c->k.in[1].dtype, (uint64_t)row)};
+    if (t.label < 0 || t.label >= classes)
+        t = (struct target){NAN, NAN, -1};
+    return t;
+}
+
+static void entropy_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    int64_t n = c->k.in[0].shape[1];
+    (void)thread;
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = (const float *)c->k.in[0].data + r * n;
+        float *y = (float *)c->k.out[0].data + r, lse = row_logsumexp(x, n), part[CHUNK];
+        struct target t = target_of(c, r);
+        struct sum_lanes s = {{0}, 0};
+        for (int64_t i = 0; i < n; i += CHUNK) {
+            int64_t m = n - i < CHUNK ? n - i : CHUNK;
+            EACH(k, m) {
+                float w = i + k == t.label ? t.hot : t.cold;
+                part[k] = w == 0.0f ? 0.0f : w * (x[i + k] - lse);
+            }
+            sum_add(&s, part, m);
+        }
+        *y = -sum_total(&s);
+    }
+}
+
+static void entropy_grad_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    int64_t n = c->k.in[0].shape[1];
+    (void)thread;
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = (const float *)c->k.in[0].data + r * n;
+        float *y = (float *)c->k.out[0].data + r * n, lse = row_logsumexp(x, n);
+        float g = ((const float *)c->k.in[2].data)[r];
+        struct target t = target_of(c, r);
+        EACH(i, n) {
+            float w = i == t.label ? t.hot : t.cold;
+            y[i] = g * (rn_exp_f32(x[i] - lse) - w);
+        }
+    }
+}
+
+/* -------------------------------------------------------------- batch norm */
+
+struct plane {
+    int64_t n, channels, area;
+};
+
+static struct plane plane_of(const struct kernel_tensor *x) {
+    struct plane p = {x->shape[0], x->shape[1], 1};
+    for (uint32_t i = 2; i < x->rank; i++)
+        p.area *= x->shape[i];
+    return p;
+}
+
+static void batch_norm_channels(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    struct plane p = plane_of(&c->k.in[0]);
+    const float *x = c->k.in[0].data;
+    float *y = c->k.out[0].data, part[CHUNK], count = (float)(p.n * p.area);
+    float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    (void)thread;
+    for (int64_t ch = begin; ch < end; ch++) {
+        float scale = ((const float *)c->k.in[1].data)[ch];
+        float shift = ((const float *)c->k.in[2].data)[ch];
+        struct sum_lanes a = {{0}, 0}, b = {{0}, 0};
+        for (int64_t i = 0; i < p.n; i++)
+            sum_add(&a, x + (i * p.channels + ch) * p.area, p.area);
+        float mean = sum_total(&a) / count;
+        for (int64_t i = 0; i < p.n; i++) {
+            const float *v = x + (i * p.channels + ch) * p.area;
+            for (int64_t k = 0; k < p.area; k += CHUNK) {
+                int64_t m = p.area - k < CHUNK ? p.area - k : CHUNK;
+                EACH(j, m) {
+                    float d = v[k + j] - mean;
+                    part[j] = d * d;
+                }
+                sum_add(&b, part, m);
+            }
+        }
+        float var = sum_total(&b) / count, root = sqrtf(var + eps);
+        for (int64_t i = 0; y && i < p.n; i++) {
+            const float *v = x + (i * p.channels + ch) * p.area;
+            float *w = y + (i * p.channels + ch) * p.area;
+            EACH(j, p.area) w[j] = (v[j] - mean) / root * scale + shift;
+        }
+        if (c->k.out[1].data)
+            ((float *)c->k.out[1].data)[ch] = mean;
+        if (c->k.out[2].data)
+            ((float *)c->k.out[2].data)[ch] = var;
+    }
+}
+
+static void batch_infer_channels(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    struct plane p = plane_of(&c->k.in[0]);
+    float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    (void)thread;
+    for (int64_t u = begin; u < end; u++) { /* planes */
+        int64_t ch = u % p.channels;
+        const float *x = (const float *)c->k.in[0].data + u * p.area;
+        float *y = (float *)c->k.out[0].data + u * p.area;
+        float mean = ((const float *)c->k.in[3].data)[ch];
+        float s = ((const float *)c->k.in[1].data)[ch] /
+                  sqrtf(((const float *)c->k.in[4].data)[ch] + eps);
+        float shift = ((const float *)c->k.in[2].data)[ch];
+        EACH(j, p.area) y[j] = (x[j] - mean) * s + shift;
+    }
+}
+
+/* in: x scale mean var gy; out: gx gscale gshift */
+static void batch_grad_channels(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    struct plane p = plane_of(&c->k.in[0]);
+    const float *x = c->k.in[0].data, *gy = c->k.in[4].data;
+    float *gx = c->k.out[0].data, part[CHUNK], count = (float)(p.n * p.area);
+    float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    (void)thread;
+    for (int64_t ch = begin; ch < end; ch++) {
+        float mean = ((const float *)c->k.in[2].data)[ch];
+        float root = sqrtf(((const float *)c->k.in[3].data)[ch] + eps);
+        float k = ((const float *)c->k.in[1].data)[ch] / root;
+        struct sum_lanes sa = {{0}, 0}, sb = {{0}, 0};
+        for (int64_t i = 0; i < p.n; i++) {
+            int64_t at = (i * p.channels + ch) * p.area;
+            for (int64_t u = 0; u < p.area; u += CHUNK) {
+                int64_t m = p.area - u < CHUNK ? p.area - u : CHUNK;
+                const float *v = x + at + u, *g = gy + at + u;
+                EACH(j, m) part[j] = g[j] * ((v[j] - mean) / root);
+                sum_add(&sa, g, m);
+                sum_add(&sb, part, m);
+            }
+        }
+        float total_a = sum_total(&sa), total_b = sum_total(&sb);
+        float a = total_a / count, b = total_b / count;
+        for (int64_t i = 0; gx && i < p.n; i++) {
+            int64_t at = (i * p.channels + ch) * p.area;
+            const float *v = x + at, *g = gy + at;
+            float *o = gx + at;
+            EACH(j, p.area) o[j] = ((g[j] - a) - (v[j] - mean) / root * b) * k;
+        }
+        if (c->k.out[1].data)
+            ((float *)c->k.out[1].data)[ch] = total_b;
+        if (c->k.out[2].data)
+            ((float *)c->k.out[2].data)[ch] = total_a;
+    }
+}
+
+/* -------------------------------------------------------------- layer norm */
+
+static int64_t row_length(const struct cpu_call *c) {
+    int64_t n = 1;
+    for (int64_t i = cpu_int(c->k.node, "axis", -1); i < (int64_t)c->k.in[0].rank; i++)
+        n *= c->k.in[0].shape[i];
+    return n;
+}
+
+static void row_moments(const float *x, int64_t n, float eps, float *mean, float *root) {
+    struct sum_lanes a = {{0}, 0}, b = {{0}, 0};
+    float part[CHUNK];
+    sum_add(&a, x, n);
+    float m = sum_total(&a) / (float)n;
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        int64_t k = n - i < CHUNK ? n - i : CHUNK;
+        EACH(j, k) {
+            float d = x[i + j] - m;
+            part[j] = d * d;
+        }
+        sum_add(&b, part, k);
+    }
+    *mean = m;
+    *root = sqrtf(sum_total(&b) / (float)n + eps);
+}
+
+static void layer_norm_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    int64_t n = row_length(c);
+    float eps = (float)cpu_float(c->k.node, "eps", 1e-5), mean, root;
+    const float *scale = c->k.in[1].data, *shift = c->k.in[2].data;
+    (void)thread;
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = (const float *)c->k.in[0].data + r * n;
+        float *y = (float *)c->k.out[0].data + r * n;
+        row_moments(x, n, eps, &mean, &root);
+        EACH(i, n) y[i] = (x[i] - mean) / root * scale[i] + shift[i];
+    }
+}
+
+/* in: x scale gy; the workspace keeps mean and root of each row */
+static void layer_grad_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    int64_t n = row_length(c);
+    float eps = (float)cpu_float(c->k.node, "eps", 1e-5), part[CHUNK], with[CHUNK];
+    const float *scale = c->k.in[1].data;
+    float *moments = (float *)(void *)c->workspace;
+    (void)thread;
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = (const float *)c->k.in[0].data + r * n;
+        const float *gy = (const float *)c->k.in[2].data + r * n;
+        float *gx = c->k.out[0].data, mean, root;
+        struct sum_lanes sa = {{0}, 0}, sb = {{0}, 0};
+        row_moments(x, n, eps, &mean, &root);
+        moments[2 * r] = mean;
+        moments[2 * r + 1] = root;
+        if (!gx)
+            continue;
+        gx += r * n;
+        for (int64_t i = 0; i < n; i += CHUNK) {
+            int64_t m = n - i < CHUNK ? n - i : CHUNK;
+            EACH(j, m) {
+                part[j] = gy[i + j] * scale[i + j];
+                with[j] = part[j] * ((x[i + j] - mean) / root);
+            }
+            sum_add(&sa, part, m);
+            sum_add(&sb, with, m);
+        }
+        float a = sum_total(&sa) / (float)n, b = sum_total(&sb) / (float)n;
+        EACH(i, n)
+        gx[i] = ((gy[i] * scale[i] - a) - (x[i] - mean) / root * b) / root;
+    }
+}
+
+#define COLUMNS 64
+
+static void layer_grad_columns(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    int64_t n = row_length(c), rows = (int64_t)c->k.in[0].count / n;
+    const float *moments = (const float *)(const void *)c->workspace;
+    (void)thread;
+    for (int64_t u = begin; u < end; u++) {
+        int64_t first = u * COLUMNS, m = n - first < COLUMNS ? n - first : COLUMNS;
+        float a[16][COLUMNS], b[16][COLUMNS];
+        memset(a, 0, sizeof a);
+        memset(b, 0, sizeof b);
+        for (int64_t r = 0; r < rows; r++) {
+            const float *x = (const float *)c->k.in[0].data + r * n + first;
+            const float *gy = (const float *)c->k.in[2].data + r * n + first;
+            float mean = moments[2 * r], root = moments[2 * r + 1];
+            float *p = a[r & 15], *q = b[r & 15];
+            EACH(j, m) {
+                p[j] += gy[j] * ((x[j] - mean) / root);
+                q[j] += gy[j];
+            }
+        }
+        for (int w = 8; w; w /= 2)
+            for (int k = 0; k < w; k++) {
+                EACH(j, m) {
+                    a[k][j] += a[k + w][j];
+                    b[k][j] += b[k + w][j];
+                }
+            }
+        if (c->k.out[1].data)
+            memcpy((float *)c->k.out[1].data + first, a[0], (size_t)m * sizeof(float));
+        if (c->k.out[2].data)
+            memcpy((float *)c->k.out[2].data + first, b[0], (size_t)m * sizeof(float));
+    }
+}
+
+/* ------------------------------------------------------------------- room */
+
+struct over { /* what to run, over what */
+    cpu_range first, second;
+    int64_t units, cost, second_units;
+};
+
+static int32_t run(const struct cpu_call *c, struct rn_error *e) {
+    const struct over *o = c->state;
+    struct cpu_call call = *c;
+    (void)e;
+    cpu_parallel(c->threads, o->units, 1 + 8192 / (o->cost + 1), o->first, &call);
+    if (o->second)
+        cpu_parallel(c->threads, o->second_units, 1, o->second, &call);
+    return RN_OK;
+}
+
+int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
+    static const struct {
+        const char *op;
+        cpu_range fn, second;
+        char shape; /* r: last axis, e: [N,C], c: channels, p: planes, l: layer */
+    } table[] = {{"softmax", softmax_rows, NULL, 'r'},
+                 {"log_softmax", softmax_rows, NULL, 'r'},
+                 {"softmax_grad", softmax_grad_rows, NULL, 'r'},
+                 {"log_softmax_grad", softmax_grad_rows, NULL, 'r'},
+                 {"cross_entropy", entropy_rows, NULL, 'e'},
+                 {"cross_entropy_grad", entropy_grad_rows, NULL, 'e'},
+                 {"batch_norm", batch_norm_channels, NULL, 'c'},
+                 {"batch_norm_grad", batch_grad_channels, NULL, 'c'},
+                 {"batch_norm_infer", batch_infer_channels, NULL, 'p'},
+                 {"layer_norm", layer_norm_rows, NULL, 'l'},
+                 {"layer_norm_grad", layer_grad_rows, layer_grad_columns, 'l'}};
+    size_t i = 0;
+    while (i < sizeof table / sizeof table[0] && strcmp(table[i].op, s->node->op) != 0)
+        i++;
+    if (i == sizeof table / sizeof table[0] || s->in[0].dtype != RN_F32)
+        return 0;
+    const struct kernel_tensor *x = &s->in[0];
+    struct over o = {table[i].fn, table[i].second, 0, 0, 0};
+    int64_t axis = cpu_int(s->node, "axis", -1);
+    uint64_t workspace = 0;
+    switch (table[i].shape) {
+    case 'r':
+        if (axis != (int64_t)x->rank - 1)
+            return 0;
+        o.cost = x->shape[axis];
+        o.units = (int64_t)x->count / o.cost;
+        break;
+    case 'e':
+        if (x->rank != 2)
+            return 0;
+        o.units = x->shape[0];
+        o.cost = x->shape[1];
+        break;
+    case 'c':
+    case 'p': {
+        struct plane p = plane_of(x);
+        if (p.area < 8) /* strided columns: better as column sums and regions */
+            return 0;
+        o.units = table[i].shape == 'c' ? p.channels : p.n * p.channels;
+        o.cost = (int64_t)x->count / o.units;
+        break;
+    }
+    default:
+        if (axis < 0)
+            return 0;
+        o.cost = 1;
+        for (int64_t k = axis; k < (int64_t)x->rank; k++)
+            o.cost *= x->shape[k];
+        o.units = (int64_t)x->count / o.cost;
+        o.second_units = (o.cost + COLUMNS - 1) / COLUMNS;
+        if (o.second)
+            workspace = cpu_align((uint64_t)o.units * 2 * sizeof(float));
+    }
+    struct over *state = malloc(sizeof *state);
+    if (!state)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
+    *state = o;
+    s->state = state;
+    s->workspace = workspace;
+    s->run = run;
+    s->kernel = "fused";
+    return 1;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reductions of f32 over any axes, in the order of the reference: element i of a
+ * reduction goes to lane i mod 16. Dims are merged into runs of kept and reduced ones;
+ * either rows end in reduced elements (long sums) or in kept ones (columns). */
+#include <stdlib.h>
+
+#include "isa.h"
+
+enum kind { SUM, MEAN, MAX, MIN, PROD };
+#define COLUMNS 128
+
+struct dims {
+    uint32_t n;
+    int64_t size[RN_MAX_RANK], stride[RN_MAX_RANK], count;
+};
+
+struct reduction {
+    enum kind kind;
+    bool trailing; /* the last dim is reduced */
+    struct dims kept, gone;
+    int64_t last; /* the last dim, dense, in neither of the above */
+    int64_t each; /* elements of one reduction */
+    int64_t columns, blocks; /* leading: columns of a unit, units of a row */
+};
+
+/* Offset of the i-th cell of some dims. */
+static int64_t offset_of(const struct dims *d, int64_t i) {
+    int64_t at = 0;
+    for (uint32_t k = d->n; k-- > 0;) {
+        at += i % d->size[k] * d->stride[k];
+        i /= d->size[k];
+    }
+    return at;
+}
+
+static inline float pick(enum kind kind, float best, float v) {
+    if (kind == MAX)
+        return best == best && (v != v || v > best) ? v : best;
+    if (kind == MIN)
+        return best == best && (v != v || v < best) ? v : best;
+    return best * v;
+}
+
+static float identity_of(enum kind kind) {
+    return kind == MAX ? -INFINITY : kind == MIN ? INFINITY : kind == PROD ? 1.0f : 0.0f;
+}
+
+static inline void extreme_run(enum kind kind, float *lane, const float *x, int64_t n) {
+    int64_t i = 0;
+    float best[16];
+    memcpy(best, lane, sizeof best);
+    for (; i + 16 <= n; i += 16) {
+        EACH(k, 16) best[k] = pick(kind, best[k], x[i + k]);
+    }
+    for (; i < n; i++)
+        best[i & 15] = pick(kind, best[i & 15], x[i]);
+    memcpy(lane, best, sizeof best);
+}
+
+static void trailing(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct reduction *r = c->state;
+    const float *x = c->k.in[0].data;
+    float *y = c->k.out[0].data;
+    (void)thread;
+    for (int64_t o = begin; o < end; o++) {
+        const float *base = x + offset_of(&r->kept, o);
+        if (r->kind == SUM || r->kind == MEAN) {
+            struct sum_lanes s = {{0}, 0};
+            for (int64_t g = 0; g < r->gone.count; g++)
+                sum_add(&s, base + offset_of(&r->gone, g), r->last);
+            y[o] = sum_total(&s);
+            if (r->kind == MEAN)
+                y[o] = y[o] / (float)r->each;
+        } else if (r->kind == PROD) {
+            float p = 1.0f;
+            for (int64_t g = 0; g < r->gone.count; g++) {
+                const float *row = base + offset_of(&r->gone, g);
+                for (int64_t i = 0; i < r->last; i++)
+                    p = p * row[i];
+            }
+            y[o] = p;
+        } else {
+            float lane[16];
+            for (int k = 0; k < 16; k++)
+                lane[k] = identity_of(r->kind);
+            for (int64_t g = 0; g < r->gone.count; g++) {
+                const float *row = base + offset_of(&r->gone, g);
+                if (r->kind == MAX)
+                    extreme_run(MAX, lane, row, r->last);
+                else
+                    extreme_run(MIN, lane, row, r->last);
+            }
+            for (int k = 1; k < 16; k++)
+                lane[0] = pick(r->kind, lane[0], lane[k]);
+            y[o] = lane[0];
+        }
+    }
+}
+
+static void leading(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct reduction *r = c->state;
+    (void)thread;
+    for (int64_t u = begin; u < end; u++) {
+        int64_t row = u / r->blocks, first = u % r->blocks * r->columns;
+        int64_t n = r->last - first < r->columns ? r->last - first : r->columns;
+        const float *x = (const float *)c->k.in[0].data + offset_of(&r->kept, row) + first;
+        float *y = (float *)c->k.out[0].data + row * r->last + first;
+        float acc[16][COLUMNS];
+        if (r->kind == SUM || r->kind == MEAN) {
+            memset(acc, 0, sizeof acc);
+            for (int64_t g = 0; g < r->each; g++) {
+                const float *v = x + offset_of(&r->gone, g);
+                float *a = acc[g & 15];
+                EACH(j, n) a[j] += v[j];
+            }
+            for (int w = 8; w; w /= 2)
+                for (int k = 0; k < w; k++) {
+                    EACH(j, n) acc[k][j] += acc[k + w][j];
+                }
+            if (r->kind == MEAN) {
+                EACH(j, n) acc[0][j] = acc[0][j] / (float)r->each;
+            }
+        } else {
+            float *a = acc[0];
+            EACH(j, n) a[j] = identity_of(r->kind);
+            for (int64_t g = 0; g < r->each; g++) {
+                const float *v = x + offset_of(&r->gone, g);
+                if (r->kind == MAX) {
+                    EACH(j, n) a[j] = pick(MAX, a[j], v[j]);
+                } else if (r->kind == MIN) {
+                    EACH(j, n) a[j] = pick(MIN, a[j], v[j]);
+                } else {
+                    EACH(j, n) a[j] = a[j] * v[j];
+                }
+            }
+        }
+        memcpy(y, acc[0], (size_t)n * sizeof *y);
+    }
+}
+
+static int32_t run(const struct cpu_call *c, struct rn_error *e) {
+    const struct reduction *r = c->state;
+    struct cpu_call call = *c;
+    int64_t cost = r->trailing ? r->each : r->each * r->columns;
+    (void)e;
+    cpu_parallel(c->threads, r->trailing ? r->kept.count : r->kept.count * r->blocks,
+                 1 + 16384 / (cost + 1), r->trailing ? trailing : leading, &call);
+    return RN_OK;
+}
+
+static void push(struct dims *d, int64_t size, int64_t stride) {
+    d->size[d->n] = size;
+    d->stride[d->n++] = stride;
+}
+
+int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e) {
+    static const char *const names[] = {"reduce_sum", "reduce_mean", "reduce_max",
+                                        "reduce_min", "reduce_prod", "global_avg_pool2d"};
+    static const enum kind kinds[] = {SUM, MEAN, MAX, MIN, PROD, MEAN};
+    const struct rn_attr *axes = cpu_attr(s->node, "axes");
+    size_t which = 0;
+    while (which < 6 && strcmp(names[which], s->node->op) != 0)
+        which++;
+    if (which == 6 || s->in[0].dtype != RN_F32 || (which < 5 && !axes))
+        return 0;
+    struct reduction *r = calloc(1, sizeof *r);
+    if (!r)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a reduction", NULL, NULL);
+    const struct kernel_tensor *x = &s->in[0];
+    int64_t size[RN_MAX_RANK], step = 1;
+    bool gone[RN_MAX_RANK];
+    uint32_t n = 0;
+    r->kind = kinds[which];
+    r->each = 1;
+    for (uint32_t i = 0; i < x->rank; i++) {
+        bool g = which == 5 && i > 1;
+        for (uint32_t k = 0; which < 5 && k < axes->count; k++)
+            g |= ((const int64_t *)axes->p)[k] == (int64_t)i;
+        /* no axes: all of them; the graph fills them in, a hand-made node may not */
+        g |= which < 5 && axes->count == 0;
+        if (g)
+            r->each *= x->shape[i];
+        if (x->shape[i] == 1)
+            continue;
+        if (n && gone[n - 1] == g) {
+            size[n - 1] *= x->shape[i];
+        } else {
+            size[n] = x->shape[i];
+            gone[n++] = g;
+        }
+    }
+    if (n == 0) {
+        size[0] = 1;
+        gone[n++] = false;
+    }
+    r->trailing = gone[n - 1];
+    r->last = size[n - 1];
+    r->kept.count = r->gone.count = 1;
+    int64_t stride[RN_MAX_RANK];
+    for (uint32_t i = n; i-- > 0;) {
+        stride[i] = step;
+        step *= size[i];
+    }
+    for (uint32_t i = 0; i + 1 < n; i++) {
+        struct dims *d = gone[i] ? &r->gone : &r->kept;
+        push(d, size[i], stride[i]);
+        d->count *= size[i];
+    }
+    if (!r->trailing) {
+        int64_t share = (r->last + s->threads - 1) / s->threads;
+        share = (share + 15) / 16 * 16;
+        r->columns = r->kept.count >= s->threads || share > COLUMNS ? COLUMNS : share;
+        r->blocks = (r->last + r->columns - 1) / r->columns;
+    }
+    s->state = r;
+    s->run = run;
+    s->kernel = r->trailing ? "rows" : "columns";
+    return 1;
+}
