@@ -50,16 +50,26 @@ FLOAT1(sqrt, sqrtf(A), sqrt(A))
     BLOCK2(name##_i64, int64_t, int64_t, i64)                                          \
     BLOCK2(name##_i32, int32_t, int32_t, i32)
 #define WRAP64(op) (uint64_t) A op(uint64_t) B
-#define WRAP32(op) (uint32_t) A op(uint32_t) B
+#define WRAP32(op)                                                                     \
+    (uint32_t) A op(uint32_t)                                                          \
+    B
 ALL1(neg, -A, 0 - (uint64_t)A, 0 - (uint32_t)A)
-ALL1(abs, A < 0 ? -A : A == 0 ? 0 : A, A < 0 ? 0 - (uint64_t)A : (uint64_t)A,
-     A < 0 ? 0 - (uint32_t)A : (uint32_t)A)
+ALL1(abs,
+     A < 0    ? -A
+     : A == 0 ? 0
+              : A,
+     A < 0 ? 0 - (uint64_t)A : (uint64_t)A, A < 0 ? 0 - (uint32_t)A : (uint32_t)A)
 ALL1(sign, A > 0 ? 1 : A < 0 ? -1 : A, (A > 0) - (A < 0), (A > 0) - (A < 0))
 ALL2(add, A + B, WRAP64(+), WRAP32(+))
 ALL2(sub, A - B, WRAP64(-), WRAP32(-))
 ALL2(mul, A *B, WRAP64(*), WRAP32(*))
-ALL2(div, A / B, B == 0 ? 0 : B == -1 ? (int64_t)(0 - (uint64_t)A) : A / B,
-     B == 0 ? 0 : B == -1 ? (int32_t)(0 - (uint32_t)A) : A / B)
+ALL2(div, A / B,
+     B == 0    ? 0
+     : B == -1 ? (int64_t)(0 - (uint64_t)A)
+               : A / B,
+     B == 0    ? 0
+     : B == -1 ? (int32_t)(0 - (uint32_t)A)
+               : A / B)
 ALL2(maximum, A != A ? A : (B != B || B > A) ? B : A, A > B ? A : B, A > B ? A : B)
 ALL2(minimum, A != A ? A : (B != B || B < A) ? B : A, A < B ? A : B, A < B ? A : B)
 BLOCK2(pow_f32, float, float, rn_pow_f32(A, B))
@@ -102,7 +112,7 @@ SELECT(64)
 #define MOVE(bits)                                                                     \
     static void move_##bits(void *out, const void *const *in, size_t n) {              \
         if (out != in[0])                                                              \
-            memmove(out, in[0], n * (bits / 8));                                       \
+            memmove(out, in[0], n *(bits / 8));                                        \
     }
 MOVE(8)
 MOVE(16)
@@ -126,40 +136,45 @@ static cpu_block cast(rn_dtype in, rn_dtype out) {
     static const struct {
         rn_dtype in, out;
         cpu_block fn;
-    } table[] = {
-        {RN_F32, RN_F64, f64_from_f32},   {RN_F64, RN_F32, f32_from_f64},
-        {RN_I64, RN_F32, f32_from_i64},   {RN_I32, RN_F32, f32_from_i32},
-        {RN_U32, RN_F32, f32_from_u32},   {RN_I8, RN_F32, f32_from_i8},
-        {RN_U8, RN_F32, f32_from_u8},     {RN_BOOL, RN_F32, f32_from_u8},
-        {RN_I32, RN_I64, i64_from_i32},   {RN_U8, RN_I64, i64_from_u8},
-        {RN_BOOL, RN_I64, i64_from_u8},   {RN_F32, RN_BOOL, bool_from_f32},
-        {RN_BF16, RN_F32, f32_from_bf16}, {RN_F32, RN_BF16, bf16_from_f32}};
+    } table[] = {{RN_F32, RN_F64, f64_from_f32},   {RN_F64, RN_F32, f32_from_f64},
+                 {RN_I64, RN_F32, f32_from_i64},   {RN_I32, RN_F32, f32_from_i32},
+                 {RN_U32, RN_F32, f32_from_u32},   {RN_I8, RN_F32, f32_from_i8},
+                 {RN_U8, RN_F32, f32_from_u8},     {RN_BOOL, RN_F32, f32_from_u8},
+                 {RN_I32, RN_I64, i64_from_i32},   {RN_U8, RN_I64, i64_from_u8},
+                 {RN_BOOL, RN_I64, i64_from_u8},   {RN_F32, RN_BOOL, bool_from_f32},
+                 {RN_BF16, RN_F32, f32_from_bf16}, {RN_F32, RN_BF16, bf16_from_f32}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (table[i].in == in && table[i].out == out)
             return table[i].fn;
     return NULL;
 }
 
-#define F(name)  {#name, name##_f32, name##_f64, NULL, NULL, NULL}
-#define N(name)  {#name, name##_f32, name##_f64, name##_i64, name##_i32, NULL}
-#define W(name)  {#name, name##_f32, name##_f64, name##_i64, name##_i32, name##_u8}
-#define B_(name) {#name, NULL, NULL, NULL, NULL, name}
+#define F(name)                                                                        \
+    { #name, name##_f32, name##_f64, NULL, NULL, NULL }
+#define N(name)                                                                        \
+    { #name, name##_f32, name##_f64, name##_i64, name##_i32, NULL }
+#define W(name)                                                                        \
+    { #name, name##_f32, name##_f64, name##_i64, name##_i32, name##_u8 }
+#define B_(name)                                                                       \
+    { #name, NULL, NULL, NULL, NULL, name }
 
 static const struct {
     const char *op;
     cpu_block f32, f64, i64, i32, u8;
-} table[] = {F(exp),         F(expm1),   F(log),     F(log1p),       F(sin),
-             F(cos),         F(tanh),    F(erf),     F(sigmoid),     F(floor),
-             F(ceil),        F(round),   F(sqrt),    N(neg),         N(abs),
-             N(sign),        N(add),     N(sub),     N(mul),         N(div),
-             N(maximum),     N(minimum), F(pow),     F(is_finite),   W(eq),
-             W(ne),          W(lt),      W(le),      W(gt),          W(ge),
-             B_(logical_not), B_(logical_and),       B_(logical_or)};
+} table[] = {F(exp),          F(expm1),        F(log),        F(log1p),     F(sin),
+             F(cos),          F(tanh),         F(erf),        F(sigmoid),   F(floor),
+             F(ceil),         F(round),        F(sqrt),       N(neg),       N(abs),
+             N(sign),         N(add),          N(sub),        N(mul),       N(div),
+             N(maximum),      N(minimum),      F(pow),        F(is_finite), W(eq),
+             W(ne),           W(lt),           W(le),         W(gt),        W(ge),
+             B_(logical_not), B_(logical_and), B_(logical_or)};
 
 cpu_block CPU_NAME(cpu_block_find)(const char *op, rn_dtype in, rn_dtype out) {
     static const cpu_block selects[] = {select_8, select_16, select_32, select_64};
     static const cpu_block moves[] = {move_8, move_16, move_32, move_64};
-    uint32_t size = RN_DTYPE_BYTES(out), log2 = size == 8 ? 3 : size == 4 ? 2 : size - 1;
+    uint32_t size = RN_DTYPE_BYTES(out), log2 = size == 8   ? 3
+                                                : size == 4 ? 2
+                                                            : size - 1;
     if (strcmp(op, "select") == 0)
         return selects[log2];
     if (strcmp(op, "identity") == 0 || (strcmp(op, "cast") == 0 && in == out))
@@ -170,13 +185,19 @@ cpu_block CPU_NAME(cpu_block_find)(const char *op, rn_dtype in, rn_dtype out) {
         if (strcmp(table[i].op, op) != 0)
             continue;
         switch (in) {
-        case RN_F32: return table[i].f32;
-        case RN_F64: return table[i].f64;
-        case RN_I64: return table[i].i64;
-        case RN_I32: return table[i].i32;
+        case RN_F32:
+            return table[i].f32;
+        case RN_F64:
+            return table[i].f64;
+        case RN_I64:
+            return table[i].i64;
+        case RN_I32:
+            return table[i].i32;
         case RN_U8:
-        case RN_BOOL: return table[i].u8;
-        default: return NULL;
+        case RN_BOOL:
+            return table[i].u8;
+        default:
+            return NULL;
         }
     }
     return NULL;
@@ -185,7 +206,11 @@ cpu_block CPU_NAME(cpu_block_find)(const char *op, rn_dtype in, rn_dtype out) {
 #define TEXT_(x) #x
 #define TEXT(x)  TEXT_(x)
 
-const struct cpu_isa CPU_NAME(cpu_isa) = {
-    TEXT(CPU_ISA),           CPU_NAME(cpu_block_find), CPU_NAME(cpu_reduce),
-    CPU_NAME(cpu_normalise), CPU_NAME(cpu_window),     CPU_NAME(cpu_move),
-    1u << 20,                CPU_NAME(cpu_gemm)};
+const struct cpu_isa CPU_NAME(cpu_isa) = {TEXT(CPU_ISA),
+                                          CPU_NAME(cpu_block_find),
+                                          CPU_NAME(cpu_reduce),
+                                          CPU_NAME(cpu_normalise),
+                                          CPU_NAME(cpu_window),
+                                          CPU_NAME(cpu_move),
+                                          1u << 20,
+                                          CPU_NAME(cpu_gemm)};

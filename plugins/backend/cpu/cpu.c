@@ -145,9 +145,10 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .exe_destroy = exe_destroy,
                                         .run = run};
 
-RN_BACKEND(cpu, iface, "runner/cpu 1",
-           RN_DOC("Threads and vectors on the host; oneDNN where it was built with it")
-               RN_OPTION("threads int = 0 ; min 0 | 0: one for each processor")
-                   RN_OPTION("deterministic choice(run,threads) = run | threads: the same "
-                             "bits for any number of threads; slower products"));
+RN_BACKEND(
+    cpu, iface, "runner/cpu 1",
+    RN_DOC("Threads and vectors on the host; oneDNN where it was built with it")
+        RN_OPTION("threads int = 0 ; min 0 | 0: one for each processor")
+            RN_OPTION("deterministic choice(run,threads) = run | threads: the same "
+                      "bits for any number of threads; slower products"));
 RN_PLUGIN(&cpu);

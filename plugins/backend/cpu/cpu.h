@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cpu backend's inside: an engine that answers query, compiles a program into a list
- * of prepared calls and runs it on host memory. Shared by the backends cpu and
+/* The cpu backend's inside: an engine that answers query, compiles a program into a
+ * list of prepared calls and runs it on host memory. Shared by the backends cpu and
  * async_fake, which add memory and streams.
  *
  * A node goes to the first room that takes it: elementwise (also regions), reduce,
@@ -101,8 +101,8 @@ struct cpu_isa {
     const char *name;
     cpu_block (*block)(const char *op, rn_dtype in, rn_dtype out); /* NULL: none */
     cpu_room reduce, normalise, window, move;
-    uint64_t pack_bytes;                                  /* gemm's scratch */
-    void (*gemm)(const struct cpu_gemm *g, void *pack);   /* one thread */
+    uint64_t pack_bytes;                                /* gemm's scratch */
+    void (*gemm)(const struct cpu_gemm *g, void *pack); /* one thread */
 };
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
 const struct cpu_isa *cpu_isa_best(void);

@@ -12,13 +12,13 @@
 
 struct reg {
     rn_dtype dtype;
-    uint32_t size;       /* bytes of an element */
-    int32_t input;       /* index of the node's input, or -1 */
-    int32_t output;      /* output written directly, or -1 */
-    bool dense, scalar;  /* of the whole space; one value */
-    bool buffered;       /* lives in scratch */
-    uint32_t buffer;     /* which block of scratch */
-    int32_t last;        /* last step that reads it */
+    uint32_t size;      /* bytes of an element */
+    int32_t input;      /* index of the node's input, or -1 */
+    int32_t output;     /* output written directly, or -1 */
+    bool dense, scalar; /* of the whole space; one value */
+    bool buffered;      /* lives in scratch */
+    uint32_t buffer;    /* which block of scratch */
+    int32_t last;       /* last step that reads it */
     int64_t stride[RN_MAX_RANK];
 };
 
@@ -193,7 +193,8 @@ static void lay_out(struct region *r) {
     r->inner = r->size[r->rank - 1];
     r->rows = r->rank > 1 && r->inner >= BLOCK / 2;
     r->per_row = (r->inner + BLOCK - 1) / BLOCK;
-    r->units = r->rows ? r->count / r->inner * r->per_row : (r->count + BLOCK - 1) / BLOCK;
+    r->units =
+        r->rows ? r->count / r->inner * r->per_row : (r->count + BLOCK - 1) / BLOCK;
 }
 
 /* Output 0 may lie where input i lies if i is dense, as wide, and not read after. */
@@ -284,8 +285,8 @@ static struct region *from_node(struct cpu_setup *s, bool *ok) {
         *ok = reg_shape(r, i, s->in[i].dtype, s->in[i].rank, s->in[i].shape);
     }
     r->steps[0].out = n->in_count;
-    *ok = *ok && reg_shape(r, n->in_count, s->out[0].dtype, s->out[0].rank,
-                           s->out[0].shape);
+    *ok = *ok &&
+          reg_shape(r, n->in_count, s->out[0].dtype, s->out[0].rank, s->out[0].shape);
     *ok = *ok && step_make(s, r, 0, n);
     r->regs[n->in_count].output = 0;
     return r;
@@ -343,8 +344,8 @@ static void transfer(const struct region *r, const int64_t *stride, uint32_t siz
     }
 }
 
-static char *reg_at(const struct region *r, const struct cpu_call *c, const struct reg *g,
-                    char *scratch, int64_t start) {
+static char *reg_at(const struct region *r, const struct cpu_call *c,
+                    const struct reg *g, char *scratch, int64_t start) {
     if (g->buffered)
         return scratch + (size_t)g->buffer * BLOCK * r->wide;
     char *base = g->input >= 0 ? c->k.in[g->input].data : c->k.out[g->output].data;
@@ -358,7 +359,8 @@ static void plain_step(const struct region *r, const struct step *t, void *out,
     for (uint32_t i = 0; i < t->in_count; i++) {
         void *data;
         memcpy(&data, &in[i], sizeof data);
-        ins[i] = (struct kernel_tensor){data, r->regs[t->in[i]].dtype, 1, &n, (uint64_t)n};
+        ins[i] =
+            (struct kernel_tensor){data, r->regs[t->in[i]].dtype, 1, &n, (uint64_t)n};
     }
     o = (struct kernel_tensor){out, r->regs[t->out].dtype, 1, &n, (uint64_t)n};
     t->plain(&k, NULL);
@@ -401,7 +403,8 @@ static void walk(void *context, int64_t begin, int64_t end, int thread) {
         for (uint32_t i = 0; i < r->store_count; i++) {
             const struct store *t = &r->stores[i];
             const struct reg *g = &r->regs[t->reg];
-            char *from = reg_at(r, c, g, scratch, start), *to = c->k.out[t->output].data;
+            char *from = reg_at(r, c, g, scratch, start),
+                 *to = c->k.out[t->output].data;
             if (t->dense)
                 memmove(to + start * g->size, from, (size_t)n * g->size);
             else
@@ -415,7 +418,8 @@ static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     int64_t grain = 32 / (1 + (int64_t)r->step_count);
     struct cpu_call call = *c;
     (void)e;
-    cpu_parallel(r->serial ? 1 : c->threads, r->units, grain < 2 ? 2 : grain, walk, &call);
+    cpu_parallel(r->serial ? 1 : c->threads, r->units, grain < 2 ? 2 : grain, walk,
+                 &call);
     return RN_OK;
 }
 

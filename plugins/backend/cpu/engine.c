@@ -209,12 +209,12 @@ static int32_t room_plain(struct cpu_setup *s, struct rn_error *e) {
 
 static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
     const struct cpu_isa *isa = s->engine->isa;
-    const cpu_room rooms[] = {room_basic,     cpu_elementwise, isa->reduce,
-                              isa->normalise, isa->window,     isa->move,
+    const cpu_room rooms[] = {room_basic,      cpu_elementwise, isa->reduce,
+                              isa->normalise,  isa->window,     isa->move,
 #ifdef CPU_ONEDNN
                               cpu_onednn_room,
 #endif
-                              cpu_products,   room_plain};
+                              cpu_products,    room_plain};
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
         int32_t taken = rooms[i](s, e);
         if (taken)
@@ -250,8 +250,8 @@ static void threads_leave(int before) {
 #endif
 }
 
-int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p, uint32_t index,
-                  struct rn_node_info *out, struct rn_error *e) {
+int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p,
+                  uint32_t index, struct rn_node_info *out, struct rn_error *e) {
     const struct rn_node *n = node_at(p, index);
     struct kernel_tensor *t = calloc((size_t)n->in_count + n->out_count + 1, sizeof *t);
     if (!t)
@@ -345,20 +345,20 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
         t->run = s.run;
         t->state = s.state;
         t->finish = s.finish;
-        t->call = (struct cpu_call){
-            .k = {n, n->in_count, n->out_count, s.in, s.out},
-            .state = s.state,
-            .threads = g->threads};
+        t->call = (struct cpu_call){.k = {n, n->in_count, n->out_count, s.in, s.out},
+                                    .state = s.state,
+                                    .threads = g->threads};
         x->task_count = i + 1;
         at += t->count;
         if (taken < 0)
             status = taken;
         else if (!taken)
-            status = rn_fail(e, RN_E_UNSUPPORTED, "the cpu has no kernel for an operator",
-                             n->op, n->label);
+            status = rn_fail(e, RN_E_UNSUPPORTED,
+                             "the cpu has no kernel for an operator", n->op, n->label);
         else if (s.workspace > n->workspace_bytes)
-            status = rn_fail(e, RN_E_INTERNAL, "a node's workspace is smaller than asked",
-                             n->op, n->label);
+            status =
+                rn_fail(e, RN_E_INTERNAL, "a node's workspace is smaller than asked",
+                        n->op, n->label);
     }
     threads_leave(before);
     if (status != RN_OK) {
@@ -377,7 +377,8 @@ int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
         const struct rn_node *n = t->call.k.node;
         for (uint32_t k = t->first; k < t->first + t->count; k++)
             if (x->slots[k])
-                x->tensors[k].data = (char *)bases[x->slots[k]->base] + x->slots[k]->offset;
+                x->tensors[k].data =
+                    (char *)bases[x->slots[k]->base] + x->slots[k]->offset;
         if (n->workspace_bytes)
             t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
         status = t->run(&t->call, e);

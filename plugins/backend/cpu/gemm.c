@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A matrix product of our own: packed panels, a register tile, K in blocks. Each element
- * is one running sum over k, so tiles, blocks, threads and instruction sets give the
- * same bits. Used where there is no oneDNN and where sums must not depend on it. */
+/* A matrix product of our own: packed panels, a register tile, K in blocks. Each
+ * element is one running sum over k, so tiles, blocks, threads and instruction sets
+ * give the same bits. Used where there is no oneDNN and where sums must not depend on
+ * it. */
 #include "isa.h"
 
 #if defined(__AVX512F__)
@@ -42,18 +43,17 @@ static void tile(int64_t k, const float *a, const float *b, float *c, int64_t c_
     }
 }
 
-static void pack_a(const struct cpu_gemm *g, int64_t i0, int64_t m, int64_t p0, int64_t k,
-                   float *to) {
+static void pack_a(const struct cpu_gemm *g, int64_t i0, int64_t m, int64_t p0,
+                   int64_t k, float *to) {
     for (int64_t i = 0; i < m; i += ROWS)
         for (int64_t p = 0; p < k; p++)
             for (int64_t r = 0; r < ROWS; r++)
-                *to++ = i + r < m
-                            ? g->a[(i0 + i + r) * g->a_row + (p0 + p) * g->a_col]
-                            : 0.0f;
+                *to++ = i + r < m ? g->a[(i0 + i + r) * g->a_row + (p0 + p) * g->a_col]
+                                  : 0.0f;
 }
 
-static void pack_b(const struct cpu_gemm *g, int64_t j0, int64_t n, int64_t p0, int64_t k,
-                   float *to) {
+static void pack_b(const struct cpu_gemm *g, int64_t j0, int64_t n, int64_t p0,
+                   int64_t k, float *to) {
     for (int64_t j = 0; j < n; j += COLS)
         for (int64_t p = 0; p < k; p++, to += COLS) {
             const float *row = g->b + (p0 + p) * g->b_row + (j0 + j) * g->b_col;

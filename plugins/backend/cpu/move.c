@@ -157,15 +157,33 @@ static void strides_of(const struct kernel_tensor *t, int64_t *stride) {
 static uint64_t pattern_of(rn_dtype t, double value) {
     uint64_t bits = 0;
     switch (t) {
-    case RN_F32: bits = rn_bits_f32((float)value); break;
-    case RN_F64: bits = rn_bits_f64(value); break;
-    case RN_BF16: bits = rn_bf16_from_f32((float)value); break;
-    case RN_F16: bits = rn_f16_from_f32((float)value); break;
-    case RN_I64: bits = (uint64_t)(int64_t)value; break;
-    case RN_I32: bits = (uint32_t)(int32_t)value; break;
-    case RN_U32: bits = (uint32_t)value; break;
-    case RN_I8: bits = (uint8_t)(int8_t)value; break;
-    default: bits = (uint8_t)value; break;
+    case RN_F32:
+        bits = rn_bits_f32((float)value);
+        break;
+    case RN_F64:
+        bits = rn_bits_f64(value);
+        break;
+    case RN_BF16:
+        bits = rn_bf16_from_f32((float)value);
+        break;
+    case RN_F16:
+        bits = rn_f16_from_f32((float)value);
+        break;
+    case RN_I64:
+        bits = (uint64_t)(int64_t)value;
+        break;
+    case RN_I32:
+        bits = (uint32_t)(int32_t)value;
+        break;
+    case RN_U32:
+        bits = (uint32_t)value;
+        break;
+    case RN_I8:
+        bits = (uint8_t)(int8_t)value;
+        break;
+    default:
+        bits = (uint8_t)value;
+        break;
     }
     return bits;
 }
@@ -174,18 +192,19 @@ static void fill_with(void *to, rn_dtype t, double value, int64_t n) {
     uint64_t bits = pattern_of(t, value);
     switch (RN_DTYPE_BYTES(t)) {
     case 8: {
-        EACH(i, n) ((uint64_t *)to)[i] = bits;
+        EACH(i, n)((uint64_t *)to)[i] = bits;
         break;
     }
     case 4: {
-        EACH(i, n) ((uint32_t *)to)[i] = (uint32_t)bits;
+        EACH(i, n)((uint32_t *)to)[i] = (uint32_t)bits;
         break;
     }
     case 2: {
-        EACH(i, n) ((uint16_t *)to)[i] = (uint16_t)bits;
+        EACH(i, n)((uint16_t *)to)[i] = (uint16_t)bits;
         break;
     }
-    default: memset(to, (int)bits, (size_t)n);
+    default:
+        memset(to, (int)bits, (size_t)n);
     }
 }
 
@@ -198,7 +217,8 @@ struct filling {
 static void fill_range(void *context, int64_t begin, int64_t end, int thread) {
     const struct filling *f = context;
     (void)thread;
-    fill_with(f->to + begin * RN_DTYPE_BYTES(f->dtype), f->dtype, f->value, end - begin);
+    fill_with(f->to + begin * RN_DTYPE_BYTES(f->dtype), f->dtype, f->value,
+              end - begin);
 }
 
 static int32_t run_full(const struct cpu_call *c, struct rn_error *e) {
@@ -250,7 +270,8 @@ static int32_t run_concat(const struct cpu_call *c, struct rn_error *e) {
     struct lines l = lines_of(&c->k.out[0], cpu_int(c->k.node, "axis", 0));
     struct cpu_call call = *c;
     (void)e;
-    cpu_parallel(c->threads, l.outer, 1 + 32768 / (l.n * l.inner + 1), concat_rows, &call);
+    cpu_parallel(c->threads, l.outer, 1 + 32768 / (l.n * l.inner + 1), concat_rows,
+                 &call);
     return RN_OK;
 }
 
@@ -267,7 +288,8 @@ static void gather_rows(void *context, int64_t begin, int64_t end, int thread) {
         int64_t at = kernel_index(ix->data, ix->dtype, (uint64_t)k);
         char *to = (char *)y->data + (size_t)(u * l.inner) * size;
         if (at >= 0 && at < l.n)
-            memcpy(to, (const char *)x->data + (size_t)((o * l.n + at) * l.inner) * size,
+            memcpy(to,
+                   (const char *)x->data + (size_t)((o * l.n + at) * l.inner) * size,
                    (size_t)l.inner * size);
         else
             fill_with(to, y->dtype,
@@ -280,8 +302,8 @@ static int32_t run_gather(const struct cpu_call *c, struct rn_error *e) {
     struct lines l = lines_of(&c->k.in[0], cpu_int(c->k.node, "axis", 0));
     struct cpu_call call = *c;
     (void)e;
-    cpu_parallel(c->threads, l.outer * (int64_t)c->k.in[1].count, 1 + 16384 / (l.inner + 1),
-                 gather_rows, &call);
+    cpu_parallel(c->threads, l.outer * (int64_t)c->k.in[1].count,
+                 1 + 16384 / (l.inner + 1), gather_rows, &call);
     return RN_OK;
 }
 
@@ -313,7 +335,8 @@ static int32_t run_scatter(const struct cpu_call *c, struct rn_error *e) {
     struct lines l = lines_of(&c->k.in[0], cpu_int(c->k.node, "axis", 0));
     struct cpu_call call = *c;
     (void)e;
-    cpu_parallel(c->threads, l.n, 1 + 32768 / (l.outer * l.inner + 1), scatter_rows, &call);
+    cpu_parallel(c->threads, l.n, 1 + 32768 / (l.outer * l.inner + 1), scatter_rows,
+                 &call);
     return RN_OK;
 }
 
@@ -337,8 +360,8 @@ static void random_rows(void *context, int64_t begin, int64_t end, int thread) {
         float *to = (float *)y->data + i - k;
         i += stop - k;
         for (int64_t g = k / per; g * per < stop; g++) {
-            uint32_t counter[4] = {(uint32_t)g, by_row ? first + (uint32_t)row : 0, step,
-                                   normal ? 1u : 0u};
+            uint32_t counter[4] = {(uint32_t)g, by_row ? first + (uint32_t)row : 0,
+                                   step, normal ? 1u : 0u};
             uint32_t out[4];
             rn_philox(counter, key, out);
             for (int64_t w = 0; w < per; w++) {
@@ -418,12 +441,9 @@ int32_t CPU_NAME(cpu_move)(struct cpu_setup *s, struct rn_error *e) {
         const char *op;
         cpu_fn run;
         uint32_t in_place;
-    } table[] = {{"full", run_full, 0},
-                 {"concat", run_concat, 0},
-                 {"gather", run_gather, 0},
-                 {"embedding", run_gather, 0},
-                 {"scatter_add", run_scatter, 1},
-                 {"random_uniform", run_random, 0},
+    } table[] = {{"full", run_full, 0},           {"concat", run_concat, 0},
+                 {"gather", run_gather, 0},       {"embedding", run_gather, 0},
+                 {"scatter_add", run_scatter, 1}, {"random_uniform", run_random, 0},
                  {"random_normal", run_random, 0}};
     struct copy c;
     if (copy_of(s, &c)) {

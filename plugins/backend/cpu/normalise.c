@@ -19,10 +19,10 @@ static float row_logsumexp(const float *x, int64_t n) {
         }
     }
     for (; i < n; i++)
-        lane[i & 15] = lane[i & 15] == lane[i & 15] &&
-                               (x[i] != x[i] || x[i] > lane[i & 15])
-                           ? x[i]
-                           : lane[i & 15];
+        lane[i & 15] =
+            lane[i & 15] == lane[i & 15] && (x[i] != x[i] || x[i] > lane[i & 15])
+                ? x[i]
+                : lane[i & 15];
     top = lane[0];
     for (int k = 1; k < 16; k++)
         top = top == top && (lane[k] != lane[k] || lane[k] > top) ? lane[k] : top;
@@ -101,7 +101,8 @@ static void entropy_rows(void *context, int64_t begin, int64_t end, int thread) 
     (void)thread;
     for (int64_t r = begin; r < end; r++) {
         const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r, lse = row_logsumexp(x, n), part[CHUNK];
+        float *y = (float *)c->k.out[0].data + r, lse = row_logsumexp(x, n),
+              part[CHUNK];
         struct target t = target_of(c, r);
         struct sum_lanes s = {{0}, 0};
         for (int64_t i = 0; i < n; i += CHUNK) {
@@ -183,7 +184,8 @@ static void batch_norm_channels(void *context, int64_t begin, int64_t end, int t
     }
 }
 
-static void batch_infer_channels(void *context, int64_t begin, int64_t end, int thread) {
+static void batch_infer_channels(void *context, int64_t begin, int64_t end,
+                                 int thread) {
     const struct cpu_call *c = context;
     struct plane p = plane_of(&c->k.in[0]);
     float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
@@ -247,7 +249,8 @@ static int64_t row_length(const struct cpu_call *c) {
     return n;
 }
 
-static void row_moments(const float *x, int64_t n, float eps, float *mean, float *root) {
+static void row_moments(const float *x, int64_t n, float eps, float *mean,
+                        float *root) {
     struct sum_lanes a = {{0}, 0}, b = {{0}, 0};
     float part[CHUNK];
     sum_add(&a, x, n);

@@ -180,8 +180,8 @@ static dnnl_status_t assemble(struct state *s, dnnl_engine_t engine,
         struct library_call move = {0};
         bool out = o->where == 'o';
         status = dnnl_reorder_primitive_desc_create(&move.desc, out ? want : &o->plain,
-                                                    engine, out ? &o->plain : want, engine,
-                                                    s->attr);
+                                                    engine, out ? &o->plain : want,
+                                                    engine, s->attr);
         if (status != dnnl_success)
             break;
         need_scratchpad(s, move.desc);
@@ -256,14 +256,19 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
     }
     bool ta = !linear && cpu_int(s->node, "trans_a", 0);
     bool tb = linear || cpu_int(s->node, "trans_b", 0);
-    op[0] = (struct operand){.id = DNNL_ARG_SRC, .where = 'i', .index = 0,
-                             .query = dnnl_query_src_md};
-    op[1] = (struct operand){.id = DNNL_ARG_WEIGHTS, .where = 'i', .index = 1,
+    op[0] = (struct operand){
+        .id = DNNL_ARG_SRC, .where = 'i', .index = 0, .query = dnnl_query_src_md};
+    op[1] = (struct operand){.id = DNNL_ARG_WEIGHTS,
+                             .where = 'i',
+                             .index = 1,
                              .query = dnnl_query_weights_md};
-    op[2] = (struct operand){.id = DNNL_ARG_DST, .where = 'o', .index = 0,
-                             .query = dnnl_query_dst_md};
-    op[3] = (struct operand){.id = DNNL_ARG_BIAS, .where = 'i', .index = 2,
-                             .query = dnnl_query_weights_md, .query_index = 1};
+    op[2] = (struct operand){
+        .id = DNNL_ARG_DST, .where = 'o', .index = 0, .query = dnnl_query_dst_md};
+    op[3] = (struct operand){.id = DNNL_ARG_BIAS,
+                             .where = 'i',
+                             .index = 2,
+                             .query = dnnl_query_weights_md,
+                             .query_index = 1};
     dnnl_status_t status = matrix(&op[0].plain, &x, y.rank, ta);
     if (status == dnnl_success)
         status = matrix(&op[1].plain, b, y.rank, tb);
@@ -303,8 +308,8 @@ static dnnl_status_t filter(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
     int rank = groups == 1 ? 4 : 5;
     dnnl_status_t status = dnnl_memory_desc_init_by_tag(
         plain, rank, dims, dnnl_f32, groups == 1 ? dnnl_oihw : dnnl_goihw);
-    return status == dnnl_success ? dnnl_memory_desc_init_by_tag(any, rank, dims, dnnl_f32,
-                                                                 dnnl_format_tag_any)
+    return status == dnnl_success ? dnnl_memory_desc_init_by_tag(
+                                        any, rank, dims, dnnl_f32, dnnl_format_tag_any)
                                   : status;
 }
 
@@ -313,7 +318,8 @@ static dnnl_alg_kind_t algorithm(const struct kernel_tensor *w, const int64_t *s
                                  const int64_t *dilation, int64_t groups) {
     bool wide = w->shape[0] >= 32 && w->shape[1] >= 32 && groups == 1;
     bool three = w->shape[2] == 3 && w->shape[3] == 3;
-    bool plain = stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1;
+    bool plain =
+        stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1;
     return wide && three && plain ? dnnl_convolution_auto : dnnl_convolution_direct;
 }
 
@@ -331,11 +337,7 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
     int64_t groups = cpu_int(s->node, "groups", 1);
     dnnl_dims_t strides = {stride[0], stride[1]}, low = {pad[0], pad[1]};
     dnnl_dims_t dilates = {dilation[0] - 1, dilation[1] - 1};
-    /* what the last window does not reach is no padding: a crop, as a negative pad */
-    dnnl_dims_t high;
-    for (int i = 0; i < 2; i++)
-        high[i] = (y->shape[2 + i] - 1) * stride[i] +
-                  dilation[i] * (w->shape[2 + i] - 1) + 1 - x->shape[2 + i] - pad[i];
+    dnnl_dims_t high = {pad[2], pad[3]};
     dnnl_memory_desc_t xp, xa, wp, wa, yp, ya, bias;
     dnnl_alg_kind_t alg = algorithm(w, stride, dilation, groups);
     bool has_bias = what == 0 && s->n_in > 2;

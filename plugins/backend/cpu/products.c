@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products and convolutions by our own gemm: for machines without oneDNN and for
- * `deterministic: threads`. Convolutions go through columns (im2col), image by image. */
+ * `deterministic: threads`. Convolutions go through columns (im2col), image by image.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,6 @@ struct conv {
     int64_t height, width, rows, columns;
     int64_t kh, kw, sh, sw, top, left, dh, dw;
 };
-
 
 struct state {
     const struct cpu_isa *isa;
@@ -164,10 +164,9 @@ static void conv_units(void *context, int64_t begin, int64_t end, int thread) {
                                  out,     outs,    bias != NULL};
             s->isa->gemm(&g, pack);
         } else {
-            struct cpu_gemm g = {v->channels * cells, outs, v->outs,
-                                 w,                   out,  1,
-                                 v->channels * cells, outs, 1,
-                                 columns,             outs, false};
+            struct cpu_gemm g = {
+                v->channels * cells, outs, v->outs, w,       out,  1,
+                v->channels * cells, outs, 1,       columns, outs, false};
             s->isa->gemm(&g, pack);
             memset(image, 0, (size_t)(v->channels * area) * sizeof *image);
             columns_to_image(v, columns, v->channels, image);
@@ -192,7 +191,8 @@ static void conv_weight_units(void *context, int64_t begin, int64_t end, int thr
         int64_t count = (stop < end ? stop : end) - ch;
         for (int64_t i = 0; i < v->images; i++) {
             int64_t plane = i * v->groups + group;
-            image_to_columns(v, x + (plane * v->channels + first) * area, count, columns);
+            image_to_columns(v, x + (plane * v->channels + first) * area, count,
+                             columns);
             struct cpu_gemm g = {.m = v->outs,
                                  .n = count * cells,
                                  .k = outs,
@@ -202,7 +202,8 @@ static void conv_weight_units(void *context, int64_t begin, int64_t end, int thr
                                  .b = columns,
                                  .b_row = 1,
                                  .b_col = outs,
-                                 .c = gw + (group * v->outs * v->channels + first) * cells,
+                                 .c = gw +
+                                      (group * v->outs * v->channels + first) * cells,
                                  .c_row = v->channels * cells,
                                  .add = i > 0};
             s->isa->gemm(&g, pack);
@@ -242,8 +243,8 @@ static bool conv_of(const struct cpu_setup *s, const struct kernel_tensor *x,
 }
 
 int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
-    static const char *const names[] = {"matmul", "linear", "conv2d", "conv2d_grad_input",
-                                        "conv2d_grad_weight"};
+    static const char *const names[] = {"matmul", "linear", "conv2d",
+                                        "conv2d_grad_input", "conv2d_grad_weight"};
     size_t which = 0;
     struct state st = {.isa = cpu_isa(s->engine)};
     while (which < 5 && strcmp(names[which], s->node->op) != 0)
@@ -267,9 +268,9 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
                                  : conv_of(s, a, o, b, &st.v);
         if (!fits)
             return 0;
-        st.scratch += cpu_align((uint64_t)(st.v.channels * st.v.kh * st.v.kw * st.v.rows *
-                                           st.v.columns) *
-                                sizeof(float));
+        st.scratch += cpu_align(
+            (uint64_t)(st.v.channels * st.v.kh * st.v.kw * st.v.rows * st.v.columns) *
+            sizeof(float));
     }
     struct state *state = malloc(sizeof *state);
     if (!state)

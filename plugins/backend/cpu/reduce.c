@@ -18,8 +18,8 @@ struct reduction {
     enum kind kind;
     bool trailing; /* the last dim is reduced */
     struct dims kept, gone;
-    int64_t last; /* the last dim, dense, in neither of the above */
-    int64_t each; /* elements of one reduction */
+    int64_t last;            /* the last dim, dense, in neither of the above */
+    int64_t each;            /* elements of one reduction */
     int64_t columns, blocks; /* leading: columns of a unit, units of a row */
 };
 
@@ -42,7 +42,10 @@ static inline float pick(enum kind kind, float best, float v) {
 }
 
 static float identity_of(enum kind kind) {
-    return kind == MAX ? -INFINITY : kind == MIN ? INFINITY : kind == PROD ? 1.0f : 0.0f;
+    return kind == MAX    ? -INFINITY
+           : kind == MIN  ? INFINITY
+           : kind == PROD ? 1.0f
+                          : 0.0f;
 }
 
 static inline void extreme_run(enum kind kind, float *lane, const float *x, int64_t n) {
@@ -105,7 +108,8 @@ static void leading(void *context, int64_t begin, int64_t end, int thread) {
     for (int64_t u = begin; u < end; u++) {
         int64_t row = u / r->blocks, first = u % r->blocks * r->columns;
         int64_t n = r->last - first < r->columns ? r->last - first : r->columns;
-        const float *x = (const float *)c->k.in[0].data + offset_of(&r->kept, row) + first;
+        const float *x =
+            (const float *)c->k.in[0].data + offset_of(&r->kept, row) + first;
         float *y = (float *)c->k.out[0].data + row * r->last + first;
         float acc[16][COLUMNS];
         if (r->kind == SUM || r->kind == MEAN) {
@@ -156,8 +160,9 @@ static void push(struct dims *d, int64_t size, int64_t stride) {
 }
 
 int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e) {
-    static const char *const names[] = {"reduce_sum", "reduce_mean", "reduce_max",
-                                        "reduce_min", "reduce_prod", "global_avg_pool2d"};
+    static const char *const names[] = {"reduce_sum",  "reduce_mean",
+                                        "reduce_max",  "reduce_min",
+                                        "reduce_prod", "global_avg_pool2d"};
     static const enum kind kinds[] = {SUM, MEAN, MAX, MIN, PROD, MEAN};
     const struct rn_attr *axes = cpu_attr(s->node, "axes");
     size_t which = 0;

@@ -114,7 +114,8 @@ static void average_planes(void *context, int64_t begin, int64_t end, int thread
                 share[j] = n > 0 ? (float)n : 0.0f;
             }
             if (grad) {
-                EACH(j, p->columns) share[j] = share[j] > 0.0f ? sum[j] / share[j] : 0.0f;
+                EACH(j, p->columns)
+                share[j] = share[j] > 0.0f ? sum[j] / share[j] : 0.0f;
                 /* cells from the right, so that a pixel adds windows from the left */
                 for (int64_t y = y0; y < y1; y++)
                     for (int64_t v = p->kw - 1; v >= 0; v--) {
@@ -158,9 +159,12 @@ int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e) {
     if (i == 5 || s->in[0].dtype != RN_F32)
         return 0;
     const struct kernel_tensor *x = i == 4 ? &s->out[0] : &s->in[0];
-    const struct kernel_tensor *y = i == 1 ? &s->in[1] : i == 4 ? &s->in[0] : &s->out[0];
+    const struct kernel_tensor *y = i == 1   ? &s->in[1]
+                                    : i == 4 ? &s->in[0]
+                                             : &s->out[0];
     const struct rn_attr *k = cpu_attr(s->node, "kernel");
-    const struct rn_attr *st = cpu_attr(s->node, "stride"), *pad = cpu_attr(s->node, "pad");
+    const struct rn_attr *st = cpu_attr(s->node, "stride"),
+                         *pad = cpu_attr(s->node, "pad");
     if (!k || !st || !pad || x->shape[2] * x->shape[3] > INT32_MAX)
         return 0;
     const int64_t *kernel = k->p, *stride = st->p, *pads = pad->p;
