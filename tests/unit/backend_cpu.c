@@ -4,7 +4,12 @@
  * reference, cpu, async_fake. What is ours must be equal to the bit; products by a
  * library may differ by rounding. */
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "exec/exec.h"
@@ -20,7 +25,7 @@ struct options {
 };
 
 static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
-    *out = strcmp(path, "threads") == 0 ? ((struct options *)(void *)h)->threads : 0;
+    *out = strcmp(path, "threads") == 0 ? ((struct options *)(void *)h)->threads : 50;
     return RN_OK;
 }
 
@@ -632,6 +637,59 @@ static void check_built(const char *name, const struct built *b, uint32_t output
         drop(&first);
 }
 
+/* What async_fake is for: the host cannot follow its pointers, copies are checked, an
+ * event orders two streams and the result is there after the event only. */
+static void check_fake(const struct opened *o) {
+    enum { N = 1 << 14 };
+    const struct rn_backend *k = o->backend;
+    struct rn_error e = {0};
+    void *device = NULL, *pinned = NULL, *streams[2], *event;
+    CHECK(k->alloc(o->self, RN_SPACE_DEVICE, N, &device, &e) == RN_OK);
+    CHECK(k->alloc(o->self, RN_SPACE_PINNED, N, &pinned, &e) == RN_OK);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        _exit(*(volatile char *)device == 1);
+    }
+    int how = 0;
+    waitpid(child, &how, 0);
+    CHECK(WIFSIGNALED(how));
+    CHECK(k->stream_create(o->self, &streams[0], &e) == RN_OK);
+    CHECK(k->stream_create(o->self, &streams[1], &e) == RN_OK);
+    CHECK(k->event_create(o->self, &event, &e) == RN_OK);
+    CHECK(k->copy(o->self, streams[0], RN_COPY_TO_DEVICE, device, pinned, N + 1, &e) ==
+          RN_E_INTERNAL);
+    CHECK(k->copy(o->self, streams[0], RN_COPY_TO_HOST, device, device, N, &e) ==
+          RN_E_INTERNAL);
+    CHECK(k->copy(o->self, streams[0], RN_COPY_TO_DEVICE, pinned, pinned, N, &e) ==
+          RN_E_INTERNAL);
+    int right = 0;
+    for (int round = 0; round < 20; round++) {
+        unsigned char *host = pinned;
+        memset(host, round + 1, N);
+        k->copy(o->self, streams[0], RN_COPY_TO_DEVICE, device, host, N, &e);
+        k->event_record(o->self, event, streams[0], &e);
+        k->event_sync(o->self, event, &e);
+        memset(host, 0, N); /* the copy has been made */
+        k->fill_zero(o->self, streams[0], device, N / 2, &e);
+        k->event_record(o->self, event, streams[0], &e);
+        k->event_wait(o->self, event, streams[1], &e);
+        k->copy(o->self, streams[1], RN_COPY_TO_HOST, host, device, N, &e);
+        k->stream_sync(o->self, streams[1], &e);
+        right += host[0] == 0 && host[N / 2 - 1] == 0 && host[N / 2] == round + 1 &&
+                 host[N - 1] == round + 1;
+    }
+    CHECK(right == 20);
+    k->event_destroy(o->self, event);
+    k->stream_destroy(o->self, streams[0]);
+    k->stream_destroy(o->self, streams[1]);
+    k->release(o->self, RN_SPACE_DEVICE, device);
+    k->release(o->self, RN_SPACE_PINNED, pinned);
+}
+
 int main(int argc, char **argv) {
     struct opened b[8];
     int count = 0;
@@ -643,8 +701,10 @@ int main(int argc, char **argv) {
     open_backend(&b[count++], argv[2], "cpu exact 1", 1, "threads");
     open_backend(&b[count++], argv[2], "cpu exact 2", 2, "threads");
     open_backend(&b[count++], argv[2], "cpu exact 3", 3, "threads");
-    if (argc > 3)
+    if (argc > 3) {
         open_backend(&b[count++], argv[3], "async_fake exact 2", 2, "threads");
+        check_fake(&b[count - 1]);
+    }
     for (size_t i = 0; i < sizeof ones / sizeof ones[0]; i++) {
         struct arena *a = arena_create();
         struct built built;
