@@ -26,6 +26,7 @@ void diag_json(const struct diag *d, struct text *out);
 /* ---- nodes ---- */
 enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 struct node;
+struct config;
 enum node_kind node_kind(const struct node *n);
 const char *node_path(const struct node *n); /* "optimizer.groups.0.lr", "" = root */
 uint32_t node_count(const struct node *n);   /* items of a list or a map */
@@ -39,6 +40,15 @@ bool node_bool(const struct node *n);
 int64_t node_int(const struct node *n);
 double node_float(const struct node *n);
 const char *node_string(const struct node *n);
+/* Of an option of type components(KIND): how many there are (one map with `type`, or the
+ * items of a list or of a map of named ones), and the i-th with its name: "" for a single
+ * one, the index in a list, the key in a map. */
+uint32_t node_components(const struct node *n);
+const struct node *node_component(const struct node *n, uint32_t i, const char **name);
+/* A scalar as a path, absolute: relative ones start at the folder of the file that wrote
+ * them, those of the command line at the current folder. c may be NULL. */
+void config_resolve_path(const struct config *c, const struct node *n, char *out,
+                         size_t size);
 /* An error at this node: where, line, column are filled in; pointing at the key when
  * `at_key`. Returns e.status. */
 __attribute__((format(printf, 5, 6))) int node_error(struct diag *d,
@@ -49,7 +59,6 @@ void diag_hint(struct diag *d, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* for the last error added */
 
 /* ---- loading ---- */
-struct config;
 /* Reads `file`, its `extends`, applies overrides ("a.b=1", "list+={...}", "~key"; for
  * errors they are "command line, argument N"), interpolates. Errors go to d. */
 struct config *config_load(const char *file, uint32_t n, const char *const *overrides,

@@ -422,6 +422,21 @@ const void *program_output(struct program *p, int index, struct rn_error *e) {
     return status == RN_OK ? p->outputs[index].host : NULL;
 }
 
+const void *program_result(struct program *p, const char *name, rn_dtype *dtype,
+                           uint32_t *rank, int64_t *dims, struct rn_error *e) {
+    for (uint32_t i = 0; i < p->plan->base_count; i++) {
+        const struct plan_base *b = &p->plan->bases[i];
+        if (b->kind != BASE_OUTPUT || strcmp(b->name, name) != 0)
+            continue;
+        *dtype = b->dtype;
+        *rank = b->rank;
+        memcpy(dims, b->shape, sizeof b->shape);
+        return program_output(p, program_output_index(p, name), e);
+    }
+    error_set(e, RN_E_INTERNAL, "program %s has no output '%s'", p->plan->program.name, name);
+    return NULL;
+}
+
 /* --------------------------------------------------------------- footprint */
 
 struct exec_footprint exec_footprint(const struct rn_device_info *device,

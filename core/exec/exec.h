@@ -50,6 +50,9 @@ int program_run(struct program *p, struct rn_error *e);
 /* Output `name` of the latest run, on the host: waits for it. NULL: unknown. */
 int program_output_index(const struct program *p, const char *name);
 const void *program_output(struct program *p, int index, struct rn_error *e);
+/* The same by name, with its type: dims has room for RN_MAX_RANK. */
+const void *program_result(struct program *p, const char *name, rn_dtype *dtype,
+                           uint32_t *rank, int64_t *dims, struct rn_error *e);
 /* Wait for everything that was enqueued. */
 int device_sync(struct device *d, struct rn_error *e);
 

@@ -69,6 +69,8 @@ const struct component *instance_component(const struct instance *i);
 const struct node *instance_node(const struct instance *i);
 struct rn_host *instance_host(struct instance *i);
 void *instance_self(struct instance *i);
+/* services->context of the instance behind a host handle. */
+void *instance_context(struct rn_host *h);
 /* Name of the component in call on this thread, for crash reports; "" = none. */
 const char *plugin_in_call(void);
 

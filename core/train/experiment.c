@@ -135,6 +135,37 @@ void experiment_open_parts(struct experiment *x, struct diag *d) {
     open_parts(x, "optimizer", "optimizer", &x->optimizers, d);
     open_parts(x, "schedule", "schedule", &x->schedules, d);
     open_parts(x, "hooks", "hook", &x->hooks, d);
+    open_parts(x, "init", "init", &x->inits, d);
+}
+
+const struct part *experiment_default(struct experiment *x, const char *kind,
+                                      const char *name, struct parts *known,
+                                      struct diag *d) {
+    struct rn_error e = {0};
+    struct part p = {.name = arena_copy(x->arena, name)};
+    p.path = arena_format(x->arena, "%s.%s", kind, name);
+    p.component = session_find(x->session, kind, name, &e);
+    if (!p.component || session_load(x->session, p.component, &e) != RN_OK) {
+        diag_add(d, &e);
+        return NULL;
+    }
+    if (x->default_config_count == sizeof x->default_configs / sizeof *x->default_configs) {
+        error_set(&e, RN_E_PLUGIN, "more than 32 kinds of init are named by layers");
+        diag_add(d, &e);
+        return NULL;
+    }
+    struct config *c = config_from_text(
+        p.path, arena_format(x->arena, "type: %s\n", name), d);
+    struct schema_resolver r = {resolve, x->session};
+    if (!c || schema_check(c, config_root(c), p.component->schema, host_keys, &r, d) != RN_OK)
+        return NULL;
+    x->default_configs[x->default_config_count++] = c;
+    p.node = config_root(c);
+    if (instance_create(x->session, p.component, p.node, &x->services, d, &p.instance) !=
+        RN_OK)
+        return NULL;
+    vec_push(known->at, known->count, x->default_capacity, p);
+    return &known->at[known->count - 1];
 }
 
 static void close_parts(struct parts *p) {
@@ -153,6 +184,10 @@ void experiment_close(struct experiment *x) {
     close_parts(&x->schedules);
     close_parts(&x->hooks);
     close_parts(&x->inits);
+    close_parts(&x->default_inits);
+    memory_release(x->default_inits.at);
+    for (uint32_t i = 0; i < x->default_config_count; i++)
+        config_destroy(x->default_configs[i]);
     instance_destroy(x->backend.instance);
     config_destroy(x->config);
     arena_destroy(x->arena);

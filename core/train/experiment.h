@@ -31,6 +31,10 @@ struct experiment {
     uint64_t seed;
     struct part backend;
     struct parts models, losses, metrics, optimizers, schedules, hooks, inits;
+    struct parts default_inits; /* named by layers */
+    uint32_t default_capacity;
+    struct config *default_configs[32];
+    uint32_t default_config_count;
     struct instance_services services;
     void *run; /* what the services reach; set by the loop */
 };
@@ -46,6 +50,11 @@ void experiment_close(struct experiment *x);
 /* Read and check only: `runner config` (no plugin is opened). Maybe NULL. */
 struct config *experiment_read(struct session *session, const char *file, uint32_t n,
                                const char *const *overrides, struct diag *d);
+
+/* A component that nobody configured, with the defaults of its options; kept with x. */
+const struct part *experiment_default(struct experiment *x, const char *kind,
+                                      const char *name, struct parts *known,
+                                      struct diag *d);
 
 /* Scalars of the file, with what stands in when absent. */
 int64_t experiment_int(const struct experiment *x, const char *path, int64_t otherwise);

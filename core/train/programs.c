@@ -90,11 +90,7 @@ static bool list_covers(const struct node *list, const char *variable) {
     return false;
 }
 
-/* Does the optimizer's `match` take this parameter? No match, or `rest`: yes. */
-static bool group_takes(const struct part *o, const struct variable *v) {
-    const struct node *match = node_find(o->node, "match");
-    if (!match)
-        return true;
+bool variable_matches(const struct node *match, const struct variable *v) {
     if (node_kind(match) == NODE_SCALAR)
         return strcmp(node_raw(match), "rest") == 0 ||
                pattern_match(node_raw(match), v->name);
@@ -111,6 +107,12 @@ static bool group_takes(const struct part *o, const struct variable *v) {
             return false;
     }
     return true;
+}
+
+/* No match: all. */
+static bool group_takes(const struct part *o, const struct variable *v) {
+    const struct node *match = node_find(o->node, "match");
+    return !match || variable_matches(match, v);
 }
 
 static int objective_read(struct programs *p, const struct node *n, struct objective *o,
@@ -213,7 +215,7 @@ static struct network_options options(struct programs *p, const char *name,
 }
 
 int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
-                    const struct network_field *fields, int64_t rows,
+                    const struct network_field *fields, int64_t rows, bool training,
                     struct programs **out, struct diag *d) {
     struct programs *p = arena_new(a, struct programs);
     p->experiment = x;
@@ -226,6 +228,11 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     p->clip_value = experiment_float(x, "train.clip.value", 0.0);
     p->nan_skip = strcmp(experiment_string(x, "train.on_nan", "stop"), "skip") == 0;
     *out = p;
+    p->factors = arena_array(a, double, x->losses.count + 1);
+    for (uint32_t i = 0; i < x->losses.count; i++) {
+        const struct node *weight = node_find(x->losses.at[i].node, "weight");
+        p->factors[i] = weight ? strtod(node_raw(weight), NULL) : 1.0;
+    }
 
     const struct node *list = node_at(x->root, "train.programs");
     p->objective_count = list && node_count(list) ? node_count(list) : 1;
@@ -241,10 +248,15 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     }
     /* One pass declares the models' variables, in the order of the file. */
     struct network net;
-    struct network_options no = options(p, "declare", RN_PHASE_TRAIN, rows, true);
+    struct network_options no = 
+        options(p, "declare", training ? RN_PHASE_TRAIN : RN_PHASE_EVAL, rows, training);
     if (status == RN_OK)
         status = network_build(&no, &net, d);
-    for (uint32_t i = 0; i < p->objective_count && status == RN_OK; i++) {
+    p->elements = arena_array(a, double, x->losses.count + 1);
+    for (uint32_t i = 0; i < x->losses.count && status == RN_OK && training; i++)
+        p->elements[i] =
+            (double)graph_elements(net.graph, net.losses[i].loss) / (double)rows;
+    for (uint32_t i = 0; training && i < p->objective_count && status == RN_OK; i++) {
         struct rn_error e;
         status = objective_bind(p, &p->objectives[i], d);
         if (status == RN_OK && declare_counters(p, &p->objectives[i], &e) != RN_OK) {
@@ -289,6 +301,33 @@ static rn_value total_loss(struct make *m, struct programs *p,
     }
     output(m, "loss", total);
     return total;
+}
+
+/* The last value of each layer: what the forward pass left of its scope. */
+static void tap_activations(struct make *m, struct programs *p, uint32_t forward_nodes) {
+    for (uint32_t i = 0; i < forward_nodes; i++) {
+        const struct gnode *n = &m->g->nodes[i];
+        bool last = strncmp(n->scope, "model", 5) == 0 && n->out_count &&
+                    !(op_traits(n->op) & OP_SOURCE);
+        for (uint32_t k = i + 1; last && k < forward_nodes; k++)
+            last = strcmp(m->g->nodes[k].scope, n->scope) != 0;
+        if (!last || graph_value(m->g, n->out[0])->dtype != RN_F32)
+            continue;
+        struct rn_point point = {sizeof point, RN_POINT_ACTIVATION, n->scope,
+                                 op_name(n->op), n->out[0], 0};
+        p->tap(p->tap_context, m->g, &point);
+    }
+}
+
+static void tap_parameters(struct make *m, struct programs *p, const struct objective *o,
+                           const rn_value *xs, const rn_value *gs) {
+    for (uint32_t i = 0; i < o->parameter_count; i++) {
+        const char *name = variables_at(p->variables, o->parameters[i].variable)->name;
+        struct rn_point gradient = {sizeof gradient, RN_POINT_GRADIENT, name, "", gs[i], 0};
+        struct rn_point weight = {sizeof weight, RN_POINT_WEIGHT, name, "", xs[i], 0};
+        p->tap(p->tap_context, m->g, &gradient);
+        p->tap(p->tap_context, m->g, &weight);
+    }
 }
 
 static void gradients(struct make *m, struct programs *p, const struct objective *o,
@@ -396,10 +435,15 @@ int programs_train(struct programs *p, uint32_t objective, int64_t rows,
         return status;
     struct make m = {.g = net.graph};
     rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
+    uint32_t forward_nodes = m.g->node_count;
     rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
     gradients(&m, p, o, total, xs, gs);
     if (m.e.status)
         return finish(&m, NULL, d);
+    if (p->tap) {
+        tap_activations(&m, p, forward_nodes);
+        tap_parameters(&m, p, o, xs, gs);
+    }
     *out = m.g;
     return update(&m, p, o, xs, gs, total, d);
 }

@@ -4,6 +4,8 @@
 #ifndef TRAIN_PROGRAMS_H
 #define TRAIN_PROGRAMS_H
 
+#include <runner/hook.h>
+
 #include "train/network.h"
 
 /* One entry of train.programs: which losses it minimises, which parameters it updates,
@@ -49,12 +51,20 @@ struct programs {
     bool accumulate;
     double clip_norm, clip_value; /* 0 = off */
     bool nan_skip;
+    double *factors;  /* weight of each loss in the total */
+    double *elements; /* terms per row of each loss */
+    /* NULL, or: told each point of the next programs_train, to append outputs. */
+    int (*tap)(void *context, struct graph *g, const struct rn_point *point);
+    void *tap_context;
 };
 
+/* Does `match` (a pattern, `rest`, or a map of role, rank, name) take the variable? */
+bool variable_matches(const struct node *match, const struct variable *v);
+
 /* Read train.*, declare all variables through one pass of the network of `rows` rows,
- * bind parameters to optimizers. */
+ * bind parameters to optimizers when training. */
 int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
-                    const struct network_field *fields, int64_t rows,
+                    const struct network_field *fields, int64_t rows, bool training,
                     struct programs **out, struct diag *d);
 /* Graphs; taps may be appended to what train returns (see taps.h). */
 int programs_train(struct programs *p, uint32_t objective, int64_t rows,

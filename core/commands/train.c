@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* train, resume: the loop with its progress, signals and last words. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "commands/commands.h"
+#include "train/run.h"
+
+/* ----------------------------------------------------------------- signals */
+
+static volatile sig_atomic_t stop_asked, save_asked;
+
+static void on_signal(int number) {
+    if (number == SIGUSR1) {
+        save_asked = 1;
+        return;
+    }
+    if (stop_asked)
+        _exit(128 + number); /* the second one: leave now */
+    stop_asked = 1;
+}
+
+static void catch_signals(void) {
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_signal;
+    sigemptyset(&a.sa_mask);
+    a.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGUSR1, &a, NULL);
+    a.sa_handler = SIG_IGN;
+    sigaction(SIGXFSZ, &a, NULL); /* a full quota is an error of write, not a death */
+    sigaction(SIGPIPE, &a, NULL);
+}
+
+static int wants(void *context) {
+    (void)context;
+    if (stop_asked)
+        return RUN_STOP;
+    if (save_asked) {
+        save_asked = 0;
+        return RUN_SAVE;
+    }
+    return RUN_GO_ON;
+}
+
+/* ---------------------------------------------------------------- progress */
+
+enum progress_form { PROGRESS_NONE, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON };
+
+struct teller {
+    enum progress_form form;
+    bool acks;     /* on stdout */
+    bool line_open; /* a line in place is showing */
+    bool colour;
+    int64_t last_epoch;
+};
+
+static void clear_line(struct teller *t) {
+    if (t->line_open)
+        fputs("\r\033[K", stderr);
+    t->line_open = false;
+}
+
+static void say(void *context, int level, const char *line) {
+    struct teller *t = context;
+    clear_line(t);
+    fprintf(stderr, "%s%s\n", level == RN_LOG_WARNING ? "warning: " : "", line);
+}
+
+static void ack(void *context, const char *line) {
+    struct teller *t = context;
+    if (!t->acks)
+        return;
+    puts(line);
+    fflush(stdout);
+}
+
+static void bytes_text(uint64_t bytes, char out[32]) {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double v = (double)bytes;
+    int k = 0;
+    while (v >= 1024.0 && k < 4) {
+        v /= 1024.0;
+        k++;
+    }
+    snprintf(out, 32, k ? "%.1f %s" : "%.0f %s", v, units[k]);
+}
+
+static void time_text(double seconds, char out[32]) {
+    long s = (long)(seconds + 0.5);
+    if (s >= 3600)
+        snprintf(out, 32, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    else if (s >= 60)
+        snprintf(out, 32, "%ldm%02lds", s / 60, s % 60);
+    else
+        snprintf(out, 32, "%lds", s);
+}
+
+static void metrics_text(const struct metric_list *l, struct text *t) {
+    for (uint32_t i = 0; i < l->count; i++)
+        text_addf(t, "  %s %.4g", l->at[i].name, l->at[i].value);
+}
+
+static void show_line(struct teller *t, const struct run_progress *p) {
+    char memory[32], left[32], bar[21];
+    double share = p->total_steps ? (double)p->step / (double)p->total_steps : 1.0;
+    for (int i = 0; i < 20; i++)
+        bar[i] = share * 20.0 >= (double)(i + 1) ? '=' : share * 20.0 > (double)i ? '>' : ' ';
+    bar[20] = '\0';
+    bytes_text(p->memory, memory);
+    time_text(p->seconds_left, left);
+    fprintf(stderr, "\r\033[Kepoch %lld/%lld [%s] loss %.4g", (long long)p->epoch,
+            (long long)p->epochs, bar, p->loss);
+    if (p->live_name) {
+        const char *dot = strrchr(p->live_name, '.');
+        fprintf(stderr, "  %s %.3g", dot ? dot + 1 : p->live_name, p->live);
+    }
+    fprintf(stderr, "  |g| %.3g  %.0f/s  data %.0f%%  %s  %s left", p->norm, p->rate,
+            100.0 * p->waited, memory, left);
+    fflush(stderr);
+    t->line_open = true;
+}
+
+static void show_evaluated(struct teller *t, const struct run_progress *p) {
+    struct text m = {0};
+    clear_line(t);
+    metrics_text(p->metrics, &m);
+    fprintf(stderr, "epoch %lld/%lld  step %lld%s  %.0f/s\n", (long long)p->epoch,
+            (long long)p->epochs, (long long)p->step, text_get(&m), p->rate);
+    text_finish(&m);
+}
+
+static void show_json(const struct run_progress *p) {
+    static const char *const moments[] = {"begin", "step", "evaluated", "tested", "end"};
+    printf("{\"moment\": \"%s\", \"step\": %lld, \"epoch\": %lld, \"loss\": %.9g, "
+           "\"rows_per_second\": %.1f",
+           moments[p->moment], (long long)p->step, (long long)p->epoch,
+           p->loss == p->loss ? p->loss : 0.0, p->rate);
+    for (uint32_t i = 0; i < p->metrics->count; i++)
+        printf(", \"%s\": %.9g", p->metrics->at[i].name, p->metrics->at[i].value);
+    puts("}");
+    fflush(stdout);
+}
+
+static void progress(void *context, const struct run_progress *p) {
+    struct teller *t = context;
+    if (t->form == PROGRESS_NONE)
+        return;
+    if (t->form == PROGRESS_JSON) {
+        show_json(p);
+        return;
+    }
+    if (p->moment == RUN_STEPPED && t->form == PROGRESS_BAR)
+        show_line(t, p);
+    if (p->moment == RUN_STEPPED && t->form == PROGRESS_PLAIN && !p->metrics->count &&
+        p->epoch > t->last_epoch) {
+        t->last_epoch = p->epoch; /* nothing is evaluated: a line an epoch */
+        fprintf(stderr, "epoch %lld/%lld  step %lld  loss %.4g  %.0f/s\n",
+                (long long)p->epoch, (long long)p->epochs, (long long)p->step, p->loss,
+                p->rate);
+    }
+    if (p->moment == RUN_EVALUATED)
+        show_evaluated(t, p);
+    if (p->moment == RUN_ENDED)
+        clear_line(t);
+}
+
+static bool read_form(const struct flags *f, struct teller *t) {
+    static const char *const names[] = {"none", "bar", "plain", "json"};
+    const char *want = f->progress ? f->progress : "auto";
+    t->acks = !isatty(STDOUT_FILENO);
+    if (strcmp(want, "auto") == 0) {
+        t->form = isatty(STDERR_FILENO) ? PROGRESS_BAR : PROGRESS_PLAIN;
+        return true;
+    }
+    for (int i = 0; i < 4; i++)
+        if (strcmp(want, names[i]) == 0) {
+            t->form = (enum progress_form)i;
+            t->acks |= i == PROGRESS_JSON;
+            return true;
+        }
+    fprintf(stderr, "runner train: error: --progress '%s': it is auto, bar, plain, json or "
+                    "none\n",
+            want);
+    return false;
+}
+
+/* ------------------------------------------------------------- last words */
+
+static void last_words(const struct run_result *r, const struct flags *f) {
+    char took[32];
+    time_text(r->seconds, took);
+    for (uint32_t i = 0; i < r->test.count; i++)
+        printf("%s %.6g\n", r->test.at[i].name, r->test.at[i].value);
+    fflush(stdout);
+    if (f->progress && strcmp(f->progress, "json") == 0)
+        return;
+    fprintf(stderr, "\n%s after %lld steps in %s; %llu parameters\n",
+            r->end == RUN_INTERRUPTED ? "Interrupted and saved"
+            : r->end == RUN_EARLY     ? "Stopped early"
+                                      : "Done",
+            (long long)r->step, took, (unsigned long long)r->parameters);
+    fprintf(stderr, "The record is in %s (run.h5 opens with h5py)\n", r->folder);
+    if (r->end == RUN_INTERRUPTED)
+        fprintf(stderr, "Go on with:  runner resume %s\n", r->folder);
+    else
+        fprintf(stderr, "Next:        runner eval %s\n             runner verify %s\n",
+                r->folder, r->folder);
+}
+
+static int start(const struct command *c, const struct flags *f, struct run_options *o) {
+    struct teller t = {0};
+    struct run_result r;
+    if (!read_form(f, &t))
+        return 2;
+    (void)c;
+    o->session = open_session();
+    if (!o->session)
+        return 4;
+    struct diag *d = diag_create();
+    catch_signals();
+    o->watch = (struct run_watch){&t, progress, say, ack, wants};
+    int status = run_train(o, &r, d), code = 0;
+    clear_line(&t);
+    if (status != RN_OK) {
+        code = fail_with(d, f);
+        if (r.folder[0])
+            fprintf(stderr, "What was recorded is in %s\n", r.folder);
+    } else {
+        last_words(&r, f);
+        code = r.end == RUN_INTERRUPTED ? 75 : 0;
+    }
+    run_result_finish(&r);
+    diag_destroy(d);
+    session_destroy(o->session);
+    return code;
+}
+
+static int train(int argc, char **argv) {
+    struct flags f;
+    int code = flags_parse(&command_train, argc, argv, "json progress=", &f);
+    if (code || f.help)
+        return code ? code : command_print_help(&command_train);
+    if (!f.positional) {
+        fprintf(stderr, "runner train: error: which experiment?\n  e.g. %s\n",
+                command_train.example);
+        return 2;
+    }
+    struct run_options o = {
+        .file = f.arg[0], .override_count = f.positional - 1, .overrides = f.arg + 1};
+    return start(&command_train, &f, &o);
+}
+
+const struct command command_train = {
+    "train",
+    "[train] EXPERIMENT.yaml [key=value ...] [--progress FORM]",
+    "train a network",
+    "  --progress FORM  auto, bar, plain, json or none\n"
+    "  --json           errors as JSON on stdout\n",
+    "runner configs/quickstart.yaml optimizer.lr=0.01",
+    train};
+
+static int resume(int argc, char **argv) {
+    struct flags f;
+    int code = flags_parse(&command_resume, argc, argv, "json progress=", &f);
+    if (code || f.help)
+        return code ? code : command_print_help(&command_resume);
+    if (!f.positional) {
+        fprintf(stderr, "runner resume: error: which run?\n  e.g. %s\n",
+                command_resume.example);
+        return 2;
+    }
+    struct run_options o = {.resume = f.arg[0],
+                            .override_count = f.positional - 1,
+                            .overrides = f.arg + 1};
+    return start(&command_resume, &f, &o);
+}
+
+const struct command command_resume = {
+    "resume",
+    "resume RUN [key=value ...] [--progress FORM]",
+    "go on with a run that was interrupted, equal to the bit",
+    "  --progress FORM  auto, bar, plain, json or none\n"
+    "  --json           errors as JSON on stdout\n",
+    "runner resume runs/digits/latest",
+    resume};

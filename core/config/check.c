@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checking a tree against schemas: unknown keys, types, ranges; defaults are added. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/schema.h"
+
+struct checker {
+    struct config *c;
+    const char *const *host_keys;
+    const struct schema_resolver *r;
+    struct diag *d;
+};
+
+/* ----------------------------------------------------------------- scalars */
+
+int duration_parse(const char *s, struct duration *out, struct rn_error *e) {
+    static const struct {
+        const char *suffix;
+        enum duration_unit unit;
+        double factor;
+    } units[] = {{"st", DURATION_STEPS, 1.0},      {"ep", DURATION_EPOCHS, 1.0},
+                 {"%", DURATION_SHARE, 0.01},      {"s", DURATION_SECONDS, 1.0},
+                 {"min", DURATION_SECONDS, 60.0},  {"h", DURATION_SECONDS, 3600.0},
+                 {"d", DURATION_SECONDS, 86400.0}};
+    char *end;
+    double n = strtod(s, &end);
+    for (size_t i = 0; end != s && i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].suffix) == 0 && n >= 0.0 && isfinite(n)) {
+            out->unit = units[i].unit;
+            out->amount = n * units[i].factor;
+            return RN_OK;
+        }
+    error_set(e, RN_E_CONFIG, "'%s' is no duration", s);
+    error_hint(e, "500st (steps), 10ep (epochs), 20%% (of the run), 90s, 30min, 2h");
+    return RN_E_CONFIG;
+}
+
+static bool read_bool(const char *s, bool *out) {
+    static const char *const yes[] = {"true", "yes", "on", "True", "TRUE"};
+    static const char *const no[] = {"false", "no", "off", "False", "FALSE"};
+    for (size_t i = 0; i < 5; i++) {
+        if (strcmp(s, yes[i]) == 0 || strcmp(s, no[i]) == 0) {
+            *out = strcmp(s, yes[i]) == 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_int(const char *s, int64_t *out) {
+    char *end;
+    const char *digits = s + (*s == '-' || *s == '+');
+    if (!*digits || digits[strspn(digits, "0123456789")])
+        return false;
+    if (strlen(digits) > 18)
+        return false;
+    *out = strtoll(s, &end, 10);
+    return !*end;
+}
+
+static bool read_float(const char *s, double *out) {
+    char *end;
+    if (strcmp(s, ".inf") == 0 || strcmp(s, "inf") == 0) {
+        *out = INFINITY;
+        return true;
+    }
+    if (!*s || s[strspn(s, "0123456789+-.eE")])
+        return false;
+    *out = strtod(s, &end);
+    return end != s && !*end && isfinite(*out);
+}
+
+bool scalar_read(struct arena *a, const struct type *t, struct node *n,
+                 char message[300]) {
+    const char *raw = n->raw ? n->raw : "";
+    struct duration unused;
+    struct rn_error e;
+    char path[4200];
+    switch (t->kind) {
+    case TYPE_BOOL:
+        if (!read_bool(raw, &n->b)) {
+            snprintf(message, 300, "'%.100s' is neither true nor false", raw);
+            return false;
+        }
+        n->type = VALUE_BOOL;
+        return true;
+    case TYPE_INT:
+        if (!read_int(raw, &n->i)) {
+            snprintf(message, 300, "'%.100s' is no whole number", raw);
+            return false;
+        }
+        n->type = VALUE_INT;
+        return true;
+    case TYPE_FLOAT:
+        if (!read_float(raw, &n->f)) {
+            snprintf(message, 300, "'%.100s' is no number", raw);
+            return false;
+        }
+        n->type = VALUE_FLOAT;
+        return true;
+    case TYPE_DURATION:
+        if (duration_parse(raw, &unused, &e) != RN_OK) {
+            snprintf(message, 300, "'%.60s' is no duration: 500st, 10ep, 20%%, 90s, 2h", raw);
+            return false;
+        }
+        break;
+    case TYPE_CHOICE: {
+        bool known = false;
+        for (uint32_t i = 0; i < t->choice_count; i++)
+            known |= strcmp(t->choices[i], raw) == 0;
+        if (!known) {
+            const char *near = error_nearest(raw, t->choices, t->choice_count);
+            int k = snprintf(message, 300, "'%.60s' is none of", raw);
+            for (uint32_t i = 0; i < t->choice_count && k < 200; i++)
+                k += snprintf(message + k, 300 - (size_t)k, "%s %s", i ? "," : "",
+                              t->choices[i]);
+            if (near && k < 240)
+                snprintf(message + k, 300 - (size_t)k, "; did you mean '%s'?", near);
+            return false;
+        }
+        break;
+    }
+    case TYPE_PATH:
+        if (!*raw) {
+            snprintf(message, 300, "a path is empty");
+            return false;
+        }
+        config_resolve_path(NULL, n, path, sizeof path);
+        n->s = arena_copy(a, path);
+        n->type = VALUE_PATH;
+        return true;
+    default: break;
+    }
+    n->s = raw;
+    n->type = VALUE_STRING;
+    return true;
+}
+
+static void check_range(struct checker *k, const struct option *o, const struct node *n) {
+    double v = n->type == VALUE_INT ? (double)n->i : n->f;
+    if (n->type != VALUE_INT && n->type != VALUE_FLOAT)
+        return;
+    if (o->has_min && v < o->min)
+        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be at least %g",
+                   o->info.name, n->raw, o->min);
+    else if (o->has_above && v <= o->above)
+        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be above %g",
+                   o->info.name, n->raw, o->above);
+    else if (o->has_max && v > o->max)
+        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be at most %g",
+                   o->info.name, n->raw, o->max);
+    else if (o->has_below && v >= o->below)
+        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be below %g",
+                   o->info.name, n->raw, o->below);
+}
+
+/* ------------------------------------------------------------------ values */
+
+static void check_record(struct checker *k, struct node *n, const struct schema *s,
+                         const struct record *r, bool component);
+static void check_value(struct checker *k, struct node *n, const struct schema *s,
+                        const struct option *o, const struct type *t);
+
+/* `loss: mse` is `loss: {type: mse}`. */
+static void open_component(struct arena *a, struct node *n) {
+    struct node *type = tree_new(a, NODE_SCALAR, n->origin);
+    type->line = n->line, type->column = n->column;
+    type->raw = n->raw;
+    type->quoted = n->quoted;
+    type->key = "type";
+    type->path = *n->path ? arena_format(a, "%s.type", n->path) : "type";
+    n->kind = NODE_MAP;
+    n->raw = NULL;
+    n->items = NULL;
+    n->count = n->capacity = 0;
+    tree_append(a, n, type);
+}
+
+static void check_component(struct checker *k, struct node *n, const char *kind) {
+    if (n->kind == NODE_SCALAR && !tree_null(n))
+        open_component(k->c->arena, n);
+    if (n->kind != NODE_MAP) {
+        node_error(k->d, n, false, RN_E_CONFIG, "a %s is wanted here: its name, or a map "
+                                                "with `type:`", kind);
+        return;
+    }
+    struct node *type = tree_find(n, "type");
+    if (!type || type->kind != NODE_SCALAR || tree_null(type)) {
+        node_error(k->d, type ? type : n, false, RN_E_CONFIG,
+                   "which %s? `type:` is missing", kind);
+        return;
+    }
+    type->s = type->raw;
+    type->type = VALUE_STRING;
+    if (!k->r)
+        return;
+    const struct schema *s =
+        k->r->component(k->r->context, kind, type->raw, n, k->d);
+    if (s)
+        check_record(k, n, s, &s->top, true);
+}
+
+static void check_components(struct checker *k, struct node *n, const char *kind) {
+    if (n->kind == NODE_LIST || (n->kind == NODE_MAP && !tree_find(n, "type"))) {
+        for (uint32_t i = 0; i < n->count; i++)
+            check_component(k, n->items[i], kind);
+        if (n->kind == NODE_MAP && n->count == 0)
+            node_error(k->d, n, false, RN_E_CONFIG, "which %s? `type:` is missing", kind);
+        return;
+    }
+    check_component(k, n, kind);
+}
+
+static void check_join(struct checker *k, struct node *n, const struct schema *s,
+                       const struct join *j) {
+    struct node *type = tree_find(n, "type");
+    if (n->kind != NODE_MAP || !type || type->kind != NODE_SCALAR) {
+        node_error(k->d, n, false, RN_E_CONFIG, "`type:` is missing: which %s?", j->name);
+        return;
+    }
+    type->s = type->raw;
+    type->type = VALUE_STRING;
+    for (uint32_t i = 0; i < j->count; i++)
+        if (strcmp(j->records[i], type->raw) == 0) {
+            check_record(k, n, s, schema_record(s, j->records[i]), true);
+            return;
+        }
+    const char *near = error_nearest(type->raw, j->records, j->count);
+    node_error(k->d, type, false, RN_E_CONFIG, "'%s' is no %s", type->raw, j->name);
+    struct text all = {0};
+    for (uint32_t i = 0; i < j->count; i++)
+        text_addf(&all, "%s%s", i ? ", " : "", j->records[i]);
+    if (near)
+        diag_hint(k->d, "did you mean '%s'? there are: %s", near, text_get(&all));
+    else
+        diag_hint(k->d, "there are: %s", text_get(&all));
+    text_finish(&all);
+}
+
+static void wrap_in_list(struct arena *a, struct node *n) {
+    struct node *one = arena_new(a, struct node);
+    *one = *n;
+    one->key = NULL;
+    one->path = arena_format(a, "%s.0", n->path);
+    n->kind = NODE_LIST;
+    n->raw = NULL;
+    n->items = NULL;
+    n->count = n->capacity = 0;
+    tree_append(a, n, one);
+}
+
+static void check_list(struct checker *k, struct node *n, const struct schema *s,
+                       const struct option *o, const struct type *t) {
+    bool words = t->of->kind == TYPE_STRING || t->of->kind == TYPE_PATTERN ||
+                 t->of->kind == TYPE_PATH;
+    if (n->kind == NODE_SCALAR && words)
+        wrap_in_list(k->c->arena, n);
+    if (n->kind != NODE_LIST) {
+        node_error(k->d, n, false, RN_E_CONFIG, "%s wants a list: [ ... ]", o->info.name);
+        return;
+    }
+    for (uint32_t i = 0; i < n->count; i++)
+        check_value(k, n->items[i], s, o, t->of);
+}
+
+static void check_value(struct checker *k, struct node *n, const struct schema *s,
+                        const struct option *o, const struct type *t) {
+    char message[300];
+    switch (t->kind) {
+    case TYPE_ANY: return;
+    case TYPE_COMPONENT: check_component(k, n, t->name); return;
+    case TYPE_COMPONENTS: check_components(k, n, t->name); return;
+    case TYPE_LIST: check_list(k, n, s, o, t); return;
+    case TYPE_MAP:
+        if (n->kind != NODE_MAP) {
+            node_error(k->d, n, false, RN_E_CONFIG, "%s wants a map: {key: value}",
+                       o->info.name);
+            return;
+        }
+        for (uint32_t i = 0; i < n->count; i++)
+            check_value(k, n->items[i], s, o, t->of);
+        return;
+    case TYPE_RECORD:
+        if (schema_join(s, t->name)) {
+            check_join(k, n, s, schema_join(s, t->name));
+            return;
+        }
+        if (n->kind != NODE_MAP) {
+            node_error(k->d, n, false, RN_E_CONFIG, "%s wants a map: {key: value}",
+                       o->info.name);
+            return;
+        }
+        check_record(k, n, s, schema_record(s, t->name), false);
+        return;
+    default: break;
+    }
+    if (n->kind != NODE_SCALAR) {
+        node_error(k->d, n, false, RN_E_CONFIG, "%s wants a single value (%s), not a %s",
+                   o->info.name, t->text, n->kind == NODE_LIST ? "list" : "map");
+        return;
+    }
+    if (!scalar_read(k->c->arena, t, n, message)) {
+        node_error(k->d, n, false, RN_E_CONFIG, "%s: %s", o->info.name, message);
+        return;
+    }
+    check_range(k, o, n);
+}
+
+/* ------------------------------------------------------------------ records */
+
+static bool is_host_key(const struct checker *k, const char *key) {
+    for (uint32_t i = 0; k->host_keys && k->host_keys[i]; i++)
+        if (strcmp(k->host_keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+static void unknown_key(struct checker *k, const struct node *n, const struct record *r,
+                        bool component) {
+    const char *names[256];
+    uint32_t count = 0;
+    struct text all = {0};
+    for (uint32_t i = 0; i < r->count && count < 200; i++) {
+        names[count++] = r->options[i].info.name;
+        text_addf(&all, "%s%s", i ? ", " : "", r->options[i].info.name);
+    }
+    for (uint32_t i = 0; component && k->host_keys && k->host_keys[i] && count < 250; i++)
+        names[count++] = k->host_keys[i];
+    const char *near = error_nearest(n->key, names, count);
+    node_error(k->d, n, true, RN_E_CONFIG, "unknown key '%s'", n->key);
+    if (near)
+        diag_hint(k->d, "did you mean '%s'? allowed here: %s", near, text_get(&all));
+    else if (all.length)
+        diag_hint(k->d, "allowed here: %s", text_get(&all));
+    else
+        diag_hint(k->d, "it has no options");
+    text_finish(&all);
+}
+
+static void add_default(struct checker *k, struct node *n, const struct schema *s,
+                        const struct option *o) {
+    struct arena *a = k->c->arena;
+    struct limits limits = {0};
+    struct origin *from = arena_new(a, struct origin);
+    *from = (struct origin){"default", n->origin->folder, o->info.value,
+                            strlen(o->info.value)};
+    struct node *v = tree_parse(a, from, &limits, k->d);
+    if (!v)
+        return;
+    if (v->kind == NODE_NULL) {
+        v->kind = NODE_SCALAR;
+        v->raw = "";
+        v->quoted = true;
+    }
+    v->key = o->info.name;
+    tree_paths(a, v, *n->path ? arena_format(a, "%s.%s", n->path, o->info.name)
+                              : o->info.name);
+    tree_append(a, n, v);
+    check_value(k, v, s, o, &o->type);
+}
+
+static void check_record(struct checker *k, struct node *n, const struct schema *s,
+                         const struct record *r, bool component) {
+    for (uint32_t i = 0; i < n->count; i++) {
+        struct node *c = n->items[i];
+        const struct option *o = NULL;
+        for (uint32_t m = 0; m < r->count && !o; m++)
+            if (strcmp(r->options[m].info.name, c->key) == 0)
+                o = &r->options[m];
+        if (o && tree_null(c) && o->type.kind != TYPE_ANY) {
+            if (o->info.required)
+                node_error(k->d, c, true, RN_E_CONFIG, "'%s' has no value", c->key);
+            tree_remove(n, c);
+            i--;
+        } else if (o) {
+            check_value(k, c, s, o, &o->type);
+        } else if (!(component && is_host_key(k, c->key))) {
+            unknown_key(k, c, r, component);
+        }
+    }
+    for (uint32_t m = 0; m < r->count; m++) {
+        const struct option *o = &r->options[m];
+        if (tree_find(n, o->info.name))
+            continue;
+        if (o->info.value) {
+            add_default(k, n, s, o);
+        } else if (o->info.required) {
+            node_error(k->d, n, false, RN_E_CONFIG, "'%s' is missing", o->info.name);
+            if (*o->info.doc)
+                diag_hint(k->d, "%s (%s): %s", o->info.name, o->info.type, o->info.doc);
+        }
+    }
+}
+
+int schema_check(struct config *c, const struct node *n, const struct schema *s,
+                 const char *const *host_keys, const struct schema_resolver *r,
+                 struct diag *d) {
+    struct checker k = {c, host_keys, r, d};
+    uint32_t before = diag_count(d);
+    struct node *own = (struct node *)(uintptr_t)n;
+    if (own->kind == NODE_NULL)
+        own->kind = NODE_MAP;
+    if (own->kind != NODE_MAP)
+        return node_error(d, n, false, RN_E_CONFIG, "a map is wanted here: {key: value}");
+    /* The top of an experiment has no host keys; a component checked alone has. */
+    check_record(&k, own, s, &s->top, tree_find(own, "type") != NULL);
+    return diag_count(d) > before ? diag_status(d) : RN_OK;
+}

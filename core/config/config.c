@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loading: file, what it extends, overrides, interpolation; walking the nodes. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/tree.h"
+
+/* -------------------------------------------------------------------- nodes */
+
+enum node_kind node_kind(const struct node *n) {
+    return n->kind;
+}
+const char *node_path(const struct node *n) {
+    return n->path;
+}
+uint32_t node_count(const struct node *n) {
+    return n->count;
+}
+const struct node *node_item(const struct node *n, uint32_t i) {
+    return n->items[i];
+}
+const char *node_key(const struct node *n, uint32_t i) {
+    return n->items[i]->key;
+}
+const struct node *node_find(const struct node *n, const char *key) {
+    return tree_find(n, key);
+}
+const char *node_raw(const struct node *n) {
+    return n->kind == NODE_SCALAR ? n->raw : "";
+}
+bool node_bool(const struct node *n) {
+    return n->b;
+}
+int64_t node_int(const struct node *n) {
+    return n->type == VALUE_FLOAT ? (int64_t)n->f : n->i;
+}
+double node_float(const struct node *n) {
+    return n->type == VALUE_INT ? (double)n->i : n->f;
+}
+const char *node_string(const struct node *n) {
+    return n->s ? n->s : n->raw ? n->raw : "";
+}
+
+static struct node *step_into(const struct node *n, const char *word, size_t length) {
+    char key[260];
+    if (length >= sizeof key)
+        return NULL;
+    memcpy(key, word, length);
+    key[length] = '\0';
+    if (n->kind == NODE_MAP)
+        return tree_find(n, key);
+    if (n->kind != NODE_LIST || !length || key[strspn(key, "0123456789")])
+        return NULL;
+    unsigned long i = strtoul(key, NULL, 10);
+    return i < n->count ? n->items[i] : NULL;
+}
+
+const struct node *node_at(const struct node *n, const char *path) {
+    while (n && *path) {
+        size_t k = strcspn(path, ".");
+        n = step_into(n, path, k);
+        path += k + (path[k] == '.');
+    }
+    return n;
+}
+
+static bool is_component(const struct node *n) {
+    return n->kind == NODE_MAP && tree_find(n, "type");
+}
+
+uint32_t node_components(const struct node *n) {
+    if (n->kind == NODE_NULL || n->kind == NODE_SCALAR)
+        return 0;
+    return is_component(n) ? 1 : n->count;
+}
+
+const struct node *node_component(const struct node *n, uint32_t i, const char **name) {
+    if (is_component(n)) {
+        *name = "";
+        return n;
+    }
+    const struct node *c = n->items[i];
+    const char *dot = strrchr(c->path, '.');
+    *name = n->kind == NODE_MAP ? c->key : dot ? dot + 1 : c->path;
+    return c;
+}
+
+void config_resolve_path(const struct config *c, const struct node *n, char *out,
+                         size_t size) {
+    const char *s = n->raw ? n->raw : "";
+    (void)c;
+    if (*s == '/' || !n->origin->folder || !*n->origin->folder)
+        snprintf(out, size, "%s", s);
+    else
+        snprintf(out, size, "%s/%s", n->origin->folder, s);
+}
+
+/* ------------------------------------------------------------------- loading */
+
+struct loader {
+    struct config *c;
+    struct diag *d;
+    struct limits limits;
+    uint32_t depth; /* of extends */
+    const char *open[16];
+};
+
+static char *read_file(struct arena *a, const char *file, size_t *length,
+                       struct diag *d, const struct node *asked) {
+    FILE *f = fopen(file, "rb");
+    char *text = NULL;
+    struct rn_error e;
+    if (f) {
+        const size_t most = 256u * 1024u + 1;
+        text = arena_get(a, most + 1);
+        *length = fread(text, 1, most, f);
+        if (ferror(f)) {
+            fclose(f);
+            f = NULL;
+        } else {
+            fclose(f);
+            return text;
+        }
+    }
+    if (asked) {
+        node_error(d, asked, false, RN_E_CONFIG, "%s cannot be read: %s", file,
+                   strerror(errno));
+        return NULL;
+    }
+    error_set(&e, RN_E_CONFIG, "%s cannot be read: %s", file, strerror(errno));
+    diag_add(d, &e);
+    return NULL;
+}
+
+static const char *folder_of(struct arena *a, const char *file) {
+    char absolute[PATH_MAX];
+    if (!realpath(file, absolute))
+        return "";
+    char *slash = strrchr(absolute, '/');
+    if (slash && slash != absolute)
+        *slash = '\0';
+    else
+        absolute[1] = '\0';
+    return arena_copy(a, absolute);
+}
+
+/* `over` on top of `base`: maps merge, everything else replaces; a component of another
+ * type replaces wholly, as options of the old one mean nothing to it. */
+static struct node *overlay(struct arena *a, struct node *base, struct node *over) {
+    if (!base || base->kind != NODE_MAP || over->kind != NODE_MAP)
+        return over;
+    const struct node *t = tree_find(base, "type"), *u = tree_find(over, "type");
+    if (t && u && t->raw && u->raw && strcmp(t->raw, u->raw) != 0)
+        return over;
+    struct node *out = tree_new(a, NODE_MAP, over->origin);
+    out->line = over->line, out->column = over->column;
+    out->key = over->key, out->key_line = over->key_line;
+    out->key_column = over->key_column;
+    for (uint32_t i = 0; i < base->count; i++) {
+        struct node *mine = tree_find(over, base->items[i]->key);
+        struct node *one = mine ? overlay(a, base->items[i], mine) : base->items[i];
+        tree_append(a, out, one);
+    }
+    for (uint32_t i = 0; i < over->count; i++)
+        if (!tree_find(base, over->items[i]->key))
+            tree_append(a, out, over->items[i]);
+    return out;
+}
+
+static struct node *load_file(struct loader *l, const char *file,
+                              const struct node *asked);
+
+static struct node *extend(struct loader *l, struct node *root) {
+    struct arena *a = l->c->arena;
+    struct node *extends = tree_find(root, "extends"), *base = NULL;
+    if (!extends)
+        return root;
+    uint32_t n = extends->kind == NODE_LIST ? extends->count : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct node *one = extends->kind == NODE_LIST ? extends->items[i] : extends;
+        char path[PATH_MAX];
+        if (one->kind != NODE_SCALAR) {
+            node_error(l->d, one, false, RN_E_CONFIG, "extends wants names of files");
+            return NULL;
+        }
+        config_resolve_path(l->c, one, path, sizeof path);
+        struct node *below = load_file(l, arena_copy(a, path), one);
+        if (!below)
+            return NULL;
+        base = base ? overlay(a, base, below) : below;
+    }
+    tree_remove(root, extends);
+    return overlay(a, base, root);
+}
+
+static struct node *load_file(struct loader *l, const char *file,
+                              const struct node *asked) {
+    struct arena *a = l->c->arena;
+    struct origin *from = arena_new(a, struct origin);
+    for (uint32_t i = 0; i < l->depth; i++)
+        if (strcmp(l->open[i], file) == 0) {
+            node_error(l->d, asked, false, RN_E_CONFIG, "this file extends itself");
+            return NULL;
+        }
+    if (l->depth == sizeof l->open / sizeof *l->open) {
+        node_error(l->d, asked, false, RN_E_CONFIG, "extends nests deeper than 16");
+        return NULL;
+    }
+    from->name = arena_copy(a, file);
+    from->folder = folder_of(a, file);
+    from->text = read_file(a, file, &from->length, l->d, asked);
+    if (!from->text)
+        return NULL;
+    if (!asked)
+        l->c->source = from->text;
+    struct node *root = tree_parse(a, from, &l->limits, l->d);
+    if (!root)
+        return NULL;
+    if (root->kind != NODE_MAP) {
+        node_error(l->d, root, false, RN_E_CONFIG,
+                   root->kind == NODE_NULL ? "the file is empty"
+                                           : "an experiment is a map: `name: ...`");
+        return NULL;
+    }
+    l->open[l->depth++] = file;
+    root = extend(l, root);
+    l->depth--;
+    return root;
+}
+
+/* ---------------------------------------------------------------- overrides */
+
+static struct node *child_for(struct arena *a, struct node *n, const char *key,
+                              const struct origin *from) {
+    struct node *c = step_into(n, key, strlen(key));
+    if (c || n->kind != NODE_MAP)
+        return c;
+    c = tree_new(a, NODE_MAP, from);
+    c->key = arena_copy(a, key);
+    c->line = c->column = 1;
+    tree_append(a, n, c);
+    return c;
+}
+
+static int bad_override(struct diag *d, const struct origin *from, unsigned column,
+                        const char *message) {
+    return diag_at(d, from, 1, column, "", RN_E_CONFIG, message);
+}
+
+static void set_child(struct arena *a, struct node *parent, const char *key,
+                      struct node *value) {
+    struct node *old = step_into(parent, key, strlen(key));
+    value->key = parent->kind == NODE_MAP ? arena_copy(a, key) : NULL;
+    value->key_line = 1;
+    value->key_column = 1;
+    for (uint32_t i = 0; i < parent->count; i++)
+        if (parent->items[i] == old)
+            parent->items[i] = old ? value : parent->items[i];
+    if (!old)
+        tree_append(a, parent, value);
+}
+
+/* A bare word for a component becomes a map, so that its options can be reached. */
+static void open_word(struct arena *a, struct node *n) {
+    if (n->kind != NODE_SCALAR || tree_null(n))
+        return;
+    struct node *type = arena_new(a, struct node);
+    *type = *n;
+    type->key = "type";
+    n->kind = NODE_MAP;
+    n->items = NULL;
+    n->count = n->capacity = 0;
+    n->raw = NULL;
+    tree_append(a, n, type);
+}
+
+static int apply(struct loader *l, const char *text, uint32_t number) {
+    struct arena *a = l->c->arena;
+    struct origin *from = arena_new(a, struct origin), *value_from;
+    char cwd[PATH_MAX], message[500];
+    from->name = arena_format(a, "command line, argument %u", number);
+    from->folder = getcwd(cwd, sizeof cwd) ? arena_copy(a, cwd) : "";
+    from->text = text;
+    from->length = strlen(text);
+    bool remove = *text == '~';
+    const char *eq = strchr(text, '=');
+    bool append = eq && eq > text && eq[-1] == '+';
+    if (!remove && (!eq || eq == text))
+        return bad_override(l->d, from, 1,
+                            "this is no override: key=value, key+=item or ~key");
+    const char *path = remove ? text + 1 : text;
+    size_t length = remove ? strlen(path) : (size_t)(eq - path) - append;
+    struct node *n = l->c->root, *value = NULL;
+    if (!remove) {
+        value_from = arena_new(a, struct origin);
+        *value_from = *from;
+        value_from->text = eq + 1;
+        value_from->length = strlen(eq + 1);
+        value = tree_parse(a, value_from, &l->limits, l->d);
+        if (!value)
+            return RN_E_CONFIG;
+        /* Positions in the argument as typed. */
+        value->column += (unsigned)(eq + 1 - text);
+        value->origin = from;
+        if (value->kind == NODE_NULL) {
+            value->kind = NODE_SCALAR;
+            value->raw = "";
+        }
+    }
+    for (size_t at = 0; at <= length;) {
+        size_t k = strcspn(path + at, ".");
+        if (at + k > length)
+            k = length - at;
+        char key[260];
+        bool last = at + k >= length;
+        if (!k || k >= sizeof key)
+            return bad_override(l->d, from, (unsigned)(path + at - text) + 1,
+                                "a key is missing here");
+        memcpy(key, path + at, k);
+        key[k] = '\0';
+        open_word(a, n);
+        if (last && remove) {
+            struct node *gone = step_into(n, key, k);
+            if (!gone) {
+                snprintf(message, sizeof message, "there is no '%.*s' to remove",
+                         (int)length, path);
+                return bad_override(l->d, from, 2, message);
+            }
+            tree_remove(n, gone);
+            return RN_OK;
+        }
+        if (last && !append) {
+            if (n->kind == NODE_LIST && !step_into(n, key, k)) {
+                snprintf(message, sizeof message, "the list has %u items, from 0", n->count);
+                return bad_override(l->d, from, (unsigned)(path + at - text) + 1, message);
+            }
+            set_child(a, n, key, value);
+            return RN_OK;
+        }
+        struct node *c = child_for(a, n, key, from);
+        if (!c) {
+            snprintf(message, sizeof message, "there is no '%.*s'", (int)(at + k), path);
+            return bad_override(l->d, from, (unsigned)(path + at - text) + 1, message);
+        }
+        n = c;
+        at += k + 1;
+        if (last)
+            break;
+    }
+    /* key+=item: n is the list, or becomes one. */
+    if (n->kind != NODE_LIST) {
+        struct node *old = NULL;
+        bool named = n->kind == NODE_MAP && n->count && !tree_find(n, "type");
+        if (named)
+            return bad_override(l->d, from, 1, "this is a map of named parts, not a list");
+        if (!(n->kind == NODE_MAP && !n->count) && !tree_null(n))
+            old = tree_copy(a, n);
+        n->kind = NODE_LIST;
+        n->items = NULL;
+        n->count = n->capacity = 0;
+        if (old)
+            tree_append(a, n, old);
+    }
+    value->key = NULL;
+    tree_append(a, n, value);
+    return RN_OK;
+}
+
+/* -------------------------------------------------------------- interpolation */
+
+static int fill_in(struct loader *l, struct node *n);
+
+static int one_reference(struct loader *l, struct node *n, const char *word,
+                         struct text *out) {
+    if (strncmp(word, "env:", 4) == 0) {
+        char name[200];
+        const char *otherwise = strstr(word, ":-");
+        size_t k = otherwise ? (size_t)(otherwise - word) - 4 : strlen(word) - 4;
+        snprintf(name, sizeof name, "%.*s", (int)k, word + 4);
+        const char *value = getenv(name);
+        if (!value && !otherwise) {
+            node_error(l->d, n, false, RN_E_CONFIG,
+                       "the environment has no variable '%s'", name);
+            diag_hint(l->d, "set it, or give a default: ${env:%s:-...}", name);
+            return RN_E_CONFIG;
+        }
+        text_add(out, value && *value ? value : otherwise ? otherwise + 2 : "");
+        return RN_OK;
+    }
+    struct node *to = (struct node *)(uintptr_t)node_at(l->c->root, word);
+    if (!to)
+        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' names nothing", word);
+    if (to->kind != NODE_SCALAR)
+        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' is no single value", word);
+    if (to->mark == 1)
+        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' goes round in a circle",
+                          word);
+    int status = fill_in(l, to);
+    if (status == RN_OK)
+        text_add(out, to->raw);
+    return status;
+}
+
+static int fill_in(struct loader *l, struct node *n) {
+    int status = RN_OK;
+    if (n->mark == 2)
+        return RN_OK;
+    n->mark = 1;
+    for (uint32_t i = 0; i < n->count; i++) {
+        int one = fill_in(l, n->items[i]);
+        status = status ? status : one;
+    }
+    if (n->kind == NODE_SCALAR && n->raw && strstr(n->raw, "${")) {
+        struct text t = {0};
+        for (const char *p = n->raw; *p && status == RN_OK;) {
+            if (p[0] == '$' && p[1] == '$' && p[2] == '{') {
+                text_add(&t, "${");
+                p += 3;
+            } else if (p[0] == '$' && p[1] == '{') {
+                const char *end = strchr(p, '}');
+                if (!end) {
+                    status = node_error(l->d, n, false, RN_E_CONFIG, "'${' has no '}'");
+                    break;
+                }
+                char *word = arena_copy_n(l->c->arena, p + 2, (size_t)(end - p - 2));
+                status = one_reference(l, n, word, &t);
+                p = end + 1;
+            } else {
+                text_add_n(&t, p++, 1);
+            }
+            if (t.length > 65536)
+                status = node_error(l->d, n, false, RN_E_CONFIG,
+                                    "the value would be longer than 64 KiB");
+        }
+        n->raw = arena_copy(l->c->arena, text_get(&t));
+        text_finish(&t);
+    }
+    n->mark = 2;
+    return status;
+}
+
+/* Keys that start with x- are anchors' homes. */
+static void drop_free_keys(struct node *n) {
+    for (uint32_t i = 0; i < n->count;) {
+        struct node *c = n->items[i];
+        if (n->kind == NODE_MAP && strncmp(c->key, "x-", 2) == 0) {
+            tree_remove(n, c);
+            continue;
+        }
+        drop_free_keys(c);
+        i++;
+    }
+}
+
+static struct config *finish(struct loader *l, uint32_t n, const char *const *overrides) {
+    struct config *c = l->c;
+    uint32_t before = diag_count(l->d);
+    for (uint32_t i = 0; c->root && i < n; i++)
+        apply(l, overrides[i], i + 1);
+    if (c->root && diag_count(l->d) == before) {
+        tree_paths(c->arena, c->root, "");
+        fill_in(l, c->root);
+    }
+    if (!c->root || diag_count(l->d) > before) {
+        config_destroy(c);
+        return NULL;
+    }
+    drop_free_keys(c->root);
+    tree_paths(c->arena, c->root, "");
+    return c;
+}
+
+struct config *config_load(const char *file, uint32_t n, const char *const *overrides,
+                           struct diag *d) {
+    struct arena *a = arena_create();
+    struct config *c = arena_new(a, struct config);
+    struct loader l = {.c = c, .d = d};
+    c->arena = a;
+    c->root = load_file(&l, arena_copy(a, file), NULL);
+    return finish(&l, n, overrides);
+}
+
+struct config *config_from_text(const char *name, const char *yaml, struct diag *d) {
+    struct arena *a = arena_create();
+    struct config *c = arena_new(a, struct config);
+    struct loader l = {.c = c, .d = d};
+    struct origin *from = arena_new(a, struct origin);
+    c->arena = a;
+    *from = (struct origin){arena_copy(a, name), "", arena_copy(a, yaml), strlen(yaml)};
+    c->source = from->text;
+    c->root = tree_parse(a, from, &l.limits, d);
+    return finish(&l, 0, NULL);
+}
+
+void config_destroy(struct config *c) {
+    if (c)
+        arena_destroy(c->arena);
+}
+
+const struct node *config_root(const struct config *c) {
+    return c->root;
+}
+
+const char *config_source(const struct config *c) {
+    return c->source ? c->source : "";
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Description text to schemas: the grammar of runner/abi.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/schema.h"
+
+struct reader {
+    struct arena *a;
+    struct rn_error *e;
+    unsigned line;
+};
+
+static int bad(struct reader *r, const char *what, const char *word, size_t n) {
+    return error_set(r->e, RN_E_PLUGIN, "description, line %u: %s '%.*s'", r->line, what,
+                     (int)(n > 80 ? 80 : n), word);
+}
+
+static const char *trimmed(struct arena *a, const char *s, size_t n) {
+    while (n && (*s == ' ' || *s == '\t'))
+        s++, n--;
+    while (n && (s[n - 1] == ' ' || s[n - 1] == '\t'))
+        n--;
+    return arena_copy_n(a, s, n);
+}
+
+static int read_type(struct reader *r, const char *s, size_t n, struct type *t) {
+    static const struct {
+        const char *name;
+        enum type_kind kind;
+    } simple[] = {{"any", TYPE_ANY},           {"bool", TYPE_BOOL},
+                  {"int", TYPE_INT},           {"float", TYPE_FLOAT},
+                  {"string", TYPE_STRING},     {"duration", TYPE_DURATION},
+                  {"path", TYPE_PATH},         {"pattern", TYPE_PATTERN}};
+    const char *word = trimmed(r->a, s, n);
+    size_t length = strlen(word), k = strcspn(word, "(");
+    *t = (struct type){.text = word};
+    for (size_t i = 0; i < sizeof simple / sizeof *simple; i++)
+        if (strcmp(word, simple[i].name) == 0) {
+            t->kind = simple[i].kind;
+            return RN_OK;
+        }
+    if (k == length) {
+        t->kind = TYPE_RECORD; /* checked when the text is whole */
+        t->name = word;
+        return length ? RN_OK : bad(r, "a type is missing in", s, n);
+    }
+    if (word[length - 1] != ')')
+        return bad(r, "this type has no ')':", word, length);
+    const char *inner = arena_copy_n(r->a, word + k + 1, length - k - 2);
+    if (k == 6 && strncmp(word, "choice", 6) == 0) {
+        t->kind = TYPE_CHOICE;
+        t->choices = arena_array(r->a, const char *, strlen(inner) / 2 + 2);
+        for (const char *p = inner; *p;) {
+            size_t m = strcspn(p, ",");
+            t->choices[t->choice_count++] = trimmed(r->a, p, m);
+            p += m + (p[m] == ',');
+        }
+        return RN_OK;
+    }
+    if ((k == 9 && strncmp(word, "component", 9) == 0) ||
+        (k == 10 && strncmp(word, "components", 10) == 0)) {
+        t->kind = k == 9 ? TYPE_COMPONENT : TYPE_COMPONENTS;
+        t->name = inner;
+        return RN_OK;
+    }
+    if ((k == 4 && strncmp(word, "list", 4) == 0) ||
+        (k == 3 && strncmp(word, "map", 3) == 0)) {
+        struct type *of = arena_new(r->a, struct type);
+        t->kind = k == 4 ? TYPE_LIST : TYPE_MAP;
+        t->of = of;
+        return read_type(r, inner, strlen(inner), of);
+    }
+    return bad(r, "no type is called", word, length);
+}
+
+/* "min 0" and so on behind the semicolons. */
+static int read_word(struct reader *r, const char *s, size_t n, struct option *o) {
+    const char *word = trimmed(r->a, s, n), *space = strchr(word, ' ');
+    char *end;
+    double number = space ? strtod(space + 1, &end) : 0.0;
+    size_t k = space ? (size_t)(space - word) : strlen(word);
+    struct {
+        const char *name;
+        bool *has;
+        double *value;
+    } bounds[] = {{"min", &o->has_min, &o->min},
+                  {"max", &o->has_max, &o->max},
+                  {"above", &o->has_above, &o->above},
+                  {"below", &o->has_below, &o->below}};
+    for (size_t i = 0; i < 4; i++)
+        if (strlen(bounds[i].name) == k && strncmp(word, bounds[i].name, k) == 0) {
+            if (!space || end == space + 1)
+                return bad(r, "a bound without a number:", word, strlen(word));
+            *bounds[i].has = true;
+            *bounds[i].value = number;
+            return RN_OK;
+        }
+    if (strcmp(word, "required") == 0)
+        o->info.required = true;
+    else if (strcmp(word, "live") == 0)
+        o->info.live = true;
+    else if (strcmp(word, "checkpoint") == 0)
+        o->info.checkpoint = true;
+    else if (space && k == 4 && strncmp(word, "unit", 4) == 0)
+        o->info.unit = arena_copy(r->a, space + 1);
+    else
+        return bad(r, "unknown word", word, strlen(word));
+    return RN_OK;
+}
+
+static size_t type_length(const char *s) {
+    size_t n = 0;
+    int depth = 0;
+    for (; s[n]; n++) {
+        if (s[n] == '(')
+            depth++;
+        if (s[n] == ')')
+            depth--;
+        if (depth == 0 && s[n] == ' ')
+            break;
+    }
+    return n;
+}
+
+static int read_option(struct reader *r, const char *text, struct record *into) {
+    struct option o = {.info = {.unit = "", .doc = ""}};
+    const char *bar = strstr(text, " | ");
+    size_t n = bar ? (size_t)(bar - text) : strlen(text), k = strcspn(text, " ");
+    if (bar)
+        o.info.doc = trimmed(r->a, bar + 3, strlen(bar + 3));
+    o.info.name = arena_copy_n(r->a, text, k < n ? k : n);
+    if (k >= n)
+        return bad(r, "an option without a type:", text, n);
+    const char *p = text + k + strspn(text + k, " "), *end = text + n;
+    size_t length = type_length(p);
+    if (p + length > end)
+        length = (size_t)(end - p);
+    int status = read_type(r, p, length, &o.type);
+    if (status != RN_OK)
+        return status;
+    o.info.type = o.type.text;
+    p += length;
+    p += strspn(p, " ");
+    if (p < end && *p == '=') {
+        const char *stop = strstr(p, " ;");
+        if (!stop || stop > end)
+            stop = end;
+        o.info.value = trimmed(r->a, p + 1, (size_t)(stop - p - 1));
+        p = stop;
+    }
+    while (p < end) {
+        p += strspn(p, "; ");
+        if (p >= end)
+            break;
+        size_t m = strcspn(p, ";");
+        if (p + m > end)
+            m = (size_t)(end - p);
+        status = read_word(r, p, m, &o);
+        if (status != RN_OK)
+            return status;
+        p += m;
+    }
+    for (uint32_t i = 0; i < into->count; i++)
+        if (strcmp(into->options[i].info.name, o.info.name) == 0)
+            return bad(r, "an option is described twice:", text, k);
+    if (into->count == into->capacity) {
+        uint32_t capacity = 2 * into->capacity + 8;
+        struct option *grown = arena_array(r->a, struct option, capacity);
+        if (into->count)
+            memcpy(grown, into->options, into->count * sizeof *grown);
+        into->options = grown;
+        into->capacity = capacity;
+    }
+    into->options[into->count++] = o;
+    return RN_OK;
+}
+
+#define GROW_LIST(a, type, ptr, count, capacity)                                       \
+    do {                                                                               \
+        if ((count) == (capacity)) {                                                   \
+            uint32_t bigger_ = 2 * (capacity) + 8;                                     \
+            type *grown_ = arena_array((a), type, bigger_);                            \
+            if (count)                                                                 \
+                memcpy(grown_, (ptr), (count) * sizeof(type));                         \
+            (ptr) = grown_;                                                            \
+            (capacity) = bigger_;                                                      \
+        }                                                                              \
+    } while (0)
+
+static int read_join(struct reader *r, const char *text, struct schema *s) {
+    const char *eq = strchr(text, '=');
+    struct join j = {0};
+    if (!eq)
+        return bad(r, "a union without '=':", text, strlen(text));
+    j.name = trimmed(r->a, text, (size_t)(eq - text));
+    j.records = arena_array(r->a, const char *, strlen(eq) / 2 + 2);
+    for (const char *p = eq + 1; *p;) {
+        p += strspn(p, " ");
+        size_t k = strcspn(p, " ");
+        if (k)
+            j.records[j.count++] = arena_copy_n(r->a, p, k);
+        p += k;
+    }
+    GROW_LIST(r->a, struct join, s->joins, s->join_count, s->join_capacity);
+    s->joins[s->join_count++] = j;
+    return RN_OK;
+}
+
+const struct record *schema_record(const struct schema *s, const char *name) {
+    for (uint32_t i = 0; i < s->record_count; i++)
+        if (strcmp(s->records[i].name, name) == 0)
+            return &s->records[i];
+    return NULL;
+}
+
+const struct join *schema_join(const struct schema *s, const char *name) {
+    for (uint32_t i = 0; i < s->join_count; i++)
+        if (strcmp(s->joins[i].name, name) == 0)
+            return &s->joins[i];
+    return NULL;
+}
+
+static int check_names(struct reader *r, const struct schema *s, const struct record *rec) {
+    for (uint32_t i = 0; i < rec->count; i++) {
+        const struct type *t = &rec->options[i].type;
+        while (t->of)
+            t = t->of;
+        if (t->kind == TYPE_RECORD && !schema_record(s, t->name) && !schema_join(s, t->name))
+            return bad(r, "no type is called", t->name, strlen(t->name));
+    }
+    return RN_OK;
+}
+
+struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *e) {
+    struct schema *s = arena_new(a, struct schema);
+    struct reader r = {a, e, 0};
+    struct record *open = NULL;
+    int status = RN_OK;
+    s->top.name = s->top.doc = "";
+    for (const char *p = text; *p && status == RN_OK;) {
+        size_t n = strcspn(p, "\n");
+        const char *line = arena_copy_n(a, p, n);
+        p += n + (p[n] == '\n');
+        r.line++;
+        if (strncmp(line, "option: ", 8) == 0) {
+            status = read_option(&r, line + 8, open ? open : &s->top);
+        } else if (strncmp(line, "record: ", 8) == 0) {
+            if (open)
+                status = bad(&r, "a record inside a record:", line, n);
+            const char *bar = strstr(line, " | ");
+            size_t k = bar ? (size_t)(bar - line) - 8 : n - 8;
+            GROW_LIST(a, struct record, s->records, s->record_count, s->record_capacity);
+            open = &s->records[s->record_count++];
+            *open = (struct record){.name = trimmed(a, line + 8, k),
+                                    .doc = bar ? trimmed(a, bar + 3, strlen(bar + 3)) : ""};
+        } else if (strncmp(line, "end:", 4) == 0) {
+            if (!open)
+                status = bad(&r, "an end without a record", "", 0);
+            open = NULL;
+        } else if (strncmp(line, "union: ", 7) == 0) {
+            status = read_join(&r, line + 7, s);
+        }
+    }
+    if (status == RN_OK && open)
+        status = bad(&r, "a record without `end:`:", open->name, strlen(open->name));
+    if (status == RN_OK)
+        status = check_names(&r, s, &s->top);
+    for (uint32_t i = 0; i < s->record_count && status == RN_OK; i++)
+        status = check_names(&r, s, &s->records[i]);
+    return status == RN_OK ? s : NULL;
+}
+
+uint32_t schema_count(const struct schema *s) {
+    return s->top.count;
+}
+
+struct option_info schema_option(const struct schema *s, uint32_t i) {
+    return s->top.options[i].info;
+}
+
+const struct option_info *schema_find(const struct schema *s, const char *name) {
+    for (uint32_t i = 0; i < s->top.count; i++)
+        if (strcmp(s->top.options[i].info.name, name) == 0)
+            return &s->top.options[i].info;
+    return NULL;
+}
+
+/* ------------------------------------------------------------- JSON Schema */
+
+static void json_text(struct text *out, const char *s) {
+    text_add(out, "\"");
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            text_add(out, "\\");
+        text_add_n(out, s, 1);
+    }
+    text_add(out, "\"");
+}
+
+static void json_record(const struct schema *s, const struct record *r, struct text *out);
+
+static void json_type(const struct schema *s, const struct type *t, struct text *out) {
+    static const char *const component =
+        "{\"type\": [\"string\", \"object\"], \"properties\": {\"type\": {\"type\": "
+        "\"string\"}}}";
+    switch (t->kind) {
+    case TYPE_BOOL: text_add(out, "{\"type\": \"boolean\"}"); break;
+    case TYPE_INT: text_add(out, "{\"type\": \"integer\"}"); break;
+    case TYPE_FLOAT: text_add(out, "{\"type\": [\"number\", \"string\"]}"); break;
+    case TYPE_DURATION:
+        text_add(out, "{\"type\": \"string\", \"pattern\": "
+                      "\"^[0-9.]+(st|ep|%|s|min|h|d)$\"}");
+        break;
+    case TYPE_CHOICE:
+        text_add(out, "{\"enum\": [");
+        for (uint32_t i = 0; i < t->choice_count; i++) {
+            text_add(out, i ? ", " : "");
+            json_text(out, t->choices[i]);
+        }
+        text_add(out, "]}");
+        break;
+    case TYPE_COMPONENT: text_add(out, component); break;
+    case TYPE_COMPONENTS:
+        text_add(out, "{\"anyOf\": [");
+        text_addf(out, "%s, {\"type\": \"array\", \"items\": %s}]}", component, component);
+        break;
+    case TYPE_LIST:
+        text_add(out, "{\"type\": \"array\", \"items\": ");
+        json_type(s, t->of, out);
+        text_add(out, "}");
+        break;
+    case TYPE_MAP:
+        text_add(out, "{\"type\": \"object\", \"additionalProperties\": ");
+        json_type(s, t->of, out);
+        text_add(out, "}");
+        break;
+    case TYPE_RECORD:
+        if (schema_record(s, t->name))
+            json_record(s, schema_record(s, t->name), out);
+        else
+            text_add(out, "{\"type\": \"object\"}");
+        break;
+    case TYPE_ANY: text_add(out, "{}"); break;
+    default: text_add(out, "{\"type\": \"string\"}"); break;
+    }
+}
+
+static void json_record(const struct schema *s, const struct record *r, struct text *out) {
+    text_add(out, "{\"type\": \"object\", \"additionalProperties\": false, "
+                  "\"patternProperties\": {\"^x-\": {}}, \"properties\": {");
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct option *o = &r->options[i];
+        text_add(out, i ? ",\n  " : "\n  ");
+        json_text(out, o->info.name);
+        text_add(out, ": {\"description\": ");
+        json_text(out, o->info.doc);
+        text_add(out, ", \"allOf\": [");
+        json_type(s, &o->type, out);
+        text_add(out, "]}");
+    }
+    text_add(out, "}");
+    bool any = false;
+    for (uint32_t i = 0; i < r->count; i++)
+        if (r->options[i].info.required) {
+            text_add(out, any ? ", " : ", \"required\": [");
+            json_text(out, r->options[i].info.name);
+            any = true;
+        }
+    text_add(out, any ? "]}" : "}");
+}
+
+void schema_json(const struct schema *s, struct text *out) {
+    struct text body = {0};
+    json_record(s, &s->top, &body);
+    text_add(out, "{\"$schema\": \"http://json-schema.org/draft-07/schema#\",\n");
+    text_add(out, "\"title\": \"runner experiment\",\n");
+    text_add(out, text_get(&body) + 1);
+    text_finish(&body);
+}

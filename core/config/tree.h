@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside core/config: nodes with where they came from. */
+#ifndef CONFIG_TREE_H
+#define CONFIG_TREE_H
+
+#include "config/config.h"
+
+/* A text that nodes came from: a file, an argument, a default. */
+struct origin {
+    const char *name;   /* "configs/a.yaml", "command line, argument 2", "default" */
+    const char *folder; /* relative paths start here */
+    const char *text;
+    size_t length;
+};
+
+enum value_type {
+    VALUE_NONE,
+    VALUE_BOOL,
+    VALUE_INT,
+    VALUE_FLOAT,
+    VALUE_STRING,
+    VALUE_PATH
+};
+
+struct node {
+    enum node_kind kind;
+    const struct origin *origin;
+    unsigned line, column;         /* of the value, from 1 */
+    unsigned key_line, key_column; /* of its key */
+    const char *key;               /* in a map */
+    const char *path;
+    const char *raw; /* scalar */
+    bool quoted;
+    struct node **items;
+    uint32_t count, capacity;
+    enum value_type type;
+    bool b;
+    int64_t i;
+    double f;
+    const char *s;
+    uint8_t mark; /* interpolation: 1 being done, 2 done */
+};
+
+struct config {
+    struct arena *arena;
+    struct node *root;
+    const char *source;
+};
+
+struct limits { /* of one load, over all files */
+    uint32_t nodes;
+};
+
+/* yaml.c: parse one text. NULL after an error. */
+struct node *tree_parse(struct arena *a, const struct origin *from, struct limits *l,
+                        struct diag *d);
+struct node *tree_new(struct arena *a, enum node_kind kind, const struct origin *from);
+void tree_append(struct arena *a, struct node *parent, struct node *child);
+void tree_remove(struct node *parent, const struct node *child);
+struct node *tree_copy(struct arena *a, const struct node *n);
+struct node *tree_find(const struct node *n, const char *key);
+/* Paths of all nodes below n. */
+void tree_paths(struct arena *a, struct node *n, const char *path);
+bool tree_null(const struct node *n); /* nothing, ~ or null */
+/* An error at a place that has no node. */
+int diag_at(struct diag *d, const struct origin *from, unsigned line, unsigned column,
+            const char *path, int status, const char *message);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A component's description text: identity, ports; options go to config's schema. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/room.h"
+
+static const char *const kind_names[] = {"source", "transform", "augment",   "init",
+                                         "model",  "loss",      "optimizer", "schedule",
+                                         "metric", "hook",      "backend"};
+
+const char *const *kinds(uint32_t *count) {
+    *count = sizeof kind_names / sizeof *kind_names;
+    return kind_names;
+}
+
+static int check_abi(const char *line, struct rn_error *e) {
+    unsigned major, minor;
+    if (sscanf(line, "abi: %u %u", &major, &minor) != 2)
+        return error_set(e, RN_E_PLUGIN, "its description does not begin with its ABI");
+    if (major != RN_ABI_MAJOR)
+        return error_set(e, RN_E_PLUGIN,
+                         "it is made for ABI %u.%u; this runner has %u.%u", major, minor,
+                         RN_ABI_MAJOR, RN_ABI_MINOR);
+    /* Drafts (major 0) promise nothing: only the same minor is the same. */
+    if (RN_ABI_MAJOR == 0 ? minor != RN_ABI_MINOR : minor > RN_ABI_MINOR)
+        return error_set(e, RN_E_PLUGIN, "it needs ABI %u.%u; this runner has %u.%u", major,
+                         minor, RN_ABI_MAJOR, RN_ABI_MINOR);
+    return RN_OK;
+}
+
+/* "KIND vendor.package/name BEHAVIOUR" */
+static int read_head(struct arena *a, const char *line, struct component *c,
+                     struct rn_error *e) {
+    char kind[32], name[160];
+    int behaviour, end = 0;
+    if (sscanf(line, "component: %31s %159s %d%n", kind, name, &behaviour, &end) != 3 ||
+        line[end])
+        return error_set(e, RN_E_PLUGIN, "its description has no `component: KIND NAME "
+                                         "BEHAVIOUR`");
+    uint32_t n;
+    const char *const *all = kinds(&n);
+    bool known = false;
+    for (uint32_t i = 0; i < n; i++)
+        known |= strcmp(all[i], kind) == 0;
+    if (!known)
+        return error_set(e, RN_E_PLUGIN, "it has a component of the unknown kind '%s'", kind);
+    const char *slash = strchr(name, '/');
+    if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/'))
+        return error_set(e, RN_E_PLUGIN, "'%s' is no component's name: vendor.package/name",
+                         name);
+    c->kind = arena_copy(a, kind);
+    c->name = arena_copy(a, name);
+    c->bare = strchr(c->name, '/') + 1;
+    c->behaviour = behaviour;
+    return RN_OK;
+}
+
+/* "logits f32 [N,C] ; optional | doc" */
+static int read_port(struct arena *a, const char *text, struct port_info *p,
+                     struct rn_error *e) {
+    const char *bar = strstr(text, " | ");
+    size_t n = bar ? (size_t)(bar - text) : strlen(text);
+    char *head = arena_copy_n(a, text, n), *rest = strchr(head, ';');
+    char name[80], dtype[16], shape[80];
+    *p = (struct port_info){.scope = "", .better = "", .doc = bar ? arena_copy(a, bar + 3) : ""};
+    if (rest)
+        *rest++ = '\0';
+    if (sscanf(head, "%79s %15s %79s", name, dtype, shape) != 3)
+        return error_set(e, RN_E_PLUGIN, "a port is described as '%.60s': NAME DTYPE [SHAPE]",
+                         text);
+    p->name = arena_copy(a, name);
+    p->dtype = arena_copy(a, dtype);
+    p->shape = arena_copy(a, shape);
+    while (rest && *rest) {
+        rest += strspn(rest, "; ");
+        size_t k = strcspn(rest, ";");
+        char word[80];
+        snprintf(word, sizeof word, "%.*s", (int)k, rest);
+        size_t m = strlen(word);
+        while (m && word[m - 1] == ' ')
+            word[--m] = '\0';
+        if (strcmp(word, "optional") == 0)
+            p->optional = true;
+        else if (strncmp(word, "scope ", 6) == 0)
+            p->scope = arena_copy(a, word + 6);
+        else if (strncmp(word, "better ", 7) == 0)
+            p->better = arena_copy(a, word + 7);
+        else if (*word)
+            return error_set(e, RN_E_PLUGIN, "port '%s': unknown word '%s'", name, word);
+        rest += k;
+    }
+    return RN_OK;
+}
+
+static uint32_t count_lines(const char *text, const char *prefix) {
+    uint32_t n = 0;
+    size_t k = strlen(prefix);
+    for (const char *p = text; *p;) {
+        n += strncmp(p, prefix, k) == 0;
+        p += strcspn(p, "\n");
+        p += *p == '\n';
+    }
+    return n;
+}
+
+int describe(struct arena *a, const char *text, struct component *c,
+             struct rn_error *e) {
+    struct port_info *in = arena_array(a, struct port_info, count_lines(text, "in: ") + 1);
+    struct port_info *out =
+        arena_array(a, struct port_info, count_lines(text, "out: ") + 1);
+    uint32_t number = 0;
+    int status = RN_OK;
+    *c = (struct component){.version = "", .license = "", .doc = "", .text = text};
+    for (const char *p = text; *p && status == RN_OK; number++) {
+        size_t n = strcspn(p, "\n");
+        const char *line = arena_copy_n(a, p, n);
+        p += n + (p[n] == '\n');
+        if (number == 0)
+            status = check_abi(line, e);
+        else if (number == 1)
+            status = read_head(a, line, c, e);
+        else if (strncmp(line, "in: ", 4) == 0)
+            status = read_port(a, line + 4, &in[c->in_count++], e);
+        else if (strncmp(line, "out: ", 5) == 0)
+            status = read_port(a, line + 5, &out[c->out_count++], e);
+        else if (strncmp(line, "doc: ", 5) == 0)
+            c->doc = line + 5;
+        else if (strncmp(line, "version: ", 9) == 0)
+            c->version = line + 9;
+        else if (strncmp(line, "license: ", 9) == 0)
+            c->license = line + 9;
+    }
+    if (status == RN_OK && number < 2)
+        status = error_set(e, RN_E_PLUGIN, "its description is empty");
+    if (status != RN_OK)
+        return status;
+    c->in = in;
+    c->out = out;
+    c->schema = schema_parse(a, text, e);
+    return c->schema ? RN_OK : (e ? e->status : RN_E_PLUGIN);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the description section of a shared object. Nothing in the file is trusted. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/room.h"
+
+#define MOST_SECTION (1u << 20)
+
+#if defined(__x86_64__)
+#define MACHINE      EM_X86_64
+#define MACHINE_NAME "x86-64"
+#elif defined(__aarch64__)
+#define MACHINE      EM_AARCH64
+#define MACHINE_NAME "aarch64"
+#else
+#define MACHINE      EM_NONE
+#define MACHINE_NAME "this machine"
+#endif
+
+static bool read_at(int fd, uint64_t at, void *to, size_t bytes) {
+    char *p = to;
+    while (bytes) {
+        ssize_t n = pread(fd, p, bytes, (off_t)at);
+        if (n <= 0)
+            return false;
+        p += n, at += (uint64_t)n, bytes -= (size_t)n;
+    }
+    return true;
+}
+
+/* Do bytes [at, at + n) lie in the file? */
+static bool inside(uint64_t at, uint64_t n, uint64_t size) {
+    return at <= size && n <= size - at;
+}
+
+static int check_header(const Elf64_Ehdr *h, uint64_t size, struct rn_error *e) {
+    if (memcmp(h->e_ident, ELFMAG, SELFMAG) != 0)
+        return error_set(e, RN_E_PLUGIN, "it is no shared object (no ELF file)");
+    if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_DATA] != ELFDATA2LSB ||
+        h->e_machine != MACHINE)
+        return error_set(e, RN_E_PLUGIN, "it is for another machine than %s", MACHINE_NAME);
+    if (h->e_type != ET_DYN)
+        return error_set(e, RN_E_PLUGIN, "it is no shared object (ELF type %u)", h->e_type);
+    if (h->e_shentsize != sizeof(Elf64_Shdr) || !h->e_shnum ||
+        h->e_shstrndx >= h->e_shnum ||
+        !inside(h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr), size) ||
+        h->e_phentsize != sizeof(Elf64_Phdr) ||
+        !inside(h->e_phoff, (uint64_t)h->e_phnum * sizeof(Elf64_Phdr), size))
+        return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
+    return RN_OK;
+}
+
+/* All that would be mapped must be there: dlopen of a truncated file is SIGBUS. */
+static int check_segments(int fd, const Elf64_Ehdr *h, uint64_t size,
+                          struct rn_error *e) {
+    for (uint32_t i = 0; i < h->e_phnum; i++) {
+        Elf64_Phdr p;
+        if (!read_at(fd, h->e_phoff + i * sizeof p, &p, sizeof p) ||
+            (p.p_type == PT_LOAD && !inside(p.p_offset, p.p_filesz, size)))
+            return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
+    }
+    return RN_OK;
+}
+
+static int find_section(int fd, const Elf64_Ehdr *h, uint64_t size, struct arena *a,
+                        Elf64_Shdr *out, struct rn_error *e) {
+    Elf64_Shdr names;
+    uint64_t at = h->e_shoff + (uint64_t)h->e_shstrndx * sizeof names;
+    if (!read_at(fd, at, &names, sizeof names) ||
+        !inside(names.sh_offset, names.sh_size, size) || names.sh_size > MOST_SECTION ||
+        !names.sh_size)
+        return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
+    char *text = arena_get(a, names.sh_size + 1);
+    if (!read_at(fd, names.sh_offset, text, names.sh_size))
+        return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
+    for (uint32_t i = 0; i < h->e_shnum; i++) {
+        if (!read_at(fd, h->e_shoff + i * sizeof *out, out, sizeof *out))
+            return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
+        if (out->sh_name < names.sh_size && strcmp(text + out->sh_name, ".rn_desc") == 0)
+            return RN_OK;
+    }
+    error_set(e, RN_E_PLUGIN, "it describes no component (no section .rn_desc)");
+    return error_hint(e, "a plugin is made with the macros of runner/abi.h");
+}
+
+int elf_read(const char *file, struct arena *a, struct file_text *out,
+             struct rn_error *e) {
+    Elf64_Ehdr h;
+    Elf64_Shdr section;
+    struct stat st;
+    int fd = open(file, O_RDONLY | O_CLOEXEC), status = RN_OK;
+    if (fd < 0)
+        return error_set(e, RN_E_PLUGIN, "%s", strerror(errno));
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        status = error_set(e, RN_E_PLUGIN, "it is no file");
+    uint64_t size = status == RN_OK ? (uint64_t)st.st_size : 0;
+    if (status == RN_OK && (size < sizeof h || !read_at(fd, 0, &h, sizeof h)))
+        status = error_set(e, RN_E_PLUGIN, "it is no shared object (no ELF file)");
+    if (status == RN_OK)
+        status = check_header(&h, size, e);
+    if (status == RN_OK)
+        status = check_segments(fd, &h, size, e);
+    if (status == RN_OK)
+        status = find_section(fd, &h, size, a, &section, e);
+    if (status == RN_OK && (section.sh_size > MOST_SECTION || !section.sh_size ||
+                            !inside(section.sh_offset, section.sh_size, size)))
+        status = error_set(e, RN_E_PLUGIN, "its section .rn_desc is damaged");
+    if (status == RN_OK) {
+        out->bytes = section.sh_size;
+        out->texts = arena_get(a, section.sh_size + 1);
+        if (!read_at(fd, section.sh_offset, out->texts, section.sh_size))
+            status = error_set(e, RN_E_PLUGIN, "its section .rn_desc is damaged");
+    }
+    close(fd);
+    return status;
+}

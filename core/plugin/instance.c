@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An instance: a component bound to the node that configures it, and the host that it
+ * sees: typed getters, nested components, reports. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "plugin/room.h"
+
+struct instance {
+    struct rn_host host; /* first: the plugin's handle */
+    struct session *session;
+    const struct component *component;
+    const struct node *node;
+    const struct instance_services *services;
+    struct diag *d; /* while it is being created */
+    void *self;
+    bool created;
+    struct instance **nested;
+    uint32_t nested_count, nested_capacity;
+};
+
+static _Thread_local const char *in_call = "";
+
+const char *plugin_in_call(void) {
+    return in_call;
+}
+
+const char *call_enter(const char *name) {
+    const char *before = in_call;
+    in_call = name;
+    return before;
+}
+
+void call_leave(const char *before) {
+    in_call = before;
+}
+
+static struct instance *of(struct rn_host *h) {
+    return (struct instance *)h;
+}
+
+void *instance_context(struct rn_host *h) {
+    return of(h)->services ? of(h)->services->context : NULL;
+}
+
+/* ------------------------------------------------------------------- getters */
+
+static int complain(struct instance *i, const char *path, const char *what) {
+    if (i->d)
+        node_error(i->d, i->node, false, RN_E_PLUGIN, "%s asks for '%s' %s",
+                   i->component->name, path, what);
+    else
+        log_say(RN_LOG_WARNING, "%s asks for '%s' %s", i->component->name, path, what);
+    return RN_E_PLUGIN;
+}
+
+/* The top option that a path starts with. */
+static const struct option_info *option_of(const struct instance *i, const char *path) {
+    char name[160];
+    size_t n = strcspn(path, ".");
+    snprintf(name, sizeof name, "%.*s", (int)n, path);
+    return schema_find(i->component->schema, name);
+}
+
+static int lookup(struct instance *i, const char *path, const struct node **out) {
+    const struct option_info *o = option_of(i, path);
+    if (!o)
+        return complain(i, path, "which it does not describe");
+    if (o->live && !strchr(path, '.'))
+        return complain(i, path, "as a constant, but it is live: rn_live gives it");
+    *out = node_at(i->node, path);
+    return *out ? RN_OK : RN_E_UNSUPPORTED;
+}
+
+static int scalar(struct instance *i, const char *path, const struct node **out) {
+    int status = lookup(i, path, out);
+    if (status == RN_OK && node_kind(*out) != NODE_SCALAR)
+        return complain(i, path, "as a single value, but it is not");
+    return status;
+}
+
+/* Does the option's own type allow the getter? Nested ones are checked by their value. */
+static bool type_is(const struct instance *i, const char *path, const char *const *types) {
+    const struct option_info *o = option_of(i, path);
+    if (strchr(path, '.'))
+        return true;
+    for (; *types; types++)
+        if (strncmp(o->type, *types, strlen(*types)) == 0)
+            return true;
+    return false;
+}
+
+static int32_t get_bool(struct rn_host *h, const char *path, int32_t *out) {
+    const struct node *n;
+    int status = scalar(of(h), path, &n);
+    if (status != RN_OK)
+        return status;
+    if (!type_is(of(h), path, (const char *const[]){"bool", NULL}))
+        return complain(of(h), path, "as a bool, but it is described otherwise");
+    *out = node_bool(n);
+    return RN_OK;
+}
+
+static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
+    const struct node *n;
+    int status = scalar(of(h), path, &n);
+    if (status != RN_OK)
+        return status;
+    if (!type_is(of(h), path, (const char *const[]){"int", NULL}))
+        return complain(of(h), path, "as an int, but it is described otherwise");
+    *out = node_int(n);
+    return RN_OK;
+}
+
+static int32_t get_float(struct rn_host *h, const char *path, double *out) {
+    const struct node *n;
+    int status = scalar(of(h), path, &n);
+    if (status != RN_OK)
+        return status;
+    if (!type_is(of(h), path, (const char *const[]){"float", "int", NULL}))
+        return complain(of(h), path, "as a float, but it is described otherwise");
+    *out = node_float(n);
+    return RN_OK;
+}
+
+static int32_t get_string(struct rn_host *h, const char *path, const char **out) {
+    const struct node *n;
+    int status = scalar(of(h), path, &n);
+    if (status != RN_OK)
+        return status;
+    if (!type_is(of(h), path,
+                 (const char *const[]){"string", "choice", "path", "duration", "pattern",
+                                       "any", NULL}))
+        return complain(of(h), path, "as a string, but it is described otherwise");
+    *out = node_string(n);
+    return RN_OK;
+}
+
+static int32_t get_count(struct rn_host *h, const char *path, uint32_t *out) {
+    const struct node *n;
+    int status = lookup(of(h), path, &n);
+    if (status != RN_OK)
+        return status;
+    if (node_kind(n) == NODE_SCALAR)
+        return complain(of(h), path, "as a list or a map, but it is neither");
+    *out = node_count(n);
+    return RN_OK;
+}
+
+static int32_t get_key(struct rn_host *h, const char *path, uint32_t i,
+                       const char **out) {
+    const struct node *n;
+    int status = lookup(of(h), path, &n);
+    if (status != RN_OK)
+        return status;
+    if (node_kind(n) != NODE_MAP || i >= node_count(n))
+        return complain(of(h), path, "for a key that it does not have");
+    *out = node_key(n, i);
+    return RN_OK;
+}
+
+static int32_t has(struct rn_host *h, const char *path) {
+    return node_at(of(h)->node, path) != NULL;
+}
+
+static int32_t get_component(struct rn_host *h, const char *path, const void **iface,
+                             void **self) {
+    struct instance *i = of(h), *inner = NULL;
+    const struct node *n;
+    struct rn_error e;
+    char kind[32];
+    int status = lookup(i, path, &n);
+    if (status != RN_OK)
+        return status;
+    const struct option_info *o = option_of(i, path);
+    const char *open = strstr(o->type, "component(");
+    const struct node *type = node_kind(n) == NODE_MAP ? node_find(n, "type") : NULL;
+    if (!open || !type)
+        return complain(i, path, "as a component, but it is described otherwise");
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(open + 10, ")"), open + 10);
+    const struct component *c = session_find(i->session, kind, node_string(type), &e);
+    if (!c || session_load(i->session, c, &e) != RN_OK) {
+        if (i->d)
+            node_error(i->d, type, false, e.status, "%s", e.message);
+        return e.status;
+    }
+    if (!i->d) /* only while the asking component is created */
+        return complain(i, path, "too late: nested components are made in create");
+    status = instance_create(i->session, c, n, i->services, i->d, &inner);
+    if (status != RN_OK)
+        return status;
+    vec_push(i->nested, i->nested_count, i->nested_capacity, inner);
+    *iface = c->iface;
+    *self = inner->self;
+    return RN_OK;
+}
+
+static void report(struct rn_host *h, const struct rn_error *e) {
+    struct instance *i = of(h);
+    if (!i->d) {
+        log_say(RN_LOG_WARNING, "%s: %s", i->component->name, e->message);
+        return;
+    }
+    const struct node *n = !e->line && e->where[0] ? node_at(i->node, e->where) : NULL;
+    if (e->where[0] && !n) {
+        diag_add(i->d, e); /* a file, with its row and column */
+        return;
+    }
+    node_error(i->d, n ? n : i->node, false, e->status, "%s", e->message);
+    if (e->hint[0])
+        diag_hint(i->d, "%s", e->hint);
+}
+
+static void log_line(struct rn_host *h, int32_t level, const char *text) {
+    log_say(level, "%s: %s", of(h)->component->name, text);
+}
+
+static int32_t is_cancelled(struct rn_host *h) {
+    const struct instance_services *s = of(h)->services;
+    return s && s->cancelled ? s->cancelled(s->context) : 0;
+}
+
+static const void *extension(struct rn_host *h, const char *id) {
+    const struct instance_services *s = of(h)->services;
+    return s && s->extension ? s->extension(s->context, of(h), id) : NULL;
+}
+
+static const struct rn_host_api api = {
+    sizeof(struct rn_host_api), 0,      get_bool,      get_int, get_float, get_string,
+    get_count,                  get_key, has,           get_component, report, log_line,
+    is_cancelled,               extension};
+
+/* ---------------------------------------------------------------------- life */
+
+typedef int32_t (*create_fn)(struct rn_host *h, void **self, struct rn_error *e);
+typedef void (*destroy_fn)(void *self);
+
+/* Kinds with a create have it first, then destroy. */
+struct life {
+    uint32_t struct_size;
+    uint32_t reserved;
+    create_fn create;
+    destroy_fn destroy;
+};
+
+static bool has_life(const char *kind) {
+    return strcmp(kind, "model") != 0 && strcmp(kind, "loss") != 0 &&
+           strcmp(kind, "optimizer") != 0;
+}
+
+int instance_create(struct session *s, const struct component *c,
+                    const struct node *node, const struct instance_services *services,
+                    struct diag *d, struct instance **out) {
+    struct instance *i = memory_get(sizeof *i);
+    struct rn_error e = {0};
+    *out = NULL;
+    i->host.api = &api;
+    i->session = s;
+    i->component = c;
+    i->node = node;
+    i->services = services;
+    i->d = d;
+    const struct life *life = has_life(c->kind) ? c->iface : NULL;
+    if (life && life->create) {
+        uint32_t before = diag_count(d);
+        const char *mark = call_enter(c->name);
+        int status = life->create(&i->host, &i->self, &e);
+        call_leave(mark);
+        i->created = true;
+        if (status != RN_OK || diag_count(d) > before) {
+            if (diag_count(d) == before) { /* it said nothing but the error it returned */
+                if (!e.message[0])
+                    error_set(&e, status, "%s could not be set up", c->name);
+                e.status = status;
+                report(&i->host, &e);
+            }
+            status = status ? status : diag_status(d);
+            instance_destroy(i);
+            return status;
+        }
+    }
+    i->d = NULL;
+    *out = i;
+    return RN_OK;
+}
+
+void instance_destroy(struct instance *i) {
+    if (!i)
+        return;
+    const struct life *life = has_life(i->component->kind) ? i->component->iface : NULL;
+    if (i->created && life && life->destroy && i->self) {
+        const char *mark = call_enter(i->component->name);
+        life->destroy(i->self);
+        call_leave(mark);
+    }
+    for (uint32_t k = i->nested_count; k-- > 0;)
+        instance_destroy(i->nested[k]);
+    memory_release(i->nested);
+    memory_release(i);
+}
+
+const struct component *instance_component(const struct instance *i) {
+    return i->component;
+}
+
+const struct node *instance_node(const struct instance *i) {
+    return i->node;
+}
+
+struct rn_host *instance_host(struct instance *i) {
+    return &i->host;
+}
+
+void *instance_self(struct instance *i) {
+    return i->self;
+}

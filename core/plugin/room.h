@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside core/plugin. */
+#ifndef PLUGIN_ROOM_H
+#define PLUGIN_ROOM_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "plugin/plugin.h"
+
+/* What was read of a file without opening it. */
+struct file_text {
+    char *texts; /* descriptions, each NUL-ended, one after the other */
+    size_t bytes;
+};
+
+/* elf.c: the section .rn_desc of an ELF file for this machine. Every number in the file
+ * is checked. e says why it is refused. */
+int elf_read(const char *file, struct arena *a, struct file_text *out,
+             struct rn_error *e);
+
+/* describe.c: text to a component; refuses an ABI that this host does not have. */
+int describe(struct arena *a, const char *text, struct component *out,
+             struct rn_error *e);
+const char *const *kinds(uint32_t *count);
+
+struct owned { /* a component and what the session knows of it */
+    struct component c;
+    struct library *library;
+    uint32_t index; /* in its file */
+};
+
+struct library {
+    const char *file;
+    bool built_in;
+    void *handle;
+    const struct rn_entry *entry;
+};
+
+struct refusal {
+    const char *file, *why;
+};
+
+struct session {
+    struct arena *arena;
+    struct owned **all;
+    uint32_t count, capacity;
+    struct library **libraries;
+    uint32_t library_count, library_capacity;
+    struct refusal *refused;
+    uint32_t refused_count, refused_capacity;
+};
+
+/* instance.c: the mark of the component in call. */
+const char *call_enter(const char *name);
+void call_leave(const char *before);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The session: which components there are, and opening those that are named. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "plugin/room.h"
+
+struct session *session_create(void) {
+    struct session *s = memory_get(sizeof *s);
+    s->arena = arena_create();
+    return s;
+}
+
+void session_destroy(struct session *s) {
+    if (!s)
+        return;
+    for (uint32_t i = 0; i < s->library_count; i++)
+        if (s->libraries[i]->handle)
+            dlclose(s->libraries[i]->handle);
+    memory_release(s->all);
+    memory_release(s->libraries);
+    memory_release(s->refused);
+    arena_destroy(s->arena);
+    memory_release(s);
+}
+
+/* ------------------------------------------------------------------ indexing */
+
+static int read_file(struct session *s, const char *file, bool built_in,
+                     struct rn_error *e) {
+    struct file_text text;
+    int status = elf_read(file, s->arena, &text, e);
+    if (status != RN_OK)
+        return status;
+    struct library *l = arena_new(s->arena, struct library);
+    l->file = arena_copy(s->arena, file);
+    l->built_in = built_in;
+    uint32_t first = s->count, index = 0;
+    const char *p = text.texts, *end = p + text.bytes;
+    for (; p < end && status == RN_OK; p += strlen(p) + 1) {
+        if (!*p)
+            continue; /* padding */
+        struct owned *o = arena_new(s->arena, struct owned);
+        status = describe(s->arena, p, &o->c, e);
+        if (status != RN_OK)
+            break;
+        for (uint32_t i = first; i < s->count && status == RN_OK; i++)
+            if (strcmp(s->all[i]->c.kind, o->c.kind) == 0 &&
+                strcmp(s->all[i]->c.name, o->c.name) == 0)
+                status = error_set(e, RN_E_PLUGIN, "it describes the %s %s twice", o->c.kind,
+                                   o->c.name);
+        o->c.file = l->file;
+        o->c.built_in = built_in;
+        o->library = l;
+        o->index = index++;
+        if (status == RN_OK)
+            vec_push(s->all, s->count, s->capacity, o);
+    }
+    if (status == RN_OK && index == 0)
+        status = error_set(e, RN_E_PLUGIN, "it describes no component");
+    if (status != RN_OK) {
+        s->count = first;
+        return status;
+    }
+    vec_push(s->libraries, s->library_count, s->library_capacity, l);
+    return RN_OK;
+}
+
+static bool known_file(const struct session *s, const char *file) {
+    for (uint32_t i = 0; i < s->library_count; i++)
+        if (strcmp(s->libraries[i]->file, file) == 0)
+            return true;
+    return false;
+}
+
+int session_add_file(struct session *s, const char *file, struct rn_error *e) {
+    char path[PATH_MAX];
+    if (!realpath(file, path)) {
+        error_set(e, RN_E_PLUGIN, "plugin %s: %s", file, strerror(errno));
+        return RN_E_PLUGIN;
+    }
+    if (known_file(s, path))
+        return RN_OK;
+    int status = read_file(s, path, false, e);
+    if (status != RN_OK)
+        error_context(e, "plugin %s is refused", path);
+    return status;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int session_add_folder(struct session *s, const char *folder, bool built_in,
+                       struct rn_error *e) {
+    DIR *dir = opendir(folder);
+    const char **names = NULL;
+    uint32_t count = 0, capacity = 0;
+    if (!dir)
+        return error_set(e, RN_E_PLUGIN, "plugin folder %s: %s", folder, strerror(errno));
+    for (struct dirent *f; (f = readdir(dir));) {
+        size_t n = strlen(f->d_name);
+        if (n > 3 && strcmp(f->d_name + n - 3, ".so") == 0)
+            vec_push(names, count, capacity, arena_copy(s->arena, f->d_name));
+    }
+    closedir(dir);
+    qsort(names, count, sizeof *names, by_name);
+    for (uint32_t i = 0; i < count; i++) {
+        char joined[PATH_MAX], path[PATH_MAX];
+        struct rn_error why = {0};
+        snprintf(joined, sizeof joined, "%s/%s", folder, names[i]);
+        if (!realpath(joined, path))
+            continue;
+        if (known_file(s, path) || read_file(s, path, built_in, &why) == RN_OK)
+            continue;
+        vec_push(s->refused, s->refused_count, s->refused_capacity,
+                 (struct refusal){arena_copy(s->arena, path),
+                                  arena_copy(s->arena, why.message)});
+    }
+    memory_release(names);
+    return RN_OK;
+}
+
+uint32_t session_count(const struct session *s) {
+    return s->count;
+}
+
+static struct owned *owned_of(const struct component *c) {
+    return (struct owned *)(uintptr_t)c; /* its first member */
+}
+
+static void hash_file(struct component *c) {
+    struct sha256 h;
+    uint8_t digest[32], block[65536];
+    size_t n;
+    FILE *f = fopen(c->file, "rb");
+    if (!f)
+        return;
+    sha256_init(&h);
+    while ((n = fread(block, 1, sizeof block, f)) > 0)
+        sha256_add(&h, block, n);
+    fclose(f);
+    sha256_finish(&h, digest);
+    sha256_hex(digest, c->sha256);
+}
+
+const struct component *session_at(const struct session *s, uint32_t i) {
+    if (!s->all[i]->c.sha256[0])
+        hash_file(&s->all[i]->c);
+    return &s->all[i]->c;
+}
+
+uint32_t session_refused(const struct session *s) {
+    return s->refused_count;
+}
+
+void session_refused_at(const struct session *s, uint32_t i, const char **file,
+                        const char **why) {
+    *file = s->refused[i].file;
+    *why = s->refused[i].why;
+}
+
+/* ------------------------------------------------------------------- finding */
+
+static int not_found(struct session *s, const char *kind, const char *name,
+                     struct rn_error *e) {
+    const char **names = memory_get(memory_mul(2 * (size_t)s->count + 1, sizeof *names));
+    uint32_t n = 0;
+    struct text hint = {0};
+    const char *other = NULL;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct component *c = &s->all[i]->c;
+        if (strcmp(c->kind, kind) == 0)
+            names[n++] = c->built_in ? c->bare : c->name;
+        else if (strcmp(c->bare, name) == 0 || strcmp(c->name, name) == 0)
+            other = c->kind;
+        if (strcmp(c->kind, kind) == 0 && !c->built_in && strcmp(c->bare, name) == 0)
+            text_addf(&hint, "its full name is '%s'\n", c->name);
+    }
+    error_set(e, RN_E_CONFIG, "there is no %s '%s'", kind, name);
+    const char *near = error_nearest(name, names, n);
+    if (near && !hint.length)
+        text_addf(&hint, "did you mean '%s'?\n", near);
+    if (other && !near)
+        text_addf(&hint, "'%s' is a %s\n", name, other);
+    if (!hint.length && n) {
+        text_addf(&hint, "there are:");
+        for (uint32_t i = 0; i < n && hint.length < 160; i++)
+            text_addf(&hint, "%s %s", i ? "," : "", names[i]);
+        text_add(&hint, "\n");
+    }
+    for (uint32_t i = 0; i < s->refused_count && hint.length < 200; i++)
+        text_addf(&hint, "refused: %s: %s\n", s->refused[i].file, s->refused[i].why);
+    if (hint.length && text_get(&hint)[hint.length - 1] == '\n')
+        hint.s[hint.length - 1] = '\0';
+    error_hint(e, "%s", text_get(&hint));
+    text_finish(&hint);
+    memory_release(names);
+    return RN_E_CONFIG;
+}
+
+const struct component *session_find(struct session *s, const char *kind,
+                                     const char *name, struct rn_error *e) {
+    const struct owned *found = NULL;
+    bool full = strchr(name, '/') != NULL;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct owned *o = s->all[i];
+        if (strcmp(o->c.kind, kind) != 0)
+            continue;
+        if (full ? strcmp(o->c.name, name) != 0
+                 : !o->c.built_in || strcmp(o->c.bare, name) != 0)
+            continue;
+        if (found && found->library != o->library) {
+            error_set(e, RN_E_PLUGIN, "two plugins have the %s '%s'", kind, name);
+            error_hint(e, "%s\n%s", found->c.file, o->c.file);
+            return NULL;
+        }
+        found = o;
+    }
+    if (!found) {
+        not_found(s, kind, name, e);
+        return NULL;
+    }
+    return &found->c;
+}
+
+/* ------------------------------------------------------------------- opening */
+
+static uint32_t least_size(const char *kind) {
+    static const struct {
+        const char *kind;
+        uint32_t bytes;
+    } sizes[] = {{"source", sizeof(struct rn_source)},
+                 {"transform", offsetof(struct rn_transform, names)},
+                 {"augment", sizeof(struct rn_augment)},
+                 {"init", sizeof(struct rn_init)},
+                 {"model", sizeof(struct rn_model)},
+                 {"loss", sizeof(struct rn_loss)},
+                 {"optimizer", sizeof(struct rn_optimizer)},
+                 {"schedule", sizeof(struct rn_schedule)},
+                 {"metric", sizeof(struct rn_metric)},
+                 {"hook", sizeof(struct rn_hook)},
+                 {"backend", sizeof(struct rn_backend)}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (strcmp(sizes[i].kind, kind) == 0)
+            return sizes[i].bytes;
+    return UINT32_MAX;
+}
+
+static int open_library(struct library *l, struct rn_error *e) {
+    if (l->entry)
+        return RN_OK;
+    /* Read again: the file may have changed since it was indexed. */
+    struct arena *a = arena_create();
+    struct file_text text;
+    int status = elf_read(l->file, a, &text, e);
+    arena_destroy(a);
+    if (status != RN_OK)
+        return status;
+    l->handle = dlopen(l->file, RTLD_NOW | RTLD_LOCAL);
+    if (!l->handle)
+        return error_set(e, RN_E_PLUGIN, "it cannot be opened: %s", dlerror());
+    void *symbol = dlsym(l->handle, RN_ENTRY_SYMBOL);
+    if (!symbol)
+        return error_set(e, RN_E_PLUGIN, "it has no function %s", RN_ENTRY_SYMBOL);
+    rn_entry_fn fn;
+    memcpy(&fn, &symbol, sizeof fn);
+    const char *before = call_enter(l->file);
+    const struct rn_entry *entry = fn();
+    call_leave(before);
+    if (!entry || entry->struct_size < sizeof *entry)
+        return error_set(e, RN_E_PLUGIN, "its entry is no entry of this ABI");
+    if (entry->abi_major != RN_ABI_MAJOR ||
+        (RN_ABI_MAJOR == 0 ? entry->abi_needed_minor != RN_ABI_MINOR
+                           : entry->abi_needed_minor > RN_ABI_MINOR))
+        return error_set(e, RN_E_PLUGIN, "its entry needs ABI %u.%u; this runner has %u.%u",
+                         entry->abi_major, entry->abi_needed_minor, RN_ABI_MAJOR,
+                         RN_ABI_MINOR);
+    l->entry = entry;
+    return RN_OK;
+}
+
+/* The component whose text the file showed is the one that the entry gives. */
+static int match(struct owned *o, struct rn_error *e) {
+    const struct rn_entry *entry = o->library->entry;
+    for (uint32_t i = 0; i < entry->component_count; i++) {
+        const struct rn_component *c = entry->components[i];
+        if (!c || c->struct_size < sizeof *c || !c->text || strcmp(c->text, o->c.text) != 0)
+            continue;
+        if (!c->iface)
+            return error_set(e, RN_E_PLUGIN, "the %s %s has no interface", o->c.kind,
+                             o->c.name);
+        uint32_t size;
+        memcpy(&size, c->iface, sizeof size);
+        if (size < least_size(o->c.kind))
+            return error_set(e, RN_E_PLUGIN,
+                             "the interface of the %s %s is %u bytes, %u are wanted",
+                             o->c.kind, o->c.name, size, least_size(o->c.kind));
+        o->c.iface = c->iface;
+        return RN_OK;
+    }
+    return error_set(e, RN_E_PLUGIN, "its entry does not give the %s %s that it describes",
+                     o->c.kind, o->c.name);
+}
+
+int session_load(struct session *s, const struct component *c, struct rn_error *e) {
+    struct owned *o = owned_of(c);
+    (void)s;
+    if (c->iface)
+        return RN_OK;
+    if (!o->c.sha256[0])
+        hash_file(&o->c);
+    int status = open_library(o->library, e);
+    if (status == RN_OK)
+        status = match(o, e);
+    if (status != RN_OK)
+        error_context(e, "plugin %s is refused", o->library->file);
+    return status;
+}

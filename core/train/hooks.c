@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hooks: events and what they may ask for; results of taps. */
+#include <stdio.h>
+#include <string.h>
+
+#include "train/loop.h"
+
+struct actions {
+    struct rn_actions api;
+    struct loop *l;
+    const struct part *hook;
+};
+
+static void ask_stop(struct rn_actions *a, const char *reason) {
+    struct actions *x = (struct actions *)a;
+    x->l->stop = true;
+    snprintf(x->l->stop_reason, sizeof x->l->stop_reason, "%s: %s", x->hook->path, reason);
+}
+
+static void ask_save(struct rn_actions *a) {
+    struct actions *x = (struct actions *)a;
+    x->l->save_every = x->l->save_every ? x->l->save_every : 1;
+    x->l->save_now = true;
+}
+
+static int32_t ask_live(struct rn_actions *a, const char *path, double value) {
+    struct actions *x = (struct actions *)a;
+    return live_set(&x->l->s->live, path, value) ? RN_OK : RN_E_UNSUPPORTED;
+}
+
+static const struct rn_actions_api actions_api = {sizeof(struct rn_actions_api), 0,
+                                                  ask_stop, ask_save, ask_live};
+
+int hooks_event(struct loop *l, int what, struct rn_error *e) {
+    const struct parts *hooks = &l->s->x->hooks;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < hooks->count && status == RN_OK; i++) {
+        const struct rn_hook *h = hooks->at[i].component->iface;
+        if (!h->event)
+            continue;
+        struct actions a = {{&actions_api}, l, &hooks->at[i]};
+        struct rn_event_metric known[64];
+        uint32_t n = 0;
+        for (uint32_t k = 0; k < l->metrics.count && n < 64; k++)
+            known[n++] = (struct rn_event_metric){l->metrics.at[k].name,
+                                                  l->metrics.at[k].value};
+        struct rn_event ev = {sizeof ev, what,
+                              l->at.step, l->at.step / l->s->steps_per_epoch,
+                              n,          sizeof *known,
+                              known};
+        status = h->event(instance_self(hooks->at[i].instance), &ev, &a.api, e);
+        if (status != RN_OK)
+            error_context(e, "%s", hooks->at[i].path);
+    }
+    return status;
+}
+
+/* Does any hook want this step's taps? Step 0 is one of them. */
+bool hooks_due(const struct loop *l) {
+    for (uint32_t i = 0; i < l->s->x->hooks.count; i++)
+        if (l->tap_every[i] && l->at.step % l->tap_every[i] == 0)
+            return true;
+    return false;
+}
+
+int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
+    struct stage *s = l->s;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < s->tap_count && status == RN_OK; i++) {
+        const struct tap *t = &s->taps[i];
+        const struct part *part = &s->x->hooks.at[t->hook];
+        const struct rn_hook *h = part->component->iface;
+        struct rn_tensor values[16];
+        int64_t shapes[16][RN_MAX_RANK];
+        if (!l->tap_every[t->hook] || l->at.step % l->tap_every[t->hook])
+            continue;
+        uint32_t n = t->output_count < 16 ? t->output_count : 16;
+        for (uint32_t k = 0; k < n && status == RN_OK; k++) {
+            char name[200];
+            snprintf(name, sizeof name, "%s.%s", t->prefix, t->outputs[k]);
+            rn_dtype dtype = RN_F32;
+            uint32_t rank = 0;
+            const void *data = program_result(p, name, &dtype, &rank, shapes[k], e);
+            if (!data)
+                status = e->status ? e->status : RN_E_INTERNAL;
+            values[k] = (struct rn_tensor){(void *)(uintptr_t)data, shapes[k], NULL, dtype,
+                                           rank};
+        }
+        struct rn_point point = {sizeof point, t->kind, t->path, t->op, RN_NONE, 0};
+        if (status == RN_OK)
+            status = h->tapped(instance_self(part->instance), l->at.step, &point, n,
+                               t->outputs, values, e);
+        if (status != RN_OK)
+            error_context(e, "%s", part->path);
+    }
+    return status;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside train: the running loop. */
+#ifndef TRAIN_LOOP_H
+#define TRAIN_LOOP_H
+
+#include <runner/hook.h>
+
+#include "train/run.h"
+
+struct step_result {
+    double loss, norm;
+    bool updated; /* false: the loss or the gradient was not finite */
+    struct program *ran;
+};
+
+struct loop {
+    struct stage *s;
+    struct record *record;
+    struct loader *loader;
+    struct evaluator *evaluator;
+    const struct run_options *o;
+    struct position at;
+    double *weights;      /* scratch, by loss */
+    double *row_elements; /* by loss: weight of one row when nothing weighs */
+    double *objective_loss;
+    struct metric_list metrics; /* latest of all splits */
+    int64_t eval_every, save_every, log_every; /* steps */
+    int64_t *tap_every;                        /* by hook */
+    const char *monitor_best, *monitor_early;
+    int better_best, better_early;
+    int64_t patience;
+    double min_delta;
+    double max_seconds;
+    bool stop, save_now;
+    const char *said[64]; /* keys of sentences that hooks have said */
+    uint32_t said_count;
+    bool interrupted, early;
+    char stop_reason[160];
+    double began, rows_done, clock_rows;
+    double last_progress;
+};
+
+double now_seconds(void);
+int loop_step(struct loop *l, const struct batch *b, bool tapped, struct step_result *out,
+              struct rn_error *e);
+/* hooks.c */
+int hooks_event(struct loop *l, int what, struct rn_error *e);
+int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e);
+bool hooks_due(const struct loop *l);
+
+#endif

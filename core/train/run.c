@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A training run from opening to its last word. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train/loop.h"
+
+/* ----------------------------------------------------------------- setting up */
+
+static const struct metric_value *find_metric(const struct metric_list *l,
+                                              const char *name) {
+    for (uint32_t i = 0; i < l->count; i++)
+        if (strcmp(l->at[i].name, name) == 0)
+            return &l->at[i];
+    return NULL;
+}
+
+/* The monitored metric must exist before step one. */
+static int check_monitor(struct loop *l, const struct node *at,
+                         const struct metric_list *known, const char **name, int *better,
+                         struct diag *d) {
+    const char *names[128];
+    struct text have = {0};
+    uint32_t n = 0;
+    const struct metric_value *m = find_metric(known, node_string(at));
+    *name = node_string(at);
+    (void)l;
+    if (m && m->better) {
+        *better = m->better;
+        return RN_OK;
+    }
+    if (m)
+        return node_error(d, at, false, RN_E_CONFIG,
+                          "'%s' does not say which way is better", m->name);
+    for (uint32_t i = 0; i < known->count && n < 128; i++) {
+        names[n++] = known->at[i].name;
+        text_addf(&have, "%s%s", i ? ", " : "", known->at[i].name);
+    }
+    const char *near = error_nearest(*name, names, n);
+    node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
+    if (near)
+        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
+    else
+        diag_hint(d, "there are: %s", text_get(&have));
+    text_finish(&have);
+    return RN_E_CONFIG;
+}
+
+static int monitors(struct loop *l, struct diag *d) {
+    struct stage *s = l->s;
+    struct metric_list known = {0};
+    int status = RN_OK;
+    const struct node *best = node_at(s->x->root, "checkpoint.best.monitor");
+    const struct node *early = node_at(s->x->root, "train.early_stop.monitor");
+    if (data_rows(s->data, DATA_VAL))
+        evaluator_names(l->evaluator, "val", &known);
+    if (best)
+        status = check_monitor(l, best, &known, &l->monitor_best, &l->better_best, d);
+    if (early) {
+        int one = check_monitor(l, early, &known, &l->monitor_early, &l->better_early, d);
+        status = status ? status : one;
+        l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
+        l->min_delta = experiment_float(s->x, "train.early_stop.min_delta", 0.0);
+    }
+    for (uint32_t i = 0; i < s->x->schedules.count; i++) {
+        const struct node *m = node_find(s->x->schedules.at[i].node, "monitor");
+        const char *name;
+        int better;
+        if (m) {
+            int one = check_monitor(l, m, &known, &name, &better, d);
+            status = status ? status : one;
+        }
+    }
+    memory_release(known.at);
+    return status;
+}
+
+static int duration(struct loop *l, const char *path, const char *otherwise, int64_t *out,
+                    struct diag *d) {
+    struct rn_error e = {0};
+    const struct node *n = node_at(l->s->x->root, path);
+    const char *text = n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
+    int status =
+        live_duration(text, l->s->total_steps, l->s->steps_per_epoch, out, &e);
+    if (status == RN_OK)
+        return RN_OK;
+    return n ? node_error(d, n, false, status, "%s", e.message)
+             : (diag_add(d, &e), status);
+}
+
+static int read_cadences(struct loop *l, struct diag *d) {
+    struct stage *s = l->s;
+    struct rn_error e = {0};
+    int status = duration(l, "train.eval_every", "1ep", &l->eval_every, d);
+    int other = duration(l, "checkpoint.every", "1ep", &l->save_every, d);
+    status = status ? status : other;
+    l->log_every = experiment_int(s->x, "train.log_every", 10);
+    l->max_seconds = INFINITY;
+    const struct node *most = node_at(s->x->root, "train.max_time");
+    struct duration t;
+    if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
+        if (t.unit != DURATION_SECONDS)
+            return node_error(d, most, false, RN_E_CONFIG, "'%s' is no time: 2h, 90s, 30min",
+                              node_string(most));
+        l->max_seconds = t.amount;
+    }
+    l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
+    for (uint32_t i = 0; i < s->x->hooks.count; i++) {
+        const struct part *p = &s->x->hooks.at[i];
+        const struct rn_hook *h = p->component->iface;
+        const struct node *every = node_find(p->node, "every");
+        if (!h->tap)
+            continue;
+        int one = live_duration(every ? node_string(every) : "1ep", s->total_steps,
+                                s->steps_per_epoch, &l->tap_every[i], &e);
+        if (one != RN_OK)
+            status = node_error(d, every ? every : p->node, false, one, "%s", e.message);
+        if (!l->tap_every[i])
+            l->tap_every[i] = 1;
+    }
+    return status;
+}
+
+/* Weight of one row of each loss when nothing weighs it: its terms per row. */
+static void row_elements(struct loop *l) {
+    struct stage *s = l->s;
+    uint32_t n = s->x->losses.count;
+    l->weights = arena_array(s->arena, double, n + 1);
+    l->row_elements = arena_array(s->arena, double, n + 1);
+    l->objective_loss = arena_array(s->arena, double, s->programs->objective_count + 1);
+    for (uint32_t i = 0; i < n; i++)
+        l->row_elements[i] = s->programs->elements[i];
+}
+
+/* --------------------------------------------------------------- telling */
+
+static void tell(struct loop *l, enum run_moment moment, double loss, double norm) {
+    struct stage *s = l->s;
+    double now = now_seconds(), spent = now - l->began;
+    if (!l->o->watch.progress)
+        return;
+    if (moment == RUN_STEPPED && now - l->last_progress < 0.1 &&
+        l->at.step < s->total_steps)
+        return;
+    l->last_progress = now;
+    double steps = l->rows_done / (double)(s->batch * s->accumulate);
+    struct run_progress p = {
+        .moment = moment,
+        .step = l->at.step,
+        .total_steps = s->total_steps,
+        .epoch = (l->at.step + s->steps_per_epoch - 1) / s->steps_per_epoch,
+        .epochs = s->epochs,
+        .loss = loss,
+        .norm = norm,
+        .rate = spent > 0.0 ? l->rows_done / spent : 0.0,
+        .waited = spent > 0.0 && l->loader ? loader_waited(l->loader) / spent : 0.0,
+        .seconds_left =
+            steps > 0.0 ? spent / steps * (double)(s->total_steps - l->at.step) : 0.0,
+        .live_name = s->live.count ? s->live.at[0].name : NULL,
+        .live = s->live.count ? s->live.at[0].now : 0.0,
+        .memory = device_memory(s->device).peak,
+        .metrics = &l->metrics};
+    l->o->watch.progress(l->o->watch.context, &p);
+}
+
+static double epoch_at(const struct loop *l) {
+    return (double)l->at.step / (double)l->s->steps_per_epoch;
+}
+
+static int scalar(struct loop *l, const char *name, double value, struct rn_error *e) {
+    return record_scalar(l->record, name, l->at.step, epoch_at(l), value, e);
+}
+
+/* ------------------------------------------------------------- evaluation */
+
+static int keep_tensor(void *context, const char *series, const char *doc,
+                       const struct rn_tensor *value) {
+    struct loop *l = context;
+    struct rn_error e;
+    return record_tensor(l->record, series, l->at.step, epoch_at(l), value, doc, &e);
+}
+
+/* Is `value` better than `best` by more than `delta`? NaN is never better. */
+static bool is_better(double value, double best, int direction, double delta) {
+    if (isnan(value))
+        return false;
+    return isnan(best) || (direction > 0 ? value - best > delta : best - value > delta);
+}
+
+static int observe_schedules(struct loop *l, struct rn_error *e) {
+    struct stage *s = l->s;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < s->x->schedules.count && status == RN_OK; i++) {
+        const struct part *p = &s->x->schedules.at[i];
+        const struct rn_schedule *iface = p->component->iface;
+        const struct node *monitor = node_find(p->node, "monitor");
+        const struct metric_value *m =
+            monitor ? find_metric(&l->metrics, node_string(monitor)) : NULL;
+        struct rn_schedule_at at = {sizeof at,      0, l->at.step, s->total_steps,
+                                    s->steps_per_epoch, 0.0};
+        if (m && iface->observe)
+            status = iface->observe(instance_self(p->instance), &at, m->value,
+                                    m->better > 0, e);
+    }
+    return status;
+}
+
+static int save(struct loop *l, const char *name, bool current, struct rn_error *e) {
+    char step_name[40];
+    if (!name) {
+        snprintf(step_name, sizeof step_name, "step-%08lld", (long long)l->at.step);
+        name = step_name;
+    }
+    uint32_t keep = (uint32_t)experiment_int(l->s->x, "checkpoint.keep", 2);
+    int status = record_sync(l->record, e);
+    if (status == RN_OK)
+        status = state_save(l->s, l->record, name, current, keep, &l->at, e);
+    return status;
+}
+
+static int evaluate(struct loop *l, struct rn_error *e) {
+    if (!data_rows(l->s->data, DATA_VAL))
+        return RN_OK;
+    int status =
+        evaluator_run(l->evaluator, DATA_VAL, &l->metrics, keep_tensor, l, e);
+    for (uint32_t i = 0; i < l->metrics.count && status == RN_OK; i++)
+        status = scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
+    if (status == RN_OK)
+        status = observe_schedules(l, e);
+    const struct metric_value *m =
+        l->monitor_early ? find_metric(&l->metrics, l->monitor_early) : NULL;
+    if (m && status == RN_OK) {
+        if (is_better(m->value, l->at.early_best, l->better_early, l->min_delta)) {
+            l->at.early_best = m->value;
+            l->at.early_bad = 0;
+        } else if (++l->at.early_bad >= l->patience) {
+            l->stop = l->early = true;
+            snprintf(l->stop_reason, sizeof l->stop_reason,
+                     "%s has not become better for %lld evaluations", l->monitor_early,
+                     (long long)l->patience);
+        }
+    }
+    m = l->monitor_best ? find_metric(&l->metrics, l->monitor_best) : NULL;
+    if (m && status == RN_OK && is_better(m->value, l->at.best, l->better_best, 0.0)) {
+        l->at.best = m->value;
+        status = save(l, "best", false, e);
+    }
+    if (status == RN_OK)
+        status = hooks_event(l, RN_EVENT_EVALUATED, e);
+    if (status == RN_OK)
+        status = record_publish(l->record, e);
+    tell(l, RUN_EVALUATED, l->at.interval_loss, 0.0);
+    return status;
+}
+
+/* ------------------------------------------------------------------- steps */
+
+static int diverged(struct loop *l, double loss, double norm, struct rn_error *e) {
+    char text[200];
+    l->at.skipped++;
+    if (l->s->programs->nan_skip) {
+        snprintf(text, sizeof text,
+                 "step %lld: loss %g, gradient norm %g: this update is left out",
+                 (long long)l->at.step, loss, norm);
+        if (l->o->watch.say && l->at.skipped <= 10)
+            l->o->watch.say(l->o->watch.context, RN_LOG_WARNING, text);
+        return RN_OK;
+    }
+    error_set(e, RN_E_DIVERGED, "step %lld: loss %g, gradient norm %g",
+              (long long)l->at.step, loss, norm);
+    return error_hint(e, "nothing was updated; a smaller learning rate or train.clip.norm "
+                         "may help; train.on_nan: skip leaves such steps out");
+}
+
+static int record_step(struct loop *l, const struct step_result *r, double rows,
+                       struct rn_error *e) {
+    struct position *at = &l->at;
+    int status = RN_OK;
+    if (r->updated) {
+        at->interval_loss += r->loss * rows;
+        at->interval_weight += rows;
+        at->epoch_loss += r->loss * rows;
+        at->epoch_weight += rows;
+    }
+    if (at->step % l->log_every == 0 || at->step == l->s->total_steps) {
+        double mean =
+            at->interval_weight > 0.0 ? at->interval_loss / at->interval_weight : NAN;
+        status = scalar(l, "train/loss", mean, e);
+        if (status == RN_OK)
+            status = scalar(l, "train/gradient_norm", r->norm, e);
+        for (uint32_t o = 0; l->s->programs->objective_count > 1 &&
+                             o < l->s->programs->objective_count && status == RN_OK;
+             o++) {
+            char name[200];
+            snprintf(name, sizeof name, "train/loss.%s", l->s->programs->objectives[o].name);
+            status = scalar(l, name, l->objective_loss[o], e);
+        }
+        for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
+            char name[300];
+            snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
+            status = scalar(l, name, l->s->live.at[i].now, e);
+        }
+        at->interval_loss = at->interval_weight = 0.0;
+    }
+    return status;
+}
+
+static int end_of_epoch(struct loop *l, struct rn_error *e) {
+    struct position *at = &l->at;
+    double mean = at->epoch_weight > 0.0 ? at->epoch_loss / at->epoch_weight : NAN;
+    int status = scalar(l, "train/epoch_loss", mean, e);
+    at->epoch_loss = at->epoch_weight = 0.0;
+    return status ? status : hooks_event(l, RN_EVENT_EPOCH_END, e);
+}
+
+static int one_step(struct loop *l, struct rn_error *e) {
+    struct batch b;
+    struct step_result r;
+    bool tapped = l->s->tap_count && hooks_due(l);
+    int status = RN_OK;
+    if (l->at.step % l->s->steps_per_epoch == 0)
+        status = hooks_event(l, RN_EVENT_EPOCH_BEGIN, e);
+    if (status == RN_OK)
+        status = loader_next(l->loader, &b, e);
+    if (status == RN_OK)
+        status = loop_step(l, &b, tapped, &r, e);
+    if (status != RN_OK)
+        return status;
+    if (tapped)
+        status = hooks_tapped(l, r.ran, e);
+    if (status == RN_OK && !r.updated)
+        status = diverged(l, r.loss, r.norm, e);
+    if (status != RN_OK)
+        return status;
+    l->at.step++;
+    l->at.loader = loader_tell(l->loader);
+    l->rows_done += (double)b.rows;
+    status = record_step(l, &r, (double)b.rows, e);
+    if (status == RN_OK)
+        status = hooks_event(l, RN_EVENT_STEP_END, e);
+    if (status == RN_OK && l->at.step % l->s->steps_per_epoch == 0)
+        status = end_of_epoch(l, e);
+    tell(l, RUN_STEPPED, r.loss, r.norm);
+    return status;
+}
+
+static int between_steps(struct loop *l, struct rn_error *e) {
+    bool end = l->at.step == l->s->total_steps;
+    int status = RN_OK;
+    if ((l->eval_every && l->at.step % l->eval_every == 0) || end)
+        status = evaluate(l, e);
+    int wants = l->o->watch.wants ? l->o->watch.wants(l->o->watch.context) : RUN_GO_ON;
+    if (wants == RUN_STOP)
+        l->stop = l->interrupted = true;
+    if (now_seconds() - l->began > l->max_seconds && !end) {
+        l->stop = l->interrupted = true;
+        snprintf(l->stop_reason, sizeof l->stop_reason, "train.max_time is over");
+    }
+    bool due = (l->save_every && l->at.step % l->save_every == 0) || end || l->stop ||
+               wants == RUN_SAVE || l->save_now;
+    l->save_now = false;
+    if (status == RN_OK && due) {
+        l->at.done = end || (l->stop && !l->interrupted);
+        status = save(l, NULL, true, e);
+        if (status == RN_OK)
+            status = record_publish(l->record, e);
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------- last words */
+
+static int load_best(struct loop *l, struct rn_error *e) {
+    struct checkpoint_file *f;
+    char fell_back[200];
+    if (!l->monitor_best || isnan(l->at.best))
+        return RN_OK;
+    int status = checkpoint_find(l->record, "best", &f, fell_back, sizeof fell_back, e);
+    if (status == RN_OK)
+        status = state_load(l->s, f, NULL, true, e);
+    checkpoint_close(f);
+    return status;
+}
+
+/* The test split, read once, with the best weights. */
+static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
+    struct metric_list all = {0};
+    if (!data_rows(l->s->data, DATA_TEST))
+        return RN_OK;
+    int status = load_best(l, e);
+    if (status == RN_OK)
+        status = evaluator_run(l->evaluator, DATA_TEST, &all, keep_tensor, l, e);
+    for (uint32_t i = 0; i < all.count && status == RN_OK; i++) {
+        status = scalar(l, all.at[i].name, all.at[i].value, e);
+        struct metric_value m = all.at[i];
+        m.name = arena_copy(out->arena, m.name);
+        vec_push(out->test.at, out->test.count, out->test.capacity, m);
+    }
+    memory_release(all.at);
+    l->metrics.count = 0;
+    for (uint32_t i = 0; i < out->test.count; i++)
+        vec_push(l->metrics.at, l->metrics.count, l->metrics.capacity, out->test.at[i]);
+    if (status == RN_OK)
+        tell(l, RUN_TESTED, 0.0, 0.0);
+    return status;
+}
+
+static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
+    struct stage *s = l->s;
+    l->began = now_seconds();
+    tell(l, RUN_BEGAN, 0.0, 0.0);
+    int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
+    while (status == RN_OK && !l->stop && l->at.step < s->total_steps) {
+        status = one_step(l, e);
+        if (status == RN_OK)
+            status = between_steps(l, e);
+    }
+    if (status == RN_OK && !l->interrupted)
+        status = test(l, out, e);
+    if (status == RN_OK)
+        status = hooks_event(l, RN_EVENT_RUN_END, e);
+    if (l->stop_reason[0] && l->o->watch.say)
+        l->o->watch.say(l->o->watch.context, RN_LOG_INFO, l->stop_reason);
+    /* What was learnt so far is worth keeping in every case but a full disk. */
+    struct rn_error late = {0};
+    if (record_sync(l->record, &late) != RN_OK || record_publish(l->record, &late) != RN_OK)
+        if (status == RN_OK) {
+            *e = late;
+            status = late.status;
+        }
+    out->seconds = now_seconds() - l->began;
+    out->end = l->interrupted ? RUN_INTERRUPTED : l->early ? RUN_EARLY : RUN_DONE;
+    out->step = l->at.step;
+    tell(l, RUN_ENDED, 0.0, 0.0);
+    return status;
+}
+
+/* -------------------------------------------------------------------- open */
+
+static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
+                           const struct rn_tensor *value) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    struct rn_error e;
+    return record_tensor(l->record, name, step,
+                         (double)step / (double)s->steps_per_epoch, value, "", &e);
+}
+
+static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
+                           double value) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    struct rn_error e;
+    return record_scalar(l->record, name, step,
+                         (double)step / (double)s->steps_per_epoch, value, &e);
+}
+
+static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
+                        const char *sentence) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    for (uint32_t i = 0; i < l->said_count; i++)
+        if (strcmp(l->said[i], key) == 0)
+            return RN_OK;
+    if (l->said_count < sizeof l->said / sizeof *l->said)
+        l->said[l->said_count++] = arena_copy(s->arena, key);
+    if (l->o->watch.say)
+        l->o->watch.say(l->o->watch.context, severity, sentence);
+    return RN_OK;
+}
+
+static const struct rn_record_api record_api = {sizeof(struct rn_record_api), 0,
+                                                hook_tensor, hook_scalar, hook_say};
+
+static int asked_to_stop(void *context) {
+    struct loop *l = context;
+    return l->stop;
+}
+
+static int open_loader(struct loop *l, struct rn_error *e) {
+    struct stage *s = l->s;
+    struct loader_options o = {.split = DATA_TRAIN,
+                               .batch = (uint64_t)(s->batch * s->accumulate),
+                               .shuffle = true,
+                               .augment = true,
+                               .seed = s->x->seed,
+                               .workers = data_workers(s->data),
+                               .keep = 2};
+    return loader_open(s->data, &o, &l->loader, e);
+}
+
+static void notes(struct loop *l) {
+    struct stage *s = l->s;
+    struct rn_error e;
+    char text[64];
+    record_note(l->record, "experiment", s->x->name, &e);
+    record_note(l->record, "split_sha256", data_split_hash(s->data), &e);
+    record_note(l->record, "content_sha256", data_content_hash(s->data), &e);
+    record_note(l->record, "device", s->info->name, &e);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)stage_parameters(s));
+    record_note(l->record, "parameters", text, &e);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)s->x->seed);
+    record_note(l->record, "seed", text, &e);
+    const struct parts *lists[] = {&s->x->models, &s->x->losses, &s->x->optimizers,
+                                   &s->x->schedules, &s->x->metrics, &s->x->hooks};
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+        for (uint32_t i = 0; i < lists[k]->count; i++) {
+            const struct component *c = lists[k]->at[i].component;
+            char key[200], value[400];
+            snprintf(key, sizeof key, "component.%s", lists[k]->at[i].path);
+            snprintf(value, sizeof value, "%s behaviour %d sha256 %s", c->name,
+                     c->behaviour, c->sha256);
+            record_note(l->record, key, value, &e);
+        }
+}
+
+static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
+    struct rn_error e = {0};
+    struct text resolved = {0};
+    config_print(l->s->x->config, false, &resolved);
+    const char *folder = experiment_string(l->s->x, "output", "runs");
+    int status = record_create(folder, l->s->x->name, config_source(l->s->x->config),
+                               text_get(&resolved), &l->record, &e);
+    text_finish(&resolved);
+    l->at.best = l->at.early_best = NAN;
+    (void)o;
+    if (status != RN_OK)
+        diag_add(d, &e);
+    return status;
+}
+
+static int go_on(struct loop *l, const struct checkpoint_file *f, struct diag *d) {
+    struct rn_error e = {0};
+    int status = state_load(l->s, f, &l->at, false, &e);
+    if (status == RN_OK)
+        status = record_rewind(l->record, l->at.step, &e);
+    if (status == RN_OK)
+        status = loader_seek(l->loader, l->at.loader, &e);
+    if (status != RN_OK)
+        diag_add(d, &e);
+    return status;
+}
+
+/* What resume needs before the stage opens: the split and the fitted transforms. */
+static int resume_point(struct loop *l, struct arena *a, const char *folder,
+                        struct checkpoint_file **f, struct stage_options *so,
+                        struct diag *d) {
+    struct rn_error e = {0};
+    char fell_back[300] = "";
+    int status = record_open(folder, true, &l->record, &e);
+    if (status == RN_OK)
+        status = checkpoint_find(l->record, NULL, f, fell_back, sizeof fell_back, &e);
+    if (status != RN_OK) {
+        diag_add(d, &e);
+        return status;
+    }
+    if (fell_back[0] && l->o->watch.say)
+        l->o->watch.say(l->o->watch.context, RN_LOG_WARNING, fell_back);
+    const struct checkpoint_blob *split = checkpoint_blob(*f, "split");
+    const struct checkpoint_blob *data = checkpoint_blob(*f, "data");
+    if (split)
+        so->stored_split = arena_copy_n(a, split->data, split->bytes);
+    if (data)
+        so->fitted = state_stream(a, data->data, data->bytes);
+    so->file = arena_format(a, "%s/resolved.yaml", record_folder(l->record));
+    return RN_OK;
+}
+
+int run_train(const struct run_options *o, struct run_result *out, struct diag *d) {
+    struct loop l = {.o = o};
+    struct rn_error e = {0};
+    struct arena *a = arena_create();
+    struct checkpoint_file *f = NULL;
+    struct stage_options so = {.session = o->session,
+                               .file = o->file,
+                               .override_count = o->override_count,
+                               .overrides = o->overrides,
+                               .use = STAGE_TRAIN,
+                               .record_api = &record_api,
+                               .record_context = &l,
+                               .cancelled = asked_to_stop,
+                               .cancel_context = &l};
+    int status = o->resume ? resume_point(&l, a, o->resume, &f, &so, d) : RN_OK;
+    *out = (struct run_result){.arena = arena_create()};
+    if (status == RN_OK && !(l.s = stage_open(&so, d)))
+        status = diag_status(d);
+    if (status == RN_OK)
+        status = stage_load(l.s, d);
+    if (status == RN_OK) {
+        l.evaluator = evaluator_create(l.s, a);
+        row_elements(&l);
+        status = monitors(&l, d);
+        int other = read_cadences(&l, d);
+        status = status ? status : other;
+    }
+    if (status == RN_OK && !o->resume)
+        status = begin(&l, o, d);
+    if (status == RN_OK && open_loader(&l, &e) != RN_OK) {
+        diag_add(d, &e);
+        status = e.status;
+    }
+    if (status == RN_OK && f)
+        status = go_on(&l, f, d);
+    checkpoint_close(f);
+    if (status == RN_OK) {
+        snprintf(out->folder, sizeof out->folder, "%s", record_folder(l.record));
+        out->parameters = stage_parameters(l.s);
+        record_on_ack(l.record, o->watch.ack, o->watch.context);
+        notes(&l);
+        status = loop_all(&l, out, &e);
+        if (status != RN_OK)
+            diag_add(d, &e);
+    }
+    loader_close(l.loader);
+    evaluator_destroy(l.evaluator);
+    memory_release(l.metrics.at);
+    stage_close(l.s);
+    record_close(l.record);
+    arena_destroy(a);
+    return status;
+}
+
+void run_result_finish(struct run_result *r) {
+    memory_release(r->test.at);
+    if (r->arena)
+        arena_destroy(r->arena);
+}

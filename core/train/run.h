@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop: steps, evaluation, checkpoints, hooks, stopping; and the same network
+ * evaluated or asked for predictions afterwards. */
+#ifndef TRAIN_RUN_H
+#define TRAIN_RUN_H
+
+#include "record/record.h"
+#include "train/stage.h"
+
+struct metric_value {
+    const char *name; /* "val/accuracy" */
+    double value;
+    int better; /* 1 higher, -1 lower, 0 unknown */
+};
+
+struct metric_list {
+    struct metric_value *at;
+    uint32_t count, capacity;
+};
+
+enum run_moment { RUN_BEGAN, RUN_STEPPED, RUN_EVALUATED, RUN_TESTED, RUN_ENDED };
+
+struct run_progress {
+    enum run_moment moment;
+    int64_t step, total_steps, epoch, epochs; /* epoch from 1 */
+    double loss, norm, rate /* rows/s */, waited /* share */, seconds_left;
+    const char *live_name; /* the first live value, or NULL */
+    double live;
+    uint64_t memory; /* device bytes */
+    const struct metric_list *metrics;
+};
+
+#define RUN_GO_ON 0
+#define RUN_STOP  1 /* finish the step, save, leave */
+#define RUN_SAVE  2 /* checkpoint now */
+
+struct run_watch {
+    void *context;
+    void (*progress)(void *context, const struct run_progress *p);
+    void (*say)(void *context, int level, const char *line);
+    void (*ack)(void *context, const char *line);
+    int (*wants)(void *context); /* RUN_*; asked between steps */
+};
+
+struct run_options {
+    struct session *session;
+    const char *file; /* experiment; or NULL with resume */
+    uint32_t override_count;
+    const char *const *overrides;
+    const char *resume; /* run folder, or NULL */
+    struct run_watch watch;
+};
+
+enum run_end { RUN_DONE, RUN_EARLY, RUN_INTERRUPTED };
+
+struct run_result {
+    enum run_end end;
+    char folder[4096];
+    int64_t step;
+    double seconds;        /* of training and evaluation, without setting up */
+    uint64_t parameters;
+    struct metric_list test; /* names and memory: free with run_result_finish */
+    struct arena *arena;
+};
+
+int run_train(const struct run_options *o, struct run_result *out, struct diag *d);
+void run_result_finish(struct run_result *r);
+
+/* A finished or running run, opened to be used. */
+struct use_options {
+    struct session *session;
+    const char *folder;
+    const char *checkpoint; /* NULL: best, else newest; or a name, or a file */
+    const char *split;      /* eval: "val" or "test" */
+    const char *data;       /* predict: a file for the source, or NULL */
+    uint32_t override_count;
+    const char *const *overrides;
+};
+/* Evaluate a split; the list's names live in a. */
+int run_eval(const struct use_options *o, struct arena *a, struct metric_list *out,
+             struct diag *d);
+/* Each batch of outputs: names and host tensors [rows, ...]. */
+int run_predict(const struct use_options *o,
+                int (*batch)(void *context, uint64_t rows, const int64_t *ids, uint32_t n,
+                             const char *const *names, const struct rn_tensor *values),
+                void *context, struct diag *d);
+
+/* ---- inside train: evaluate.c ---- */
+struct evaluator; /* metrics of one stage */
+struct evaluator *evaluator_create(struct stage *s, struct arena *a);
+/* Names of what a split will give, without values: for monitors. */
+void evaluator_names(const struct evaluator *v, const char *split, struct metric_list *out);
+/* tensor: told each result that is not a single number (may be NULL). */
+int evaluator_run(struct evaluator *v, enum data_split_kind split, struct metric_list *out,
+                  int (*tensor)(void *context, const char *series, const char *doc,
+                                const struct rn_tensor *value),
+                  void *context, struct rn_error *e);
+void evaluator_destroy(struct evaluator *v);
+
+/* ---- inside train: state.c ---- */
+/* A stream that reads `bytes` at data. */
+struct rn_stream *state_stream(struct arena *a, const void *data, uint64_t bytes);
+struct position { /* all that the loop knows of where it stands */
+    int64_t step;
+    struct loader_position loader;
+    double epoch_loss, epoch_weight;       /* of the running epoch */
+    double interval_loss, interval_weight; /* since the last recorded row */
+    double best;                           /* monitored for the best checkpoint; NaN none */
+    double early_best;
+    int64_t early_bad;
+    int64_t skipped;
+    uint64_t done; /* 1: the run has ended */
+};
+int state_save(struct stage *s, struct record *r, const char *name, bool current,
+               uint32_t keep, const struct position *at, struct rn_error *e);
+/* Variables, schedules, hooks and live values from a checkpoint. at may be NULL. */
+int state_load(struct stage *s, const struct checkpoint_file *f, struct position *at,
+               bool weights_only, struct rn_error *e);
+
+#endif

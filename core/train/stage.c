@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening the stage: data, components, programs, plans. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train/stage.h"
+
+/* ---------------------------------------------- what the host offers to parts */
+
+static struct stage *stage_of(struct rn_host *h) {
+    return instance_context(h);
+}
+
+static int32_t duration_steps(struct rn_host *h, const char *duration, int64_t *steps) {
+    struct stage *s = stage_of(h);
+    struct rn_error e;
+    int status = live_duration(duration, s->total_steps, s->steps_per_epoch, steps, &e);
+    if (status != RN_OK)
+        h->api->report(h, &e);
+    return status;
+}
+
+static const struct rn_duration_api duration_api = {sizeof(struct rn_duration_api), 0,
+                                                    duration_steps};
+static const uint32_t predicting = 1;
+
+static const void *extension(void *context, struct instance *i, const char *id) {
+    const struct stage *s = context;
+    (void)i;
+    if (strcmp(id, "runner.duration/1") == 0)
+        return &duration_api;
+    if (strcmp(id, "runner.record/1") == 0)
+        return s->record_api;
+    if (strcmp(id, RN_EXT_PREDICT) == 0)
+        return s->use == STAGE_PREDICT ? &predicting : NULL;
+    return NULL;
+}
+
+static int cancelled(void *context) {
+    const struct stage *s = context;
+    return s->cancelled ? s->cancelled(s->cancel_context) : 0;
+}
+
+/* ----------------------------------------------------------------- lengths */
+
+static int read_lengths(struct stage *s, struct diag *d) {
+    struct experiment *x = s->x;
+    int64_t rows = (int64_t)data_rows(s->data, DATA_TRAIN);
+    int64_t big;
+    s->batch = (int64_t)data_batch(s->data);
+    s->eval_batch = (int64_t)data_eval_batch(s->data);
+    s->accumulate = experiment_int(x, "train.accumulate", 1);
+    if (s->use != STAGE_TRAIN) {
+        s->steps_per_epoch = s->epochs = s->total_steps = 1;
+        return RN_OK;
+    }
+    if (rows && s->batch > rows) {
+        log_say(RN_LOG_WARNING, "data.batch is %lld, the training split has %lld rows: "
+                                "each step takes them all",
+                (long long)s->batch, (long long)rows);
+        s->batch = rows;
+    }
+    big = s->batch * s->accumulate;
+    s->steps_per_epoch = (rows + big - 1) / big;
+    const struct node *steps = node_at(x->root, "train.steps");
+    const struct node *epochs = node_at(x->root, "train.epochs");
+    if (steps && epochs)
+        return node_error(d, steps, true, RN_E_CONFIG,
+                          "train.steps and train.epochs are both given; leave one");
+    if (steps) {
+        s->total_steps = node_int(steps);
+        s->epochs = (s->total_steps + s->steps_per_epoch - 1) / s->steps_per_epoch;
+        return RN_OK;
+    }
+    if (!epochs) {
+        const struct node *train = node_find(x->root, "train");
+        node_error(d, train ? train : x->root, false, RN_E_CONFIG,
+                   "how long to train is missing");
+        diag_hint(d, "give train.epochs or train.steps");
+        return RN_E_CONFIG;
+    }
+    s->epochs = node_int(epochs);
+    s->total_steps = s->epochs * s->steps_per_epoch;
+    return RN_OK;
+}
+
+static void read_fields(struct stage *s) {
+    uint32_t n = data_field_count(s->data);
+    s->fields = arena_array(s->arena, struct network_field, n + 1);
+    s->field_index = arena_array(s->arena, uint32_t, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct data_field *f = data_field_at(s->data, i);
+        if (f->text)
+            continue;
+        struct network_field *out = &s->fields[s->field_count];
+        *out = (struct network_field){f->name, f->dtype, f->rank, {0}};
+        memcpy(out->shape, f->shape, sizeof out->shape);
+        s->field_index[s->field_count++] = i;
+    }
+}
+
+/* ------------------------------------------------------------------- plans */
+
+static int make_plan(struct stage *s, struct graph *g, int64_t rows, struct shaped *out,
+                     struct diag *d) {
+    const struct part *b = &s->x->backend;
+    struct plan_options o = {b->component->iface, instance_self(b->instance), true};
+    struct rn_error e = {0};
+    out->rows = rows;
+    if (plan_make(g, s->arena, &o, &out->plan, &e) != RN_OK) {
+        diag_add(d, &e);
+        return e.status;
+    }
+    return RN_OK;
+}
+
+static int tap_point(void *context, struct graph *g, const struct rn_point *point) {
+    struct stage *s = context;
+    for (uint32_t i = 0; i < s->x->hooks.count; i++) {
+        const struct part *part = &s->x->hooks.at[i];
+        const struct rn_hook *hook = part->component->iface;
+        if (!hook->tap)
+            continue;
+        struct builder_options bo = {.graph = g,
+                                     .host = instance_host(part->instance),
+                                     .component = part->path,
+                                     .scope = part->path,
+                                     .phase = RN_PHASE_TRAIN};
+        struct builder *b = builder_create(&bo);
+        int32_t taken = hook->tap(instance_self(part->instance), builder_api(b), point);
+        struct rn_error e = {0};
+        int status = builder_finish(b, taken < 0 ? taken : RN_OK, &e);
+        if (status != RN_OK || taken == 0) {
+            if (status != RN_OK)
+                log_say(RN_LOG_WARNING, "%s: %s: %s", part->path, point->path, e.message);
+            continue;
+        }
+        struct tap *known = NULL;
+        for (uint32_t k = 0; k < s->tap_count && !known; k++)
+            if (s->taps[k].hook == i && s->taps[k].kind == point->kind &&
+                strcmp(s->taps[k].path, point->path) == 0)
+                known = &s->taps[k];
+        if (!known) {
+            struct tap t = {.hook = i,
+                            .kind = point->kind,
+                            .path = arena_copy(s->arena, point->path),
+                            .op = arena_copy(s->arena, point->op),
+                            .output_count = builder_output_count(b)};
+            t.outputs = arena_array(s->arena, const char *, t.output_count + 1);
+            for (uint32_t k = 0; k < t.output_count; k++)
+                t.outputs[k] = arena_copy(s->arena, builder_output_name(b, k));
+            snprintf(t.prefix, sizeof t.prefix, "tap%u", s->tap_count);
+            vec_push(s->taps, s->tap_count, s->tap_capacity, t);
+            known = &s->taps[s->tap_count - 1];
+        }
+        for (uint32_t k = 0; k < known->output_count; k++) {
+            rn_value v = builder_output(b, known->outputs[k]);
+            if (v)
+                graph_output(g,
+                             arena_format(s->arena, "%s.%s", known->prefix,
+                                          known->outputs[k]),
+                             v, &e);
+        }
+    }
+    return RN_OK;
+}
+
+static bool any_taps(const struct stage *s) {
+    for (uint32_t i = 0; i < s->x->hooks.count; i++) {
+        const struct rn_hook *hook = s->x->hooks.at[i].component->iface;
+        if (hook->tap && hook->tapped)
+            return true;
+    }
+    return false;
+}
+
+/* Rows of the programs of a step: full, and what the last batch leaves over. */
+static uint32_t step_rows(const struct stage *s, int64_t rows[2]) {
+    int64_t total = (int64_t)data_rows(s->data, DATA_TRAIN);
+    rows[0] = s->batch;
+    rows[1] = total % s->batch;
+    return rows[1] ? 2 : 1;
+}
+
+static int plan_training(struct stage *s, struct diag *d) {
+    struct programs *p = s->programs;
+    int64_t rows[2];
+    uint32_t n = step_rows(s, rows);
+    int status = RN_OK;
+    s->trainers = arena_array(s->arena, struct trainer, p->objective_count);
+    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
+        struct trainer *t = &s->trainers[o];
+        struct graph *g;
+        bool weighted = false;
+        t->count = n;
+        t->step = arena_array(s->arena, struct shaped, n);
+        if (p->accumulate)
+            status = programs_weighted(p, o, &weighted, d);
+        for (uint32_t i = 0; i < n && status == RN_OK; i++) {
+            status = (p->accumulate ? programs_grad : programs_train)(p, o, rows[i], &g, d);
+            if (status == RN_OK)
+                status = make_plan(s, g, rows[i], &t->step[i], d);
+        }
+        if (o == 0 && !p->accumulate && status == RN_OK && any_taps(s)) {
+            t->tapped = arena_array(s->arena, struct shaped, n);
+            p->tap = tap_point;
+            p->tap_context = s;
+            for (uint32_t i = 0; i < n && status == RN_OK; i++) {
+                status = programs_train(p, o, rows[i], &g, d);
+                if (status == RN_OK)
+                    status = make_plan(s, g, rows[i], &t->tapped[i], d);
+            }
+            p->tap = NULL;
+        }
+        if (weighted && status == RN_OK) {
+            t->weights = arena_array(s->arena, struct shaped, n);
+            for (uint32_t i = 0; i < n && status == RN_OK; i++) {
+                status = programs_weights(p, o, rows[i], &g, d);
+                if (status == RN_OK)
+                    status = make_plan(s, g, rows[i], &t->weights[i], d);
+            }
+        }
+        if (p->accumulate && status == RN_OK) {
+            status = programs_apply(p, o, &g, d);
+            if (status == RN_OK)
+                status = make_plan(s, g, 0, &t->apply, d);
+        }
+    }
+    return status;
+}
+
+/* Batches that evaluation meets: full ones and the rests of the splits. */
+static int plan_evaluation(struct stage *s, struct diag *d) {
+    int64_t rows[2 + DATA_SPLITS];
+    uint32_t n = 0;
+    for (int k = 0; k < DATA_SPLITS; k++) {
+        int64_t total = (int64_t)data_rows(s->data, (enum data_split_kind)k);
+        int64_t both[2] = {total >= s->eval_batch ? s->eval_batch : 0,
+                           total % s->eval_batch};
+        if (k == DATA_TRAIN && s->use == STAGE_TRAIN)
+            continue;
+        for (int i = 0; i < 2; i++) {
+            bool have = both[i] == 0;
+            for (uint32_t j = 0; j < n; j++)
+                have |= rows[j] == both[i];
+            if (!have)
+                rows[n++] = both[i];
+        }
+    }
+    s->evals = arena_array(s->arena, struct shaped, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        struct graph *g;
+        int status = (s->use == STAGE_PREDICT ? programs_predict : programs_eval)(
+            s->programs, rows[i], &g, d);
+        if (status == RN_OK)
+            status = make_plan(s, g, rows[i], &s->evals[s->eval_count], d);
+        if (status != RN_OK)
+            return status;
+        s->eval_count++;
+    }
+    return RN_OK;
+}
+
+/* -------------------------------------------------------------------- open */
+
+static int open_data(struct stage *s, const struct stage_options *o,
+                     const struct instance_services *services, struct diag *d) {
+    struct rn_error e = {0};
+    struct data_options data = {
+        .session = o->session,
+        .config = s->x->config,
+        .data = node_find(s->x->root, "data"),
+        .augment = node_find(s->x->root, "augment"),
+        .services = services,
+        .seed = s->x->seed,
+        .mode = o->use == STAGE_PREDICT ? DATA_FOR_PREDICTION : DATA_FOR_TRAINING,
+        .stored_split = o->use == STAGE_PREDICT ? NULL : o->stored_split};
+    s->data = data_open(&data, d);
+    if (!s->data)
+        return diag_status(d);
+    int status = o->fitted ? data_load(s->data, o->fitted, &e) : data_fit(s->data, &e);
+    if (status != RN_OK)
+        diag_add(d, &e);
+    else if (o->use == STAGE_TRAIN && !data_rows(s->data, DATA_TRAIN))
+        status = node_error(d, data.data, false, RN_E_DATA,
+                            "the training split has no rows");
+    return status;
+}
+
+/* Predicting from another file: the source's first option of type path. */
+static const char *source_override(struct stage *s, const char *file) {
+    const char *key = node_at(s->x->root, "data.source") ? "data.source" : "data.test";
+    const struct node *source = node_at(s->x->root, key);
+    const struct node *type = source ? node_find(source, "type") : NULL;
+    struct rn_error e;
+    const struct component *c =
+        type ? session_find(s->session, "source", node_string(type), &e) : NULL;
+    for (uint32_t i = 0; c && i < schema_count(c->schema); i++) {
+        struct option_info info = schema_option(c->schema, i);
+        if (strcmp(info.type, "path") == 0)
+            return arena_format(s->arena, "%s.%s=%s", key, info.name, file);
+    }
+    return NULL;
+}
+
+static struct experiment *open_experiment(struct stage *s, const struct stage_options *o,
+                                          struct diag *d) {
+    s->x = experiment_open(o->session, o->file, o->override_count, o->overrides, d);
+    if (!s->x || !o->data_override)
+        return s->x;
+    const char *extra = source_override(s, o->data_override);
+    if (!extra) {
+        node_error(d, s->x->root, false, RN_E_CONFIG,
+                   "this experiment's source reads no file that could be another");
+        return NULL;
+    }
+    const char **all = arena_array(s->arena, const char *, o->override_count + 2);
+    for (uint32_t i = 0; i < o->override_count; i++)
+        all[i] = o->overrides[i];
+    all[o->override_count] = extra;
+    experiment_close(s->x);
+    return s->x = experiment_open(o->session, o->file, o->override_count + 1, all, d);
+}
+
+struct stage *stage_open(const struct stage_options *o, struct diag *d) {
+    struct arena *a = arena_create();
+    struct stage *s = arena_new(a, struct stage);
+    struct rn_error e = {0};
+    s->arena = a;
+    s->use = o->use;
+    s->session = o->session;
+    s->record_api = o->record_api;
+    s->record_context = o->record_context;
+    s->cancelled = o->cancelled;
+    s->cancel_context = o->cancel_context;
+    if (!open_experiment(s, o, d))
+        goto failed;
+    s->x->services = (struct instance_services){extension, cancelled, s};
+    s->x->run = s;
+    if (open_data(s, o, &s->x->services, d) != RN_OK || read_lengths(s, d) != RN_OK)
+        goto failed;
+    read_fields(s);
+    experiment_open_parts(s->x, d);
+    if (diag_count(d))
+        goto failed;
+    int64_t rows = s->batch;
+    if (s->use != STAGE_TRAIN) {
+        rows = (int64_t)data_rows(s->data, s->use == STAGE_PREDICT ? DATA_TEST : DATA_VAL);
+        rows = rows > 0 && rows < s->eval_batch ? rows : s->eval_batch;
+    }
+    if (programs_create(s->x, a, s->field_count, s->fields, rows, s->use == STAGE_TRAIN,
+                        &s->programs, d) != RN_OK ||
+        live_create(s->x, s->total_steps, s->steps_per_epoch, &s->live, d) != RN_OK)
+        goto failed;
+    const struct rn_backend *b = s->x->backend.component->iface;
+    s->device_text.struct_size = sizeof s->device_text;
+    if (b->info(instance_self(s->x->backend.instance), &s->device_text, &e) != RN_OK) {
+        diag_add(d, &e);
+        goto failed;
+    }
+    s->info = &s->device_text;
+    if ((s->use == STAGE_TRAIN && plan_training(s, d) != RN_OK) ||
+        plan_evaluation(s, d) != RN_OK)
+        goto failed;
+    return s;
+failed:
+    stage_close(s);
+    return NULL;
+}
+
+void stage_close(struct stage *s) {
+    if (!s)
+        return;
+    device_close(s->device);
+    memory_release(s->live.at);
+    memory_release(s->taps);
+    data_close(s->data);
+    experiment_close(s->x);
+    arena_destroy(s->arena);
+}
+
+/* ---------------------------------------------------------------- all plans */
+
+typedef int (*each_plan)(void *context, struct shaped *p);
+
+static int each(struct stage *s, each_plan fn, void *context) {
+    int status = RN_OK;
+    for (uint32_t o = 0; s->trainers && o < s->programs->objective_count; o++) {
+        struct trainer *t = &s->trainers[o];
+        for (uint32_t i = 0; i < t->count && status == RN_OK; i++) {
+            status = fn(context, &t->step[i]);
+            if (t->tapped && status == RN_OK)
+                status = fn(context, &t->tapped[i]);
+            if (t->weights && status == RN_OK)
+                status = fn(context, &t->weights[i]);
+        }
+        if (t->apply.plan && status == RN_OK)
+            status = fn(context, &t->apply);
+    }
+    for (uint32_t i = 0; i < s->eval_count && status == RN_OK; i++)
+        status = fn(context, &s->evals[i]);
+    return status;
+}
+
+struct gathered {
+    const struct plan **plans;
+    uint32_t count;
+};
+
+static int gather(void *context, struct shaped *p) {
+    struct gathered *g = context;
+    if (g->plans)
+        g->plans[g->count] = p->plan;
+    g->count++;
+    return RN_OK;
+}
+
+struct exec_footprint stage_footprint(const struct stage *s) {
+    struct gathered g = {NULL, 0};
+    struct stage *own = (struct stage *)(uintptr_t)s;
+    each(own, gather, &g);
+    g.plans = memory_get(memory_mul(g.count + 1, sizeof *g.plans));
+    g.count = 0;
+    each(own, gather, &g);
+    struct exec_footprint f =
+        exec_footprint(s->info, s->programs->variables, g.count, g.plans);
+    memory_release(g.plans);
+    return f;
+}
+
+uint64_t stage_parameters(const struct stage *s) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < variables_count(s->programs->variables); i++) {
+        const struct variable *v = variables_at(s->programs->variables, i);
+        n += v->trainable ? v->count : 0;
+    }
+    return n;
+}
+
+struct loading {
+    struct stage *s;
+    struct rn_error e;
+};
+
+static int load(void *context, struct shaped *p) {
+    struct loading *l = context;
+    struct stage *s = l->s;
+    int status = program_create(s->device, p->plan, &p->program, &l->e);
+    if (status != RN_OK)
+        return status;
+    p->live = arena_array(s->arena, int, s->live.count + 1);
+    for (uint32_t i = 0; i < s->live.count; i++)
+        p->live[i] = program_scalar_index(p->program, s->live.at[i].name);
+    p->seed = program_scalar_index(p->program, "run.seed");
+    p->step = program_scalar_index(p->program, "run.step");
+    p->row = program_scalar_index(p->program, "run.row");
+    p->first = program_scalar_index(p->program, "run.first");
+    p->share = program_scalar_index(p->program, "run.share");
+    p->inverse = arena_array(s->arena, int, s->x->losses.count + 1);
+    for (uint32_t i = 0; i < s->x->losses.count; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "run.inverse.%u", i);
+        p->inverse[i] = program_scalar_index(p->program, name);
+    }
+    p->inputs = arena_array(s->arena, int, s->field_count + 1);
+    for (uint32_t i = 0; i < s->field_count; i++) {
+        char name[300];
+        snprintf(name, sizeof name, "data.%s", s->fields[i].name);
+        p->inputs[i] = program_input_index(p->program, name);
+    }
+    return RN_OK;
+}
+
+int stage_load(struct stage *s, struct diag *d) {
+    struct loading l = {.s = s};
+    const struct part *b = &s->x->backend;
+    int status = device_open(b->component->iface, instance_self(b->instance), &s->device,
+                             &l.e);
+    if (status == RN_OK)
+        status = device_variables(s->device, s->programs->variables, &l.e);
+    if (status == RN_OK)
+        status = each(s, load, &l);
+    if (status == RN_OK)
+        status = device_reserve(s->device, &l.e);
+    if (status == RN_OK) {
+        s->info = device_info(s->device);
+        return stage_init(s, d);
+    }
+    diag_add(d, &l.e);
+    if (status == RN_E_MEMORY) {
+        struct text t = {0};
+        const struct plan *p = s->trainers ? s->trainers[0].step[0].plan : s->evals[0].plan;
+        text_add(&t, "the largest tensors at the peak:\n");
+        plan_largest(p, 8, &t);
+        diag_hint(d, "%s", text_get(&t));
+        text_finish(&t);
+    }
+    return status;
+}
+
+int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t first,
+               struct rn_error *e) {
+    for (uint32_t i = 0; i < s->field_count; i++) {
+        if (p->inputs[i] < 0)
+            continue;
+        uint64_t bytes, row = data_field_at(s->data, s->field_index[i])->bytes;
+        void *to = program_input(p->program, p->inputs[i], &bytes, e);
+        if (!to)
+            return e->status ? e->status : RN_E_INTERNAL;
+        memcpy(to, (const char *)b->fields[s->field_index[i]] + (uint64_t)first * row, bytes);
+    }
+    return RN_OK;
+}
+
+void stage_scalars(struct stage *s, struct shaped *p, int64_t step, int64_t row) {
+    for (uint32_t i = 0; i < s->live.count; i++)
+        program_set_f32(p->program, p->live[i], (float)s->live.at[i].now);
+    program_set_u32(p->program, p->seed, (uint32_t)s->x->seed);
+    program_set_u32(p->program, p->step, (uint32_t)step);
+    program_set_u32(p->program, p->row, (uint32_t)row);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage: an experiment with its data, programs and plans, everything known and
+ * nothing allocated on the device yet. What train, eval, predict and plan share. */
+#ifndef TRAIN_STAGE_H
+#define TRAIN_STAGE_H
+
+#include "data/data.h"
+#include "exec/exec.h"
+#include "train/live.h"
+#include "train/programs.h"
+
+enum stage_use { STAGE_TRAIN, STAGE_EVAL, STAGE_PREDICT };
+
+/* A program for batches of `rows` rows. */
+struct shaped {
+    int64_t rows;
+    const struct plan *plan;
+    struct program *program; /* after stage_load */
+    int *live;               /* scalar index of each live value, -1: not used */
+    int seed, step, row, first, share;
+    int *inverse;            /* of each loss */
+    int *inputs;             /* of each data field */
+};
+
+/* One objective's programs. rows of a kind: the full batch and what is left over. */
+struct trainer {
+    uint32_t count;
+    struct shaped *step;    /* train, or grad when accumulating */
+    struct shaped *tapped;  /* the same with taps; NULL without hooks that tap */
+    struct shaped *weights; /* NULL unless a loss weighs and a step accumulates */
+    struct shaped apply;    /* plan NULL unless accumulating */
+};
+
+/* A tapped point of a program. */
+struct tap {
+    uint32_t hook;
+    uint32_t kind; /* RN_POINT_* */
+    const char *path, *op;
+    uint32_t output_count;
+    const char **outputs; /* names given by the hook */
+    char prefix[24];      /* the program's outputs are PREFIX.NAME */
+};
+
+struct stage {
+    enum stage_use use;
+    struct arena *arena;
+    struct experiment *x;
+    struct session *session;
+    struct data *data;
+    uint32_t field_count;
+    struct network_field *fields; /* what models may see */
+    uint32_t *field_index;        /* of each in the batch */
+    struct programs *programs;
+    struct live live;
+    int64_t batch, eval_batch, accumulate;
+    int64_t steps_per_epoch, epochs, total_steps;
+    struct trainer *trainers; /* by objective */
+    uint32_t eval_count;
+    struct shaped *evals;
+    struct tap *taps; /* of objective 0 */
+    uint32_t tap_count, tap_capacity;
+    struct device *device;
+    const struct rn_device_info *info;
+    struct rn_device_info device_text; /* before the device is opened */
+    const struct rn_record_api *record_api; /* extension for hooks, or NULL */
+    void *record_context;
+    int (*cancelled)(void *context);
+    void *cancel_context;
+};
+
+struct stage_options {
+    struct session *session;
+    const char *file;
+    uint32_t override_count;
+    const char *const *overrides;
+    enum stage_use use;
+    const char *data_override; /* predict: another file for the source, or NULL */
+    const char *stored_split;  /* resume, eval: text, or NULL */
+    struct rn_stream *fitted;  /* resume, eval, predict: transforms' state, or NULL */
+    const struct rn_record_api *record_api;
+    void *record_context;
+    int (*cancelled)(void *context);
+    void *cancel_context;
+};
+
+/* NULL when d has any error. */
+struct stage *stage_open(const struct stage_options *o, struct diag *d);
+void stage_close(struct stage *s);
+/* What the device will hold, as exec counts it. */
+struct exec_footprint stage_footprint(const struct stage *s);
+uint64_t stage_parameters(const struct stage *s);
+/* Open the device, allocate, compile; variables get their first values. */
+int stage_load(struct stage *s, struct diag *d);
+/* First values from the inits of the YAML, else of the layer. */
+int stage_init(struct stage *s, struct diag *d);
+
+/* One batch into a program's inputs: rows `first` .. first + shaped->rows of it. */
+int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t first,
+               struct rn_error *e);
+/* Scalars of a run. */
+void stage_scalars(struct stage *s, struct shaped *p, int64_t step, int64_t row);
+
+#endif
