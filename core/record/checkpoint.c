@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Committing a checkpoint. HDF5 writes the metadata of a file whose datasets are laid
+ * out but empty; the data then goes to their offsets by pwrite, the seal on top, fsync,
+ * rename, fsync of the folder, CURRENT the same way, ACK, and only then old ones go. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "record/checkpoint.h"
+#include "record/file.h"
+#include "record/h5.h"
+#include "record/state.h"
+
+/* ------------------------------------------------------------------- CURRENT */
+
+int current_read(const struct record *r, struct current *c, struct rn_error *e) {
+    memset(c, 0, sizeof *c);
+    struct arena *a = arena_create();
+    const char *path = record_path(a, r, "CURRENT");
+    char *text = NULL, again[512];
+    int status = file_load(path, sizeof again - 1, &text, NULL, e);
+    if (!status) {
+        int n = sscanf(
+            text, "%100s step=%" SCNd64 " bytes=%" SCNu64 " sha256=%64s log=%" SCNu64,
+            c->name, &c->step, &c->bytes, c->sha256, &c->log);
+        snprintf(again, sizeof again, CURRENT_FORMAT, c->name, c->step, c->bytes,
+                 c->sha256, c->log);
+        if (n != 5 || strcmp(again, text) != 0 || !checkpoint_name_good(c->name))
+            status = error_set(e, RN_E_CHECKPOINT, "%s is damaged", path);
+    }
+    memory_release(text);
+    arena_destroy(a);
+    return status;
+}
+
+uint64_t checkpoint_log_bytes(const struct record *r) {
+    struct current c;
+    return current_read(r, &c, NULL) ? 0 : c.log;
+}
+
+bool checkpoint_name_good(const char *name) {
+    size_t n = strlen(name);
+    if (n == 0 || n > 100 || name[0] == '.')
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (name[i] <= ' ' || name[i] == '/' || name[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* ------------------------------------------------------------------- listing */
+
+static int by_name(const void *a, const void *b) {
+    const struct listed *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+int checkpoint_list(const struct record *r, struct arena *a, struct listed **out,
+                    size_t *count, struct rn_error *e) {
+    const char *folder = record_path(a, r, "checkpoints");
+    struct listed *list = NULL;
+    size_t n = 0, capacity = 0;
+    *out = NULL;
+    *count = 0;
+    DIR *d = opendir(folder);
+    if (!d)
+        return errno == ENOENT ? RN_OK : file_error(e, "list", folder);
+    for (struct dirent *f; (f = readdir(d));) {
+        size_t length = strlen(f->d_name);
+        if (f->d_name[0] == '.' || length < 4 ||
+            strcmp(f->d_name + length - 3, ".h5") != 0)
+            continue;
+        struct listed x = {.name = arena_copy_n(a, f->d_name, length - 3),
+                           .path = arena_format(a, "%s/%s", folder, f->d_name),
+                           .step = -1};
+        struct seal seal;
+        if (seal_peek(x.path, "checkpoint", &seal, NULL) == RN_OK)
+            x.step = seal.step;
+        vec_push(list, n, capacity, x);
+    }
+    closedir(d);
+    if (n)
+        qsort(list, n, sizeof *list, by_name);
+    struct listed *copy = arena_array(a, struct listed, n + 1);
+    if (n)
+        memcpy(copy, list, n * sizeof *list);
+    memory_release(list);
+    *out = copy;
+    *count = n;
+    return RN_OK;
+}
+
+static bool is_temp(const char *name) {
+    size_t n = strlen(name);
+    return n > 4 && strcmp(name + n - 4, ".tmp") == 0;
+}
+
+void checkpoint_clean(const struct record *r) {
+    struct arena *a = arena_create();
+    const char *const folders[] = {r->folder, record_path(a, r, "checkpoints")};
+    for (int i = 0; i < 2; i++) {
+        DIR *d = opendir(folders[i]);
+        for (struct dirent *f; d && (f = readdir(d));)
+            if (is_temp(f->d_name))
+                unlink(arena_format(a, "%s/%s", folders[i], f->d_name));
+        if (d)
+            closedir(d);
+    }
+    arena_destroy(a);
+}
+
+/* The step of "step-00000100", or -1. */
+static int64_t step_of(const char *name) {
+    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9')
+        return -1;
+    char *end;
+    errno = 0;
+    long long n = strtoll(name + 5, &end, 10);
+    return *end || errno ? -1 : n;
+}
+
+static int newest_first(const void *a, const void *b) {
+    int64_t x = step_of(((const struct listed *)a)->name);
+    int64_t y = step_of(((const struct listed *)b)->name);
+    return (x < y) - (x > y);
+}
+
+/* Best effort: what cannot be removed stays, and the checkpoint is committed anyway. */
+static void drop_old(const struct record *r, const char *name, int64_t step,
+                     uint32_t keep) {
+    struct arena *a = arena_create();
+    struct listed *list;
+    size_t n, kept = 0;
+    if (checkpoint_list(r, a, &list, &n, NULL) == RN_OK && n) {
+        qsort(list, n, sizeof *list, newest_first);
+        for (size_t i = 0; i < n; i++) {
+            int64_t at = step_of(list[i].name);
+            if (at < 0 || strcmp(list[i].name, name) == 0) {
+                kept += at >= 0;
+                continue;
+            }
+            /* A later step was left behind by a rewind; one without a readable seal
+             * counts for nothing, but is kept for its owner to look at until its turn.
+             */
+            if (at <= step && kept < (keep < 2 ? 2 : keep)) {
+                kept += list[i].step >= 0;
+                continue;
+            }
+            if (unlink(list[i].path))
+                log_say(RN_LOG_WARNING, "cannot remove the old checkpoint %s: %s",
+                        list[i].path, strerror(errno));
+        }
+    }
+    arena_destroy(a);
+}
+
+/* ------------------------------------------------------------------- writing */
+
+/* One dataset without data: where its bytes go. */
+static bool lay_out(hid_t group, const char *name, const char *doc, rn_dtype dtype,
+                    uint32_t rank, const int64_t *shape, const void *data,
+                    uint64_t bytes, uint64_t *offset) {
+    hsize_t dims[RN_MAX_RANK];
+    for (uint32_t i = 0; i < rank; i++)
+        dims[i] = (hsize_t)shape[i];
+    uint32_t crc = crc32c(0, data, (size_t)bytes);
+    hid_t type = h5_type(dtype), list = h5_dataset_list(), d = -1;
+    hid_t space =
+        rank ? H5Screate_simple((int)rank, dims, NULL) : H5Screate(H5S_SCALAR);
+    if (type >= 0 && list >= 0 && space >= 0)
+        d = H5Dcreate2(group, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    bool ok = d >= 0 && h5_put(d, "crc32c", H5T_STD_U32LE, &crc) &&
+              h5_put_text(d, "doc", doc ? doc : "") &&
+              h5_put_text(d, "dtype", h5_dtype_name(dtype));
+    if (ok && bytes) {
+        haddr_t at = H5Dget_offset(d);
+        ok = at != HADDR_UNDEF && at >= SEAL_BYTES;
+        *offset = at;
+    }
+    if (d >= 0 && H5Dclose(d) < 0)
+        ok = false;
+    if (space >= 0)
+        H5Sclose(space);
+    if (list >= 0)
+        H5Pclose(list);
+    if (type >= 0)
+        H5Tclose(type);
+    return ok;
+}
+
+struct part {
+    const void *data;
+    uint64_t bytes, offset;
+};
+
+/* The metadata of the whole file, at `temp`. Offsets: tensors, then blobs. */
+static int lay_out_all(const char *temp, const struct checkpoint *c, struct part *parts,
+                       struct rn_error *e) {
+    uint32_t format = 1;
+    errno = 0;
+    hid_t access = h5_access(), list = H5Pcreate(H5P_FILE_CREATE), file = -1;
+    hid_t variables = -1, blobs = -1;
+    if (access >= 0 && list >= 0 && H5Pset_userblock(list, SEAL_BYTES) >= 0 &&
+        H5Pset_obj_track_times(list, 0) >= 0)
+        file = H5Fcreate(temp, H5F_ACC_EXCL, list, access);
+    bool ok = file >= 0 && h5_put(file, "step", H5T_STD_I64LE, &c->step) &&
+              h5_put(file, "epoch", H5T_IEEE_F64LE, &c->epoch) &&
+              h5_put(file, "format", H5T_STD_U32LE, &format) &&
+              h5_put_text(file, "doc",
+                          "checkpoint of a training run: variables by name, states of "
+                          "components under blobs") &&
+              (variables = h5_group(file, "variables")) >= 0 &&
+              (blobs = h5_group(file, "blobs")) >= 0;
+    for (uint32_t i = 0; ok && i < c->tensor_count; i++) {
+        const struct checkpoint_tensor *t = &c->tensors[i];
+        ok = lay_out(variables, t->name, t->doc, t->dtype, t->rank, t->shape, t->data,
+                     parts[i].bytes, &parts[i].offset);
+    }
+    for (uint32_t i = 0; ok && i < c->blob_count; i++) {
+        const struct checkpoint_blob *b = &c->blobs[i];
+        int64_t n = (int64_t)b->bytes;
+        ok = lay_out(blobs, b->name, "state, as bytes", RN_U8, 1, &n, b->data, b->bytes,
+                     &parts[c->tensor_count + i].offset);
+    }
+    if (variables >= 0 && H5Gclose(variables) < 0)
+        ok = false;
+    if (blobs >= 0 && H5Gclose(blobs) < 0)
+        ok = false;
+    if (file >= 0 && H5Fclose(file) < 0)
+        ok = false;
+    int code = errno;
+    if (list >= 0)
+        H5Pclose(list);
+    if (access >= 0)
+        H5Pclose(access);
+    errno = code;
+    return ok ? RN_OK : file_error(e, "write", temp);
+}
+
+static int check_parts(const struct checkpoint *c, struct part *parts, uint64_t *total,
+                       struct rn_error *e) {
+    *total = 1 << 16;
+    for (uint32_t i = 0; i < c->tensor_count + c->blob_count; i++) {
+        bool blob = i >= c->tensor_count;
+        const struct checkpoint_blob *b = blob ? &c->blobs[i - c->tensor_count] : NULL;
+        const struct checkpoint_tensor *t = blob ? NULL : &c->tensors[i];
+        const char *name = blob ? b->name : t->name;
+        uint64_t bytes = blob ? b->bytes : 0;
+        if (!name[0] || strchr(name, '/') || strcmp(name, ".") == 0)
+            return error_set(e, RN_E_INTERNAL, "'%s' cannot be a name in a checkpoint",
+                             name);
+        if (t && (!h5_dtype_name(t->dtype) ||
+                  !log_bytes(t->dtype, t->rank, t->shape, &bytes)))
+            return error_set(e, RN_E_INTERNAL,
+                             "tensor '%s' of the checkpoint has no valid type or shape",
+                             name);
+        parts[i] = (struct part){blob ? b->data : t->data, bytes, 0};
+        *total += bytes + 2048 + strlen(name) + (t && t->doc ? strlen(t->doc) : 0);
+    }
+    return RN_OK;
+}
+
+static int check_space(const char *folder, uint64_t need, struct rn_error *e) {
+    struct statvfs s;
+    if (statvfs(folder, &s))
+        return file_error(e, "look at the free space of", folder);
+    uint64_t free_bytes = (uint64_t)s.f_bavail * s.f_frsize;
+    if (free_bytes >= need)
+        return RN_OK;
+    error_set(e, RN_E_IO,
+              "the disk is full: a checkpoint needs %.1f MB, %s has %.1f MB left",
+              (double)need / 1e6, folder, (double)free_bytes / 1e6);
+    error_hint(e, "earlier checkpoints are still valid; free some space, then resume");
+    return RN_E_IO;
+}
+
+static int write_file(const char *temp, const char *path, const struct checkpoint *c,
+                      struct part *parts, struct seal *seal, struct rn_error *e) {
+    if (unlink(temp) && errno != ENOENT)
+        return file_error(e, "replace", temp);
+    int status = lay_out_all(temp, c, parts, e), fd = -1;
+    if (!status && (fd = open(temp, O_RDWR | O_CLOEXEC)) < 0)
+        status = file_error(e, "open", temp);
+    for (uint32_t i = 0; !status && i < c->tensor_count + c->blob_count; i++)
+        status =
+            file_write(fd, parts[i].data, parts[i].bytes, parts[i].offset, path, e);
+    if (!status)
+        status = seal_write(fd, "checkpoint", c->step, path, seal, e);
+    if (!status)
+        return file_commit(fd, temp, path, e);
+    if (fd >= 0)
+        close(fd);
+    file_discard(temp);
+    return status;
+}
+
+int checkpoint_write(struct record *r, const char *name, const struct checkpoint *c,
+                     bool current, uint32_t keep, struct rn_error *e) {
+    if (!checkpoint_name_good(name))
+        return error_set(e, RN_E_INTERNAL, "'%s' cannot name a checkpoint", name);
+    if (!h5_start())
+        return error_set(e, RN_E_INTERNAL, "HDF5 does not start");
+    struct arena *a = arena_create();
+    struct part *parts =
+        arena_array(a, struct part, c->tensor_count + c->blob_count + 1);
+    const char *folder = record_path(a, r, "checkpoints");
+    const char *path = arena_format(a, "%s/%s.h5", folder, name);
+    const char *temp = arena_format(a, "%s/.%s.h5.tmp", folder, name);
+    struct seal seal = {0};
+    uint64_t total = 0;
+    int status = check_parts(c, parts, &total, e);
+    if (!status)
+        status = record_sync(r, NULL, e);
+    if (!status)
+        status = check_space(folder, total, e);
+    if (!status)
+        status = write_file(temp, path, c, parts, &seal, e);
+    if (!status && current) {
+        const char *text = arena_format(a, CURRENT_FORMAT, name, c->step, seal.bytes,
+                                        seal.sha256, r->durable);
+        status = file_replace(record_path(a, r, "CURRENT"), text, strlen(text), e);
+    }
+    if (!status) {
+        const char *line = arena_format(a, "ACK ckpt step=%" PRId64, c->step);
+        if (r->ack)
+            r->ack(r->ack_context, line);
+        if (current)
+            drop_old(r, name, c->step, keep);
+    } else {
+        error_context(e, "checkpoint %s", name);
+    }
+    arena_destroy(a);
+    return status;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that are whole or absent, and the seal: the 512 bytes before an HDF5 file of
+ * ours (its user block), with a SHA-256 that is checked before HDF5 sees a byte. */
+#ifndef RECORD_FILE_H
+#define RECORD_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <runner/abi.h>
+
+/* RN_E_IO from errno: "cannot <verb> <path>: ...", with a sentence for a full disk. */
+int file_error(struct rn_error *e, const char *verb, const char *path);
+
+/* All of it at `offset`, or RN_E_IO. */
+int file_write(int fd, const void *data, uint64_t bytes, uint64_t offset,
+               const char *path, struct rn_error *e);
+/* Exactly `bytes` at `offset`, or RN_E_IO (RN_E_CHECKPOINT when the file is shorter).
+ */
+int file_read(int fd, void *data, uint64_t bytes, uint64_t offset, const char *path,
+              struct rn_error *e);
+/* A new empty file for writing; one left over is removed. The descriptor, or a status.
+ */
+int file_temp(const char *path, struct rn_error *e);
+/* fsync fd, close it (always), rename temp to path, fsync the folder; on failure temp
+ * is emptied and removed. */
+int file_commit(int fd, const char *temp, const char *path, struct rn_error *e);
+/* Empty and remove (an open descriptor elsewhere then holds no space). */
+void file_discard(const char *path);
+/* The whole text, by file_temp, file_write and file_commit. */
+int file_replace(const char *path, const void *data, uint64_t bytes,
+                 struct rn_error *e);
+int file_sync_folder(const char *folder, struct rn_error *e);
+/* At most `limit` bytes into memory, NUL-ended; release with memory_release. */
+int file_load(const char *path, uint64_t limit, char **out, uint64_t *bytes,
+              struct rn_error *e);
+
+#define SEAL_BYTES 512u
+
+struct seal {
+    int64_t step;
+    uint64_t bytes; /* of the whole file */
+    char sha256[65];
+};
+
+/* Hash what follows the first SEAL_BYTES of fd and write the seal there. `kind` is
+ * "checkpoint" or "run". */
+int seal_write(int fd, const char *kind, int64_t step, const char *path,
+               struct seal *out, struct rn_error *e);
+/* Check it; RN_E_CHECKPOINT says what is wrong. */
+int seal_check(int fd, const char *kind, const char *path, struct seal *out,
+               struct rn_error *e);
+/* The first lines only, nothing verified. */
+int seal_peek(const char *path, const char *kind, struct seal *out, struct rn_error *e);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making, opening and locking the folder of a run. */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "record/file.h"
+#include "record/state.h"
+
+static const uint64_t source_max = 64u << 20;
+
+const char *record_path(struct arena *a, const struct record *r, const char *name) {
+    return arena_format(a, "%s/%s", r->folder, name);
+}
+
+const char *record_folder(const struct record *r) {
+    return r->folder;
+}
+
+static int take_lock(struct record *r, struct rn_error *e) {
+    const char *path = record_path(r->arena, r, "lock");
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0)
+        return file_error(e, "open", path);
+    char text[32] = {0};
+    if (flock(r->lock, LOCK_EX | LOCK_NB)) {
+        if (errno != EWOULDBLOCK)
+            return file_error(e, "lock", path);
+        long pid = pread(r->lock, text, sizeof text - 1, 0) > 0 ? atol(text) : 0;
+        error_set(e, RN_E_LOCKED, "the run %s is in use by process %ld", r->folder,
+                  pid);
+        error_hint(e, "wait for it, or stop it, or start a new run");
+        return RN_E_LOCKED;
+    }
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    /* For that message only: a full disk does not matter here. */
+    if (ftruncate(r->lock, 0) || pwrite(r->lock, text, (size_t)n, 0) < 0)
+        errno = 0;
+    return RN_OK;
+}
+
+static int check_name(const char *name, struct rn_error *e) {
+    size_t n = strlen(name);
+    bool good = n > 0 && n <= 100 && name[0] != '.';
+    for (size_t i = 0; i < n && good; i++) {
+        unsigned char c = (unsigned char)name[i];
+        good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+               (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-' || c >= 0x80;
+    }
+    if (good && strcmp(name, "latest") != 0)
+        return RN_OK;
+    error_set(e, RN_E_CONFIG, "'%s' cannot be the name of a run", name);
+    return error_hint(e, "up to 100 letters, digits, '.', '_', '-', not starting with "
+                         "'.'");
+}
+
+/* Each missing folder of path, each synced into its parent. */
+static int make_folders(struct arena *a, const char *path, struct rn_error *e) {
+    char *p = arena_copy(a, path);
+    for (char *slash = p;; slash++) {
+        slash = strchr(slash, '/');
+        if (slash == p)
+            continue;
+        if (slash)
+            *slash = '\0';
+        if (mkdir(p, 0777)) {
+            struct stat st;
+            if (errno != EEXIST)
+                return file_error(e, "make", p);
+            if (stat(p, &st) || !S_ISDIR(st.st_mode)) {
+                errno = ENOTDIR;
+                return file_error(e, "make", p);
+            }
+        } else {
+            char *up = arena_copy(a, p), *cut = strrchr(up, '/');
+            if (cut)
+                cut[cut == up] = '\0';
+            int status = file_sync_folder(cut ? up : ".", e);
+            if (status)
+                return status;
+        }
+        if (!slash)
+            return RN_OK;
+        *slash = '/';
+    }
+}
+
+static int make_unique(struct record *r, const char *parent, struct rn_error *e) {
+    for (int tries = 0; tries < 16; tries++) {
+        uint32_t random = 0;
+        char stamp[32] = "";
+        struct tm utc;
+        time_t now = time(NULL);
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+            return file_error(e, "get a random name for", parent);
+        if (!gmtime_r(&now, &utc) ||
+            !strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &utc))
+            return error_set(e, RN_E_INTERNAL, "no time of day");
+        const char *path =
+            arena_format(r->arena, "%s/%s-%08" PRIx32, parent, stamp, random);
+        if (mkdir(path, 0777) == 0) {
+            r->folder = path;
+            return file_sync_folder(parent, e);
+        }
+        if (errno != EEXIST)
+            return file_error(e, "make", path);
+    }
+    return error_set(e, RN_E_IO, "cannot find a free name in %s", parent);
+}
+
+/* parent/latest -> this folder, in one rename. A name that is no link is left alone. */
+static int link_latest(struct record *r, const char *parent, struct rn_error *e) {
+    const char *latest = arena_format(r->arena, "%s/latest", parent);
+    const char *temp = arena_format(r->arena, "%s/.latest-%ld", parent, (long)getpid());
+    struct stat st;
+    if (lstat(latest, &st) == 0 && !S_ISLNK(st.st_mode))
+        return RN_OK;
+    unlink(temp);
+    if (symlink(strrchr(r->folder, '/') + 1, temp))
+        return file_error(e, "make", temp);
+    if (rename(temp, latest)) {
+        int status = file_error(e, "make", latest);
+        unlink(temp);
+        return status;
+    }
+    return file_sync_folder(parent, e);
+}
+
+/* What record_create has made so far goes away again. */
+static void remove_made(const struct record *r) {
+    static const char *const files[] = {"experiment.yaml", "resolved.yaml", "log.txt",
+                                        "metrics.rlog", "lock"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        unlink(record_path(r->arena, r, files[i]));
+    rmdir(record_path(r->arena, r, "checkpoints"));
+    rmdir(r->folder);
+}
+
+static struct record *make(bool write) {
+    struct record *r = memory_get(sizeof *r);
+    r->arena = arena_create();
+    r->lock = r->log = -1;
+    r->write = write;
+    r->published = record_clock();
+    return r;
+}
+
+int record_create(const char *output, const char *name, const char *source,
+                  const char *resolved, struct record **out, struct rn_error *e) {
+    *out = NULL;
+    int status = check_name(name, e);
+    if (status)
+        return status;
+    char *text = NULL;
+    uint64_t bytes = 0;
+    if (source) {
+        status = file_load(source, source_max, &text, &bytes, e);
+        if (status)
+            return status;
+    }
+    struct record *r = make(true);
+    const char *parent =
+        arena_format(r->arena, "%s/%s", output[0] ? output : ".", name);
+    status = make_folders(r->arena, parent, e);
+    char *whole = status ? NULL : realpath(parent, NULL);
+    if (!status && !whole)
+        status = file_error(e, "find", parent);
+    if (whole)
+        parent = arena_copy(r->arena, whole);
+    free(whole);
+    if (!status)
+        status = make_unique(r, parent, e);
+    if (!status)
+        status = take_lock(r, e);
+    if (!status && text)
+        status =
+            file_replace(record_path(r->arena, r, "experiment.yaml"), text, bytes, e);
+    if (!status && resolved)
+        status = file_replace(record_path(r->arena, r, "resolved.yaml"), resolved,
+                              strlen(resolved), e);
+    if (!status)
+        status = file_replace(record_path(r->arena, r, "log.txt"), "", 0, e);
+    const char *checkpoints = status ? "" : record_path(r->arena, r, "checkpoints");
+    if (!status && mkdir(checkpoints, 0777))
+        status = file_error(e, "make", checkpoints);
+    if (!status) {
+        r->log_path = record_path(r->arena, r, "metrics.rlog");
+        status = file_replace(r->log_path, LOG_HEAD, LOG_HEAD_BYTES, e);
+    }
+    if (!status)
+        status = log_open(r, e);
+    if (!status)
+        status = link_latest(r, parent, e);
+    memory_release(text);
+    if (status) {
+        if (r->folder)
+            remove_made(r);
+        record_close(r);
+        return status;
+    }
+    *out = r;
+    return RN_OK;
+}
+
+int record_open(const char *folder, bool write, struct record **out,
+                struct rn_error *e) {
+    *out = NULL;
+    char *whole = realpath(folder, NULL);
+    if (!whole) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return error_set(e, RN_E_CHECKPOINT, "there is no run %s", folder);
+        return file_error(e, "find", folder);
+    }
+    struct record *r = make(write);
+    r->folder = arena_copy(r->arena, whole);
+    free(whole);
+    r->log_path = record_path(r->arena, r, "metrics.rlog");
+    int status = RN_OK;
+    /* Look before making a lock file in a folder that is no run. */
+    if (access(r->log_path, F_OK))
+        status = error_set(e, RN_E_CHECKPOINT, "%s is no run: it has no metrics.rlog",
+                           r->folder);
+    if (!status && write)
+        status = take_lock(r, e);
+    if (!status)
+        status = log_open(r, e);
+    if (!status && write)
+        checkpoint_clean(r);
+    if (status) {
+        record_close(r);
+        return status;
+    }
+    *out = r;
+    return RN_OK;
+}
+
+void record_close(struct record *r) {
+    if (!r)
+        return;
+    if (r->log >= 0 && r->write && !r->failed)
+        record_sync(r, NULL, NULL);
+    if (r->log >= 0)
+        close(r->log);
+    if (r->lock >= 0)
+        close(r->lock);
+    text_finish(&r->waiting);
+    memory_release(r->series);
+    arena_destroy(r->arena);
+    memory_release(r);
+}

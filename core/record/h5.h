@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The few calls of HDF5 that the folder needs, each checked. Ids that are not valid are
+ * negative, as HDF5's own. */
+#ifndef RECORD_H5_H
+#define RECORD_H5_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hdf5.h>
+
+#include <runner/abi.h>
+
+/* Before any other call: nothing at exit (a file that a full disk left half closed
+ * would crash there), no printing. Again and again is fine. */
+bool h5_start(void);
+/* A fresh type that the caller closes; f16 and bool as h5py knows them, bf16 as u16. */
+hid_t h5_type(rn_dtype dtype);
+/* "f32", ...; NULL when unknown. */
+const char *h5_dtype_name(rn_dtype dtype);
+/* 0 when unknown. */
+rn_dtype h5_dtype(const char *name);
+/* Attributes. Text is fixed-length UTF-8, at most 60,000 bytes are kept. */
+bool h5_put_text(hid_t object, const char *name, const char *text);
+bool h5_put(hid_t object, const char *name, hid_t type, const void *value);
+bool h5_get(hid_t object, const char *name, hid_t type, void *value);
+/* Cut to fit; NUL-ended. */
+bool h5_get_text(hid_t object, const char *name, char *text, size_t size);
+/* Access and creation lists of our files: format of HDF5 1.8, no times (equal content
+ * gives equal bytes). */
+hid_t h5_access(void);
+hid_t h5_dataset_list(void);
+hid_t h5_group(hid_t parent, const char *name);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record of a run: its folder and lock, the append-only log that is the truth while
+ * it runs, the run.h5 that people read, and checkpoints. The only user of HDF5.
+ *
+ * One thread at a time for all of it (HDF5 as packaged is not thread-safe). Every
+ * function but the getters returns 0 or a negative status with `e` filled. A full disk
+ * is RN_E_IO: what was acknowledged stays on disk and valid. */
+#ifndef RECORD_RECORD_H
+#define RECORD_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <runner/abi.h>
+
+/* ---- run folder ---- */
+
+struct record;
+
+/* Make <output>/<name>/<UTC time>-<hex>/ with experiment.yaml (byte copy of the file
+ * `source`; NULL: none), resolved.yaml (the text `resolved`; NULL: none), an empty
+ * log.txt, metrics.rlog and checkpoints/, point <output>/<name>/latest at it, lock it.
+ * `name`: one folder name, letters digits . _ - (RN_E_CONFIG). */
+int record_create(const char *output, const char *name, const char *source,
+                  const char *resolved, struct record **out, struct rn_error *e);
+/* Open an existing run. write: to go on; locks it (RN_E_LOCKED when another process
+ * holds it), cuts the torn tail of the log, removes left-over temporary files. Not
+ * write: to read, while another process may be writing. RN_E_CHECKPOINT: no run. */
+int record_open(const char *folder, bool write, struct record **out,
+                struct rn_error *e);
+/* Writes rows that still wait (errors are lost: call record_sync before), frees and
+ * unlocks. Does not publish. NULL is fine. */
+void record_close(struct record *r);
+/* Absolute, without symbolic links; lives as long as r. */
+const char *record_folder(const struct record *r);
+
+/* ---- log: the truth ---- */
+
+/* Series are named "train/loss": parts of printable text between single slashes. One
+ * name is one kind of value: all scalars, or tensors of one type and shape. No series
+ * may be called <other series>/step, /epoch or /value (they are its datasets).
+ *
+ * A row is durable after 100 rows or 1 s (looked at when rows arrive), or record_sync.
+ * After RN_E_IO for a full disk the rows wait in memory and a later call tries again;
+ * after a failed fsync the log stays failed. */
+int record_scalar(struct record *r, const char *series, int64_t step, double epoch,
+                  double value, struct rn_error *e);
+/* One row; at most 1 MiB. doc: what the values are, taken from the series' first row.
+ */
+int record_tensor(struct record *r, const char *series, int64_t step, double epoch,
+                  const struct rn_tensor *value, const char *doc, struct rn_error *e);
+/* Provenance: a root attribute of run.h5. The last value of a key counts. */
+int record_note(struct record *r, const char *key, const char *value,
+                struct rn_error *e);
+/* Forget rows with a step greater than `step` (durable when it returns; the bytes stay
+ * in the log, followed by a mark). The count of rows starts again from what is left. */
+int record_rewind(struct record *r, int64_t step, struct rn_error *e);
+/* fsync. *rows (may be NULL): rows that count and are durable. */
+int record_sync(struct record *r, int64_t *rows, struct rn_error *e);
+/* ack("ACK metrics row=N") and ack("ACK ckpt step=N"), each after it is durable. */
+void record_on_ack(struct record *r, void (*ack)(void *context, const char *line),
+                   void *context);
+/* Make run.h5 from the log: temporary file, fsync, rename.
+ * /scalars/<series>/{step i64, epoch f64, value f64} and
+ * /tensors/<series>/{step, epoch, value [rows, shape...]}; every dataset has an
+ * attribute `doc`; notes are attributes of the root (those above 32 KiB datasets under
+ * /notes). Text is fixed-length UTF-8. */
+int record_publish(struct record *r, struct rn_error *e);
+/* The same, but only when that costs at most a twentieth of the time since the last
+ * one: for each evaluation, so that the cost does not grow with the square. */
+int record_publish_soon(struct record *r, struct rn_error *e);
+
+/* Each row that counts, in the order written. Scalars come as f64 of rank 0. value is
+ * borrowed. row returns non-zero to end early; that is then returned. */
+int record_each(const struct record *r,
+                int (*row)(void *context, const char *series, int64_t step,
+                           double epoch, const struct rn_tensor *value),
+                void *context, struct rn_error *e);
+
+/* ---- checkpoints ---- */
+
+struct checkpoint_tensor {
+    const char *name; /* "model.conv1.weight"; no slash */
+    const char *doc;  /* or NULL */
+    rn_dtype dtype;
+    uint32_t rank;
+    const int64_t *shape;
+    const void *data; /* dense, row-major */
+};
+/* Component states, loader position, text. */
+struct checkpoint_blob {
+    const char *name; /* no slash */
+    const void *data;
+    uint64_t bytes;
+};
+struct checkpoint {
+    int64_t step;
+    double epoch;
+    uint32_t tensor_count;
+    const struct checkpoint_tensor *tensors;
+    uint32_t blob_count;
+    const struct checkpoint_blob *blobs;
+};
+
+/* checkpoints/<name>.h5; name: "step-00000100" or "best". Durable, rows before it too,
+ * when it returns; on failure everything that was valid before is still. current:
+ * CURRENT points at it, and then step files but the newest `keep` (at least 2) go away,
+ * as do those of a later step, which a rewound run has left behind. */
+int checkpoint_write(struct record *r, const char *name, const struct checkpoint *c,
+                     bool current, uint32_t keep, struct rn_error *e);
+
+struct checkpoint_file; /* read and verified; owns all its memory */
+
+/* RN_E_CHECKPOINT: not one, damaged, or from a later version. */
+int checkpoint_read(const char *file, struct checkpoint_file **out, struct rn_error *e);
+/* By name, or NULL: the one that CURRENT names, else the newest valid one, and then
+ * fell_back (of `size` bytes, may be NULL; else "") says what was wrong.
+ * RN_E_CHECKPOINT when there is none. */
+int checkpoint_find(const struct record *r, const char *name,
+                    struct checkpoint_file **out, char *fell_back, size_t size,
+                    struct rn_error *e);
+/* Tensors and blobs in byte order of their names. */
+const struct checkpoint *checkpoint_get(const struct checkpoint_file *f);
+const char *checkpoint_path(const struct checkpoint_file *f);
+void checkpoint_close(struct checkpoint_file *f); /* NULL is fine */
+
+/* ---- runner verify ---- */
+
+struct verify_result {
+    int64_t step;    /* of the checkpoint that resume would take; 0: none yet */
+    uint64_t rows;   /* in the log that count */
+    char sha256[65]; /* of its parameters: the bytes of each variable whose name does
+                        not begin with "optimizer.", in order of name */
+};
+/* Checks the log, run.h5 and every checkpoint: RN_E_CHECKPOINT names the first thing
+ * that is damaged. A torn tail of the log is no damage. */
+int record_verify(const char *folder, struct verify_result *out, struct rn_error *e);
+
+#endif

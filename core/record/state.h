@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What struct record holds; only files of this folder include it. */
+#ifndef RECORD_STATE_H
+#define RECORD_STATE_H
+
+#include "record/record.h"
+#include "record/view.h"
+
+struct record {
+    struct arena *arena; /* as long as the record: paths, series */
+    const char *folder, *log_path;
+    int lock; /* -1 when reading */
+    int log;
+    bool write, failed;  /* failed: an fsync of the log failed */
+    uint64_t durable;    /* bytes of the log on disk for sure; the file ends there */
+    struct text waiting; /* records behind it */
+    int64_t rows;        /* that count, waiting ones too */
+    int64_t acked;
+    unsigned rows_waiting;
+    double waiting_since; /* monotonic seconds, of the first waiting row */
+    struct log_series *series;
+    size_t series_count, series_capacity, series_last;
+    void (*ack)(void *context, const char *line);
+    void *ack_context;
+    double publish_cost, published; /* seconds; when */
+};
+
+/* Monotonic seconds. */
+double record_clock(void);
+/* Open the log of r (folder, write set), cut its tail when writing, fill the counts. */
+int log_open(struct record *r, struct rn_error *e);
+/* All rows up to now, waiting ones too. Finish also after failure. */
+int log_read(const struct record *r, struct log_view *v, struct rn_error *e);
+/* "<folder>/<name>" in the record's arena. */
+const char *record_path(struct arena *a, const struct record *r, const char *name);
+/* The bytes of log that CURRENT says were durable; 0 without one. */
+uint64_t checkpoint_log_bytes(const struct record *r);
+/* Remove temporary files that a crash left. */
+void checkpoint_clean(const struct record *r);
+
+#endif
