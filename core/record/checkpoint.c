@@ -319,7 +319,7 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     uint64_t total = 0;
     int status = check_parts(c, parts, &total, e);
     if (!status)
-        status = record_sync(r, NULL, e);
+        status = record_sync(r, e);
     if (!status)
         status = check_space(folder, total, e);
     if (!status)

@@ -33,6 +33,14 @@ const struct checkpoint *checkpoint_get(const struct checkpoint_file *f) {
     return &f->c;
 }
 
+const struct checkpoint_blob *checkpoint_blob(const struct checkpoint_file *f,
+                                              const char *name) {
+    for (uint32_t i = 0; i < f->c.blob_count; i++)
+        if (strcmp(f->c.blobs[i].name, name) == 0)
+            return &f->c.blobs[i];
+    return NULL;
+}
+
 const char *checkpoint_path(const struct checkpoint_file *f) {
     return f->path;
 }

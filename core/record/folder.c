@@ -18,14 +18,22 @@
 #include "record/file.h"
 #include "record/state.h"
 
-static const uint64_t source_max = 64u << 20;
-
 const char *record_path(struct arena *a, const struct record *r, const char *name) {
     return arena_format(a, "%s/%s", r->folder, name);
 }
 
 const char *record_folder(const struct record *r) {
     return r->folder;
+}
+
+void record_say(struct record *r, const char *line) {
+    if (r->text < 0)
+        return;
+    struct text t = {0};
+    text_addf(&t, "%s\n", line);
+    if (write(r->text, t.s, t.length) < 0)
+        errno = 0; /* best effort, as said */
+    text_finish(&t);
 }
 
 static int take_lock(struct record *r, struct rn_error *e) {
@@ -150,7 +158,7 @@ static void remove_made(const struct record *r) {
 static struct record *make(bool write) {
     struct record *r = memory_get(sizeof *r);
     r->arena = arena_create();
-    r->lock = r->log = -1;
+    r->lock = r->log = r->text = -1;
     r->write = write;
     r->published = record_clock();
     return r;
@@ -162,13 +170,6 @@ int record_create(const char *output, const char *name, const char *source,
     int status = check_name(name, e);
     if (status)
         return status;
-    char *text = NULL;
-    uint64_t bytes = 0;
-    if (source) {
-        status = file_load(source, source_max, &text, &bytes, e);
-        if (status)
-            return status;
-    }
     struct record *r = make(true);
     const char *parent =
         arena_format(r->arena, "%s/%s", output[0] ? output : ".", name);
@@ -183,9 +184,9 @@ int record_create(const char *output, const char *name, const char *source,
         status = make_unique(r, parent, e);
     if (!status)
         status = take_lock(r, e);
-    if (!status && text)
-        status =
-            file_replace(record_path(r->arena, r, "experiment.yaml"), text, bytes, e);
+    if (!status && source)
+        status = file_replace(record_path(r->arena, r, "experiment.yaml"), source,
+                              strlen(source), e);
     if (!status && resolved)
         status = file_replace(record_path(r->arena, r, "resolved.yaml"), resolved,
                               strlen(resolved), e);
@@ -200,9 +201,11 @@ int record_create(const char *output, const char *name, const char *source,
     }
     if (!status)
         status = log_open(r, e);
+    if (!status && r->write)
+        r->text = open(record_path(r->arena, r, "log.txt"),
+                       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (!status)
         status = link_latest(r, parent, e);
-    memory_release(text);
     if (status) {
         if (r->folder)
             remove_made(r);
@@ -235,6 +238,9 @@ int record_open(const char *folder, bool write, struct record **out,
         status = take_lock(r, e);
     if (!status)
         status = log_open(r, e);
+    if (!status && r->write)
+        r->text = open(record_path(r->arena, r, "log.txt"),
+                       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (!status && write)
         checkpoint_clean(r);
     if (status) {
@@ -249,9 +255,11 @@ void record_close(struct record *r) {
     if (!r)
         return;
     if (r->log >= 0 && r->write && !r->failed)
-        record_sync(r, NULL, NULL);
+        record_sync(r, NULL);
     if (r->log >= 0)
         close(r->log);
+    if (r->text >= 0)
+        close(r->text);
     if (r->lock >= 0)
         close(r->lock);
     text_finish(&r->waiting);

@@ -124,12 +124,10 @@ static int flush(struct record *r, struct rn_error *e) {
     return RN_OK;
 }
 
-int record_sync(struct record *r, int64_t *rows, struct rn_error *e) {
+int record_sync(struct record *r, struct rn_error *e) {
     int status = flush(r, e);
     if (status)
         return status;
-    if (rows)
-        *rows = r->rows;
     if (r->rows != r->acked) {
         r->acked = r->rows;
         char line[64];
@@ -138,6 +136,10 @@ int record_sync(struct record *r, int64_t *rows, struct rn_error *e) {
             r->ack(r->ack_context, line);
     }
     return RN_OK;
+}
+
+int64_t record_rows(const struct record *r) {
+    return r->rows;
 }
 
 void record_on_ack(struct record *r, void (*ack)(void *context, const char *line),
@@ -242,7 +244,7 @@ static int add_row(struct record *r, struct log_entry *n, const char *doc,
     if (!r->rows_waiting++)
         r->waiting_since = now;
     if (r->rows_waiting >= rows_per_sync || now - r->waiting_since >= 1.0)
-        return record_sync(r, NULL, e);
+        return record_sync(r, e);
     return RN_OK;
 }
 

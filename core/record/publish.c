@@ -197,7 +197,7 @@ int record_publish(struct record *r, struct rn_error *e) {
     double start = record_clock();
     if (!h5_start())
         return error_set(e, RN_E_INTERNAL, "HDF5 does not start");
-    int status = record_sync(r, NULL, e);
+    int status = record_sync(r, e);
     if (status)
         return status;
     struct log_view v;

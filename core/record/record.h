@@ -18,10 +18,10 @@
 
 struct record;
 
-/* Make <output>/<name>/<UTC time>-<hex>/ with experiment.yaml (byte copy of the file
- * `source`; NULL: none), resolved.yaml (the text `resolved`; NULL: none), an empty
- * log.txt, metrics.rlog and checkpoints/, point <output>/<name>/latest at it, lock it.
- * `name`: one folder name, letters digits . _ - (RN_E_CONFIG). */
+/* Make <output>/<name>/<UTC time>-<hex>/ with experiment.yaml (the text
+ * `source`, byte for byte; NULL: none), resolved.yaml (the text `resolved`; NULL:
+ * none), an empty log.txt, metrics.rlog and checkpoints/, point <output>/<name>/latest
+ * at it, lock it. `name`: one folder name, letters digits . _ - (RN_E_CONFIG). */
 int record_create(const char *output, const char *name, const char *source,
                   const char *resolved, struct record **out, struct rn_error *e);
 /* Open an existing run. write: to go on; locks it (RN_E_LOCKED when another process
@@ -34,6 +34,8 @@ int record_open(const char *folder, bool write, struct record **out,
 void record_close(struct record *r);
 /* Absolute, without symbolic links; lives as long as r. */
 const char *record_folder(const struct record *r);
+/* A line of log.txt, for people; best effort, not synced. */
+void record_say(struct record *r, const char *line);
 
 /* ---- log: the truth ---- */
 
@@ -56,8 +58,10 @@ int record_note(struct record *r, const char *key, const char *value,
 /* Forget rows with a step greater than `step` (durable when it returns; the bytes stay
  * in the log, followed by a mark). The count of rows starts again from what is left. */
 int record_rewind(struct record *r, int64_t step, struct rn_error *e);
-/* fsync. *rows (may be NULL): rows that count and are durable. */
-int record_sync(struct record *r, int64_t *rows, struct rn_error *e);
+/* fsync: all rows are durable when it returns 0. */
+int record_sync(struct record *r, struct rn_error *e);
+/* Rows that count, waiting ones too; after record_sync all of them are durable. */
+int64_t record_rows(const struct record *r);
 /* ack("ACK metrics row=N") and ack("ACK ckpt step=N"), each after it is durable. */
 void record_on_ack(struct record *r, void (*ack)(void *context, const char *line),
                    void *context);
@@ -122,13 +126,16 @@ int checkpoint_find(const struct record *r, const char *name,
                     struct rn_error *e);
 /* Tensors and blobs in byte order of their names. */
 const struct checkpoint *checkpoint_get(const struct checkpoint_file *f);
+/* The blob of that name, or NULL. */
+const struct checkpoint_blob *checkpoint_blob(const struct checkpoint_file *f,
+                                              const char *name);
 const char *checkpoint_path(const struct checkpoint_file *f);
 void checkpoint_close(struct checkpoint_file *f); /* NULL is fine */
 
 /* ---- runner verify ---- */
 
 struct verify_result {
-    int64_t step;    /* of the checkpoint that resume would take; 0: none yet */
+    int64_t step;    /* of the checkpoint that resume would take; -1: none yet */
     uint64_t rows;   /* in the log that count */
     char sha256[65]; /* of its parameters: the bytes of each variable whose name does
                         not begin with "optimizer.", in order of name */

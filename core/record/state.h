@@ -11,6 +11,7 @@ struct record {
     const char *folder, *log_path;
     int lock; /* -1 when reading */
     int log;
+    int text;            /* log.txt; -1 when reading */
     bool write, failed;  /* failed: an fsync of the log failed */
     uint64_t durable;    /* bytes of the log on disk for sure; the file ends there */
     struct text waiting; /* records behind it */

@@ -100,7 +100,7 @@ int record_verify(const char *folder, struct verify_result *out, struct rn_error
     }
     if (!status) {
         hash_parameters(f ? checkpoint_get(f) : NULL, out->sha256);
-        out->step = f ? checkpoint_get(f)->step : 0;
+        out->step = f ? checkpoint_get(f)->step : -1;
     }
     checkpoint_close(f);
     arena_destroy(a);
