@@ -35,8 +35,13 @@ struct rn_source_info {
     uint32_t field_stride;
     const struct rn_field *fields; /* plugin, until destroy */
     uint8_t
-        content_hash[32]; /* SHA-256 over what is read, or zeros: host hashes files */
+        content_hash[32]; /* SHA-256 over what is read, or zeros: host hashes rows */
+    const char *name; /* plugin, until destroy: what errors call it, a file; or NULL */
 };
+
+/* Host extension (rn_host_api.extension): there, and not NULL, when rows are read to
+ * predict: labels and targets may be missing, and their fields are then left out. */
+#define RN_EXT_PREDICT "runner.predict/1"
 
 struct rn_source {
     uint32_t struct_size;
@@ -50,8 +55,8 @@ struct rn_source {
     int32_t (*worker_open)(void *self, void **worker, struct rn_error *e);
     void (*worker_close)(void *self, void *worker);
     /* Rows `indices` (n of them, any order unless sequential) into out[field], each a
-     * host tensor [n, field shape...], contiguous. Must not depend on the worker.
-     * [worker] */
+     * host tensor [n, field shape...], contiguous; data NULL: that field is not
+     * wanted. Must not depend on the worker. [worker] */
     int32_t (*read)(void *self, void *worker, uint64_t n, const uint64_t *indices,
                     const struct rn_tensor *out, struct rn_error *e);
 };

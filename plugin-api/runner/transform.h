@@ -12,7 +12,10 @@ extern "C" {
 
 /* Life: create -> plan (fields in -> fields out; may be called before fit with what is
  * known, and again after) -> fit_begin, fit_rows..., fit_end (NULL: nothing to fit) ->
- * plan -> apply. State is saved with the model and loaded instead of fitting. */
+ * plan -> apply. State is saved with the model and loaded instead of fitting: create ->
+ * load -> plan -> apply. The outputs take the place of the inputs among the sample's
+ * fields. A field that may hold missing numbers (RN_FIELD_NULLABLE) stays so unless the
+ * transform fills them. */
 struct rn_transform {
     uint32_t struct_size;
     uint32_t reserved;
@@ -31,6 +34,10 @@ struct rn_transform {
                      const struct rn_tensor *out, struct rn_error *e);    /* [worker] */
     int32_t (*save)(void *self, struct rn_stream *s);                     /* [setup] */
     int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
+    /* Names of the classes of output field `out`, index order; *count 0: it has none.
+     * Names are the plugin's until destroy. After plan. NULL: no field has. [setup] */
+    int32_t (*names)(void *self, uint32_t out, uint32_t *count,
+                     const char *const **names, struct rn_error *e);
 };
 
 #define RN_TRANSFORM(id, iface, head, body)                                            \
