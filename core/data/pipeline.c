@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raw rows from a source, through the transforms, to the columns of a sample. */
+#include <float.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "data/room.h"
+
+uint64_t field_bytes(const struct rn_field *f) {
+    uint64_t n = RN_DTYPE_BYTES(f->dtype);
+    for (uint32_t i = 0; i < f->rank; i++) {
+        if (f->shape[i] <= 0 || n > (uint64_t)INT64_MAX / 4096 / (uint64_t)f->shape[i])
+            return 0;
+        n *= (uint64_t)f->shape[i];
+    }
+    return n;
+}
+
+/* ------------------------------------------------------------------ reader */
+
+int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
+                struct reader *r, struct rn_error *e) {
+    *r = (struct reader){.data = data, .table = t, .capacity = capacity};
+    uint32_t n = data->column_count;
+    r->columns = memory_get(memory_mul(n + 1, sizeof *r->columns));
+    r->in = memory_get(memory_mul(n + 1, sizeof *r->in));
+    r->out = memory_get(memory_mul(n + 1, sizeof *r->out));
+    r->shapes = memory_get(memory_mul(n + 1, sizeof *r->shapes));
+    r->indices = memory_get(memory_mul(capacity, sizeof *r->indices));
+    size_t total = 64;
+    for (uint32_t i = 0; i < n; i++) {
+        size_t bytes = memory_mul(capacity, data->columns[i].bytes);
+        if (bytes > SIZE_MAX / 2 - total - 64)
+            return error_set(e, RN_E_MEMORY, "a batch of %llu samples is too large",
+                             (unsigned long long)capacity);
+        total += (bytes + 63) / 64 * 64;
+    }
+    r->block = memory_try(total);
+    if (!r->block)
+        return error_set(e, RN_E_MEMORY, "no memory for %llu samples (%zu bytes)",
+                         (unsigned long long)capacity, total);
+    uint8_t *p = (uint8_t *)(((uintptr_t)r->block + 63) / 64 * 64);
+    for (uint32_t i = 0; i < n; i++) {
+        r->columns[i] = p;
+        p += (capacity * data->columns[i].bytes + 63) / 64 * 64;
+        const struct rn_field *f = &data->columns[i].field;
+        for (uint32_t k = 0; k < f->rank; k++)
+            r->shapes[i][k + 1] = f->shape[k];
+    }
+    if (t->iface->worker_open && !t->stored) {
+        int status = t->iface->worker_open(t->self, &r->worker, e);
+        if (status != RN_OK)
+            return status;
+        r->opened = true;
+    }
+    return RN_OK;
+}
+
+void reader_close(struct reader *r) {
+    if (r->opened && r->table->iface->worker_close)
+        r->table->iface->worker_close(r->table->self, r->worker);
+    memory_release(r->block);
+    memory_release(r->columns);
+    memory_release(r->in);
+    memory_release(r->out);
+    memory_release(r->shapes);
+    memory_release(r->indices);
+    *r = (struct reader){0};
+}
+
+static struct rn_tensor view(struct reader *r, uint32_t column, uint64_t n) {
+    const struct column *c = &r->data->columns[column];
+    r->shapes[column][0] = (int64_t)n;
+    return (struct rn_tensor){r->columns[column], r->shapes[column], NULL,
+                              c->field.dtype, c->field.rank + 1};
+}
+
+/* Element of the first number that is not finite, or -1. */
+static int64_t not_finite(const void *data, rn_dtype dtype, uint64_t n) {
+    if (dtype == RN_F32) {
+        const float *v = data;
+        unsigned bad = 0;
+        for (uint64_t i = 0; i < n; i++)
+            bad |= !(v[i] >= -FLT_MAX && v[i] <= FLT_MAX);
+        for (uint64_t i = 0; bad && i < n; i++)
+            if (!(v[i] >= -FLT_MAX && v[i] <= FLT_MAX))
+                return (int64_t)i;
+    } else if (dtype == RN_F64) {
+        const double *v = data;
+        for (uint64_t i = 0; i < n; i++)
+            if (!(v[i] >= -DBL_MAX && v[i] <= DBL_MAX))
+                return (int64_t)i;
+    }
+    return -1;
+}
+
+/* Text of width `from` per row to width `to` >= from, in place, last row first. */
+static void widen(uint8_t *p, uint64_t n, uint64_t from, uint64_t to) {
+    for (uint64_t i = n; i-- > 0;) {
+        memmove(p + i * to, p + i * from, from);
+        memset(p + i * to + from, 0, to - from);
+    }
+}
+
+int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wanted,
+                struct rn_error *e) {
+    const struct data *data = r->data;
+    const struct table *t = r->table;
+    for (uint64_t i = 0; i < n; i++)
+        r->indices[i] = (uint64_t)ids[i] - t->offset;
+    for (uint32_t f = 0; f < data->raw_count; f++) {
+        r->out[f] = view(r, f, n);
+        if (wanted && !wanted[f])
+            r->out[f].data = NULL;
+        /* A source with narrower text sees its own width. */
+        if (t->fields[f].flags & RN_FIELD_TEXT)
+            r->shapes[f][1] = t->fields[f].shape[0];
+    }
+    if (t->stored) {
+        for (uint32_t f = 0; f < data->raw_count; f++)
+            for (uint64_t i = 0; r->out[f].data && i < n; i++)
+                memcpy(r->columns[f] + i * t->bytes[f],
+                       t->stored[f] + r->indices[i] * t->bytes[f], t->bytes[f]);
+    } else {
+        int status = t->iface->read(t->self, r->worker, n, r->indices, r->out, e);
+        if (status != RN_OK) {
+            if (e && e->status == 0)
+                error_set(e, status, "%s cannot be read", t->name);
+            return error_context(e, "%s", t->path);
+        }
+    }
+    for (uint32_t f = 0; f < data->raw_count; f++) {
+        const struct column *c = &data->columns[f];
+        if (c->field.flags & RN_FIELD_TEXT)
+            r->shapes[f][1] = c->field.shape[0];
+        if (!r->out[f].data)
+            continue;
+        if (t->bytes[f] < c->bytes)
+            widen(r->columns[f], n, t->bytes[f], c->bytes);
+        if (c->field.flags & RN_FIELD_NULLABLE)
+            continue;
+        uint64_t each = c->bytes / RN_DTYPE_BYTES(c->field.dtype);
+        int64_t bad = not_finite(r->columns[f], c->field.dtype, n * each);
+        if (bad >= 0) {
+            double v = c->field.dtype == RN_F32
+                           ? (double)((const float *)(const void *)r->columns[f])[bad]
+                           : ((const double *)(const void *)r->columns[f])[bad];
+            uint64_t row = r->indices[(uint64_t)bad / each];
+            error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %llu is %s",
+                      t->name, (unsigned long long)row + 1, c->field.name,
+                      (unsigned long long)((uint64_t)bad % each + 1),
+                      v != v ? "NaN" : "infinite");
+            error_hint(e, "mend the file, or declare the number missing");
+            return error_where(e, t->path, 0, 0);
+        }
+    }
+    return RN_OK;
+}
+
+int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e) {
+    for (uint32_t s = 0; s < count; s++) {
+        const struct stage *g = &r->data->stages[s];
+        if (g->skipped)
+            continue;
+        for (uint32_t i = 0; i < g->in_count; i++)
+            r->in[i] = view(r, g->in[i], n);
+        for (uint32_t i = 0; i < g->out_count; i++)
+            r->out[i] = view(r, g->out[i], n);
+        int status = g->iface->apply(g->self, n, r->in, r->out, e);
+        if (status != RN_OK) {
+            if (e && !e->where[0])
+                error_where(e, g->path, 0, 0);
+            return error_context(e, "%s (%s)", g->path, g->component->bare);
+        }
+    }
+    return RN_OK;
+}
+
+/* --------------------------------------------------------------- transforms */
+
+uint32_t column_add(struct data *data, const struct rn_field *f) {
+    struct column c = {.field = *f, .bytes = field_bytes(f)};
+    c.field.name = arena_copy(data->arena, f->name);
+    vec_push(data->columns, data->column_count, data->column_capacity, c);
+    return data->column_count - 1;
+}
+
+/* The fields of a sample between two stages, as columns. */
+struct fields {
+    uint32_t count;
+    uint32_t at[DATA_MAX_FIELDS];
+};
+
+static int find(const struct data *data, const struct fields *f, const char *name) {
+    for (uint32_t i = 0; i < f->count; i++)
+        if (strcmp(data->columns[f->at[i]].field.name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int no_field(const struct data *data, const struct fields *f, const char *name,
+                    const char *path, struct rn_error *e) {
+    const char *names[DATA_MAX_FIELDS];
+    struct text list = {0};
+    for (uint32_t i = 0; i < f->count; i++) {
+        names[i] = data->columns[f->at[i]].field.name;
+        text_addf(&list, "%s%s", i ? ", " : "", names[i]);
+    }
+    error_set(e, RN_E_CONFIG, "%s: there is no field '%s'", path, name);
+    const char *near = error_nearest(name, names, f->count);
+    if (near)
+        error_hint(e, "did you mean '%s'? The sample has %s here", near,
+                   text_get(&list));
+    else
+        error_hint(e, "the sample has %s here", text_get(&list));
+    text_finish(&list);
+    error_where(e, path, 0, 0);
+    return RN_E_CONFIG;
+}
+
+/* Fill g->in by the option `of`: a name, a list of names, or all fields. */
+static int choose(struct data *data, struct stage *g, const struct fields *f,
+                  struct rn_error *e) {
+    const struct node *of = node_find(g->node, "of");
+    uint32_t n = !of ? f->count : node_kind(of) == NODE_SCALAR ? 1 : node_count(of);
+    uint32_t missing = 0;
+    const char *absent = NULL;
+    g->in = arena_array(data->arena, uint32_t, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!of) {
+            g->in[g->in_count++] = f->at[i];
+            continue;
+        }
+        const struct node *item = node_kind(of) == NODE_SCALAR ? of : node_item(of, i);
+        const char *name = node_kind(item) == NODE_SCALAR ? node_raw(item) : "";
+        int k = find(data, f, name);
+        if (k < 0) {
+            absent = absent ? absent : name;
+            missing++;
+            continue;
+        }
+        for (uint32_t j = 0; j < g->in_count; j++)
+            if (g->in[j] == f->at[k]) {
+                error_set(e, RN_E_CONFIG, "%s: field '%s' is named twice", g->path,
+                          name);
+                return error_where(e, g->path, 0, 0);
+            }
+        g->in[g->in_count++] = f->at[k];
+    }
+    if (missing && missing == n && data->options.mode == DATA_FOR_PREDICTION) {
+        g->skipped = true;
+        return RN_OK;
+    }
+    if (missing)
+        return no_field(data, f, absent, g->path, e);
+    if (!g->in_count) {
+        error_set(e, RN_E_CONFIG, "%s: no field is left to transform", g->path);
+        return error_where(e, g->path, 0, 0);
+    }
+    return RN_OK;
+}
+
+static int plan(struct data *data, struct stage *g, uint32_t *count,
+                struct rn_field *out, struct rn_error *e) {
+    struct rn_field in[DATA_MAX_FIELDS];
+    for (uint32_t i = 0; i < g->in_count; i++)
+        in[i] = data->columns[g->in[i]].field;
+    *count = DATA_MAX_FIELDS;
+    int status = g->iface->plan(g->self, g->in_count, in, count, out, e);
+    if (status != RN_OK) {
+        if (e && !e->where[0])
+            error_where(e, g->path, 0, 0);
+        return error_context(e, "%s (%s)", g->path, g->component->bare);
+    }
+    if (*count > DATA_MAX_FIELDS)
+        return error_set(e, RN_E_PLUGIN, "%s: %s gives more than %u fields", g->path,
+                         g->component->name, DATA_MAX_FIELDS);
+    return RN_OK;
+}
+
+/* The outputs take the inputs' place; names stay unique. */
+static int replace(struct data *data, struct stage *g, struct fields *f, uint32_t count,
+                   const struct rn_field *out, struct rn_error *e) {
+    struct fields next = {0};
+    uint32_t first = UINT32_MAX;
+    g->out_count = count;
+    g->out = arena_array(data->arena, uint32_t, count + 1);
+    for (uint32_t i = 0; i < f->count; i++) {
+        bool taken = false;
+        for (uint32_t j = 0; j < g->in_count; j++)
+            taken |= g->in[j] == f->at[i];
+        if (!taken) {
+            next.at[next.count++] = f->at[i];
+        } else if (first == UINT32_MAX) {
+            first = next.count;
+        }
+    }
+    if (next.count + count > DATA_MAX_FIELDS)
+        return error_set(e, RN_E_DATA, "%s: more than %u fields", g->path,
+                         DATA_MAX_FIELDS);
+    memmove(next.at + first + count, next.at + first,
+            (next.count - first) * sizeof next.at[0]);
+    next.count += count;
+    for (uint32_t i = 0; i < count; i++)
+        next.at[first + i] = UINT32_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!out[i].name || !out[i].name[0] || out[i].rank > RN_MAX_RANK - 1 ||
+            !field_bytes(&out[i]))
+            return error_set(e, RN_E_PLUGIN, "%s: %s gives an impossible field %u",
+                             g->path, g->component->name, i);
+        for (uint32_t k = 0; k < next.count; k++)
+            if (next.at[k] != UINT32_MAX &&
+                strcmp(data->columns[next.at[k]].field.name, out[i].name) == 0) {
+                error_set(e, RN_E_CONFIG, "%s: the sample already has a field '%s'",
+                          g->path, out[i].name);
+                return error_where(e, g->path, 0, 0);
+            }
+        uint32_t c = column_add(data, &out[i]);
+        g->out[i] = next.at[first + i] = c;
+        if (RN_HAS(g->iface, struct rn_transform, names) && g->iface->names) {
+            uint32_t classes = 0;
+            const char *const *names = NULL;
+            int status = g->iface->names(g->self, i, &classes, &names, e);
+            if (status != RN_OK)
+                return error_context(e, "%s", g->path);
+            data->columns[c].classes = classes;
+            data->columns[c].class_names = names;
+        }
+    }
+    *f = next;
+    return RN_OK;
+}
+
+/* One pass over the training rows, in rising order, up to stage `s`. */
+static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
+    struct stage *g = &data->stages[s];
+    if (!g->iface->fit_begin)
+        return RN_OK;
+    struct reader r;
+    struct table *t = &data->tables[data->splits[DATA_TRAIN].table];
+    int status = reader_open(data, t, DATA_CHUNK, &r, e);
+    if (status == RN_OK)
+        status = g->iface->fit_begin(g->self, e);
+    uint64_t rows = data->splits[DATA_TRAIN].rows;
+    const int64_t *ids = data->splits[DATA_TRAIN].ids;
+    for (uint64_t at = 0; status == RN_OK && at < rows; at += DATA_CHUNK) {
+        uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
+        status = reader_read(&r, n, ids + at, NULL, e);
+        if (status == RN_OK)
+            status = reader_apply(&r, n, s, e);
+        for (uint32_t i = 0; i < g->in_count; i++)
+            r.in[i] = view(&r, g->in[i], n);
+        if (status == RN_OK)
+            status = g->iface->fit_rows(g->self, n, r.in, e);
+    }
+    if (status == RN_OK)
+        status = g->iface->fit_end(g->self, e);
+    if (status != RN_OK) {
+        if (e && !e->where[0])
+            error_where(e, g->path, 0, 0);
+        error_context(e, "%s (%s)", g->path, g->component->bare);
+    }
+    reader_close(&r);
+    return status;
+}
+
+static int run_stages(struct data *data, bool fit, struct rn_error *e) {
+    struct fields f = {0};
+    struct rn_field *out = memory_get(DATA_MAX_FIELDS * sizeof *out);
+    int status = RN_OK;
+    for (uint32_t i = 0; i < data->raw_count; i++)
+        f.at[f.count++] = i;
+    for (uint32_t s = 0; s < data->stage_count && status == RN_OK; s++) {
+        struct stage *g = &data->stages[s];
+        uint32_t count = 0;
+        g->in_count = g->out_count = 0;
+        g->skipped = false;
+        status = choose(data, g, &f, e);
+        if (status != RN_OK || g->skipped)
+            continue;
+        status = plan(data, g, &count, out, e);
+        if (status == RN_OK && fit) {
+            status = fit_stage(data, s, e);
+            if (status == RN_OK)
+                status = plan(data, g, &count, out, e);
+        }
+        if (status == RN_OK)
+            status = replace(data, g, &f, count, out, e);
+    }
+    memory_release(out);
+    if (status != RN_OK)
+        return status;
+
+    /* What is left is the sample. */
+    data->field_count = f.count;
+    data->fields = arena_array(data->arena, struct data_field, f.count + 1);
+    data->field_columns = arena_array(data->arena, uint32_t, f.count + 1);
+    data->row_bytes = 0;
+    for (uint32_t i = 0; i < f.count; i++) {
+        const struct column *c = &data->columns[f.at[i]];
+        struct data_field *d = &data->fields[i];
+        if (c->field.flags & RN_FIELD_NULLABLE) {
+            error_set(e, RN_E_DATA, "field '%s' may have missing numbers",
+                      c->field.name);
+            error_hint(e, "add {type: impute, of: %s} to data.transforms",
+                       c->field.name);
+            return error_where(e, "data.transforms", 0, 0);
+        }
+        data->field_columns[i] = f.at[i];
+        d->name = c->field.name;
+        d->dtype = c->field.dtype;
+        d->rank = c->field.rank;
+        memcpy(d->shape, c->field.shape, sizeof d->shape);
+        d->bytes = c->bytes;
+        d->text = (c->field.flags & RN_FIELD_TEXT) != 0;
+        d->classes = c->classes;
+        d->class_names = c->class_names;
+        data->row_bytes += c->bytes;
+    }
+    return RN_OK;
+}
+
+/* Augmenters look at the finished sample. */
+static int plan_augmenters(struct data *data, struct rn_error *e) {
+    for (uint32_t i = 0; i < data->augmenter_count; i++) {
+        struct augmenter *a = &data->augmenters[i];
+        const struct node *of = node_find(a->node, "of");
+        const char *name = of && node_kind(of) == NODE_SCALAR ? node_raw(of) : "x";
+        struct fields f = {data->field_count, {0}};
+        for (uint32_t k = 0; k < f.count; k++)
+            f.at[k] = data->field_columns[k];
+        int k = find(data, &f, name);
+        if (k < 0)
+            return no_field(data, &f, name, a->path, e);
+        a->field = (uint32_t)k;
+        struct rn_field field = data->columns[f.at[k]].field;
+        int status = a->iface->plan(a->self, &field, e);
+        if (status != RN_OK) {
+            if (e && !e->where[0])
+                error_where(e, a->path, 0, 0);
+            return error_context(e, "%s (%s)", a->path, a->component->bare);
+        }
+    }
+    return RN_OK;
+}
+
+static int prepare(struct data *data, bool fit, struct rn_error *e) {
+    data->column_count = data->raw_count;
+    int status = run_stages(data, fit, e);
+    if (status == RN_OK)
+        status = plan_augmenters(data, e);
+    data->ready = status == RN_OK;
+    return status;
+}
+
+int data_fit(struct data *data, struct rn_error *e) {
+    error_clear(e);
+    if (data->ready)
+        return error_set(e, RN_E_INTERNAL, "data is fitted already");
+    if (!data->splits[DATA_TRAIN].rows && data->stage_count)
+        return error_set(e, RN_E_DATA, "there are no training samples to fit on");
+    return prepare(data, true, e);
+}
+
+/* -------------------------------------------------------------------- state */
+
+/* A stream into memory, so that each state has its length before it. */
+struct memory_stream {
+    struct rn_stream stream;
+    uint8_t *bytes;
+    uint64_t size, capacity, at;
+};
+
+static int32_t memory_write(struct rn_stream *s, const void *p, uint64_t n) {
+    struct memory_stream *m = (struct memory_stream *)s;
+    if (n > m->capacity - m->size) {
+        m->capacity = 2 * (m->size + n);
+        m->bytes = memory_grow(m->bytes, m->capacity);
+    }
+    if (n)
+        memcpy(m->bytes + m->size, p, n);
+    m->size += n;
+    return RN_OK;
+}
+
+static int32_t memory_read(struct rn_stream *s, void *p, uint64_t n) {
+    struct memory_stream *m = (struct memory_stream *)s;
+    if (n > m->size - m->at)
+        return RN_E_CHECKPOINT;
+    if (n)
+        memcpy(p, m->bytes + m->at, n);
+    m->at += n;
+    return RN_OK;
+}
+
+static uint64_t memory_left(struct rn_stream *s) {
+    struct memory_stream *m = (struct memory_stream *)s;
+    return m->size - m->at;
+}
+
+static const struct rn_stream_api memory_api = {sizeof memory_api, 0, memory_write,
+                                                memory_read, memory_left};
+
+#define STATE_MAGIC   0x4144u /* "DA" */
+#define STATE_VERSION 1u
+
+static int put(struct rn_stream *s, const void *p, uint32_t n) {
+    int status = s->api->write(s, &n, sizeof n);
+    return status == RN_OK ? s->api->write(s, p, n) : status;
+}
+
+/* magic, version, transforms: name, bytes, state; fields: name, classes. All integers
+ * u32 but the bytes of a state, u64. */
+int data_save(const struct data *data, struct rn_stream *s) {
+    uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->stage_count,
+                        data->field_count};
+    int status = s->api->write(s, head, sizeof head);
+    for (uint32_t i = 0; i < data->stage_count && status == RN_OK; i++) {
+        const struct stage *g = &data->stages[i];
+        struct memory_stream m = {.stream = {&memory_api}};
+        status = put(s, g->component->name, (uint32_t)strlen(g->component->name));
+        if (status == RN_OK && g->iface->save)
+            status = g->iface->save(g->self, &m.stream);
+        if (status == RN_OK)
+            status = s->api->write(s, &m.size, sizeof m.size);
+        if (status == RN_OK)
+            status = s->api->write(s, m.bytes ? m.bytes : (uint8_t *)"", m.size);
+        memory_release(m.bytes);
+    }
+    for (uint32_t i = 0; i < data->field_count && status == RN_OK; i++) {
+        const struct data_field *f = &data->fields[i];
+        status = put(s, f->name, (uint32_t)strlen(f->name));
+        if (status == RN_OK)
+            status = s->api->write(s, &f->classes, sizeof f->classes);
+    }
+    return status;
+}
+
+static int bad_state(struct rn_error *e, const char *why) {
+    return error_set(e, RN_E_CHECKPOINT, "the saved data state %s", why);
+}
+
+/* A name of at most 255 bytes. */
+static int take(struct rn_stream *s, char out[256], struct rn_error *e) {
+    uint32_t n = 0;
+    int status = s->api->read(s, &n, sizeof n);
+    if (status != RN_OK || n > 255 || s->api->read(s, out, n) != RN_OK)
+        return bad_state(e, "is cut short or damaged");
+    out[n] = '\0';
+    return RN_OK;
+}
+
+static int load_stage(struct stage *g, struct rn_stream *s, struct rn_error *e) {
+    char name[256];
+    uint64_t bytes = 0;
+    int status = take(s, name, e);
+    if (status != RN_OK)
+        return status;
+    if (strcmp(name, g->component->name) != 0)
+        return error_set(e, RN_E_CHECKPOINT, "%s is %s, but the saved state is of %s",
+                         g->path, g->component->name, name);
+    if (s->api->read(s, &bytes, sizeof bytes) != RN_OK || bytes > s->api->left(s))
+        return bad_state(e, "is cut short or damaged");
+    struct memory_stream m = {.stream = {&memory_api}, .size = bytes};
+    m.bytes = memory_try(bytes ? bytes : 1);
+    if (!m.bytes)
+        return error_set(e, RN_E_MEMORY, "no memory for the state of %s", g->path);
+    status = s->api->read(s, m.bytes, bytes);
+    if (status == RN_OK && g->iface->load)
+        status = g->iface->load(g->self, &m.stream, e);
+    if (status == RN_OK && m.at != m.size)
+        status = error_set(e, RN_E_CHECKPOINT, "bytes are left over");
+    memory_release(m.bytes);
+    if (status != RN_OK) {
+        if (e && !e->status)
+            bad_state(e, "is cut short or damaged");
+        return error_context(e, "%s (%s)", g->path, name);
+    }
+    return RN_OK;
+}
+
+int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
+    uint32_t head[4];
+    error_clear(e);
+    if (data->ready)
+        return error_set(e, RN_E_INTERNAL, "data is fitted already");
+    if (s->api->read(s, head, sizeof head) != RN_OK || head[0] != STATE_MAGIC)
+        return bad_state(e, "is cut short or damaged");
+    if (head[1] != STATE_VERSION)
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the saved data state has version %u, this runner reads %u",
+                         head[1], STATE_VERSION);
+    if (head[2] != data->stage_count)
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the saved data state has %u transforms, the file has %u",
+                         head[2], data->stage_count);
+    for (uint32_t i = 0; i < data->stage_count; i++) {
+        int status = load_stage(&data->stages[i], s, e);
+        if (status != RN_OK)
+            return status;
+    }
+    int status = prepare(data, false, e);
+    for (uint32_t i = 0; i < head[3] && status == RN_OK; i++) {
+        char name[256];
+        uint32_t classes = 0;
+        status = take(s, name, e);
+        if (status == RN_OK && s->api->read(s, &classes, sizeof classes) != RN_OK)
+            status = bad_state(e, "is cut short or damaged");
+        for (uint32_t k = 0; k < data->field_count && status == RN_OK; k++)
+            if (strcmp(data->fields[k].name, name) == 0 && !data->fields[k].class_names)
+                data->fields[k].classes = classes;
+    }
+    if (status != RN_OK)
+        data->ready = false;
+    return status;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the data room: what open, split, pipeline and loader share. */
+#ifndef DATA_ROOM_H
+#define DATA_ROOM_H
+
+#include <runner/augment.h>
+#include <runner/source.h>
+#include <runner/transform.h>
+
+#include "base/memory.h"
+#include "data/data.h"
+
+#define DATA_MAX_FIELDS 256u
+#define DATA_CHUNK      512u /* rows at a time in passes over everything */
+
+/* One source: a table of samples. Sample id = offset + row. */
+struct table {
+    const char *path; /* config path: "data.source" */
+    const struct component *component;
+    struct instance *instance;
+    const struct rn_source *iface;
+    void *self;
+    const char *name; /* for errors: a file, or path */
+    uint64_t count, offset;
+    uint32_t access;
+    uint32_t field_count;
+    struct rn_field *fields; /* as this source gives them */
+    uint64_t *bytes;         /* per sample, by field */
+    uint8_t **stored;        /* whole columns of a sequential source, else NULL */
+    uint8_t content[32];     /* SHA-256 of fields and rows */
+};
+
+/* A column of the pipeline: raw fields come first, then what transforms make. */
+struct column {
+    struct rn_field field; /* name in the arena */
+    uint64_t bytes;        /* per sample */
+    uint32_t classes;
+    const char *const *class_names;
+};
+
+/* A transform in its place. */
+struct stage {
+    const char *path; /* "data.transforms.0" */
+    const struct node *node;
+    const struct component *component;
+    struct instance *instance;
+    const struct rn_transform *iface;
+    void *self;
+    bool skipped; /* when predicting: none of its fields is there */
+    uint32_t in_count, out_count;
+    uint32_t *in, *out; /* columns */
+};
+
+struct augmenter {
+    const char *path;
+    const struct node *node;
+    const struct component *component;
+    struct instance *instance;
+    const struct rn_augment *iface;
+    void *self;
+    uint32_t field; /* of the sample */
+};
+
+/* Decoded and transformed samples of one split, filled as they are first read. */
+struct cache {
+    uint8_t *rows;  /* [rows of the split][row_bytes] */
+    uint8_t *state; /* 0 empty, 1 being written, 2 there; atomic access */
+};
+
+struct data {
+    struct arena *arena;
+    struct data_options options;
+    uint32_t table_count;
+    struct table tables[DATA_SPLITS];
+    uint32_t raw_count; /* columns 0 .. raw_count-1 come from the sources */
+    uint32_t column_count, column_capacity;
+    struct column *columns;
+    uint32_t stage_count;
+    struct stage *stages;
+    uint32_t augmenter_count;
+    struct augmenter *augmenters;
+    struct { /* table < 0: no rows */
+        int table;
+        uint64_t rows;
+        int64_t *ids;
+    } splits[DATA_SPLITS];
+    char split_hash[65], content_hash[65];
+    bool ready; /* fitted or loaded */
+    uint32_t field_count;
+    struct data_field *fields;
+    uint32_t *field_columns;
+    uint64_t row_bytes; /* of a whole sample, fields one after the other */
+    uint64_t batch, eval_batch, cache_bytes;
+    uint32_t workers;
+    struct cache *caches[DATA_SPLITS]; /* made by the first loader */
+};
+
+/* A worker's buffers: one per column, `capacity` rows each, and its handle at a table.
+ */
+struct reader {
+    const struct data *data;
+    const struct table *table;
+    void *worker;
+    bool opened;
+    uint64_t capacity;
+    void *block;
+    uint8_t **columns;     /* [column_count] */
+    struct rn_tensor *in, *out;
+    int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
+    uint64_t *indices;
+};
+
+/* pipeline.c */
+int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
+                struct reader *out, struct rn_error *e);
+void reader_close(struct reader *r);
+/* Raw columns of n <= capacity rows given by sample id, read and checked; wanted:
+ * [raw_count] or NULL = all. */
+int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wanted,
+                struct rn_error *e);
+/* Stages 0 .. count-1 on what was read. */
+int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e);
+uint64_t field_bytes(const struct rn_field *f); /* per sample; 0 = overflow */
+/* After the raw columns are known. */
+int pipeline_fit(struct data *data, struct rn_error *e);
+int pipeline_finish(struct data *data, struct rn_error *e);
+uint32_t column_add(struct data *data, const struct rn_field *f);
+
+/* split.c */
+int split_make(struct data *data, struct rn_error *e);
+
+/* Philox key of a purpose: seed and name to 64 bits. */
+void data_key(uint64_t seed, const char *purpose, uint32_t key[2]);
+/* Order 0 .. n-1 at random: Fisher-Yates, swap i drawn at counter (i, a, b). */
+void data_shuffle(uint64_t *v, uint64_t n, const uint32_t key[2], uint32_t a,
+                  uint32_t b);
+
+/* Options of the section, after schema_check; otherwise when absent. */
+double data_number(const struct node *map, const char *key, double otherwise);
+const char *data_word(const struct node *map, const char *key, const char *otherwise);
+
+#endif
