@@ -18,10 +18,6 @@
 
 enum data_split_kind { DATA_TRAIN, DATA_VAL, DATA_TEST, DATA_SPLITS };
 
-/* Options of the section `data:`, in the grammar of runner/abi.h (fields of a record;
- * records that it needs come first). */
-const char *data_schema_text(void);
-
 enum data_mode {
     DATA_FOR_TRAINING,  /* splits as the file says */
     DATA_FOR_PREDICTION /* all rows of `source` (or `test`) are one split, DATA_TEST;

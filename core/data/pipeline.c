@@ -421,12 +421,20 @@ static int run_stages(struct data *data, bool fit, struct rn_error *e) {
     return RN_OK;
 }
 
+/* What an augmenter without `of` changes: the first field with rows and columns. */
+static const char *image(const struct data *data) {
+    for (uint32_t i = 0; i < data->field_count; i++)
+        if (data->fields[i].rank >= 2 && !data->fields[i].text)
+            return data->fields[i].name;
+    return "x";
+}
+
 /* Augmenters look at the finished sample. */
 static int plan_augmenters(struct data *data, struct rn_error *e) {
     for (uint32_t i = 0; i < data->augmenter_count; i++) {
         struct augmenter *a = &data->augmenters[i];
         const struct node *of = node_find(a->node, "of");
-        const char *name = of && node_kind(of) == NODE_SCALAR ? node_raw(of) : "x";
+        const char *name = of && node_kind(of) == NODE_SCALAR ? node_raw(of) : image(data);
         struct fields f = {data->field_count, {0}};
         for (uint32_t k = 0; k < f.count; k++)
             f.at[k] = data->field_columns[k];

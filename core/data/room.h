@@ -71,6 +71,7 @@ struct data {
     struct arena *arena;
     struct data_options options;
     uint32_t table_count;
+    int main_table, val_table, test_table; /* -1: none */
     struct table tables[DATA_SPLITS];
     uint32_t raw_count; /* columns 0 .. raw_count-1 come from the sources */
     uint32_t column_count, column_capacity;

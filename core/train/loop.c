@@ -53,7 +53,7 @@ static int total_weights(struct loop *l, struct trainer *t, const struct batch *
         status = program_run(p->program, e);
         for (uint32_t i = 0; i < n && status == RN_OK; i++) {
             char name[40];
-            double w;
+            double w = 0.0;
             snprintf(name, sizeof name, "weight.%u", i);
             if (program_output_index(p->program, name) < 0)
                 continue;

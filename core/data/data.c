@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening the section `data:`: sources, content hashes, splits, transforms, augmenters. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "data/room.h"
+
+/* ------------------------------------------------------------------ instances */
+
+static int make_instance(struct data *data, const char *kind, const struct node *node,
+                         const struct component **c, struct instance **out,
+                         struct diag *d) {
+    const struct node *type = node_find(node, "type");
+    struct rn_error e = {0};
+    *c = session_find(data->options.session, kind, node_string(type), &e);
+    if (!*c || session_load(data->options.session, *c, &e) != RN_OK) {
+        node_error(d, type, false, e.status, "%s", e.message);
+        if (e.hint[0])
+            diag_hint(d, "%s", e.hint);
+        return e.status;
+    }
+    return instance_create(data->options.session, *c, node, data->options.services, d, out);
+}
+
+static int open_table(struct data *data, const struct node *node, struct diag *d) {
+    struct table *t = &data->tables[data->table_count];
+    struct rn_error e = {0};
+    t->path = arena_copy(data->arena, node_path(node));
+    int status = make_instance(data, "source", node, &t->component, &t->instance, d);
+    if (status != RN_OK)
+        return status;
+    t->iface = t->component->iface;
+    t->self = instance_self(t->instance);
+    struct rn_source_info info = {.struct_size = sizeof info};
+    status = t->iface->info(t->self, &info, &e);
+    if (status == RN_OK && (!info.field_count || info.field_count > DATA_MAX_FIELDS))
+        status = error_set(&e, RN_E_PLUGIN, "%s has %u fields", t->component->name,
+                           info.field_count);
+    if (status != RN_OK) {
+        node_error(d, node, false, status, "%s", e.message);
+        return status;
+    }
+    t->name = info.name ? info.name : t->path;
+    t->count = info.count;
+    t->offset = data->table_count ? data->tables[data->table_count - 1].offset +
+                                        data->tables[data->table_count - 1].count
+                                  : 0;
+    t->access = info.access;
+    t->field_count = info.field_count;
+    t->fields = arena_array(data->arena, struct rn_field, info.field_count);
+    t->bytes = arena_array(data->arena, uint64_t, info.field_count);
+    memcpy(t->content, info.content_hash, sizeof t->content);
+    for (uint32_t i = 0; i < info.field_count; i++) {
+        const char *from = (const char *)info.fields + (size_t)i * info.field_stride;
+        memcpy(&t->fields[i], from,
+               info.field_stride < sizeof *t->fields ? info.field_stride
+                                                     : sizeof *t->fields);
+        t->bytes[i] = field_bytes(&t->fields[i]);
+        if (!t->bytes[i] || t->fields[i].rank > RN_MAX_RANK - 1)
+            return node_error(d, node, false, RN_E_DATA, "%s: field '%s' is impossible",
+                              t->name, t->fields[i].name);
+    }
+    data->table_count++;
+    return RN_OK;
+}
+
+static bool same_field(const struct rn_field *a, const struct rn_field *b) {
+    if (strcmp(a->name, b->name) != 0 || a->dtype != b->dtype || a->rank != b->rank)
+        return false;
+    if (a->flags & b->flags & RN_FIELD_TEXT)
+        return true;
+    return memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
+}
+
+/* The sources of one experiment give the same fields; texts take the widest. */
+static int raw_columns(struct data *data, struct diag *d) {
+    const struct table *first = &data->tables[0];
+    for (uint32_t i = 0; i < first->field_count; i++)
+        column_add(data, &first->fields[i]);
+    data->raw_count = first->field_count;
+    for (uint32_t t = 1; t < data->table_count; t++) {
+        const struct table *x = &data->tables[t];
+        bool same = x->field_count == first->field_count;
+        for (uint32_t i = 0; same && i < x->field_count; i++)
+            same = same_field(&first->fields[i], &x->fields[i]);
+        if (!same)
+            return node_error(d, data->options.data, false, RN_E_DATA,
+                              "%s and %s do not have the same fields", first->name, x->name);
+        for (uint32_t i = 0; i < x->field_count; i++) {
+            struct column *c = &data->columns[i];
+            c->field.flags |= x->fields[i].flags & RN_FIELD_NULLABLE;
+            if (x->fields[i].flags & RN_FIELD_TEXT && x->bytes[i] > c->bytes) {
+                c->field.shape[0] = x->fields[i].shape[0];
+                c->bytes = x->bytes[i];
+            }
+        }
+    }
+    return RN_OK;
+}
+
+/* -------------------------------------------------------------- whole passes */
+
+/* A sequential source is read once and kept. */
+static int store(struct data *data, struct table *t, struct rn_error *e) {
+    struct reader r;
+    uint8_t **columns = memory_get(memory_mul(t->field_count + 1, sizeof *columns));
+    int64_t ids[DATA_CHUNK];
+    int status = RN_OK;
+    for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++) {
+        columns[f] = memory_try(memory_mul(t->count + 1, t->bytes[f]));
+        if (!columns[f])
+            status = error_set(e, RN_E_MEMORY, "%s does not fit into memory", t->name);
+    }
+    if (status == RN_OK)
+        status = reader_open(data, t, DATA_CHUNK, &r, e);
+    for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
+        uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
+        for (uint64_t i = 0; i < n; i++)
+            ids[i] = (int64_t)(t->offset + at + i);
+        status = reader_read(&r, n, ids, NULL, e);
+        for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++)
+            for (uint64_t i = 0; i < n; i++)
+                memcpy(columns[f] + (at + i) * t->bytes[f],
+                       r.columns[f] + i * data->columns[f].bytes, t->bytes[f]);
+    }
+    if (status == RN_OK)
+        reader_close(&r);
+    t->stored = columns;
+    return status;
+}
+
+static bool no_hash(const uint8_t h[32]) {
+    for (int i = 0; i < 32; i++)
+        if (h[i])
+            return false;
+    return true;
+}
+
+/* SHA-256 over fields and rows, for a source that gives none. */
+static int hash_rows(struct data *data, struct table *t, struct rn_error *e) {
+    struct reader r;
+    struct sha256 h;
+    int64_t ids[DATA_CHUNK];
+    sha256_init(&h);
+    for (uint32_t f = 0; f < t->field_count; f++)
+        sha256_add(&h, t->fields[f].name, strlen(t->fields[f].name) + 1);
+    int status = reader_open(data, t, DATA_CHUNK, &r, e);
+    for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
+        uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
+        for (uint64_t i = 0; i < n; i++)
+            ids[i] = (int64_t)(t->offset + at + i);
+        status = reader_read(&r, n, ids, NULL, e);
+        for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++)
+            sha256_add(&h, r.columns[f], n * data->columns[f].bytes);
+    }
+    reader_close(&r);
+    sha256_finish(&h, t->content);
+    return status;
+}
+
+static int look_at_content(struct data *data, struct rn_error *e) {
+    struct sha256 h;
+    uint8_t digest[32];
+    sha256_init(&h);
+    for (uint32_t i = 0; i < data->table_count; i++) {
+        struct table *t = &data->tables[i];
+        int status = RN_OK;
+        if (t->access == RN_ACCESS_SEQUENTIAL)
+            status = store(data, t, e);
+        if (status == RN_OK && no_hash(t->content))
+            status = hash_rows(data, t, e);
+        if (status != RN_OK)
+            return status;
+        sha256_add(&h, t->content, sizeof t->content);
+    }
+    sha256_finish(&h, digest);
+    sha256_hex(digest, data->content_hash);
+    return RN_OK;
+}
+
+/* ------------------------------------------------------------------ the section */
+
+static int open_sources(struct data *data, struct diag *d) {
+    const struct node *section = data->options.data;
+    const struct node *source = node_find(section, "source");
+    const struct node *train = node_find(section, "train");
+    const struct node *val = node_find(section, "val"), *test = node_find(section, "test");
+    if (source && train)
+        return node_error(d, train, true, RN_E_CONFIG,
+                          "data.source and data.train are both given; leave one");
+    if (!source && !train) {
+        node_error(d, section, false, RN_E_CONFIG, "where the samples come from is missing");
+        diag_hint(d, "give data.source, or data.train and data.test");
+        return RN_E_CONFIG;
+    }
+    source = source ? source : train;
+    data->main_table = 0;
+    data->val_table = data->test_table = -1;
+    if (data->options.mode == DATA_FOR_PREDICTION)
+        return open_table(data, source, d);
+    int status = open_table(data, source, d);
+    if (val && status == RN_OK) {
+        data->val_table = (int)data->table_count;
+        status = open_table(data, val, d);
+    }
+    if (test && status == RN_OK) {
+        data->test_table = (int)data->table_count;
+        status = open_table(data, test, d);
+    }
+    return status;
+}
+
+static int open_stages(struct data *data, struct diag *d) {
+    const struct node *list = node_find(data->options.data, "transforms");
+    uint32_t n = list ? node_count(list) : 0;
+    data->stages = arena_array(data->arena, struct stage, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        struct stage *g = &data->stages[i];
+        g->node = node_item(list, i);
+        g->path = arena_copy(data->arena, node_path(g->node));
+        int status =
+            make_instance(data, "transform", g->node, &g->component, &g->instance, d);
+        if (status != RN_OK)
+            return status;
+        g->iface = g->component->iface;
+        g->self = instance_self(g->instance);
+        data->stage_count++;
+    }
+    return RN_OK;
+}
+
+static int open_augmenters(struct data *data, struct diag *d) {
+    const struct node *list = data->options.augment;
+    uint32_t n = list ? node_components(list) : 0;
+    data->augmenters = arena_array(data->arena, struct augmenter, n + 1);
+    for (uint32_t i = 0; i < n && data->options.mode == DATA_FOR_TRAINING; i++) {
+        struct augmenter *a = &data->augmenters[i];
+        const char *name;
+        a->node = node_component(list, i, &name);
+        a->path = arena_copy(data->arena, node_path(a->node));
+        int status =
+            make_instance(data, "augment", a->node, &a->component, &a->instance, d);
+        if (status != RN_OK)
+            return status;
+        a->iface = a->component->iface;
+        a->self = instance_self(a->instance);
+        data->augmenter_count++;
+    }
+    return RN_OK;
+}
+
+struct data *data_open(const struct data_options *o, struct diag *d) {
+    struct arena *a = arena_create();
+    struct data *data = arena_new(a, struct data);
+    struct rn_error e = {0};
+    data->arena = a;
+    data->options = *o;
+    for (int i = 0; i < DATA_SPLITS; i++)
+        data->splits[i].table = -1;
+    data->batch = (uint64_t)data_number(o->data, "batch", 32);
+    data->eval_batch = (uint64_t)data_number(o->data, "eval_batch", 256);
+    data->workers = (uint32_t)data_number(o->data, "workers", 1);
+    data->cache_bytes = (uint64_t)data_number(o->data, "cache", 512) << 20;
+    uint32_t before = diag_count(d);
+    int status = open_sources(data, d);
+    if (status == RN_OK)
+        status = raw_columns(data, d);
+    if (status == RN_OK)
+        status = open_stages(data, d);
+    if (status == RN_OK)
+        status = open_augmenters(data, d);
+    if (status == RN_OK)
+        status = look_at_content(data, &e);
+    if (status == RN_OK)
+        status = split_make(data, &e);
+    if (status == RN_OK)
+        return data;
+    if (diag_count(d) == before) {
+        const struct node *n = e.where[0] && !e.line ? node_at(o->data, e.where) : NULL;
+        if (n) {
+            node_error(d, n, false, e.status, "%s", e.message);
+            if (e.hint[0])
+                diag_hint(d, "%s", e.hint);
+        } else {
+            diag_add(d, &e);
+        }
+    }
+    data_close(data);
+    return NULL;
+}
+
+void data_close(struct data *data) {
+    if (!data)
+        return;
+    for (int i = 0; i < DATA_SPLITS; i++) {
+        if (data->caches[i]) {
+            memory_release(data->caches[i]->rows);
+            memory_release(data->caches[i]->state);
+        }
+        memory_release(data->splits[i].ids);
+    }
+    for (uint32_t i = 0; i < data->table_count; i++) {
+        struct table *t = &data->tables[i];
+        for (uint32_t f = 0; t->stored && f < t->field_count; f++)
+            memory_release(t->stored[f]);
+        memory_release(t->stored);
+    }
+    for (uint32_t i = 0; i < DATA_SPLITS; i++)
+        instance_destroy(data->tables[i].instance);
+    for (uint32_t i = 0; i < data->stage_count; i++)
+        instance_destroy(data->stages[i].instance);
+    for (uint32_t i = 0; i < data->augmenter_count; i++)
+        instance_destroy(data->augmenters[i].instance);
+    memory_release(data->columns);
+    arena_destroy(data->arena);
+}
+
+/* ------------------------------------------------------------------- looking */
+
+uint32_t data_field_count(const struct data *data) {
+    return data->field_count;
+}
+const struct data_field *data_field_at(const struct data *data, uint32_t i) {
+    return &data->fields[i];
+}
+const struct data_field *data_field_find(const struct data *data, const char *name) {
+    for (uint32_t i = 0; i < data->field_count; i++)
+        if (strcmp(data->fields[i].name, name) == 0)
+            return &data->fields[i];
+    return NULL;
+}
+uint64_t data_rows(const struct data *data, enum data_split_kind split) {
+    return data->splits[split].rows;
+}
+const int64_t *data_ids(const struct data *data, enum data_split_kind split) {
+    return data->splits[split].ids;
+}
+const char *data_split_name(enum data_split_kind split) {
+    static const char *const names[] = {"train", "val", "test"};
+    return names[split];
+}
+const char *data_split_hash(const struct data *data) {
+    return data->split_hash;
+}
+const char *data_content_hash(const struct data *data) {
+    return data->content_hash;
+}
+uint64_t data_batch(const struct data *data) {
+    return data->batch;
+}
+uint64_t data_eval_batch(const struct data *data) {
+    return data->eval_batch;
+}
+uint32_t data_workers(const struct data *data) {
+    return data->workers;
+}
+
+void data_describe(const struct data *data, struct text *out) {
+    const char *before = "";
+    for (int i = 0; i < DATA_SPLITS; i++) {
+        if (!data->splits[i].rows)
+            continue;
+        text_addf(out, "%s%llu %s", before, (unsigned long long)data->splits[i].rows,
+                  data_split_name((enum data_split_kind)i));
+        before = ", ";
+    }
+    before = "; ";
+    for (uint32_t i = 0; i < data->field_count; i++) {
+        const struct data_field *f = &data->fields[i];
+        static const char *const codes[] = {"i", "u", "f", "?", "bf", "?", "bool"};
+        uint32_t code = f->dtype & 0xffu;
+        text_addf(out, "%s%s %s", before, f->name, f->text ? "text" : codes[code]);
+        if (!f->text && code != 6)
+            text_addf(out, "%u", f->dtype >> 8);
+        text_add(out, " [");
+        for (uint32_t k = 0; k < f->rank; k++)
+            text_addf(out, "%s%lld", k ? "," : "", (long long)f->shape[k]);
+        text_add(out, "]");
+        before = ", ";
+    }
+}

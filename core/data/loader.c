@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Batches: a ring that worker threads fill ahead. What a batch holds is a function of
+ * (seed, epoch, index); which thread made it does not show. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "data/room.h"
+
+struct slot {
+    uint64_t ticket; /* which batch it holds + 1; 0 none */
+    struct batch batch;
+    void **fields;
+    int64_t *ids;
+    void *block;
+    int status;
+    struct rn_error error;
+};
+
+struct worker {
+    struct loader *l;
+    pthread_t thread;
+    bool started;
+    struct reader reader;
+    int64_t *missing;      /* ids that the cache lacks */
+    uint64_t *missing_row; /* where they belong in the batch */
+};
+
+struct order {
+    uint64_t epoch;
+    bool made;
+    uint64_t *rows;
+};
+
+struct loader {
+    const struct data *data;
+    struct loader_options o;
+    uint64_t rows, batches;
+    struct slot *slots;
+    uint32_t slot_count;
+    struct worker *workers; /* at least one: the caller's own */
+    uint32_t worker_count;
+    struct order orders[2];
+    uint32_t order_key[2];
+    uint32_t (*augment_keys)[2];
+    struct cache *cache;
+    pthread_mutex_t lock;
+    pthread_cond_t filled, freed;
+    uint64_t base;   /* ticket 0 is this batch, counted through all epochs */
+    uint64_t next;   /* the next ticket that a worker takes */
+    uint64_t handed; /* tickets given to the caller */
+    uint32_t busy;   /* workers inside a batch */
+    bool quit, paused;
+    double waited;
+};
+
+/* -------------------------------------------------------------------- order */
+
+static void make_order(struct loader *l, struct order *o, uint64_t epoch) {
+    for (uint64_t i = 0; i < l->rows; i++)
+        o->rows[i] = i;
+    if (l->o.shuffle)
+        data_shuffle(o->rows, l->rows, l->order_key, (uint32_t)epoch,
+                     (uint32_t)(epoch >> 32));
+    o->epoch = epoch;
+    o->made = true;
+}
+
+static const uint64_t *order_of(struct loader *l, uint64_t epoch) {
+    struct order *o = &l->orders[epoch % 2];
+    if (!o->made || o->epoch != epoch)
+        make_order(l, o, epoch);
+    return o->rows;
+}
+
+/* ------------------------------------------------------------------ assembly */
+
+static void *field_at(const struct loader *l, const struct slot *s, uint32_t f,
+                      uint64_t row) {
+    return (char *)s->fields[f] + row * l->data->fields[f].bytes;
+}
+
+static void from_cache(const struct loader *l, struct slot *s, uint64_t row,
+                       uint64_t split_row) {
+    const uint8_t *from = l->cache->rows + split_row * l->data->row_bytes;
+    for (uint32_t f = 0; f < l->data->field_count; f++) {
+        memcpy(field_at(l, s, f, row), from, l->data->fields[f].bytes);
+        from += l->data->fields[f].bytes;
+    }
+}
+
+static void to_cache(const struct loader *l, const struct slot *s, uint64_t row,
+                     uint64_t split_row) {
+    uint8_t *to = l->cache->rows + split_row * l->data->row_bytes, expected = 0;
+    _Atomic uint8_t *state = (_Atomic uint8_t *)&l->cache->state[split_row];
+    if (!atomic_compare_exchange_strong(state, &expected, 1))
+        return;
+    for (uint32_t f = 0; f < l->data->field_count; f++) {
+        memcpy(to, field_at(l, s, f, row), l->data->fields[f].bytes);
+        to += l->data->fields[f].bytes;
+    }
+    atomic_store(state, 2);
+}
+
+static int augment(struct loader *l, struct slot *s, uint64_t epoch, struct rn_error *e) {
+    const struct data *data = l->data;
+    for (uint32_t i = 0; i < data->augmenter_count; i++) {
+        const struct augmenter *a = &data->augmenters[i];
+        const struct data_field *f = &data->fields[a->field];
+        int64_t shape[RN_MAX_RANK + 1] = {(int64_t)s->batch.rows};
+        memcpy(shape + 1, f->shape, sizeof f->shape);
+        struct rn_tensor t = {s->fields[a->field], shape, NULL, f->dtype, f->rank + 1};
+        struct rn_augment_at at = {sizeof at,
+                                   {l->augment_keys[i][0], l->augment_keys[i][1]},
+                                   (uint32_t)epoch,
+                                   s->ids};
+        int status = a->iface->apply(a->self, s->batch.rows, &at, &t, e);
+        if (status != RN_OK)
+            return error_context(e, "%s", a->path), status;
+    }
+    return RN_OK;
+}
+
+static int assemble(struct loader *l, struct worker *w, struct slot *s,
+                    const uint64_t *order, uint64_t epoch, uint64_t index) {
+    const struct data *data = l->data;
+    uint64_t first = index * l->o.batch, missing = 0;
+    uint64_t n = l->rows - first < l->o.batch ? l->rows - first : l->o.batch;
+    struct rn_error *e = &s->error;
+    memset(e, 0, sizeof *e);
+    s->batch.rows = n;
+    s->batch.at = (struct loader_position){epoch, index};
+    s->batch.last = index + 1 == l->batches;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t row = order[first + i];
+        s->ids[i] = data->splits[l->o.split].ids[row];
+        bool there = l->cache &&
+                     atomic_load((_Atomic uint8_t *)&l->cache->state[row]) == 2;
+        if (there) {
+            from_cache(l, s, i, row);
+        } else {
+            w->missing[missing] = s->ids[i];
+            w->missing_row[missing++] = i;
+        }
+    }
+    if (missing) {
+        int status = reader_read(&w->reader, missing, w->missing, NULL, e);
+        if (status == RN_OK)
+            status = reader_apply(&w->reader, missing, data->stage_count, e);
+        if (status != RN_OK)
+            return status;
+        for (uint64_t k = 0; k < missing; k++) {
+            for (uint32_t f = 0; f < data->field_count; f++)
+                memcpy(field_at(l, s, f, w->missing_row[k]),
+                       w->reader.columns[data->field_columns[f]] +
+                           k * data->fields[f].bytes,
+                       data->fields[f].bytes);
+            if (l->cache)
+                to_cache(l, s, w->missing_row[k], order[first + w->missing_row[k]]);
+        }
+    }
+    return l->o.augment ? augment(l, s, epoch, e) : RN_OK;
+}
+
+/* ---------------------------------------------------------------------- ring */
+
+/* May a worker begin on ticket t? Its slot must be free, and it must not be more than
+ * one epoch ahead of the caller, as two orders are kept. */
+static bool may_begin(const struct loader *l, uint64_t t) {
+    uint64_t keep = l->o.keep ? l->o.keep : 1;
+    uint64_t released = l->handed > keep ? l->handed - keep : 0;
+    uint64_t epoch = (l->base + t) / l->batches, here = (l->base + l->handed) / l->batches;
+    return t < released + l->slot_count && epoch <= here + 1;
+}
+
+/* Under the lock: take the next ticket, let go, work, lock again. */
+static void fill_one(struct loader *l, struct worker *w) {
+    uint64_t t = l->next++, at = l->base + t;
+    struct slot *s = &l->slots[t % l->slot_count];
+    const uint64_t *order = order_of(l, at / l->batches);
+    l->busy++;
+    s->ticket = 0;
+    pthread_mutex_unlock(&l->lock);
+    int status = assemble(l, w, s, order, at / l->batches, at % l->batches);
+    pthread_mutex_lock(&l->lock);
+    s->status = status;
+    s->ticket = t + 1;
+    l->busy--;
+    pthread_cond_broadcast(&l->filled);
+}
+
+static void *work(void *context) {
+    struct worker *w = context;
+    struct loader *l = w->l;
+    pthread_mutex_lock(&l->lock);
+    while (!l->quit) {
+        if (l->paused || !may_begin(l, l->next))
+            pthread_cond_wait(&l->freed, &l->lock);
+        else
+            fill_one(l, w);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
+    double began = seconds();
+    pthread_mutex_lock(&l->lock);
+    uint64_t t = l->handed;
+    struct slot *s = &l->slots[t % l->slot_count];
+    while (s->ticket != t + 1) {
+        if (!l->o.workers)
+            fill_one(l, &l->workers[0]);
+        else
+            pthread_cond_wait(&l->filled, &l->lock);
+    }
+    int status = s->status;
+    if (status == RN_OK) {
+        l->handed++;
+        *out = s->batch;
+        pthread_cond_broadcast(&l->freed);
+    } else if (e) {
+        *e = s->error;
+        if (!e->status)
+            error_set(e, status, "a batch could not be made");
+    }
+    pthread_mutex_unlock(&l->lock);
+    l->waited += seconds() - began;
+    return status;
+}
+
+int loader_seek(struct loader *l, struct loader_position at, struct rn_error *e) {
+    if (at.index > l->batches)
+        return error_set(e, RN_E_CHECKPOINT, "batch %llu of an epoch of %llu",
+                         (unsigned long long)at.index, (unsigned long long)l->batches);
+    pthread_mutex_lock(&l->lock);
+    l->paused = true;
+    while (l->busy)
+        pthread_cond_wait(&l->filled, &l->lock);
+    l->base = at.epoch * l->batches + at.index;
+    l->next = l->handed = 0;
+    l->orders[0].made = l->orders[1].made = false;
+    for (uint32_t i = 0; i < l->slot_count; i++)
+        l->slots[i].ticket = 0;
+    l->paused = false;
+    pthread_cond_broadcast(&l->freed);
+    pthread_mutex_unlock(&l->lock);
+    return RN_OK;
+}
+
+struct loader_position loader_tell(const struct loader *l) {
+    uint64_t at = l->base + l->handed;
+    return (struct loader_position){at / l->batches, at % l->batches};
+}
+
+uint64_t loader_batches(const struct loader *l) {
+    return l->batches;
+}
+
+uint64_t loader_rows(const struct loader *l, uint64_t index) {
+    uint64_t first = index * l->o.batch;
+    return l->rows - first < l->o.batch ? l->rows - first : l->o.batch;
+}
+
+double loader_waited(const struct loader *l) {
+    return l->waited;
+}
+
+/* ---------------------------------------------------------------------- open */
+
+static int open_slots(struct loader *l, struct rn_error *e) {
+    const struct data *data = l->data;
+    uint32_t keep = l->o.keep ? l->o.keep : 1;
+    uint64_t most = l->rows < l->o.batch ? l->rows : l->o.batch;
+    l->slot_count = keep + 2 + (l->o.workers ? l->o.workers + 1 : 0);
+    l->slots = memory_get(memory_mul(l->slot_count, sizeof *l->slots));
+    for (uint32_t i = 0; i < l->slot_count; i++) {
+        struct slot *s = &l->slots[i];
+        size_t bytes = 64;
+        for (uint32_t f = 0; f < data->field_count; f++)
+            bytes += (memory_mul(most, data->fields[f].bytes) + 63) / 64 * 64;
+        s->block = memory_try(bytes);
+        s->ids = memory_try(memory_mul(most + 1, sizeof *s->ids));
+        s->fields = memory_get(memory_mul(data->field_count + 1, sizeof *s->fields));
+        if (!s->block || !s->ids)
+            return error_set(e, RN_E_MEMORY, "no memory for batches of %llu samples",
+                             (unsigned long long)most);
+        uint8_t *p = (uint8_t *)(((uintptr_t)s->block + 63) / 64 * 64);
+        for (uint32_t f = 0; f < data->field_count; f++) {
+            s->fields[f] = p;
+            p += (most * data->fields[f].bytes + 63) / 64 * 64;
+        }
+        s->batch.fields = s->fields;
+        s->batch.field_count = data->field_count;
+        s->batch.ids = s->ids;
+    }
+    return RN_OK;
+}
+
+static void open_cache(struct loader *l) {
+    struct data *data = (struct data *)(uintptr_t)l->data;
+    struct cache **c = &data->caches[l->o.split];
+    uint64_t bytes = memory_mul(l->rows, data->row_bytes);
+    if (!*c && bytes <= data->cache_bytes) {
+        struct cache fresh = {memory_try(bytes + 1), memory_try(l->rows + 1)};
+        if (fresh.rows && fresh.state) {
+            *c = arena_new(data->arena, struct cache);
+            **c = fresh;
+        } else {
+            memory_release(fresh.rows);
+            memory_release(fresh.state);
+        }
+    }
+    l->cache = *c;
+}
+
+static int open_workers(struct loader *l, struct rn_error *e) {
+    const struct data *data = l->data;
+    const struct table *t = &data->tables[data->splits[l->o.split].table];
+    uint64_t most = l->rows < l->o.batch ? l->rows : l->o.batch;
+    l->worker_count = l->o.workers ? l->o.workers : 1;
+    l->workers = memory_get(memory_mul(l->worker_count, sizeof *l->workers));
+    for (uint32_t i = 0; i < l->worker_count; i++) {
+        struct worker *w = &l->workers[i];
+        w->l = l;
+        w->missing = memory_get(memory_mul(most + 1, sizeof *w->missing));
+        w->missing_row = memory_get(memory_mul(most + 1, sizeof *w->missing_row));
+        int status = reader_open(data, t, most, &w->reader, e);
+        if (status != RN_OK)
+            return status;
+    }
+    for (uint32_t i = 0; l->o.workers && i < l->worker_count; i++) {
+        if (pthread_create(&l->workers[i].thread, NULL, work, &l->workers[i]) != 0)
+            return error_set(e, RN_E_MEMORY, "data worker %u cannot be started", i + 1);
+        l->workers[i].started = true;
+    }
+    return RN_OK;
+}
+
+int loader_open(const struct data *data, const struct loader_options *o,
+                struct loader **out, struct rn_error *e) {
+    struct loader *l = memory_get(sizeof *l);
+    char purpose[40];
+    *out = l;
+    l->data = data;
+    l->o = *o;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->filled, NULL);
+    pthread_cond_init(&l->freed, NULL);
+    l->rows = data->splits[o->split].rows;
+    if (!l->rows || !o->batch)
+        return error_set(e, RN_E_DATA, "the split '%s' has no samples",
+                         data_split_name(o->split));
+    l->batches = (l->rows + o->batch - 1) / o->batch;
+    data_key(o->seed, "data.order", l->order_key);
+    l->augment_keys =
+        memory_get(memory_mul(data->augmenter_count + 1, sizeof *l->augment_keys));
+    for (uint32_t i = 0; i < data->augmenter_count; i++) {
+        snprintf(purpose, sizeof purpose, "augment.%u", i);
+        data_key(o->seed, purpose, l->augment_keys[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        l->orders[i].rows = memory_try(memory_mul(l->rows, sizeof(uint64_t)));
+        if (!l->orders[i].rows)
+            return error_set(e, RN_E_MEMORY, "no memory for the order of %llu samples",
+                             (unsigned long long)l->rows);
+    }
+    open_cache(l);
+    int status = open_slots(l, e);
+    return status ? status : open_workers(l, e);
+}
+
+void loader_close(struct loader *l) {
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->quit = true;
+    pthread_cond_broadcast(&l->freed);
+    pthread_mutex_unlock(&l->lock);
+    for (uint32_t i = 0; i < l->worker_count; i++) {
+        struct worker *w = &l->workers[i];
+        if (w->started)
+            pthread_join(w->thread, NULL);
+        if (w->reader.data)
+            reader_close(&w->reader);
+        memory_release(w->missing);
+        memory_release(w->missing_row);
+    }
+    for (uint32_t i = 0; i < l->slot_count && l->slots; i++) {
+        memory_release(l->slots[i].block);
+        memory_release(l->slots[i].ids);
+        memory_release(l->slots[i].fields);
+    }
+    memory_release(l->slots);
+    memory_release(l->workers);
+    memory_release(l->augment_keys);
+    memory_release(l->orders[0].rows);
+    memory_release(l->orders[1].rows);
+    pthread_cond_destroy(&l->filled);
+    pthread_cond_destroy(&l->freed);
+    pthread_mutex_destroy(&l->lock);
+    memory_release(l);
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which samples are for training, validation and test: a function of content and seed. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <runner/numerics.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "data/room.h"
+
+void data_key(uint64_t seed, const char *purpose, uint32_t key[2]) {
+    uint64_t h = fnv1a(purpose, strlen(purpose)) ^ (seed * 0x9e3779b97f4a7c15ull);
+    key[0] = (uint32_t)h;
+    key[1] = (uint32_t)(h >> 32);
+}
+
+/* A whole number below n, without bias that matters: 64 random bits modulo n. */
+static uint64_t below(uint64_t n, const uint32_t key[2], uint64_t i, uint32_t a,
+                      uint32_t b) {
+    uint32_t counter[4] = {(uint32_t)i, (uint32_t)(i >> 32), a, b}, out[4];
+    rn_philox(counter, key, out);
+    return (((uint64_t)out[1] << 32) | out[0]) % n;
+}
+
+void data_shuffle(uint64_t *v, uint64_t n, const uint32_t key[2], uint32_t a, uint32_t b) {
+    for (uint64_t i = n; i > 1; i--) {
+        uint64_t k = below(i, key, i, a, b), t = v[i - 1];
+        v[i - 1] = v[k];
+        v[k] = t;
+    }
+}
+
+/* ------------------------------------------------------------------- classes */
+
+struct row_class {
+    uint64_t row;
+    const uint8_t *value;
+    uint64_t bytes;
+};
+
+static int by_value(const void *a, const void *b) {
+    const struct row_class *x = a, *y = b;
+    int k = memcmp(x->value, y->value, x->bytes);
+    return k ? k : (x->row > y->row) - (x->row < y->row);
+}
+
+static int find_by(const struct data *data, const char *by, uint32_t *out,
+                   struct rn_error *e) {
+    const char *names[DATA_MAX_FIELDS];
+    for (uint32_t i = 0; i < data->raw_count; i++) {
+        names[i] = data->columns[i].field.name;
+        if (strcmp(names[i], by) == 0) {
+            *out = i;
+            return RN_OK;
+        }
+    }
+    const char *near = error_nearest(by, names, data->raw_count);
+    error_set(e, RN_E_CONFIG, "data.split.by: the source has no field '%s'", by);
+    if (near)
+        error_hint(e, "did you mean '%s'?", near);
+    error_where(e, "split.by", 0, 0);
+    return RN_E_CONFIG;
+}
+
+/* Rows of the main table in random order, class by class when stratified. counts: rows
+ * of each class, ends[0] classes. */
+static int order_rows(struct data *data, const char *by, uint64_t seed, uint64_t *rows,
+                      uint64_t **counts, uint64_t *classes, struct rn_error *e) {
+    struct table *t = &data->tables[data->main_table];
+    uint32_t key[2];
+    data_key(seed, "data.split", key);
+    *counts = memory_get(memory_mul(t->count + 1, sizeof **counts));
+    if (!by) {
+        for (uint64_t i = 0; i < t->count; i++)
+            rows[i] = i;
+        data_shuffle(rows, t->count, key, 0, 0);
+        (*counts)[0] = t->count;
+        *classes = 1;
+        return RN_OK;
+    }
+    uint32_t field = 0;
+    int status = find_by(data, by, &field, e);
+    if (status != RN_OK)
+        return status;
+    struct reader r;
+    uint64_t bytes = data->columns[field].bytes;
+    uint8_t *values = memory_try(memory_mul(t->count + 1, bytes));
+    struct row_class *all = memory_try(memory_mul(t->count + 1, sizeof *all));
+    bool wanted[DATA_MAX_FIELDS] = {false};
+    int64_t ids[DATA_CHUNK];
+    wanted[field] = true;
+    if (!values || !all)
+        status = error_set(e, RN_E_MEMORY, "no memory for the classes of the split");
+    if (status == RN_OK)
+        status = reader_open(data, t, DATA_CHUNK, &r, e);
+    for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
+        uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
+        for (uint64_t i = 0; i < n; i++)
+            ids[i] = (int64_t)(t->offset + at + i);
+        status = reader_read(&r, n, ids, wanted, e);
+        if (status == RN_OK)
+            memcpy(values + at * bytes, r.columns[field], n * bytes);
+    }
+    if (status == RN_OK) {
+        reader_close(&r);
+        for (uint64_t i = 0; i < t->count; i++)
+            all[i] = (struct row_class){i, values + i * bytes, bytes};
+        qsort(all, t->count, sizeof *all, by_value);
+        for (uint64_t i = 0; i < t->count; i++)
+            rows[i] = all[i].row;
+        for (uint64_t at = 0; at < t->count;) {
+            uint64_t n = 1;
+            while (at + n < t->count && memcmp(all[at].value, all[at + n].value, bytes) == 0)
+                n++;
+            data_shuffle(rows + at, n, key, 1, (uint32_t)*classes);
+            (*counts)[(*classes)++] = n;
+            at += n;
+        }
+    }
+    memory_release(values);
+    memory_release(all);
+    return status;
+}
+
+/* -------------------------------------------------------------------- making */
+
+static int by_id(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void whole_table(struct data *data, enum data_split_kind split, int table) {
+    const struct table *t = &data->tables[table];
+    data->splits[split].table = table;
+    data->splits[split].rows = t->count;
+    data->splits[split].ids = memory_get(memory_mul(t->count + 1, sizeof(int64_t)));
+    for (uint64_t i = 0; i < t->count; i++)
+        data->splits[split].ids[i] = (int64_t)(t->offset + i);
+}
+
+/* A share below 1, or a count. */
+static int wanted_rows(double v, uint64_t n, const char *key, uint64_t *out,
+                       struct rn_error *e) {
+    if (v < 1.0)
+        *out = (uint64_t)floor(v * (double)n + 0.5);
+    else if (floor(v) != v) {
+        error_set(e, RN_E_CONFIG, "data.split.%s is %g: a share below 1, or a whole count",
+                  key, v);
+        return error_where(e, strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);
+    } else
+        *out = (uint64_t)v;
+    return RN_OK;
+}
+
+static int divide(struct data *data, struct rn_error *e) {
+    const struct node *split = node_find(data->options.data, "split");
+    const struct table *t = &data->tables[data->main_table];
+    const char *kind = data_word(split, "kind", "random");
+    const char *by = strcmp(kind, "stratified") == 0 ? data_word(split, "by", NULL) : NULL;
+    uint64_t seed = (uint64_t)data_number(split, "seed", (double)data->options.seed);
+    uint64_t want[DATA_SPLITS] = {0}, *counts = NULL, classes = 0;
+    int status = RN_OK;
+    if (strcmp(kind, "stratified") == 0 && !by) {
+        error_set(e, RN_E_CONFIG, "data.split is stratified, but `by` is missing");
+        error_hint(e, "by: the field whose classes keep their shares, e.g. label");
+        error_where(e, "split", 0, 0);
+        return RN_E_CONFIG;
+    }
+    if (data->val_table < 0)
+        status = wanted_rows(data_number(split, "val", 0), t->count, "val",
+                             &want[DATA_VAL], e);
+    if (data->test_table < 0 && status == RN_OK)
+        status = wanted_rows(data_number(split, "test", 0), t->count, "test",
+                             &want[DATA_TEST], e);
+    if (status != RN_OK)
+        return status;
+    if (want[DATA_VAL] + want[DATA_TEST] >= t->count && t->count) {
+        error_set(e, RN_E_CONFIG, "%llu samples for validation and %llu for the test leave "
+                                  "none of %llu for training",
+                  (unsigned long long)want[DATA_VAL], (unsigned long long)want[DATA_TEST],
+                  (unsigned long long)t->count);
+        return error_where(e, "split", 0, 0);
+    }
+    uint64_t *rows = memory_get(memory_mul(t->count + 1, sizeof *rows));
+    status = order_rows(data, by, seed, rows, &counts, &classes, e);
+    if (status == RN_OK) {
+        for (int s = 0; s < DATA_SPLITS; s++) {
+            if (s != DATA_TRAIN && !want[s])
+                continue;
+            data->splits[s].table = data->main_table;
+            data->splits[s].ids = memory_get(memory_mul(t->count + 1, sizeof(int64_t)));
+        }
+        /* Shares are kept class by class, the totals exactly. */
+        uint64_t seen = 0, taken[DATA_SPLITS] = {0};
+        for (uint64_t c = 0, at = 0; c < classes; at += counts[c], c++) {
+            uint64_t used = 0;
+            seen += counts[c];
+            for (int s = DATA_TEST; s >= DATA_VAL; s--) {
+                uint64_t due = (uint64_t)floor((double)want[s] * (double)seen /
+                                                   (double)t->count + 0.5) - taken[s];
+                if (due > counts[c] - used)
+                    due = counts[c] - used;
+                for (uint64_t i = 0; i < due; i++)
+                    data->splits[s].ids[data->splits[s].rows++] =
+                        (int64_t)(t->offset + rows[at + used + i]);
+                used += due;
+                taken[s] += due;
+            }
+            for (uint64_t i = used; i < counts[c]; i++)
+                data->splits[DATA_TRAIN].ids[data->splits[DATA_TRAIN].rows++] =
+                    (int64_t)(t->offset + rows[at + i]);
+        }
+        for (int s = 0; s < DATA_SPLITS; s++)
+            if (data->splits[s].rows)
+                qsort(data->splits[s].ids, data->splits[s].rows, sizeof(int64_t), by_id);
+    }
+    memory_release(rows);
+    memory_release(counts);
+    return status;
+}
+
+/* -------------------------------------------------------------------- stored */
+
+void data_split_write(const struct data *data, struct text *out) {
+    text_addf(out, "runner split 1\ncontent %s\n", data->content_hash);
+    for (int s = 0; s < DATA_SPLITS; s++) {
+        text_addf(out, "%s %llu\n", data_split_name((enum data_split_kind)s),
+                  (unsigned long long)data->splits[s].rows);
+        for (uint64_t i = 0; i < data->splits[s].rows; i++)
+            text_addf(out, "%lld%c", (long long)data->splits[s].ids[i],
+                      i % 16 == 15 || i + 1 == data->splits[s].rows ? '\n' : ' ');
+    }
+}
+
+static int bad_split(struct rn_error *e, const char *what) {
+    return error_set(e, RN_E_DATA, "the stored split %s", what);
+}
+
+static int read_stored(struct data *data, const char *text, struct rn_error *e) {
+    char content[65], name[8];
+    int used = 0;
+    if (sscanf(text, "runner split 1 content %64s%n", content, &used) != 1)
+        return bad_split(e, "is not one of this runner");
+    if (strcmp(content, data->content_hash) != 0) {
+        bad_split(e, "belongs to other data: the files have changed since");
+        return error_hint(e, "content then %.12s, now %.12s", content, data->content_hash);
+    }
+    const char *p = text + used;
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < data->table_count; i++)
+        all += data->tables[i].count;
+    for (int s = 0; s < DATA_SPLITS; s++) {
+        unsigned long long n = 0;
+        if (sscanf(p, " %7s %llu%n", name, &n, &used) != 2 ||
+            strcmp(name, data_split_name((enum data_split_kind)s)) != 0 || n > all)
+            return bad_split(e, "is damaged");
+        p += used;
+        if (!n)
+            continue;
+        data->splits[s].ids = memory_get(memory_mul(n + 1, sizeof(int64_t)));
+        for (uint64_t i = 0; i < n; i++) {
+            char *end;
+            long long id = strtoll(p, &end, 10);
+            if (end == p || id < 0 || (uint64_t)id >= all ||
+                (i && id <= data->splits[s].ids[i - 1]))
+                return bad_split(e, "is damaged");
+            data->splits[s].ids[i] = id;
+            p = end;
+        }
+        data->splits[s].rows = n;
+        for (uint32_t t = 0; t < data->table_count; t++)
+            if ((uint64_t)data->splits[s].ids[0] >= data->tables[t].offset)
+                data->splits[s].table = (int)t;
+        const struct table *t = &data->tables[data->splits[s].table];
+        if ((uint64_t)data->splits[s].ids[n - 1] >= t->offset + t->count)
+            return bad_split(e, "mixes sources");
+    }
+    return RN_OK;
+}
+
+static int read_file(struct data *data, const char *path, struct rn_error *e) {
+    FILE *f = path ? fopen(path, "rb") : NULL;
+    struct text t = {0};
+    char block[65536];
+    size_t n;
+    if (!path) {
+        error_set(e, RN_E_CONFIG, "data.split.kind is file, but `path` is missing");
+        return error_where(e, "split", 0, 0);
+    }
+    if (!f) {
+        error_set(e, RN_E_DATA, "%s: %s", path, strerror(errno));
+        return error_where(e, "split.path", 0, 0);
+    }
+    while ((n = fread(block, 1, sizeof block, f)) > 0)
+        text_add_n(&t, block, n);
+    fclose(f);
+    int status = read_stored(data, text_get(&t), e);
+    text_finish(&t);
+    return status ? error_context(e, "%s", path) : RN_OK;
+}
+
+int split_make(struct data *data, struct rn_error *e) {
+    const struct node *split = node_find(data->options.data, "split");
+    int status = RN_OK;
+    if (data->options.mode == DATA_FOR_PREDICTION)
+        whole_table(data, DATA_TEST, data->main_table);
+    else if (data->options.stored_split)
+        status = read_stored(data, data->options.stored_split, e);
+    else if (strcmp(data_word(split, "kind", "random"), "file") == 0)
+        status = read_file(data, data_word(split, "path", NULL), e);
+    else {
+        status = divide(data, e);
+        if (data->val_table >= 0 && status == RN_OK)
+            whole_table(data, DATA_VAL, data->val_table);
+        if (data->test_table >= 0 && status == RN_OK)
+            whole_table(data, DATA_TEST, data->test_table);
+    }
+    if (status != RN_OK)
+        return status;
+    struct text t = {0};
+    struct sha256 h;
+    uint8_t digest[32];
+    data_split_write(data, &t);
+    sha256_init(&h);
+    sha256_add(&h, text_get(&t), t.length);
+    sha256_finish(&h, digest);
+    sha256_hex(digest, data->split_hash);
+    text_finish(&t);
+    return RN_OK;
+}
