@@ -27,13 +27,13 @@ extern "C" {
 
 /* The version that these headers describe. Major 0 is a draft: a host accepts only an
  * equal minor. From 1.0 on: accepted iff major is equal and needed minor <= offered. */
-#define RN_ABI_MAJOR 0u
-#define RN_ABI_MINOR 1u
+#define RN_ABI_MAJOR 0
+#define RN_ABI_MINOR 1
 
 /* What the plugin needs. Left alone it is the oldest minor there is; a plugin that
  * uses a later helper defines RN_ABI_NEEDED_MINOR before including. */
 #ifndef RN_ABI_NEEDED_MINOR
-#define RN_ABI_NEEDED_MINOR 1u
+#define RN_ABI_NEEDED_MINOR 1
 #endif
 
 /* ---------------------------------------------------------------- attributes */
