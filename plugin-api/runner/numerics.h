@@ -18,6 +18,14 @@
 extern "C" {
 #endif
 
+/* A short loop written out, so that the loop around it becomes vectors. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define RN_PRAGMA_(x) _Pragma(#x)
+#define RN_UNROLL_(n) RN_PRAGMA_(GCC unroll n)
+#else
+#define RN_UNROLL_(n)
+#endif
+
 /* ------------------------------------------------------------------- bits */
 
 static inline uint32_t rn_bits_f32(float x) {
@@ -134,7 +142,7 @@ static inline double rn_exp_f64(double x) {
     c = x != x ? 0.0 : c;
     double n = rn_round_f64(c * 1.4426950408889634);
     double r = (c - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
-    int64_t k = (int64_t)n, h = k / 2;
+    int32_t k = (int32_t)n, h = k / 2; /* 32 bits: AVX2 converts no others */
     double y = (1.0 + rn_expm1_poly_(r)) * rn_pow2_f64(h) * rn_pow2_f64(k - h);
     return x != x ? x : y;
 }
@@ -144,7 +152,7 @@ static inline double rn_expm1_f64(double x) {
     c = x != x ? 0.0 : c;
     double n = rn_round_f64(c * 1.4426950408889634);
     double r = (c - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
-    int64_t k = (int64_t)n, h = k / 2;
+    int32_t k = (int32_t)n, h = k / 2;
     double a = rn_pow2_f64(h), b = rn_pow2_f64(k - h), p = rn_expm1_poly_(r);
     /* 2^k p + (2^k - 1); for large k the 1 is far below */
     double y = k > 60 ? (1.0 + p) * a * b : p * a * b + (a * b - 1.0);
@@ -177,7 +185,7 @@ static inline double rn_log_f64(double x) {
         x < 2.2250738585072014e-308 ? x * 18014398509481984.0 : x; /* 2^54 */
     double extra = x < 2.2250738585072014e-308 ? 54.0 : 0.0;
     uint64_t u = rn_bits_f64(scaled) - 0x3fe6a09e667f3bcdull; /* sqrt(1/2) */
-    int64_t e = (int64_t)u >> 52;
+    int32_t e = (int32_t)(uint32_t)(u >> 32) >> 20;
     double m = rn_f64_bits((u & 0x000fffffffffffffull) + 0x3fe6a09e667f3bcdull);
     double f = m - 1.0, s = f / (m + 1.0), z = s * s, n = (double)e - extra;
     double p = 1.0 / 21.0;
@@ -232,12 +240,12 @@ static inline double rn_cos_poly_(double r) {
 }
 /* Quarter turns taken away in three parts of pi/2; accurate for |x| < 1e5, defined (a
  * value in [-1,1]) for every finite x below 2^51, NaN beyond. */
-static inline double rn_sin_quarter_(double x, int64_t shift) {
+static inline double rn_sin_quarter_(double x, int32_t shift) {
     double ok = fabs(x) < 2251799813685248.0 ? x : 0.0;
     double n = rn_round_f64(ok * 0.6366197723675814);
     double r = ((ok - n * 1.5707963267341256) - n * 6.077100506303966e-11) -
                n * 2.0222662487959506e-21;
-    int64_t k = (int64_t)n + shift;
+    int32_t k = (int32_t)(n - 4.0 * rn_floor_f64(n * 0.25)) + shift; /* mod 4 */
     double y = k & 1 ? rn_cos_poly_(r) : rn_sin_poly_(r);
     y = k & 2 ? -y : y;
     return ok == x ? y : NAN;
@@ -282,9 +290,11 @@ static inline double rn_erf_f64(double x) {
         8.891656631746953e-13,  -1.2222842118680806e-12};
     double a = fabs(x), z = x * x, small = 0.0, u, tail = 0.0;
     int i;
+    RN_UNROLL_(20)
     for (i = 19; i >= 0; i--)
         small = small * z + taylor[i];
     u = 9.461538461538462 / ((a > 6.2 ? 6.2 : a) + 2.0) - 2.1538461538461537;
+    RN_UNROLL_(17)
     for (i = 16; i >= 0; i--)
         tail = tail * u + g[i];
     tail = 1.0 - (a > 6.2 ? 0.0 : tail * rn_exp_f64(-z));

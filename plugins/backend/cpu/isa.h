@@ -50,6 +50,31 @@ static inline float sum_total(const struct sum_lanes *s) {
     return lane[0];
 }
 
+typedef int32_t ints16 __attribute__((vector_size(64), aligned(4), may_alias));
+
+/* The larger (sign 1) or smaller (-1) of two, lane by lane; b where equal, NaN stays.
+ */
+static inline void lanes_extreme(lanes16 *b, const float *x, int sign) {
+    lanes16 v = *(const lanes16 *)(const void *)x, c = *b;
+    ints16 take = (c == c) & ((v != v) | (sign > 0 ? v > c : v < c));
+    *b = (lanes16)((take & (ints16)v) | (~take & (ints16)c));
+}
+
+static inline float extreme_of(float b, float v, int sign) {
+    return (b == b) & ((v != v) | (sign > 0 ? v > b : v < b)) ? v : b;
+}
+
+/* The same over n elements from the lanes' state on. */
+static inline void extreme_add(float *lane, const float *x, int64_t n, int sign) {
+    int64_t i = 0;
+    lanes16 b = *(const lanes16 *)(const void *)lane;
+    for (; i + 16 <= n; i += 16)
+        lanes_extreme(&b, x + i, sign);
+    *(lanes16 *)(void *)lane = b;
+    for (; i < n; i++)
+        lane[i & 15] = extreme_of(lane[i & 15], x[i], sign);
+}
+
 /* Scratch for the squares and products that are summed. */
 #define CHUNK 512
 

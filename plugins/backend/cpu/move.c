@@ -342,6 +342,41 @@ static int32_t run_scatter(const struct cpu_call *c, struct rn_error *e) {
 
 /* ------------------------------------------------------------------ random */
 
+#define RANDOM_CHUNK 256 /* counters at once */
+
+/* Elements [k, stop) of the row whose counters begin with `row`. */
+static void random_row(bool normal, const uint32_t key[2], uint32_t row, uint32_t step,
+                       int64_t k, int64_t stop, float *to) {
+    int64_t per = normal ? 2 : 4; /* elements of one counter */
+    uint32_t words[4][RANDOM_CHUNK];
+    float made[4][RANDOM_CHUNK];
+    for (int64_t g0 = k / per; g0 * per < stop; g0 += RANDOM_CHUNK) {
+        int64_t n = (stop + per - 1) / per - g0;
+        n = n < RANDOM_CHUNK ? n : RANDOM_CHUNK;
+        EACH(g, n) {
+            uint32_t counter[4] = {(uint32_t)(g0 + g), row, step, normal ? 1u : 0u};
+            uint32_t out[4];
+            rn_philox(counter, key, out);
+            words[0][g] = out[0], words[1][g] = out[1];
+            words[2][g] = out[2], words[3][g] = out[3];
+        }
+        if (normal) {
+            EACH(g, n) made[0][g] = rn_normal_f32(words[0][g], words[1][g]);
+            EACH(g, n) made[1][g] = rn_normal_f32(words[2][g], words[3][g]);
+        } else {
+            for (int w = 0; w < 4; w++) {
+                EACH(g, n) made[w][g] = rn_uniform_f32(words[w][g]);
+            }
+        }
+        for (int64_t g = 0; g < n; g++)
+            for (int64_t w = 0; w < per; w++) {
+                int64_t at = (g0 + g) * per + w;
+                if (at >= k && at < stop)
+                    to[at] = made[w][g];
+            }
+    }
+}
+
 static void random_rows(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     const struct kernel_tensor *y = &c->k.out[0];
@@ -352,25 +387,13 @@ static void random_rows(void *context, int64_t begin, int64_t end, int thread) {
                        (uint32_t)cpu_int(c->k.node, "stream", 0)};
     uint32_t step = *(const uint32_t *)c->k.in[1].data;
     uint32_t first = *(const uint32_t *)c->k.in[2].data;
-    int64_t per = normal ? 2 : 4; /* elements of one counter */
     (void)thread;
     for (int64_t i = begin; i < end;) {
         int64_t row = by_row ? i / each : 0, k = by_row ? i % each : i;
         int64_t stop = end - i < each - k ? k + (end - i) : each;
-        float *to = (float *)y->data + i - k;
+        random_row(normal, key, by_row ? first + (uint32_t)row : 0, step, k, stop,
+                   (float *)y->data + i - k);
         i += stop - k;
-        for (int64_t g = k / per; g * per < stop; g++) {
-            uint32_t counter[4] = {(uint32_t)g, by_row ? first + (uint32_t)row : 0,
-                                   step, normal ? 1u : 0u};
-            uint32_t out[4];
-            rn_philox(counter, key, out);
-            for (int64_t w = 0; w < per; w++) {
-                int64_t at = g * per + w;
-                if (at >= k && at < stop)
-                    to[at] = normal ? rn_normal_f32(out[2 * w], out[2 * w + 1])
-                                    : rn_uniform_f32(out[w]);
-            }
-        }
     }
 }
 

@@ -9,26 +9,15 @@
 static float row_logsumexp(const float *x, int64_t n) {
     float lane[16], top, part[CHUNK];
     struct sum_lanes s = {{0}, 0};
-    int64_t i = 0;
     for (int k = 0; k < 16; k++)
         lane[k] = -INFINITY;
-    for (; i + 16 <= n; i += 16) {
-        EACH(k, 16) {
-            float b = lane[k], v = x[i + k];
-            lane[k] = b == b && (v != v || v > b) ? v : b;
-        }
-    }
-    for (; i < n; i++)
-        lane[i & 15] =
-            lane[i & 15] == lane[i & 15] && (x[i] != x[i] || x[i] > lane[i & 15])
-                ? x[i]
-                : lane[i & 15];
+    extreme_add(lane, x, n, 1);
     top = lane[0];
     for (int k = 1; k < 16; k++)
-        top = top == top && (lane[k] != lane[k] || lane[k] > top) ? lane[k] : top;
+        top = extreme_of(top, lane[k], 1);
     if ((rn_bits_f32(top) & 0x7f800000u) == 0x7f800000u)
         top = 0.0f;
-    for (i = 0; i < n; i += CHUNK) {
+    for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t m = n - i < CHUNK ? n - i : CHUNK;
         EACH(k, m) part[k] = rn_exp_f32(x[i + k] - top);
         sum_add(&s, part, m);

@@ -97,42 +97,64 @@ static int32_t run_matmul(const struct cpu_call *c, struct rn_error *e) {
 
 /* ------------------------------------------------------------- convolution */
 
+/* Output columns j whose pixel x0 + j sw lies inside the image. */
+static void inside(const struct conv *v, int64_t x0, int64_t *begin, int64_t *end) {
+    int64_t last = v->width - 1 - x0;
+    *begin = x0 >= 0 ? 0 : (-x0 + v->sw - 1) / v->sw;
+    *end = last < 0 ? 0 : last / v->sw + 1;
+    *end = *end < v->columns ? *end : v->columns;
+    *begin = *begin < *end ? *begin : *end;
+}
+
 /* Columns of `count` channels: [channel, cell of the window, output pixel]. */
 static void image_to_columns(const struct conv *v, const float *image, int64_t count,
                              float *to) {
     for (int64_t ch = 0; ch < count; ch++)
         for (int64_t a = 0; a < v->kh; a++)
-            for (int64_t b = 0; b < v->kw; b++)
+            for (int64_t b = 0; b < v->kw; b++) {
+                int64_t x0 = b * v->dw - v->left, begin, end;
+                inside(v, x0, &begin, &end);
                 for (int64_t i = 0; i < v->rows; i++, to += v->columns) {
                     int64_t y = i * v->sh - v->top + a * v->dh;
-                    int64_t x0 = b * v->dw - v->left;
-                    const float *row = image + (ch * v->height + y) * v->width;
-                    for (int64_t j = 0; j < v->columns; j++) {
-                        int64_t x = x0 + j * v->sw;
-                        to[j] = y < 0 || y >= v->height || x < 0 || x >= v->width
-                                    ? 0.0f
-                                    : row[x];
+                    if (y < 0 || y >= v->height || begin == end) {
+                        memset(to, 0, (size_t)v->columns * sizeof *to);
+                        continue;
                     }
+                    const float *row = image + (ch * v->height + y) * v->width + x0;
+                    for (int64_t j = 0; j < begin; j++)
+                        to[j] = 0.0f;
+                    if (v->sw == 1)
+                        memcpy(to + begin, row + begin,
+                               (size_t)(end - begin) * sizeof *to);
+                    else
+                        for (int64_t j = begin; j < end; j++)
+                            to[j] = row[j * v->sw];
+                    for (int64_t j = end; j < v->columns; j++)
+                        to[j] = 0.0f;
                 }
+            }
 }
 
 static void columns_to_image(const struct conv *v, const float *from, int64_t count,
                              float *image) {
     for (int64_t ch = 0; ch < count; ch++)
         for (int64_t a = 0; a < v->kh; a++)
-            for (int64_t b = 0; b < v->kw; b++)
+            for (int64_t b = 0; b < v->kw; b++) {
+                int64_t x0 = b * v->dw - v->left, begin, end;
+                inside(v, x0, &begin, &end);
                 for (int64_t i = 0; i < v->rows; i++, from += v->columns) {
                     int64_t y = i * v->sh - v->top + a * v->dh;
-                    int64_t x0 = b * v->dw - v->left;
-                    float *row = image + (ch * v->height + y) * v->width;
                     if (y < 0 || y >= v->height)
                         continue;
-                    for (int64_t j = 0; j < v->columns; j++) {
-                        int64_t x = x0 + j * v->sw;
-                        if (x >= 0 && x < v->width)
-                            row[x] += from[j];
-                    }
+                    float *row = image + (ch * v->height + y) * v->width + x0;
+                    if (v->sw == 1)
+                        for (int64_t j = begin; j < end; j++)
+                            row[j] += from[j];
+                    else
+                        for (int64_t j = begin; j < end; j++)
+                            row[j * v->sw] += from[j];
                 }
+            }
 }
 
 /* Units: image and group. */

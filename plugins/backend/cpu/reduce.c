@@ -35,9 +35,9 @@ static int64_t offset_of(const struct dims *d, int64_t i) {
 
 static inline float pick(enum kind kind, float best, float v) {
     if (kind == MAX)
-        return best == best && (v != v || v > best) ? v : best;
+        return (best == best) & ((v != v) | (v > best)) ? v : best;
     if (kind == MIN)
-        return best == best && (v != v || v < best) ? v : best;
+        return (best == best) & ((v != v) | (v < best)) ? v : best;
     return best * v;
 }
 
@@ -46,18 +46,6 @@ static float identity_of(enum kind kind) {
            : kind == MIN  ? INFINITY
            : kind == PROD ? 1.0f
                           : 0.0f;
-}
-
-static inline void extreme_run(enum kind kind, float *lane, const float *x, int64_t n) {
-    int64_t i = 0;
-    float best[16];
-    memcpy(best, lane, sizeof best);
-    for (; i + 16 <= n; i += 16) {
-        EACH(k, 16) best[k] = pick(kind, best[k], x[i + k]);
-    }
-    for (; i < n; i++)
-        best[i & 15] = pick(kind, best[i & 15], x[i]);
-    memcpy(lane, best, sizeof best);
 }
 
 static void trailing(void *context, int64_t begin, int64_t end, int thread) {
@@ -89,13 +77,10 @@ static void trailing(void *context, int64_t begin, int64_t end, int thread) {
                 lane[k] = identity_of(r->kind);
             for (int64_t g = 0; g < r->gone.count; g++) {
                 const float *row = base + offset_of(&r->gone, g);
-                if (r->kind == MAX)
-                    extreme_run(MAX, lane, row, r->last);
-                else
-                    extreme_run(MIN, lane, row, r->last);
+                extreme_add(lane, row, r->last, r->kind == MAX ? 1 : -1);
             }
             for (int k = 1; k < 16; k++)
-                lane[0] = pick(r->kind, lane[0], lane[k]);
+                lane[0] = extreme_of(lane[0], lane[k], r->kind == MAX ? 1 : -1);
             y[o] = lane[0];
         }
     }

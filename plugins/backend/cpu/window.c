@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pooling of f32 images, plane by plane, a row of outputs at a time: for each cell of
- * the window one pass over the row, so that the inner loop is long and vectorised. */
+/* Pooling of f32 images, plane by plane: for each cell of the window one pass over a
+ * row of outputs or more, so that the inner loop is long and vectorised. */
 #include <stdlib.h>
 
 #include "isa.h"
@@ -25,66 +25,153 @@ static void inside(const struct pool *p, int64_t v, int64_t *begin, int64_t *end
         *begin = *end;
 }
 
-/* best[j] and its place at[j] in the plane (-1: none) for row i of outputs. */
-static void max_row(const struct pool *p, const float *x, int64_t i, float *best,
-                    int32_t *at) {
-    int64_t n = p->columns;
-    EACH(j, n) {
-        best[j] = -INFINITY;
-        at[j] = -1;
+/* Maxima in two passes that keep the first one: along each row of the image, then down.
+ * Values and their places in the plane (-1: none); rows of `columns`, with SLACK cells
+ * behind the last one, so that whole vectors may be written. */
+#define SLACK 16
+
+#define TAKE(c, b) (((b) == (b)) & (((c) != (c)) | ((c) > (b))))
+
+/* n outputs, every cell of the window inside the image; x[t sw + v], t from 0. */
+static inline void along_flat(const float *x, int64_t n, int64_t kw, int64_t sw,
+                              float *value, int32_t *place) {
+    EACH(t, n) value[t] = x[t * sw];
+    if (place) {
+        EACH(t, n) place[t] = (int32_t)t * (int32_t)sw;
     }
-    for (int64_t u = 0; u < p->kh; u++) {
-        int64_t y = i * p->sh - p->top + u;
-        if (y < 0 || y >= p->height)
-            continue;
-        for (int64_t v = 0; v < p->kw; v++) {
-            int64_t begin, end, from = y * p->width - p->left + v;
-            inside(p, v, &begin, &end);
-#define BETTER(step)                                                                   \
-    _Pragma("GCC ivdep") for (int64_t j = begin; j < end; j++) {                       \
-        float c = x[from + j * (step)], b = best[j];                                   \
-        int32_t k = at[j];                                                             \
-        int take = (k < 0) | ((b == b) & ((c != c) | (c > b)));                        \
-        best[j] = take ? c : b;                                                        \
-        at[j] = take ? (int32_t)(from + j * (step)) : k;                               \
-    }
-            if (p->sw == 1) {
-                BETTER(1)
-            } else if (p->sw == 2) {
-                BETTER(2)
-            } else {
-                BETTER(p->sw)
+    for (int64_t v = 1; v < kw; v++) {
+        if (!place) {
+            EACH(t, n) {
+                float c = x[t * sw + v], b = value[t];
+                value[t] = TAKE(c, b) ? c : b;
             }
+            continue;
+        }
+        EACH(t, n) {
+            float c = x[t * sw + v], b = value[t];
+            int32_t at = (int32_t)t * (int32_t)sw + (int32_t)v, k = place[t];
+            int32_t take = TAKE(c, b);
+            value[t] = take ? c : b;
+            place[t] = take ? at : k;
         }
     }
+}
+
+static void along(const struct pool *p, const float *x, float *value, int32_t *place) {
+    int64_t n = p->columns;
+    if (p->left == 0 && p->width == p->sw * n && p->kw <= p->sw) {
+        if (p->sw == 2 && p->kw == 2) /* the usual one, with constants */
+            along_flat(x, p->height * n, 2, 2, value, place);
+        else
+            along_flat(x, p->height * n, p->kw, p->sw, value, place);
+        return;
+    }
+    for (int64_t y = 0; y < p->height; y++, value += n) {
+        int32_t from = (int32_t)(y * p->width - p->left), sw = (int32_t)p->sw;
+        EACH(j, n) value[j] = -INFINITY;
+        if (place) {
+            EACH(j, n) place[j] = -1;
+        }
+        for (int64_t v = 0; v < p->kw; v++) {
+            int64_t begin, end;
+            inside(p, v, &begin, &end);
+            const float *row = x + from + v + begin * p->sw;
+            float *best = value + begin;
+            int32_t *where = place ? place + begin : NULL;
+            int32_t first = from + (int32_t)v + (int32_t)begin * sw;
+            if (!place) {
+                EACH(j, end - begin) {
+                    float c = row[j * p->sw], b = best[j];
+                    best[j] = TAKE(c, b) ? c : b;
+                }
+                continue;
+            }
+            EACH(j, end - begin) {
+                float c = row[j * p->sw], b = best[j];
+                int32_t k = where[j], take = (k < 0) | TAKE(c, b);
+                best[j] = take ? c : b;
+                where[j] = take ? first + (int32_t)j * sw : k;
+            }
+        }
+        if (place)
+            place += n;
+    }
+}
+
+/* n: columns, rounded up into the slack. */
+static void down(const struct pool *p, const float *value, const int32_t *place,
+                 float *best, int32_t *where) {
+    int64_t n = (p->columns + SLACK - 1) / SLACK * SLACK;
+    for (int64_t i = 0; i < p->rows; i++, best += p->columns) {
+        int64_t y0 = i * p->sh - p->top, y1 = y0 + p->kh;
+        y0 = y0 < 0 ? 0 : y0;
+        y1 = y1 > p->height ? p->height : y1;
+        if (y0 >= y1) {
+            EACH(j, n) best[j] = -INFINITY;
+            if (where) {
+                EACH(j, n) where[j] = -1;
+            }
+        } else {
+            memcpy(best, value + y0 * p->columns, (size_t)n * sizeof *best);
+            if (where)
+                memcpy(where, place + y0 * p->columns, (size_t)n * sizeof *where);
+        }
+        for (int64_t y = y0 + 1; y < y1; y++) {
+            const float *row = value + y * p->columns;
+            if (!where) {
+                EACH(j, n) {
+                    float c = row[j], b = best[j];
+                    best[j] = TAKE(c, b) ? c : b;
+                }
+                continue;
+            }
+            const int32_t *at = place + y * p->columns;
+            EACH(j, n) {
+                float c = row[j], b = best[j];
+                int32_t a = at[j], k = where[j];
+                int32_t take = (a >= 0) & ((k < 0) | TAKE(c, b));
+                best[j] = take ? c : b;
+                where[j] = take ? a : k;
+            }
+        }
+        if (where)
+            where += p->columns;
+    }
+}
+
+static size_t max_scratch(const struct pool *p) { /* of one thread */
+    return cpu_align((uint64_t)(p->height * p->columns + SLACK) * 4) * 2 +
+           cpu_align((uint64_t)(p->rows * p->columns + SLACK) * 4) * 2;
 }
 
 static void max_planes(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     const struct pool *p = c->state;
-    size_t row = cpu_align((uint64_t)p->columns * 4);
-    float *best = (float *)(void *)(c->workspace + 2 * row * (size_t)thread);
-    int32_t *at = (int32_t *)(void *)((char *)best + row);
     int64_t area = p->height * p->width, outs = p->rows * p->columns;
+    size_t tall = cpu_align((uint64_t)(p->height * p->columns + SLACK) * 4);
+    size_t small = cpu_align((uint64_t)(outs + SLACK) * 4);
+    char *scratch = c->workspace + max_scratch(p) * (size_t)thread;
+    bool values = p->what == 'm';
+    float *row_value = (float *)(void *)scratch;
+    int32_t *row_place = values ? NULL : (int32_t *)(void *)(scratch + tall);
+    float *best = (float *)(void *)(scratch + 2 * tall);
+    int32_t *at = values ? NULL : (int32_t *)(void *)(scratch + 2 * tall + small);
+    memset(scratch, 0, tall * 2); /* the slack is read */
     for (int64_t k = begin; k < end; k++) {
         const float *x = (const float *)c->k.in[0].data + k * area;
-        float *y = c->k.out[0].data;
         const float *g = c->k.n_in > 1 ? c->k.in[1].data : NULL;
+        float *y = c->k.out[0].data;
+        along(p, x, row_value, row_place);
+        down(p, row_value, row_place, best, at);
+        if (values)
+            memcpy(y + k * outs, best, (size_t)outs * sizeof *y);
         if (p->what == 'g')
             memset(y + k * area, 0, (size_t)area * sizeof *y);
-        for (int64_t i = 0; i < p->rows; i++) {
-            int64_t to = k * outs + i * p->columns;
-            if (p->what == 'm') {
-                max_row(p, x, i, y + to, at);
-                continue;
-            }
-            max_row(p, x, i, best, at);
-            for (int64_t j = 0; j < p->columns; j++) {
-                if (p->what == 't')
-                    y[to + j] = at[j] < 0 ? 0.0f : g[k * area + at[j]];
-                else if (at[j] >= 0)
-                    y[k * area + at[j]] += g[to + j];
-            }
+        for (int64_t j = 0; !values && j < outs; j++) {
+            if (p->what == 't')
+                y[k * outs + j] = at[j] < 0 ? 0.0f : g[k * area + at[j]];
+            else if (at[j] >= 0)
+                y[k * area + at[j]] += g[k * outs + j];
         }
     }
 }
@@ -185,7 +272,8 @@ int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e) {
                        cpu_int(s->node, "count_pad", 0) != 0,
                        "mgtab"[i]};
     s->state = p;
-    s->workspace = 2 * cpu_align((uint64_t)p->columns * 4) * (uint64_t)s->threads;
+    s->workspace = (i < 3 ? max_scratch(p) : 2 * cpu_align((uint64_t)p->columns * 4)) *
+                   (uint64_t)s->threads;
     s->run = run;
     s->kernel = "planes";
     return 1;
