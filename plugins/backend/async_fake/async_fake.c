@@ -12,10 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "../cpu/cpu.h"
 
 #define TAG ((uintptr_t)1 << 54)
@@ -402,17 +398,10 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct fake *f = calloc(1, sizeof *f);
-    int64_t threads = rn_get_int(h, "threads", 0);
-    const char *same = rn_get_string(h, "deterministic", "run");
     *self = NULL;
     if (!f)
         return rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
-#ifdef _OPENMP
-    if (threads < 1)
-        threads = omp_get_num_procs();
-#endif
-    int32_t status = cpu_engine_create(threads < 1 ? 1 : (int)threads,
-                                       strcmp(same, "threads") == 0, &f->engine, e);
+    int32_t status = cpu_engine_create(h, &f->engine, e);
     if (status != RN_OK) {
         free(f);
         return status;
@@ -472,10 +461,9 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .exe_destroy = exe_destroy,
                                         .run = run};
 
-RN_BACKEND(async_fake, iface, "runner/async_fake 1",
-           RN_DOC("The cpu's kernels behind memory and streams like a GPU's, for tests")
-               RN_OPTION("threads int = 0 ; min 0 | 0: one for each processor")
-                   RN_OPTION("deterministic choice(run,threads) = run | as the cpu's")
-                       RN_OPTION("delay int = 50 ; min 0 ; max 100000 | longest sleep "
-                                 "between two operations, in microseconds"));
+RN_BACKEND(
+    async_fake, iface, "runner/async_fake 1",
+    RN_DOC("The cpu's kernels behind memory and streams like a GPU's, for tests")
+        CPU_OPTIONS RN_OPTION("delay int = 50 ; min 0 ; max 100000 | longest sleep "
+                              "between two operations, in microseconds"));
 RN_PLUGIN(&async_fake);

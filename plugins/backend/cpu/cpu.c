@@ -7,24 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "cpu.h"
 
 #define HUGE_PAGE (2u << 20)
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
-    int64_t threads = rn_get_int(h, "threads", 0);
-    const char *same = rn_get_string(h, "deterministic", "run");
-#ifdef _OPENMP
-    if (threads < 1)
-        threads = omp_get_num_procs();
-#endif
     struct cpu_engine *g;
-    int32_t status = cpu_engine_create(threads < 1 ? 1 : (int)threads,
-                                       strcmp(same, "threads") == 0, &g, e);
+    int32_t status = cpu_engine_create(h, &g, e);
     *self = g;
     return status;
 }
@@ -145,10 +134,7 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .exe_destroy = exe_destroy,
                                         .run = run};
 
-RN_BACKEND(
-    cpu, iface, "runner/cpu 1",
-    RN_DOC("Threads and vectors on the host; oneDNN where it was built with it")
-        RN_OPTION("threads int = 0 ; min 0 | 0: one for each processor")
-            RN_OPTION("deterministic choice(run,threads) = run | threads: the same "
-                      "bits for any number of threads; slower products"));
+RN_BACKEND(cpu, iface, "runner/cpu 1",
+           RN_DOC("Threads and vectors on the host; oneDNN where it was built with it")
+               CPU_OPTIONS);
 RN_PLUGIN(&cpu);

@@ -17,9 +17,14 @@
 
 struct cpu_engine;
 
-/* threads >= 1. exact: no library whose sums depend on the number of threads. */
-int32_t cpu_engine_create(int threads, bool exact, struct cpu_engine **out,
+/* Reads the options that CPU_OPTIONS declares. */
+int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
                           struct rn_error *e);
+#define CPU_OPTIONS                                                                    \
+    RN_OPTION("threads int = 0 ; min 0 ; max 1024 | 0: one for each processor")        \
+    RN_OPTION("deterministic choice(run,threads) = run | threads: the same bits for "  \
+              "any number of threads; slower products")                                \
+    RN_OPTION("numerics choice(fast,strict) = fast | strict: no Winograd convolution")
 void cpu_engine_destroy(struct cpu_engine *g);
 int cpu_engine_threads(const struct cpu_engine *g);
 /* "cpu: MODEL, avx512, 2 threads" */
@@ -105,6 +110,7 @@ struct cpu_isa {
     void (*gemm)(const struct cpu_gemm *g, void *pack); /* one thread */
 };
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
+bool cpu_strict(const struct cpu_engine *g);
 const struct cpu_isa *cpu_isa_best(void);
 extern const struct cpu_isa cpu_isa_base;
 #if defined(__x86_64__)

@@ -415,7 +415,7 @@ static void walk(void *context, int64_t begin, int64_t end, int thread) {
 
 static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     const struct region *r = c->state;
-    int64_t grain = 32 / (1 + (int64_t)r->step_count);
+    int64_t grain = 64 / (1 + (int64_t)r->step_count);
     struct cpu_call call = *c;
     (void)e;
     cpu_parallel(r->serial ? 1 : c->threads, r->units, grain < 2 ? 2 : grain, walk,

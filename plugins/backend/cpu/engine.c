@@ -12,29 +12,32 @@
 
 struct cpu_engine {
     int threads;
-    bool exact;
+    bool exact;  /* no library whose sums depend on the number of threads */
+    bool strict; /* no Winograd */
     const struct cpu_isa *isa;
 #ifdef CPU_ONEDNN
     struct cpu_onednn *onednn;
 #endif
 };
 
-int32_t cpu_engine_create(int threads, bool exact, struct cpu_engine **out,
+int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
                           struct rn_error *e) {
     struct cpu_engine *g = calloc(1, sizeof *g);
+    int64_t threads = rn_get_int(h, "threads", 0);
     *out = NULL;
     if (!g)
         return rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
+    g->exact = strcmp(rn_get_string(h, "deterministic", "run"), "threads") == 0;
+    g->strict = strcmp(rn_get_string(h, "numerics", "fast"), "strict") == 0;
 #ifdef _OPENMP
-    g->threads = threads;
+    g->threads = threads < 1 ? omp_get_num_procs() : (int)threads;
 #else
     (void)threads;
     g->threads = 1;
 #endif
-    g->exact = exact;
     g->isa = cpu_isa_best();
 #ifdef CPU_ONEDNN
-    int32_t status = exact ? RN_OK : cpu_onednn_create(&g->onednn, e);
+    int32_t status = g->exact ? RN_OK : cpu_onednn_create(&g->onednn, e);
     if (status != RN_OK) {
         free(g);
         return status;
@@ -42,6 +45,10 @@ int32_t cpu_engine_create(int threads, bool exact, struct cpu_engine **out,
 #endif
     *out = g;
     return RN_OK;
+}
+
+bool cpu_strict(const struct cpu_engine *g) {
+    return g->strict;
 }
 
 void cpu_engine_destroy(struct cpu_engine *g) {

@@ -339,7 +339,9 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
     dnnl_dims_t dilates = {dilation[0] - 1, dilation[1] - 1};
     dnnl_dims_t high = {pad[2], pad[3]};
     dnnl_memory_desc_t xp, xa, wp, wa, yp, ya, bias;
-    dnnl_alg_kind_t alg = algorithm(w, stride, dilation, groups);
+    dnnl_alg_kind_t alg = cpu_strict(s->engine)
+                              ? dnnl_convolution_direct
+                              : algorithm(w, stride, dilation, groups);
     bool has_bias = what == 0 && s->n_in > 2;
     dnnl_convolution_desc_t d;
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
