@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NumPy's .npy files, one a field, rows along the first axis. Format: NumPy enhancement
+ * proposal 1, versions 1 to 3. Rows are read from disk when asked for. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../fail.h"
+
+#define HEADER_MAX 65536u
+
+struct array {
+    const char *file; /* host, until destroy */
+    int fd;
+    uint64_t start; /* offset of row 0 */
+    uint64_t row_bytes;
+};
+
+struct npy {
+    uint32_t field_count;
+    uint64_t count;
+    struct rn_field *fields;
+    struct array *arrays;
+};
+
+static void destroy(void *self) {
+    struct npy *s = self;
+    if (s) {
+        for (uint32_t i = 0; s->arrays && i < s->field_count; i++)
+            if (s->arrays[i].fd >= 0)
+                close(s->arrays[i].fd);
+        free(s->fields);
+        free(s->arrays);
+    }
+    free(s);
+}
+
+static int32_t read_at(const struct array *a, void *to, uint64_t bytes, uint64_t at,
+                       struct rn_error *e) {
+    uint8_t *p = to;
+    while (bytes) {
+        ssize_t got = pread(a->fd, p, bytes, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail(e, RN_E_IO, a->file, 0, 0, "cannot be read: %s",
+                        strerror(errno));
+        if (got == 0)
+            return fail(e, RN_E_DATA, a->file, 0, 0, "is cut short at byte %llu",
+                        (unsigned long long)at);
+        p += got, at += (uint64_t)got, bytes -= (uint64_t)got;
+    }
+    return RN_OK;
+}
+
+/* What stands after 'key': in the header, or NULL. */
+static const char *value_of(const char *header, const char *key) {
+    char quoted[32];
+    snprintf(quoted, sizeof quoted, "'%s'", key);
+    const char *p = strstr(header, quoted);
+    if (!p)
+        return NULL;
+    p += strlen(quoted);
+    while (isspace((unsigned char)*p))
+        p++;
+    if (*p++ != ':')
+        return NULL;
+    while (isspace((unsigned char)*p))
+        p++;
+    return p;
+}
+
+static int32_t dtype_parse(const struct array *a, const char *p, rn_dtype *out,
+                           struct rn_error *e) {
+    static const struct {
+        const char *code;
+        rn_dtype dtype;
+    } known[] = {{"f4", RN_F32}, {"f8", RN_F64}, {"f2", RN_F16},
+                 {"i8", RN_I64}, {"i4", RN_I32}, {"i1", RN_I8},
+                 {"u4", RN_U32}, {"u1", RN_U8},  {"b1", RN_BOOL}};
+    char code[16];
+    size_t n = 0;
+    if (!p || *p != '\'')
+        return fail(e, RN_E_DATA, a->file, 0, 0,
+                    "holds records; only arrays of one plain type are read");
+    for (p++; *p && *p != '\'' && n + 1 < sizeof code; p++)
+        code[n++] = *p;
+    code[n] = '\0';
+    if (n == 3 && (code[0] == '<' || code[0] == '|'))
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+            if (strcmp(code + 1, known[i].code) == 0) {
+                *out = known[i].dtype;
+                return RN_OK;
+            }
+    fail(e, RN_E_DATA, a->file, 0, 0, "has the type '%s', which is not read", code);
+    if (code[0] == '>')
+        hint(e, "big-endian: store it with a.astype('<f4') or the like");
+    else if (strchr(code, 'O'))
+        hint(e, "Python objects are never read: store a plain array");
+    else
+        hint(e, "read are f2 f4 f8 i1 i4 i8 u1 u4 and bool, little-endian");
+    return RN_E_DATA;
+}
+
+static int32_t header_parse(struct array *a, const char *header, struct rn_field *f,
+                            uint64_t *count, struct rn_error *e) {
+    int32_t status = dtype_parse(a, value_of(header, "descr"), &f->dtype, e);
+    if (status != RN_OK)
+        return status;
+    const char *order = value_of(header, "fortran_order");
+    const char *p = value_of(header, "shape");
+    if (!order || !p || *p++ != '(')
+        return fail(e, RN_E_DATA, a->file, 0, 0, "has a header that cannot be read");
+    uint64_t elements = 1, axes = 0;
+    for (;; axes++) {
+        while (isspace((unsigned char)*p) || *p == ',')
+            p++;
+        if (*p == ')')
+            break;
+        char *end = NULL;
+        errno = 0;
+        unsigned long long n = isdigit((unsigned char)*p) ? strtoull(p, &end, 10) : 0;
+        if (!end || errno)
+            return fail(e, RN_E_DATA, a->file, 0, 0, "has a shape that cannot be read");
+        p = end;
+        if (axes == RN_MAX_RANK)
+            return fail(e, RN_E_DATA, a->file, 0, 0, "has more than %u axes",
+                        RN_MAX_RANK);
+        if (!n)
+            return fail(e, RN_E_DATA, a->file, 0, 0, "is empty: axis %llu is 0 long",
+                        (unsigned long long)axes);
+        if (elements > (UINT64_MAX >> 8) / n)
+            return fail(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
+        elements *= n;
+        if (axes)
+            f->shape[f->rank++] = (int64_t)n;
+        else
+            *count = n;
+    }
+    if (!axes)
+        return fail(e, RN_E_DATA, a->file, 0, 0, "is one number, not a table of rows");
+    if (strncmp(order, "True", 4) == 0 && axes > 1) {
+        fail(e, RN_E_DATA, a->file, 0, 0, "is stored in Fortran's order");
+        hint(e, "store it with numpy.ascontiguousarray(a)");
+        return RN_E_DATA;
+    }
+    a->row_bytes = field_bytes(f);
+    return RN_OK;
+}
+
+static int32_t array_open(struct array *a, struct rn_field *f, uint64_t *count,
+                          struct rn_error *e) {
+    uint8_t head[12];
+    struct stat st;
+    a->fd = open(a->file, O_RDONLY | O_CLOEXEC);
+    if (a->fd < 0 || fstat(a->fd, &st) != 0)
+        return fail(e, RN_E_DATA, a->file, 0, 0, "cannot be opened: %s",
+                    strerror(errno));
+    if (st.st_size < 12 || read_at(a, head, 12, 0, e) != RN_OK ||
+        memcmp(head, "\x93NUMPY", 6) != 0)
+        return fail(e, RN_E_DATA, a->file, 0, 0, "is not a .npy file");
+    if (head[6] < 1 || head[6] > 3)
+        return fail(e, RN_E_DATA, a->file, 0, 0,
+                    "has version %u of .npy; 1 to 3 are read", head[6]);
+    uint32_t at = head[6] == 1 ? 10 : 12;
+    uint32_t length = head[8] | (uint32_t)head[9] << 8;
+    if (at == 12)
+        length |= (uint32_t)head[10] << 16 | (uint32_t)head[11] << 24;
+    if (length > HEADER_MAX || at + (uint64_t)length > (uint64_t)st.st_size)
+        return fail(e, RN_E_DATA, a->file, 0, 0, "is cut short in its header");
+    char *header = malloc(length + 1u);
+    if (!header)
+        return fail(e, RN_E_MEMORY, a->file, 0, 0, "no memory for its header");
+    int32_t status = read_at(a, header, length, at, e);
+    header[length] = '\0';
+    if (status == RN_OK)
+        status = header_parse(a, header, f, count, e);
+    free(header);
+    if (status != RN_OK)
+        return status;
+    a->start = at + (uint64_t)length;
+    uint64_t have = (uint64_t)st.st_size - a->start, want = *count * a->row_bytes;
+    if (have < want)
+        return fail(e, RN_E_DATA, a->file, 0, 0,
+                    "is cut short: %llu bytes of numbers announced, %llu found",
+                    (unsigned long long)want, (unsigned long long)have);
+    if (have > want)
+        return fail(e, RN_E_DATA, a->file, 0, 0,
+                    "goes on after the %llu bytes of numbers that it announces",
+                    (unsigned long long)want);
+    return RN_OK;
+}
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct npy *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
+    uint32_t n = rn_get_count(h, "files");
+    if (!n)
+        return rn_fail(e, RN_E_CONFIG, "names no file", "files: {x: x.npy, y: y.npy}",
+                       "files");
+    s->fields = calloc(n, sizeof *s->fields);
+    s->arrays = calloc(n, sizeof *s->arrays);
+    if (!s->fields || !s->arrays)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
+    for (uint32_t i = 0; i < n; i++)
+        s->arrays[i].fd = -1;
+    s->field_count = n;
+    for (uint32_t i = 0; i < n; i++) {
+        char path[256];
+        const char *key = NULL;
+        uint64_t count = 0;
+        int32_t status = h->api->get_key(h, "files", i, &key);
+        if (status != RN_OK)
+            return fail(e, status, "files", 0, 0, "cannot be read");
+        snprintf(path, sizeof path, "files.%s", key);
+        s->fields[i].name = key;
+        s->arrays[i].file = rn_get_string(h, path, "");
+        status = array_open(&s->arrays[i], &s->fields[i], &count, e);
+        if (status != RN_OK)
+            return status;
+        if (i && count != s->count)
+            return fail(e, RN_E_DATA, s->arrays[i].file, 0, 0,
+                        "has %llu rows, but %s has %llu", (unsigned long long)count,
+                        s->arrays[0].file, (unsigned long long)s->count);
+        s->count = count;
+    }
+    return RN_OK;
+}
+
+static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) {
+    struct npy *s = self;
+    (void)e;
+    out->access = RN_ACCESS_RANDOM;
+    out->count = s->count;
+    out->field_count = s->field_count;
+    out->field_stride = sizeof s->fields[0];
+    out->fields = s->fields;
+    memset(out->content_hash, 0, sizeof out->content_hash);
+    if (RN_HAS(out, struct rn_source_info, name))
+        out->name = s->arrays[0].file;
+    return RN_OK;
+}
+
+static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
+                         const struct rn_tensor *out, struct rn_error *e) {
+    const struct npy *s = self;
+    (void)worker;
+    for (uint32_t f = 0; f < s->field_count; f++) {
+        const struct array *a = &s->arrays[f];
+        uint8_t *to = out[f].data;
+        /* Rows that follow each other are one read. */
+        for (uint64_t i = 0, run; to && i < n; i += run) {
+            for (run = 1; i + run < n && indices[i + run] == indices[i] + run; run++)
+                ;
+            if (indices[i] + run > s->count)
+                return fail(e, RN_E_INTERNAL, a->file, 0, 0, "row %llu is not there",
+                            (unsigned long long)(indices[i] + run - 1));
+            int32_t status = read_at(a, to + i * a->row_bytes, run * a->row_bytes,
+                                     a->start + indices[i] * a->row_bytes, e);
+            if (status != RN_OK)
+                return status;
+        }
+        if (to && s->fields[f].dtype == RN_BOOL)
+            for (uint64_t i = 0; i < n * a->row_bytes; i++)
+                to[i] = to[i] != 0;
+    }
+    return RN_OK;
+}
+
+static const struct rn_source iface = {
+    sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
+
+RN_SOURCE(npy, iface, "runner/npy 1",
+          RN_DOC("NumPy's .npy files, one a field; read from disk as needed")
+              RN_OUT("* any [N,...] | a field for each entry of `files`")
+                  RN_OPTION("files map(path) ; required | field name: file"));
+RN_PLUGIN(&npy);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Missing numbers: the mean of the training samples, or a constant. */
+#include "fitted.h"
+
+struct impute {
+    struct fitted fitted; /* first: the shared calls see only this */
+    int constant;
+    double value;
+};
+
+static struct map finish(const struct fitted *s, const struct tally *t) {
+    const struct impute *m = (const struct impute *)s;
+    return (struct map){m->constant ? m->value : t->mean, 1.0};
+}
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct impute *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+    s->fitted.per = fitted_per(h);
+    s->fitted.selected = rn_has(h, "of");
+    s->fitted.finish = finish;
+    s->fitted.fills = 1;
+    s->constant = strcmp(rn_get_string(h, "with", "mean"), "constant") == 0;
+    s->fitted.blind = s->constant;
+    s->value = rn_get_float(h, "value", 0.0);
+    return RN_OK;
+}
+
+static const struct rn_transform iface = {sizeof(struct rn_transform),
+                                          0,
+                                          create,
+                                          fitted_destroy,
+                                          fitted_plan,
+                                          fitted_begin,
+                                          fitted_rows,
+                                          fitted_end,
+                                          fitted_apply,
+                                          fitted_save,
+                                          fitted_load,
+                                          NULL};
+
+RN_TRANSFORM(impute, iface, "runner/impute 1",
+             RN_DOC("Fill missing numbers, as f32") FITTED_OF FITTED_PER RN_OPTION(
+                 "with choice(mean,constant) = mean | what takes their place: "
+                 "the training samples' mean, or `value`")
+                 RN_OPTION("value float = 0 | the constant"));
+RN_PLUGIN(&impute);

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text or integers as class indices 0..K-1, in sorted order (text by bytes, integers by
+ * value) or in the order of `classes`. The names are kept. */
+#include <stdlib.h>
+
+#include <runner/transform.h>
+
+#include "../fail.h"
+
+#define CLASSES_MAX 65536u
+#define TEXT_MAX    4096u
+#define VERSION     1u
+
+struct label_map {
+    struct rn_host *host;
+    char field[128];
+    int text;
+    uint64_t width; /* bytes of text a sample */
+    int given;      /* `classes` is set */
+    uint64_t seen;  /* training samples */
+    uint32_t count, room;
+    char **names;     /* [count], in the classes' order */
+    int64_t *values;  /* [count], where integers */
+    uint32_t *sorted; /* [count], indices by rising name or value; NULL: in order */
+};
+
+static void forget(struct label_map *s) {
+    for (uint32_t i = 0; i < s->count; i++)
+        free(s->names[i]);
+    s->count = 0;
+}
+
+static void destroy(void *self) {
+    struct label_map *s = self;
+    if (s) {
+        forget(s);
+        free(s->names);
+        free(s->values);
+        free(s->sorted);
+    }
+    free(s);
+}
+
+static int compare(const struct label_map *s, uint32_t i, const char *name, size_t n,
+                   int64_t value) {
+    if (!s->text)
+        return s->values[i] < value ? -1 : s->values[i] > value;
+    size_t own = strlen(s->names[i]);
+    int c = memcmp(s->names[i], name, own < n ? own : n);
+    return c ? c : own < n ? -1 : own > n;
+}
+
+/* Where the class stands among the sorted, or would; *found its index or UINT32_MAX. */
+static uint32_t search(const struct label_map *s, const char *name, size_t n,
+                       int64_t value, uint32_t *found) {
+    uint32_t low = 0, high = s->count;
+    *found = UINT32_MAX;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        uint32_t i = s->sorted[mid];
+        int c = compare(s, i, name, n, value);
+        if (!c) {
+            *found = i;
+            return mid;
+        }
+        if (c < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* A new class at `place` of the sorted; its index is its place unless given. */
+static int32_t add(struct label_map *s, uint32_t place, const char *name, size_t n,
+                   int64_t value, struct rn_error *e) {
+    if (s->count == CLASSES_MAX) {
+        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s' has more than %u classes", s->field,
+             CLASSES_MAX);
+        hint(e, "is this a number to predict rather than a class?");
+        return RN_E_DATA;
+    }
+    if (s->count == s->room) {
+        uint32_t room = s->room ? s->room * 2 : 64;
+        char **names = realloc(s->names, room * sizeof *names);
+        s->names = names ? names : s->names;
+        int64_t *values = realloc(s->values, room * sizeof *values);
+        s->values = values ? values : s->values;
+        uint32_t *sorted = realloc(s->sorted, room * sizeof *sorted);
+        s->sorted = sorted ? sorted : s->sorted;
+        if (!names || !values || !sorted)
+            return rn_fail(e, RN_E_MEMORY, "no memory for the classes", NULL, NULL);
+        s->room = room;
+    }
+    char *copy = malloc(n + 1);
+    if (!copy)
+        return rn_fail(e, RN_E_MEMORY, "no memory for the classes", NULL, NULL);
+    memcpy(copy, name, n);
+    copy[n] = '\0';
+    memmove(s->sorted + place + 1, s->sorted + place,
+            (s->count - place) * sizeof *s->sorted);
+    s->sorted[place] = s->count;
+    s->names[s->count] = copy;
+    s->values[s->count++] = value;
+    return RN_OK;
+}
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct label_map *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+    s->host = h;
+    s->given = rn_get_count(h, "classes") > 0;
+    return RN_OK;
+}
+
+/* The classes as the file names them. */
+static int32_t take_given(struct label_map *s, struct rn_error *e) {
+    uint32_t n = rn_get_count(s->host, "classes");
+    forget(s);
+    for (uint32_t i = 0; i < n; i++) {
+        char path[32], *end = NULL;
+        rn_path(path, sizeof path, "classes", i);
+        const char *name = rn_get_string(s->host, path, "");
+        int64_t value = s->text ? 0 : strtoll(name, &end, 10);
+        uint32_t found;
+        if (!s->text && (!*name || *end))
+            return fail(e, RN_E_CONFIG, path, 0, 0, "'%s' is not an integer", name);
+        uint32_t place = search(s, name, strlen(name), value, &found);
+        if (found != UINT32_MAX)
+            return fail(e, RN_E_CONFIG, path, 0, 0, "'%s' stands here twice", name);
+        int32_t status = add(s, place, name, strlen(name), value, e);
+        if (status != RN_OK)
+            return status;
+    }
+    return RN_OK;
+}
+
+static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
+                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+    struct label_map *s = self;
+    if (in_count != 1 || *out_count < 1) {
+        rn_fail(e, RN_E_CONFIG, "maps one field", "use one label_map for each", "of");
+        return RN_E_CONFIG;
+    }
+    int text = (in->flags & RN_FIELD_TEXT) != 0;
+    if (!text && (!dtype_is_integer(in->dtype) || in->rank != 0))
+        return fail(e, RN_E_CONFIG, NULL, 0, 0,
+                    "field '%s' must be text or one integer a sample", in->name);
+    if (s->count && text != s->text)
+        return fail(e, RN_E_DATA, NULL, 0, 0, "field '%s' was %s when this was fitted",
+                    in->name, s->text ? "text" : "integers");
+    s->text = text;
+    s->width = text ? (uint64_t)in->shape[0] : 0;
+    snprintf(s->field, sizeof s->field, "%s", in->name);
+    *out_count = 1;
+    *out = *in;
+    out->name = s->field;
+    out->dtype = RN_I64;
+    out->rank = 0;
+    out->flags = 0;
+    return RN_OK;
+}
+
+static int32_t fit_begin(void *self, struct rn_error *e) {
+    struct label_map *s = self;
+    s->seen = 0;
+    if (s->given)
+        return take_given(s, e);
+    forget(s);
+    return RN_OK;
+}
+
+/* Sample i as text and value. */
+static const char *key(const struct label_map *s, const struct rn_tensor *in,
+                       uint64_t i, char digits[24], size_t *n, int64_t *value) {
+    if (s->text) {
+        const char *p = (const char *)in->data + i * s->width;
+        *n = strnlen(p, s->width);
+        *value = 0;
+        return p;
+    }
+    *value = integer_get(in->data, in->dtype, i);
+    *n = (size_t)snprintf(digits, 24, "%lld", (long long)*value);
+    return digits;
+}
+
+static int32_t unknown(const struct label_map *s, const char *name, size_t n,
+                       struct rn_error *e) {
+    if (!n)
+        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': a label is missing", s->field);
+    else
+        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': '%.*s' is none of the %u classes",
+             s->field, (int)(n < 80 ? n : 80), name, s->count);
+    if (n && !s->given)
+        hint(e, "the classes are those of the training samples; `classes` names more");
+    return RN_E_DATA;
+}
+
+static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
+                        struct rn_error *e) {
+    struct label_map *s = self;
+    for (uint64_t i = 0; i < n; i++) {
+        char digits[24];
+        size_t length;
+        int64_t value;
+        uint32_t found;
+        const char *name = key(s, in, i, digits, &length, &value);
+        uint32_t place = search(s, name, length, value, &found);
+        int32_t status = RN_OK;
+        if (found == UINT32_MAX)
+            status = s->given || !length || length > TEXT_MAX
+                         ? unknown(s, name, length, e)
+                         : add(s, place, name, length, value, e);
+        if (status != RN_OK)
+            return status;
+    }
+    s->seen += n;
+    return RN_OK;
+}
+
+/* Without `classes` the index is the place among the sorted. */
+static int32_t fit_end(void *self, struct rn_error *e) {
+    struct label_map *s = self;
+    if (s->given || !s->count)
+        return RN_OK;
+    char **names = malloc(s->room * sizeof *names);
+    int64_t *values = malloc(s->room * sizeof *values);
+    if (!names || !values) {
+        free(names);
+        free(values);
+        return rn_fail(e, RN_E_MEMORY, "no memory for the classes", NULL, NULL);
+    }
+    for (uint32_t i = 0; i < s->count; i++) {
+        names[i] = s->names[s->sorted[i]];
+        values[i] = s->values[s->sorted[i]];
+    }
+    for (uint32_t i = 0; i < s->count; i++)
+        s->sorted[i] = i;
+    free(s->names);
+    free(s->values);
+    s->names = names;
+    s->values = values;
+    return RN_OK;
+}
+
+static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
+                     const struct rn_tensor *out, struct rn_error *e) {
+    const struct label_map *s = self;
+    int64_t *y = out->data;
+    for (uint64_t i = 0; i < n; i++) {
+        char digits[24];
+        size_t length;
+        int64_t value;
+        uint32_t found;
+        const char *name = key(s, in, i, digits, &length, &value);
+        search(s, name, length, value, &found);
+        if (found == UINT32_MAX)
+            return unknown(s, name, length, e);
+        y[i] = found;
+    }
+    return RN_OK;
+}
+
+static int32_t save(void *self, struct rn_stream *to) {
+    const struct label_map *s = self;
+    uint32_t head[3] = {VERSION, (uint32_t)s->text, s->count};
+    int32_t status = to->api->write(to, head, sizeof head);
+    for (uint32_t i = 0; status == RN_OK && i < s->count; i++) {
+        uint32_t n = (uint32_t)strlen(s->names[i]);
+        status = to->api->write(to, &n, sizeof n);
+        if (status == RN_OK)
+            status = to->api->write(to, s->names[i], n);
+        if (status == RN_OK)
+            status = to->api->write(to, &s->values[i], sizeof s->values[i]);
+    }
+    return status;
+}
+
+static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
+    struct label_map *s = self;
+    uint32_t head[3] = {0, 0, 0};
+    int32_t status = from->api->read(from, head, sizeof head);
+    if (status == RN_OK && (head[0] != VERSION || head[1] > 1 || head[2] > CLASSES_MAX))
+        status = RN_E_CHECKPOINT;
+    forget(s);
+    s->text = (int)head[1];
+    for (uint32_t i = 0; status == RN_OK && i < head[2]; i++) {
+        char name[TEXT_MAX];
+        uint32_t n = 0, found;
+        int64_t value = 0;
+        status = from->api->read(from, &n, sizeof n);
+        if (status == RN_OK)
+            status = n > TEXT_MAX ? RN_E_CHECKPOINT : from->api->read(from, name, n);
+        if (status == RN_OK)
+            status = from->api->read(from, &value, sizeof value);
+        if (status != RN_OK)
+            break;
+        uint32_t place = search(s, name, n, value, &found);
+        status =
+            found == UINT32_MAX ? add(s, place, name, n, value, e) : RN_E_CHECKPOINT;
+    }
+    if (status != RN_OK)
+        return rn_fail(e, status, "the stored classes cannot be read", NULL, NULL);
+    return RN_OK;
+}
+
+static int32_t class_names(void *self, uint32_t out, uint32_t *count,
+                           const char *const **names, struct rn_error *e) {
+    const struct label_map *s = self;
+    (void)out, (void)e;
+    *count = s->count;
+    *names = (const char *const *)s->names;
+    return RN_OK;
+}
+
+static const struct rn_transform iface = {sizeof(struct rn_transform),
+                                          0,
+                                          create,
+                                          destroy,
+                                          plan,
+                                          fit_begin,
+                                          fit_rows,
+                                          fit_end,
+                                          apply,
+                                          save,
+                                          load,
+                                          class_names};
+
+RN_TRANSFORM(label_map, iface, "runner/label_map 1",
+             RN_DOC("Text or integers as class indices 0..K-1")
+                 RN_OPTION("of list(string) ; required | the field")
+                     RN_OPTION("classes list(string) | the classes in order; default: "
+                               "those of the training samples, sorted"));
+RN_PLUGIN(&label_map);

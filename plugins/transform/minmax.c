@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The training samples' least and greatest number become `low` and `high`; what never
+ * varies becomes `low`. Other samples may fall outside. */
+#include "fitted.h"
+
+struct minmax {
+    struct fitted fitted; /* first: the shared calls see only this */
+    double height;
+};
+
+static struct map finish(const struct fitted *s, const struct tally *t) {
+    const struct minmax *m = (const struct minmax *)s;
+    double range = t->most - t->least;
+    return (struct map){t->least, m->height / (range > 0.0 ? range : 1.0)};
+}
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct minmax *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+    s->fitted.per = fitted_per(h);
+    s->fitted.selected = rn_has(h, "of");
+    s->fitted.finish = finish;
+    s->fitted.base = rn_get_float(h, "low", 0.0);
+    s->height = rn_get_float(h, "high", 1.0) - s->fitted.base;
+    if (!(s->height > 0.0))
+        return rn_fail(e, RN_E_CONFIG, "`high` must be above `low`", NULL, "high");
+    return RN_OK;
+}
+
+static const struct rn_transform iface = {sizeof(struct rn_transform),
+                                          0,
+                                          create,
+                                          fitted_destroy,
+                                          fitted_plan,
+                                          fitted_begin,
+                                          fitted_rows,
+                                          fitted_end,
+                                          fitted_apply,
+                                          fitted_save,
+                                          fitted_load,
+                                          NULL};
+
+RN_TRANSFORM(minmax, iface, "runner/minmax 1",
+             RN_DOC("The range of the training samples to [low, high], as f32")
+                 FITTED_OF FITTED_PER
+                     RN_OPTION("low float = 0 | what the least number becomes")
+                         RN_OPTION("high float = 1 | what the greatest becomes"));
+RN_PLUGIN(&minmax);

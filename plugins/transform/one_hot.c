@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Integers k of 0..K-1 as K numbers, 1 at k and else 0. */
+#include <stdlib.h>
+
+#include <runner/transform.h>
+
+#include "../fail.h"
+
+#define FIELDS_MAX  64u
+#define CLASSES_MAX 65536
+#define VERSION     1u
+
+struct hot {
+    char name[128];
+    int64_t classes; /* 0: not known yet */
+};
+
+struct one_hot {
+    int64_t given; /* option classes, or 0 */
+    uint32_t count;
+    struct hot hots[FIELDS_MAX];
+    uint32_t in_count;       /* of the last plan */
+    uint32_t in[FIELDS_MAX]; /* index in hots */
+    uint64_t elements[FIELDS_MAX];
+};
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct one_hot *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+    s->given = rn_get_int(h, "classes", 0);
+    return RN_OK;
+}
+
+static struct hot *find(struct one_hot *s, const char *name) {
+    for (uint32_t i = 0; i < s->count; i++)
+        if (strcmp(s->hots[i].name, name) == 0)
+            return &s->hots[i];
+    if (s->count == FIELDS_MAX)
+        return NULL;
+    snprintf(s->hots[s->count].name, sizeof s->hots[0].name, "%s", name);
+    s->hots[s->count].classes = s->given;
+    return &s->hots[s->count++];
+}
+
+static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
+                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+    struct one_hot *s = self;
+    if (in_count > FIELDS_MAX || in_count > *out_count)
+        return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields", FIELDS_MAX);
+    s->in_count = *out_count = in_count;
+    for (uint32_t i = 0; i < in_count; i++) {
+        if (!dtype_is_integer(in[i].dtype) || (in[i].flags & RN_FIELD_TEXT)) {
+            fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds %s, not integers",
+                 in[i].name,
+                 in[i].flags & RN_FIELD_TEXT ? "text" : dtype_name(in[i].dtype));
+            hint(e, "a label_map before it makes indices of text");
+            return RN_E_CONFIG;
+        }
+        if (in[i].rank > RN_MAX_RANK - 2)
+            return fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' has too many axes",
+                        in[i].name);
+        struct hot *hot = find(s, in[i].name);
+        if (!hot)
+            return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields",
+                        FIELDS_MAX);
+        s->in[i] = (uint32_t)(hot - s->hots);
+        s->elements[i] = field_elements(&in[i]);
+        out[i] = in[i];
+        out[i].name = hot->name;
+        out[i].dtype = RN_F32;
+        out[i].shape[out[i].rank++] = hot->classes ? hot->classes : 1;
+    }
+    return RN_OK;
+}
+
+static int32_t fit_begin(void *self, struct rn_error *e) {
+    struct one_hot *s = self;
+    (void)e;
+    for (uint32_t i = 0; i < s->count; i++)
+        s->hots[i].classes = s->given;
+    return RN_OK;
+}
+
+static int32_t check(const struct one_hot *s, const struct hot *hot, int64_t k,
+                     int64_t classes, struct rn_error *e) {
+    (void)s;
+    if (k >= 0 && k < classes)
+        return RN_OK;
+    return fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': %lld is not in 0..%lld",
+                hot->name, (long long)k, (long long)classes - 1);
+}
+
+static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
+                        struct rn_error *e) {
+    struct one_hot *s = self;
+    for (uint32_t i = 0; i < s->in_count; i++) {
+        struct hot *hot = &s->hots[s->in[i]];
+        for (uint64_t k = 0; k < n * s->elements[i]; k++) {
+            int64_t v = integer_get(in[i].data, in[i].dtype, k);
+            int32_t status = check(s, hot, v, s->given ? s->given : CLASSES_MAX, e);
+            if (status != RN_OK)
+                return status;
+            hot->classes = v + 1 > hot->classes ? v + 1 : hot->classes;
+        }
+    }
+    return RN_OK;
+}
+
+static int32_t fit_end(void *self, struct rn_error *e) {
+    (void)self, (void)e;
+    return RN_OK;
+}
+
+static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
+                     const struct rn_tensor *out, struct rn_error *e) {
+    const struct one_hot *s = self;
+    for (uint32_t i = 0; i < s->in_count; i++) {
+        const struct hot *hot = &s->hots[s->in[i]];
+        float *y = out[i].data;
+        memset(y, 0, n * s->elements[i] * (uint64_t)hot->classes * sizeof *y);
+        for (uint64_t k = 0; k < n * s->elements[i]; k++, y += hot->classes) {
+            int64_t v = integer_get(in[i].data, in[i].dtype, k);
+            int32_t status = check(s, hot, v, hot->classes, e);
+            if (status != RN_OK)
+                return status;
+            y[v] = 1.0f;
+        }
+    }
+    return RN_OK;
+}
+
+static int32_t save(void *self, struct rn_stream *to) {
+    const struct one_hot *s = self;
+    uint32_t head[2] = {VERSION, s->count};
+    int32_t status = to->api->write(to, head, sizeof head);
+    for (uint32_t i = 0; status == RN_OK && i < s->count; i++) {
+        status = to->api->write(to, s->hots[i].name, sizeof s->hots[i].name);
+        if (status == RN_OK)
+            status = to->api->write(to, &s->hots[i].classes, sizeof(int64_t));
+    }
+    return status;
+}
+
+static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
+    struct one_hot *s = self;
+    uint32_t head[2] = {0, 0};
+    int32_t status = from->api->read(from, head, sizeof head);
+    if (status == RN_OK && (head[0] != VERSION || head[1] > FIELDS_MAX))
+        status = RN_E_CHECKPOINT;
+    for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
+        char name[sizeof s->hots[0].name];
+        int64_t classes = 0;
+        status = from->api->read(from, name, sizeof name);
+        if (status == RN_OK)
+            status = from->api->read(from, &classes, sizeof classes);
+        struct hot *hot =
+            status == RN_OK && !name[sizeof name - 1] ? find(s, name) : NULL;
+        if (!hot || classes < 1 || classes > CLASSES_MAX)
+            status = RN_E_CHECKPOINT;
+        else
+            hot->classes = classes;
+    }
+    if (status != RN_OK)
+        return rn_fail(e, status, "the stored state cannot be read", NULL, NULL);
+    return RN_OK;
+}
+
+static const struct rn_transform iface = {sizeof(struct rn_transform),
+                                          0,
+                                          create,
+                                          free,
+                                          plan,
+                                          fit_begin,
+                                          fit_rows,
+                                          fit_end,
+                                          apply,
+                                          save,
+                                          load,
+                                          NULL};
+
+RN_TRANSFORM(one_hot, iface, "runner/one_hot 1",
+             RN_DOC("Integers 0..K-1 as K numbers of f32, one of them 1")
+                 RN_OPTION("of list(string) ; required | fields of integers")
+                     RN_OPTION("classes int ; min 1 ; max 65536 | K; default: the "
+                               "largest in the training samples + 1"));
+RN_PLUGIN(&one_hot);

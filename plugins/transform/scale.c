@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* x * factor + shift, as f32: pixels of bytes to [0,1]. Nothing is fitted. */
+#include "fitted.h"
+
+struct scale {
+    struct fitted fields; /* only: which fields are taken */
+    int given;            /* factor */
+    double factor, shift;
+};
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct scale *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+    s->fields.per = PER_ALL;
+    s->fields.selected = rn_has(h, "of");
+    s->given = rn_has(h, "factor");
+    s->factor = rn_get_float(h, "factor", 1.0);
+    s->shift = rn_get_float(h, "shift", 0.0);
+    return RN_OK;
+}
+
+static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
+                     const struct rn_tensor *out, struct rn_error *e) {
+    const struct scale *s = self;
+    double x[FITTED_CHUNK];
+    (void)e;
+    for (uint32_t i = 0; i < s->fields.in_count; i++) {
+        const struct fitted_field *f = s->fields.in[i];
+        if (!f) {
+            memcpy(out[i].data, in[i].data, n * s->fields.in_bytes[i]);
+            continue;
+        }
+        double divisor = !s->given && in[i].dtype == RN_U8 ? 255.0 : 1.0;
+        float *y = out[i].data;
+        for (uint64_t at = 0, take; at < n * f->elements; at += take) {
+            take = n * f->elements - at;
+            take = take < FITTED_CHUNK ? take : FITTED_CHUNK;
+            numbers_get(in[i].data, in[i].dtype, at, take, x);
+            for (uint64_t k = 0; k < take; k++)
+                y[at + k] = (float)(x[k] * s->factor / divisor + s->shift);
+        }
+    }
+    return RN_OK;
+}
+
+static const struct rn_transform iface = {sizeof(struct rn_transform),
+                                          0,
+                                          create,
+                                          fitted_destroy,
+                                          fitted_plan,
+                                          NULL,
+                                          NULL,
+                                          NULL,
+                                          apply,
+                                          NULL,
+                                          NULL,
+                                          NULL};
+
+RN_TRANSFORM(scale, iface, "runner/scale 1",
+             RN_DOC("x * factor + shift, as f32")
+                 FITTED_OF RN_OPTION("factor float | default: 1/255 for u8, else 1")
+                     RN_OPTION("shift float = 0 | added after"));
+RN_PLUGIN(&scale);
