@@ -5,6 +5,18 @@
 
 #include "isa.h"
 
+/* y = exp(x - less), the tail as one vector. */
+static inline void row_exp(const float *x, float less, float *y, int64_t n) {
+    int64_t whole = n / 16 * 16;
+    EACH(i, whole) y[i] = rn_exp_f32(x[i] - less);
+    if (whole < n) {
+        float tail[16] = {0};
+        memcpy(tail, x + whole, (size_t)(n - whole) * sizeof *tail);
+        EACH(k, 16) tail[k] = rn_exp_f32(tail[k] - less);
+        memcpy(y + whole, tail, (size_t)(n - whole) * sizeof *tail);
+    }
+}
+
 /* max + log sum exp(x - max) of one row */
 static float row_logsumexp(const float *x, int64_t n) {
     float lane[16], top, part[CHUNK];
@@ -19,7 +31,7 @@ static float row_logsumexp(const float *x, int64_t n) {
         top = 0.0f;
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t m = n - i < CHUNK ? n - i : CHUNK;
-        EACH(k, m) part[k] = rn_exp_f32(x[i + k] - top);
+        row_exp(x + i, top, part, m);
         sum_add(&s, part, m);
     }
     return rn_log_f32(sum_total(&s)) + top;
@@ -36,7 +48,7 @@ static void softmax_rows(void *context, int64_t begin, int64_t end, int thread) 
         if (logs) {
             EACH(i, n) y[i] = x[i] - lse;
         } else {
-            EACH(i, n) y[i] = rn_exp_f32(x[i] - lse);
+            row_exp(x, lse, y, n);
         }
     }
 }
@@ -115,9 +127,10 @@ static void entropy_grad_rows(void *context, int64_t begin, int64_t end, int thr
         float *y = (float *)c->k.out[0].data + r * n, lse = row_logsumexp(x, n);
         float g = ((const float *)c->k.in[2].data)[r];
         struct target t = target_of(c, r);
+        row_exp(x, lse, y, n);
         EACH(i, n) {
             float w = i == t.label ? t.hot : t.cold;
-            y[i] = g * (rn_exp_f32(x[i] - lse) - w);
+            y[i] = g * (y[i] - w);
         }
     }
 }
@@ -386,14 +399,14 @@ int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
     case 'r':
         if (axis != (int64_t)x->rank - 1)
             return 0;
-        o.cost = x->shape[axis];
-        o.units = (int64_t)x->count / o.cost;
+        o.cost = x->shape[axis] * 4; /* exp */
+        o.units = (int64_t)x->count / x->shape[axis];
         break;
     case 'e':
         if (x->rank != 2)
             return 0;
         o.units = x->shape[0];
-        o.cost = x->shape[1];
+        o.cost = x->shape[1] * 4 + 64;
         break;
     case 'c':
     case 'p': {
