@@ -48,6 +48,8 @@ static int unknown(const char *word) {
 
 int main(int argc, char **argv) {
     memory_on_failure(out_of_memory);
+    /* Threads that wait for work sleep soon: a busy machine must not slow them down. */
+    setenv("GOMP_SPINCOUNT", "10000", 0);
     log_to(to_stderr, NULL);
     if (argc < 2)
         return command_help.run(1, argv) ? 2 : 2;

@@ -345,7 +345,9 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
     struct arena *a = k->c->arena;
     struct limits limits = {0};
     struct origin *from = arena_new(a, struct origin);
-    *from = (struct origin){"default", n->origin->folder, o->info.value,
+    /* The schema may go before the tree does. */
+    const char *name = arena_copy(a, o->info.name);
+    *from = (struct origin){"default", n->origin->folder, arena_copy(a, o->info.value),
                             strlen(o->info.value)};
     struct node *v = tree_parse(a, from, &limits, k->d);
     if (!v)
@@ -355,9 +357,8 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
         v->raw = "";
         v->quoted = true;
     }
-    v->key = o->info.name;
-    tree_paths(a, v, *n->path ? arena_format(a, "%s.%s", n->path, o->info.name)
-                              : o->info.name);
+    v->key = name;
+    tree_paths(a, v, *n->path ? arena_format(a, "%s.%s", n->path, name) : name);
     tree_append(a, n, v);
     check_value(k, v, s, o, &o->type);
 }

@@ -407,6 +407,23 @@ static uint32_t block_add(struct draft *d, uint64_t bytes, uint32_t first, uint3
     return d->block_count++;
 }
 
+/* Index of the last node of a region that reads a register, of the one that makes it. */
+static uint32_t last_reader(const struct rn_program *sub, uint32_t slot) {
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < sub->node_count; i++)
+        for (uint32_t k = 0; k < sub->nodes[i].in_count; k++)
+            if (sub->nodes[i].in[k] == slot)
+                last = i;
+    return last;
+}
+
+static uint32_t maker(const struct rn_program *sub, uint32_t slot) {
+    uint32_t i = 0;
+    while (i < sub->node_count && sub->nodes[i].out[0] != slot)
+        i++;
+    return i;
+}
+
 /* May output k of node i be written over input j's memory? */
 static bool may_overwrite(const struct placer *p, uint32_t i, uint32_t k, uint32_t j) {
     const struct rn_node *n = &p->d->nodes[i];
@@ -414,7 +431,8 @@ static bool may_overwrite(const struct placer *p, uint32_t i, uint32_t k, uint32
     if (in->bytes != out->bytes || in->dtype != out->dtype)
         return false;
     if (n->sub)
-        return true;
+        return last_reader(n->sub, n->sub->inputs[j]) <=
+               maker(n->sub, n->sub->outputs[k]);
     return k == 0 && j < 64 && p->infos[i].in_place_mask >> j & 1;
 }
 

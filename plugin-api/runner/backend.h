@@ -40,8 +40,8 @@ struct rn_program;
  * unused output. op "region": `sub` is a program of elementwise nodes whose slots are
  * registers (base RN_BASE_REGISTER, shapes broadcastable to `space`): inputs
  * sub->inputs match `in`, sub->outputs match `out` and fill the space. An output may lie
- * exactly where an input of the same type and size lies: an element is written only
- * after every input's element there was read. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
+ * exactly where an input of the same type and size lies that no later node of sub reads.
+ * op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
  */
 #define RN_NO_SLOT       0xffffffffu
 #define RN_BASE_REGISTER 0xfffffffeu

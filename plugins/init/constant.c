@@ -8,7 +8,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     float *value = malloc(sizeof *value);
     if (!value)
         return rn_fail(e, RN_E_MEMORY, "no memory for an init", NULL, NULL);
-    *value = (float)rn_get_float(h, "value", 0.0);
+    *value = rn_has(h, "value") ? (float)rn_get_float(h, "value", 0.0) : 0.0f;
     *self = value;
     return RN_OK;
 }

@@ -26,11 +26,14 @@ static int32_t make(struct rn_host *h, void **self, struct rn_error *e,
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an init", NULL, NULL);
     s->rule = rule;
-    s->normal = strcmp(rn_get_string(h, "distribution", "uniform"), "normal") == 0;
-    s->a = rn_get_float(h, rule == NORMAL ? "mean" : "low", 0.0);
-    s->b = rn_get_float(h, rule == NORMAL ? "std" : "high", 1.0);
-    s->gain = rn_get_float(h, "gain", 1.0);
-    s->fan = rn_get_string(h, "fan", "in");
+    /* Each of the rules describes some of these. */
+    const char *low = rule == NORMAL ? "mean" : "low", *high = rule == NORMAL ? "std" : "high";
+    s->normal = rn_has(h, "distribution") &&
+                strcmp(rn_get_string(h, "distribution", "uniform"), "normal") == 0;
+    s->a = rn_has(h, low) ? rn_get_float(h, low, 0.0) : 0.0;
+    s->b = rn_has(h, high) ? rn_get_float(h, high, 1.0) : 1.0;
+    s->gain = rn_has(h, "gain") ? rn_get_float(h, "gain", 1.0) : 1.0;
+    s->fan = rn_has(h, "fan") ? rn_get_string(h, "fan", "in") : "in";
     if (rule == UNIFORM && s->a >= s->b)
         return rn_fail(e, RN_E_CONFIG, "low must be below high", NULL, "low");
     return RN_OK;

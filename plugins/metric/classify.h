@@ -20,7 +20,7 @@ struct counts {
 static inline int32_t counts_create(struct rn_host *h, void **self,
                                     struct rn_error *e) {
     struct counts *s = (struct counts *)calloc(1, sizeof *s);
-    const char *average = rn_get_string(h, "average", "macro");
+    const char *average = rn_has(h, "average") ? rn_get_string(h, "average", "macro") : "macro";
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
