@@ -208,7 +208,8 @@ static const struct cell *cell_at(const struct csv *s, uint64_t row, uint32_t co
     return &s->cells[(s->first + row) * s->width + column];
 }
 
-/* One bad cell: the first is the call's error, some more are reported beside it. */
+/* One bad cell: the first is the call's error; of several, the first ten are
+ * reported. */
 __attribute__((format(printf, 4, 5))) static void
 bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) {
     const struct cell *c = cell_at(s, row, column);
@@ -223,6 +224,9 @@ bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) 
     fail(s->bad == 1 ? s->e : &other, RN_E_DATA, s->file, c->line, c->column,
          "row %llu, column '%.100s': %s", (unsigned long long)row + 1, s->names[column],
          text);
+    /* A host that got reports shows those and not the call's error. */
+    if (s->bad == 2)
+        s->host->api->report(s->host, s->e);
     if (s->bad > 1)
         s->host->api->report(s->host, &other);
 }

@@ -345,7 +345,7 @@ static void test_csv(void) {
             "row 2, column 'b': 'two' is not a number", 3, 3);
     CHECK(source_open(&o, "source/csv", OPTIONS({"file", bad}, {"target", "y"}), 0) ==
           RN_E_DATA);
-    CHECK(o.fake.reports == 2 && strstr(o.e.message, "(3 bad cells in all)"));
+    CHECK(o.fake.reports == 3 && strstr(o.e.message, "(3 bad cells in all)"));
     source_close(&o);
     refused("source/csv", OPTIONS({"file", bad}, {"target", "z"}), RN_E_CONFIG,
             "no column 'z'", 0, 0);
