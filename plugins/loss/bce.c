@@ -2,10 +2,10 @@
 /* Binary cross-entropy on logits: max(x,0) - x*t + log(1 + exp(-|x|)), which neither
  * overflows nor loses the small end; with a weight on the positive term as PyTorch's
  * pos_weight. */
-#include <runner/loss.h>
+#include "pair.h"
 
 static int32_t describe(struct rn_build *b) {
-    rn_value x = rn_input(b, "logits"), t = rn_input(b, "target");
+    rn_value x = rn_input(b, "logits"), t = pair_target(b, x, rn_input(b, "target"));
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
     if (smoothing > 0.0)
         t = rn_add(b, rn_mul(b, t, rn_const(b, 1.0 - smoothing)),

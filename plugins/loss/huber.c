@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Huber's loss (Huber 1964): quadratic within delta, linear beyond. */
-#include <runner/loss.h>
+#include "pair.h"
 
 static int32_t describe(struct rn_build *b) {
-    rn_value error =
-        rn_abs(b, rn_sub(b, rn_input(b, "prediction"), rn_input(b, "target")));
+    rn_value prediction = rn_input(b, "prediction");
+    rn_value target = pair_target(b, prediction, rn_input(b, "target"));
+    rn_value error = rn_abs(b, rn_sub(b, prediction, target));
     rn_value delta = rn_live(b, "delta"), half = rn_const(b, 0.5);
     rn_value near = rn_mul(b, half, rn_square(b, error));
     rn_value far = rn_mul(b, delta, rn_sub(b, error, rn_mul(b, half, delta)));

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mean squared error. */
-#include <runner/loss.h>
+#include "pair.h"
 
 static int32_t describe(struct rn_build *b) {
-    rn_value error = rn_sub(b, rn_input(b, "prediction"), rn_input(b, "target"));
+    rn_value prediction = rn_input(b, "prediction");
+    rn_value error =
+        rn_sub(b, prediction, pair_target(b, prediction, rn_input(b, "target")));
     rn_output(b, "loss", rn_square(b, error));
     return RN_OK;
 }
