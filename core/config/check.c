@@ -12,6 +12,7 @@ struct checker {
     const char *const *host_keys;
     const struct schema_resolver *r;
     struct diag *d;
+    uint32_t depth; /* of records: defaults could open themselves for ever */
 };
 
 /* ----------------------------------------------------------------- scalars */
@@ -21,12 +22,14 @@ int duration_parse(const char *s, struct duration *out, struct rn_error *e) {
         const char *suffix;
         enum duration_unit unit;
         double factor;
-    } units[] = {{"st", DURATION_STEPS, 1.0},      {"ep", DURATION_EPOCHS, 1.0},
-                 {"%", DURATION_SHARE, 0.01},      {"s", DURATION_SECONDS, 1.0},
-                 {"min", DURATION_SECONDS, 60.0},  {"h", DURATION_SECONDS, 3600.0},
+    } units[] = {{"st", DURATION_STEPS, 1.0},     {"ep", DURATION_EPOCHS, 1.0},
+                 {"%", DURATION_SHARE, 0.01},     {"s", DURATION_SECONDS, 1.0},
+                 {"min", DURATION_SECONDS, 60.0}, {"h", DURATION_SECONDS, 3600.0},
                  {"d", DURATION_SECONDS, 86400.0}};
     char *end;
     double n = strtod(s, &end);
+    if (!*s || !strchr("0123456789.", *s) || (s[0] == '0' && (s[1] | 0x20) == 'x'))
+        end = (char *)(uintptr_t)s;
     for (size_t i = 0; end != s && i < sizeof units / sizeof *units; i++)
         if (strcmp(end, units[i].suffix) == 0 && n >= 0.0 && isfinite(n)) {
             out->unit = units[i].unit;
@@ -63,8 +66,8 @@ static bool read_int(const char *s, int64_t *out) {
 
 static bool read_float(const char *s, double *out) {
     char *end;
-    if (strcmp(s, ".inf") == 0 || strcmp(s, "inf") == 0) {
-        *out = INFINITY;
+    if (strcmp(s, ".inf") == 0 || strcmp(s, "inf") == 0 || strcmp(s, "-.inf") == 0) {
+        *out = *s == '-' ? -INFINITY : INFINITY;
         return true;
     }
     if (!*s || s[strspn(s, "0123456789+-.eE")])
@@ -103,7 +106,8 @@ bool scalar_read(struct arena *a, const struct type *t, struct node *n,
         return true;
     case TYPE_DURATION:
         if (duration_parse(raw, &unused, &e) != RN_OK) {
-            snprintf(message, 300, "'%.60s' is no duration: 500st, 10ep, 20%%, 90s, 2h", raw);
+            snprintf(message, 300, "'%.60s' is no duration: 500st, 10ep, 20%%, 90s, 2h",
+                     raw);
             return false;
         }
         break;
@@ -128,39 +132,49 @@ bool scalar_read(struct arena *a, const struct type *t, struct node *n,
             snprintf(message, 300, "a path is empty");
             return false;
         }
+        if (strlen(raw) + (n->origin->folder ? strlen(n->origin->folder) : 0) > 4094) {
+            snprintf(message, 300, "a path longer than 4095 bytes");
+            return false;
+        }
         config_resolve_path(NULL, n, path, sizeof path);
         n->s = arena_copy(a, path);
         n->type = VALUE_PATH;
         return true;
-    default: break;
+    default:
+        break;
     }
     n->s = raw;
     n->type = VALUE_STRING;
     return true;
 }
 
-static void check_range(struct checker *k, const struct option *o, const struct node *n) {
+bool range_check(const struct option *o, const struct node *n, char message[300]) {
     double v = n->type == VALUE_INT ? (double)n->i : n->f;
     if (n->type != VALUE_INT && n->type != VALUE_FLOAT)
-        return;
-    if (o->has_min && v < o->min)
-        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be at least %g",
-                   o->info.name, n->raw, o->min);
-    else if (o->has_above && v <= o->above)
-        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be above %g",
-                   o->info.name, n->raw, o->above);
-    else if (o->has_max && v > o->max)
-        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be at most %g",
-                   o->info.name, n->raw, o->max);
-    else if (o->has_below && v >= o->below)
-        node_error(k->d, n, false, RN_E_CONFIG, "%s is %s: it must be below %g",
-                   o->info.name, n->raw, o->below);
+        return true;
+    const char *what = o->has_min && v < o->min        ? "at least"
+                       : o->has_above && v <= o->above ? "above"
+                       : o->has_max && v > o->max      ? "at most"
+                       : o->has_below && v >= o->below ? "below"
+                                                       : NULL;
+    if (!what)
+        return true;
+    double bound = strcmp(what, "at least") == 0  ? o->min
+                   : strcmp(what, "above") == 0   ? o->above
+                   : strcmp(what, "at most") == 0 ? o->max
+                                                  : o->below;
+    snprintf(message, 300, "%s is %.40s: it must be %s %.15g", o->info.name, n->raw,
+             what, bound);
+    return false;
 }
 
 /* ------------------------------------------------------------------ values */
 
+/* Whose keys are the host's beside those of the record. */
+enum keys { KEYS_OWN, KEYS_TYPE /* `type` */, KEYS_HOST };
+
 static void check_record(struct checker *k, struct node *n, const struct schema *s,
-                         const struct record *r, bool component);
+                         const struct record *r, enum keys keys);
 static void check_value(struct checker *k, struct node *n, const struct schema *s,
                         const struct option *o, const struct type *t);
 
@@ -183,8 +197,10 @@ static void check_component(struct checker *k, struct node *n, const char *kind)
     if (n->kind == NODE_SCALAR && !tree_null(n))
         open_component(k->c->arena, n);
     if (n->kind != NODE_MAP) {
-        node_error(k->d, n, false, RN_E_CONFIG, "a %s is wanted here: its name, or a map "
-                                                "with `type:`", kind);
+        node_error(k->d, n, false, RN_E_CONFIG,
+                   "a %s is wanted here: its name, or a map "
+                   "with `type:`",
+                   kind);
         return;
     }
     struct node *type = tree_find(n, "type");
@@ -197,18 +213,31 @@ static void check_component(struct checker *k, struct node *n, const char *kind)
     type->type = VALUE_STRING;
     if (!k->r)
         return;
-    const struct schema *s =
-        k->r->component(k->r->context, kind, type->raw, n, k->d);
+    const struct schema *s = k->r->component(k->r->context, kind, type->raw, n, k->d);
     if (s)
-        check_record(k, n, s, &s->top, true);
+        check_record(k, n, s, &s->top, KEYS_HOST);
 }
 
 static void check_components(struct checker *k, struct node *n, const char *kind) {
     if (n->kind == NODE_LIST || (n->kind == NODE_MAP && !tree_find(n, "type"))) {
-        for (uint32_t i = 0; i < n->count; i++)
-            check_component(k, n->items[i], kind);
+        for (uint32_t i = 0; i < n->count; i++) {
+            struct node *c = n->items[i];
+            bool number = c->kind == NODE_SCALAR && c->raw && *c->raw &&
+                          strchr("0123456789-+.", *c->raw);
+            if (n->kind == NODE_MAP && number) {
+                node_error(k->d, c, true, RN_E_CONFIG, "'%s' is no name of a %s",
+                           c->raw, kind);
+                diag_hint(k->d,
+                          "a map without `type:` holds named ones; is `type:` missing "
+                          "beside '%s'?",
+                          c->key);
+            } else {
+                check_component(k, c, kind);
+            }
+        }
         if (n->kind == NODE_MAP && n->count == 0)
-            node_error(k->d, n, false, RN_E_CONFIG, "which %s? `type:` is missing", kind);
+            node_error(k->d, n, false, RN_E_CONFIG, "which %s? `type:` is missing",
+                       kind);
         return;
     }
     check_component(k, n, kind);
@@ -218,14 +247,15 @@ static void check_join(struct checker *k, struct node *n, const struct schema *s
                        const struct join *j) {
     struct node *type = tree_find(n, "type");
     if (n->kind != NODE_MAP || !type || type->kind != NODE_SCALAR) {
-        node_error(k->d, n, false, RN_E_CONFIG, "`type:` is missing: which %s?", j->name);
+        node_error(k->d, n, false, RN_E_CONFIG, "`type:` is missing: which %s?",
+                   j->name);
         return;
     }
     type->s = type->raw;
     type->type = VALUE_STRING;
     for (uint32_t i = 0; i < j->count; i++)
         if (strcmp(j->records[i], type->raw) == 0) {
-            check_record(k, n, s, schema_record(s, j->records[i]), true);
+            check_record(k, n, s, schema_record(s, j->records[i]), KEYS_TYPE);
             return;
         }
     const char *near = error_nearest(type->raw, j->records, j->count);
@@ -259,7 +289,8 @@ static void check_list(struct checker *k, struct node *n, const struct schema *s
     if (n->kind == NODE_SCALAR && words)
         wrap_in_list(k->c->arena, n);
     if (n->kind != NODE_LIST) {
-        node_error(k->d, n, false, RN_E_CONFIG, "%s wants a list: [ ... ]", o->info.name);
+        node_error(k->d, n, false, RN_E_CONFIG, "%s wants a list: [ ... ]",
+                   o->info.name);
         return;
     }
     for (uint32_t i = 0; i < n->count; i++)
@@ -270,10 +301,17 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
                         const struct option *o, const struct type *t) {
     char message[300];
     switch (t->kind) {
-    case TYPE_ANY: return;
-    case TYPE_COMPONENT: check_component(k, n, t->name); return;
-    case TYPE_COMPONENTS: check_components(k, n, t->name); return;
-    case TYPE_LIST: check_list(k, n, s, o, t); return;
+    case TYPE_ANY:
+        return;
+    case TYPE_COMPONENT:
+        check_component(k, n, t->name);
+        return;
+    case TYPE_COMPONENTS:
+        check_components(k, n, t->name);
+        return;
+    case TYPE_LIST:
+        check_list(k, n, s, o, t);
+        return;
     case TYPE_MAP:
         if (n->kind != NODE_MAP) {
             node_error(k->d, n, false, RN_E_CONFIG, "%s wants a map: {key: value}",
@@ -293,20 +331,23 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
                        o->info.name);
             return;
         }
-        check_record(k, n, s, schema_record(s, t->name), false);
+        check_record(k, n, s, schema_record(s, t->name), KEYS_OWN);
         return;
-    default: break;
+    default:
+        break;
     }
     if (n->kind != NODE_SCALAR) {
-        node_error(k->d, n, false, RN_E_CONFIG, "%s wants a single value (%s), not a %s",
-                   o->info.name, t->text, n->kind == NODE_LIST ? "list" : "map");
+        node_error(k->d, n, false, RN_E_CONFIG,
+                   "%s wants a single value (%s), not a %s", o->info.name, t->text,
+                   n->kind == NODE_LIST ? "list" : "map");
         return;
     }
     if (!scalar_read(k->c->arena, t, n, message)) {
         node_error(k->d, n, false, RN_E_CONFIG, "%s: %s", o->info.name, message);
         return;
     }
-    check_range(k, o, n);
+    if (!range_check(o, n, message))
+        node_error(k->d, n, false, RN_E_CONFIG, "%s", message);
 }
 
 /* ------------------------------------------------------------------ records */
@@ -318,8 +359,20 @@ static bool is_host_key(const struct checker *k, const char *key) {
     return false;
 }
 
+/* Host keys that are read as numbers are checked as such. */
+static void check_host_key(struct checker *k, struct node *n) {
+    static const struct type number = {.kind = TYPE_FLOAT, .text = "float"};
+    char message[300];
+    if (strcmp(n->key, "weight") != 0)
+        return;
+    if (n->kind != NODE_SCALAR)
+        node_error(k->d, n, false, RN_E_CONFIG, "weight wants a number");
+    else if (!scalar_read(k->c->arena, &number, n, message))
+        node_error(k->d, n, false, RN_E_CONFIG, "weight: %s", message);
+}
+
 static void unknown_key(struct checker *k, const struct node *n, const struct record *r,
-                        bool component) {
+                        enum keys keys) {
     const char *names[256];
     uint32_t count = 0;
     struct text all = {0};
@@ -327,7 +380,8 @@ static void unknown_key(struct checker *k, const struct node *n, const struct re
         names[count++] = r->options[i].info.name;
         text_addf(&all, "%s%s", i ? ", " : "", r->options[i].info.name);
     }
-    for (uint32_t i = 0; component && k->host_keys && k->host_keys[i] && count < 250; i++)
+    for (uint32_t i = 0;
+         keys == KEYS_HOST && k->host_keys && k->host_keys[i] && count < 250; i++)
         names[count++] = k->host_keys[i];
     const char *near = error_nearest(n->key, names, count);
     node_error(k->d, n, true, RN_E_CONFIG, "unknown key '%s'", n->key);
@@ -345,18 +399,21 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
     struct arena *a = k->c->arena;
     struct limits limits = {0};
     struct origin *from = arena_new(a, struct origin);
+    struct node *v;
     /* The schema may go before the tree does. */
     const char *name = arena_copy(a, o->info.name);
     *from = (struct origin){"default", n->origin->folder, arena_copy(a, o->info.value),
-                            strlen(o->info.value)};
-    struct node *v = tree_parse(a, from, &limits, k->d);
+                            strlen(o->info.value), 0};
+    if (o->type.kind <= TYPE_CHOICE && o->type.kind != TYPE_ANY) {
+        v = tree_new(a, NODE_SCALAR, from);
+        v->raw = unquoted(a, from->text);
+        v->line = v->column = 1;
+        v->quoted = o->type.kind == TYPE_STRING && tree_null(v);
+    } else {
+        v = tree_parse(a, from, &limits, k->d);
+    }
     if (!v)
         return;
-    if (v->kind == NODE_NULL) {
-        v->kind = NODE_SCALAR;
-        v->raw = "";
-        v->quoted = true;
-    }
     v->key = name;
     tree_paths(a, v, *n->path ? arena_format(a, "%s.%s", n->path, name) : name);
     tree_append(a, n, v);
@@ -364,7 +421,12 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
 }
 
 static void check_record(struct checker *k, struct node *n, const struct schema *s,
-                         const struct record *r, bool component) {
+                         const struct record *r, enum keys keys) {
+    if (k->depth == 128) {
+        node_error(k->d, n, true, RN_E_CONFIG, "records nest deeper than 128");
+        return;
+    }
+    k->depth++;
     for (uint32_t i = 0; i < n->count; i++) {
         struct node *c = n->items[i];
         const struct option *o = NULL;
@@ -378,8 +440,10 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
             i--;
         } else if (o) {
             check_value(k, c, s, o, &o->type);
-        } else if (!(component && is_host_key(k, c->key))) {
-            unknown_key(k, c, r, component);
+        } else if (keys == KEYS_HOST && is_host_key(k, c->key)) {
+            check_host_key(k, c);
+        } else if (!(keys == KEYS_TYPE && strcmp(c->key, "type") == 0)) {
+            unknown_key(k, c, r, keys);
         }
     }
     for (uint32_t m = 0; m < r->count; m++) {
@@ -394,19 +458,21 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
                 diag_hint(k->d, "%s (%s): %s", o->info.name, o->info.type, o->info.doc);
         }
     }
+    k->depth--;
 }
 
 int schema_check(struct config *c, const struct node *n, const struct schema *s,
                  const char *const *host_keys, const struct schema_resolver *r,
                  struct diag *d) {
-    struct checker k = {c, host_keys, r, d};
+    struct checker k = {c, host_keys, r, d, 0};
     uint32_t before = diag_count(d);
     struct node *own = (struct node *)(uintptr_t)n;
     if (own->kind == NODE_NULL)
         own->kind = NODE_MAP;
     if (own->kind != NODE_MAP)
-        return node_error(d, n, false, RN_E_CONFIG, "a map is wanted here: {key: value}");
+        return node_error(d, n, false, RN_E_CONFIG,
+                          "a map is wanted here: {key: value}");
     /* The top of an experiment has no host keys; a component checked alone has. */
-    check_record(&k, own, s, &s->top, tree_find(own, "type") != NULL);
+    check_record(&k, own, s, &s->top, s->component ? KEYS_HOST : KEYS_OWN);
     return diag_count(d) > before ? diag_status(d) : RN_OK;
 }

@@ -106,6 +106,8 @@ struct loader {
     struct diag *d;
     struct limits limits;
     uint32_t depth; /* of extends */
+    uint32_t chain; /* of references, one inside another */
+    size_t filled;  /* bytes that interpolation made */
     const char *open[16];
 };
 
@@ -115,16 +117,16 @@ static char *read_file(struct arena *a, const char *file, size_t *length,
     char *text = NULL;
     struct rn_error e;
     if (f) {
-        const size_t most = 256u * 1024u + 1;
-        text = arena_get(a, most + 1);
-        *length = fread(text, 1, most, f);
-        if (ferror(f)) {
-            fclose(f);
-            f = NULL;
-        } else {
-            fclose(f);
+        char *all = memory_get(MOST_BYTES + 1); /* one more than allowed tells */
+        *length = fread(all, 1, MOST_BYTES + 1, f);
+        int failed = ferror(f) ? errno : 0;
+        if (!failed)
+            text = arena_copy_n(a, all, *length);
+        memory_release(all);
+        fclose(f);
+        if (text)
             return text;
-        }
+        errno = failed;
     }
     if (asked) {
         node_error(d, asked, false, RN_E_CONFIG, "%s cannot be read: %s", file,
@@ -149,13 +151,16 @@ static const char *folder_of(struct arena *a, const char *file) {
 }
 
 /* `over` on top of `base`: maps merge, everything else replaces; a component of another
- * type replaces wholly, as options of the old one mean nothing to it. */
+ * type replaces wholly, as options of the old one mean nothing to it. NULL: a map would
+ * have too many keys. */
 static struct node *overlay(struct arena *a, struct node *base, struct node *over) {
     if (!base || base->kind != NODE_MAP || over->kind != NODE_MAP)
         return over;
     const struct node *t = tree_find(base, "type"), *u = tree_find(over, "type");
     if (t && u && t->raw && u->raw && strcmp(t->raw, u->raw) != 0)
         return over;
+    if (base->count > MOST_KEYS || over->count > MOST_KEYS)
+        return NULL;
     struct node *out = tree_new(a, NODE_MAP, over->origin);
     out->line = over->line, out->column = over->column;
     out->key = over->key, out->key_line = over->key_line;
@@ -163,6 +168,8 @@ static struct node *overlay(struct arena *a, struct node *base, struct node *ove
     for (uint32_t i = 0; i < base->count; i++) {
         struct node *mine = tree_find(over, base->items[i]->key);
         struct node *one = mine ? overlay(a, base->items[i], mine) : base->items[i];
+        if (!one)
+            return NULL;
         tree_append(a, out, one);
     }
     for (uint32_t i = 0; i < over->count; i++)
@@ -181,7 +188,8 @@ static struct node *extend(struct loader *l, struct node *root) {
         return root;
     uint32_t n = extends->kind == NODE_LIST ? extends->count : 1;
     for (uint32_t i = 0; i < n; i++) {
-        const struct node *one = extends->kind == NODE_LIST ? extends->items[i] : extends;
+        const struct node *one =
+            extends->kind == NODE_LIST ? extends->items[i] : extends;
         char path[PATH_MAX];
         if (one->kind != NODE_SCALAR) {
             node_error(l->d, one, false, RN_E_CONFIG, "extends wants names of files");
@@ -192,22 +200,36 @@ static struct node *extend(struct loader *l, struct node *root) {
         if (!below)
             return NULL;
         base = base ? overlay(a, base, below) : below;
+        if (!base)
+            break;
     }
     tree_remove(root, extends);
-    return overlay(a, base, root);
+    if (base || !n)
+        base = base ? overlay(a, base, root) : root;
+    if (!base)
+        node_error(l->d, extends, true, RN_E_CONFIG,
+                   "with what this extends a map has more than 1024 keys");
+    return base;
 }
 
 static struct node *load_file(struct loader *l, const char *file,
                               const struct node *asked) {
     struct arena *a = l->c->arena;
     struct origin *from = arena_new(a, struct origin);
+    char absolute[PATH_MAX];
+    const char *self = realpath(file, absolute) ? arena_copy(a, absolute) : file;
     for (uint32_t i = 0; i < l->depth; i++)
-        if (strcmp(l->open[i], file) == 0) {
+        if (strcmp(l->open[i], self) == 0) {
             node_error(l->d, asked, false, RN_E_CONFIG, "this file extends itself");
             return NULL;
         }
     if (l->depth == sizeof l->open / sizeof *l->open) {
         node_error(l->d, asked, false, RN_E_CONFIG, "extends nests deeper than 16");
+        return NULL;
+    }
+    if (++l->limits.files > 64) {
+        node_error(l->d, asked, false, RN_E_CONFIG,
+                   "more than 64 files, one extending another");
         return NULL;
     }
     from->name = arena_copy(a, file);
@@ -226,7 +248,7 @@ static struct node *load_file(struct loader *l, const char *file,
                                            : "an experiment is a map: `name: ...`");
         return NULL;
     }
-    l->open[l->depth++] = file;
+    l->open[l->depth++] = self;
     root = extend(l, root);
     l->depth--;
     return root;
@@ -235,13 +257,14 @@ static struct node *load_file(struct loader *l, const char *file,
 /* ---------------------------------------------------------------- overrides */
 
 static struct node *child_for(struct arena *a, struct node *n, const char *key,
-                              const struct origin *from) {
+                              const struct origin *from, unsigned column) {
     struct node *c = step_into(n, key, strlen(key));
     if (c || n->kind != NODE_MAP)
         return c;
     c = tree_new(a, NODE_MAP, from);
     c->key = arena_copy(a, key);
-    c->line = c->column = 1;
+    c->line = c->key_line = 1;
+    c->column = c->key_column = column;
     tree_append(a, n, c);
     return c;
 }
@@ -252,11 +275,11 @@ static int bad_override(struct diag *d, const struct origin *from, unsigned colu
 }
 
 static void set_child(struct arena *a, struct node *parent, const char *key,
-                      struct node *value) {
+                      struct node *value, unsigned column) {
     struct node *old = step_into(parent, key, strlen(key));
     value->key = parent->kind == NODE_MAP ? arena_copy(a, key) : NULL;
     value->key_line = 1;
-    value->key_column = 1;
+    value->key_column = column;
     for (uint32_t i = 0; i < parent->count; i++)
         if (parent->items[i] == old)
             parent->items[i] = old ? value : parent->items[i];
@@ -264,10 +287,12 @@ static void set_child(struct arena *a, struct node *parent, const char *key,
         tree_append(a, parent, value);
 }
 
-/* A bare word for a component becomes a map, so that its options can be reached. */
+/* A bare word for a component becomes a map, so that its options can be reached; what
+ * is empty becomes an empty map. */
 static void open_word(struct arena *a, struct node *n) {
-    if (n->kind != NODE_SCALAR || tree_null(n))
+    if (n->kind == NODE_MAP || n->kind == NODE_LIST)
         return;
+    bool empty = tree_null(n);
     struct node *type = arena_new(a, struct node);
     *type = *n;
     type->key = "type";
@@ -275,12 +300,14 @@ static void open_word(struct arena *a, struct node *n) {
     n->items = NULL;
     n->count = n->capacity = 0;
     n->raw = NULL;
-    tree_append(a, n, type);
+    if (!empty)
+        tree_append(a, n, type);
 }
 
 static int apply(struct loader *l, const char *text, uint32_t number) {
     struct arena *a = l->c->arena;
-    struct origin *from = arena_new(a, struct origin), *value_from;
+    struct origin *from = arena_new(a, struct origin);
+    uint32_t parts = 0;
     char cwd[PATH_MAX], message[500];
     from->name = arena_format(a, "command line, argument %u", number);
     from->folder = getcwd(cwd, sizeof cwd) ? arena_copy(a, cwd) : "";
@@ -296,17 +323,12 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
     size_t length = remove ? strlen(path) : (size_t)(eq - path) - append;
     struct node *n = l->c->root, *value = NULL;
     if (!remove) {
-        value_from = arena_new(a, struct origin);
-        *value_from = *from;
-        value_from->text = eq + 1;
-        value_from->length = strlen(eq + 1);
-        value = tree_parse(a, value_from, &l->limits, l->d);
+        from->skip = (size_t)(eq + 1 - text);
+        value = tree_parse(a, from, &l->limits, l->d);
         if (!value)
             return RN_E_CONFIG;
-        /* Positions in the argument as typed. */
-        value->column += (unsigned)(eq + 1 - text);
-        value->origin = from;
         if (value->kind == NODE_NULL) {
+            value->column = (unsigned)from->skip + 1;
             value->kind = NODE_SCALAR;
             value->raw = "";
         }
@@ -317,9 +339,12 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
             k = length - at;
         char key[260];
         bool last = at + k >= length;
-        if (!k || k >= sizeof key)
-            return bad_override(l->d, from, (unsigned)(path + at - text) + 1,
-                                "a key is missing here");
+        unsigned column = (unsigned)(path + at - text) + 1;
+        if (!k)
+            return bad_override(l->d, from, column, "a key is missing here");
+        if (k >= sizeof key || ++parts > 64)
+            return bad_override(l->d, from, column,
+                                "the key is longer than 259 bytes or 64 parts");
         memcpy(key, path + at, k);
         key[k] = '\0';
         open_word(a, n);
@@ -335,16 +360,18 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
         }
         if (last && !append) {
             if (n->kind == NODE_LIST && !step_into(n, key, k)) {
-                snprintf(message, sizeof message, "the list has %u items, from 0", n->count);
-                return bad_override(l->d, from, (unsigned)(path + at - text) + 1, message);
+                snprintf(message, sizeof message, "the list has %u items, from 0",
+                         n->count);
+                return bad_override(l->d, from, column, message);
             }
-            set_child(a, n, key, value);
+            set_child(a, n, key, value, column);
             return RN_OK;
         }
-        struct node *c = child_for(a, n, key, from);
+        struct node *c = child_for(a, n, key, from, column);
         if (!c) {
-            snprintf(message, sizeof message, "there is no '%.*s'", (int)(at + k), path);
-            return bad_override(l->d, from, (unsigned)(path + at - text) + 1, message);
+            snprintf(message, sizeof message, "there is no '%.*s'", (int)(at + k),
+                     path);
+            return bad_override(l->d, from, column, message);
         }
         n = c;
         at += k + 1;
@@ -356,7 +383,8 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
         struct node *old = NULL;
         bool named = n->kind == NODE_MAP && n->count && !tree_find(n, "type");
         if (named)
-            return bad_override(l->d, from, 1, "this is a map of named parts, not a list");
+            return bad_override(l->d, from, 1,
+                                "this is a map of named parts, not a list");
         if (!(n->kind == NODE_MAP && !n->count) && !tree_null(n))
             old = tree_copy(a, n);
         n->kind = NODE_LIST;
@@ -372,15 +400,21 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
 
 /* -------------------------------------------------------------- interpolation */
 
+#define MOST_FILLED (4u << 20)
+
 static int fill_in(struct loader *l, struct node *n);
 
 static int one_reference(struct loader *l, struct node *n, const char *word,
                          struct text *out) {
     if (strncmp(word, "env:", 4) == 0) {
         char name[200];
-        const char *otherwise = strstr(word, ":-");
+        const char *otherwise = strstr(word + 4, ":-");
         size_t k = otherwise ? (size_t)(otherwise - word) - 4 : strlen(word) - 4;
-        snprintf(name, sizeof name, "%.*s", (int)k, word + 4);
+        if (!k || k >= sizeof name)
+            return node_error(l->d, n, false, RN_E_CONFIG,
+                              "'${%.100s}' names no variable", word);
+        memcpy(name, word + 4, k);
+        name[k] = '\0';
         const char *value = getenv(name);
         if (!value && !otherwise) {
             node_error(l->d, n, false, RN_E_CONFIG,
@@ -392,14 +426,20 @@ static int one_reference(struct loader *l, struct node *n, const char *word,
         return RN_OK;
     }
     struct node *to = (struct node *)(uintptr_t)node_at(l->c->root, word);
-    if (!to)
+    if (!to || !*word)
         return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' names nothing", word);
     if (to->kind != NODE_SCALAR)
-        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' is no single value", word);
+        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' is no single value",
+                          word);
     if (to->mark == 1)
         return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' goes round in a circle",
                           word);
+    if (l->chain == 64)
+        return node_error(l->d, n, false, RN_E_CONFIG,
+                          "'${%s}' goes through more than 64 others", word);
+    l->chain++;
     int status = fill_in(l, to);
+    l->chain--;
     if (status == RN_OK)
         text_add(out, to->raw);
     return status;
@@ -407,7 +447,7 @@ static int one_reference(struct loader *l, struct node *n, const char *word,
 
 static int fill_in(struct loader *l, struct node *n) {
     int status = RN_OK;
-    if (n->mark == 2)
+    if (n->mark == 2 || l->filled > MOST_FILLED)
         return RN_OK;
     n->mark = 1;
     for (uint32_t i = 0; i < n->count; i++) {
@@ -427,6 +467,11 @@ static int fill_in(struct loader *l, struct node *n) {
                     break;
                 }
                 char *word = arena_copy_n(l->c->arena, p + 2, (size_t)(end - p - 2));
+                if (strstr(word, "${")) {
+                    status = node_error(l->d, n, false, RN_E_CONFIG,
+                                        "one ${} inside another");
+                    break;
+                }
                 status = one_reference(l, n, word, &t);
                 p = end + 1;
             } else {
@@ -436,6 +481,10 @@ static int fill_in(struct loader *l, struct node *n) {
                 status = node_error(l->d, n, false, RN_E_CONFIG,
                                     "the value would be longer than 64 KiB");
         }
+        l->filled += t.length;
+        if (l->filled > MOST_FILLED && status == RN_OK)
+            status = node_error(l->d, n, false, RN_E_CONFIG,
+                                "references make more than 4 MiB of text");
         n->raw = arena_copy(l->c->arena, text_get(&t));
         text_finish(&t);
     }
@@ -445,23 +494,40 @@ static int fill_in(struct loader *l, struct node *n) {
 
 /* Keys that start with x- are anchors' homes. */
 static void drop_free_keys(struct node *n) {
-    for (uint32_t i = 0; i < n->count;) {
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < n->count; i++) {
         struct node *c = n->items[i];
-        if (n->kind == NODE_MAP && strncmp(c->key, "x-", 2) == 0) {
-            tree_remove(n, c);
+        if (n->kind == NODE_MAP && strncmp(c->key, "x-", 2) == 0)
             continue;
-        }
         drop_free_keys(c);
-        i++;
+        n->items[k++] = c;
     }
+    n->count = k;
 }
 
-static struct config *finish(struct loader *l, uint32_t n, const char *const *overrides) {
+/* Aliases inside aliases nest deeper than any one text may, and each node keeps its
+ * path: both are bounded before anything walks the whole tree. */
+static bool shallow(struct loader *l, const struct node *n, uint32_t depth,
+                    size_t path) {
+    if (depth > 128 || path > 1000) {
+        node_error(l->d, n, true, RN_E_CONFIG,
+                   "this nests deeper than 128, or its path is longer than 1000 bytes");
+        return false;
+    }
+    for (uint32_t i = 0; i < n->count; i++) {
+        const struct node *c = n->items[i];
+        if (!shallow(l, c, depth + 1, path + (c->key ? strlen(c->key) + 1 : 6)))
+            return false;
+    }
+    return true;
+}
+
+static struct config *finish(struct loader *l, uint32_t n, const char *const *overrides,
+                             uint32_t before) {
     struct config *c = l->c;
-    uint32_t before = diag_count(l->d);
     for (uint32_t i = 0; c->root && i < n; i++)
         apply(l, overrides[i], i + 1);
-    if (c->root && diag_count(l->d) == before) {
+    if (c->root && shallow(l, c->root, 0, 0) && diag_count(l->d) == before) {
         tree_paths(c->arena, c->root, "");
         fill_in(l, c->root);
     }
@@ -480,8 +546,9 @@ struct config *config_load(const char *file, uint32_t n, const char *const *over
     struct config *c = arena_new(a, struct config);
     struct loader l = {.c = c, .d = d};
     c->arena = a;
+    uint32_t before = diag_count(d);
     c->root = load_file(&l, arena_copy(a, file), NULL);
-    return finish(&l, n, overrides);
+    return finish(&l, n, overrides, before);
 }
 
 struct config *config_from_text(const char *name, const char *yaml, struct diag *d) {
@@ -490,10 +557,12 @@ struct config *config_from_text(const char *name, const char *yaml, struct diag 
     struct loader l = {.c = c, .d = d};
     struct origin *from = arena_new(a, struct origin);
     c->arena = a;
-    *from = (struct origin){arena_copy(a, name), "", arena_copy(a, yaml), strlen(yaml)};
+    *from =
+        (struct origin){arena_copy(a, name), "", arena_copy(a, yaml), strlen(yaml), 0};
     c->source = from->text;
+    uint32_t before = diag_count(d);
     c->root = tree_parse(a, from, &l.limits, d);
-    return finish(&l, 0, NULL);
+    return finish(&l, 0, NULL, before);
 }
 
 void config_destroy(struct config *c) {

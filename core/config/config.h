@@ -40,13 +40,13 @@ bool node_bool(const struct node *n);
 int64_t node_int(const struct node *n);
 double node_float(const struct node *n);
 const char *node_string(const struct node *n);
-/* Of an option of type components(KIND): how many there are (one map with `type`, or the
- * items of a list or of a map of named ones), and the i-th with its name: "" for a single
- * one, the index in a list, the key in a map. */
+/* Of an option of type components(KIND): how many there are (one map with `type`, or
+ * the items of a list or of a map of named ones), and the i-th with its name: "" for a
+ * single one, the index in a list, the key in a map. */
 uint32_t node_components(const struct node *n);
 const struct node *node_component(const struct node *n, uint32_t i, const char **name);
-/* A scalar as a path, absolute: relative ones start at the folder of the file that wrote
- * them, those of the command line at the current folder. c may be NULL. */
+/* A scalar as a path, absolute: relative ones start at the folder of the file that
+ * wrote them, those of the command line at the current folder. c may be NULL. */
 void config_resolve_path(const struct config *c, const struct node *n, char *out,
                          size_t size);
 /* An error at this node: where, line, column are filled in; pointing at the key when

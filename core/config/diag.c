@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors with their place, all of them at once. */
+/* Errors with their place, all of them at once. What is shown may come from a hostile
+ * file: control characters and broken UTF-8 never reach a terminal or the JSON. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config/tree.h"
 
+#define MOST_KEPT 100u /* further errors are counted only */
+
 struct entry {
     int status;
-    unsigned line, column;
+    unsigned line, column, caret;
     char *file, *path, *source, *message, *hint; /* source: the line, or NULL */
 };
 
 struct diag {
     struct arena *a;
     struct entry *all;
-    uint32_t count, capacity;
+    uint32_t kept, capacity;
+    uint32_t count; /* with those not kept */
 };
 
 struct diag *diag_create(void) {
@@ -37,10 +41,12 @@ uint32_t diag_count(const struct diag *d) {
 }
 
 int diag_status(const struct diag *d) {
-    return d->count ? d->all[0].status : RN_OK;
+    return d->kept ? d->all[0].status : RN_OK;
 }
 
 void diag_add(struct diag *d, const struct rn_error *e) {
+    if (++d->count > MOST_KEPT)
+        return;
     struct entry x = {.status = e->status ? e->status : RN_E_INTERNAL,
                       .line = e->line,
                       .column = e->column,
@@ -48,36 +54,63 @@ void diag_add(struct diag *d, const struct rn_error *e) {
                       .path = arena_copy(d->a, ""),
                       .message = arena_copy(d->a, e->message),
                       .hint = arena_copy(d->a, e->hint)};
-    vec_push(d->all, d->count, d->capacity, x);
+    vec_push(d->all, d->kept, d->capacity, x);
 }
 
-/* Line `n` of the text, without its end. */
-static char *line_of(struct arena *a, const struct origin *from, unsigned n) {
+static bool inside_character(char c) {
+    return ((unsigned char)c & 0xc0u) == 0x80u;
+}
+
+/* The line of an error, or the part of a long one around the column. */
+static void take_source(struct arena *a, const struct origin *from, struct entry *x) {
     const char *p = from->text, *end = p + from->length;
-    for (unsigned i = 1; i < n && p < end; i++) {
+    for (unsigned i = 1; i < x->line && p < end; i++) {
         const char *next = memchr(p, '\n', (size_t)(end - p));
         p = next ? next + 1 : end;
     }
     const char *stop = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
-    size_t length = (size_t)((stop ? stop : end) - p);
-    if (length > 200)
-        length = 200;
-    while (length && p[length - 1] == '\r')
-        length--;
-    return arena_copy_n(a, p, length);
+    if (!stop)
+        stop = end;
+    while (stop > p && stop[-1] == '\r')
+        stop--;
+    const char *at = p, *begin = p;
+    for (unsigned column = 1; at < stop && column < x->column; column++)
+        for (at++; at < stop && inside_character(*at);)
+            at++;
+    if (at - p > 120) {
+        for (begin = at - 60; begin > p && inside_character(*begin);)
+            begin--;
+        at = begin;
+    }
+    const char *last = stop;
+    if (last - begin > 160)
+        for (last = begin + 160; last > begin && inside_character(*last);)
+            last--;
+    x->caret = x->column;
+    if (begin > p) {
+        unsigned hidden = 0;
+        for (const char *q = p; q < begin; q++)
+            hidden += !inside_character(*q);
+        x->caret = x->column - hidden + 3;
+    }
+    x->source = arena_format(a, "%s%.*s%s", begin > p ? "..." : "", (int)(last - begin),
+                             begin, last < stop ? "..." : "");
 }
 
 int diag_at(struct diag *d, const struct origin *from, unsigned line, unsigned column,
             const char *path, int status, const char *message) {
+    if (++d->count > MOST_KEPT)
+        return status;
     struct entry x = {.status = status,
                       .line = line,
                       .column = column,
                       .file = arena_copy(d->a, from->name),
                       .path = arena_copy(d->a, path ? path : ""),
-                      .source = line ? line_of(d->a, from, line) : NULL,
                       .message = arena_copy(d->a, message),
                       .hint = arena_copy(d->a, "")};
-    vec_push(d->all, d->count, d->capacity, x);
+    if (line)
+        take_source(d->a, from, &x);
+    vec_push(d->all, d->kept, d->capacity, x);
     return status;
 }
 
@@ -96,25 +129,59 @@ int node_error(struct diag *d, const struct node *n, bool at_key, int status,
 void diag_hint(struct diag *d, const char *format, ...) {
     char text[1200];
     va_list ap;
-    if (!d->count)
+    if (!d->count || d->count > d->kept)
         return;
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    d->all[d->count - 1].hint = arena_copy(d->a, text);
+    d->all[d->kept - 1].hint = arena_copy(d->a, text);
 }
 
 /* ------------------------------------------------------------------ output */
 
+/* Bytes of the character at s, 0 when it is not UTF-8 (RFC 3629) or is no character
+ * that may be shown: C0 and C1 controls. */
+static size_t character(const char *s) {
+    const unsigned char *u = (const unsigned char *)s;
+    if (u[0] < 0x80)
+        return u[0] >= 0x20 && u[0] != 0x7f;
+    size_t n = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
+    if (u[0] < 0xc2 || u[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((u[i] & 0xc0u) != 0x80u)
+            return 0;
+    if ((u[0] == 0xc2 && u[1] < 0xa0) || (u[0] == 0xe0 && u[1] < 0xa0) ||
+        (u[0] == 0xed && u[1] > 0x9f) || (u[0] == 0xf0 && u[1] < 0x90) ||
+        (u[0] == 0xf4 && u[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+static void add_clean(struct text *out, const char *s, size_t length) {
+    for (const char *end = s + length; s < end;) {
+        size_t n = character(s);
+        if (n)
+            text_add_n(out, s, n);
+        else if (*s == '\t')
+            text_add(out, "\t");
+        else
+            text_add(out, "?");
+        s += n ? n : 1;
+    }
+}
+
 static void print_source(const struct entry *x, struct text *out, const char *on,
                          const char *off) {
-    if (!x->source || !x->line)
+    if (!x->source)
         return;
-    text_addf(out, "%5u | %s\n      | ", x->line, x->source);
+    text_addf(out, "%5u | ", x->line);
+    add_clean(out, x->source, strlen(x->source));
+    text_add(out, "\n      | ");
     unsigned column = 1;
-    for (const char *p = x->source; *p && column < x->column; p++) {
-        if (((unsigned char)*p & 0xc0u) == 0x80u)
-            continue; /* inside a character */
+    for (const char *p = x->source; *p && column < x->caret; p++) {
+        if (inside_character(*p))
+            continue;
         text_add(out, *p == '\t' ? "\t" : " ");
         column++;
     }
@@ -124,51 +191,61 @@ static void print_source(const struct entry *x, struct text *out, const char *on
 void diag_print(const struct diag *d, struct text *out, bool colour) {
     const char *red = colour ? "\033[1;31m" : "", *bold = colour ? "\033[1m" : "",
                *off = colour ? "\033[0m" : "";
-    for (uint32_t i = 0; i < d->count; i++) {
+    for (uint32_t i = 0; i < d->kept; i++) {
         const struct entry *x = &d->all[i];
         text_add(out, bold);
+        add_clean(out, x->file[0] ? x->file : "runner",
+                  strlen(x->file[0] ? x->file : "runner"));
         if (x->file[0] && x->line)
-            text_addf(out, "%s:%u:%u: ", x->file, x->line, x->column ? x->column : 1);
-        else
-            text_addf(out, "%s: ", x->file[0] ? x->file : "runner");
-        text_addf(out, "%s%serror:%s %s\n", off, red, off, x->message);
+            text_addf(out, ":%u:%u", x->line, x->column ? x->column : 1);
+        text_addf(out, ":%s %serror:%s ", off, red, off);
+        add_clean(out, x->message, strlen(x->message));
+        text_add(out, "\n");
         print_source(x, out, red, off);
         for (const char *p = x->hint; *p;) {
             size_t n = strcspn(p, "\n");
-            text_addf(out, "  %.*s\n", (int)n, p);
+            text_add(out, "  ");
+            add_clean(out, p, n);
+            text_add(out, "\n");
             p += n + (p[n] == '\n');
         }
     }
+    if (d->count > d->kept)
+        text_addf(out, "and %u more errors\n", d->count - d->kept);
 }
 
-static void json_string(struct text *out, const char *s) {
+void json_quote(struct text *out, const char *s) {
     text_add(out, "\"");
-    for (; *s; s++) {
+    while (*s) {
         unsigned char c = (unsigned char)*s;
+        size_t n = character(s);
         if (c == '"' || c == '\\')
             text_addf(out, "\\%c", c);
-        else if (c < 0x20)
+        else if (c < 0x20 || c == 0x7f)
             text_addf(out, "\\u%04x", c);
+        else if (n)
+            text_add_n(out, s, n);
         else
-            text_add_n(out, s, 1);
+            text_add(out, "\\ufffd");
+        s += n ? n : 1;
     }
     text_add(out, "\"");
 }
 
 void diag_json(const struct diag *d, struct text *out) {
     text_add(out, "{\"errors\": [");
-    for (uint32_t i = 0; i < d->count; i++) {
+    for (uint32_t i = 0; i < d->kept; i++) {
         const struct entry *x = &d->all[i];
         text_addf(out, "%s{\"status\": %d, \"line\": %u, \"column\": %u, \"file\": ",
                   i ? ", " : "", x->status, x->line, x->column);
-        json_string(out, x->file);
+        json_quote(out, x->file);
         text_add(out, ", \"path\": ");
-        json_string(out, x->path);
+        json_quote(out, x->path);
         text_add(out, ", \"message\": ");
-        json_string(out, x->message);
+        json_quote(out, x->message);
         text_add(out, ", \"hint\": ");
-        json_string(out, x->hint);
+        json_quote(out, x->hint);
         text_add(out, "}");
     }
-    text_add(out, "]}");
+    text_addf(out, "], \"more\": %u}", d->count - d->kept);
 }

@@ -7,15 +7,16 @@
 
 /* Can it stand without quotes and be read back the same? */
 static bool plain(const char *s, bool key) {
-    static const char *const words[] = {"null", "~", "true", "false", "yes", "no",
-                                        "on",   "off"};
+    static const char *const words[] = {"null", "~",  "true", "false",
+                                        "yes",  "no", "on",   "off"};
     if (!*s || (*s >= '0' && *s <= '9' && key))
         return *s != '\0';
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(s, words[i]) == 0)
             return false;
-    return s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./"
-                       "+-%")] == '\0' &&
+    return s[strspn(s,
+                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./"
+                    "+-%")] == '\0' &&
            !strchr("-%", *s);
 }
 
@@ -33,9 +34,11 @@ static void print_text(const char *s, bool key, struct text *out) {
             text_add(out, "\\n");
         else if (c == '\t')
             text_add(out, "\\t");
-        else if (c < 0x20)
+        else if (c < 0x20 || c == 0x7f)
             text_addf(out, "\\x%02x", c);
-        else if (c == '$' && s[1] == '{')
+        else if (c == 0xc2 && (unsigned char)s[1] < 0xa0) /* U+0080 to U+009F */
+            text_addf(out, "\\x%02x", (unsigned char)*++s);
+        else if (c == '$' && s[1] == '{' && !key)
             text_add(out, "$$");
         else
             text_add_n(out, s, 1);
@@ -45,10 +48,16 @@ static void print_text(const char *s, bool key, struct text *out) {
 
 static void print_scalar(const struct node *n, struct text *out) {
     switch (n->type) {
-    case VALUE_BOOL: text_add(out, n->b ? "true" : "false"); break;
+    case VALUE_BOOL:
+        text_add(out, n->b ? "true" : "false");
+        break;
     case VALUE_INT:
-    case VALUE_FLOAT: text_add(out, n->raw); break;
-    case VALUE_PATH: print_text(n->s, false, out); break;
+    case VALUE_FLOAT:
+        text_add(out, n->raw);
+        break;
+    case VALUE_PATH:
+        print_text(n->s, false, out);
+        break;
     default:
         if (!n->quoted && n->raw[strspn(n->raw, "0123456789.eE+-")] == '\0' && *n->raw)
             text_add(out, n->raw); /* a number of a host key */
@@ -83,7 +92,9 @@ static void print_node(const struct node *n, int indent, bool blame, bool first,
             print_scalar(c, out);
             blame_text(c, blame, out);
         } else if (c->count == 0) {
-            text_add(out, c->kind == NODE_LIST ? " []" : c->kind == NODE_MAP ? " {}" : " null");
+            text_add(out, c->kind == NODE_LIST  ? " []"
+                          : c->kind == NODE_MAP ? " {}"
+                                                : " null");
             blame_text(c, blame, out);
         } else if (n->kind == NODE_LIST) {
             text_add(out, " ");

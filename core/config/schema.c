@@ -6,6 +6,8 @@
 
 #include "config/schema.h"
 
+#define MOST_LINES 4096u
+
 struct reader {
     struct arena *a;
     struct rn_error *e;
@@ -13,8 +15,8 @@ struct reader {
 };
 
 static int bad(struct reader *r, const char *what, const char *word, size_t n) {
-    return error_set(r->e, RN_E_PLUGIN, "description, line %u: %s '%.*s'", r->line, what,
-                     (int)(n > 80 ? 80 : n), word);
+    return error_set(r->e, RN_E_PLUGIN, "description, line %u: %s '%.*s'", r->line,
+                     what, (int)(n > 80 ? 80 : n), word);
 }
 
 static const char *trimmed(struct arena *a, const char *s, size_t n) {
@@ -25,14 +27,17 @@ static const char *trimmed(struct arena *a, const char *s, size_t n) {
     return arena_copy_n(a, s, n);
 }
 
-static int read_type(struct reader *r, const char *s, size_t n, struct type *t) {
+static int read_type(struct reader *r, const char *s, size_t n, struct type *t,
+                     int depth) {
     static const struct {
         const char *name;
         enum type_kind kind;
-    } simple[] = {{"any", TYPE_ANY},           {"bool", TYPE_BOOL},
-                  {"int", TYPE_INT},           {"float", TYPE_FLOAT},
-                  {"string", TYPE_STRING},     {"duration", TYPE_DURATION},
-                  {"path", TYPE_PATH},         {"pattern", TYPE_PATTERN}};
+    } simple[] = {{"any", TYPE_ANY},       {"bool", TYPE_BOOL},
+                  {"int", TYPE_INT},       {"float", TYPE_FLOAT},
+                  {"string", TYPE_STRING}, {"duration", TYPE_DURATION},
+                  {"path", TYPE_PATH},     {"pattern", TYPE_PATTERN}};
+    if (depth == 8)
+        return bad(r, "a type deeper than 8:", s, n);
     const char *word = trimmed(r->a, s, n);
     size_t length = strlen(word), k = strcspn(word, "(");
     *t = (struct type){.text = word};
@@ -70,9 +75,16 @@ static int read_type(struct reader *r, const char *s, size_t n, struct type *t) 
         struct type *of = arena_new(r->a, struct type);
         t->kind = k == 4 ? TYPE_LIST : TYPE_MAP;
         t->of = of;
-        return read_type(r, inner, strlen(inner), of);
+        return read_type(r, inner, strlen(inner), of, depth + 1);
     }
     return bad(r, "no type is called", word, length);
+}
+
+const char *unquoted(struct arena *a, const char *s) {
+    size_t n = strlen(s);
+    return n >= 2 && (*s == '"' || *s == '\'') && s[n - 1] == *s
+               ? arena_copy_n(a, s + 1, n - 2)
+               : s;
 }
 
 /* "min 0" and so on behind the semicolons. */
@@ -137,7 +149,7 @@ static int read_option(struct reader *r, const char *text, struct record *into) 
     size_t length = type_length(p);
     if (p + length > end)
         length = (size_t)(end - p);
-    int status = read_type(r, p, length, &o.type);
+    int status = read_type(r, p, length, &o.type, 0);
     if (status != RN_OK)
         return status;
     o.info.type = o.type.text;
@@ -161,6 +173,16 @@ static int read_option(struct reader *r, const char *text, struct record *into) 
         if (status != RN_OK)
             return status;
         p += m;
+    }
+    if (o.info.value && o.type.kind <= TYPE_CHOICE && o.type.kind != TYPE_ANY) {
+        /* A default that its own type refuses would be blamed on every experiment. */
+        struct origin from = {.name = "default", .folder = ""};
+        struct node value = {.kind = NODE_SCALAR, .origin = &from, .path = ""};
+        char message[300];
+        value.raw = unquoted(r->a, o.info.value);
+        if (!scalar_read(r->a, &o.type, &value, message) ||
+            !range_check(&o, &value, message))
+            return bad(r, "a default that does not fit:", text, n);
     }
     for (uint32_t i = 0; i < into->count; i++)
         if (strcmp(into->options[i].info.name, o.info.name) == 0)
@@ -222,12 +244,26 @@ const struct join *schema_join(const struct schema *s, const char *name) {
     return NULL;
 }
 
-static int check_names(struct reader *r, const struct schema *s, const struct record *rec) {
+static int check_joins(struct reader *r, struct schema *s) {
+    for (uint32_t i = 0; i < s->join_count; i++)
+        for (uint32_t k = 0; k < s->joins[i].count; k++) {
+            const char *name = s->joins[i].records[k];
+            struct record *rec = (struct record *)(uintptr_t)schema_record(s, name);
+            if (!rec)
+                return bad(r, "a union of what is no record:", name, strlen(name));
+            rec->joined = true;
+        }
+    return RN_OK;
+}
+
+static int check_names(struct reader *r, const struct schema *s,
+                       const struct record *rec) {
     for (uint32_t i = 0; i < rec->count; i++) {
         const struct type *t = &rec->options[i].type;
         while (t->of)
             t = t->of;
-        if (t->kind == TYPE_RECORD && !schema_record(s, t->name) && !schema_join(s, t->name))
+        if (t->kind == TYPE_RECORD && !schema_record(s, t->name) &&
+            !schema_join(s, t->name))
             return bad(r, "no type is called", t->name, strlen(t->name));
     }
     return RN_OK;
@@ -243,7 +279,8 @@ struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *
         size_t n = strcspn(p, "\n");
         const char *line = arena_copy_n(a, p, n);
         p += n + (p[n] == '\n');
-        r.line++;
+        if (++r.line > MOST_LINES)
+            status = bad(&r, "more lines than a description may have", "", 0);
         if (strncmp(line, "option: ", 8) == 0) {
             status = read_option(&r, line + 8, open ? open : &s->top);
         } else if (strncmp(line, "record: ", 8) == 0) {
@@ -251,20 +288,28 @@ struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *
                 status = bad(&r, "a record inside a record:", line, n);
             const char *bar = strstr(line, " | ");
             size_t k = bar ? (size_t)(bar - line) - 8 : n - 8;
-            GROW_LIST(a, struct record, s->records, s->record_count, s->record_capacity);
+            GROW_LIST(a, struct record, s->records, s->record_count,
+                      s->record_capacity);
             open = &s->records[s->record_count++];
-            *open = (struct record){.name = trimmed(a, line + 8, k),
-                                    .doc = bar ? trimmed(a, bar + 3, strlen(bar + 3)) : ""};
+            *open =
+                (struct record){.name = trimmed(a, line + 8, k),
+                                .doc = bar ? trimmed(a, bar + 3, strlen(bar + 3)) : ""};
+            if (schema_record(s, open->name) != open)
+                status = bad(&r, "a record is described twice:", line, n);
         } else if (strncmp(line, "end:", 4) == 0) {
             if (!open)
                 status = bad(&r, "an end without a record", "", 0);
             open = NULL;
         } else if (strncmp(line, "union: ", 7) == 0) {
             status = read_join(&r, line + 7, s);
+        } else if (strncmp(line, "component: ", 11) == 0) {
+            s->component = true;
         }
     }
     if (status == RN_OK && open)
         status = bad(&r, "a record without `end:`:", open->name, strlen(open->name));
+    if (status == RN_OK)
+        status = check_joins(&r, s);
     if (status == RN_OK)
         status = check_names(&r, s, &s->top);
     for (uint32_t i = 0; i < s->record_count && status == RN_OK; i++)
@@ -289,93 +334,176 @@ const struct option_info *schema_find(const struct schema *s, const char *name) 
 
 /* ------------------------------------------------------------- JSON Schema */
 
-static void json_text(struct text *out, const char *s) {
-    text_add(out, "\"");
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            text_add(out, "\\");
-        text_add_n(out, s, 1);
-    }
-    text_add(out, "\"");
+/* A number as JSON has it; integers without a fraction. */
+static void json_number(const char *name, bool has, double value, struct text *out) {
+    if (has)
+        text_addf(out, ", \"%s\": %.17g", name, value);
 }
 
-static void json_record(const struct schema *s, const struct record *r, struct text *out);
+/* `${...}` may stand for any single value. */
+static const char *const json_reference =
+    "{\"type\": \"string\", \"pattern\": \"\\\\$\\\\{\"}";
 
-static void json_type(const struct schema *s, const struct type *t, struct text *out) {
-    static const char *const component =
-        "{\"type\": [\"string\", \"object\"], \"properties\": {\"type\": {\"type\": "
-        "\"string\"}}}";
+static void json_component(const char *kind, struct text *out) {
+    text_add(out, "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"object\", "
+                  "\"description\": ");
+    struct text doc = {0};
+    text_addf(&doc, "a %s: type and its options", kind);
+    json_quote(out, text_get(&doc));
+    text_finish(&doc);
+    text_add(out, ", \"properties\": {\"type\": {\"type\": \"string\"}}}]}");
+}
+
+static void json_type(const struct type *t, const struct option *o, struct text *out) {
     switch (t->kind) {
-    case TYPE_BOOL: text_add(out, "{\"type\": \"boolean\"}"); break;
-    case TYPE_INT: text_add(out, "{\"type\": \"integer\"}"); break;
-    case TYPE_FLOAT: text_add(out, "{\"type\": [\"number\", \"string\"]}"); break;
+    case TYPE_ANY:
+        text_add(out, "{}");
+        break;
+    case TYPE_BOOL:
+        text_addf(out, "{\"anyOf\": [{\"type\": \"boolean\"}, %s]}", json_reference);
+        break;
+    case TYPE_INT:
+    case TYPE_FLOAT:
+        text_addf(out, "{\"anyOf\": [{\"type\": \"%s\"",
+                  t->kind == TYPE_INT ? "integer" : "number");
+        json_number("minimum", o->has_min, o->min, out);
+        json_number("maximum", o->has_max, o->max, out);
+        json_number("exclusiveMinimum", o->has_above, o->above, out);
+        json_number("exclusiveMaximum", o->has_below, o->below, out);
+        /* YAML 1.1 readers take 1e-3 for a string. */
+        text_addf(out, "}, %s%s]}", json_reference,
+                  t->kind == TYPE_FLOAT
+                      ? ", {\"type\": \"string\", \"pattern\": \"^[-+.0-9eE]+$\"}"
+                      : "");
+        break;
     case TYPE_DURATION:
-        text_add(out, "{\"type\": \"string\", \"pattern\": "
-                      "\"^[0-9.]+(st|ep|%|s|min|h|d)$\"}");
+        text_addf(out,
+                  "{\"anyOf\": [{\"type\": \"string\", \"pattern\": "
+                  "\"^[0-9.]+(st|ep|%%|s|min|h|d)$\"}, %s]}",
+                  json_reference);
         break;
     case TYPE_CHOICE:
-        text_add(out, "{\"enum\": [");
+        text_add(out, "{\"anyOf\": [{\"enum\": [");
         for (uint32_t i = 0; i < t->choice_count; i++) {
             text_add(out, i ? ", " : "");
-            json_text(out, t->choices[i]);
+            json_quote(out, t->choices[i]);
         }
-        text_add(out, "]}");
+        text_addf(out, "]}, %s]}", json_reference);
         break;
-    case TYPE_COMPONENT: text_add(out, component); break;
-    case TYPE_COMPONENTS:
+    case TYPE_COMPONENT:
+        json_component(t->name, out);
+        break;
+    case TYPE_COMPONENTS: /* a map of named ones is an object too */
         text_add(out, "{\"anyOf\": [");
-        text_addf(out, "%s, {\"type\": \"array\", \"items\": %s}]}", component, component);
+        json_component(t->name, out);
+        text_add(out, ", {\"type\": \"array\", \"items\": ");
+        json_component(t->name, out);
+        text_add(out, "}]}");
         break;
-    case TYPE_LIST:
-        text_add(out, "{\"type\": \"array\", \"items\": ");
-        json_type(s, t->of, out);
-        text_add(out, "}");
+    case TYPE_LIST: {
+        bool words = t->of->kind == TYPE_STRING || t->of->kind == TYPE_PATTERN ||
+                     t->of->kind == TYPE_PATH;
+        text_addf(out,
+                  "{\"anyOf\": [%s%s{\"type\": \"array\", \"items\": ", json_reference,
+                  words ? ", {\"type\": \"string\"}, " : ", ");
+        json_type(t->of, o, out);
+        text_add(out, "}]}");
         break;
+    }
     case TYPE_MAP:
         text_add(out, "{\"type\": \"object\", \"additionalProperties\": ");
-        json_type(s, t->of, out);
+        json_type(t->of, o, out);
         text_add(out, "}");
         break;
     case TYPE_RECORD:
-        if (schema_record(s, t->name))
-            json_record(s, schema_record(s, t->name), out);
-        else
-            text_add(out, "{\"type\": \"object\"}");
+        text_add(out, "{\"$ref\": ");
+        struct text ref = {0};
+        text_addf(&ref, "#/definitions/%s", t->name);
+        json_quote(out, text_get(&ref));
+        text_finish(&ref);
+        text_add(out, "}");
         break;
-    case TYPE_ANY: text_add(out, "{}"); break;
-    default: text_add(out, "{\"type\": \"string\"}"); break;
+    default:
+        text_add(out, "{\"type\": [\"string\", \"number\", \"boolean\"]}");
+        break;
     }
 }
 
-static void json_record(const struct schema *s, const struct record *r, struct text *out) {
-    text_add(out, "{\"type\": \"object\", \"additionalProperties\": false, "
+/* Without the closing brace. */
+static void json_record(const struct record *r, struct text *out) {
+    text_add(out, "\"type\": \"object\", \"additionalProperties\": false, "
                   "\"patternProperties\": {\"^x-\": {}}, \"properties\": {");
+    const char *comma = "\n  ";
+    if (r->joined) {
+        text_add(out, "\n  \"type\": {\"const\": ");
+        json_quote(out, r->name);
+        text_add(out, "}");
+        comma = ",\n  ";
+    }
     for (uint32_t i = 0; i < r->count; i++) {
         const struct option *o = &r->options[i];
-        text_add(out, i ? ",\n  " : "\n  ");
-        json_text(out, o->info.name);
+        text_add(out, comma);
+        comma = ",\n  ";
+        json_quote(out, o->info.name);
         text_add(out, ": {\"description\": ");
-        json_text(out, o->info.doc);
+        json_quote(out, o->info.doc);
+        if (o->info.value) {
+            text_add(out, ", \"default\": ");
+            json_quote(out, o->info.value);
+        }
         text_add(out, ", \"allOf\": [");
-        json_type(s, &o->type, out);
+        json_type(&o->type, o, out);
         text_add(out, "]}");
     }
-    text_add(out, "}");
+}
+
+static void json_required(const struct record *r, struct text *out) {
     bool any = false;
+    text_add(out, "\"required\": [");
+    if (r->joined) {
+        text_add(out, "\"type\"");
+        any = true;
+    }
     for (uint32_t i = 0; i < r->count; i++)
         if (r->options[i].info.required) {
-            text_add(out, any ? ", " : ", \"required\": [");
-            json_text(out, r->options[i].info.name);
+            text_add(out, any ? ", " : "");
+            json_quote(out, r->options[i].info.name);
             any = true;
         }
-    text_add(out, any ? "]}" : "}");
+    text_add(out, "]");
 }
 
 void schema_json(const struct schema *s, struct text *out) {
-    struct text body = {0};
-    json_record(s, &s->top, &body);
-    text_add(out, "{\"$schema\": \"http://json-schema.org/draft-07/schema#\",\n");
-    text_add(out, "\"title\": \"runner experiment\",\n");
-    text_add(out, text_get(&body) + 1);
-    text_finish(&body);
+    text_add(out, "{\"$schema\": \"http://json-schema.org/draft-07/schema#\",\n"
+                  "\"title\": \"runner experiment\",\n");
+    json_record(&s->top, out);
+    text_add(out, ",\n  \"extends\": {\"description\": \"files below this one\", "
+                  "\"type\": [\"string\", \"array\"]}},\n"
+                  "\"anyOf\": [{\"required\": [\"extends\"]}, {");
+    json_required(&s->top, out);
+    text_add(out, "}],\n\"definitions\": {");
+    const char *comma = "\n";
+    for (uint32_t i = 0; i < s->record_count; i++) {
+        text_add(out, comma);
+        comma = ",\n";
+        json_quote(out, s->records[i].name);
+        text_add(out, ": {");
+        json_record(&s->records[i], out);
+        text_add(out, "}, ");
+        json_required(&s->records[i], out);
+        text_add(out, "}");
+    }
+    for (uint32_t i = 0; i < s->join_count; i++) {
+        text_add(out, comma);
+        comma = ",\n";
+        json_quote(out, s->joins[i].name);
+        text_add(out, ": {\"anyOf\": [");
+        for (uint32_t k = 0; k < s->joins[i].count; k++) {
+            const struct type t = {.kind = TYPE_RECORD, .name = s->joins[i].records[k]};
+            text_add(out, k ? ", " : "");
+            json_type(&t, NULL, out);
+        }
+        text_add(out, "]}");
+    }
+    text_add(out, "}}");
 }

@@ -24,11 +24,11 @@ enum type_kind {
 
 struct type {
     enum type_kind kind;
-    const char *text;       /* as written */
-    const char **choices;   /* TYPE_CHOICE */
+    const char *text;     /* as written */
+    const char **choices; /* TYPE_CHOICE */
     uint32_t choice_count;
-    const char *name;       /* component's kind, record's or union's name */
-    const struct type *of;  /* TYPE_LIST, TYPE_MAP */
+    const char *name;      /* component's kind, record's or union's name */
+    const struct type *of; /* TYPE_LIST, TYPE_MAP */
 };
 
 struct option {
@@ -40,18 +40,20 @@ struct option {
 
 struct record {
     const char *name, *doc;
+    bool joined; /* in a union: `type` says which */
     struct option *options;
     uint32_t count, capacity;
 };
 
 struct join { /* union: NAME = RECORD RECORD */
     const char *name;
-    const char **records;
+    const char **records; /* each is one of the schema's */
     uint32_t count;
 };
 
 struct schema {
     struct record top;
+    bool component; /* of a component, not of an experiment */
     struct record *records;
     uint32_t record_count, record_capacity;
     struct join *joins;
@@ -60,7 +62,15 @@ struct schema {
 
 const struct record *schema_record(const struct schema *s, const char *name);
 const struct join *schema_join(const struct schema *s, const char *name);
-/* Fill in the value of a scalar by its type; false and a message when it does not fit. */
-bool scalar_read(struct arena *a, const struct type *t, struct node *n, char message[300]);
+/* Fill in the value of a scalar by its type; false and a message when it does not fit.
+ */
+bool scalar_read(struct arena *a, const struct type *t, struct node *n,
+                 char message[300]);
+/* Is a number that was read within the option's bounds? false and a message when not.
+ */
+bool range_check(const struct option *o, const struct node *n, char message[300]);
+
+/* Without the quotes around it, if there are any. */
+const char *unquoted(struct arena *a, const char *s);
 
 #endif

@@ -11,6 +11,7 @@ struct origin {
     const char *folder; /* relative paths start here */
     const char *text;
     size_t length;
+    size_t skip; /* bytes in front that are no YAML: the key of an override */
 };
 
 enum value_type {
@@ -49,7 +50,11 @@ struct config {
 
 struct limits { /* of one load, over all files */
     uint32_t nodes;
+    uint32_t files;
 };
+
+#define MOST_BYTES (256u * 1024u) /* a file */
+#define MOST_KEYS  1024u          /* a map; bounds what is searched one by one */
 
 /* yaml.c: parse one text. NULL after an error. */
 struct node *tree_parse(struct arena *a, const struct origin *from, struct limits *l,
@@ -65,5 +70,7 @@ bool tree_null(const struct node *n); /* nothing, ~ or null */
 /* An error at a place that has no node. */
 int diag_at(struct diag *d, const struct origin *from, unsigned line, unsigned column,
             const char *path, int status, const char *message);
+/* A JSON string, quotes included; what is no UTF-8 becomes U+FFFD. */
+void json_quote(struct text *out, const char *s);
 
 #endif

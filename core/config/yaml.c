@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML to nodes through libyaml's events, within limits that hold against hostile text. */
+/* YAML to nodes through libyaml's events, within limits that hold against hostile text.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "config/tree.h"
 
-#define MOST_BYTES      (256u * 1024u)
 #define MOST_DEPTH      64u
 #define MOST_EVENTS     100000u
 #define MOST_ANCHORS    256u
 #define MOST_NODES      50000u
 #define MOST_SCALAR     65536u
 #define MOST_DIRECTIVES 8u
-#define MOST_KEYS       4096u
 
 struct anchor {
     const char *name;
@@ -28,6 +27,7 @@ struct parser {
     yaml_parser_t yaml;
     yaml_event_t event;
     bool event_held;
+    unsigned shift; /* characters in front of the YAML in its first line */
     uint32_t events, depth;
     struct anchor anchors[MOST_ANCHORS];
     uint32_t anchor_count;
@@ -94,18 +94,45 @@ void tree_paths(struct arena *a, struct node *n, const char *path) {
         char index[16];
         snprintf(index, sizeof index, "%u", i);
         const char *key = n->kind == NODE_MAP ? c->key : index;
-        tree_paths(a, c, *path ? arena_format(a, "%s.%s", path, key) : arena_copy(a, key));
+        tree_paths(a, c,
+                   *path ? arena_format(a, "%s.%s", path, key) : arena_copy(a, key));
     }
 }
 
 /* ----------------------------------------------------------------- parsing */
 
+static unsigned line_of(yaml_mark_t at) {
+    return (unsigned)at.line + 1;
+}
+
+static unsigned column_of(const struct parser *p, yaml_mark_t at) {
+    return (unsigned)at.column + 1 + (at.line ? 0 : p->shift);
+}
+
 static struct node *fail(struct parser *p, yaml_mark_t at, const char *text) {
     if (!p->failed)
-        diag_at(p->d, p->from, (unsigned)at.line + 1, (unsigned)at.column + 1, "",
-                RN_E_CONFIG, text);
+        diag_at(p->d, p->from, line_of(at), column_of(p, at), "", RN_E_CONFIG, text);
     p->failed = true;
     return NULL;
+}
+
+/* The scanner's errors have a mark; those of the reader only an offset in bytes. */
+static yaml_mark_t problem_mark(const struct parser *p) {
+    yaml_mark_t at = p->yaml.problem_mark;
+    if (p->yaml.error != YAML_READER_ERROR)
+        return at;
+    const char *text = p->from->text + p->from->skip;
+    size_t length = p->from->length - p->from->skip;
+    at.line = at.column = 0;
+    for (size_t i = 0; i < p->yaml.problem_offset && i < length; i++) {
+        if (text[i] == '\n') {
+            at.line++;
+            at.column = 0;
+        } else {
+            at.column += ((unsigned char)text[i] & 0xc0u) != 0x80u;
+        }
+    }
+    return at;
 }
 
 /* The next event; false after an error. */
@@ -120,7 +147,7 @@ static bool next(struct parser *p) {
         const char *problem = p->yaml.problem ? p->yaml.problem : "it cannot be read";
         snprintf(text, sizeof text, "this is not YAML: %s%s%s", problem,
                  p->yaml.context ? " " : "", p->yaml.context ? p->yaml.context : "");
-        fail(p, p->yaml.problem_mark, text);
+        fail(p, problem_mark(p), text);
         return false;
     }
     p->event_held = true;
@@ -159,9 +186,19 @@ static bool remember(struct parser *p, const yaml_char_t *name, struct node *n) 
     return true;
 }
 
-static void place(struct node *n, yaml_mark_t at) {
-    n->line = (unsigned)at.line + 1;
-    n->column = (unsigned)at.column + 1;
+static void place(const struct parser *p, struct node *n, yaml_mark_t at) {
+    n->line = line_of(at);
+    n->column = column_of(p, at);
+}
+
+/* `!` alone says "a string" and changes nothing; all else would be ignored, so say it.
+ */
+static bool no_tag(struct parser *p, const yaml_char_t *tag) {
+    if (!tag || strcmp((const char *)tag, "!") == 0)
+        return true;
+    fail(p, p->event.start_mark,
+         "a tag: types come from what the key wants, not from !!");
+    return false;
 }
 
 static struct node *parse_value(struct parser *p);
@@ -190,10 +227,12 @@ static struct node *parse_scalar(struct parser *p) {
         return fail(p, at, "a value longer than 64 KiB");
     if (strlen(value) != n)
         return fail(p, at, "a value with a NUL character");
+    if (!no_tag(p, p->event.data.scalar.tag))
+        return NULL;
     struct node *x = tree_new(p->a, NODE_SCALAR, p->from);
     x->raw = arena_copy_n(p->a, value, n);
     x->quoted = p->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-    place(x, at);
+    place(p, x, at);
     return remember(p, p->event.data.scalar.anchor, x) ? x : NULL;
 }
 
@@ -210,15 +249,23 @@ static bool merge(struct parser *p, struct node *into, const struct node *from,
         fail(p, at, "<< wants a map or a list of maps");
         return false;
     }
-    for (uint32_t i = 0; i < from->count; i++)
-        if (!tree_find(into, from->items[i]->key))
-            tree_append(p->a, into, from->items[i]);
+    for (uint32_t i = 0; i < from->count; i++) {
+        if (tree_find(into, from->items[i]->key))
+            continue;
+        if (into->count == MOST_KEYS) {
+            fail(p, at, "a map with more than 1024 keys");
+            return false;
+        }
+        tree_append(p->a, into, from->items[i]);
+    }
     return true;
 }
 
 static struct node *parse_map(struct parser *p) {
     struct node *n = tree_new(p->a, NODE_MAP, p->from), *merged = NULL;
-    place(n, p->event.start_mark);
+    place(p, n, p->event.start_mark);
+    if (!no_tag(p, p->event.data.mapping_start.tag))
+        return NULL;
     uint32_t slot = p->anchor_count;
     yaml_mark_t merge_at = p->event.start_mark;
     bool named = p->event.data.mapping_start.anchor != NULL;
@@ -233,29 +280,34 @@ static struct node *parse_map(struct parser *p) {
         const char *key = arena_copy(p->a, (const char *)p->event.data.scalar.value);
         if (strlen(key) != p->event.data.scalar.length)
             return fail(p, at, "a key with a NUL character");
-        struct node *twin = tree_find(n, key);
+        bool merges = strcmp(key, "<<") == 0 &&
+                      p->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        if (!no_tag(p, p->event.data.scalar.tag))
+            return NULL;
+        struct node *twin = merges ? merged : tree_find(n, key);
         if (!next(p))
             return NULL;
         struct node *v = parse_value(p);
         if (!v)
             return NULL;
-        if (strcmp(key, "<<") == 0) {
+        v->key = key;
+        v->key_line = line_of(at);
+        v->key_column = column_of(p, at);
+        if (twin) {
+            char text[400];
+            snprintf(text, sizeof text,
+                     "'%.200s' is given twice; the first is in line %u", key,
+                     twin->key_line);
+            diag_at(p->d, p->from, v->key_line, v->key_column, "", RN_E_CONFIG, text);
+            continue;
+        }
+        if (merges) {
             merged = v;
             merge_at = at;
             continue;
         }
-        v->key = key;
-        v->key_line = (unsigned)at.line + 1;
-        v->key_column = (unsigned)at.column + 1;
-        if (twin) {
-            char text[400];
-            snprintf(text, sizeof text, "'%.200s' is given twice; the first is in line %u",
-                     key, twin->key_line);
-            diag_at(p->d, p->from, v->key_line, v->key_column, "", RN_E_CONFIG, text);
-            continue;
-        }
         if (n->count == MOST_KEYS)
-            return fail(p, at, "a map with more than 4096 keys");
+            return fail(p, at, "a map with more than 1024 keys");
         tree_append(p->a, n, v);
     }
     if (p->failed || (merged && !merge(p, n, merged, merge_at)))
@@ -267,7 +319,9 @@ static struct node *parse_map(struct parser *p) {
 
 static struct node *parse_list(struct parser *p) {
     struct node *n = tree_new(p->a, NODE_LIST, p->from);
-    place(n, p->event.start_mark);
+    place(p, n, p->event.start_mark);
+    if (!no_tag(p, p->event.data.sequence_start.tag))
+        return NULL;
     uint32_t slot = p->anchor_count;
     bool named = p->event.data.sequence_start.anchor != NULL;
     if (!remember(p, p->event.data.sequence_start.anchor, NULL))
@@ -294,11 +348,21 @@ static struct node *parse_value(struct parser *p) {
     if (++p->depth > MOST_DEPTH)
         return fail(p, at, "values nest deeper than 64");
     switch (p->event.type) {
-    case YAML_SCALAR_EVENT: n = parse_scalar(p); break;
-    case YAML_MAPPING_START_EVENT: n = parse_map(p); break;
-    case YAML_SEQUENCE_START_EVENT: n = parse_list(p); break;
-    case YAML_ALIAS_EVENT: n = parse_alias(p); break;
-    default: n = fail(p, at, "a value is missing here"); break;
+    case YAML_SCALAR_EVENT:
+        n = parse_scalar(p);
+        break;
+    case YAML_MAPPING_START_EVENT:
+        n = parse_map(p);
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+        n = parse_list(p);
+        break;
+    case YAML_ALIAS_EVENT:
+        n = parse_alias(p);
+        break;
+    default:
+        n = fail(p, at, "a value is missing here");
+        break;
     }
     p->depth--;
     return n;
@@ -307,7 +371,7 @@ static struct node *parse_value(struct parser *p) {
 static bool few_directives(struct parser *p) {
     uint32_t directives = 0;
     unsigned line = 1;
-    for (size_t i = 0; i < p->from->length; i++) {
+    for (size_t i = p->from->skip; i < p->from->length; i++) {
         if (p->from->text[i] == '\n')
             line++;
         if (p->from->text[i] != '%' || (i && p->from->text[i - 1] != '\n'))
@@ -339,30 +403,37 @@ static struct node *parse_document(struct parser *p) {
     if (!next(p))
         return NULL;
     if (p->event.type != YAML_STREAM_END_EVENT)
-        return fail(p, p->event.start_mark, "a second document: one file is one experiment");
+        return fail(p, p->event.start_mark,
+                    "a second document: one file is one experiment");
     return root;
 }
 
 struct node *tree_parse(struct arena *a, const struct origin *from, struct limits *l,
                         struct diag *d) {
-    struct parser *p = arena_new(a, struct parser);
     struct node *root = NULL;
     uint32_t before = diag_count(d);
-    *p = (struct parser){.a = a, .from = from, .limits = l, .d = d};
     if (from->length > MOST_BYTES) {
         diag_at(d, from, 0, 0, "", RN_E_CONFIG, "the file is longer than 256 KiB");
         return NULL;
     }
-    if (!few_directives(p))
-        return NULL;
-    if (!yaml_parser_initialize(&p->yaml)) {
-        diag_at(d, from, 0, 0, "", RN_E_MEMORY, "no memory for the YAML parser");
-        return NULL;
+    struct parser *p = memory_get(sizeof *p);
+    *p = (struct parser){.a = a, .from = from, .limits = l, .d = d};
+    for (size_t i = 0; i < from->skip; i++)
+        p->shift += ((unsigned char)from->text[i] & 0xc0u) != 0x80u;
+    if (few_directives(p)) {
+        if (!yaml_parser_initialize(&p->yaml)) {
+            diag_at(d, from, 0, 0, "", RN_E_MEMORY, "no memory for the YAML parser");
+        } else {
+            yaml_parser_set_encoding(&p->yaml, YAML_UTF8_ENCODING);
+            yaml_parser_set_input_string(&p->yaml,
+                                         (const unsigned char *)from->text + from->skip,
+                                         from->length - from->skip);
+            root = parse_document(p);
+            if (p->event_held)
+                yaml_event_delete(&p->event);
+            yaml_parser_delete(&p->yaml);
+        }
     }
-    yaml_parser_set_input_string(&p->yaml, (const unsigned char *)from->text, from->length);
-    root = parse_document(p);
-    if (p->event_held)
-        yaml_event_delete(&p->event);
-    yaml_parser_delete(&p->yaml);
+    memory_release(p);
     return diag_count(d) > before ? NULL : root;
 }
