@@ -116,11 +116,14 @@ static struct node *fail(struct parser *p, yaml_mark_t at, const char *text) {
     return NULL;
 }
 
-/* The scanner's errors have a mark; those of the reader only an offset in bytes. */
+/* The scanner's errors have a mark; those of the reader only an offset in bytes. What
+ * is missed at the very end is shown where it was opened. */
 static yaml_mark_t problem_mark(const struct parser *p) {
     yaml_mark_t at = p->yaml.problem_mark;
     if (p->yaml.error != YAML_READER_ERROR)
-        return at;
+        return p->yaml.context && p->yaml.eof && p->yaml.unread <= 1
+                   ? p->yaml.context_mark
+                   : at;
     const char *text = p->from->text + p->from->skip;
     size_t length = p->from->length - p->from->skip;
     at.line = at.column = 0;
@@ -135,6 +138,20 @@ static yaml_mark_t problem_mark(const struct parser *p) {
     return at;
 }
 
+/* Is there a `${` in the line of the mark? Its braces are YAML's inside { } and [ ]. */
+static bool holds_reference(const struct parser *p, yaml_mark_t at) {
+    const char *s = p->from->text + p->from->skip,
+               *end = p->from->text + p->from->length;
+    for (size_t line = 0; line < at.line && s < end; line++) {
+        const char *next_line = memchr(s, '\n', (size_t)(end - s));
+        s = next_line ? next_line + 1 : end;
+    }
+    for (; s + 1 < end && *s != '\n'; s++)
+        if (s[0] == '$' && s[1] == '{')
+            return true;
+    return false;
+}
+
 /* The next event; false after an error. */
 static bool next(struct parser *p) {
     char text[300];
@@ -147,7 +164,10 @@ static bool next(struct parser *p) {
         const char *problem = p->yaml.problem ? p->yaml.problem : "it cannot be read";
         snprintf(text, sizeof text, "this is not YAML: %s%s%s", problem,
                  p->yaml.context ? " " : "", p->yaml.context ? p->yaml.context : "");
-        fail(p, problem_mark(p), text);
+        yaml_mark_t at = problem_mark(p);
+        fail(p, at, text);
+        if (holds_reference(p, at))
+            diag_hint(p->d, "inside { } and [ ] a reference wants quotes: \"${name}\"");
         return false;
     }
     p->event_held = true;
