@@ -727,6 +727,15 @@ static void test_core(struct world *w) {
     text_finish(&out);
     diag_destroy(d);
 
+    schema_json(w->experiment, &out); /* unions, maps, bounds */
+    d = diag_create();
+    c = config_from_text("schema.json", text_get(&out), d);
+    CHECK(c && node_count(at(c, "definitions.shape.anyOf")) == 2);
+    if (c)
+        CHECK_TEXT(node_raw(at(c, "definitions.round.properties.type.const")), "round");
+    config_destroy(c);
+    diag_destroy(d);
+    text_finish(&out);
     schema_json(s, &out);
     CHECK(strstr(text_get(&out), "\"$ref\": \"#/definitions/train\""));
     /* JSON that is valid by our own reader of flow YAML. */
