@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests in Python share: the runner as a process, a scratch folder, counted checks.
+
+A test is called as `test.py RUNNER [more]`; it ends with Checks.done(), which prints
+"N passed, N failed" as its last line."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RUNNER = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    def value(self, name):
+        """The number behind `name` on a line of stdout, or None."""
+        for line in self.out.splitlines():
+            words = line.split()
+            if len(words) == 2 and words[0] == name:
+                return float(words[1])
+        return None
+
+
+def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
+    """Run the runner; nothing of the caller's plugin path or home leaks in."""
+    clean = {k: v for k, v in os.environ.items()
+             if not k.startswith(("RUNNER_", "XDG_")) and k != "HOME"}
+    clean.update(HOME="/nonexistent", LC_ALL="C.UTF-8", **(env or {}))
+    p = subprocess.run([str(RUNNER), *map(str, args)], cwd=cwd, env=clean,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, timeout=timeout, preexec_fn=preexec)
+    return Result(p.returncode, p.stdout.decode(errors="replace"),
+                  p.stderr.decode(errors="replace"))
+
+
+class Scratch:
+    """A folder that goes away at the end; its name has a space, on purpose."""
+
+    def __enter__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="runner test "))
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Checks:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def ok(self, what, good, detail=""):
+        if good:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAIL {what}" + (f"\n{detail}" if detail else ""), flush=True)
+        return bool(good)
+
+    def equal(self, what, got, want):
+        return self.ok(what, got == want, f"  got  {got!r}\n  want {want!r}")
+
+    def close(self, what, got, want, tolerance):
+        good = got is not None and abs(got - want) <= tolerance
+        return self.ok(what, good, f"  got  {got!r}\n  want {want!r} +- {tolerance:g}")
+
+    def within(self, what, text, part):
+        return self.ok(what, part in text, f"  no {part!r} in\n{text}")
+
+    def done(self):
+        print(f"{self.passed} passed, {self.failed} failed")
+        sys.exit(1 if self.failed or not self.passed else 0)
+
+
+def latest(folder, name):
+    """The newest run folder of `name` under `folder`."""
+    return (pathlib.Path(folder) / name / "latest").resolve()
