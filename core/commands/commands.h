@@ -23,6 +23,8 @@ extern const struct command command_train, command_resume, command_eval, command
     command_doctor, command_completion, command_help;
 const struct command *const *command_list(unsigned *count);
 int command_print_help(const struct command *c);
+/* Says that `word` is no verb, and the nearest one; 2. */
+int unknown_verb(const char *word);
 
 /* Flags that several verbs take, taken out of argv. */
 struct flags {
@@ -30,7 +32,7 @@ struct flags {
     const char *progress; /* auto|bar|plain|json|none */
     const char *out;      /* --out FILE */
     const char *checkpoint, *split, *data;
-    bool dot, resolved, blame, kernels;
+    bool dot, resolved, blame, kernels, man;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */
 };

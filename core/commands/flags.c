@@ -86,6 +86,7 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
                      {"resolved", NULL, &out->resolved},
                      {"blame", NULL, &out->blame},
                      {"kernels", NULL, &out->kernels},
+                     {"man", NULL, &out->man},
                      {"progress", &out->progress, NULL},
                      {"out", &out->out, NULL},
                      {"checkpoint", &out->checkpoint, NULL},

@@ -1,8 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* help, completion: what can be typed, from the table of verbs. */
+/* help: what can be typed, on the terminal and as a man page, from the table of verbs.
+ */
 #include <string.h>
 
 #include "commands/commands.h"
+
+static const struct {
+    const char *code, *meaning;
+} exits[] = {{"0", "done"},
+             {"1", "a bug of runner"},
+             {"2", "usage or configuration"},
+             {"3", "data"},
+             {"4", "plugin or ABI"},
+             {"5", "diverged: NaN, Inf"},
+             {"6", "memory of the host or the device"},
+             {"7", "disk or other I/O"},
+             {"8", "checkpoint or run folder unusable"},
+             {"9", "a check failed"},
+             {"10", "run folder locked by another run"},
+             {"75", "interrupted or out of time, saved: resume goes on"},
+             {"130, 143", "stopped at once by a second signal"}};
 
 int command_print_help(const struct command *c) {
     printf("runner %s\n\n%s\n", c->usage, c->summary);
@@ -12,65 +29,122 @@ int command_print_help(const struct command *c) {
     return 0;
 }
 
-static int help(int argc, char **argv) {
-    unsigned n;
-    const struct command *const *list = command_list(&n);
-    for (unsigned i = 0; argc > 1 && i < n; i++)
-        if (strcmp(list[i]->name, argv[1]) == 0)
-            return command_print_help(list[i]);
+static void print_verbs(const struct command *const *list, unsigned n) {
     puts("runner " RUNNER_VERSION ": trains neural networks from one YAML file\n\n"
          "  runner EXPERIMENT.yaml [key=value ...]   train\n");
     for (unsigned i = 0; i < n; i++)
         printf("  %-12s %s\n", list[i]->name, list[i]->summary);
-    puts("\nrunner VERB --help says more. Exit codes: 0 done, 2 usage or config, 3 data,\n"
-         "4 plugin, 5 diverged, 6 memory, 7 disk, 8 run directory, 9 a check failed,\n"
-         "10 locked, 75 interrupted and saved.");
-    return 0;
+    puts("\nrunner VERB --help says more. Exit codes:");
+    for (size_t i = 0; i < sizeof exits / sizeof *exits; i++)
+        printf("  %-9s %s\n", exits[i].code, exits[i].meaning);
+}
+
+/* ----------------------------------------------------------------- man page */
+
+/* Text of a roff line: a dash that stays a dash, nothing read as a request. */
+static void roff(const char *s, size_t n) {
+    if (n && (*s == '.' || *s == '\''))
+        fputs("\\&", stdout);
+    for (size_t i = 0; i < n; i++)
+        if (s[i] == '-')
+            fputs("\\-", stdout);
+        else if (s[i] == '\\')
+            fputs("\\e", stdout);
+        else
+            putchar(s[i]);
+}
+
+static void roff_line(const char *s) {
+    roff(s, strlen(s));
+    putchar('\n');
+}
+
+static void man_verb(const struct command *c) {
+    printf(".SS ");
+    roff_line(c->name);
+    printf(".B runner ");
+    roff_line(c->usage);
+    puts(".PP");
+    roff_line(c->summary);
+    if (c->options[0]) {
+        puts(".PP\n.nf");
+        for (const char *p = c->options; *p;) {
+            size_t k = strcspn(p, "\n");
+            roff(p, k);
+            putchar('\n');
+            p += k + (p[k] == '\n');
+        }
+        puts(".fi");
+    }
+    printf(".PP\nExample:\n.PP\n.nf\n    ");
+    roff_line(c->example);
+    puts(".fi");
+}
+
+static void print_man(const struct command *const *list, unsigned n) {
+    puts(".TH RUNNER 1 \"\" \"runner " RUNNER_VERSION "\" \"User Commands\"\n"
+         ".SH NAME\nrunner \\- train neural networks from one YAML file\n"
+         ".SH SYNOPSIS\n.B runner\n.I EXPERIMENT.yaml\n[\\fIkey\\fR=\\fIvalue\\fR "
+         "...]\n.br\n"
+         ".B runner\n.I VERB\n[...]\n"
+         ".SH DESCRIPTION\n"
+         "The file names data, model, loss, optimizer and the rest; each is a "
+         "component of "
+         "a plugin (a shared object). runner checks the file whole, plans the memory, "
+         "trains, and keeps a record: a folder under\n.I runs/\n"
+         "with checkpoints and\n.I run.h5\nwhich any HDF5 reader opens.\n"
+         ".PP\nArguments of the form\n.I key=value\noverride the file:\n"
+         ".PP\n.nf\n"
+         "    optimizer.lr=0.05      a value\n"
+         "    augment.0.p=0.3        in a list\n"
+         "    hooks+={type: inspect} append\n"
+         "    \\(tischedule              take away\n"
+         ".fi\n.SH COMMANDS");
+    for (unsigned i = 0; i < n; i++)
+        man_verb(list[i]);
+    puts(".SH SIGNALS\n"
+         "The first SIGINT or SIGTERM finishes the step, saves and leaves with 75; a "
+         "second "
+         "one leaves at once. SIGUSR1 saves and goes on.\n.SH EXIT STATUS");
+    for (size_t i = 0; i < sizeof exits / sizeof *exits; i++)
+        printf(".TP\n.B %s\n%s\n", exits[i].code, exits[i].meaning);
+    puts(
+        ".SH ENVIRONMENT\n"
+        ".TP\n.B RUNNER_PLUGIN_PATH\nfolders of plugins, separated by colons, searched "
+        "first\n"
+        ".TP\n.B NO_COLOR\nno colour in errors\n"
+        ".SH FILES\n"
+        ".TP\n.I .runner/plugins\nplugins of a project\n"
+        ".TP\n.I \\(ti/.local/share/runner/plugins\nplugins of a user (or under "
+        "XDG_DATA_HOME)\n"
+        ".TP\n.I runs/NAME/latest\nthe newest run of the experiment NAME");
+}
+
+static int help(int argc, char **argv) {
+    struct flags f;
+    unsigned n;
+    const struct command *const *list = command_list(&n);
+    int code = flags_parse(&command_help, argc, argv, "man", &f);
+    if (code || f.help)
+        return code ? code : command_print_help(&command_help);
+    if (f.man) {
+        print_man(list, n);
+        return 0;
+    }
+    if (!f.positional) {
+        print_verbs(list, n);
+        return 0;
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(list[i]->name, f.arg[0]) == 0)
+            return command_print_help(list[i]);
+    return unknown_verb(f.arg[0]);
 }
 
 const struct command command_help = {
-    "help", "help [VERB]", "list the verbs, or say more of one", "", "runner help plan",
+    "help",
+    "help [VERB] [--man]",
+    "list the verbs, or say more of one",
+    "  --man  everything, as a man page: runner help --man | man -l -\n",
+    "runner help plan",
     help};
-
-static int completion(int argc, char **argv) {
-    struct flags f;
-    int code = flags_parse(&command_completion, argc, argv, "", &f);
-    if (code || f.help)
-        return code ? code : command_print_help(&command_completion);
-    unsigned n;
-    const struct command *const *list = command_list(&n);
-    const char *shell = f.positional ? f.arg[0] : "bash";
-    if (strcmp(shell, "bash") == 0) {
-        printf("_runner() {\n    local verbs=\"");
-        for (unsigned i = 0; i < n; i++)
-            printf("%s%s", i ? " " : "", list[i]->name);
-        puts("\"\n"
-             "    local word=${COMP_WORDS[COMP_CWORD]}\n"
-             "    if [ \"$COMP_CWORD\" = 1 ]; then\n"
-             "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$word\")"
-             " $(compgen -f -X '!*.y*ml' -- \"$word\"))\n"
-             "    else\n"
-             "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
-             "    fi\n"
-             "}\n"
-             "complete -o filenames -F _runner runner");
-    } else if (strcmp(shell, "zsh") == 0) {
-        puts("#compdef runner\n_runner() {\n    local -a verbs=(");
-        for (unsigned i = 0; i < n; i++)
-            printf("        '%s:%s'\n", list[i]->name, list[i]->summary);
-        puts("    )\n    (( CURRENT == 2 )) && _describe verb verbs\n    _files\n}\n"
-             "compdef _runner runner");
-    } else if (strcmp(shell, "fish") == 0) {
-        for (unsigned i = 0; i < n; i++)
-            printf("complete -c runner -n __fish_use_subcommand -a %s -d '%s'\n",
-                   list[i]->name, list[i]->summary);
-    } else {
-        fprintf(stderr, "runner completion: error: '%s': it is bash, zsh or fish\n", shell);
-        return 2;
-    }
-    return 0;
-}
-
-const struct command command_completion = {
-    "completion", "completion [bash|zsh|fish]", "print the shell's completion script", "",
-    "source <(runner completion bash)", completion};

@@ -33,7 +33,7 @@ static void to_stderr(void *context, int level, const char *line) {
         fprintf(stderr, "%s%s\n", level == RN_LOG_WARNING ? "warning: " : "", line);
 }
 
-static int unknown(const char *word) {
+int unknown_verb(const char *word) {
     const char *names[sizeof verbs / sizeof verbs[0]];
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         names[i] = verbs[i]->name;
@@ -67,5 +67,5 @@ int main(int argc, char **argv) {
                           strcmp(argv[1] + n - 4, ".yml") == 0);
     if (argv[1][0] == '-' || yaml || access(argv[1], F_OK) == 0)
         return command_train.run(argc, argv);
-    return unknown(argv[1]);
+    return unknown_verb(argv[1]);
 }
