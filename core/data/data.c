@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening the section `data:`: sources, content hashes, splits, transforms, augmenters. */
+/* Opening the section `data:`: sources, content hashes, splits, transforms, augmenters.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ static int make_instance(struct data *data, const char *kind, const struct node 
             diag_hint(d, "%s", e.hint);
         return e.status;
     }
-    return instance_create(data->options.session, *c, node, data->options.services, d, out);
+    return instance_create(data->options.session, *c, node, data->options.services, d,
+                           out);
 }
 
 static int open_table(struct data *data, const struct node *node, struct diag *d) {
@@ -88,7 +90,8 @@ static int raw_columns(struct data *data, struct diag *d) {
             same = same_field(&first->fields[i], &x->fields[i]);
         if (!same)
             return node_error(d, data->options.data, false, RN_E_DATA,
-                              "%s and %s do not have the same fields", first->name, x->name);
+                              "%s and %s do not have the same fields", first->name,
+                              x->name);
         for (uint32_t i = 0; i < x->field_count; i++) {
             struct column *c = &data->columns[i];
             c->field.flags |= x->fields[i].flags & RN_FIELD_NULLABLE;
@@ -105,7 +108,7 @@ static int raw_columns(struct data *data, struct diag *d) {
 
 /* A sequential source is read once and kept. */
 static int store(struct data *data, struct table *t, struct rn_error *e) {
-    struct reader r;
+    struct reader r = {0};
     uint8_t **columns = memory_get(memory_mul(t->field_count + 1, sizeof *columns));
     int64_t ids[DATA_CHUNK];
     int status = RN_OK;
@@ -126,8 +129,7 @@ static int store(struct data *data, struct table *t, struct rn_error *e) {
                 memcpy(columns[f] + (at + i) * t->bytes[f],
                        r.columns[f] + i * data->columns[f].bytes, t->bytes[f]);
     }
-    if (status == RN_OK)
-        reader_close(&r);
+    reader_close(&r);
     t->stored = columns;
     return status;
 }
@@ -187,12 +189,14 @@ static int open_sources(struct data *data, struct diag *d) {
     const struct node *section = data->options.data;
     const struct node *source = node_find(section, "source");
     const struct node *train = node_find(section, "train");
-    const struct node *val = node_find(section, "val"), *test = node_find(section, "test");
+    const struct node *val = node_find(section, "val"),
+                      *test = node_find(section, "test");
     if (source && train)
         return node_error(d, train, true, RN_E_CONFIG,
                           "data.source and data.train are both given; leave one");
     if (!source && !train) {
-        node_error(d, section, false, RN_E_CONFIG, "where the samples come from is missing");
+        node_error(d, section, false, RN_E_CONFIG,
+                   "where the samples come from is missing");
         diag_hint(d, "give data.source, or data.train and data.test");
         return RN_E_CONFIG;
     }
@@ -200,7 +204,7 @@ static int open_sources(struct data *data, struct diag *d) {
     data->main_table = 0;
     data->val_table = data->test_table = -1;
     if (data->options.mode == DATA_FOR_PREDICTION)
-        return open_table(data, source, d);
+        return open_table(data, test ? test : source, d);
     int status = open_table(data, source, d);
     if (val && status == RN_OK) {
         data->val_table = (int)data->table_count;
@@ -279,7 +283,8 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
     if (status == RN_OK)
         return data;
     if (diag_count(d) == before) {
-        const struct node *n = e.where[0] && !e.line ? node_at(o->data, e.where) : NULL;
+        const char *where = strncmp(e.where, "data.", 5) == 0 ? e.where + 5 : e.where;
+        const struct node *n = *where && !e.line ? node_at(o->data, where) : NULL;
         if (n) {
             node_error(d, n, false, e.status, "%s", e.message);
             if (e.hint[0])

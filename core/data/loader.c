@@ -104,7 +104,8 @@ static void to_cache(const struct loader *l, const struct slot *s, uint64_t row,
     atomic_store(state, 2);
 }
 
-static int augment(struct loader *l, struct slot *s, uint64_t epoch, struct rn_error *e) {
+static int augment(struct loader *l, struct slot *s, uint64_t epoch,
+                   struct rn_error *e) {
     const struct data *data = l->data;
     for (uint32_t i = 0; i < data->augmenter_count; i++) {
         const struct augmenter *a = &data->augmenters[i];
@@ -136,8 +137,8 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
     for (uint64_t i = 0; i < n; i++) {
         uint64_t row = order[first + i];
         s->ids[i] = data->splits[l->o.split].ids[row];
-        bool there = l->cache &&
-                     atomic_load((_Atomic uint8_t *)&l->cache->state[row]) == 2;
+        bool there =
+            l->cache && atomic_load((_Atomic uint8_t *)&l->cache->state[row]) == 2;
         if (there) {
             from_cache(l, s, i, row);
         } else {
@@ -171,7 +172,8 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
 static bool may_begin(const struct loader *l, uint64_t t) {
     uint64_t keep = l->o.keep ? l->o.keep : 1;
     uint64_t released = l->handed > keep ? l->handed - keep : 0;
-    uint64_t epoch = (l->base + t) / l->batches, here = (l->base + l->handed) / l->batches;
+    uint64_t epoch = (l->base + t) / l->batches,
+             here = (l->base + l->handed) / l->batches;
     return t < released + l->slot_count && epoch <= here + 1;
 }
 

@@ -434,7 +434,8 @@ static int plan_augmenters(struct data *data, struct rn_error *e) {
     for (uint32_t i = 0; i < data->augmenter_count; i++) {
         struct augmenter *a = &data->augmenters[i];
         const struct node *of = node_find(a->node, "of");
-        const char *name = of && node_kind(of) == NODE_SCALAR ? node_raw(of) : image(data);
+        const char *name =
+            of && node_kind(of) == NODE_SCALAR ? node_raw(of) : image(data);
         struct fields f = {data->field_count, {0}};
         for (uint32_t k = 0; k < f.count; k++)
             f.at[k] = data->field_columns[k];

@@ -105,7 +105,7 @@ struct reader {
     bool opened;
     uint64_t capacity;
     void *block;
-    uint8_t **columns;     /* [column_count] */
+    uint8_t **columns; /* [column_count] */
     struct rn_tensor *in, *out;
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
     uint64_t *indices;

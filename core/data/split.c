@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which samples are for training, validation and test: a function of content and seed. */
+/* Which samples are for training, validation and test: a function of content and seed.
+ */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ static uint64_t below(uint64_t n, const uint32_t key[2], uint64_t i, uint32_t a,
     return (((uint64_t)out[1] << 32) | out[0]) % n;
 }
 
-void data_shuffle(uint64_t *v, uint64_t n, const uint32_t key[2], uint32_t a, uint32_t b) {
+void data_shuffle(uint64_t *v, uint64_t n, const uint32_t key[2], uint32_t a,
+                  uint32_t b) {
     for (uint64_t i = n; i > 1; i--) {
         uint64_t k = below(i, key, i, a, b), t = v[i - 1];
         v[i - 1] = v[k];
@@ -86,7 +88,7 @@ static int order_rows(struct data *data, const char *by, uint64_t seed, uint64_t
     int status = find_by(data, by, &field, e);
     if (status != RN_OK)
         return status;
-    struct reader r;
+    struct reader r = {0};
     uint64_t bytes = data->columns[field].bytes;
     uint8_t *values = memory_try(memory_mul(t->count + 1, bytes));
     struct row_class *all = memory_try(memory_mul(t->count + 1, sizeof *all));
@@ -105,8 +107,8 @@ static int order_rows(struct data *data, const char *by, uint64_t seed, uint64_t
         if (status == RN_OK)
             memcpy(values + at * bytes, r.columns[field], n * bytes);
     }
+    reader_close(&r);
     if (status == RN_OK) {
-        reader_close(&r);
         for (uint64_t i = 0; i < t->count; i++)
             all[i] = (struct row_class){i, values + i * bytes, bytes};
         qsort(all, t->count, sizeof *all, by_value);
@@ -114,7 +116,8 @@ static int order_rows(struct data *data, const char *by, uint64_t seed, uint64_t
             rows[i] = all[i].row;
         for (uint64_t at = 0; at < t->count;) {
             uint64_t n = 1;
-            while (at + n < t->count && memcmp(all[at].value, all[at + n].value, bytes) == 0)
+            while (at + n < t->count &&
+                   memcmp(all[at].value, all[at + n].value, bytes) == 0)
                 n++;
             data_shuffle(rows + at, n, key, 1, (uint32_t)*classes);
             (*counts)[(*classes)++] = n;
@@ -145,23 +148,26 @@ static void whole_table(struct data *data, enum data_split_kind split, int table
 /* A share below 1, or a count. */
 static int wanted_rows(double v, uint64_t n, const char *key, uint64_t *out,
                        struct rn_error *e) {
-    if (v < 1.0)
-        *out = (uint64_t)floor(v * (double)n + 0.5);
-    else if (floor(v) != v) {
-        error_set(e, RN_E_CONFIG, "data.split.%s is %g: a share below 1, or a whole count",
-                  key, v);
-        return error_where(e, strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);
-    } else
-        *out = (uint64_t)v;
-    return RN_OK;
+    *out = (uint64_t)(v < 1.0 ? floor(v * (double)n + 0.5) : v);
+    if (v >= 1.0 && floor(v) != v)
+        error_set(e, RN_E_CONFIG,
+                  "data.split.%s is %g: a share below 1, or a whole count", key, v);
+    else if (v > 0.0 && !*out)
+        error_set(e, RN_E_CONFIG, "data.split.%s is %g, which is no sample of %llu",
+                  key, v, (unsigned long long)n);
+    else
+        return RN_OK;
+    return error_where(e, strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);
 }
 
 static int divide(struct data *data, struct rn_error *e) {
     const struct node *split = node_find(data->options.data, "split");
     const struct table *t = &data->tables[data->main_table];
     const char *kind = data_word(split, "kind", "random");
-    const char *by = strcmp(kind, "stratified") == 0 ? data_word(split, "by", NULL) : NULL;
-    uint64_t seed = (uint64_t)data_number(split, "seed", (double)data->options.seed);
+    const char *by =
+        strcmp(kind, "stratified") == 0 ? data_word(split, "by", NULL) : NULL;
+    const struct node *given = split ? node_find(split, "seed") : NULL;
+    uint64_t seed = given ? (uint64_t)node_int(given) : data->options.seed;
     uint64_t want[DATA_SPLITS] = {0}, *counts = NULL, classes = 0;
     int status = RN_OK;
     if (strcmp(kind, "stratified") == 0 && !by) {
@@ -179,10 +185,11 @@ static int divide(struct data *data, struct rn_error *e) {
     if (status != RN_OK)
         return status;
     if (want[DATA_VAL] + want[DATA_TEST] >= t->count && t->count) {
-        error_set(e, RN_E_CONFIG, "%llu samples for validation and %llu for the test leave "
-                                  "none of %llu for training",
-                  (unsigned long long)want[DATA_VAL], (unsigned long long)want[DATA_TEST],
-                  (unsigned long long)t->count);
+        error_set(e, RN_E_CONFIG,
+                  "%llu samples for validation and %llu for the test leave "
+                  "none of %llu for training",
+                  (unsigned long long)want[DATA_VAL],
+                  (unsigned long long)want[DATA_TEST], (unsigned long long)t->count);
         return error_where(e, "split", 0, 0);
     }
     uint64_t *rows = memory_get(memory_mul(t->count + 1, sizeof *rows));
@@ -200,8 +207,10 @@ static int divide(struct data *data, struct rn_error *e) {
             uint64_t used = 0;
             seen += counts[c];
             for (int s = DATA_TEST; s >= DATA_VAL; s--) {
-                uint64_t due = (uint64_t)floor((double)want[s] * (double)seen /
-                                                   (double)t->count + 0.5) - taken[s];
+                uint64_t due =
+                    (uint64_t)floor((double)want[s] * (double)seen / (double)t->count +
+                                    0.5) -
+                    taken[s];
                 if (due > counts[c] - used)
                     due = counts[c] - used;
                 for (uint64_t i = 0; i < due; i++)
@@ -216,7 +225,8 @@ static int divide(struct data *data, struct rn_error *e) {
         }
         for (int s = 0; s < DATA_SPLITS; s++)
             if (data->splits[s].rows)
-                qsort(data->splits[s].ids, data->splits[s].rows, sizeof(int64_t), by_id);
+                qsort(data->splits[s].ids, data->splits[s].rows, sizeof(int64_t),
+                      by_id);
     }
     memory_release(rows);
     memory_release(counts);
@@ -240,46 +250,62 @@ static int bad_split(struct rn_error *e, const char *what) {
     return error_set(e, RN_E_DATA, "the stored split %s", what);
 }
 
+/* One split's list; `seen` marks the samples of those before. */
+static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
+                     uint8_t *seen, const char **text, struct rn_error *e) {
+    const char *p = *text;
+    unsigned long long n = 0;
+    char name[8];
+    int used = 0;
+    if (sscanf(p, " %7s %llu%n", name, &n, &used) != 2 ||
+        strcmp(name, data_split_name(s)) != 0 || n > all)
+        return bad_split(e, "is damaged");
+    *text = p += used;
+    if (!n)
+        return RN_OK;
+    int64_t *ids = data->splits[s].ids = memory_get(memory_mul(n + 1, sizeof *ids));
+    for (uint64_t i = 0; i < n; i++) {
+        char *end;
+        long long id = strtoll(p, &end, 10);
+        if (end == p || id < 0 || (uint64_t)id >= all || (i && id <= ids[i - 1]))
+            return bad_split(e, "is damaged");
+        if (seen[id]++)
+            return error_set(e, RN_E_DATA, "the stored split has sample %lld twice",
+                             id);
+        ids[i] = id;
+        p = end;
+    }
+    *text = p;
+    data->splits[s].rows = n;
+    for (uint32_t t = 0; t < data->table_count; t++)
+        if ((uint64_t)ids[0] >= data->tables[t].offset)
+            data->splits[s].table = (int)t;
+    const struct table *t = &data->tables[data->splits[s].table];
+    if ((uint64_t)ids[n - 1] >= t->offset + t->count)
+        return bad_split(e, "mixes sources");
+    return RN_OK;
+}
+
 static int read_stored(struct data *data, const char *text, struct rn_error *e) {
-    char content[65], name[8];
+    char content[65];
     int used = 0;
     if (sscanf(text, "runner split 1 content %64s%n", content, &used) != 1)
         return bad_split(e, "is not one of this runner");
     if (strcmp(content, data->content_hash) != 0) {
         bad_split(e, "belongs to other data: the files have changed since");
-        return error_hint(e, "content then %.12s, now %.12s", content, data->content_hash);
+        return error_hint(e, "content then %.12s, now %.12s", content,
+                          data->content_hash);
     }
     const char *p = text + used;
     uint64_t all = 0;
     for (uint32_t i = 0; i < data->table_count; i++)
         all += data->tables[i].count;
-    for (int s = 0; s < DATA_SPLITS; s++) {
-        unsigned long long n = 0;
-        if (sscanf(p, " %7s %llu%n", name, &n, &used) != 2 ||
-            strcmp(name, data_split_name((enum data_split_kind)s)) != 0 || n > all)
-            return bad_split(e, "is damaged");
-        p += used;
-        if (!n)
-            continue;
-        data->splits[s].ids = memory_get(memory_mul(n + 1, sizeof(int64_t)));
-        for (uint64_t i = 0; i < n; i++) {
-            char *end;
-            long long id = strtoll(p, &end, 10);
-            if (end == p || id < 0 || (uint64_t)id >= all ||
-                (i && id <= data->splits[s].ids[i - 1]))
-                return bad_split(e, "is damaged");
-            data->splits[s].ids[i] = id;
-            p = end;
-        }
-        data->splits[s].rows = n;
-        for (uint32_t t = 0; t < data->table_count; t++)
-            if ((uint64_t)data->splits[s].ids[0] >= data->tables[t].offset)
-                data->splits[s].table = (int)t;
-        const struct table *t = &data->tables[data->splits[s].table];
-        if ((uint64_t)data->splits[s].ids[n - 1] >= t->offset + t->count)
-            return bad_split(e, "mixes sources");
-    }
-    return RN_OK;
+    uint8_t *seen = memory_get(all + 1);
+    int status = RN_OK;
+    for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
+        status = read_list(data, (enum data_split_kind)s, all, seen, &p, e);
+    memory_release(seen);
+    return status;
 }
 
 static int read_file(struct data *data, const char *path, struct rn_error *e) {

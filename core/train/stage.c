@@ -281,7 +281,13 @@ static int open_data(struct stage *s, const struct stage_options *o,
     if (!s->data)
         return diag_status(d);
     int status = o->fitted ? data_load(s->data, o->fitted, &e) : data_fit(s->data, &e);
-    if (status != RN_OK)
+    const struct node *at =
+        status != RN_OK && e.where[0] && !e.line ? node_at(s->x->root, e.where) : NULL;
+    if (at) {
+        node_error(d, at, false, status, "%s", e.message);
+        if (e.hint[0])
+            diag_hint(d, "%s", e.hint);
+    } else if (status != RN_OK)
         diag_add(d, &e);
     else if (o->use == STAGE_TRAIN && !data_rows(s->data, DATA_TRAIN))
         status = node_error(d, data.data, false, RN_E_DATA,
