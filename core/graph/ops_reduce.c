@@ -202,12 +202,17 @@ static int c_mean(struct rule *r) {
     return RN_OK;
 }
 
-/* max + log sum exp(x - max), with the maximum taken as 0 where it is infinite. */
+/* The maximum, kept as an axis of 1, taken as 0 where it is infinite. */
+static rn_value finite_max(struct rule *r, uint32_t n, const int64_t *axes) {
+    rn_value top = emit_reduce(r, "reduce_max", X, n, axes, 1);
+    top = emit3(r, "select", emit1(r, "is_finite", top), top, emit_number(r, X, 0.0));
+    return emit1(r, "stop_gradient", top);
+}
+
+/* max + log sum exp(x - max) */
 static int c_logsumexp(struct rule *r) {
     const struct rn_attr *a = gnode_attr(r->n, "axes");
-    rn_value top = emit_reduce(r, "reduce_max", X, a->count, a->p, 1);
-    top = emit3(r, "select", emit1(r, "is_finite", top), top, emit_number(r, X, 0.0));
-    top = emit1(r, "stop_gradient", top);
+    rn_value top = finite_max(r, a->count, a->p);
     rn_value sum = emit_reduce(
         r, "reduce_sum", emit1(r, "exp", emit2(r, "sub", X, top)), a->count, a->p, 1);
     rn_value y = emit2(r, "add", emit1(r, "log", sum), top);
@@ -225,9 +230,12 @@ static int c_logsumexp(struct rule *r) {
     return RN_OK;
 }
 
+/* (x - max) - log sum exp(x - max): exact differences, however large x is. */
 static int c_log_softmax(struct rule *r) {
     int64_t axis = attr_int(r->n, "axis");
-    Y = emit2(r, "sub", X, emit_reduce(r, "logsumexp", X, 1, &axis, 1));
+    rn_value less = emit2(r, "sub", X, finite_max(r, 1, &axis));
+    rn_value sum = emit_reduce(r, "reduce_sum", emit1(r, "exp", less), 1, &axis, 1);
+    Y = emit2(r, "sub", less, emit1(r, "log", sum));
     return RN_OK;
 }
 

@@ -166,14 +166,14 @@ static inline rn_value rn_arg_max(struct rn_build *b, rn_value x, int64_t axis) 
 static inline rn_value rn_arg_min(struct rn_build *b, rn_value x, int64_t axis) {
     return rn_op1i_(b, "arg_min", x, "axis", axis);
 }
-/* axis; exp(x - logsumexp) */
+/* axis; exp of log_softmax, which is (x - max) - log(sum(exp(x - max))) */
 static inline rn_value rn_softmax(struct rn_build *b, rn_value x, int64_t axis) {
     return rn_op1i_(b, "softmax", x, "axis", axis);
 }
 static inline rn_value rn_log_softmax(struct rn_build *b, rn_value x, int64_t axis) {
     return rn_op1i_(b, "log_softmax", x, "axis", axis);
 }
-/* logits [N,C,...], label int [N,...] -> [N,...]: logsumexp(x) - sum_c t_c x_c with
+/* logits [N,C,...], label int [N,...] -> [N,...]: -sum_c t_c log_softmax(x)_c with
  * t = (1-smoothing)*onehot + smoothing/C over axis 1. A label outside [0,C) gives NaN.
  * Attribute smoothing, default 0. */
 static inline rn_value rn_cross_entropy(struct rn_build *b, rn_value logits,

@@ -5,20 +5,25 @@
 
 #include "isa.h"
 
-/* y = exp(x - less), the tail as one vector. */
-static inline void row_exp(const float *x, float less, float *y, int64_t n) {
+/* What a row is lowered by: its maximum, then log sum exp(x - maximum). Two numbers, as
+ * their sum would lose the second one beside a large first. */
+struct lower {
+    float top, rest;
+};
+
+/* y = exp((x - top) - rest), the tail as one vector. */
+static inline void row_exp(const float *x, struct lower by, float *y, int64_t n) {
     int64_t whole = n / 16 * 16;
-    EACH(i, whole) y[i] = rn_exp_f32(x[i] - less);
+    EACH(i, whole) y[i] = rn_exp_f32((x[i] - by.top) - by.rest);
     if (whole < n) {
         float tail[16] = {0};
         memcpy(tail, x + whole, (size_t)(n - whole) * sizeof *tail);
-        EACH(k, 16) tail[k] = rn_exp_f32(tail[k] - less);
+        EACH(k, 16) tail[k] = rn_exp_f32((tail[k] - by.top) - by.rest);
         memcpy(y + whole, tail, (size_t)(n - whole) * sizeof *tail);
     }
 }
 
-/* max + log sum exp(x - max) of one row */
-static float row_logsumexp(const float *x, int64_t n) {
+static struct lower row_lower(const float *x, int64_t n) {
     float lane[16], top, part[CHUNK];
     struct sum_lanes s = {{0}, 0};
     for (int k = 0; k < 16; k++)
@@ -31,10 +36,10 @@ static float row_logsumexp(const float *x, int64_t n) {
         top = 0.0f;
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t m = n - i < CHUNK ? n - i : CHUNK;
-        row_exp(x + i, top, part, m);
+        row_exp(x + i, (struct lower){top, 0.0f}, part, m);
         sum_add(&s, part, m);
     }
-    return rn_log_f32(sum_total(&s)) + top;
+    return (struct lower){top, rn_log_f32(sum_total(&s))};
 }
 
 static void softmax_rows(void *context, int64_t begin, int64_t end, int thread) {
@@ -44,11 +49,12 @@ static void softmax_rows(void *context, int64_t begin, int64_t end, int thread) 
     (void)thread;
     for (int64_t r = begin; r < end; r++) {
         const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r * n, lse = row_logsumexp(x, n);
+        float *y = (float *)c->k.out[0].data + r * n;
+        struct lower by = row_lower(x, n);
         if (logs) {
-            EACH(i, n) y[i] = x[i] - lse;
+            EACH(i, n) y[i] = (x[i] - by.top) - by.rest;
         } else {
-            row_exp(x, lse, y, n);
+            row_exp(x, by, y, n);
         }
     }
 }
@@ -102,15 +108,15 @@ static void entropy_rows(void *context, int64_t begin, int64_t end, int thread) 
     (void)thread;
     for (int64_t r = begin; r < end; r++) {
         const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r, lse = row_logsumexp(x, n),
-              part[CHUNK];
+        float *y = (float *)c->k.out[0].data + r, part[CHUNK];
+        struct lower by = row_lower(x, n);
         struct target t = target_of(c, r);
         struct sum_lanes s = {{0}, 0};
         for (int64_t i = 0; i < n; i += CHUNK) {
             int64_t m = n - i < CHUNK ? n - i : CHUNK;
             EACH(k, m) {
                 float w = i + k == t.label ? t.hot : t.cold;
-                part[k] = w == 0.0f ? 0.0f : w * (x[i + k] - lse);
+                part[k] = w == 0.0f ? 0.0f : w * ((x[i + k] - by.top) - by.rest);
             }
             sum_add(&s, part, m);
         }
@@ -124,10 +130,11 @@ static void entropy_grad_rows(void *context, int64_t begin, int64_t end, int thr
     (void)thread;
     for (int64_t r = begin; r < end; r++) {
         const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r * n, lse = row_logsumexp(x, n);
+        float *y = (float *)c->k.out[0].data + r * n;
+        struct lower by = row_lower(x, n);
         float g = ((const float *)c->k.in[2].data)[r];
         struct target t = target_of(c, r);
-        row_exp(x, lse, y, n);
+        row_exp(x, by, y, n);
         EACH(i, n) {
             float w = i == t.label ? t.hot : t.cold;
             y[i] = g * (y[i] - w);
