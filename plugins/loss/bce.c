@@ -2,7 +2,7 @@
 /* Binary cross-entropy on logits: max(x,0) - x*t + log(1 + exp(-|x|)), which neither
  * overflows nor loses the small end; with a weight on the positive term as PyTorch's
  * pos_weight. */
-#include "pair.h"
+#include "rows.h"
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "logits"), t = pair_target(b, x, rn_input(b, "target"));
@@ -14,17 +14,24 @@ static int32_t describe(struct rn_build *b) {
     rn_value positive =
         rn_mul(b, rn_live(b, "pos_weight"), rn_mul(b, t, rn_softplus(b, rn_neg(b, x))));
     rn_value negative = rn_mul(b, rn_sub(b, rn_const(b, 1.0), t), rn_softplus(b, x));
-    rn_output(b, "loss", rn_add(b, positive, negative));
+    rn_value loss = rn_add(b, positive, negative);
+    rn_output(b, "loss", loss);
+    output_weight(b, RN_NONE, row_weight(b, loss));
     return RN_OK;
 }
 
+/* clang-format off */
 RN_LOSS(
     bce, describe, "runner/bce 1",
-    RN_DOC("Binary cross-entropy between logits and targets in [0,1]")
-        RN_IN("logits float [N,...] | scores before the sigmoid") RN_IN(
-            "target float [N,...] | 0, 1 or between; a number for all rows will do")
-            RN_OUT("loss float [N,...] ; scope element") RN_OPTION(
-                "pos_weight float = 1 ; above 0 ; live | weight of the positive term")
-                RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | pulls targets "
-                          "towards 0.5"));
+    RN_DOC("Binary cross-entropy between logits and targets in [0,1]: "
+           "-pos_weight t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid; as PyTorch's "
+           "BCEWithLogitsLoss")
+    RN_IN("logits float [N,...] | scores before the sigmoid")
+    RN_IN("target float [N,...] | 0, 1 or between; a number for all rows will do")
+    WEIGHT_PORT
+    RN_OUT("loss float [N,...] ; scope element | one term a number")
+    RN_OPTION("pos_weight float = 1 ; above 0 ; live | weight of the positive term")
+    RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | pulls targets towards 0.5: "
+              "t (1 - smoothing) + smoothing/2 (Szegedy et al. 2016)"));
+/* clang-format on */
 RN_PLUGIN(&bce);

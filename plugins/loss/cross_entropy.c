@@ -1,41 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Softmax cross-entropy over integer labels, with label smoothing and class weights. */
-#include <runner/loss.h>
+/* Softmax cross-entropy over integer labels, with label smoothing and class weights as
+ * PyTorch defines them together, and over targets that are distributions. */
+#include "rows.h"
 
-static int32_t describe(struct rn_build *b) {
+/* With t = (1 - s) onehot(label) + s/C (Szegedy et al. 2016, eq. 6) and class weights w:
+ * -sum_c w_c t_c log p_c for each row, the mean over rows weighted by w_label. The host
+ * multiplies by w_label, so the term is divided by it here. */
+static rn_value smoothed(struct rn_build *b, rn_value logits, rn_value label,
+                         rn_value table, rn_value of_label, double s) {
+    int64_t classes = rn_dim(b, logits, 1), shape[RN_MAX_RANK];
+    uint32_t rank = rn_rank(b, logits);
+    for (uint32_t i = 0; i < rank; i++)
+        shape[i] = i == 1 ? classes : 1;
+    rn_value log_p = rn_log_softmax(b, logits, 1);
+    rn_value all = rn_mul(b, log_p, rn_reshape(b, table, rank, shape));
+    rn_value rest = rn_div(b, rn_reduce_sum_axis(b, all, 1, 0), of_label);
+    return rn_neg(b, rn_add(b, rn_mul(b, rn_const(b, 1.0 - s), rn_pick(b, log_p, label)),
+                            rn_mul(b, rn_const(b, s / (double)classes), rest)));
+}
+
+static int32_t by_label(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), label = rn_input(b, "label");
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
-    rn_output(b, "loss", rn_cross_entropy(b, logits, label, smoothing));
-
-    int64_t classes = rn_get_count(b->host, "class_weights");
-    if (classes > 0) {
-        float w[1024];
-        char path[32];
-        if (classes != rn_dim(b, logits, 1) || classes > 1024) {
-            b->api->fail(b, "class_weights needs one weight per class",
-                         "as many as the logits have columns, at most 1024",
+    rn_value table = class_weights(b, logits), of_label = RN_NONE, loss;
+    char path[48];
+    if (table)
+        of_label = rn_gather(b, table, label, 0);
+    for (uint32_t i = 0; table && smoothing > 0.0 && i < rn_dim(b, logits, 1); i++)
+        if (rn_get_float(b->host, rn_path(path, sizeof path, "class_weights", i), 1.0) <=
+            0.0) {
+            b->api->fail(b, "with smoothing, every class weight must be above 0",
+                         "smoothing gives every class a part of the target",
                          "class_weights");
             return RN_E_CONFIG;
         }
-        for (int64_t i = 0; i < classes; i++) {
-            rn_path(path, sizeof path, "class_weights", i);
-            w[i] = (float)rn_get_float(b->host, path, 1.0);
-        }
-        rn_value table = b->api->constant(b, RN_F32, 1, &classes, w);
-        rn_output(b, "weight", rn_gather(b, table, label, 0));
-    }
+    if (table && smoothing > 0.0)
+        loss = smoothed(b, logits, label, table, of_label, smoothing);
+    else
+        loss = rn_cross_entropy(b, logits, label, smoothing);
+    rn_output(b, "loss", loss);
+    output_weight(b, of_label, row_weight(b, loss));
     return RN_OK;
 }
 
+static int32_t by_distribution(struct rn_build *b) {
+    rn_value logits = rn_input(b, "logits"), target = rn_input(b, "target");
+    rn_value terms = rn_mul(b, pair_target(b, logits, target),
+                            rn_log_softmax(b, logits, 1));
+    rn_value loss = rn_neg(b, rn_reduce_sum_axis(b, terms, 1, 0));
+    rn_output(b, "loss", loss);
+    output_weight(b, RN_NONE, row_weight(b, loss));
+    return RN_OK;
+}
+
+/* clang-format off */
 RN_LOSS(
-    cross_entropy, describe, "runner/cross_entropy 1",
-    RN_DOC("Softmax cross-entropy between logits and integer class labels")
-        RN_IN("logits float [N,C,...] | scores before softmax") RN_IN(
-            "label int [N,...] | class index, 0 to C-1")
-            RN_OUT("loss float [N,...] ; scope element") RN_OPTION(
-                "smoothing float = 0 ; min 0 ; below 1 | label smoothing: the share "
-                "of the target spread over all classes (Szegedy et al. 2016)")
-                RN_OPTION(
-                    "class_weights list(float) | one weight per class; the mean is "
-                    "weighted by them"));
-RN_PLUGIN(&cross_entropy);
+    cross_entropy, by_label, "runner/cross_entropy 1",
+    RN_DOC("Softmax cross-entropy between logits and integer class labels: "
+           "-log softmax(logits)[label]; as PyTorch's CrossEntropyLoss")
+    RN_IN("logits float [N,C,...] | scores before softmax")
+    RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
+    WEIGHT_PORT
+    RN_OUT("loss float [N,...] ; scope element | one term a label")
+    RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | label smoothing: the share of "
+              "the target spread over all classes (Szegedy et al. 2016, section 7)")
+    RN_OPTION("class_weights list(float) ; min 0 | one weight per class; the mean is "
+              "weighted by that of each label; default: all 1"));
+RN_LOSS(
+    soft_cross_entropy, by_distribution, "runner/soft_cross_entropy 1",
+    RN_DOC("Softmax cross-entropy between logits and a distribution over classes: "
+           "-sum_c target_c log softmax(logits)_c")
+    RN_IN("logits float [N,C,...] | scores before softmax")
+    RN_IN("target float [N,C,...] | the share of each class, adding to 1 along C")
+    WEIGHT_PORT
+    RN_OUT("loss float [N,...] ; scope element | one term a distribution"));
+/* clang-format on */
+RN_PLUGIN(&cross_entropy, &soft_cross_entropy);

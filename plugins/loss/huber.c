@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Huber's loss (Huber 1964): quadratic within delta, linear beyond. */
-#include "pair.h"
+/* Huber's loss (Huber 1964, section 4): e^2/2 within delta, delta (|e| - delta/2)
+ * beyond. */
+#include "rows.h"
 
 static int32_t describe(struct rn_build *b) {
     rn_value prediction = rn_input(b, "prediction");
@@ -9,14 +10,22 @@ static int32_t describe(struct rn_build *b) {
     rn_value delta = rn_live(b, "delta"), half = rn_const(b, 0.5);
     rn_value near = rn_mul(b, half, rn_square(b, error));
     rn_value far = rn_mul(b, delta, rn_sub(b, error, rn_mul(b, half, delta)));
-    rn_output(b, "loss", rn_select(b, rn_le(b, error, delta), near, far));
+    rn_value loss = rn_select(b, rn_le(b, error, delta), near, far);
+    rn_output(b, "loss", loss);
+    output_weight(b, RN_NONE, row_weight(b, loss));
     return RN_OK;
 }
 
-RN_LOSS(huber, describe, "runner/huber 1",
-        RN_DOC("Huber's loss: quadratic for errors within delta, linear beyond")
-            RN_IN("prediction float [N,...] | the model's values")
-                RN_IN("target float [N,...] | what they should be")
-                    RN_OUT("loss float [N,...] ; scope element") RN_OPTION(
-                        "delta float = 1 ; above 0 ; live | where it turns linear"));
+/* clang-format off */
+RN_LOSS(
+    huber, describe, "runner/huber 1",
+    RN_DOC("Huber's loss: quadratic for errors within delta, linear beyond "
+           "(Huber 1964); as PyTorch's HuberLoss")
+    RN_IN("prediction float [N,...] | the model's values")
+    RN_IN("target float [N,...] | what they should be; a number for all rows will do")
+    WEIGHT_PORT
+    RN_OUT("loss float [N,...] ; scope element | one term a number")
+    RN_OPTION("delta float = 1 ; above 0 ; live | where it turns linear, in the "
+              "target's unit"));
+/* clang-format on */
 RN_PLUGIN(&huber);

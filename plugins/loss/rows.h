@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What losses share: targets in the prediction's shape, weights by row and by class. */
+#ifndef PLUGINS_LOSS_ROWS_H
+#define PLUGINS_LOSS_ROWS_H
+
+#include <stdlib.h>
+
+#include <runner/loss.h>
+
+#define WEIGHT_PORT                                                                    \
+    RN_IN("weight float [N,...] ; optional | how much a row, or an element, counts: "  \
+          "the mean is sum(weight*loss)/sum(weight)")
+
+/* The target in the prediction's shape: as it is, reshaped when only ones differ (a
+ * target [N] for a prediction [N,1] is meant row by row, never broadcast to [N,N]), a
+ * single number left to broadcast; anything else is an error. */
+static inline rn_value pair_target(struct rn_build *b, rn_value prediction,
+                                   rn_value target) {
+    uint32_t rank = 0, other = 0, i, k = 0;
+    int64_t p[RN_MAX_RANK], t[RN_MAX_RANK];
+    rn_dtype dtype;
+    if (b->api->shape(b, prediction, &rank, p, &dtype) != RN_OK ||
+        b->api->shape(b, target, &other, t, &dtype) != RN_OK || other == 0)
+        return target;
+    for (i = 0; i < rank; i++) { /* sizes without ones, in order */
+        if (p[i] == 1)
+            continue;
+        while (k < other && t[k] == 1)
+            k++;
+        if (k == other || t[k] != p[i])
+            break;
+        k++;
+    }
+    while (k < other && t[k] == 1)
+        k++;
+    if (i < rank || k < other) {
+        b->api->fail(b, "the target does not have the prediction's shape",
+                     "one number per prediction is wanted: check the model's outputs",
+                     NULL);
+        return RN_NONE;
+    }
+    for (i = 0; i < rank && rank == other && p[i] == t[i]; i++)
+        ;
+    return rank == other && i == rank ? target : rn_reshape(b, target, rank, p);
+}
+
+/* The port `weight` lined up with a loss by its first axes: [N] for a loss [N,H,W] is
+ * one weight a row. RN_NONE when it is not bound. */
+static inline rn_value row_weight(struct rn_build *b, rn_value loss) {
+    rn_value w = rn_input(b, "weight");
+    uint32_t rank = 0, have = 0, i;
+    int64_t shape[RN_MAX_RANK], want[RN_MAX_RANK];
+    rn_dtype dtype;
+    if (!w || b->api->shape(b, loss, &rank, want, &dtype) != RN_OK ||
+        b->api->shape(b, w, &have, shape, &dtype) != RN_OK)
+        return RN_NONE;
+    for (i = 0; i < have && i < rank && (shape[i] == want[i] || shape[i] == 1); i++)
+        ;
+    if (i < have) {
+        b->api->fail(b, "the weight does not have the loss's shape",
+                     "one number a row, or one an element", NULL);
+        return RN_NONE;
+    }
+    for (; i < rank; i++)
+        shape[i] = 1;
+    return have == rank ? w : rn_reshape(b, w, rank, shape);
+}
+
+/* The option `class_weights` as a constant [C], C the logits' axis 1. RN_NONE when it
+ * is not given or wrong; wrong ones are reported. */
+static inline rn_value class_weights(struct rn_build *b, rn_value logits) {
+    int64_t classes = rn_get_count(b->host, "class_weights"), i;
+    int64_t columns = rn_dim(b, logits, 1);
+    double sum = 0.0;
+    char path[48];
+    if (classes == 0)
+        return RN_NONE;
+    if (classes != columns) {
+        b->api->fail(b, "class_weights needs one weight per class",
+                     "as many as the logits have columns", "class_weights");
+        return RN_NONE;
+    }
+    float *w = (float *)malloc((size_t)classes * sizeof *w);
+    if (!w) {
+        b->api->fail(b, "no memory for class_weights", NULL, NULL);
+        return RN_NONE;
+    }
+    for (i = 0; i < classes; i++) {
+        rn_path(path, sizeof path, "class_weights", (uint32_t)i);
+        w[i] = (float)rn_get_float(b->host, path, 1.0);
+        sum += (double)w[i];
+    }
+    rn_value table = b->api->constant(b, RN_F32, 1, &classes, w);
+    free(w);
+    if (sum <= 0.0)
+        b->api->fail(b, "class_weights are all 0: nothing would count", NULL,
+                     "class_weights");
+    return table;
+}
+
+/* Weights of labels: by class and by row, either may be RN_NONE. */
+static inline void output_weight(struct rn_build *b, rn_value by_class,
+                                 rn_value by_row) {
+    if (by_class && by_row)
+        by_row = rn_mul(b, by_class, by_row);
+    if (by_class || by_row)
+        rn_output(b, "weight", by_row ? by_row : by_class);
+}
+
+#endif

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes golden/*.json with PyTorch, in f64 on inputs rounded to f32:
+
+    python3 tests/parts/golden.py [losses optimizers ...]
+
+The tests beside it read these files and do not need PyTorch."""
+import json
+import pathlib
+import sys
+
+import torch
+
+names = sys.argv[1:]
+sys.argv = sys.argv[:1]
+HERE = pathlib.Path(__file__).resolve().parent
+torch.set_default_dtype(torch.float64)
+
+
+def write(name, value):
+    lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()]
+    (HERE / "golden" / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    print(name, len(value), "cases")
+
+
+if __name__ == "__main__":
+    import golden_losses
+    made = {"losses": golden_losses.make}
+    for name in names or made:
+        write(name, made[name]())
