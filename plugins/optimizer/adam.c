@@ -1,50 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adam (Kingma & Ba 2015, algorithm 1) with optional AMSGrad (Reddi et al. 2018). */
-#include <runner/optimizer.h>
+#include <math.h>
+
+#include "moments.h"
 
 static int32_t describe(struct rn_build *b) {
-    rn_value p = rn_input(b, "param"), g = rn_input(b, "grad"), t = rn_input(b, "step");
-    rn_value lr = rn_live(b, "lr"), decay = rn_live(b, "weight_decay");
-    rn_value one = rn_const(b, 1.0);
-    double beta1 = rn_get_float(b->host, "beta1", 0.9);
-    double beta2 = rn_get_float(b->host, "beta2", 0.999);
-    rn_value b1 = rn_const(b, beta1), b2 = rn_const(b, beta2);
-    rn_value m = rn_state_like(b, "m", p, 0.0), v = rn_state_like(b, "v", p, 0.0);
-
-    g = rn_add(b, g, rn_mul(b, decay, p));
-    m = rn_add(b, rn_mul(b, b1, m), rn_mul(b, rn_const(b, 1.0 - beta1), g));
-    v = rn_add(b, rn_mul(b, b2, v),
-               rn_mul(b, rn_const(b, 1.0 - beta2), rn_square(b, g)));
-    rn_assign(b, "m", m);
-    rn_assign(b, "v", v);
-    if (rn_get_bool(b->host, "amsgrad", 0)) {
-        v = rn_maximum(b, rn_state_like(b, "v_max", p, 0.0), v);
-        rn_assign(b, "v_max", v);
-    }
-    rn_value c1 = rn_sub(b, one, rn_pow(b, b1, t)),
-             c2 = rn_sub(b, one, rn_pow(b, b2, t));
-    rn_value denominator = rn_add(b, rn_div(b, rn_sqrt(b, v), rn_sqrt(b, c2)),
-                                  rn_const(b, rn_get_float(b->host, "eps", 1e-8)));
-    rn_output(b, "param",
-              rn_sub(b, p, rn_mul(b, rn_div(b, lr, c1), rn_div(b, m, denominator))));
+    rn_value p = rn_input(b, "param"), g = rn_input(b, "grad");
+    g = rn_add(b, g, rn_mul(b, rn_live(b, "weight_decay"), p));
+    rn_value step = adam_step(b, p, g, rn_get_bool(b->host, "amsgrad", 0));
+    rn_output(b, "param", rn_sub(b, p, rn_mul(b, rn_live(b, "lr"), step)));
     return RN_OK;
 }
 
+/* clang-format off */
 RN_OPTIMIZER(
     adam, describe, "runner/adam 1",
-    RN_DOC("Adam: adaptive moments (Kingma & Ba 2015)") RN_IN(
-        "param float [...] | the parameter") RN_IN("grad float [...] | its gradient")
-        RN_IN("step float [] | applied updates, this one included") RN_OUT(
-            "param float [...] | the new parameter")
-            RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate") RN_OPTION(
-                "beta1 float = 0.9 ; min 0 ; below 1 | decay of the first moment")
-                RN_OPTION("beta2 float = 0.999 ; min 0 ; below 1 | decay of the second "
-                          "moment")
-                    RN_OPTION("eps float = 1e-8 ; above 0 | added to the denominator")
-                        RN_OPTION(
-                            "amsgrad bool = false | keep the largest second moment")
-                            RN_OPTION(
-                                "weight_decay float = 0 ; min 0 ; live | L2 penalty, "
-                                "added to the "
-                                "gradient (AdamW decouples it)"));
+    RN_DOC("Adam: p -= lr m_hat / (sqrt(v_hat) + eps), moments m and v of the gradient "
+           "(Kingma & Ba 2015, algorithm 1)")
+    UPDATE_PORTS
+    RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate")
+    MOMENT_OPTIONS
+    RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times the parameter, "
+              "added to the gradient (AdamW decouples it)"));
+/* clang-format on */
 RN_PLUGIN(&adam);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RMSprop (Tieleman & Hinton 2012, lecture 6.5), with momentum and the centred form
  * (Graves 2013, eq. 38-45), as PyTorch writes them. */
-#include <runner/optimizer.h>
+#include "update.h"
 
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad");
@@ -31,18 +31,19 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
+/* clang-format off */
 RN_OPTIMIZER(
     rmsprop, describe, "runner/rmsprop 1",
-    RN_DOC("RMSprop: gradients over their running root mean square") RN_IN(
-        "param float [...] | the parameter") RN_IN("grad float [...] | its gradient")
-        RN_IN("step float [] | applied updates, this one included") RN_OUT(
-            "param float [...] | the new parameter")
-            RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate") RN_OPTION(
-                "alpha float = 0.99 ; min 0 ; below 1 | decay of the mean square")
-                RN_OPTION("eps float = 1e-8 ; above 0 | added to the denominator")
-                    RN_OPTION("momentum float = 0 ; min 0 ; below 1 | momentum factor")
-                        RN_OPTION("centered bool = false | subtract the squared mean")
-                            RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 "
-                                      "penalty, added to the "
-                                      "gradient"));
+    RN_DOC("RMSprop: p -= lr g / (sqrt(v) + eps), v the running mean of g^2 (Tieleman & "
+           "Hinton 2012, lecture 6.5; centred: Graves 2013, eq. 38-45)")
+    UPDATE_PORTS
+    RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate")
+    RN_OPTION("alpha float = 0.99 ; min 0 ; below 1 | decay of the mean square a step")
+    RN_OPTION("eps float = 1e-8 ; above 0 | added to the root of the mean square")
+    RN_OPTION("momentum float = 0 ; min 0 ; below 1 | momentum of the divided gradient")
+    RN_OPTION("centered bool = false | divide by the standard deviation: subtract the "
+              "squared mean of the gradient")
+    RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times the parameter, "
+              "added to the gradient"));
+/* clang-format on */
 RN_PLUGIN(&rmsprop);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What Adam and AdamW share: their step (Kingma & Ba 2015, algorithm 1), lr apart. */
+#ifndef PLUGINS_OPTIMIZER_MOMENTS_H
+#define PLUGINS_OPTIMIZER_MOMENTS_H
+
+#include "update.h"
+
+/* 1 - beta^t as -expm1(t log beta): in f32, 1 - 0.999 alone is off by 1e-5. */
+static inline rn_value bias_correction(struct rn_build *b, rn_value t, double beta) {
+    if (beta <= 0.0)
+        return rn_const(b, 1.0);
+    return rn_neg(b, rn_expm1(b, rn_mul(b, t, rn_const(b, log(beta)))));
+}
+
+/* m_hat / (sqrt(v_hat) + eps) for the gradient g; amsgrad: with the largest v so far
+ * (Reddi et al. 2018, algorithm 2, corrected for bias after the maximum as PyTorch). */
+static inline rn_value adam_step(struct rn_build *b, rn_value p, rn_value g,
+                                 int32_t amsgrad) {
+    rn_value t = rn_input(b, "step");
+    double beta1 = rn_get_float(b->host, "beta1", 0.9);
+    double beta2 = rn_get_float(b->host, "beta2", 0.999);
+    rn_value m = rn_state_like(b, "m", p, 0.0), v = rn_state_like(b, "v", p, 0.0);
+    m = rn_add(b, rn_mul(b, rn_const(b, beta1), m),
+               rn_mul(b, rn_const(b, 1.0 - beta1), g));
+    v = rn_add(b, rn_mul(b, rn_const(b, beta2), v),
+               rn_mul(b, rn_const(b, 1.0 - beta2), rn_square(b, g)));
+    rn_assign(b, "m", m);
+    rn_assign(b, "v", v);
+    if (amsgrad) {
+        v = rn_maximum(b, rn_state_like(b, "v_max", p, 0.0), v);
+        rn_assign(b, "v_max", v);
+    }
+    rn_value c1 = bias_correction(b, t, beta1), c2 = bias_correction(b, t, beta2);
+    rn_value denominator = rn_add(b, rn_div(b, rn_sqrt(b, v), rn_sqrt(b, c2)),
+                                  rn_const(b, rn_get_float(b->host, "eps", 1e-8)));
+    return rn_div(b, rn_div(b, m, c1), denominator);
+}
+
+#define MOMENT_OPTIONS                                                                 \
+    RN_OPTION("beta1 float = 0.9 ; min 0 ; below 1 | decay of the first moment a step") \
+    RN_OPTION("beta2 float = 0.999 ; min 0 ; below 1 | decay of the second moment a "  \
+              "step")                                                                  \
+    RN_OPTION("eps float = 1e-8 ; above 0 | added to the root of the second moment, "  \
+              "after its correction for bias")                                         \
+    RN_OPTION("amsgrad bool = false | divide by the largest second moment so far "     \
+              "(Reddi et al. 2018)")
+
+#endif

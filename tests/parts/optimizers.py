@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Optimizers against torch.optim: the parameters after each of 24 steps of the real
+runner on a linear model, one batch the whole data."""
+import parts
+from harness import Checks, Scratch
+from optimizer_cases import CASES, KEPT, STEPPED, STEPS, X, Y
+
+# Of f32 against f64, over the largest parameter; where a gradient nears 0, a method that
+# divides by its root makes its rounding larger.
+TOLERANCE = 1e-6
+TOLERANCE_ADAPTIVE = 4e-6
+
+
+def experiment(options, stepped=False):
+    x = {"model": {"type": "sequential", "in": {"x": "data.x"},
+                   "layers": [{"type": "dense", "units": 3}]},
+         "loss": {"type": "mse", "in": {"prediction": "model.out", "target": "data.y"}},
+         "optimizer": options}
+    if stepped:
+        x["schedule"] = STEPPED
+    return x
+
+
+def main():
+    c = Checks()
+    want = parts.golden("optimizers")
+    c.equal("every case has its golden numbers", sorted(want), sorted(CASES))
+    rows = {"x": X, "y": Y}
+    with Scratch() as folder:
+        runs = parts.run_all([((folder, experiment(o, "stepped" in name), rows),
+                               {"steps": STEPS, "record_every_step": True})
+                              for name, o in CASES.items()])
+        for name, r in zip(CASES, runs):
+            if not c.equal(f"{name}: runs", r.code, 0):
+                print(r.err)
+                continue
+            limit = TOLERANCE if name.startswith("sgd") else TOLERANCE_ADAPTIVE
+            for step, (weight, bias) in zip(KEPT, want[name]):
+                v = r.variables(step)
+                far = max(parts.distance(v["model.dense1.weight"], weight),
+                          parts.distance(v["model.dense1.bias"], bias))
+                c.ok(f"{name}: step {step}", far <= limit, f"  off by {far:g}")
+        wrong = [
+            ({"type": "sgd", "lr": -0.1}, "lr is -0.1: it must be at least 0"),
+            ({"type": "sgd", "momentum": 1}, "momentum is 1: it must be below 1"),
+            ({"type": "sgd", "dampening": 1.5}, "dampening is 1.5: it must be at most 1"),
+            ({"type": "sgd", "nesterov": True},
+             "nesterov needs a momentum above 0 and no dampening"),
+            ({"type": "sgd", "nesterov": True, "momentum": 0.9, "dampening": 0.1},
+             "nesterov needs a momentum above 0 and no dampening"),
+            ({"type": "sgd", "weight_decay": -1}, "weight_decay is -1: it must be at least 0"),
+            ({"type": "adam", "beta1": 1}, "beta1 is 1: it must be below 1"),
+            ({"type": "adam", "beta2": -0.5}, "beta2 is -0.5: it must be at least 0"),
+            ({"type": "adamw", "eps": 0}, "eps is 0: it must be above 0"),
+            ({"type": "adamw", "betas": [0.9, 0.99]}, "did you mean 'beta1'?"),
+            ({"type": "rmsprop", "alpha": 1}, "alpha is 1: it must be below 1"),
+            ({"type": "rmsprop", "momentum": -0.1}, "momentum is -0.1: it must be at least 0"),
+            ({"type": "rmsprop", "centered": "maybe"}, "centered"),
+            ({"type": "sdg"}, "did you mean 'sgd'?"),
+        ]
+        runs = parts.run_all([((folder, experiment(o), rows), {}) for o, _ in wrong])
+        for (o, sentence), r in zip(wrong, runs):
+            c.equal(f"{o}: exit", r.code, 2)
+            c.within(f"{o}: sentence", r.err, sentence)
+    c.done()
+
+
+main()
