@@ -49,6 +49,15 @@ static int check_monitor(struct loop *l, const struct node *at,
     return RN_E_CONFIG;
 }
 
+/* What a schedule, or one inside it (warmup's `then`), watches; or NULL. */
+static const struct node *monitor_of(const struct node *n) {
+    const struct node *m = node_find(n, "monitor");
+    for (uint32_t i = 0; !m && i < node_count(n); i++)
+        if (node_kind(node_item(n, i)) == NODE_MAP)
+            m = monitor_of(node_item(n, i));
+    return m;
+}
+
 static int monitors(struct loop *l, struct diag *d) {
     struct stage *s = l->s;
     struct metric_list known = {0};
@@ -66,7 +75,7 @@ static int monitors(struct loop *l, struct diag *d) {
         l->min_delta = experiment_float(s->x, "train.early_stop.min_delta", 0.0);
     }
     for (uint32_t i = 0; i < s->x->schedules.count; i++) {
-        const struct node *m = node_find(s->x->schedules.at[i].node, "monitor");
+        const struct node *m = monitor_of(s->x->schedules.at[i].node);
         const char *name;
         int better;
         if (m) {
@@ -196,7 +205,7 @@ static int observe_schedules(struct loop *l, struct rn_error *e) {
     for (uint32_t i = 0; i < s->x->schedules.count && status == RN_OK; i++) {
         const struct part *p = &s->x->schedules.at[i];
         const struct rn_schedule *iface = p->component->iface;
-        const struct node *monitor = node_find(p->node, "monitor");
+        const struct node *monitor = monitor_of(p->node);
         const struct metric_value *m =
             monitor ? find_metric(&l->metrics, node_string(monitor)) : NULL;
         struct rn_schedule_at at = {sizeof at,      0, l->at.step, s->total_steps,

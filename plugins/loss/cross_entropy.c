@@ -3,9 +3,9 @@
  * PyTorch defines them together, and over targets that are distributions. */
 #include "rows.h"
 
-/* With t = (1 - s) onehot(label) + s/C (Szegedy et al. 2016, eq. 6) and class weights w:
- * -sum_c w_c t_c log p_c for each row, the mean over rows weighted by w_label. The host
- * multiplies by w_label, so the term is divided by it here. */
+/* With t = (1 - s) onehot(label) + s/C (Szegedy et al. 2016, eq. 6) and class weights
+ * w: -sum_c w_c t_c log p_c for each row, the mean over rows weighted by w_label. The
+ * host multiplies by w_label, so the term is divided by it here. */
 static rn_value smoothed(struct rn_build *b, rn_value logits, rn_value label,
                          rn_value table, rn_value of_label, double s) {
     int64_t classes = rn_dim(b, logits, 1), shape[RN_MAX_RANK];
@@ -15,8 +15,9 @@ static rn_value smoothed(struct rn_build *b, rn_value logits, rn_value label,
     rn_value log_p = rn_log_softmax(b, logits, 1);
     rn_value all = rn_mul(b, log_p, rn_reshape(b, table, rank, shape));
     rn_value rest = rn_div(b, rn_reduce_sum_axis(b, all, 1, 0), of_label);
-    return rn_neg(b, rn_add(b, rn_mul(b, rn_const(b, 1.0 - s), rn_pick(b, log_p, label)),
-                            rn_mul(b, rn_const(b, s / (double)classes), rest)));
+    return rn_neg(b,
+                  rn_add(b, rn_mul(b, rn_const(b, 1.0 - s), rn_pick(b, log_p, label)),
+                         rn_mul(b, rn_const(b, s / (double)classes), rest)));
 }
 
 static int32_t by_label(struct rn_build *b) {
@@ -27,8 +28,8 @@ static int32_t by_label(struct rn_build *b) {
     if (table)
         of_label = rn_gather(b, table, label, 0);
     for (uint32_t i = 0; table && smoothing > 0.0 && i < rn_dim(b, logits, 1); i++)
-        if (rn_get_float(b->host, rn_path(path, sizeof path, "class_weights", i), 1.0) <=
-            0.0) {
+        if (rn_get_float(b->host, rn_path(path, sizeof path, "class_weights", i),
+                         1.0) <= 0.0) {
             b->api->fail(b, "with smoothing, every class weight must be above 0",
                          "smoothing gives every class a part of the target",
                          "class_weights");
@@ -45,8 +46,8 @@ static int32_t by_label(struct rn_build *b) {
 
 static int32_t by_distribution(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), target = rn_input(b, "target");
-    rn_value terms = rn_mul(b, pair_target(b, logits, target),
-                            rn_log_softmax(b, logits, 1));
+    rn_value terms =
+        rn_mul(b, pair_target(b, logits, target), rn_log_softmax(b, logits, 1));
     rn_value loss = rn_neg(b, rn_reduce_sum_axis(b, terms, 1, 0));
     rn_output(b, "loss", loss);
     output_weight(b, RN_NONE, row_weight(b, loss));

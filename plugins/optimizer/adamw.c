@@ -7,7 +7,8 @@
 
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), lr = rn_live(b, "lr");
-    rn_value keep = rn_sub(b, rn_const(b, 1.0), rn_mul(b, lr, rn_live(b, "weight_decay")));
+    rn_value keep =
+        rn_sub(b, rn_const(b, 1.0), rn_mul(b, lr, rn_live(b, "weight_decay")));
     rn_value step =
         adam_step(b, p, rn_input(b, "grad"), rn_get_bool(b->host, "amsgrad", 0));
     rn_output(b, "param", rn_sub(b, rn_mul(b, p, keep), rn_mul(b, lr, step)));

@@ -37,7 +37,8 @@ static inline rn_value adam_step(struct rn_build *b, rn_value p, rn_value g,
 }
 
 #define MOMENT_OPTIONS                                                                 \
-    RN_OPTION("beta1 float = 0.9 ; min 0 ; below 1 | decay of the first moment a step") \
+    RN_OPTION(                                                                         \
+        "beta1 float = 0.9 ; min 0 ; below 1 | decay of the first moment a step")      \
     RN_OPTION("beta2 float = 0.999 ; min 0 ; below 1 | decay of the second moment a "  \
               "step")                                                                  \
     RN_OPTION("eps float = 1e-8 ; above 0 | added to the root of the second moment, "  \

@@ -1,25 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* constant and step: the base value; the base value times gamma for every `every`. */
+/* constant: the base value. step: times gamma after every so long, or at given moments
+ * (PyTorch's StepLR and MultiStepLR). */
 #include <math.h>
 #include <stdlib.h>
 
 #include <runner/schedule.h>
 
 struct step {
-    int64_t every; /* steps */
     double gamma;
+    int64_t every; /* steps; 0: by `at` */
+    uint32_t count;
+    int64_t at[]; /* steps */
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     const struct rn_duration_api *duration =
         (const struct rn_duration_api *)h->api->extension(h, "runner.duration/1");
-    struct step *s = calloc(1, sizeof *s);
+    uint32_t count = rn_get_count(h, "at");
+    struct step *s = calloc(1, sizeof *s + count * sizeof s->at[0]);
+    char path[32];
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a schedule", NULL, NULL);
     if (!duration)
         return rn_fail(e, RN_E_UNSUPPORTED, "this host has no durations", NULL, NULL);
+    if (rn_has(h, "every") == (count > 0))
+        return rn_fail(e, RN_E_CONFIG, "step wants one of `every` and `at`",
+                       "every: 10ep, or at: [30ep, 45ep]", NULL);
     s->gamma = rn_get_float(h, "gamma", 0.1);
+    s->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *when = rn_get_string(h, rn_path(path, sizeof path, "at", i), "");
+        int32_t status = duration->steps(h, when, &s->at[i]);
+        if (status != RN_OK)
+            return status;
+    }
+    if (count)
+        return RN_OK;
     int32_t status = duration->steps(h, rn_get_string(h, "every", ""), &s->every);
     if (status == RN_OK && s->every < 1)
         return rn_fail(e, RN_E_CONFIG, "`every` is shorter than a step", NULL, "every");
@@ -29,8 +46,11 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
                      struct rn_error *e) {
     const struct step *s = self;
+    int64_t times = s->every ? at->step / s->every : 0;
     (void)e;
-    *out = at->base * pow(s->gamma, (double)(at->step / s->every));
+    for (uint32_t i = 0; i < s->count; i++)
+        times += at->step >= s->at[i];
+    *out = at->base * pow(s->gamma, (double)times);
     return RN_OK;
 }
 
@@ -46,10 +66,15 @@ static const struct rn_schedule step_iface = {
 static const struct rn_schedule constant_iface = {
     sizeof(struct rn_schedule), 0, NULL, NULL, same, NULL, NULL, NULL};
 
-RN_SCHEDULE(step, step_iface, "runner/step 1",
-            RN_DOC("Times gamma after every so long") RN_OPTION(
-                "every duration ; required | how long a level lasts: 10ep, 500st, 25%")
-                RN_OPTION("gamma float = 0.1 ; above 0 | factor between levels"));
-RN_SCHEDULE(constant, constant_iface, "runner/constant 1",
-            RN_DOC("The value that the YAML gives, all along"));
+/* clang-format off */
+RN_SCHEDULE(
+    step, step_iface, "runner/step 1",
+    RN_DOC("Times gamma after every so long, or at each of the given moments")
+    RN_OPTION("every duration | how long a level lasts: 10ep, 500st, 25%")
+    RN_OPTION("at list(duration) | when a level ends, in place of `every`: [30ep, 45ep]")
+    RN_OPTION("gamma float = 0.1 ; above 0 | factor between levels"));
+RN_SCHEDULE(
+    constant, constant_iface, "runner/constant 1",
+    RN_DOC("The value that the YAML gives, all along"));
+/* clang-format on */
 RN_PLUGIN(&step, &constant);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Warm-up: a straight line from `start` times the base to the base, then another
- * schedule, which sees a run that begins where the warm-up ends. */
+/* Warm-up: a straight line from `start` times the base to the base (PyTorch's LinearLR,
+ * joined to the next by SequentialLR), then another schedule, which sees a run that
+ * begins where the warm-up ends. */
 #include <stdlib.h>
 
 #include <runner/schedule.h>
@@ -44,7 +45,7 @@ static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
                      struct rn_error *e) {
     const struct warmup *s = self;
     if (at->step < s->length) {
-        double t = (double)(at->step + 1) / (double)s->length;
+        double t = (double)at->step / (double)s->length;
         *out = at->base * (s->start + (1.0 - s->start) * t);
         return RN_OK;
     }
@@ -77,10 +78,14 @@ static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
 static const struct rn_schedule iface = {
     sizeof(struct rn_schedule), 0, create, free, value, observe, save, load};
 
+/* clang-format off */
 RN_SCHEDULE(
     warmup, iface, "runner/warmup 1",
-    RN_DOC("A straight line up to the base value, then another schedule") RN_OPTION(
-        "length duration ; required | how long it rises: 500st, 1ep, 5%")
-        RN_OPTION("start float = 0 ; min 0 ; max 1 | share of the base to start from")
-            RN_OPTION("then component(schedule) | what follows; default: constant"));
+    RN_DOC("A straight line up to the base value, base (start + (1 - start) t/length) at "
+           "step t, then another schedule")
+    RN_OPTION("length duration ; required | how long it rises: 500st, 1ep, 5%")
+    RN_OPTION("start float = 0 ; min 0 ; max 1 | share of the base at step 0")
+    RN_OPTION("then component(schedule) | what follows, counted from the end of the "
+              "warm-up; default: the base value"));
+/* clang-format on */
 RN_PLUGIN(&warmup);
