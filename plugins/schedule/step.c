@@ -8,7 +8,7 @@
 
 struct step {
     double gamma;
-    int64_t every; /* steps; 0: by `at` */
+    int64_t every; /* steps; 0: by milestones */
     uint32_t count;
     int64_t at[]; /* steps */
 };
@@ -16,7 +16,7 @@ struct step {
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     const struct rn_duration_api *duration =
         (const struct rn_duration_api *)h->api->extension(h, "runner.duration/1");
-    uint32_t count = rn_get_count(h, "at");
+    uint32_t count = rn_get_count(h, "milestones");
     struct step *s = calloc(1, sizeof *s + count * sizeof s->at[0]);
     char path[32];
     *self = s;
@@ -25,12 +25,12 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!duration)
         return rn_fail(e, RN_E_UNSUPPORTED, "this host has no durations", NULL, NULL);
     if (rn_has(h, "every") == (count > 0))
-        return rn_fail(e, RN_E_CONFIG, "step wants one of `every` and `at`",
-                       "every: 10ep, or at: [30ep, 45ep]", NULL);
+        return rn_fail(e, RN_E_CONFIG, "step wants one of `every` and `milestones`",
+                       "every: 10ep, or milestones: [30ep, 45ep]", NULL);
     s->gamma = rn_get_float(h, "gamma", 0.1);
     s->count = count;
     for (uint32_t i = 0; i < count; i++) {
-        const char *when = rn_get_string(h, rn_path(path, sizeof path, "at", i), "");
+        const char *when = rn_get_string(h, rn_path(path, sizeof path, "milestones", i), "");
         int32_t status = duration->steps(h, when, &s->at[i]);
         if (status != RN_OK)
             return status;
@@ -71,7 +71,7 @@ RN_SCHEDULE(
     step, step_iface, "runner/step 1",
     RN_DOC("Times gamma after every so long, or at each of the given moments")
     RN_OPTION("every duration | how long a level lasts: 10ep, 500st, 25%")
-    RN_OPTION("at list(duration) | when a level ends, in place of `every`: [30ep, 45ep]")
+    RN_OPTION("milestones list(duration) | when a level ends, in place of `every`")
     RN_OPTION("gamma float = 0.1 ; above 0 | factor between levels"));
 RN_SCHEDULE(
     constant, constant_iface, "runner/constant 1",

@@ -20,8 +20,8 @@ def scheduler(o, optimizer, left):
     kind = o["type"]
     if kind == "constant":
         return lrs.ConstantLR(optimizer, factor=1.0)
-    if kind == "step" and "at" in o:
-        return lrs.MultiStepLR(optimizer, [steps(t) for t in o["at"]], o.get("gamma", 0.1))
+    if kind == "step" and "milestones" in o:
+        return lrs.MultiStepLR(optimizer, [steps(t) for t in o["milestones"]], o.get("gamma", 0.1))
     if kind == "step":
         return lrs.StepLR(optimizer, steps(o["every"]), o.get("gamma", 0.1))
     if kind == "cosine":

@@ -10,7 +10,7 @@ CASES = {
     "step": {"type": "step", "every": "7st", "gamma": 0.5},
     "step epochs": {"type": "step", "every": "2ep"},
     "step share": {"type": "step", "every": "25%", "gamma": 0.3},
-    "step at": {"type": "step", "at": ["2ep", "25st", "90%"], "gamma": 0.2},
+    "step at": {"type": "step", "milestones": ["2ep", "25st", "90%"], "gamma": 0.2},
     "cosine": "cosine",
     "cosine part": {"type": "cosine", "length": "20st", "low": 0.1},
     "cosine epochs": {"type": "cosine", "length": "8ep", "low": 0.01},
