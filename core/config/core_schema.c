@@ -96,6 +96,6 @@ const char *config_core_schema(void) {
            "option: hooks components(hook) | what looks on\n"
            "option: train train | how long and how\n"
            "option: checkpoint checkpoint | what is saved, how often\n"
-           "option: plugins list(any) | shared objects to open: paths\n"
+           "option: plugins list(path) | shared objects to open: paths\n"
            "option: output string = runs | the folder that run folders are made in\n";
 }

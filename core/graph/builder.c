@@ -137,7 +137,8 @@ static rn_value build_live(struct rn_build *api, const char *option) {
     struct builder *b = self(api);
     if (b->e.status)
         return RN_NONE;
-    if (b->o.host && !b->o.host->api->has(b->o.host, option)) {
+    if (b->o.is_live ? !b->o.is_live(b->o.host, option)
+                     : b->o.host && !b->o.host->api->has(b->o.host, option)) {
         stick_text(b, RN_E_PLUGIN, "there is no live option '%s'", option);
         return RN_NONE;
     }
@@ -159,6 +160,12 @@ static rn_value build_constant(struct rn_build *api, rn_dtype dtype, uint32_t ra
 
 static rn_value build_variable(struct rn_build *api, const struct rn_variable *v) {
     struct builder *b = self(api);
+    if (b->e.status)
+        return RN_NONE;
+    if (!RN_HAS(v, struct rn_variable, value)) {
+        stick_text(b, RN_E_PLUGIN, "a variable whose struct_size is too small%s", "");
+        return RN_NONE;
+    }
     struct variable x = {.role = v->role,
                          .owner = b->o.component,
                          .dtype = v->dtype,
@@ -171,8 +178,6 @@ static rn_value build_variable(struct rn_build *api, const struct rn_variable *v
                          .value = v->value};
     struct rn_error e = {0};
     uint32_t id;
-    if (b->e.status)
-        return RN_NONE;
     if (v->rank > RN_MAX_RANK || !v->name || (v->rank && !v->shape)) {
         stick_text(b, RN_E_PLUGIN, "a variable without name or shape%s", "");
         return RN_NONE;

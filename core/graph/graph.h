@@ -164,6 +164,7 @@ struct port_binding {
 struct builder_options {
     struct graph *graph;
     struct rn_host *host;  /* the component's options */
+    bool (*is_live)(struct rn_host *host, const char *option); /* NULL: any may be */
     const char *component; /* "loss.hard": for errors, live names, variable owner */
     const char *scope;     /* first scope: "model" or "optimizer.hidden.<param>" */
     int32_t phase;

@@ -19,15 +19,8 @@ static int check_abi(const char *line, struct rn_error *e) {
     unsigned major, minor;
     if (sscanf(line, "abi: %u %u", &major, &minor) != 2)
         return error_set(e, RN_E_PLUGIN, "its description does not begin with its ABI");
-    if (major != RN_ABI_MAJOR)
-        return error_set(e, RN_E_PLUGIN,
-                         "it is made for ABI %u.%u; this runner has %u.%u", major, minor,
-                         RN_ABI_MAJOR, RN_ABI_MINOR);
-    /* Drafts (major 0) promise nothing: only the same minor is the same. */
-    if (RN_ABI_MAJOR == 0 ? minor != RN_ABI_MINOR : minor > RN_ABI_MINOR)
-        return error_set(e, RN_E_PLUGIN, "it needs ABI %u.%u; this runner has %u.%u", major,
-                         minor, RN_ABI_MAJOR, RN_ABI_MINOR);
-    return RN_OK;
+    const struct abi_version host = {RN_ABI_MAJOR, RN_ABI_MINOR}, needed = {major, minor};
+    return abi_check(&host, &needed, e);
 }
 
 /* "KIND vendor.package/name BEHAVIOUR" */
@@ -47,7 +40,9 @@ static int read_head(struct arena *a, const char *line, struct component *c,
     if (!known)
         return error_set(e, RN_E_PLUGIN, "it has a component of the unknown kind '%s'", kind);
     const char *slash = strchr(name, '/');
-    if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/'))
+    if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/') ||
+        name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/")])
         return error_set(e, RN_E_PLUGIN, "'%s' is no component's name: vendor.package/name",
                          name);
     c->kind = arena_copy(a, kind);
@@ -105,13 +100,35 @@ static uint32_t count_lines(const char *text, const char *prefix) {
     return n;
 }
 
+/* Terminals and editors are shown this text before anything is opened. */
+static int check_text(const char *text, struct rn_error *e) {
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 ? *p != '\n' : *p == 0x7f)
+            return error_set(e, RN_E_PLUGIN,
+                             "its description has the control character 0x%02x",
+                             (unsigned)(unsigned char)*p);
+    return RN_OK;
+}
+
+/* Keys that the host owns in every component; frozen with 1.0 (`of` and `freeze` are not
+ * among them: a transform describes its own `of`). */
+static int check_options(const struct schema *s, struct rn_error *e) {
+    static const char *const owned[] = {"type", "in", "at", "match", "weight", "name",
+                                        "host"};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        if (schema_find(s, owned[i]))
+            return error_set(e, RN_E_PLUGIN, "it has an option '%s', a key that is the "
+                                             "host's in every component", owned[i]);
+    return RN_OK;
+}
+
 int describe(struct arena *a, const char *text, struct component *c,
              struct rn_error *e) {
     struct port_info *in = arena_array(a, struct port_info, count_lines(text, "in: ") + 1);
     struct port_info *out =
         arena_array(a, struct port_info, count_lines(text, "out: ") + 1);
     uint32_t number = 0;
-    int status = RN_OK;
+    int status = check_text(text, e);
     *c = (struct component){.version = "", .license = "", .doc = "", .text = text};
     for (const char *p = text; *p && status == RN_OK; number++) {
         size_t n = strcspn(p, "\n");
@@ -131,6 +148,8 @@ int describe(struct arena *a, const char *text, struct component *c,
             c->version = line + 9;
         else if (strncmp(line, "license: ", 9) == 0)
             c->license = line + 9;
+        else if (strcmp(line, "threads: one") == 0)
+            c->one_thread = true;
     }
     if (status == RN_OK && number < 2)
         status = error_set(e, RN_E_PLUGIN, "its description is empty");
@@ -139,5 +158,5 @@ int describe(struct arena *a, const char *text, struct component *c,
     c->in = in;
     c->out = out;
     c->schema = schema_parse(a, text, e);
-    return c->schema ? RN_OK : (e ? e->status : RN_E_PLUGIN);
+    return c->schema ? check_options(c->schema, e) : (e ? e->status : RN_E_PLUGIN);
 }

@@ -98,6 +98,11 @@ int elf_read(const char *file, struct arena *a, struct file_text *out,
         return error_set(e, RN_E_PLUGIN, "%s", strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         status = error_set(e, RN_E_PLUGIN, "it is no file");
+    if (status == RN_OK && st.st_mode & S_IWOTH) {
+        /* Whoever may write to it may run anything as the user. */
+        status = error_set(e, RN_E_PLUGIN, "every user of this machine may write to it");
+        error_hint(e, "chmod o-w %s", file);
+    }
     uint64_t size = status == RN_OK ? (uint64_t)st.st_size : 0;
     if (status == RN_OK && (size < sizeof h || !read_at(fd, 0, &h, sizeof h)))
         status = error_set(e, RN_E_PLUGIN, "it is no shared object (no ELF file)");

@@ -13,7 +13,9 @@ struct instance {
     const struct component *component;
     const struct node *node;
     const struct instance_services *services;
-    struct diag *d; /* while it is being created */
+    struct diag *d;        /* while it is being created */
+    bool watched;
+    struct rn_error fault; /* the first thing it did wrong or reported while watched */
     void *self;
     bool created;
     struct instance **nested;
@@ -50,9 +52,26 @@ static int complain(struct instance *i, const char *path, const char *what) {
     if (i->d)
         node_error(i->d, i->node, false, RN_E_PLUGIN, "%s asks for '%s' %s",
                    i->component->name, path, what);
-    else
+    else if (!i->watched)
         log_say(RN_LOG_WARNING, "%s asks for '%s' %s", i->component->name, path, what);
+    else if (!i->fault.status)
+        error_set(&i->fault, RN_E_PLUGIN, "%s asks for '%s' %s", i->component->name, path,
+                  what);
     return RN_E_PLUGIN;
+}
+
+void instance_watch(struct instance *i) {
+    i->watched = true;
+    error_clear(&i->fault);
+}
+
+int instance_fault(struct instance *i, struct rn_error *e) {
+    int status = i->fault.status;
+    i->watched = false;
+    if (status != RN_OK && e)
+        *e = i->fault;
+    error_clear(&i->fault);
+    return status;
 }
 
 /* The top option that a path starts with. */
@@ -61,6 +80,11 @@ static const struct option_info *option_of(const struct instance *i, const char 
     size_t n = strcspn(path, ".");
     snprintf(name, sizeof name, "%.*s", (int)n, path);
     return schema_find(i->component->schema, name);
+}
+
+bool instance_is_live(struct rn_host *h, const char *option) {
+    const struct option_info *o = schema_find(of(h)->component->schema, option);
+    return o && o->live;
 }
 
 static int lookup(struct instance *i, const char *path, const struct node **out) {
@@ -198,8 +222,16 @@ static int32_t get_component(struct rn_host *h, const char *path, const void **i
 
 static void report(struct rn_host *h, const struct rn_error *e) {
     struct instance *i = of(h);
-    if (!i->d) {
+    if (!i->d && !i->watched) {
         log_say(RN_LOG_WARNING, "%s: %s", i->component->name, e->message);
+        return;
+    }
+    if (!i->d) {
+        if (!i->fault.status) {
+            i->fault = *e;
+            i->fault.status = e->status ? e->status : RN_E_PLUGIN;
+            error_context(&i->fault, "%s", i->component->name);
+        }
         return;
     }
     const struct node *n = !e->line && e->where[0] ? node_at(i->node, e->where) : NULL;
@@ -261,6 +293,21 @@ int instance_create(struct session *s, const struct component *c,
     i->node = node;
     i->services = services;
     i->d = d;
+    if (c->validate && RN_HAS(c->validate, struct rn_validate_api, validate)) {
+        uint32_t before = diag_count(d);
+        const char *mark = call_enter(c->name);
+        int status = c->validate->validate(&i->host);
+        call_leave(mark);
+        if (status != RN_OK && diag_count(d) == before) {
+            error_set(&e, status, "%s refuses its options", c->name);
+            report(&i->host, &e);
+        }
+        if (diag_count(d) > before) {
+            status = status ? status : diag_status(d);
+            instance_destroy(i);
+            return status;
+        }
+    }
     const struct life *life = has_life(c->kind) ? c->iface : NULL;
     if (life && life->create) {
         uint32_t before = diag_count(d);

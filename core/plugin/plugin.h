@@ -7,6 +7,7 @@
 
 #include <runner/runner.h>
 
+#include "base/text.h"
 #include "config/config.h"
 
 struct port_info {
@@ -28,7 +29,9 @@ struct component {
     const char *file; /* absolute path of the .so */
     char sha256[65];
     bool built_in;
+    bool one_thread;   /* its [worker] members are called by one thread at a time */
     const void *iface; /* NULL until session_load */
+    const struct rn_validate_api *validate; /* NULL: none */
 };
 
 struct session;
@@ -42,9 +45,11 @@ int session_add_file(struct session *s, const char *file, struct rn_error *e);
 uint32_t session_count(const struct session *s);
 const struct component *session_at(const struct session *s, uint32_t i);
 /* By kind and full or bare name. Two candidates: an error naming both. None: the
- * nearest word and every refused candidate with its reason. */
+ * nearest word; session_explain adds every refused candidate. */
 const struct component *session_find(struct session *s, const char *kind,
                                      const char *name, struct rn_error *e);
+/* The hint of an error of session_find, with every refused file and why. */
+void session_explain(const struct session *s, const struct rn_error *e, struct text *out);
 /* Open the plugin (RTLD_NOW | RTLD_LOCAL), check entry and struct sizes; sets iface. */
 int session_load(struct session *s, const struct component *c, struct rn_error *e);
 /* Files that were refused while indexing, with the sentence. */
@@ -68,6 +73,13 @@ void instance_destroy(struct instance *i);
 const struct component *instance_component(const struct instance *i);
 const struct node *instance_node(const struct instance *i);
 struct rn_host *instance_host(struct instance *i);
+/* Around a call that describes: what the component asks for wrongly or reports meanwhile
+ * is an error, the first of them moved to e; RN_OK when there is none. Outside of such a
+ * pair, and of create, it is a warning in the log. */
+void instance_watch(struct instance *i);
+int instance_fault(struct instance *i, struct rn_error *e);
+/* Is the option live? For builders. */
+bool instance_is_live(struct rn_host *h, const char *option);
 void *instance_self(struct instance *i);
 /* services->context of the instance behind a host handle. */
 void *instance_context(struct rn_host *h);

@@ -18,6 +18,13 @@ struct file_text {
 int elf_read(const char *file, struct arena *a, struct file_text *out,
              struct rn_error *e);
 
+/* open.c: is what a plugin needs what this host has? e says why not. */
+struct abi_version {
+    uint32_t major, minor;
+};
+int abi_check(const struct abi_version *host, const struct abi_version *needed,
+              struct rn_error *e);
+
 /* describe.c: text to a component; refuses an ABI that this host does not have. */
 int describe(struct arena *a, const char *text, struct component *out,
              struct rn_error *e);
@@ -28,6 +35,9 @@ struct owned { /* a component and what the session knows of it */
     struct library *library;
     uint32_t index; /* in its file */
 };
+
+/* open.c: dlopen, check entry and interface, set iface. */
+int component_open(struct owned *o, struct rn_error *e);
 
 struct library {
     const char *file;

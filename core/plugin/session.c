@@ -169,6 +169,13 @@ void session_refused_at(const struct session *s, uint32_t i, const char **file,
 
 /* ------------------------------------------------------------------- finding */
 
+void session_explain(const struct session *s, const struct rn_error *e, struct text *out) {
+    text_add(out, e->hint);
+    for (uint32_t i = 0; i < s->refused_count; i++)
+        text_addf(out, "%srefused: %s: %s", out->length ? "\n" : "", s->refused[i].file,
+                  s->refused[i].why);
+}
+
 static int not_found(struct session *s, const char *kind, const char *name,
                      struct rn_error *e) {
     const char **names = memory_get(memory_mul(2 * (size_t)s->count + 1, sizeof *names));
@@ -196,8 +203,6 @@ static int not_found(struct session *s, const char *kind, const char *name,
             text_addf(&hint, "%s %s", i ? "," : "", names[i]);
         text_add(&hint, "\n");
     }
-    for (uint32_t i = 0; i < s->refused_count && hint.length < 200; i++)
-        text_addf(&hint, "refused: %s: %s\n", s->refused[i].file, s->refused[i].why);
     if (hint.length && text_get(&hint)[hint.length - 1] == '\n')
         hint.s[hint.length - 1] = '\0';
     error_hint(e, "%s", text_get(&hint));
@@ -231,85 +236,6 @@ const struct component *session_find(struct session *s, const char *kind,
     return &found->c;
 }
 
-/* ------------------------------------------------------------------- opening */
-
-static uint32_t least_size(const char *kind) {
-    static const struct {
-        const char *kind;
-        uint32_t bytes;
-    } sizes[] = {{"source", sizeof(struct rn_source)},
-                 {"transform", offsetof(struct rn_transform, names)},
-                 {"augment", sizeof(struct rn_augment)},
-                 {"init", sizeof(struct rn_init)},
-                 {"model", sizeof(struct rn_model)},
-                 {"loss", sizeof(struct rn_loss)},
-                 {"optimizer", sizeof(struct rn_optimizer)},
-                 {"schedule", sizeof(struct rn_schedule)},
-                 {"metric", sizeof(struct rn_metric)},
-                 {"hook", sizeof(struct rn_hook)},
-                 {"backend", sizeof(struct rn_backend)}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (strcmp(sizes[i].kind, kind) == 0)
-            return sizes[i].bytes;
-    return UINT32_MAX;
-}
-
-static int open_library(struct library *l, struct rn_error *e) {
-    if (l->entry)
-        return RN_OK;
-    /* Read again: the file may have changed since it was indexed. */
-    struct arena *a = arena_create();
-    struct file_text text;
-    int status = elf_read(l->file, a, &text, e);
-    arena_destroy(a);
-    if (status != RN_OK)
-        return status;
-    l->handle = dlopen(l->file, RTLD_NOW | RTLD_LOCAL);
-    if (!l->handle)
-        return error_set(e, RN_E_PLUGIN, "it cannot be opened: %s", dlerror());
-    void *symbol = dlsym(l->handle, RN_ENTRY_SYMBOL);
-    if (!symbol)
-        return error_set(e, RN_E_PLUGIN, "it has no function %s", RN_ENTRY_SYMBOL);
-    rn_entry_fn fn;
-    memcpy(&fn, &symbol, sizeof fn);
-    const char *before = call_enter(l->file);
-    const struct rn_entry *entry = fn();
-    call_leave(before);
-    if (!entry || entry->struct_size < sizeof *entry)
-        return error_set(e, RN_E_PLUGIN, "its entry is no entry of this ABI");
-    if (entry->abi_major != RN_ABI_MAJOR ||
-        (RN_ABI_MAJOR == 0 ? entry->abi_needed_minor != RN_ABI_MINOR
-                           : entry->abi_needed_minor > RN_ABI_MINOR))
-        return error_set(e, RN_E_PLUGIN, "its entry needs ABI %u.%u; this runner has %u.%u",
-                         entry->abi_major, entry->abi_needed_minor, RN_ABI_MAJOR,
-                         RN_ABI_MINOR);
-    l->entry = entry;
-    return RN_OK;
-}
-
-/* The component whose text the file showed is the one that the entry gives. */
-static int match(struct owned *o, struct rn_error *e) {
-    const struct rn_entry *entry = o->library->entry;
-    for (uint32_t i = 0; i < entry->component_count; i++) {
-        const struct rn_component *c = entry->components[i];
-        if (!c || c->struct_size < sizeof *c || !c->text || strcmp(c->text, o->c.text) != 0)
-            continue;
-        if (!c->iface)
-            return error_set(e, RN_E_PLUGIN, "the %s %s has no interface", o->c.kind,
-                             o->c.name);
-        uint32_t size;
-        memcpy(&size, c->iface, sizeof size);
-        if (size < least_size(o->c.kind))
-            return error_set(e, RN_E_PLUGIN,
-                             "the interface of the %s %s is %u bytes, %u are wanted",
-                             o->c.kind, o->c.name, size, least_size(o->c.kind));
-        o->c.iface = c->iface;
-        return RN_OK;
-    }
-    return error_set(e, RN_E_PLUGIN, "its entry does not give the %s %s that it describes",
-                     o->c.kind, o->c.name);
-}
-
 int session_load(struct session *s, const struct component *c, struct rn_error *e) {
     struct owned *o = owned_of(c);
     (void)s;
@@ -317,10 +243,5 @@ int session_load(struct session *s, const struct component *c, struct rn_error *
         return RN_OK;
     if (!o->c.sha256[0])
         hash_file(&o->c);
-    int status = open_library(o->library, e);
-    if (status == RN_OK)
-        status = match(o, e);
-    if (status != RN_OK)
-        error_context(e, "plugin %s is refused", o->library->file);
-    return status;
+    return component_open(o, e);
 }

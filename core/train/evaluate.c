@@ -157,6 +157,8 @@ struct sink {
     const struct evaluator *v;
     const char *split;
     uint32_t metric;
+    uint64_t given; /* bit i: output i */
+    struct rn_error *e;
     struct metric_list *out;
     int (*tensor)(void *context, const char *series, const char *doc,
                   const struct rn_tensor *value);
@@ -180,6 +182,16 @@ static int32_t put(struct rn_metric_sink *api, const char *name,
     for (uint32_t i = 0; i < c->out_count; i++) {
         if (strcmp(c->out[i].name, name) != 0)
             continue;
+        if (is_scalar(&c->out[i]) != (value->rank == 0))
+            return error_set(k->e, RN_E_PLUGIN,
+                             "output '%s' of %s is declared as %s, but it has rank %u", name,
+                             c->name, c->out[i].shape, value->rank);
+        if (value->dtype != RN_F32 && value->dtype != RN_F64 && value->dtype != RN_I64 &&
+            value->dtype != RN_I32)
+            return error_set(k->e, RN_E_PLUGIN,
+                             "output '%s' of %s is neither f32, f64, i64 nor i32", name,
+                             c->name);
+        k->given |= (uint64_t)1 << (i < 63 ? i : 63);
         const char *full = output_name(k->v, k->split, k->metric, i);
         if (value->rank == 0) {
             add(k->out, full, element(value), direction(&c->out[i]));
@@ -187,7 +199,8 @@ static int32_t put(struct rn_metric_sink *api, const char *name,
         }
         return k->tensor ? k->tensor(k->context, full, c->out[i].doc, value) : RN_OK;
     }
-    return RN_E_PLUGIN;
+    return error_set(k->e, RN_E_PLUGIN, "%s gives an output '%s' that it does not declare",
+                     c->name, name);
 }
 
 static const struct rn_metric_sink_api sink_api = {sizeof(struct rn_metric_sink_api), 0,
@@ -213,8 +226,14 @@ static int finish(struct evaluator *v, uint32_t index, struct sink *k,
         status = device_variable_read(s->device, i, states[n++].data, e);
     }
     k->metric = index;
+    k->given = 0;
+    k->e = e;
     if (status == RN_OK)
         status = m->finish(instance_self(p->instance), n, states, &k->api, e);
+    for (uint32_t i = 0; i < p->component->out_count && i < 63 && status == RN_OK; i++)
+        if (!(k->given >> i & 1))
+            status = error_set(e, RN_E_PLUGIN, "%s gave no output '%s'",
+                               p->component->name, p->component->out[i].name);
     if (status != RN_OK)
         error_context(e, "%s", p->path);
     for (uint32_t i = 0; i < n; i++)
@@ -301,7 +320,12 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split, struct metric
     for (uint32_t i = 0; n > 1 && i < n && status == RN_OK; i++)
         add(out, arena_format(v->a, "%s/loss.%s", name, s->x->losses.at[i].name),
             weights[i] > 0.0 ? sums[i] / weights[i] : 0.0, -1);
-    struct sink k = {{&sink_api}, v, name, 0, out, tensor, context};
+    struct sink k = {.api = {&sink_api},
+                     .v = v,
+                     .split = name,
+                     .out = out,
+                     .tensor = tensor,
+                     .context = context};
     for (uint32_t i = 0; i < s->x->metrics.count && status == RN_OK; i++)
         status = finish(v, i, &k, e);
     memory_release(sums);

@@ -26,6 +26,31 @@ bool pattern_match(const char *pattern, const char *text) {
     return !*text;
 }
 
+void part_error(struct diag *d, const struct part *part, const struct rn_error *e) {
+    size_t n = strlen(part->path);
+    const char *option = e->where;
+    if (strncmp(option, part->path, n) == 0 && option[n] == '.')
+        option += n + 1;
+    const struct node *at = *option ? node_at(part->node, option) : NULL;
+    node_error(d, at ? at : part->node, false, e->status, "%s", e->message);
+    if (e->hint[0])
+        diag_hint(d, "%s", e->hint);
+}
+
+/* A component that is not there, or cannot be opened: at the word that names it. */
+static void unusable(struct diag *d, const struct session *s, const struct node *at,
+                     const struct rn_error *e, bool found) {
+    struct text hint = {0};
+    node_error(d, at, false, e->status, "%s", e->message);
+    if (found)
+        text_add(&hint, e->hint);
+    else
+        session_explain(s, e, &hint);
+    if (hint.length)
+        diag_hint(d, "%s", text_get(&hint));
+    text_finish(&hint);
+}
+
 /* The schema of a component that the file names; errors at the `type:` that names it.
  */
 static const struct schema *resolve(void *context, const char *kind, const char *type,
@@ -35,9 +60,7 @@ static const struct schema *resolve(void *context, const char *kind, const char 
     if (c)
         return c->schema;
     const struct node *n = node_kind(at) == NODE_MAP ? node_find(at, "type") : at;
-    node_error(d, n ? n : at, false, e.status, "%s", e.message);
-    if (e.hint[0])
-        diag_hint(d, "%s", e.hint);
+    unusable(d, context, n ? n : at, &e, false);
     return NULL;
 }
 
@@ -48,12 +71,11 @@ struct config *experiment_read(struct session *session, const char *file, uint32
         return NULL;
     /* Plugins named by the file itself join the session before types are looked up. */
     const struct node *plugins = node_find(config_root(c), "plugins");
-    for (uint32_t i = 0; plugins && i < node_count(plugins); i++) {
-        const struct node *item = node_item(plugins, i), *path = item;
-        if (node_kind(item) == NODE_MAP)
-            path = node_find(item, "file");
-        if (!path || node_kind(path) != NODE_SCALAR)
-            continue;
+    bool one = plugins && node_kind(plugins) == NODE_SCALAR;
+    for (uint32_t i = 0; plugins && i < (one ? 1 : node_count(plugins)); i++) {
+        const struct node *path = one ? plugins : node_item(plugins, i);
+        if (node_kind(path) != NODE_SCALAR)
+            continue; /* the schema says so below */
         char absolute[4096];
         struct rn_error e;
         config_resolve_path(c, path, absolute, sizeof absolute);
@@ -94,9 +116,7 @@ static void open_parts(struct experiment *x, const char *section, const char *ki
                            : arena_copy(x->arena, section);
         p->component = session_find(x->session, kind, node_string(type), &e);
         if (!p->component || session_load(x->session, p->component, &e) != RN_OK) {
-            node_error(d, type, false, e.status, "%s", e.message);
-            if (e.hint[0])
-                diag_hint(d, "%s", e.hint);
+            unusable(d, x->session, type, &e, p->component != NULL);
             continue;
         }
         if (instance_create(x->session, p->component, p->node, &x->services, d,

@@ -56,6 +56,9 @@ const struct part *experiment_default(struct experiment *x, const char *kind,
                                       const char *name, struct parts *known,
                                       struct diag *d);
 
+/* An error of a component: at the option that e->where names, else at the component. */
+void part_error(struct diag *d, const struct part *part, const struct rn_error *e);
+
 /* Scalars of the file, with what stands in when absent. */
 int64_t experiment_int(const struct experiment *x, const char *path, int64_t otherwise);
 double experiment_float(const struct experiment *x, const char *path, double otherwise);

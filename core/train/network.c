@@ -277,10 +277,46 @@ int network_bind(struct network *n, const struct network_options *o,
 /* ------------------------------------------------------------------ building */
 
 static int report(struct diag *d, const struct part *part, struct rn_error *e) {
-    node_error(d, part->node, false, e->status, "%s", e->message);
-    if (e->hint[0])
-        diag_hint(d, "%s", e->hint);
+    part_error(d, part, e);
     return e->status;
+}
+
+/* The graph is built: did the component ask the host for what it does not have, or give
+ * what it did not declare? */
+int network_check(const struct network *n, const struct part *part,
+                  const struct builder *b, struct rn_error *e) {
+    const struct component *c = part->component;
+    if (instance_fault(part->instance, e) != RN_OK)
+        return e->status;
+    for (uint32_t i = 0; i < builder_output_count(b); i++) {
+        const char *name = builder_output_name(b, i);
+        rn_value v = builder_output(b, name);
+        const struct port_info *port = NULL;
+        bool open = false;
+        char have[96];
+        for (uint32_t k = 0; k < c->out_count; k++) {
+            open |= strcmp(c->out[k].name, "*") == 0;
+            if (strcmp(c->out[k].name, name) == 0)
+                port = &c->out[k];
+        }
+        /* The weights of a loss's terms are its kind's, declared or not. */
+        open |= strcmp(c->kind, "loss") == 0 && strcmp(name, "weight") == 0;
+        if (!port && !open)
+            return error_set(e, RN_E_PLUGIN, "%s gives an output '%s' that it does not "
+                             "declare", c->name, name);
+        if (!port || fits(n, port, v))
+            continue;
+        describe_value(n, v, have, sizeof have);
+        return error_set(e, RN_E_PLUGIN,
+                         "output '%s' of %s is declared as %s %s, but it is %s", name,
+                         c->name, port->dtype, port->shape, have);
+    }
+    for (uint32_t k = 0; k < c->out_count; k++)
+        if (strcmp(c->out[k].name, "*") != 0 && !c->out[k].optional &&
+            !builder_output(b, c->out[k].name))
+            return error_set(e, RN_E_PLUGIN, "%s gave no output '%s'", c->name,
+                             c->out[k].name);
+    return RN_OK;
 }
 
 /* Describe once with these inputs; the builder for its outputs, or NULL. */
@@ -294,6 +330,7 @@ static struct builder *describe(struct network *n, const struct part *part,
         ports[i] = (struct port_binding){c->in[i].name, inputs[i]};
     struct builder_options bo = {.graph = n->graph,
                                  .host = instance_host(part->instance),
+                                 .is_live = instance_is_live,
                                  .component = part->path,
                                  .scope = scope,
                                  .phase = n->phase,
@@ -301,7 +338,9 @@ static struct builder *describe(struct network *n, const struct part *part,
                                  .inputs = ports};
     struct builder *b = builder_create(&bo);
     struct rn_error e = {0};
-    if (builder_finish(b, fn(builder_api(b)), &e) != RN_OK) {
+    instance_watch(part->instance);
+    if (builder_finish(b, fn(builder_api(b)), &e) != RN_OK ||
+        network_check(n, part, b, &e) != RN_OK) {
         report(d, part, &e);
         return NULL;
     }

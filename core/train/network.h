@@ -61,6 +61,9 @@ int network_build(const struct network_options *o, struct network *out, struct d
 /* Bind the ports of a loss or metric: writes component->in_count values. */
 int network_bind(struct network *n, const struct network_options *o,
                  const struct part *part, rn_value *out, struct diag *d);
+/* What a component built against what it declared; and what it did wrong meanwhile. */
+int network_check(const struct network *n, const struct part *part,
+                  const struct builder *b, struct rn_error *e);
 /* The value named so ("model.out", "data.x", "model" for its only output). */
 rn_value network_find(const struct network *n, const char *name);
 

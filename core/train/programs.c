@@ -58,7 +58,7 @@ static int finish(struct make *m, const struct part *part, struct diag *d) {
     if (m->e.status == RN_OK)
         return RN_OK;
     if (part)
-        node_error(d, part->node, false, m->e.status, "%s", m->e.message);
+        part_error(d, part, &m->e);
     else
         diag_add(d, &m->e);
     return m->e.status;
@@ -395,6 +395,7 @@ static int update(struct make *m, struct programs *p, const struct objective *o,
         struct builder_options bo = {
             .graph = g,
             .host = instance_host(part->instance),
+            .is_live = instance_is_live,
             .component = part->path,
             .scope = arena_format(
                 p->arena, "%s.%s",
@@ -404,7 +405,11 @@ static int update(struct make *m, struct programs *p, const struct objective *o,
             .input_count = 3,
             .inputs = ports};
         struct builder *b = builder_create(&bo);
+        instance_watch(part->instance);
         int status = builder_finish(b, iface->describe(builder_api(b)), &m->e);
+        struct network built = {.graph = g, .phase = RN_PHASE_TRAIN};
+        if (!status)
+            status = network_check(&built, part, b, &m->e);
         rn_value new_value = status ? RN_NONE : builder_output(b, "param");
         if (!status && !new_value)
             error_set(&m->e, RN_E_PLUGIN, "optimizer %s gave no output 'param'",
@@ -555,13 +560,16 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
         ports[i] = (struct port_binding){c->in[i].name, inputs[i]};
     struct builder_options bo = {.graph = m->g,
                                  .host = instance_host(part->instance),
+                                 .is_live = instance_is_live,
                                  .component = part->path,
                                  .scope = part->path,
                                  .phase = RN_PHASE_EVAL,
                                  .input_count = c->in_count,
                                  .inputs = ports};
     struct builder *b = builder_create(&bo);
-    if (builder_finish(b, iface->describe(builder_api(b)), &m->e) != RN_OK)
+    instance_watch(part->instance);
+    if (builder_finish(b, iface->describe(builder_api(b)), &m->e) != RN_OK ||
+        instance_fault(part->instance, &m->e) != RN_OK)
         return finish(m, part, d);
     return RN_OK;
 }

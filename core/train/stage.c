@@ -125,18 +125,24 @@ static int tap_point(void *context, struct graph *g, const struct rn_point *poin
             continue;
         struct builder_options bo = {.graph = g,
                                      .host = instance_host(part->instance),
+                                     .is_live = instance_is_live,
                                      .component = part->path,
                                      .scope = part->path,
                                      .phase = RN_PHASE_TRAIN};
         struct builder *b = builder_create(&bo);
+        instance_watch(part->instance);
         int32_t taken = hook->tap(instance_self(part->instance), builder_api(b), point);
         struct rn_error e = {0};
         int status = builder_finish(b, taken < 0 ? taken : RN_OK, &e);
-        if (status != RN_OK || taken == 0) {
-            if (status != RN_OK)
-                log_say(RN_LOG_WARNING, "%s: %s: %s", part->path, point->path, e.message);
-            continue;
+        if (status == RN_OK)
+            status = instance_fault(part->instance, &e);
+        if (status != RN_OK) {
+            error_context(&e, "tap of %s", point->path);
+            part_error(s->tap_errors, part, &e);
+            return status;
         }
+        if (taken == 0)
+            continue;
         struct tap *known = NULL;
         for (uint32_t k = 0; k < s->tap_count && !known; k++)
             if (s->taps[k].hook == i && s->taps[k].kind == point->kind &&
@@ -205,14 +211,18 @@ static int plan_training(struct stage *s, struct diag *d) {
         }
         if (o == 0 && !p->accumulate && status == RN_OK && any_taps(s)) {
             t->tapped = arena_array(s->arena, struct shaped, n);
+            uint32_t before = diag_count(d);
             p->tap = tap_point;
             p->tap_context = s;
+            s->tap_errors = d;
             for (uint32_t i = 0; i < n && status == RN_OK; i++) {
                 status = programs_train(p, o, rows[i], &g, d);
                 if (status == RN_OK)
                     status = make_plan(s, g, rows[i], &t->tapped[i], d);
             }
             p->tap = NULL;
+            if (status == RN_OK && diag_count(d) > before)
+                status = diag_status(d);
         }
         if (weighted && status == RN_OK) {
             t->weights = arena_array(s->arena, struct shaped, n);

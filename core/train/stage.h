@@ -59,6 +59,7 @@ struct stage {
     struct shaped *evals;
     struct tap *taps; /* of objective 0 */
     uint32_t tap_count, tap_capacity;
+    struct diag *tap_errors; /* while taps are described */
     struct device *device;
     const struct rn_device_info *info;
     struct rn_device_info device_text; /* before the device is opened */

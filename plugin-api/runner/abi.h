@@ -7,11 +7,18 @@
  *   host        made and freed by the host; valid as long as the comment says
  *   plugin      made and freed by the plugin; valid until its destroy function
  *   transferred the receiver must free it with the function named beside it
+ * A pointer that is an argument is borrowed where nothing else is said; a pointer that a
+ * call gives back has its word in the member's comment. `self` and `worker` are what the
+ * plugin's create and worker_open gave: plugin.
  * Thread tags, last word of a member's comment:
  *   [setup]      before the first step, one thread
  *   [step]       between steps, on the training thread
  *   [worker]     on a data worker; several at once, each with its own worker state
  *   [any-thread] at any time from anywhere
+ * Structs: one that begins with struct_size may grow at its end, so a member is read or
+ * written only where RN_HAS says that it is there. Who fills a struct for the other side
+ * writes member by member, never the whole. Rows of arrays have no size of their own;
+ * their stride stands beside the pointer.
  */
 #ifndef RUNNER_ABI_H
 #define RUNNER_ABI_H
@@ -97,9 +104,9 @@ typedef uint32_t rn_dtype;
 /* A view of a tensor in host memory; this layout never changes. Row-major when
  * strides is NULL; strides count elements, as in DLPack. */
 struct rn_tensor {
-    void *data;
-    const int64_t *shape;   /* rank entries */
-    const int64_t *strides; /* rank entries, or NULL */
+    void *data;             /* borrowed, where the call does not say otherwise */
+    const int64_t *shape;   /* borrowed; rank entries */
+    const int64_t *strides; /* borrowed; rank entries, or NULL */
     rn_dtype dtype;
     uint32_t rank;
 };
@@ -142,6 +149,9 @@ struct rn_component {
     uint32_t reserved;
     const char *text;  /* plugin, static: the description */
     const void *iface; /* plugin, static: struct rn_loss and so on, by kind */
+    /* What else the component can do, by string id ("runner.validate/1"): plugin, static;
+     * NULL: not that. The member itself may be NULL. [any-thread] */
+    const void *(*extension)(const char *id);
 };
 
 /* What the one exported function returns; this layout never changes. */
@@ -166,12 +176,15 @@ typedef const struct rn_entry *(*rn_entry_fn)(void);
 
 /* RN_COMPONENT(id, iface, head, body): defines `id` as a component. `head` is
  * "loss acme.losses/focal 1" (kind, name, behaviour); `body` joins the macros above. */
-#define RN_COMPONENT(id, iface, head, body)                                            \
+#define RN_COMPONENT(id, iface, head, body) RN_EXTENDED(id, iface, 0, head, body)
+
+/* The same with extensions: a `const void *(*)(const char *id)`. */
+#define RN_EXTENDED(id, iface, extension, head, body)                                  \
     RN_SECTION static const char id##_text[] = "abi: " RN_STR(                         \
         RN_ABI_MAJOR) " " RN_STR(RN_ABI_NEEDED_MINOR) "\n"                             \
                                                       "component: " head "\n" body;    \
     static const struct rn_component id = {sizeof(struct rn_component), 0u, id##_text, \
-                                           &(iface)}
+                                           &(iface), extension}
 
 /* RN_PLUGIN(&a, &b, ...): the entry, once per shared object. */
 #define RN_PLUGIN(...)                                                                 \

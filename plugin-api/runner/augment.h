@@ -22,8 +22,9 @@ struct rn_augment_at {
 struct rn_augment {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
-    void (*destroy)(void *self);                                           /* [setup] */
+    /* *self: plugin, until destroy. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
     /* Check the field chosen by the option `of`; it keeps dtype and shape. [setup] */
     int32_t (*plan)(void *self, const struct rn_field *field, struct rn_error *e);
     /* Change n rows in place: data is [n, shape...]. [worker] */

@@ -47,17 +47,17 @@ struct rn_program;
 #define RN_BASE_REGISTER 0xfffffffeu
 
 struct rn_node {
-    const char *op;
-    const char *label; /* "model.conv1/conv2d": for errors, profile */
+    const char *op;    /* host */
+    const char *label; /* host; "model.conv1/conv2d": for errors, profile */
     uint32_t in_count;
     uint32_t out_count;
-    const uint32_t *in;
-    const uint32_t *out;
+    const uint32_t *in;  /* host */
+    const uint32_t *out; /* host */
     uint32_t attr_count;
     uint32_t attr_stride;
-    const struct rn_attr *attrs;
-    const struct rn_program *sub;
-    const void *custom;
+    const struct rn_attr *attrs;  /* host */
+    const struct rn_program *sub; /* host, or NULL */
+    const void *custom;           /* plugin, static, or NULL: struct rn_operator */
     uint64_t workspace_offset; /* in the arena; valid if workspace_bytes > 0 */
     uint64_t workspace_bytes;
 };
@@ -65,17 +65,17 @@ struct rn_node {
 struct rn_program {
     uint32_t struct_size;
     uint32_t base_count; /* entries of the pointer table */
-    const char *name;    /* "train", "eval" */
+    const char *name;    /* host; "train", "eval" */
     uint32_t slot_count;
     uint32_t slot_stride;
-    const struct rn_slot *slots;
+    const struct rn_slot *slots; /* host */
     uint32_t node_count;
     uint32_t node_stride;
-    const struct rn_node *nodes;
+    const struct rn_node *nodes; /* host */
     uint32_t input_count;  /* of a sub program */
     uint32_t output_count; /* of a sub program */
-    const uint32_t *inputs;
-    const uint32_t *outputs;
+    const uint32_t *inputs;  /* host */
+    const uint32_t *outputs; /* host */
     uint32_t space_rank; /* of a region: the iteration space */
     uint32_t reserved;
     int64_t space[RN_MAX_RANK];
@@ -114,33 +114,43 @@ struct rn_device_info {
 struct rn_backend {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
-    void (*destroy)(void *self);                                           /* [setup] */
+    /* *self: plugin, until destroy. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
+    /* What it runs on; the name is all that is required, zeros mean unknown. [setup] */
     int32_t (*info)(void *self, struct rn_device_info *out, struct rn_error *e);
     /* Memory: aligned to info.alignment, content undefined. RN_E_MEMORY when it does
-     * not fit. [setup] */
+     * not fit. *out: transferred, given back to release. [setup] */
     int32_t (*alloc)(void *self, int32_t space, uint64_t bytes, void **out,
                      struct rn_error *e);
-    void (*release)(void *self, int32_t space, void *p);
-    /* Streams run in order, apart from each other; events order them. [setup] */
+    void (*release)(void *self, int32_t space, void *p); /* [setup] */
+    /* Streams run in order, apart from each other; events order them. *stream, *event:
+     * transferred, given back to stream_destroy, event_destroy. [setup] */
     int32_t (*stream_create)(void *self, void **stream, struct rn_error *e);
-    void (*stream_destroy)(void *self, void *stream);
+    void (*stream_destroy)(void *self, void *stream); /* [setup] */
+    /* *event: transferred, given back to event_destroy. [setup] */
     int32_t (*event_create)(void *self, void **event, struct rn_error *e);
-    void (*event_destroy)(void *self, void *event);
-    /* [step] all of these return at once; host memory must stay until done. */
+    void (*event_destroy)(void *self, void *event); /* [setup] */
+    /* Returns at once: the event passes when the stream has come to here. [step] */
     int32_t (*event_record)(void *self, void *event, void *stream, struct rn_error *e);
+    /* Returns at once: the stream goes on when the event has passed. [step] */
     int32_t (*event_wait)(void *self, void *event, void *stream, struct rn_error *e);
     /* Block the host until the event (last record) has passed. [step] */
     int32_t (*event_sync)(void *self, void *event, struct rn_error *e);
+    /* Block the host until all that the stream was given is done. [step] */
     int32_t (*stream_sync)(void *self, void *stream, struct rn_error *e);
+    /* Returns at once: host memory stays as it is until the stream has done it; the
+     * host sees to that. [step] */
     int32_t (*copy)(void *self, void *stream, int32_t direction, void *dst,
                     const void *src, uint64_t bytes, struct rn_error *e);
+    /* Returns at once. [step] */
     int32_t (*fill_zero)(void *self, void *stream, void *dst, uint64_t bytes,
                          struct rn_error *e);
     /* Planning. `program` gives slot shapes; node i is asked about. [setup] */
     int32_t (*query)(void *self, const struct rn_program *program, uint32_t node,
                      struct rn_node_info *out, struct rn_error *e);
-    /* Compile once; program stays until destroyed. [setup] */
+    /* Compile once; the program is the host's and stays until exe_destroy. *exe:
+     * transferred, given back to exe_destroy. [setup] */
     int32_t (*compile)(void *self, const struct rn_program *program, void **exe,
                        struct rn_error *e);
     void (*exe_destroy)(void *self, void *exe); /* [setup] */

@@ -29,12 +29,12 @@ typedef uint32_t rn_value;
 
 /* A row: passed with a stride, so it may grow at its end. Borrowed. */
 struct rn_attr {
-    const char *name;
-    int32_t type;
+    const char *name; /* borrowed */
+    int32_t type;     /* RN_ATTR_* */
     uint32_t count;
     int64_t i;
     double f;
-    const void *p;
+    const void *p; /* borrowed */
 };
 
 /* Roles let YAML patterns and optimizers tell parameters apart:
@@ -43,14 +43,15 @@ struct rn_attr {
 struct rn_variable {
     uint32_t struct_size;
     rn_dtype dtype;
-    const char *name; /* within the current scope, e.g. "weight" */
-    const char *role;
-    const int64_t *shape; /* rank entries */
+    const char *name;     /* borrowed; within the current scope, e.g. "weight" */
+    const char *role;     /* borrowed */
+    const int64_t *shape; /* borrowed; rank entries */
     uint32_t rank;
     uint32_t trainable; /* 1: gets a gradient and an optimizer */
     int64_t fan_in;     /* 0 = derive from the shape: [out, in, k...] */
     int64_t fan_out;
-    const char *init; /* default init component's name, or NULL: constant `value` */
+    /* Borrowed; default init component's name, or NULL: constant `value`. */
+    const char *init;
     double value;
 };
 
@@ -60,40 +61,45 @@ struct rn_build_api {
     uint32_t struct_size;
     uint32_t reserved;
     /* Append operator `name`. Attributes left out take the defaults of ops.h. Writes
-     * n_out values (RN_NONE each on error). */
+     * n_out values (RN_NONE each on error). [setup] */
     int32_t (*op)(struct rn_build *b, const char *name, uint32_t n_in,
                   const rn_value *in, uint32_t n_attr, const struct rn_attr *attrs,
                   uint32_t attr_stride, uint32_t n_out, rn_value *out);
     /* The value bound to a declared input port; RN_NONE without an error when the port
-     * is optional and not bound. */
+     * is optional and not bound. [setup] */
     rn_value (*input)(struct rn_build *b, const char *port);
+    /* The value of a declared output port, once. [setup] */
     void (*output)(struct rn_build *b, const char *port, rn_value value);
-    /* A live option (or a live float option's current value) as an f32 scalar. */
+    /* A live option's current value as an f32 scalar; an option that is not live is an
+     * error: its value is a constant, which the getters of host.h give. [setup] */
     rn_value (*live)(struct rn_build *b, const char *option);
-    /* A dense row-major constant; data borrowed. */
+    /* A dense row-major constant; data borrowed. [setup] */
     rn_value (*constant)(struct rn_build *b, rn_dtype dtype, uint32_t rank,
                          const int64_t *shape, const void *data);
     /* Declare (first call) or find (same scope and name) a variable; its value as it is
-     * before this program's assignment. */
+     * before this program's assignment. [setup] */
     rn_value (*variable)(struct rn_build *b, const struct rn_variable *v);
-    /* The variable's value after the program. At most once per variable and program. */
+    /* The variable's value after the program. At most once per variable and program.
+     * [setup] */
     void (*assign)(struct rn_build *b, const char *name, rn_value value);
-    /* Shape of a value: rank and up to RN_MAX_RANK dims; dtype. Fails on RN_NONE. */
+    /* Shape of a value: rank and up to RN_MAX_RANK dims; dtype. Fails on RN_NONE.
+     * [setup] */
     int32_t (*shape)(struct rn_build *b, rn_value v, uint32_t *rank, int64_t *dims,
                      rn_dtype *dtype);
-    /* Layer scopes: names nest with '.', e.g. "model.block1.conv". */
+    /* Layer scopes: names nest with '.', e.g. "model.block1.conv". [setup] */
     void (*push)(struct rn_build *b, const char *scope);
-    void (*pop)(struct rn_build *b);
-    int32_t (*phase)(struct rn_build *b);
-    /* The component's own error; sticks. where: an option path or NULL. */
+    void (*pop)(struct rn_build *b);      /* [setup] */
+    int32_t (*phase)(struct rn_build *b); /* RN_PHASE_* [setup] */
+    /* The component's own error; sticks. where: an option path or NULL. [setup] */
     void (*fail)(struct rn_build *b, const char *message, const char *hint,
                  const char *where);
+    /* An extension by string id ("runner.gradient/1"), or NULL. Host, static. [setup] */
     const void *(*extension)(struct rn_build *b, const char *id);
 };
 
 struct rn_build {
-    const struct rn_build_api *api;
-    struct rn_host *host; /* the component's options */
+    const struct rn_build_api *api; /* host, static */
+    struct rn_host *host;           /* host, until destroy: the component's options */
 };
 
 /* ------------------------------------------------------------------- helpers */
@@ -224,6 +230,7 @@ static inline struct rn_attr rn_attr_string(const char *name, const char *s) {
 struct rn_gradient_api {
     uint32_t struct_size;
     uint32_t reserved;
+    /* Writes n values into gxs. [setup] */
     int32_t (*gradient)(struct rn_build *b, rn_value y, uint32_t n, const rn_value *xs,
                         rn_value *gxs);
 };

@@ -13,7 +13,7 @@ extern "C" {
 #define RN_POINT_ACTIVATION 1u /* a layer's output */
 #define RN_POINT_GRADIENT   2u /* the gradient of a parameter */
 #define RN_POINT_WEIGHT     3u /* a parameter */
-#define RN_POINT_UPDATE     4u /* new value - old value of a parameter */
+#define RN_POINT_UPDATE     4u /* new value - old value of a parameter; reserved */
 
 struct rn_point {
     uint32_t struct_size;
@@ -41,19 +41,22 @@ struct rn_event {
     const struct rn_event_metric *metrics; /* borrowed; what is known at this moment */
 };
 struct rn_event_metric {
-    const char *name; /* "train/loss", "val/accuracy" */
+    const char *name; /* borrowed; "train/loss", "val/accuracy" */
     double value;
 };
 
 /* The closed list of what an event may ask for. */
 struct rn_actions {
-    const struct rn_actions_api *api;
+    const struct rn_actions_api *api; /* host, static */
 };
 struct rn_actions_api {
     uint32_t struct_size;
     uint32_t reserved;
+    /* End the run after this step. [step] */
     void (*stop)(struct rn_actions *a, const char *reason);
-    void (*save)(struct rn_actions *a);
+    void (*save)(struct rn_actions *a); /* a checkpoint now [step] */
+    /* Hold the live option at `path` ("optimizer.lr") at a value from the next step on;
+     * RN_E_UNSUPPORTED: there is none of that name. [step] */
     int32_t (*set_live)(struct rn_actions *a, const char *path, double value);
 };
 
@@ -64,6 +67,7 @@ struct rn_record_api {
     /* A row of the tensor series `name` in run.h5; copied. [step] */
     int32_t (*tensor)(struct rn_host *h, const char *name, int64_t step,
                       const struct rn_tensor *value);
+    /* A point of the curve `name`. [step] */
     int32_t (*scalar)(struct rn_host *h, const char *name, int64_t step, double value);
     /* A sentence for the person: shown once per key. severity as RN_LOG_*. [step] */
     int32_t (*say)(struct rn_host *h, const char *key, int32_t severity,
@@ -74,9 +78,11 @@ struct rn_record_api {
 struct rn_hook {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
-    void (*destroy)(void *self);                                           /* [setup] */
-    /* Rewrite: return the value to use instead (or the same). [setup] */
+    /* *self: plugin, until destroy. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
+    /* Rewrite: return the value to use instead (or the same). Reserved: this version of
+     * the host refuses a hook that has it. [setup] */
     rn_value (*rewrite)(void *self, struct rn_build *b, const struct rn_point *p);
     /* Tap: describe what to compute of a point (rn_output by name). 1 = tapped, 0 = not
      * of interest. The host runs it every option `every` (a duration). [setup] */

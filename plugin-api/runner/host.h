@@ -56,7 +56,7 @@ struct rn_host_api {
 };
 
 struct rn_host {
-    const struct rn_host_api *api;
+    const struct rn_host_api *api; /* host, static */
 };
 
 static inline int64_t rn_get_int(struct rn_host *h, const char *path,
@@ -126,15 +126,27 @@ static inline char *rn_name(char *out, size_t size, const char *base, uint64_t i
  * its own version first. write/read return 0 or a negative status; a short read is
  * RN_E_CHECKPOINT. */
 struct rn_stream {
-    const struct rn_stream_api *api;
+    const struct rn_stream_api *api; /* host, static */
 };
 
 struct rn_stream_api {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*write)(struct rn_stream *s, const void *data, uint64_t bytes);
-    int32_t (*read)(struct rn_stream *s, void *data, uint64_t bytes);
-    uint64_t (*left)(struct rn_stream *s); /* bytes not yet read */
+    int32_t (*write)(struct rn_stream *s, const void *data, uint64_t bytes); /* [step] */
+    int32_t (*read)(struct rn_stream *s, void *data, uint64_t bytes);        /* [step] */
+    uint64_t (*left)(struct rn_stream *s); /* bytes not yet read [step] */
+};
+
+/* Extension of a component: checks across its options, which the text cannot say
+ * ("nesterov needs momentum"). Called once the options have passed the description's own
+ * checks, before create. */
+#define RN_EXT_VALIDATE "runner.validate/1"
+struct rn_validate_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Report every error that there is, `where` an option path; then 0 or a status.
+     * [setup] */
+    int32_t (*validate)(struct rn_host *h);
 };
 
 /* Fill a caller's error; returns status, so that `return rn_fail(...)` reads well. */

@@ -24,9 +24,9 @@ struct rn_init_request {
 struct rn_init {
     uint32_t struct_size;
     uint32_t reserved;
-    /* self is the plugin's until destroy; create may be NULL when there is no state. */
-    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
-    void (*destroy)(void *self);                                           /* [setup] */
+    /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
     /* Write request->count f32 values, row-major. Equal requests give equal bits. */
     int32_t (*fill)(void *self, const struct rn_init_request *request, float *out,
                     struct rn_error *e); /* [setup] */

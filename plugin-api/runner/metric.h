@@ -27,20 +27,23 @@ struct rn_metric_batch {
 /* Where finish puts a result: host copies. name as declared; shape may be dynamic where
  * the text says so. */
 struct rn_metric_sink {
-    const struct rn_metric_sink_api *api;
+    const struct rn_metric_sink_api *api; /* host, static */
 };
 struct rn_metric_sink_api {
     uint32_t struct_size;
     uint32_t reserved;
+    /* A declared output, once each; a name, type or rank that the text does not declare
+     * is RN_E_PLUGIN. [step] */
     int32_t (*put)(struct rn_metric_sink *s, const char *name,
-                   const struct rn_tensor *value); /* value borrowed */
+                   const struct rn_tensor *value);
 };
 
 struct rn_metric {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
-    void (*destroy)(void *self);                                           /* [setup] */
+    /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
     int32_t (*describe)(struct rn_build *b); /* graph form, else NULL [setup] */
     int32_t (*reset)(void *self, struct rn_error *e); /* host form [step] */
     int32_t (*update)(void *self, const struct rn_metric_batch *batch,

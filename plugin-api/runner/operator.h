@@ -18,7 +18,7 @@ extern "C" {
 struct rn_operator {
     uint32_t struct_size;
     uint32_t traits;  /* RN_OP_* */
-    const char *name; /* "acme.losses/fused_focal" */
+    const char *name; /* plugin, static; "acme.losses/fused_focal" */
     uint32_t version; /* rises when equal inputs give other numbers */
     uint32_t out_count;
     /* Fill dtype, rank and dims (dims: RN_MAX_RANK entries per output). [setup] */
@@ -37,7 +37,8 @@ struct rn_operator {
     int32_t (*host)(uint32_t n_in, const struct rn_tensor *in, uint32_t n_out,
                     const struct rn_tensor *out, uint32_t n_attr,
                     const struct rn_attr *attrs, struct rn_error *e);
-    /* CUDA C source for NVRTC, or NULL; reserved until the cuda backend defines it. */
+    /* Plugin, static: CUDA C source for NVRTC, or NULL; reserved until the cuda backend
+     * defines it. */
     const char *cuda;
 };
 
@@ -45,6 +46,7 @@ struct rn_operator {
 struct rn_operator_api {
     uint32_t struct_size;
     uint32_t reserved;
+    /* Append the operator; the table is the plugin's, static. [setup] */
     int32_t (*custom)(struct rn_build *b, const struct rn_operator *op, uint32_t n_in,
                       const rn_value *in, uint32_t n_attr, const struct rn_attr *attrs,
                       uint32_t attr_stride, rn_value *out);

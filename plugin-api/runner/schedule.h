@@ -24,14 +24,16 @@ struct rn_schedule_at {
 struct rn_duration_api {
     uint32_t struct_size;
     uint32_t reserved;
+    /* A duration that does not parse is reported and its status returned. [setup] */
     int32_t (*steps)(struct rn_host *h, const char *duration, int64_t *steps);
 };
 
 struct rn_schedule {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
-    void (*destroy)(void *self);                                           /* [setup] */
+    /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
     /* The live option's value. A function of `at` and of the state that observe left.
      */
     int32_t (*value)(void *self, const struct rn_schedule_at *at, double *out,

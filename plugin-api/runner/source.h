@@ -46,14 +46,16 @@ struct rn_source_info {
 struct rn_source {
     uint32_t struct_size;
     uint32_t reserved;
-    /* Open, check, learn the schema; errors name file, row and column. [setup] */
+    /* Open, check, learn the schema; errors name file, row and column. *self: plugin,
+     * until destroy. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
     void (*destroy)(void *self); /* [setup] */
     int32_t (*info)(void *self, struct rn_source_info *out,
                     struct rn_error *e); /* [setup] */
-    /* A worker's own state (file handle, decoder); NULL both if none. [worker] */
+    /* A worker's own state (file handle, decoder); NULL both if none. *worker: plugin,
+     * until worker_close. [worker] */
     int32_t (*worker_open)(void *self, void **worker, struct rn_error *e);
-    void (*worker_close)(void *self, void *worker);
+    void (*worker_close)(void *self, void *worker); /* [worker] */
     /* Rows `indices` (n of them, any order unless sequential) into out[field], each a
      * host tensor [n, field shape...], contiguous; data NULL: that field is not
      * wanted. Must not depend on the worker. [worker] */

@@ -19,8 +19,9 @@ extern "C" {
 struct rn_transform {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e); /* [setup] */
-    void (*destroy)(void *self);                                           /* [setup] */
+    /* *self: plugin, until destroy. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
     /* in: the fields that the host selected by the option `of` (all when absent). out:
      * host array of *count; write the new fields, names plugin until destroy. [setup]
      */
