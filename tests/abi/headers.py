@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each ABI header compiles alone in every dialect and keeps the habits of the ABI:
+nothing but standard headers, fixed-width types, an ownership word at every pointer, a
+thread tag at every function, names that begin with rn."""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import api
+from harness import Checks, Scratch
+
+c = Checks()
+FLAGS = ["-fsyntax-only", "-pedantic-errors", "-Wall", "-Wextra", "-Wshadow", "-Wundef",
+         "-Wconversion", "-Wno-unused-function", "-Werror", "-x"]
+DIALECTS = {"c": ["c11", "c17", "c2x"], "c++": ["c++11", "c++17", "c++20"]}
+names = [h.relative_to(api.HEADERS.parent).as_posix() for h in api.headers()]
+
+
+def run(*command):
+    return subprocess.run([*map(str, command)], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+
+
+def compilers():
+    """(command, language): the compilers that are here."""
+    yield sys.argv[1:] or ["cc"], "c"
+    if shutil.which("g++"):
+        yield ["g++"], "c++"
+    else:
+        print("SKIP: g++ is not installed: the headers are not compiled as C++")
+    if shutil.which("clang"):
+        yield ["clang"], "c"
+    if shutil.which("clang++"):
+        yield ["clang++"], "c++"
+
+
+with Scratch() as top:
+    (top / "empty.c").write_text("typedef int nothing;\n")
+    alone = []
+    for name in names:
+        f = top / (name.replace("/", "_") + ".c")
+        f.write_text(f"#include <{name}>\nextern int nothing;\n")
+        alone.append(f)
+    for compiler, language in compilers():
+        for dialect in DIALECTS[language]:
+            flags = [*compiler, *FLAGS, language, f"-std={dialect}", "-I",
+                     api.HEADERS.parent]
+            what = f"{compiler[-1]} {dialect}"
+            if run(*flags, top / "empty.c").returncode:
+                print(f"SKIP: {what}: this compiler does not have it")
+                continue
+            p = run(*flags, *alone)
+            c.ok(f"{what}: every header alone", p.returncode == 0, p.stdout[:3000])
+    # The compiler does find fault: a header with a fault is seen.
+    (top / "bad.c").write_text("#include <runner/abi.h>\nint f(void) { return {0}; }\n")
+    c.ok("a fault is found", run("cc", *FLAGS, "c", "-std=c11", "-I", api.HEADERS.parent,
+                                 top / "bad.c").returncode != 0)
+
+for path in api.headers():
+    text = path.read_text()
+    code = api.strip_comments(text)
+    name = path.relative_to(api.HEADERS.parent).as_posix()
+    for what in re.findall(r"^#\s*include\s*(\S+)", code, re.M):
+        c.ok(f"{name} includes {what}", what.strip("<>") in names
+             or what in ("<stddef.h>", "<stdint.h>", "<math.h>", "<string.h>"))
+        c.ok(f"{name} includes no draft", "draft" not in what or "draft" in name)
+    for word in ("enum", "bool", "_Bool", "long", "short", "unsigned", "wchar_t"):
+        c.ok(f"{name} has no `{word}`", not re.search(rf"\b{word}\b", code))
+    c.ok(f"{name} has C++ linkage", 'extern "C"' in text or "static" not in code)
+    for macro in re.findall(r"^#\s*define\s+(\w+)", code, re.M):
+        c.ok(f"{name}: {macro}", macro.startswith(("RN_", "RUNNER_")))
+    for function in re.findall(r"^static inline [\w\s*]+?\b(\w+)\(", code, re.M):
+        c.ok(f"{name}: {function}", function.startswith("rn_"))
+
+TAGS = re.compile(r"\[(setup|step|worker|any-thread)\]")
+WORDS = re.compile(r"\b(borrowed|host|plugin|transferred)\b", re.I)
+# This much of the ABI has no size of its own: rows of arrays, handles, frozen layouts.
+SIZELESS = {"rn_error", "rn_tensor", "rn_attr", "rn_field", "rn_slot", "rn_node",
+            "rn_event_metric", "rn_window"}
+for s in api.structs():
+    c.ok(f"{s.name}: its name", s.name.startswith("rn_"))
+    first = s.members[0]
+    handle = len(s.members) <= 2 and first.name == "api"
+    c.ok(f"{s.name} begins with struct_size, or is a handle or a row",
+         handle or s.name in SIZELESS
+         or (first.name == "struct_size" and first.text == "uint32_t struct_size"))
+    if handle:
+        c.ok(f"{s.name}: its first member is its const table",
+             first.text == f"const struct {s.name}_api *api", first.text)
+    for m in s.members:
+        c.ok(f"{s.name}.{m.name} is no bitfield", ":" not in m.text)
+        what = f"{s.file}: {s.name}.{m.name}"
+        if m.function:
+            tags = TAGS.findall(m.comment)
+            c.ok(f"{what}: a thread tag", len(tags) == 1, f"  {m.comment!r}")
+            gives = re.search(r"\*\*\w+|^[\w\s]+\*\(\*", m.text) and \
+                not re.search(r"void \*const \*", m.text)
+            c.ok(f"{what}: an ownership word",
+                 not gives or WORDS.search(m.comment), f"  {m.comment!r}")
+        elif "*" in m.text:
+            c.ok(f"{what}: an ownership word", WORDS.search(m.comment),
+                 f"  {m.text}: {m.comment!r}")
+        else:
+            kind = m.text.split()[0]
+            c.ok(f"{what}: a fixed-width type",
+                 kind in ("int32_t", "uint32_t", "int64_t", "uint64_t", "uint8_t",
+                          "float", "double", "char", "rn_dtype", "rn_value"), m.text)
+c.done()

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One component of every kind, each a file of its own outside the tree: built with the
+compiler and the flags of `pkg-config --cflags runner-plugin`, named in the YAML, its
+effect on a run on the digits seen in the record.
+
+    outside.py RUNNER BUILD"""
+import gzip
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import numpy as np
+
+from harness import Checks, ROOT, Scratch, latest, runner
+
+here = pathlib.Path(__file__).resolve().parent
+c = Checks()
+IMAGES = ROOT / "datasets/digits-images.idx3.gz"
+LABELS = ROOT / "datasets/digits-labels.idx1.gz"
+
+
+def install_headers(top):
+    """What a user of an installed runner has: headers and the .pc file."""
+    p = subprocess.run(["meson", "install", "-C", sys.argv[2], "--no-rebuild", "--quiet",
+                        "--tags", "devel"], env={**os.environ, "DESTDIR": str(top)},
+                       text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    c.equal("the headers install", (p.returncode, p.stdout if p.returncode else ""),
+            (0, ""))
+    pc = next(top.rglob("runner-plugin.pc"))
+    env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent)}
+    if "pcfiledir" not in pc.read_text():  # a build folder from before it could move
+        env["PKG_CONFIG_SYSROOT_DIR"] = str(top)
+    flags = shlex.split(subprocess.run(["pkg-config", "--cflags", "runner-plugin"], env=env,
+                                       text=True, stdout=subprocess.PIPE).stdout)
+    include = [f[2:] for f in flags if f.startswith("-I")]
+    c.ok("the flags name the installed headers",
+         include and all((pathlib.Path(i) / "runner/loss.h").exists() for i in include)
+         and str(ROOT) not in " ".join(include), flags)
+    c.ok("the flags hide what is not the entry",
+         "-fPIC" in flags and "-fvisibility=hidden" in flags, flags)
+    return flags
+
+
+def build(source, to, flags, *more):
+    compiler = "g++" if source.suffix == ".cpp" else "cc"
+    p = subprocess.run([compiler, "-shared", *flags, "-Wall", "-Wextra", "-Wpedantic",
+                        "-Werror", "-Wl,--no-undefined", "-o", to, source, "-lm", *more],
+                       text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    c.ok(f"{source.name} builds", p.returncode == 0, p.stdout)
+
+
+def idx(path, header):
+    return np.frombuffer(gzip.decompress(path.read_bytes())[header:], np.uint8)
+
+
+labels, images = idx(LABELS, 8), idx(IMAGES, 16)
+
+BASE = f"""
+seed: 3
+data:
+  source: {{type: idx, images: {IMAGES}, labels: {LABELS}}}
+  split: {{kind: stratified, by: label, val: 0.1, test: 0.2, seed: 7}}
+  transforms: [{{type: scale, of: image, factor: 0.0625}}]
+  batch: 64
+device: reference
+model: {{type: sequential, in: {{x: data.image}}, layers: [{{type: flatten}}, {{type: dense, units: 10}}]}}
+loss: cross_entropy
+metrics: accuracy
+optimizer: {{type: sgd, lr: 0.1, momentum: 0.9}}
+train: {{steps: 5, log_every: 1}}
+"""
+
+
+class Run:
+    """A run of BASE with sections replaced."""
+    count = 0
+
+    def __init__(self, top, sections, plugins=(), base=BASE, code=0, command=None):
+        Run.count += 1
+        self.name = f"r{Run.count}"
+        text = base
+        for key, value in sections.items():
+            text, n = re.subn(rf"^{key}:.*?(?=^\S|\Z)", "", text, flags=re.S | re.M)
+            if value is not None:
+                text += f"{key}: {value}\n"
+        if plugins:
+            names = ", ".join(f"./{p}.so" for p in plugins)
+            text += f"plugins: {names}\n" if len(plugins) == 1 else f"plugins: [{names}]\n"
+        self.file = top / f"{self.name}.yaml"
+        self.file.write_text(f"name: {self.name}\noutput: runs\n{text}")
+        # From another folder: paths are relative to the YAML that has them.
+        self.r = runner(*(command or []), self.file, cwd=top / "elsewhere")
+        c.ok(f"{self.name}: exit code {code} ({sections} {plugins})", self.r.code == code,
+             f"  got {self.r.code}\n{self.r.err}\n{text}")
+        self.folder = latest(top / "elsewhere/runs", self.name)
+
+    def curve(self, name):
+        with h5py.File(self.folder / "run.h5") as f:
+            return f[f"scalars/{name}/value"][:]
+
+    def tensor(self, name):
+        with h5py.File(self.folder / "run.h5") as f:
+            return f[f"tensors/{name}/value"][:]
+
+    def weights(self):
+        with h5py.File(sorted((self.folder / "checkpoints").glob("step*"))[-1]) as f:
+            return {k: f["variables"][k][()] for k in f["variables"]}
+
+
+def same(what, a, b, tolerance=0.0):
+    a, b = np.asarray(a), np.asarray(b)
+    c.ok(what, a.shape == b.shape and np.all(np.abs(a - b) <= tolerance),
+         f"  {a}\n  {b}")
+
+
+# pkg-config's words are split at spaces, so the headers lie where there is none.
+with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as prefix:
+    (top / "elsewhere").mkdir()
+    flags = install_headers(pathlib.Path(prefix))
+    kinds = ["source", "transform", "augment", "init", "loss", "optimizer", "schedule",
+             "metric", "hook", "backend"]
+    for kind in kinds:
+        build(here / f"outside/{kind}.c", top / f"{kind}.so", flags)
+    if shutil.which("g++"):
+        build(here / "outside/model.cpp", top / "model.so", flags)
+        kinds.append("model")
+    else:
+        print("SKIP: g++ is not installed: the model in C++ is not built")
+    for kind in kinds:
+        p = subprocess.run(["nm", "-D", "--defined-only", top / f"{kind}.so"], text=True,
+                           stdout=subprocess.PIPE)
+        c.equal(f"{kind}: one exported name", re.findall(r" \w (\S+)", p.stdout),
+                ["runner_plugin_entry"])
+        r = runner("plugin", "show", top / f"{kind}.so")
+        c.ok(f"{kind}: plugin show", r.code == 0 and r.out.startswith(f"{kind} acme."),
+             r.out + r.err)
+
+    base = Run(top, {})
+
+    # source: its rows are known, so the loss at step 0 of a model of zeros is known.
+    rows, k = np.arange(40), np.arange(4)
+    x = ((4 * rows[:, None] + k) % 7).astype(np.float32) / np.float32(7)
+    y = 1 + x[:, 0] - 2 * x[:, 3]
+    table = f"""
+data: {{source: {{type: acme.data/ramp, rows: 40}}, batch: 40}}
+device: reference
+model: {{type: sequential, in: {{x: data.x}}, layers: [{{type: dense, units: 1, init: zeros}}]}}
+loss: {{type: mse, in: {{target: data.y}}}}
+metrics: {{type: mse, in: {{target: data.y}}}}
+optimizer: {{type: sgd, lr: 0.1}}
+train: {{steps: 1, log_every: 1}}
+"""
+    a = Run(top, {}, ["source"], base=table)
+    same("source: the loss of zeros is the mean of y^2", a.curve("train/loss"),
+         [np.mean(y.astype(np.float64) ** 2)], 1e-6)
+    w = a.weights()
+    name = next(n for n in w if n.startswith("model") and n.endswith(".weight"))
+    same("source: one step of gradient descent on its rows", w[name],
+         [0.1 * 2 * np.mean(y[:, None] * x, axis=0)], 1e-6)
+
+    # transform: the training mean is taken away, and a checkpoint brings it back.
+    totals = "{type: acme.metrics/totals, in: {label: data.label, image: data.image}}"
+    sections = {"data": f"""
+  train: {{type: idx, images: {IMAGES}, labels: {LABELS}}}
+  test: {{type: idx, images: {IMAGES}, labels: {LABELS}}}
+  transforms: [{{type: acme.data/centre}}]""", "metrics": totals}
+    a = Run(top, sections, ["transform", "metric"])
+    same("transform: the mean of the rows that it was fitted on is 0",
+         a.curve("test/totals.mean"), [0.0], 1e-5)
+    r = runner("eval", a.folder)
+    c.equal("transform: its state comes back", r.value("test/totals.mean"),
+            float(f"{a.curve('test/totals.mean')[0]:.6g}"))
+    # metric: what it counts is in the files.
+    c.equal("metric: rows", a.curve("test/totals").tolist(), [len(labels)])
+    c.equal("metric: labels", a.curve("test/totals.labels").tolist(),
+            [float(labels.astype(float).sum())])
+    same("metric: image without transform", Run(
+        top, {**sections, "data": sections["data"].replace("acme.data/centre", "scale")
+              .replace("type: scale", "type: scale, factor: 1")}, ["metric"]).curve(
+        "test/totals.mean"), [images.astype(float).mean()], 1e-9)
+    c.equal("metric: its optional port left out", Run(
+        top, {**sections, "metrics": "{type: acme.metrics/totals}"},
+        ["transform", "metric"]).curve("test/totals.mean").tolist(), [0.0])
+    ids = a.curve("test/totals.ids")[0]
+    c.equal("metric: sample ids are those of the rows", ids % len(labels),
+            float(sum(range(len(labels)))) % len(labels))
+
+    # augment: training sees zeros, evaluation does not.
+    zero = {"model": "{type: sequential, in: {x: data.image}, layers: [{type: flatten}, "
+                     "{type: dense, units: 10, init: zeros}]}"}
+    a = Run(top, {**zero, "augment": "{type: acme.data/blank}",
+                  "optimizer": "{type: sgd, lr: 0}"}, ["augment"])
+    same("augment: scores are zero in training", a.curve("train/loss"),
+         np.full(5, np.log(10.0)), 1e-6)
+    a = Run(top, {"augment": "{type: acme.data/blank}", "optimizer": "{type: sgd, lr: 0}"},
+            ["augment"])
+    same("augment: training sees nothing", a.curve("train/loss"), np.full(5, np.log(10.0)),
+         1e-6)
+    c.ok("augment: evaluation sees the images",
+         abs(a.curve("test/loss")[0] - np.log(10.0)) > 1e-3, a.curve("test/loss"))
+
+    # init: the weights that no step has changed.
+    a = Run(top, {"init": "{type: acme.init/ramp, match: {role: weight}}",
+                  "optimizer": "{type: sgd, lr: 0}"}, ["init"])
+    w = next(v for k, v in a.weights().items() if k.endswith(".weight"))
+    same("init: i/n - 1/2", w.ravel(),
+         (np.arange(640) / 640.0 - 0.5).astype(np.float32))
+
+    # loss: its gradient is derived; the same curve as the built-in one, whose operator is
+    # one and not three.
+    a = Run(top, {"loss": "{type: acme.losses/nll}"}, ["loss"])
+    same("loss: the built-in's curve", a.curve("train/loss"), base.curve("train/loss"),
+         2e-6)
+    c.ok("loss: it learns", a.curve("train/loss")[-1] < a.curve("train/loss")[0])
+
+    # optimizer: momentum as the built-in writes it, to the bit.
+    a = Run(top, {"optimizer": "{type: acme.optim/heavy_ball, lr: 0.1}"}, ["optimizer"])
+    same("optimizer: the built-in's curve", a.curve("train/loss"),
+         base.curve("train/loss"))
+    a = Run(top, {"optimizer": "{type: acme.optim/heavy_ball, momentum: 0, nesterov: yes}"},
+            ["optimizer"], code=2)
+    for text in ["nesterov looks ahead along a momentum that is 0",
+                 "give momentum, or leave nesterov out", "momentum is 0"]:
+        c.within("optimizer: validate", a.r.err, text)
+    c.ok("optimizer: validate names the option's place",
+         re.search(r"r\d+\.yaml:\d+:\d+: error: momentum is 0\n.*\n\s*\|? .*\^", a.r.err),
+         a.r.err)
+
+    # schedule: its values; and its state through a checkpoint.
+    a = Run(top, {"schedule": "{type: acme.schedules/tired}",
+                  "checkpoint": "{every: 2st}"}, ["schedule"])
+    same("schedule: base/(1 + calls)", a.curve("live/optimizer.lr"),
+         0.1 / np.arange(1, 6), 1e-12)
+    r = runner("resume", a.folder, "train.steps=8", cwd=top)
+    c.ok("schedule: resume", r.code == 0, r.err)
+    same("schedule: the state went on", a.curve("live/optimizer.lr"),
+         0.1 / np.arange(1, 9), 1e-12)
+
+    # hook: both forms, what it asks for is done.
+    a = Run(top, {"hooks": "{type: acme.hooks/watch, steps: 4, rate: 0}",
+                  "train": "{steps: 50, log_every: 1}"}, ["hook"])
+    c.equal("hook: stopped the run", len(a.curve("train/loss")), 4)
+    c.within("hook: its reason", a.r.err, "seen enough")
+    c.within("hook: its log line", a.r.err, "acme.hooks/watch: watching")
+    same("hook: its curve", a.curve("watch/seen"), [1, 2, 3, 4])
+    name = next(n for n in a.weights() if n.startswith("model") and n.endswith(".weight"))
+    sums = a.tensor(f"watch/{name}").ravel()
+    c.equal("hook: a row for every step", len(sums), 4)
+    with h5py.File(next((a.folder / "checkpoints").glob("step-0*2.h5"))) as f:
+        kept = f["variables"][name][()].astype(np.float64).sum()
+    same("hook: the sum of the weights after step 2, as the checkpoint it asked for has it",
+         sums[2], kept, 1e-4)
+    same("hook: it set the learning rate", a.curve("live/optimizer.lr"), [.1, .1, .1, 0.0],
+         1e-7)
+
+    # model: logistic regression in C++, zeros first.
+    if "model" in kinds:
+        a = Run(top, {"model": "{type: acme.models/logistic, in: {x: data.image}}"},
+                ["model"])
+        same("model: the built-in layers' curve", a.curve("train/loss"),
+             Run(top, zero).curve("train/loss"))
+
+    # backend: what it cannot do the host decomposes; the numbers are reference's.
+    a = Run(top, {"device": "acme.backends/abacus"}, ["backend"])
+    same("backend: reference's curve", a.curve("train/loss"), base.curve("train/loss"),
+         1e-5)
+    c.within("backend: it was this one", a.r.err, "the abacus is ready")
+    a = Run(top, {"device": "acme.backends/abacus", "model":
+                  "{type: sequential, in: {x: data.image}, layers: [{type: flatten}, "
+                  "{type: dense, units: 10}, {type: tanh}]}"}, ["backend"], code=4)
+    c.within("backend: what it does not have", a.r.err, "tanh")
+
+    # Everything from outside at once.
+    if "model" in kinds:
+        a = Run(top, {"model": "{type: acme.models/logistic, in: {x: data.image}}",
+                      "data": sections["data"], "augment": "{type: acme.data/blank}",
+                      "init": "{type: acme.init/ramp, match: {role: weight}}",
+                      "loss": "{type: acme.losses/nll}", "metrics": totals,
+                      "optimizer": "{type: acme.optim/heavy_ball}",
+                      "schedule": "{type: acme.schedules/tired}",
+                      "hooks": "{type: acme.hooks/watch, steps: 2}",
+                      "device": "acme.backends/abacus"},
+                [k for k in kinds if k != "source"])
+        c.equal("everything from outside: steps", len(a.curve("train/loss")), 2)
+        r = runner("verify", a.folder)
+        c.equal("everything from outside: the record verifies", r.code, 0)
+c.done()

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An augmenter whose effect is easy to see: every training sample becomes zeros. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <runner/augment.h>
+
+struct blank {
+    uint64_t bytes; /* a row */
+};
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)h;
+    *self = calloc(1, sizeof(struct blank));
+    return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory", NULL, NULL);
+}
+
+static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
+    struct blank *s = (struct blank *)self;
+    if (field->dtype != RN_F32)
+        return rn_fail(e, RN_E_CONFIG, "only f32 can be blanked", NULL, "of");
+    s->bytes = RN_DTYPE_BYTES(field->dtype);
+    for (uint32_t i = 0; i < field->rank; i++)
+        s->bytes *= (uint64_t)field->shape[i];
+    return RN_OK;
+}
+
+static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
+                     const struct rn_tensor *data, struct rn_error *e) {
+    const struct blank *s = (const struct blank *)self;
+    (void)e;
+    for (uint64_t i = 0; i < n; i++)
+        if (at->sample_ids[i] >= 0)
+            memset((char *)data->data + i * s->bytes, 0, (size_t)s->bytes);
+    return RN_OK;
+}
+
+static const struct rn_augment iface = {
+    sizeof(struct rn_augment), 0, create, free, plan, apply};
+
+RN_AUGMENT(blank, iface, "acme.data/blank 1",
+           RN_DOC("Every sample becomes zeros") RN_OPTION("of string = image | the field"));
+RN_PLUGIN(&blank);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A source whose rows are known: x[k] = ((4*row + k) % 7)/7, y = 1 + x[0] - 2*x[3].
+ * Sequential on purpose: the host reads it once, in order, and keeps it. */
+#include <stdlib.h>
+
+#include <runner/source.h>
+
+struct ramp {
+    struct rn_host *host;
+    uint64_t rows, next;
+    struct rn_field fields[2];
+};
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct ramp *s = (struct ramp *)calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
+    s->host = h;
+    s->rows = (uint64_t)rn_get_int(h, "rows", 0);
+    s->fields[0].name = "x", s->fields[1].name = "y";
+    s->fields[0].dtype = s->fields[1].dtype = RN_F32;
+    s->fields[0].rank = s->fields[1].rank = 1;
+    s->fields[0].shape[0] = 4, s->fields[1].shape[0] = 1;
+    return RN_OK;
+}
+
+static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) {
+    struct ramp *s = (struct ramp *)self;
+    (void)e;
+    out->access = RN_ACCESS_SEQUENTIAL;
+    out->count = s->rows;
+    out->field_count = 2;
+    out->field_stride = sizeof s->fields[0];
+    out->fields = s->fields;
+    if (RN_HAS(out, struct rn_source_info, name))
+        out->name = "the ramp";
+    return RN_OK;
+}
+
+static float x_of(uint64_t row, uint64_t k) {
+    return (float)((4 * row + k) % 7) / 7.0f;
+}
+
+static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
+                         const struct rn_tensor *out, struct rn_error *e) {
+    struct ramp *s = (struct ramp *)self;
+    float *x = (float *)out[0].data, *y = (float *)out[1].data;
+    (void)worker;
+    for (uint64_t i = 0; i < n; i++) {
+        if (rn_cancelled(s->host))
+            return RN_E_CANCELLED;
+        if (indices[i] != s->next % s->rows)
+            return rn_fail(e, RN_E_INTERNAL, "the rows are not read in order", NULL, NULL);
+        s->next++;
+        for (uint64_t k = 0; x && k < 4; k++)
+            x[4 * i + k] = x_of(indices[i], k);
+        if (y)
+            y[i] = 1.0f + x_of(indices[i], 0) - 2.0f * x_of(indices[i], 3);
+    }
+    return RN_OK;
+}
+
+static const struct rn_source iface = {
+    sizeof(struct rn_source), 0, create, free, info, NULL, NULL, read_rows};
+
+RN_SOURCE(ramp, iface, "acme.data/ramp 1",
+          RN_DOC("Rows known in advance") RN_OPTION(
+              "rows int ; required ; min 1 | how many rows"));
+RN_PLUGIN(&ramp);
