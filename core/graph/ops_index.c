@@ -143,11 +143,31 @@ static int d_embedding(struct rule *r) {
     return RN_OK;
 }
 
+/* g where the index is inside [0,n), 0 where it is outside and the update was dropped;
+ * `after`: axes of g that follow the index's. */
+static rn_value where_inside(struct rule *r, rn_value g, int64_t n, uint32_t after) {
+    const struct gvalue *v = emit_value(r, r->in[1]);
+    int64_t shape[RN_MAX_RANK];
+    uint32_t rank = v->rank;
+    memcpy(shape, v->shape, sizeof shape);
+    for (uint32_t i = 0; i < after; i++)
+        shape[rank++] = 1;
+    rn_value index = emit_cast(r, r->in[1], RN_I64);
+    index = after ? emit_reshape(r, index, rank, shape) : index;
+    rn_value inside =
+        emit2(r, "logical_and", emit2(r, "ge", index, emit_number(r, index, 0.0)),
+              emit2(r, "lt", index, emit_number(r, index, (double)n)));
+    return emit3(r, "select", inside, g, emit_number(r, g, 0.0));
+}
+
 static int d_scatter(struct rule *r) {
+    const struct gvalue *x = emit_value(r, X);
+    int64_t axis = attr_int(r->n, "axis"), n = x->shape[axis];
+    uint32_t after = x->rank - 1 - (uint32_t)axis;
     rn_value in[2] = {G, r->in[1]};
     r->gin[0] = G;
     r->gin[1] = RN_NONE;
-    r->gin[2] = with_axis(r, "gather", 2, in, attr_int(r->n, "axis"));
+    r->gin[2] = where_inside(r, with_axis(r, "gather", 2, in, axis), n, after);
     return RN_OK;
 }
 
@@ -162,7 +182,8 @@ static int d_put(struct rule *r) {
     rn_value in[2] = {G, r->in[1]};
     r->gin[0] = G;
     r->gin[1] = RN_NONE;
-    r->gin[2] = with_axis(r, "take_along", 2, in, attr_int(r->n, "axis"));
+    int64_t axis = attr_int(r->n, "axis"), n = emit_value(r, X)->shape[axis];
+    r->gin[2] = where_inside(r, with_axis(r, "take_along", 2, in, axis), n, 0);
     return RN_OK;
 }
 

@@ -289,7 +289,7 @@ static rn_value target(struct rule *r, rn_value logits, rn_value label) {
     return emit3(r, "select", bad, nan, emit3(r, "select", at, hot, cold));
 }
 
-static int c_cross_entropy(struct rule *r) { /* -sum t log_softmax(x) */
+static int c_cross_entropy(struct rule *r) { /* 0 - sum t log_softmax(x) */
     int64_t one = 1;
     struct rn_attr axis = rn_attr_int("axis", 1);
     rn_value lp = emit(r, "log_softmax", 1, &r->in[0], 1, &axis);
@@ -298,7 +298,8 @@ static int c_cross_entropy(struct rule *r) { /* -sum t log_softmax(x) */
     rn_value zero = emit_number(r, t, 0.0);
     rn_value term =
         emit3(r, "select", emit2(r, "eq", t, zero), zero, emit2(r, "mul", t, lp));
-    Y = emit1(r, "neg", emit_reduce(r, "reduce_sum", term, 1, &one, 0));
+    /* from 0, so that no loss is -0 */
+    Y = emit2(r, "sub", zero, emit_reduce(r, "reduce_sum", term, 1, &one, 0));
     return RN_OK;
 }
 

@@ -369,7 +369,7 @@ static inline rn_value rn_gather(struct rn_build *b, rn_value x, rn_value index,
 /* table [V,D], index int [...] -> [...,D]: gather along axis 0. */
 RN_BINARY_(embedding)
 /* prim; x with updates (gather's output shape) added at index along axis, in index
- * order; an index outside is dropped. */
+ * order; an index outside is dropped, its update's gradient is 0. */
 static inline rn_value rn_scatter_add(struct rn_build *b, rn_value x, rn_value index,
                                       rn_value updates, int64_t axis) {
     rn_value in[3];
@@ -396,7 +396,8 @@ static inline rn_value rn_put_along_add(struct rn_build *b, rn_value x, rn_value
 }
 /* x [N,C,...], label int [N,...] -> [N,...]: x at the label along axis 1. */
 RN_BINARY_(pick)
-/* prim; stable, ascending unless descending 1; NaN last. -> values, indices i64. */
+/* prim; stable, ascending unless descending 1; NaN counts as largest. -> values,
+ * indices i64. */
 static inline rn_value rn_sort(struct rn_build *b, rn_value x, int64_t axis,
                                int32_t descending, rn_value *indices) {
     rn_value out[2] = {RN_NONE, RN_NONE};

@@ -120,7 +120,7 @@ static void entropy_rows(void *context, int64_t begin, int64_t end, int thread) 
             }
             sum_add(&s, part, m);
         }
-        *y = -sum_total(&s);
+        *y = 0.0f - sum_total(&s);
     }
 }
 
