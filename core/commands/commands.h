@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "config/config.h"
 #include "plugin/plugin.h"
 
@@ -47,6 +48,12 @@ int exit_code(int status);
 int fail_with(const struct diag *d, const struct flags *f);
 int fail_error(const struct rn_error *e, const struct flags *f);
 bool stderr_colour(void);
+/* What was typed to get here ("runner", "./dev runner"): for what to type next. */
+const char *program_name(void);
+void program_name_set(const char *argv0);
+/* `path` as one would type it: from the current folder when it lies below, quoted for a
+ * shell when it must be. */
+void typed_path(const char *path, struct text *out);
 
 /* The session with all plugin folders. NULL after saying why. */
 struct session *open_session(void);

@@ -128,6 +128,35 @@ bool stderr_colour(void) {
     return isatty(STDERR_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+static const char *typed = "runner";
+
+const char *program_name(void) { return typed; }
+
+void program_name_set(const char *argv0) {
+    if (argv0 && *argv0)
+        typed = argv0;
+}
+
+void typed_path(const char *path, struct text *out) {
+    char here[PATH_MAX];
+    size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
+    if (n && strncmp(path, here, n) == 0 && path[n] == '/' && path[n + 1])
+        path += n + 1;
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                        "/._-+,:=@%";
+    if (path[strspn(path, plain)] == '\0') {
+        text_add(out, path);
+        return;
+    }
+    text_add(out, "'");
+    for (; *path; path++)
+        if (*path == '\'')
+            text_add(out, "'\\''");
+        else
+            text_addf(out, "%c", *path);
+    text_add(out, "'");
+}
+
 int fail_with(const struct diag *d, const struct flags *f) {
     struct text t = {0};
     if (f && f->json) {

@@ -47,6 +47,7 @@ int unknown_verb(const char *word) {
 }
 
 int main(int argc, char **argv) {
+    program_name_set(argv[0]);
     memory_on_failure(out_of_memory);
     /* Threads that wait for work sleep soon: a busy machine must not slow them down. */
     setenv("GOMP_SPINCOUNT", "10000", 0);

@@ -205,12 +205,16 @@ static void last_words(const struct run_result *r, const struct flags *f) {
             : r->end == RUN_EARLY     ? "Stopped early"
                                       : "Done",
             (long long)r->step, took, (unsigned long long)r->parameters);
-    fprintf(stderr, "The record is in %s (run.h5 opens with h5py)\n", r->folder);
+    struct text folder = {0};
+    typed_path(r->folder, &folder);
+    const char *at = text_get(&folder), *me = program_name();
+    fprintf(stderr, "The record is in %s (run.h5 opens with h5py)\n", at);
     if (r->end == RUN_INTERRUPTED)
-        fprintf(stderr, "Go on with:  runner resume %s\n", r->folder);
+        fprintf(stderr, "Go on with:  %s resume %s\n", me, at);
     else
-        fprintf(stderr, "Next:        runner eval %s\n             runner verify %s\n",
-                r->folder, r->folder);
+        fprintf(stderr, "Next:        %s eval %s\n             %s verify %s\n", me, at, me,
+                at);
+    text_finish(&folder);
 }
 
 static int start(const struct command *c, const struct flags *f, struct run_options *o) {
