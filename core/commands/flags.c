@@ -23,7 +23,8 @@ static int accepts(const char *accepted, const char *name) {
     return 0;
 }
 
-static int unknown_flag(const struct command *c, const char *accepted, const char *flag) {
+static int unknown_flag(const struct command *c, const char *accepted,
+                        const char *flag) {
     const char *words[32] = {"help"};
     char copy[512];
     size_t n = 1;
@@ -65,7 +66,8 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
         }
         char name[64];
         const char *body = a + strspn(a, "-"), *eq = strchr(body, '=');
-        snprintf(name, sizeof name, "%.*s", (int)(eq ? eq - body : (long)strlen(body)), body);
+        snprintf(name, sizeof name, "%.*s", (int)(eq ? eq - body : (long)strlen(body)),
+                 body);
         int kind = accepts(accepted, name);
         if (!kind)
             return unknown_flag(c, accepted, name);
@@ -105,9 +107,10 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
     for (size_t i = 0; i < 5; i++)
         known |= strcmp(out->progress, modes[i]) == 0;
     if (!known) {
-        fprintf(stderr,
-                "runner %s: error: --progress %s: it is auto, bar, plain, json or none\n",
-                c->name, out->progress);
+        fprintf(
+            stderr,
+            "runner %s: error: --progress %s: it is auto, bar, plain, json or none\n",
+            c->name, out->progress);
         return 2;
     }
     return 0;
@@ -130,7 +133,9 @@ bool stderr_colour(void) {
 
 static const char *typed = "runner";
 
-const char *program_name(void) { return typed; }
+const char *program_name(void) {
+    return typed;
+}
 
 void program_name_set(const char *argv0) {
     if (argv0 && *argv0)
@@ -198,7 +203,8 @@ const char *plugin_folder(void) {
     char *bin = dirname(exe), tree[PATH_MAX + 32];
     /* In the build tree the plugins lie beside core/. */
     snprintf(tree, sizeof tree, "%s/../../build.ninja", bin);
-    const char *relative = access(tree, F_OK) == 0 ? "../../plugins" : RUNNER_PLUGIN_DIR;
+    const char *relative =
+        access(tree, F_OK) == 0 ? "../../plugins" : RUNNER_PLUGIN_DIR;
     snprintf(tree, sizeof tree, "%s/%s", bin, relative);
     if (!realpath(tree, folder))
         folder[0] = '\0';
@@ -213,7 +219,7 @@ static int add(struct session *s, const char *folder, bool built_in) {
 }
 
 struct session *open_session(void) {
-    static const char *const kinds[] = {"source", "transform", "augment",  "init",
+    static const char *const kinds[] = {"source", "transform", "augment",   "init",
                                         "model",  "loss",      "optimizer", "schedule",
                                         "metric", "hook",      "backend"};
     struct session *s = session_create();
@@ -236,7 +242,8 @@ struct session *open_session(void) {
     if (add(s, path, false) != RN_OK)
         goto failed;
     if (!plugin_folder()[0]) {
-        fprintf(stderr, "runner: error: the folder of the built-in plugins is missing\n");
+        fprintf(stderr,
+                "runner: error: the folder of the built-in plugins is missing\n");
         goto failed;
     }
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

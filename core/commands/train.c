@@ -54,10 +54,9 @@ enum progress_form { PROGRESS_NONE, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON 
 
 struct teller {
     enum progress_form form;
-    bool acks;     /* on stdout */
+    bool acks;      /* on stdout */
     bool line_open; /* a line in place is showing */
     bool colour;
-    int64_t last_epoch;
 };
 
 static void clear_line(struct teller *t) {
@@ -110,7 +109,9 @@ static void show_line(struct teller *t, const struct run_progress *p) {
     char memory[32], left[32], bar[21];
     double share = p->total_steps ? (double)p->step / (double)p->total_steps : 1.0;
     for (int i = 0; i < 20; i++)
-        bar[i] = share * 20.0 >= (double)(i + 1) ? '=' : share * 20.0 > (double)i ? '>' : ' ';
+        bar[i] = share * 20.0 >= (double)(i + 1) ? '='
+                 : share * 20.0 > (double)i      ? '>'
+                                                 : ' ';
     bar[20] = '\0';
     bytes_text(p->memory, memory);
     time_text(p->seconds_left, left);
@@ -136,7 +137,8 @@ static void show_evaluated(struct teller *t, const struct run_progress *p) {
 }
 
 static void show_json(const struct run_progress *p) {
-    static const char *const moments[] = {"begin", "step", "evaluated", "tested", "end"};
+    static const char *const moments[] = {"begin", "step", "evaluated", "tested",
+                                          "end"};
     printf("{\"moment\": \"%s\", \"step\": %lld, \"epoch\": %lld, \"loss\": %.9g, "
            "\"rows_per_second\": %.1f",
            moments[p->moment], (long long)p->step, (long long)p->epoch,
@@ -157,13 +159,11 @@ static void progress(void *context, const struct run_progress *p) {
     }
     if (p->moment == RUN_STEPPED && t->form == PROGRESS_BAR)
         show_line(t, p);
-    if (p->moment == RUN_STEPPED && t->form == PROGRESS_PLAIN && !p->metrics->count &&
-        p->epoch > t->last_epoch) {
-        t->last_epoch = p->epoch; /* nothing is evaluated: a line an epoch */
+    if (p->moment == RUN_STEPPED && t->form == PROGRESS_PLAIN && p->epoch_ended &&
+        !p->evaluates)
         fprintf(stderr, "epoch %lld/%lld  step %lld  loss %.4g  %.0f/s\n",
                 (long long)p->epoch, (long long)p->epochs, (long long)p->step, p->loss,
                 p->rate);
-    }
     if (p->moment == RUN_EVALUATED)
         show_evaluated(t, p);
     if (p->moment == RUN_ENDED)
@@ -184,8 +184,9 @@ static bool read_form(const struct flags *f, struct teller *t) {
             t->acks |= i == PROGRESS_JSON;
             return true;
         }
-    fprintf(stderr, "runner train: error: --progress '%s': it is auto, bar, plain, json or "
-                    "none\n",
+    fprintf(stderr,
+            "runner train: error: --progress '%s': it is auto, bar, plain, json or "
+            "none\n",
             want);
     return false;
 }
@@ -212,12 +213,13 @@ static void last_words(const struct run_result *r, const struct flags *f) {
     if (r->end == RUN_INTERRUPTED)
         fprintf(stderr, "Go on with:  %s resume %s\n", me, at);
     else
-        fprintf(stderr, "Next:        %s eval %s\n             %s verify %s\n", me, at, me,
-                at);
+        fprintf(stderr, "Next:        %s eval %s\n             %s verify %s\n", me, at,
+                me, at);
     text_finish(&folder);
 }
 
-static int start(const struct command *c, const struct flags *f, struct run_options *o) {
+static int start(const struct command *c, const struct flags *f,
+                 struct run_options *o) {
     struct teller t = {0};
     struct run_result r;
     if (!read_form(f, &t))
@@ -279,9 +281,8 @@ static int resume(int argc, char **argv) {
                 command_resume.example);
         return 2;
     }
-    struct run_options o = {.resume = f.arg[0],
-                            .override_count = f.positional - 1,
-                            .overrides = f.arg + 1};
+    struct run_options o = {
+        .resume = f.arg[0], .override_count = f.positional - 1, .overrides = f.arg + 1};
     return start(&command_resume, &f, &o);
 }
 

@@ -152,7 +152,7 @@ static void tell(struct loop *l, enum run_moment moment, double loss, double nor
     if (!l->o->watch.progress)
         return;
     if (moment == RUN_STEPPED && now - l->last_progress < 0.1 &&
-        l->at.step < s->total_steps)
+        l->at.step < s->total_steps && l->at.step % s->steps_per_epoch != 0)
         return;
     l->last_progress = now;
     double steps = l->rows_done / (double)(s->batch * s->accumulate);
@@ -162,6 +162,8 @@ static void tell(struct loop *l, enum run_moment moment, double loss, double nor
         .total_steps = s->total_steps,
         .epoch = (l->at.step + s->steps_per_epoch - 1) / s->steps_per_epoch,
         .epochs = s->epochs,
+        .epoch_ended = l->at.step % s->steps_per_epoch == 0,
+        .evaluates = data_rows(s->data, DATA_VAL) > 0,
         .loss = loss,
         .norm = norm,
         .rate = spent > 0.0 ? l->rows_done / spent : 0.0,

@@ -23,6 +23,7 @@ enum run_moment { RUN_BEGAN, RUN_STEPPED, RUN_EVALUATED, RUN_TESTED, RUN_ENDED }
 struct run_progress {
     enum run_moment moment;
     int64_t step, total_steps, epoch, epochs; /* epoch from 1 */
+    bool epoch_ended, evaluates;              /* there is a validation split */
     double loss, norm, rate /* rows/s */, waited /* share */, seconds_left;
     const char *live_name; /* the first live value, or NULL */
     double live;
@@ -57,7 +58,7 @@ struct run_result {
     enum run_end end;
     char folder[4096];
     int64_t step;
-    double seconds;        /* of training and evaluation, without setting up */
+    double seconds; /* of training and evaluation, without setting up */
     uint64_t parameters;
     struct metric_list test; /* names and memory: free with run_result_finish */
     struct arena *arena;
@@ -81,17 +82,20 @@ int run_eval(const struct use_options *o, struct arena *a, struct metric_list *o
              struct diag *d);
 /* Each batch of outputs: names and host tensors [rows, ...]. */
 int run_predict(const struct use_options *o,
-                int (*batch)(void *context, uint64_t rows, const int64_t *ids, uint32_t n,
-                             const char *const *names, const struct rn_tensor *values),
+                int (*batch)(void *context, uint64_t rows, const int64_t *ids,
+                             uint32_t n, const char *const *names,
+                             const struct rn_tensor *values),
                 void *context, struct diag *d);
 
 /* ---- inside train: evaluate.c ---- */
 struct evaluator; /* metrics of one stage */
 struct evaluator *evaluator_create(struct stage *s, struct arena *a);
 /* Names of what a split will give, without values: for monitors. */
-void evaluator_names(const struct evaluator *v, const char *split, struct metric_list *out);
+void evaluator_names(const struct evaluator *v, const char *split,
+                     struct metric_list *out);
 /* tensor: told each result that is not a single number (may be NULL). */
-int evaluator_run(struct evaluator *v, enum data_split_kind split, struct metric_list *out,
+int evaluator_run(struct evaluator *v, enum data_split_kind split,
+                  struct metric_list *out,
                   int (*tensor)(void *context, const char *series, const char *doc,
                                 const struct rn_tensor *value),
                   void *context, struct rn_error *e);
@@ -105,7 +109,7 @@ struct position { /* all that the loop knows of where it stands */
     struct loader_position loader;
     double epoch_loss, epoch_weight;       /* of the running epoch */
     double interval_loss, interval_weight; /* since the last recorded row */
-    double best;                           /* monitored for the best checkpoint; NaN none */
+    double best; /* monitored for the best checkpoint; NaN none */
     double early_best;
     int64_t early_bad;
     int64_t skipped;
