@@ -5,6 +5,8 @@ A test is called as `test.py RUNNER [more]`; it ends with Checks.done(), which p
 "N passed, N failed" as its last line."""
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,12 @@ class Result:
             if len(words) == 2 and words[0] == name:
                 return float(words[1])
         return None
+
+    def folder(self, cwd="."):
+        """The run folder that the last words name, or None."""
+        m = re.search(r"^(?:The record is in|What was recorded is in) (.*?)"
+                      r"(?: \(run\.h5.*)?$", self.err, re.M)
+        return pathlib.Path(cwd, shlex.split(m[1])[0]) if m else None
 
 
 def runner(*args, cwd=None, env=None, timeout=300, preexec=None):

@@ -235,8 +235,11 @@ static int start(const struct command *c, const struct flags *f,
     clear_line(&t);
     if (status != RN_OK) {
         code = fail_with(d, f);
+        struct text folder = {0};
+        typed_path(r.folder, &folder);
         if (r.folder[0])
-            fprintf(stderr, "What was recorded is in %s\n", r.folder);
+            fprintf(stderr, "What was recorded is in %s\n", text_get(&folder));
+        text_finish(&folder);
     } else {
         last_words(&r, f);
         code = r.end == RUN_INTERRUPTED ? 75 : 0;

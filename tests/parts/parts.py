@@ -6,7 +6,6 @@ golden.py (which needs PyTorch) uses the same numbers; the tests need numpy and 
 import itertools
 import json
 import pathlib
-import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -162,6 +161,4 @@ def run(folder, x, train, val=None, steps=1, record_every_step=False, timeout=30
     path = folder / f"{name}.yaml"
     path.write_text(json.dumps(base))
     result = harness.runner(path, "--progress", "none", timeout=timeout)
-    made = re.search(r"^(?:The record is in|What was recorded is in) (.*?)(?: \(run.h5.*)?$",
-                     result.err, re.M)
-    return Run(result, pathlib.Path(made.group(1)) if made else None)
+    return Run(result, result.folder())
