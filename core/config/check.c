@@ -170,11 +170,14 @@ bool range_check(const struct option *o, const struct node *n, char message[300]
 
 /* ------------------------------------------------------------------ values */
 
-/* Whose keys are the host's beside those of the record. */
-enum keys { KEYS_OWN, KEYS_TYPE /* `type` */, KEYS_HOST };
+/* Which keys a record has beside its own: none, `type`, or those of a component, which
+ * are the host's. */
+enum keys { KEYS_OWN, KEYS_TYPE, KEYS_HOST };
 
+/* kind: the component's, NULL for a nested one. */
 static void check_record(struct checker *k, struct node *n, const struct schema *s,
-                         const struct record *r, enum keys keys);
+                         const struct record *r, enum keys keys, const char *kind);
+static bool is_host_key(const struct checker *k, const char *kind, const char *key);
 static void check_value(struct checker *k, struct node *n, const struct schema *s,
                         const struct option *o, const struct type *t);
 
@@ -193,7 +196,10 @@ static void open_component(struct arena *a, struct node *n) {
     tree_append(a, n, type);
 }
 
-static void check_component(struct checker *k, struct node *n, const char *kind) {
+static void check_component(struct checker *k, struct node *n, const char *kind,
+                            bool nested) {
+    if (n->mark == 3)
+        return;
     if (n->kind == NODE_SCALAR && !tree_null(n))
         open_component(k->c->arena, n);
     if (n->kind != NODE_MAP) {
@@ -209,16 +215,39 @@ static void check_component(struct checker *k, struct node *n, const char *kind)
                    "which %s? `type:` is missing", kind);
         return;
     }
+    if (type->mark == 3)
+        return;
     type->s = type->raw;
     type->type = VALUE_STRING;
     if (!k->r)
         return;
     const struct schema *s = k->r->component(k->r->context, kind, type->raw, n, k->d);
     if (s)
-        check_record(k, n, s, &s->top, KEYS_HOST);
+        check_record(k, n, s, &s->top, KEYS_HOST, nested ? NULL : kind);
 }
 
-static void check_components(struct checker *k, struct node *n, const char *kind) {
+/* Named components over one component: they take its place, unless they are options of
+ * it, as `then: {type: cosine}` may be. */
+static void choose_named(struct checker *k, struct node *n, const char *kind) {
+    const struct node *type = tree_find(n, "type");
+    if (!n->named || !type || !type->raw || !k->r)
+        return;
+    struct diag *silent = diag_create();
+    const struct schema *s =
+        k->r->component(k->r->context, kind, type->raw, n, silent);
+    diag_destroy(silent);
+    for (uint32_t i = 0; s && i < n->names->count; i++)
+        if (schema_find(s, n->names->items[i]->key) ||
+            is_host_key(k, kind, n->names->items[i]->key))
+            return;
+    n->items = n->named->items;
+    n->count = n->named->count;
+    n->capacity = n->named->capacity;
+}
+
+static void check_components(struct checker *k, struct node *n, const char *kind,
+                             bool nested) {
+    choose_named(k, n, kind);
     if (n->kind == NODE_LIST || (n->kind == NODE_MAP && !tree_find(n, "type"))) {
         for (uint32_t i = 0; i < n->count; i++) {
             struct node *c = n->items[i];
@@ -232,7 +261,7 @@ static void check_components(struct checker *k, struct node *n, const char *kind
                           "beside '%s'?",
                           c->key);
             } else {
-                check_component(k, c, kind);
+                check_component(k, c, kind, nested);
             }
         }
         if (n->kind == NODE_MAP && n->count == 0)
@@ -240,7 +269,7 @@ static void check_components(struct checker *k, struct node *n, const char *kind
                        kind);
         return;
     }
-    check_component(k, n, kind);
+    check_component(k, n, kind, nested);
 }
 
 static void check_join(struct checker *k, struct node *n, const struct schema *s,
@@ -255,7 +284,7 @@ static void check_join(struct checker *k, struct node *n, const struct schema *s
     type->type = VALUE_STRING;
     for (uint32_t i = 0; i < j->count; i++)
         if (strcmp(j->records[i], type->raw) == 0) {
-            check_record(k, n, s, schema_record(s, j->records[i]), KEYS_TYPE);
+            check_record(k, n, s, schema_record(s, j->records[i]), KEYS_TYPE, NULL);
             return;
         }
     const char *near = error_nearest(type->raw, j->records, j->count);
@@ -304,10 +333,10 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
     case TYPE_ANY:
         return;
     case TYPE_COMPONENT:
-        check_component(k, n, t->name);
+        check_component(k, n, t->name, s->component);
         return;
     case TYPE_COMPONENTS:
-        check_components(k, n, t->name);
+        check_components(k, n, t->name, s->component);
         return;
     case TYPE_LIST:
         check_list(k, n, s, o, t);
@@ -331,7 +360,7 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
                        o->info.name);
             return;
         }
-        check_record(k, n, s, schema_record(s, t->name), KEYS_OWN);
+        check_record(k, n, s, schema_record(s, t->name), KEYS_OWN, NULL);
         return;
     default:
         break;
@@ -342,6 +371,8 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
                    n->kind == NODE_LIST ? "list" : "map");
         return;
     }
+    if (n->mark == 3) /* its reference was complained of */
+        return;
     if (!scalar_read(k->c->arena, t, n, message)) {
         node_error(k->d, n, false, RN_E_CONFIG, "%s: %s", o->info.name, message);
         return;
@@ -352,28 +383,99 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
 
 /* ------------------------------------------------------------------ records */
 
-static bool is_host_key(const struct checker *k, const char *key) {
-    for (uint32_t i = 0; k->host_keys && k->host_keys[i]; i++)
-        if (strcmp(k->host_keys[i], key) == 0)
+/* "loss.weight" is the key `weight` of losses; "type" is one of every component. */
+static const char *host_key_of(const char *entry, const char *kind) {
+    const char *dot = strchr(entry, '.');
+    if (!dot)
+        return entry;
+    size_t n = (size_t)(dot - entry);
+    return kind && strlen(kind) == n && strncmp(entry, kind, n) == 0 ? dot + 1 : NULL;
+}
+
+static bool is_host_key(const struct checker *k, const char *kind, const char *key) {
+    for (uint32_t i = 0; k->host_keys && k->host_keys[i]; i++) {
+        const char *mine = host_key_of(k->host_keys[i], kind);
+        if (mine && strcmp(mine, key) == 0)
             return true;
+    }
     return false;
 }
 
-/* Host keys that are read as numbers are checked as such. */
-static void check_host_key(struct checker *k, struct node *n) {
+/* A word, or (in the place of a list) words. */
+static void check_words(struct checker *k, const struct node *n, bool list) {
+    for (uint32_t i = 0; list && n->kind == NODE_LIST && i < n->count; i++)
+        check_words(k, n->items[i], false);
+    if ((list && n->kind == NODE_LIST && n->count) ||
+        (n->kind == NODE_SCALAR && !tree_null(n)))
+        return;
+    node_error(k->d, n, false, RN_E_CONFIG, "a name is wanted here%s",
+               list ? ", or a list of names" : "");
+}
+
+/* `in: model.head`, or `in: {logits: model.head}`; a model is applied to each of a list. */
+static void check_ports(struct checker *k, const struct node *n, bool list) {
+    if (n->kind != NODE_MAP) {
+        check_words(k, n, false);
+        return;
+    }
+    for (uint32_t i = 0; i < n->count; i++)
+        check_words(k, n->items[i], list);
+}
+
+/* `match: model.head.*`, `match: rest`, or `match: {role: weight, rank: 2}`. */
+static void check_match(struct checker *k, struct node *n) {
+    static const char *const keys[] = {"role", "rank", "name"};
+    static const struct type number = {.kind = TYPE_INT, .text = "int"};
+    char message[300];
+    if (n->kind != NODE_MAP) {
+        check_words(k, n, false);
+        return;
+    }
+    for (uint32_t i = 0; i < n->count; i++) {
+        struct node *c = n->items[i];
+        size_t at = 0;
+        while (at < 3 && strcmp(keys[at], c->key) != 0)
+            at++;
+        if (at == 3) {
+            const char *near = error_nearest(c->key, keys, 3);
+            node_error(k->d, c, true, RN_E_CONFIG, "a pattern has no '%s'", c->key);
+            diag_hint(k->d, "%s%s%smatch: takes role, rank and name",
+                      near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
+        } else if (at != 1) {
+            check_words(k, c, false);
+        } else if (c->kind != NODE_SCALAR) {
+            check_words(k, c, false);
+        } else if (!scalar_read(k->c->arena, &number, c, message)) {
+            node_error(k->d, c, false, RN_E_CONFIG, "rank: %s", message);
+        }
+    }
+    if (!n->count)
+        node_error(k->d, n, false, RN_E_CONFIG, "an empty pattern: say role, rank or name");
+}
+
+/* Keys that the host reads. */
+static void check_host_key(struct checker *k, struct node *n, const char *kind) {
     static const struct type number = {.kind = TYPE_FLOAT, .text = "float"};
     char message[300];
-    if (strcmp(n->key, "weight") != 0)
+    if (n->mark == 3)
         return;
-    if (n->kind != NODE_SCALAR)
-        node_error(k->d, n, false, RN_E_CONFIG, "weight wants a number");
-    else if (!scalar_read(k->c->arena, &number, n, message))
-        node_error(k->d, n, false, RN_E_CONFIG, "weight: %s", message);
+    if (strcmp(n->key, "match") == 0) {
+        check_match(k, n);
+    } else if (strcmp(n->key, "in") == 0) {
+        check_ports(k, n, kind && strcmp(kind, "model") == 0);
+    } else if (strcmp(n->key, "of") == 0 || strcmp(n->key, "at") == 0) {
+        check_words(k, n, true);
+    } else if (strcmp(n->key, "weight") == 0) {
+        if (n->kind != NODE_SCALAR)
+            node_error(k->d, n, false, RN_E_CONFIG, "weight wants a number");
+        else if (!scalar_read(k->c->arena, &number, n, message))
+            node_error(k->d, n, false, RN_E_CONFIG, "weight: %s", message);
+    }
 }
 
 static void unknown_key(struct checker *k, const struct node *n, const struct record *r,
-                        enum keys keys) {
-    const char *names[256];
+                        enum keys keys, const char *kind) {
+    const char *names[256], *elsewhere = NULL;
     uint32_t count = 0;
     struct text all = {0};
     for (uint32_t i = 0; i < r->count && count < 200; i++) {
@@ -381,11 +483,22 @@ static void unknown_key(struct checker *k, const struct node *n, const struct re
         text_addf(&all, "%s%s", i ? ", " : "", r->options[i].info.name);
     }
     for (uint32_t i = 0;
-         keys == KEYS_HOST && k->host_keys && k->host_keys[i] && count < 250; i++)
-        names[count++] = k->host_keys[i];
+         keys == KEYS_HOST && k->host_keys && k->host_keys[i] && count < 250; i++) {
+        const char *mine = host_key_of(k->host_keys[i], kind);
+        const char *dot = strchr(k->host_keys[i], '.');
+        if (mine && strcmp(mine, "type") != 0) {
+            names[count++] = mine;
+            text_addf(&all, "%s%s", all.length ? ", " : "", mine);
+        } else if (dot && strcmp(dot + 1, n->key) == 0) {
+            elsewhere = k->host_keys[i];
+        }
+    }
     const char *near = error_nearest(n->key, names, count);
     node_error(k->d, n, true, RN_E_CONFIG, "unknown key '%s'", n->key);
-    if (near)
+    if (elsewhere && !near)
+        diag_hint(k->d, "it is a key of a %.*s; allowed here: %s",
+                  (int)strcspn(elsewhere, "."), elsewhere, text_get(&all));
+    else if (near)
         diag_hint(k->d, "did you mean '%s'? allowed here: %s", near, text_get(&all));
     else if (all.length)
         diag_hint(k->d, "allowed here: %s", text_get(&all));
@@ -420,8 +533,19 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
     check_value(k, v, s, o, &o->type);
 }
 
+static void missing(struct checker *k, const struct node *n, const struct option *o) {
+    node_error(k->d, n, false, RN_E_CONFIG, "'%s' is missing", o->info.name);
+    if (o->type.kind == TYPE_COMPONENT || o->type.kind == TYPE_COMPONENTS)
+        diag_hint(k->d, "%s: %s; `runner plugin list %s` shows what there is",
+                  o->info.name, o->info.doc, o->type.name);
+    else if (o->type.kind == TYPE_RECORD)
+        diag_hint(k->d, "%s: %s", o->info.name, o->info.doc);
+    else if (*o->info.doc)
+        diag_hint(k->d, "%s (%s): %s", o->info.name, o->info.type, o->info.doc);
+}
+
 static void check_record(struct checker *k, struct node *n, const struct schema *s,
-                         const struct record *r, enum keys keys) {
+                         const struct record *r, enum keys keys, const char *kind) {
     if (k->depth == 128) {
         node_error(k->d, n, true, RN_E_CONFIG, "records nest deeper than 128");
         return;
@@ -433,17 +557,19 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
         for (uint32_t m = 0; m < r->count && !o; m++)
             if (strcmp(r->options[m].info.name, c->key) == 0)
                 o = &r->options[m];
-        if (o && tree_null(c) && o->type.kind != TYPE_ANY) {
-            if (o->info.required)
+        if (o && c->mark != 3 && tree_null(c) && o->type.kind != TYPE_ANY) {
+            if (o->info.required) {
                 node_error(k->d, c, true, RN_E_CONFIG, "'%s' has no value", c->key);
+                continue;
+            }
             tree_remove(n, c);
             i--;
         } else if (o) {
             check_value(k, c, s, o, &o->type);
-        } else if (keys == KEYS_HOST && is_host_key(k, c->key)) {
-            check_host_key(k, c);
+        } else if (keys == KEYS_HOST && is_host_key(k, kind, c->key)) {
+            check_host_key(k, c, kind);
         } else if (!(keys == KEYS_TYPE && strcmp(c->key, "type") == 0)) {
-            unknown_key(k, c, r, keys);
+            unknown_key(k, c, r, keys, kind);
         }
     }
     for (uint32_t m = 0; m < r->count; m++) {
@@ -453,9 +579,7 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
         if (o->info.value) {
             add_default(k, n, s, o);
         } else if (o->info.required) {
-            node_error(k->d, n, false, RN_E_CONFIG, "'%s' is missing", o->info.name);
-            if (*o->info.doc)
-                diag_hint(k->d, "%s (%s): %s", o->info.name, o->info.type, o->info.doc);
+            missing(k, n, o);
         }
     }
     k->depth--;
@@ -473,6 +597,6 @@ int schema_check(struct config *c, const struct node *n, const struct schema *s,
         return node_error(d, n, false, RN_E_CONFIG,
                           "a map is wanted here: {key: value}");
     /* The top of an experiment has no host keys; a component checked alone has. */
-    check_record(&k, own, s, &s->top, s->component ? KEYS_HOST : KEYS_OWN);
+    check_record(&k, own, s, &s->top, s->component ? KEYS_HOST : KEYS_OWN, NULL);
     return diag_count(d) > before ? diag_status(d) : RN_OK;
 }

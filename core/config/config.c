@@ -150,14 +150,25 @@ static const char *folder_of(struct arena *a, const char *file) {
     return arena_copy(a, absolute);
 }
 
+/* Does it look like named components: a map of maps with `type`? */
+static bool looks_named(const struct node *n) {
+    for (uint32_t i = 0; i < n->count; i++)
+        if (!tree_find(n->items[i], "type"))
+            return false;
+    return n->count > 0;
+}
+
 /* `over` on top of `base`: maps merge, everything else replaces; a component of another
- * type replaces wholly, as options of the old one mean nothing to it. NULL: a map would
- * have too many keys. */
+ * type replaces wholly, as options of the old one mean nothing to it, and so does one in
+ * place of several. Several in place of one only the schema can tell from nested options:
+ * that is left to the check. NULL: a map would have too many keys. */
 static struct node *overlay(struct arena *a, struct node *base, struct node *over) {
     if (!base || base->kind != NODE_MAP || over->kind != NODE_MAP)
         return over;
     const struct node *t = tree_find(base, "type"), *u = tree_find(over, "type");
     if (t && u && t->raw && u->raw && strcmp(t->raw, u->raw) != 0)
+        return over;
+    if (u && !t && looks_named(base))
         return over;
     if (base->count > MOST_KEYS || over->count > MOST_KEYS)
         return NULL;
@@ -165,6 +176,14 @@ static struct node *overlay(struct arena *a, struct node *base, struct node *ove
     out->line = over->line, out->column = over->column;
     out->key = over->key, out->key_line = over->key_line;
     out->key_column = over->key_column;
+    if (base->named) {
+        out->named = overlay(a, base->named, over);
+        out->names = base->names;
+        if (!out->named)
+            return NULL;
+    } else if (t && !u && looks_named(over)) {
+        out->names = out->named = over;
+    }
     for (uint32_t i = 0; i < base->count; i++) {
         struct node *mine = tree_find(over, base->items[i]->key);
         struct node *one = mine ? overlay(a, base->items[i], mine) : base->items[i];
@@ -220,7 +239,9 @@ static struct node *load_file(struct loader *l, const char *file,
     const char *self = realpath(file, absolute) ? arena_copy(a, absolute) : file;
     for (uint32_t i = 0; i < l->depth; i++)
         if (strcmp(l->open[i], self) == 0) {
-            node_error(l->d, asked, false, RN_E_CONFIG, "this file extends itself");
+            node_error(l->d, asked, false, RN_E_CONFIG, "%s extends itself", self);
+            if (i + 1 < l->depth)
+                diag_hint(l->d, "by way of %s", l->open[l->depth - 1]);
             return NULL;
         }
     if (l->depth == sizeof l->open / sizeof *l->open) {
@@ -360,9 +381,12 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
         }
         if (last && !append) {
             if (n->kind == NODE_LIST && !step_into(n, key, k)) {
-                snprintf(message, sizeof message, "the list has %u items, from 0",
-                         n->count);
-                return bad_override(l->d, from, column, message);
+                const char *list = arena_copy_n(a, path, at ? at - 1 : 0);
+                snprintf(message, sizeof message, "'%.200s' has %u item%s, counted from 0",
+                         list, n->count, n->count == 1 ? "" : "s");
+                bad_override(l->d, from, column, message);
+                diag_hint(l->d, "%.200s+=... adds one", list);
+                return RN_E_CONFIG;
             }
             set_child(a, n, key, value, column);
             return RN_OK;
@@ -404,6 +428,27 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
 
 static int fill_in(struct loader *l, struct node *n);
 
+/* The nearest key where the path leaves the tree. */
+static void hint_reference(struct loader *l, const char *word) {
+    const struct node *n = l->c->root, *next;
+    const char *p = word, *names[256];
+    size_t k = strcspn(p, ".");
+    while (p[k] && (next = step_into(n, p, k))) {
+        n = next;
+        p += k + 1;
+        k = strcspn(p, ".");
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; n->kind == NODE_MAP && i < n->count && count < 256; i++)
+        names[count++] = n->items[i]->key;
+    const char *near = error_nearest(arena_copy_n(l->c->arena, p, k), names, count);
+    if (near)
+        diag_hint(l->d, "did you mean '${%.*s%s%s}'?", (int)(p - word), word, near, p + k);
+    else
+        diag_hint(l->d, "a reference is the path of a value, such as ${optimizer.lr}, or "
+                        "${env:NAME:-default}");
+}
+
 static int one_reference(struct loader *l, struct node *n, const char *word,
                          struct text *out) {
     if (strncmp(word, "env:", 4) == 0) {
@@ -426,8 +471,11 @@ static int one_reference(struct loader *l, struct node *n, const char *word,
         return RN_OK;
     }
     struct node *to = (struct node *)(uintptr_t)node_at(l->c->root, word);
-    if (!to || !*word)
-        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' names nothing", word);
+    if (!to || !*word) {
+        node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' names nothing", word);
+        hint_reference(l, word);
+        return RN_E_CONFIG;
+    }
     if (to->kind != NODE_SCALAR)
         return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' is no single value",
                           word);
@@ -446,9 +494,15 @@ static int one_reference(struct loader *l, struct node *n, const char *word,
 }
 
 static int fill_in(struct loader *l, struct node *n) {
-    int status = RN_OK;
-    if (n->mark == 2 || l->filled > MOST_FILLED)
+    int status = n->named ? fill_in(l, n->named) : RN_OK;
+    if (n->mark == 3)
+        return RN_E_CONFIG;
+    if (n->mark == 2)
         return RN_OK;
+    if (l->filled > MOST_FILLED) {
+        n->mark = 3;
+        return RN_OK;
+    }
     n->mark = 1;
     for (uint32_t i = 0; i < n->count; i++) {
         int one = fill_in(l, n->items[i]);
@@ -488,13 +542,15 @@ static int fill_in(struct loader *l, struct node *n) {
         n->raw = arena_copy(l->c->arena, text_get(&t));
         text_finish(&t);
     }
-    n->mark = 2;
+    n->mark = status && n->kind == NODE_SCALAR ? 3 : 2;
     return status;
 }
 
 /* Keys that start with x- are anchors' homes. */
 static void drop_free_keys(struct node *n) {
     uint32_t k = 0;
+    if (n->named)
+        drop_free_keys(n->named);
     for (uint32_t i = 0; i < n->count; i++) {
         struct node *c = n->items[i];
         if (n->kind == NODE_MAP && strncmp(c->key, "x-", 2) == 0)
@@ -522,19 +578,17 @@ static bool shallow(struct loader *l, const struct node *n, uint32_t depth,
     return true;
 }
 
-static struct config *finish(struct loader *l, uint32_t n, const char *const *overrides,
-                             uint32_t before) {
+static struct config *finish(struct loader *l, uint32_t n,
+                             const char *const *overrides) {
     struct config *c = l->c;
     for (uint32_t i = 0; c->root && i < n; i++)
         apply(l, overrides[i], i + 1);
-    if (c->root && shallow(l, c->root, 0, 0) && diag_count(l->d) == before) {
-        tree_paths(c->arena, c->root, "");
-        fill_in(l, c->root);
-    }
-    if (!c->root || diag_count(l->d) > before) {
+    if (!c->root || !shallow(l, c->root, 0, 0)) {
         config_destroy(c);
         return NULL;
     }
+    tree_paths(c->arena, c->root, "");
+    fill_in(l, c->root);
     drop_free_keys(c->root);
     tree_paths(c->arena, c->root, "");
     return c;
@@ -546,9 +600,8 @@ struct config *config_load(const char *file, uint32_t n, const char *const *over
     struct config *c = arena_new(a, struct config);
     struct loader l = {.c = c, .d = d};
     c->arena = a;
-    uint32_t before = diag_count(d);
     c->root = load_file(&l, arena_copy(a, file), NULL);
-    return finish(&l, n, overrides, before);
+    return finish(&l, n, overrides);
 }
 
 struct config *config_from_text(const char *name, const char *yaml, struct diag *d) {
@@ -560,9 +613,8 @@ struct config *config_from_text(const char *name, const char *yaml, struct diag 
     *from =
         (struct origin){arena_copy(a, name), "", arena_copy(a, yaml), strlen(yaml), 0};
     c->source = from->text;
-    uint32_t before = diag_count(d);
     c->root = tree_parse(a, from, &l.limits, d);
-    return finish(&l, 0, NULL, before);
+    return finish(&l, 0, NULL);
 }
 
 void config_destroy(struct config *c) {

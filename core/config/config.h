@@ -63,10 +63,16 @@ __attribute__((format(printf, 5, 6))) int node_error(struct diag *d,
                                                      ...);
 void diag_hint(struct diag *d, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* for the last error added */
+/* The last error is about a file that this node names: say where the node is. */
+void diag_asked_by(struct diag *d, const struct node *n);
+/* Add e, at the node below root when e.where is its path. Returns e.status. */
+int diag_place(struct diag *d, const struct node *root, const struct rn_error *e);
 
 /* ---- loading ---- */
 /* Reads `file`, its `extends`, applies overrides ("a.b=1", "list+={...}", "~key"; for
- * errors they are "command line, argument N"), interpolates. Errors go to d. */
+ * errors they are "command line, argument N"), interpolates. Errors go to d; NULL when
+ * there is no tree. With errors and a tree, the rest of it can still be checked, so that
+ * all errors are told at once; what had an error is not complained of again. */
 struct config *config_load(const char *file, uint32_t n, const char *const *overrides,
                            struct diag *d);
 struct config *config_from_text(const char *name, const char *yaml, struct diag *d);
@@ -95,8 +101,9 @@ struct schema_resolver {
     void *context;
 };
 /* Check a map against a schema: unknown keys, types, ranges, choices, required; gives
- * scalars their type and adds absent defaults to the tree. host_keys: keys that the
- * host owns in this place (type, in, at, match, weight, name, host), NULL-ended. */
+ * scalars their type and adds absent defaults to the tree. host_keys: keys that the host
+ * owns in components beside their options, NULL-ended: "type" in those of every kind,
+ * "loss.weight" in those of one. Nested components have `type` alone. */
 int schema_check(struct config *c, const struct node *n, const struct schema *s,
                  const char *const *host_keys, const struct schema_resolver *r,
                  struct diag *d);

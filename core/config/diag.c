@@ -137,6 +137,26 @@ void diag_hint(struct diag *d, const char *format, ...) {
     d->all[d->kept - 1].hint = arena_copy(d->a, text);
 }
 
+void diag_asked_by(struct diag *d, const struct node *n) {
+    if (!d->count || d->count > d->kept)
+        return;
+    struct entry *x = &d->all[d->kept - 1];
+    x->hint = arena_format(d->a, "%s%s%s is in %s:%u:%u", x->hint, x->hint[0] ? "\n" : "",
+                           n->path, n->origin->name, n->line, n->column);
+}
+
+int diag_place(struct diag *d, const struct node *root, const struct rn_error *e) {
+    const struct node *n = e->where[0] && !e->line ? node_at(root, e->where) : NULL;
+    if (!n) {
+        diag_add(d, e);
+        return e->status;
+    }
+    node_error(d, n, false, e->status, "%s", e->message);
+    if (e->hint[0])
+        diag_hint(d, "%s", e->hint);
+    return e->status;
+}
+
 /* ------------------------------------------------------------------ output */
 
 /* Bytes of the character at s, 0 when it is not UTF-8 (RFC 3629) or is no character
@@ -188,11 +208,35 @@ static void print_source(const struct entry *x, struct text *out, const char *on
     text_addf(out, "%s^%s\n", on, off);
 }
 
+/* Those of one text together, in the order of its lines; texts as they came up. */
+static void in_order(const struct diag *d, const struct entry *out[MOST_KEPT]) {
+    uint32_t text[MOST_KEPT], n = 0;
+    for (uint32_t i = 0; i < d->kept; i++) {
+        uint32_t first = 0, at = n;
+        while (strcmp(d->all[first].file, d->all[i].file) != 0)
+            first++;
+        for (; at > 0; at--) {
+            const struct entry *x = out[at - 1], *y = &d->all[i];
+            if (text[at - 1] != first ? text[at - 1] < first
+                : x->line != y->line  ? x->line < y->line
+                                      : x->column <= y->column)
+                break;
+            out[at] = x;
+            text[at] = text[at - 1];
+        }
+        out[at] = &d->all[i];
+        text[at] = first;
+        n++;
+    }
+}
+
 void diag_print(const struct diag *d, struct text *out, bool colour) {
+    const struct entry *sorted[MOST_KEPT];
     const char *red = colour ? "\033[1;31m" : "", *bold = colour ? "\033[1m" : "",
                *off = colour ? "\033[0m" : "";
+    in_order(d, sorted);
     for (uint32_t i = 0; i < d->kept; i++) {
-        const struct entry *x = &d->all[i];
+        const struct entry *x = sorted[i];
         text_add(out, bold);
         add_clean(out, x->file[0] ? x->file : "runner",
                   strlen(x->file[0] ? x->file : "runner"));
@@ -233,9 +277,11 @@ void json_quote(struct text *out, const char *s) {
 }
 
 void diag_json(const struct diag *d, struct text *out) {
+    const struct entry *sorted[MOST_KEPT];
+    in_order(d, sorted);
     text_add(out, "{\"errors\": [");
     for (uint32_t i = 0; i < d->kept; i++) {
-        const struct entry *x = &d->all[i];
+        const struct entry *x = sorted[i];
         text_addf(out, "%s{\"status\": %d, \"line\": %u, \"column\": %u, \"file\": ",
                   i ? ", " : "", x->status, x->line, x->column);
         json_quote(out, x->file);

@@ -39,7 +39,11 @@ struct node {
     int64_t i;
     double f;
     const char *s;
-    uint8_t mark; /* interpolation: 1 being done, 2 done */
+    uint8_t mark; /* interpolation: 1 being done, 2 done, 3 done and wrong */
+    /* Of a map with `type` that was extended by a map without, which may as well be named
+     * components in its place: the map if they are that, and the one whose keys tell. */
+    struct node *named;
+    const struct node *names;
 };
 
 struct config {
@@ -56,7 +60,8 @@ struct limits { /* of one load, over all files */
 #define MOST_BYTES (256u * 1024u) /* a file */
 #define MOST_KEYS  1024u          /* a map; bounds what is searched one by one */
 
-/* yaml.c: parse one text. NULL after an error. */
+/* yaml.c: parse one text. NULL when it is not YAML or beyond the limits; a tree without
+ * the second of two equal keys after an error about that. */
 struct node *tree_parse(struct arena *a, const struct origin *from, struct limits *l,
                         struct diag *d);
 struct node *tree_new(struct arena *a, enum node_kind kind, const struct origin *from);

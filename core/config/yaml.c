@@ -89,6 +89,8 @@ bool tree_null(const struct node *n) {
 
 void tree_paths(struct arena *a, struct node *n, const char *path) {
     n->path = path;
+    if (n->named)
+        tree_paths(a, n->named, path);
     for (uint32_t i = 0; i < n->count; i++) {
         struct node *c = n->items[i];
         char index[16];
@@ -152,6 +154,12 @@ static bool holds_reference(const struct parser *p, yaml_mark_t at) {
     return false;
 }
 
+/* Is a tab what the mark stands on? */
+static bool begins_with_tab(const struct parser *p, yaml_mark_t at) {
+    size_t i = p->from->skip + at.index;
+    return i < p->from->length && p->from->text[i] == '\t';
+}
+
 /* The next event; false after an error. */
 static bool next(struct parser *p) {
     char text[300];
@@ -168,6 +176,10 @@ static bool next(struct parser *p) {
         fail(p, at, text);
         if (holds_reference(p, at))
             diag_hint(p->d, "inside { } and [ ] a reference wants quotes: \"${name}\"");
+        else if (begins_with_tab(p, at))
+            diag_hint(p->d, "lines are indented by spaces, not by tabs");
+        else if (p->yaml.context && p->yaml.context_mark.line < at.line)
+            diag_hint(p->d, "it begins in line %u", line_of(p->yaml.context_mark));
         return false;
     }
     p->event_held = true;
@@ -431,7 +443,6 @@ static struct node *parse_document(struct parser *p) {
 struct node *tree_parse(struct arena *a, const struct origin *from, struct limits *l,
                         struct diag *d) {
     struct node *root = NULL;
-    uint32_t before = diag_count(d);
     if (from->length > MOST_BYTES) {
         diag_at(d, from, 0, 0, "", RN_E_CONFIG, "the file is longer than 256 KiB");
         return NULL;
@@ -454,6 +465,7 @@ struct node *tree_parse(struct arena *a, const struct origin *from, struct limit
             yaml_parser_delete(&p->yaml);
         }
     }
+    bool failed = p->failed;
     memory_release(p);
-    return diag_count(d) > before ? NULL : root;
+    return failed ? NULL : root;
 }

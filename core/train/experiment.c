@@ -5,8 +5,10 @@
 
 #include "train/experiment.h"
 
-static const char *const host_keys[] = {"type",   "in",   "at",     "of",   "match",
-                                        "weight", "name", "freeze", "host", NULL};
+static const char *const host_keys[] = {
+    "type",         "model.in",   "loss.in",     "loss.weight",  "metric.in",
+    "init.match",   "hook.at",    "schedule.of", "transform.of", "augment.of",
+    "optimizer.match", NULL};
 
 bool pattern_match(const char *pattern, const char *text) {
     for (; *pattern; pattern++, text++) {

@@ -8,7 +8,8 @@
 #include "check.h"
 #include "config/config.h"
 
-static const char *const host_keys[] = {"type", "in", "match", "weight", "name", NULL};
+static const char *const host_keys[] = {"type",        "in", "loss.match",
+                                        "loss.weight", NULL};
 
 static const char *const experiment_text =
     "record: inner | a group\n"
@@ -314,6 +315,31 @@ static void test_bad(struct world *w) {
         {"model: {type: [mse]}\n", "which model? `type:` is missing"},
         {"loss: {type: mse, weight: heavy}\n",
          "a.yaml:1:27: error: weight: 'heavy' is no number"},
+        {"loss: {type: mse, weight: [1]}\n", "weight wants a number"},
+        {"model: {type: mse, weight: 1}\n",
+         "unknown key 'weight'\n"
+         "    1 | model: {type: mse, weight: 1}\n"
+         "      |                    ^\n"
+         "  it is a key of a loss; allowed here: gamma, in\n"},
+        {"loss: {type: mse, match: [a]}\n", "a.yaml:1:26: error: a name is wanted here"},
+        {"loss: {type: mse, match: {}}\n", "an empty pattern: say role, rank or name"},
+        {"loss: {type: mse, match: {rol: a}}\n",
+         "a.yaml:1:27: error: a pattern has no 'rol'\n"
+         "    1 | loss: {type: mse, match: {rol: a}}\n"
+         "      |                           ^\n"
+         "  did you mean 'role'? match: takes role, rank and name\n"},
+        {"loss: {type: mse, match: {rank: two}}\n", "rank: 'two' is no whole number"},
+        {"loss: {type: mse, match: {rank: [2]}}\n", "a name is wanted here"},
+        {"loss: {type: mse, in: {x: [a]}}\n", "a.yaml:1:27: error: a name is wanted here"},
+        {"model: {type: mse, in: {x: [a, [b]]}}\n", "a name is wanted here"},
+        {"model: {type: mse, in: {x: []}}\n", "a name is wanted here, or a list of names"},
+        /* more than one thing at a time */
+        {"count: 1\ncount: x\nrate: y\n", "a.yaml:3:7: error: rate: 'y' is no number"},
+        {"name: ${nmae}\nrate: y\n", "a.yaml:2:7: error: rate: 'y' is no number"},
+        {"rate: ${innr.size}\ninner: {size: 2}\n", "did you mean '${inner.size}'?"},
+        {"rate: ${inner.sise}\ninner: {size: 2}\n", "did you mean '${inner.size}'?"},
+        {"a:\n\tb: 1\n", "lines are indented by spaces, not by tabs"},
+        {"words: [a,\n  b\nname: c\n", "  it begins in line 1\n"},
         /* references */
         {"count: ${nothing}\n", "a.yaml:1:8: error: '${nothing}' names nothing"},
         {"name: ${}\n", "'${}' names nothing"},
@@ -347,10 +373,15 @@ static void test_bad(struct world *w) {
  * line, nothing that a terminal would obey. */
 static void test_diag(struct world *w) {
     struct text out = {0};
-    load(w, "count: x\nrate: y\nloss: z\nfoo: 1\n", &out);
-    CHECK(strstr(text_get(&out), "a.yaml:1:8") &&
-          strstr(text_get(&out), "a.yaml:2:7") &&
-          strstr(text_get(&out), "a.yaml:3:7") && strstr(text_get(&out), "a.yaml:4:1"));
+    /* ... in the order of the lines, whatever the order of the checks. */
+    load(w, "foo: 1\nloss: z\nrate: ${no}\ncount: x\n", &out);
+    const char *p = text_get(&out);
+    static const char *const order[] = {"a.yaml:1:1", "a.yaml:2:7", "a.yaml:3:7",
+                                        "a.yaml:4:8"};
+    for (int i = 0; i < 4; i++) {
+        p = p ? strstr(p, order[i]) : NULL;
+        CHECK(p != NULL);
+    }
     text_finish(&out);
 
     load(w, "{name: \"\xc3\xa4\xc3\xa4\", count: \xc3\xa4}\n", &out);
@@ -485,10 +516,31 @@ static void test_extends(struct world *w) {
     }
     config_destroy(c);
 
+    /* Named ones take the place of one, one of several; options stay options. */
+    write_file("one.yaml", "loss: {type: mse, gamma: 5}\n");
+    write_file("named.yaml", "extends: one.yaml\nloss:\n  a: {type: mse}\n"
+                             "  b: {type: mse, gamma: 3}\n  x-c: {type: none}\n");
+    write_file("back.yaml", "extends: named.yaml\nloss: {type: mse}\n");
+    c = load_with(w, "named.yaml", 0, NULL, &out);
+    CHECK(c && node_components(at(c, "loss")) == 2);
+    CHECK(c && node_float(at(c, "loss.a.gamma")) == 2);
+    CHECK(c && node_float(at(c, "loss.b.gamma")) == 3);
+    config_destroy(c);
+    c = load_with(w, "back.yaml", 0, NULL, &out);
+    CHECK(c && node_components(at(c, "loss")) == 1);
+    CHECK(c && node_float(at(c, "loss.gamma")) == 2);
+    config_destroy(c);
+    CHECK_TEXT(text_get(&out), "");
+    text_finish(&out);
+    write_file("option.yaml", "extends: one.yaml\nloss: {gamma: {type: mse}}\n");
+    CHECK(!load_with(w, "option.yaml", 0, NULL, &out));
+    CHECK(strstr(text_get(&out), "gamma wants a single value"));
+    text_finish(&out);
+
     write_file("loop.yaml", "extends: loop2.yaml\n");
     write_file("loop2.yaml", "extends: ./loop.yaml\n");
     CHECK(!load_with(w, "loop.yaml", 0, NULL, &out));
-    CHECK(strstr(text_get(&out), "loop2.yaml:1:10: error: this file extends itself"));
+    CHECK(strstr(text_get(&out), "/loop.yaml extends itself\n"));
     text_finish(&out);
     write_file("gone.yaml", "extends: [nothing.yaml]\n");
     CHECK(!load_with(w, "gone.yaml", 0, NULL, &out));
@@ -565,7 +617,7 @@ static void test_overrides(struct world *w) {
          "command line, argument 1:1:19: error: unknown key 'gama'\n"
          "    1 | loss+={type: mse, gama: 3}\n"
          "      |                   ^\n"
-         "  did you mean 'gamma'? allowed here: gamma\n"},
+         "  did you mean 'gamma'? allowed here: gamma, in, match, weight\n"},
         {"rate=fast", "command line, argument 1:1:6: error: rate: 'fast' is no number\n"
                       "    1 | rate=fast\n"
                       "      |      ^\n"},
@@ -577,7 +629,7 @@ static void test_overrides(struct world *w) {
         {"inner.=3", "a key is missing here"},
         {"~nothing", "argument 1:1:2: error: there is no 'nothing' to remove"},
         {"~", "a key is missing here"},
-        {"words.7=x", "argument 1:1:7: error: the list has 2 items, from 0"},
+        {"words.7=x", "argument 1:1:7: error: 'words' has 2 items, counted from 0"},
         {"words.x.y=x", "argument 1:1:7: error: there is no 'words.x'"},
         {"rate=[1", "command line, argument 1:1:6: error: this is not YAML"},
         {"rate=*a", "command line, argument 1:1:6: error: there is no anchor"},
