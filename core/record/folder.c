@@ -58,7 +58,7 @@ static int take_lock(struct record *r, struct rn_error *e) {
     return RN_OK;
 }
 
-static int check_name(const char *name, struct rn_error *e) {
+int record_check_name(const char *name, struct rn_error *e) {
     size_t n = strlen(name);
     bool good = n > 0 && n <= 100 && name[0] != '.';
     for (size_t i = 0; i < n && good; i++) {
@@ -167,7 +167,7 @@ static struct record *make(bool write) {
 int record_create(const char *output, const char *name, const char *source,
                   const char *resolved, struct record **out, struct rn_error *e) {
     *out = NULL;
-    int status = check_name(name, e);
+    int status = record_check_name(name, e);
     if (status)
         return status;
     struct record *r = make(true);

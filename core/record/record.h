@@ -22,6 +22,7 @@ struct record;
  * `source`, byte for byte; NULL: none), resolved.yaml (the text `resolved`; NULL:
  * none), an empty log.txt, metrics.rlog and checkpoints/, point <output>/<name>/latest
  * at it, lock it. `name`: one folder name, letters digits . _ - (RN_E_CONFIG). */
+int record_check_name(const char *name, struct rn_error *e);
 int record_create(const char *output, const char *name, const char *source,
                   const char *resolved, struct record **out, struct rn_error *e);
 /* Open an existing run. write: to go on; locks it (RN_E_LOCKED when another process

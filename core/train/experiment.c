@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "record/record.h"
 #include "train/experiment.h"
 
 static const char *const host_keys[] = {
@@ -53,6 +54,19 @@ static void unusable(struct diag *d, const struct session *s, const struct node 
     text_finish(&hint);
 }
 
+bool pattern_covers(const char *pattern, const char *path) {
+    char above[512];
+    snprintf(above, sizeof above, "%s", path);
+    for (;;) {
+        if (pattern_match(pattern, above))
+            return true;
+        char *dot = strrchr(above, '.');
+        if (!dot)
+            return false;
+        *dot = '\0';
+    }
+}
+
 /* The schema of a component that the file names; errors at the `type:` that names it.
  */
 static const struct schema *resolve(void *context, const char *kind, const char *type,
@@ -64,6 +78,33 @@ static const struct schema *resolve(void *context, const char *kind, const char 
     const struct node *n = node_kind(at) == NODE_MAP ? node_find(at, "type") : at;
     unusable(d, context, n ? n : at, &e, false);
     return NULL;
+}
+
+/* What schemas cannot say. */
+static void check_sections(const struct node *root, struct diag *d) {
+    const struct node *name = node_find(root, "name"), *train = node_find(root, "train");
+    const struct node *steps = train ? node_find(train, "steps") : NULL;
+    const struct node *epochs = train ? node_find(train, "epochs") : NULL;
+    const struct node *most = train ? node_find(train, "max_time") : NULL;
+    struct rn_error e = {0};
+    struct duration t;
+    if (name && node_kind(name) == NODE_SCALAR &&
+        record_check_name(node_string(name), &e) != RN_OK) {
+        node_error(d, name, false, e.status, "%s", e.message);
+        diag_hint(d, "%s", e.hint);
+    }
+    if (steps && epochs)
+        node_error(d, steps, true, RN_E_CONFIG,
+                   "train.steps and train.epochs are both given; leave one");
+    if (!steps && !epochs && (!train || node_kind(train) == NODE_MAP)) {
+        node_error(d, train ? train : root, false, RN_E_CONFIG,
+                   "how long to train is missing");
+        diag_hint(d, "give train.epochs or train.steps");
+    }
+    if (most && node_kind(most) == NODE_SCALAR &&
+        duration_parse(node_string(most), &t, &e) == RN_OK && t.unit != DURATION_SECONDS)
+        node_error(d, most, false, RN_E_CONFIG,
+                   "max_time: '%s' is no time: 2h, 90s, 30min", node_string(most));
 }
 
 struct config *experiment_read(struct session *session, const char *file, uint32_t n,
@@ -95,6 +136,7 @@ struct config *experiment_read(struct session *session, const char *file, uint32
     } else {
         struct schema_resolver r = {resolve, session};
         schema_check(c, config_root(c), s, host_keys, &r, d);
+        check_sections(config_root(c), d);
     }
     arena_destroy(a);
     return c;
@@ -161,14 +203,18 @@ void experiment_open_parts(struct experiment *x, struct diag *d) {
 }
 
 const struct part *experiment_default(struct experiment *x, const char *kind,
-                                      const char *name, struct parts *known,
+                                      const char *name, const char *wanted_by,
+                                      const char *owner, struct parts *known,
                                       struct diag *d) {
     struct rn_error e = {0};
     struct part p = {.name = arena_copy(x->arena, name)};
     p.path = arena_format(x->arena, "%s.%s", kind, name);
     p.component = session_find(x->session, kind, name, &e);
     if (!p.component || session_load(x->session, p.component, &e) != RN_OK) {
-        diag_add(d, &e);
+        const struct node *n = node_at(x->root, owner);
+        node_error(d, n ? n : x->root, false, e.status, "%s, which '%s' wants", e.message,
+                   wanted_by);
+        diag_hint(d, "%s", e.hint);
         return NULL;
     }
     if (x->default_config_count == sizeof x->default_configs / sizeof *x->default_configs) {

@@ -51,9 +51,11 @@ void experiment_close(struct experiment *x);
 struct config *experiment_read(struct session *session, const char *file, uint32_t n,
                                const char *const *overrides, struct diag *d);
 
-/* A component that nobody configured, with the defaults of its options; kept with x. */
+/* A component that nobody configured, with the defaults of its options; kept with x.
+ * For an error: what wants it, and the path of the component that this belongs to. */
 const struct part *experiment_default(struct experiment *x, const char *kind,
-                                      const char *name, struct parts *known,
+                                      const char *name, const char *wanted_by,
+                                      const char *owner, struct parts *known,
                                       struct diag *d);
 
 /* An error of a component: at the option that e->where names, else at the component. */
@@ -67,5 +69,7 @@ const char *experiment_string(const struct experiment *x, const char *path,
 
 /* Does `pattern` (* and ?) match all of `text`? */
 bool pattern_match(const char *pattern, const char *text);
+/* Or the name of something above it: "model.a" covers "model.a.weight". */
+bool pattern_covers(const char *pattern, const char *path);
 
 #endif

@@ -7,12 +7,13 @@
 #include "train/stage.h"
 
 /* An init named by a layer, with its defaults. */
-static const struct part *by_name(struct stage *s, const char *name, struct diag *d) {
+static const struct part *by_name(struct stage *s, const struct variable *v,
+                                  struct diag *d) {
     struct parts *known = &s->x->default_inits;
     for (uint32_t i = 0; i < known->count; i++)
-        if (strcmp(known->at[i].name, name) == 0)
+        if (strcmp(known->at[i].name, v->init) == 0)
             return &known->at[i];
-    return experiment_default(s->x, "init", name, known, d);
+    return experiment_default(s->x, "init", v->init, v->name, v->owner, known, d);
 }
 
 static bool takes(const struct part *p, const struct variable *v) {
@@ -28,7 +29,7 @@ static const struct part *init_of(struct stage *s, const struct variable *v,
         if (node_find(p->node, "match") ? takes(p, v) : strcmp(v->role, "weight") == 0)
             return p;
     }
-    return v->init ? by_name(s, v->init, d) : NULL;
+    return v->init ? by_name(s, v, d) : NULL;
 }
 
 static void fans(const struct variable *v, int64_t *in, int64_t *out) {
@@ -91,15 +92,19 @@ int stage_init(struct stage *s, struct diag *d) {
         if (status != RN_OK)
             return status;
     }
-    /* Patterns that match nothing are mistakes. */
+    return RN_OK;
+}
+
+int stage_check_inits(struct stage *s, struct diag *d) {
+    const struct variables *all = s->programs->variables;
+    uint32_t before = diag_count(d);
     for (uint32_t k = 0; k < s->x->inits.count; k++) {
         const struct node *match = node_find(s->x->inits.at[k].node, "match");
-        bool used = !match;
-        for (uint32_t i = 0; match && i < variables_count(all); i++)
-            used |= variables_at(all, i)->trainable &&
-                    variable_matches(match, variables_at(all, i));
-        if (!used)
-            return node_error(d, match, false, RN_E_CONFIG, "no parameter matches this");
+        if (match)
+            match_check(s->programs, match, d);
     }
-    return RN_OK;
+    for (uint32_t i = 0; i < variables_count(all); i++)
+        if (variables_at(all, i)->dtype == RN_F32)
+            init_of(s, variables_at(all, i), d);
+    return diag_count(d) > before ? diag_status(d) : RN_OK;
 }

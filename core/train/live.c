@@ -37,9 +37,13 @@ static int attach(struct live *l, const struct part *p, const char *pattern,
         struct live_value *v = &l->at[i];
         if (pattern ? !pattern_match(pattern, v->name) : !is_rate(v->name))
             continue;
-        if (v->schedule)
-            return node_error(d, at, false, RN_E_CONFIG,
-                              "'%s' is driven by two schedules", v->name);
+        if (v->schedule) {
+            node_error(d, at, false, RN_E_CONFIG, "'%s' is driven by two schedules",
+                       v->name);
+            diag_hint(d, "the other is %s; `of:` says which option a schedule drives",
+                      v->schedule->path);
+            return RN_E_CONFIG;
+        }
         v->schedule = p;
         found++;
     }

@@ -60,6 +60,14 @@ struct programs {
 
 /* Does `match` (a pattern, `rest`, or a map of role, rank, name) take the variable? */
 bool variable_matches(const struct node *match, const struct variable *v);
+/* Error when it takes none of the trainable ones. */
+int match_check(const struct programs *p, const struct node *match, struct diag *d);
+
+/* objective.c: read an entry of train.programs (n; NULL: all losses, all optimizers);
+ * once variables are declared, give each parameter to update to an optimizer. */
+int objective_read(struct programs *p, const struct node *n, struct objective *o,
+                   struct diag *d);
+int objective_bind(struct programs *p, struct objective *o, struct diag *d);
 
 /* Read train.*, declare all variables through one pass of the network of `rows` rows,
  * bind parameters to optimizers when training. */

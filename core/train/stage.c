@@ -45,7 +45,7 @@ static int cancelled(void *context) {
 
 /* ----------------------------------------------------------------- lengths */
 
-static int read_lengths(struct stage *s, struct diag *d) {
+static void read_lengths(struct stage *s) {
     struct experiment *x = s->x;
     int64_t rows = (int64_t)data_rows(s->data, DATA_TRAIN);
     int64_t big;
@@ -54,7 +54,7 @@ static int read_lengths(struct stage *s, struct diag *d) {
     s->accumulate = experiment_int(x, "train.accumulate", 1);
     if (s->use != STAGE_TRAIN) {
         s->steps_per_epoch = s->epochs = s->total_steps = 1;
-        return RN_OK;
+        return;
     }
     if (rows && s->batch > rows) {
         log_say(RN_LOG_WARNING, "data.batch is %lld, the training split has %lld rows: "
@@ -65,25 +65,13 @@ static int read_lengths(struct stage *s, struct diag *d) {
     big = s->batch * s->accumulate;
     s->steps_per_epoch = (rows + big - 1) / big;
     const struct node *steps = node_at(x->root, "train.steps");
-    const struct node *epochs = node_at(x->root, "train.epochs");
-    if (steps && epochs)
-        return node_error(d, steps, true, RN_E_CONFIG,
-                          "train.steps and train.epochs are both given; leave one");
-    if (steps) {
+    if (steps) { /* else epochs: one of them is there (experiment_read) */
         s->total_steps = node_int(steps);
         s->epochs = (s->total_steps + s->steps_per_epoch - 1) / s->steps_per_epoch;
-        return RN_OK;
+    } else {
+        s->epochs = experiment_int(x, "train.epochs", 1);
+        s->total_steps = s->epochs * s->steps_per_epoch;
     }
-    if (!epochs) {
-        const struct node *train = node_find(x->root, "train");
-        node_error(d, train ? train : x->root, false, RN_E_CONFIG,
-                   "how long to train is missing");
-        diag_hint(d, "give train.epochs or train.steps");
-        return RN_E_CONFIG;
-    }
-    s->epochs = node_int(epochs);
-    s->total_steps = s->epochs * s->steps_per_epoch;
-    return RN_OK;
 }
 
 static void read_fields(struct stage *s) {
@@ -116,12 +104,28 @@ static int make_plan(struct stage *s, struct graph *g, int64_t rows, struct shap
     return RN_OK;
 }
 
+/* Does the hook look at this path? `at:` names it, or a layer above it. */
+static bool aims_at(const struct part *hook, const char *path, bool *used) {
+    const struct node *at = node_find(hook->node, "at");
+    uint32_t n = !at ? 0 : node_kind(at) == NODE_LIST ? node_count(at) : 1;
+    bool yes = !at;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct node *word = node_kind(at) == NODE_LIST ? node_item(at, i) : at;
+        if (!pattern_covers(node_raw(word), path))
+            continue;
+        yes = true;
+        if (used)
+            used[i] = true;
+    }
+    return yes;
+}
+
 static int tap_point(void *context, struct graph *g, const struct rn_point *point) {
     struct stage *s = context;
     for (uint32_t i = 0; i < s->x->hooks.count; i++) {
         const struct part *part = &s->x->hooks.at[i];
         const struct rn_hook *hook = part->component->iface;
-        if (!hook->tap)
+        if (!hook->tap || !aims_at(part, point->path, NULL))
             continue;
         struct builder_options bo = {.graph = g,
                                      .host = instance_host(part->instance),
@@ -171,6 +175,40 @@ static int tap_point(void *context, struct graph *g, const struct rn_point *poin
         }
     }
     return RN_OK;
+}
+
+/* A word of `at:` that names no layer and no parameter is a mistake. */
+static int check_aims(struct stage *s, struct diag *d) {
+    const struct graph *g = s->trainers ? s->trainers[0].step[0].plan->graph : NULL;
+    int status = RN_OK;
+    for (uint32_t i = 0; g && i < s->x->hooks.count; i++) {
+        const struct part *part = &s->x->hooks.at[i];
+        const struct node *at = node_find(part->node, "at");
+        uint32_t n = !at ? 0 : node_kind(at) == NODE_LIST ? node_count(at) : 1;
+        bool *used = arena_array(s->arena, bool, n + 1);
+        for (uint32_t k = 0; at && k < g->node_count; k++)
+            aims_at(part, g->nodes[k].scope, used);
+        for (uint32_t k = 0; at && k < variables_count(s->programs->variables); k++)
+            aims_at(part, variables_at(s->programs->variables, k)->name, used);
+        for (uint32_t k = 0; k < n; k++) {
+            if (used[k])
+                continue;
+            const struct node *word = node_kind(at) == NODE_LIST ? node_item(at, k) : at;
+            struct text all = {0};
+            for (uint32_t v = 0; v < g->node_count && all.length < 400; v++) {
+                const char *scope = g->nodes[v].scope;
+                if (strncmp(scope, "model", 5) == 0 &&
+                    (!v || strcmp(scope, g->nodes[v - 1].scope) != 0) &&
+                    !strstr(text_get(&all), scope))
+                    text_addf(&all, "%s%s", all.length ? ", " : "", scope);
+            }
+            status = node_error(d, word, false, RN_E_CONFIG, "no layer matches '%s'",
+                                node_raw(word));
+            diag_hint(d, "there are: %s", text_get(&all));
+            text_finish(&all);
+        }
+    }
+    return status;
 }
 
 static bool any_taps(const struct stage *s) {
@@ -291,14 +329,8 @@ static int open_data(struct stage *s, const struct stage_options *o,
     if (!s->data)
         return diag_status(d);
     int status = o->fitted ? data_load(s->data, o->fitted, &e) : data_fit(s->data, &e);
-    const struct node *at =
-        status != RN_OK && e.where[0] && !e.line ? node_at(s->x->root, e.where) : NULL;
-    if (at) {
-        node_error(d, at, false, status, "%s", e.message);
-        if (e.hint[0])
-            diag_hint(d, "%s", e.hint);
-    } else if (status != RN_OK)
-        diag_add(d, &e);
+    if (status != RN_OK)
+        diag_place(d, s->x->root, &e);
     else if (o->use == STAGE_TRAIN && !data_rows(s->data, DATA_TRAIN))
         status = node_error(d, data.data, false, RN_E_DATA,
                             "the training split has no rows");
@@ -340,6 +372,15 @@ static struct experiment *open_experiment(struct stage *s, const struct stage_op
     return s->x = experiment_open(o->session, o->file, o->override_count + 1, all, d);
 }
 
+/* The labels of the longest-lived program: of a step, else of an evaluation. */
+static int check_labels(struct stage *s, struct diag *d) {
+    struct graph *g;
+    if (s->use == STAGE_PREDICT || !s->eval_count)
+        return RN_OK;
+    int status = programs_eval(s->programs, s->evals[0].rows, &g, d);
+    return status ? status : stage_check_labels(s, g, d);
+}
+
 struct stage *stage_open(const struct stage_options *o, struct diag *d) {
     struct arena *a = arena_create();
     struct stage *s = arena_new(a, struct stage);
@@ -355,8 +396,9 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         goto failed;
     s->x->services = (struct instance_services){extension, cancelled, s};
     s->x->run = s;
-    if (open_data(s, o, &s->x->services, d) != RN_OK || read_lengths(s, d) != RN_OK)
+    if (open_data(s, o, &s->x->services, d) != RN_OK)
         goto failed;
+    read_lengths(s);
     read_fields(s);
     experiment_open_parts(s->x, d);
     if (diag_count(d))
@@ -367,8 +409,11 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         rows = rows > 0 && rows < s->eval_batch ? rows : s->eval_batch;
     }
     if (programs_create(s->x, a, s->field_count, s->fields, rows, s->use == STAGE_TRAIN,
-                        &s->programs, d) != RN_OK ||
-        live_create(s->x, s->total_steps, s->steps_per_epoch, &s->live, d) != RN_OK)
+                        &s->programs, d) == RN_OK &&
+        s->use == STAGE_TRAIN)
+        stage_check_inits(s, d);
+    live_create(s->x, s->total_steps, s->steps_per_epoch, &s->live, d);
+    if (diag_count(d))
         goto failed;
     const struct rn_backend *b = s->x->backend.component->iface;
     s->device_text.struct_size = sizeof s->device_text;
@@ -379,6 +424,8 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
     s->info = &s->device_text;
     if ((s->use == STAGE_TRAIN && plan_training(s, d) != RN_OK) ||
         plan_evaluation(s, d) != RN_OK)
+        goto failed;
+    if (check_aims(s, d) != RN_OK || check_labels(s, d) != RN_OK)
         goto failed;
     return s;
 failed:

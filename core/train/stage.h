@@ -94,6 +94,10 @@ uint64_t stage_parameters(const struct stage *s);
 int stage_load(struct stage *s, struct diag *d);
 /* First values from the inits of the YAML, else of the layer. */
 int stage_init(struct stage *s, struct diag *d);
+/* Is there an init for every variable, and does each pattern of `init:` match one? */
+int stage_check_inits(struct stage *s, struct diag *d);
+/* Are the labels of the data inside of what the graph g indexes by them? */
+int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d);
 
 /* One batch into a program's inputs: rows `first` .. first + shaped->rows of it. */
 int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t first,
