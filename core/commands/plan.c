@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "commands/commands.h"
-#include "train/stage.h"
+#include "train/run.h"
 
 static void shape_text(const struct plan_layer *l, char out[96]) {
     int k = snprintf(out, 96, "[");
@@ -130,7 +130,7 @@ static int plan(int argc, char **argv) {
                               .overrides = f.arg + 1,
                               .use = STAGE_TRAIN};
     struct stage *s = stage_open(&o, d);
-    if (!s) {
+    if (!s || run_check(s, d) != RN_OK) {
         code = fail_with(d, &f);
     } else if (f.dot || f.kernels) {
         struct text t = {0};

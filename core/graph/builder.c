@@ -248,7 +248,10 @@ static void build_fail(struct rn_build *api, const char *message, const char *hi
                        const char *where) {
     struct builder *b = self(api);
     struct rn_error e;
-    if (b->e.status)
+    if (!message && where && b->e.status && strcmp(b->e.where, b->o.component) == 0)
+        error_where(&b->e, arena_format(b->g->arena, "%s.%s", b->o.component, where), 0,
+                    0);
+    if (b->e.status || !message)
         return;
     error_set(&e, RN_E_CONFIG, "%s", message);
     if (hint)

@@ -42,7 +42,7 @@ struct evaluator *evaluator_create(struct stage *s, struct arena *a) {
     uint32_t n = s->x->losses.count;
     v->sums = arena_array(a, int, 2 * (size_t)s->eval_count * (n + 1) + 1);
     v->weights = v->sums + s->eval_count * (n + 1);
-    for (uint32_t k = 0; k < s->eval_count; k++)
+    for (uint32_t k = 0; s->device && k < s->eval_count; k++)
         for (uint32_t i = 0; i < n; i++) {
             char name[40];
             snprintf(name, sizeof name, "sum.%u", i);

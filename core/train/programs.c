@@ -473,6 +473,7 @@ int programs_eval(struct programs *p, int64_t rows, struct graph **out,
     for (uint32_t i = 0; i < p->experiment->metrics.count; i++) {
         int s = metric_build(&m, p, &net, &no, i, d);
         status = status ? status : s;
+        error_clear(&m.e); /* it is in d; the next metric may have its own */
     }
     *out = m.g;
     return status ? status : finish(&m, NULL, d);

@@ -41,7 +41,10 @@ static int check_monitor(struct loop *l, const struct node *at,
     }
     const char *near = error_nearest(*name, names, n);
     node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
-    if (near)
+    if (!n)
+        diag_hint(d, "there is no validation split to measure on: give data.split.val, or "
+                     "data.val");
+    else if (near)
         diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
     else
         diag_hint(d, "there are: %s", text_get(&have));
@@ -580,6 +583,13 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
     return RN_OK;
 }
 
+int run_check(struct stage *s, struct diag *d) {
+    struct loop l = {.s = s, .evaluator = evaluator_create(s, s->arena)};
+    int status = monitors(&l, d), other = read_cadences(&l, d);
+    evaluator_destroy(l.evaluator);
+    return status ? status : other;
+}
+
 int run_train(const struct run_options *o, struct run_result *out, struct diag *d) {
     struct loop l = {.o = o};
     struct rn_error e = {0};
@@ -598,6 +608,8 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     *out = (struct run_result){.arena = arena_create()};
     if (status == RN_OK && !(l.s = stage_open(&so, d)))
         status = diag_status(d);
+    if (status == RN_OK)
+        status = run_check(l.s, d);
     if (status == RN_OK)
         status = stage_load(l.s, d);
     if (status == RN_OK) {

@@ -64,6 +64,8 @@ struct run_result {
     struct arena *arena;
 };
 
+/* What run_train checks of an open stage before step one: monitors and durations. */
+int run_check(struct stage *s, struct diag *d);
 int run_train(const struct run_options *o, struct run_result *out, struct diag *d);
 void run_result_finish(struct run_result *r);
 
@@ -89,6 +91,7 @@ int run_predict(const struct use_options *o,
 
 /* ---- inside train: evaluate.c ---- */
 struct evaluator; /* metrics of one stage */
+/* Before stage_load it can only tell names. */
 struct evaluator *evaluator_create(struct stage *s, struct arena *a);
 /* Names of what a split will give, without values: for monitors. */
 void evaluator_names(const struct evaluator *v, const char *split,

@@ -90,7 +90,8 @@ struct rn_build_api {
     void (*push)(struct rn_build *b, const char *scope);
     void (*pop)(struct rn_build *b);      /* [setup] */
     int32_t (*phase)(struct rn_build *b); /* RN_PHASE_* [setup] */
-    /* The component's own error; sticks. where: an option path or NULL. [setup] */
+    /* The component's own error; sticks. where: an option path or NULL. message NULL: no
+     * error of its own, but where the one that stuck before came from. [setup] */
     void (*fail)(struct rn_build *b, const char *message, const char *hint,
                  const char *where);
     /* An extension by string id ("runner.gradient/1"), or NULL. Host, static. [setup] */

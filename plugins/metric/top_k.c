@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Top-k accuracy: the share of rows whose label is among the k largest scores. */
+#include <stdio.h>
+
 #include <runner/metric.h>
 
 static int32_t describe(struct rn_build *b) {
     rn_value scores = rn_input(b, "scores"), label = rn_input(b, "label"), indices;
     int64_t k = rn_get_int(b->host, "k", 5), shape[2] = {rn_dim(b, label, 0), 1};
     if (k > rn_dim(b, scores, 1)) {
-        b->api->fail(b, "k is more than there are classes", NULL, "k");
+        char text[100];
+        snprintf(text, sizeof text, "k is %lld, but there are %lld scores a row",
+                 (long long)k, (long long)rn_dim(b, scores, 1));
+        b->api->fail(b, text, NULL, "k");
         return RN_E_CONFIG;
     }
     rn_top_k(b, scores, k, 1, &indices);

@@ -219,6 +219,8 @@ static int32_t describe(struct rn_build *b) {
     uint32_t n = rn_get_count(b->host, "layers");
     rn_value x = rn_input(b, "x");
     s->values[0] = x, s->names[0] = "x", s->count = 1;
+    if (n == 0)
+        b->api->fail(b, "there are no layers", NULL, "layers");
     if (n >= MAX_LAYERS) {
         b->api->fail(b, "more than 1023 layers", NULL, "layers");
         n = 0;
@@ -233,9 +235,14 @@ static int32_t describe(struct rn_build *b) {
             snprintf(scope, sizeof scope, "%s", name);
         else
             snprintf(scope, sizeof scope, "%s%u", type, i + 1);
+        for (uint32_t k = 0; name && k < s->count; k++)
+            if (s->names[k] && strcmp(s->names[k], name) == 0)
+                fail(s, "another layer (or the input) has this name", "name");
         rn_push(b, scope);
         x = layer(s, type, in);
         rn_pop(b);
+        if (!x)
+            b->api->fail(b, NULL, NULL, s->prefix);
         s->values[s->count] = x;
         s->names[s->count++] = name;
         if (name && i + 1 < n)
