@@ -141,8 +141,9 @@ void diag_asked_by(struct diag *d, const struct node *n) {
     if (!d->count || d->count > d->kept)
         return;
     struct entry *x = &d->all[d->kept - 1];
-    x->hint = arena_format(d->a, "%s%s%s is in %s:%u:%u", x->hint, x->hint[0] ? "\n" : "",
-                           n->path, n->origin->name, n->line, n->column);
+    x->hint = arena_format(d->a, "%s%sasked for by %s in %s:%u:%u", x->hint,
+                           x->hint[0] ? "\n" : "", n->path, n->origin->name, n->line,
+                           n->column);
 }
 
 int diag_place(struct diag *d, const struct node *root, const struct rn_error *e) {

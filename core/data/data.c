@@ -30,7 +30,8 @@ static int make_instance(struct data *data, const char *kind, const struct node 
 static int open_table(struct data *data, const struct node *node, struct diag *d) {
     struct table *t = &data->tables[data->table_count];
     struct rn_error e = {0};
-    t->path = arena_copy(data->arena, node_path(node));
+    instance_destroy(t->instance); /* of a source that failed */
+    *t = (struct table){.path = arena_copy(data->arena, node_path(node))};
     int status = make_instance(data, "source", node, &t->component, &t->instance, d);
     if (status != RN_OK)
         return status;
@@ -205,14 +206,17 @@ static int open_sources(struct data *data, struct diag *d) {
     data->val_table = data->test_table = -1;
     if (data->options.mode == DATA_FOR_PREDICTION)
         return open_table(data, test ? test : source, d);
-    int status = open_table(data, source, d);
-    if (val && status == RN_OK) {
+    /* All of them, so that all errors are told at once. */
+    int status = open_table(data, source, d), one = RN_OK;
+    if (val) {
         data->val_table = (int)data->table_count;
-        status = open_table(data, val, d);
+        one = open_table(data, val, d);
+        status = status ? status : one;
     }
-    if (test && status == RN_OK) {
+    if (test) {
         data->test_table = (int)data->table_count;
-        status = open_table(data, test, d);
+        one = open_table(data, test, d);
+        status = status ? status : one;
     }
     return status;
 }

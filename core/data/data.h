@@ -87,8 +87,7 @@ uint64_t data_batch(const struct data *data);
 uint64_t data_eval_batch(const struct data *data);
 uint32_t data_workers(const struct data *data);
 
-/* A number of a file outside low..high: the first by split and row, file NULL: none.
- * Only integers that no transform has made are looked at. */
+/* An integer of a field outside low..high: the first by split and row, file NULL: none. */
 struct data_outside {
     const char *file;   /* until data_close */
     const char *source; /* config path: "data.source" */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Raw rows from a source, through the transforms, to the columns of a sample. */
 #include <float.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,6 +159,21 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wa
     return RN_OK;
 }
 
+/* A part's own error: at the option that it names, else at the part. */
+static int of_part(struct rn_error *e, const struct node *node, const char *path,
+                   const struct component *c) {
+    char where[300];
+    if (!e)
+        return RN_OK;
+    if (e->where[0] && !e->line && node_at(node, e->where)) {
+        snprintf(where, sizeof where, "%s.%s", path, e->where);
+        error_where(e, where, 0, 0);
+    } else if (!e->where[0]) {
+        error_where(e, path, 0, 0);
+    }
+    return error_context(e, "%s (%s)", path, c->bare);
+}
+
 int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e) {
     for (uint32_t s = 0; s < count; s++) {
         const struct stage *g = &r->data->stages[s];
@@ -169,9 +185,7 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
             r->out[i] = view(r, g->out[i], n);
         int status = g->iface->apply(g->self, n, r->in, r->out, e);
         if (status != RN_OK) {
-            if (e && !e->where[0])
-                error_where(e, g->path, 0, 0);
-            return error_context(e, "%s (%s)", g->path, g->component->bare);
+            return of_part(e, g->node, g->path, g->component);
         }
     }
     return RN_OK;
@@ -207,13 +221,12 @@ static int no_field(const struct data *data, const struct fields *f, const char 
         names[i] = data->columns[f->at[i]].field.name;
         text_addf(&list, "%s%s", i ? ", " : "", names[i]);
     }
-    error_set(e, RN_E_CONFIG, "%s: there is no field '%s'", path, name);
+    error_set(e, RN_E_CONFIG, "the sample has no field '%s' here", name);
     const char *near = error_nearest(name, names, f->count);
     if (near)
-        error_hint(e, "did you mean '%s'? The sample has %s here", near,
-                   text_get(&list));
+        error_hint(e, "did you mean '%s'? there are: %s", near, text_get(&list));
     else
-        error_hint(e, "the sample has %s here", text_get(&list));
+        error_hint(e, "there are: %s", text_get(&list));
     text_finish(&list);
     error_where(e, path, 0, 0);
     return RN_E_CONFIG;
@@ -225,7 +238,7 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
     const struct node *of = node_find(g->node, "of");
     uint32_t n = !of ? f->count : node_kind(of) == NODE_SCALAR ? 1 : node_count(of);
     uint32_t missing = 0;
-    const char *absent = NULL;
+    const char *absent = NULL, *where = g->path;
     g->in = arena_array(data->arena, uint32_t, n + 1);
     for (uint32_t i = 0; i < n; i++) {
         if (!of) {
@@ -236,6 +249,7 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
         const char *name = node_kind(item) == NODE_SCALAR ? node_raw(item) : "";
         int k = find(data, f, name);
         if (k < 0) {
+            where = absent ? where : node_path(item);
             absent = absent ? absent : name;
             missing++;
             continue;
@@ -253,7 +267,7 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
         return RN_OK;
     }
     if (missing)
-        return no_field(data, f, absent, g->path, e);
+        return no_field(data, f, absent, where, e);
     if (!g->in_count) {
         error_set(e, RN_E_CONFIG, "%s: no field is left to transform", g->path);
         return error_where(e, g->path, 0, 0);
@@ -269,9 +283,7 @@ static int plan(struct data *data, struct stage *g, uint32_t *count,
     *count = DATA_MAX_FIELDS;
     int status = g->iface->plan(g->self, g->in_count, in, count, out, e);
     if (status != RN_OK) {
-        if (e && !e->where[0])
-            error_where(e, g->path, 0, 0);
-        return error_context(e, "%s (%s)", g->path, g->component->bare);
+        return of_part(e, g->node, g->path, g->component);
     }
     if (*count > DATA_MAX_FIELDS)
         return error_set(e, RN_E_PLUGIN, "%s: %s gives more than %u fields", g->path,
@@ -357,12 +369,28 @@ static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
     if (status == RN_OK)
         status = g->iface->fit_end(g->self, e);
     if (status != RN_OK) {
-        if (e && !e->where[0])
-            error_where(e, g->path, 0, 0);
-        error_context(e, "%s (%s)", g->path, g->component->bare);
+        of_part(e, g->node, g->path, g->component);
     }
     reader_close(&r);
     return status;
+}
+
+/* A field that may have missing numbers is no sample's; say where the first one is. */
+static int is_missing(const struct data *data, uint32_t column, struct rn_error *e) {
+    const char *name = data->columns[column].field.name;
+    const struct node *list = node_find(data->options.data, "transforms");
+    struct data_outside at;
+    int status = range_missing(data, column, &at, e);
+    if (status != RN_OK)
+        return status;
+    if (at.file)
+        error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %lld is missing",
+                  at.file, (unsigned long long)at.row, name, (long long)at.value);
+    else
+        error_set(e, RN_E_DATA, "field '%s' may have missing numbers", name);
+    error_hint(e, "add {type: impute, of: %s} to data.transforms", name);
+    error_where(e, list ? "data.transforms" : data->tables[0].path, 0, 0);
+    return RN_E_DATA;
 }
 
 static int run_stages(struct data *data, bool fit, struct rn_error *e) {
@@ -401,11 +429,7 @@ static int run_stages(struct data *data, bool fit, struct rn_error *e) {
         const struct column *c = &data->columns[f.at[i]];
         struct data_field *d = &data->fields[i];
         if (c->field.flags & RN_FIELD_NULLABLE) {
-            error_set(e, RN_E_DATA, "field '%s' may have missing numbers",
-                      c->field.name);
-            error_hint(e, "add {type: impute, of: %s} to data.transforms",
-                       c->field.name);
-            return error_where(e, "data.transforms", 0, 0);
+            return is_missing(data, f.at[i], e);
         }
         data->field_columns[i] = f.at[i];
         d->name = c->field.name;
@@ -441,14 +465,12 @@ static int plan_augmenters(struct data *data, struct rn_error *e) {
             f.at[k] = data->field_columns[k];
         int k = find(data, &f, name);
         if (k < 0)
-            return no_field(data, &f, name, a->path, e);
+            return no_field(data, &f, name, of ? node_path(of) : a->path, e);
         a->field = (uint32_t)k;
         struct rn_field field = data->columns[f.at[k]].field;
         int status = a->iface->plan(a->self, &field, e);
         if (status != RN_OK) {
-            if (e && !e->where[0])
-                error_where(e, a->path, 0, 0);
-            return error_context(e, "%s (%s)", a->path, a->component->bare);
+            return of_part(e, a->node, a->path, a->component);
         }
     }
     return RN_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking for integers outside a range before anything is trained on them. */
+/* Looking for labels outside a range and for missing numbers before anything is trained
+ * on them. */
 #include "data/room.h"
 
 static int64_t integer(const uint8_t *p, rn_dtype dtype, uint64_t i) {
@@ -16,43 +17,88 @@ static bool is_integer(rn_dtype t) {
     return t == RN_I64 || t == RN_I32 || t == RN_U32 || t == RN_I8 || t == RN_U8;
 }
 
-static int scan(const struct data *data, enum data_split_kind split, uint32_t column,
-                int64_t low, int64_t high, struct data_outside *out,
+/* Told each chunk of a column; RN_OK goes on, positive stops. */
+typedef int (*chunk_fn)(void *context, const struct table *t, const uint8_t *column,
+                        const int64_t *ids, uint64_t rows);
+
+/* A column over the rows of every split; what transforms make goes through them. */
+static int scan(const struct data *data, uint32_t column, chunk_fn fn, void *context,
                 struct rn_error *e) {
-    const struct table *t = &data->tables[data->splits[split].table];
-    const struct column *c = &data->columns[column];
-    bool wanted[DATA_MAX_FIELDS] = {false};
-    uint64_t rows = data->splits[split].rows;
-    uint64_t each = c->bytes / RN_DTYPE_BYTES(c->field.dtype);
-    struct reader r;
-    wanted[column] = true;
-    int status = reader_open(data, t, DATA_CHUNK, &r, e);
-    for (uint64_t at = 0; at < rows && status == RN_OK && !out->file; at += DATA_CHUNK) {
-        const int64_t *ids = data->splits[split].ids + at;
-        uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
-        status = reader_read(&r, n, ids, wanted, e);
-        for (uint64_t i = 0; i < n * each && status == RN_OK && !out->file; i++) {
-            int64_t v = integer(r.columns[column], c->field.dtype, i);
-            if (v < low || v > high)
-                *out = (struct data_outside){t->name, t->path,
-                                             (uint64_t)ids[i / each] - t->offset + 1, v};
+    bool wanted[DATA_MAX_FIELDS] = {false}, raw = column < data->raw_count;
+    int status = RN_OK;
+    wanted[column < DATA_MAX_FIELDS ? column : 0] = true;
+    for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++) {
+        struct reader r;
+        uint64_t rows = data->splits[s].rows;
+        if (!rows)
+            continue;
+        const struct table *t = &data->tables[data->splits[s].table];
+        status = reader_open(data, t, DATA_CHUNK, &r, e);
+        for (uint64_t at = 0; at < rows && status == RN_OK; at += DATA_CHUNK) {
+            const int64_t *ids = data->splits[s].ids + at;
+            uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
+            status = reader_read(&r, n, ids, raw ? wanted : NULL, e);
+            if (status == RN_OK && !raw)
+                status = reader_apply(&r, n, data->stage_count, e);
+            if (status == RN_OK)
+                status = fn(context, t, r.columns[column], ids, n);
         }
+        reader_close(&r);
     }
-    reader_close(&r);
-    return status;
+    return status < 0 ? status : RN_OK;
+}
+
+struct search {
+    const struct column *c;
+    int64_t low, high;
+    struct data_outside *out;
+};
+
+static int outside(void *context, const struct table *t, const uint8_t *column,
+                   const int64_t *ids, uint64_t rows) {
+    struct search *x = context;
+    uint64_t each = x->c->bytes / RN_DTYPE_BYTES(x->c->field.dtype);
+    for (uint64_t i = 0; i < rows * each; i++) {
+        int64_t v = integer(column, x->c->field.dtype, i);
+        if (v >= x->low && v <= x->high)
+            continue;
+        *x->out = (struct data_outside){t->name, t->path,
+                                        (uint64_t)ids[i / each] - t->offset + 1, v};
+        return 1;
+    }
+    return RN_OK;
 }
 
 int data_find_outside(const struct data *data, uint32_t field, int64_t low, int64_t high,
                       struct data_outside *out, struct rn_error *e) {
     uint32_t column = data->field_columns[field];
-    const struct column *c = &data->columns[column];
-    int status = RN_OK;
+    struct search x = {&data->columns[column], low, high, out};
     *out = (struct data_outside){0};
-    /* What a transform makes is not a number of the file. */
-    if (column >= data->raw_count || !is_integer(c->field.dtype))
-        return RN_OK;
-    for (int s = 0; s < DATA_SPLITS && status == RN_OK && !out->file; s++)
-        if (data->splits[s].rows)
-            status = scan(data, (enum data_split_kind)s, column, low, high, out, e);
-    return status;
+    return is_integer(x.c->field.dtype) ? scan(data, column, outside, &x, e) : RN_OK;
+}
+
+static int missing(void *context, const struct table *t, const uint8_t *column,
+                   const int64_t *ids, uint64_t rows) {
+    struct search *x = context;
+    rn_dtype dtype = x->c->field.dtype;
+    uint64_t each = x->c->bytes / RN_DTYPE_BYTES(dtype);
+    for (uint64_t i = 0; i < rows * each; i++) {
+        double v = dtype == RN_F32   ? (double)((const float *)(const void *)column)[i]
+                   : dtype == RN_F64 ? ((const double *)(const void *)column)[i]
+                                     : 0.0;
+        if (v == v)
+            continue;
+        *x->out = (struct data_outside){t->name, t->path,
+                                        (uint64_t)ids[i / each] - t->offset + 1,
+                                        (int64_t)(i % each) + 1};
+        return 1;
+    }
+    return RN_OK;
+}
+
+int range_missing(const struct data *data, uint32_t column, struct data_outside *out,
+                  struct rn_error *e) {
+    struct search x = {&data->columns[column], 0, 0, out};
+    *out = (struct data_outside){0};
+    return scan(data, column, missing, &x, e);
 }

@@ -127,6 +127,10 @@ int pipeline_fit(struct data *data, struct rn_error *e);
 int pipeline_finish(struct data *data, struct rn_error *e);
 uint32_t column_add(struct data *data, const struct rn_field *f);
 
+/* range.c: the first missing number of a column, `value` counting elements from 1. */
+int range_missing(const struct data *data, uint32_t column, struct data_outside *out,
+                  struct rn_error *e);
+
 /* split.c */
 int split_make(struct data *data, struct rn_error *e);
 

@@ -237,6 +237,7 @@ static void report(struct rn_host *h, const struct rn_error *e) {
     const struct node *n = !e->line && e->where[0] ? node_at(i->node, e->where) : NULL;
     if (e->where[0] && !n) {
         diag_add(i->d, e); /* a file, with its row and column */
+        diag_asked_by(i->d, i->node);
         return;
     }
     node_error(i->d, n ? n : i->node, false, e->status, "%s", e->message);

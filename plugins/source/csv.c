@@ -81,12 +81,13 @@ static int32_t load(struct csv *s, size_t *length, struct rn_error *e) {
             s->bytes = more;
         }
     }
-    int broken = ferror(f);
+    int broken = ferror(f) ? errno : 0;
     fclose(f);
     if (!s->bytes)
         return no_memory(s, e);
     if (broken)
-        return fail(e, RN_E_IO, s->file, 0, 0, "cannot be read");
+        return fail(e, broken == EISDIR ? RN_E_DATA : RN_E_IO, s->file, 0, 0,
+                    "cannot be read: %s", strerror(broken));
     s->bytes[have] = '\0';
     *length = have;
     return RN_OK;

@@ -28,11 +28,15 @@ static int32_t broken(gzFile f, const char *file, struct rn_error *e) {
     int code = 0;
     const char *why = gzerror(f, &code);
     if (code == Z_ERRNO)
-        return fail(e, RN_E_IO, file, 0, 0, "cannot be read: %s", strerror(errno));
+        return fail(e, errno == EISDIR ? RN_E_DATA : RN_E_IO, file, 0, 0,
+                    "cannot be read: %s", strerror(errno));
     if (code == Z_BUF_ERROR)
         return fail(e, RN_E_DATA, file, 0, 0,
                     "is cut short: the gzip stream has no end");
-    return fail(e, RN_E_DATA, file, 0, 0, "cannot be read: %s", why);
+    size_t n = strlen(file); /* zlib's sentence begins with the file */
+    if (strncmp(why, file, n) == 0 && strncmp(why + n, ": ", 2) == 0)
+        why += n + 2;
+    return fail(e, RN_E_DATA, file, 0, 0, "is no intact gzip file: %s", why);
 }
 
 /* Read `want` bytes; the buffer grows with what is really there, so that a false size

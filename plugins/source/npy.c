@@ -47,8 +47,8 @@ static int32_t read_at(const struct array *a, void *to, uint64_t bytes, uint64_t
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail(e, RN_E_IO, a->file, 0, 0, "cannot be read: %s",
-                        strerror(errno));
+            return fail(e, errno == EISDIR ? RN_E_DATA : RN_E_IO, a->file, 0, 0,
+                        "cannot be read: %s", strerror(errno));
         if (got == 0)
             return fail(e, RN_E_DATA, a->file, 0, 0, "is cut short at byte %llu",
                         (unsigned long long)at);
