@@ -136,7 +136,7 @@ def by_layer(c, folder):
         ({"type": "orthogonal", "gain": 0}, "gain is 0: it must be above 0"),
         ({"type": "orthogonal", "match": "rest"}, "orthogonal needs a matrix"),
         ({"type": "constant", "value": "one"}, "value"),
-        ({"type": "he", "match": "model.nothing.*"}, "no parameter matches this"),
+        ({"type": "he", "match": "model.nothing.*"}, "no parameter matches 'model.nothing.*'"),
         ("hee", "did you mean 'he'?"),
     ]
     runs = parts.run_all([((folder, experiment(o, layers=layers), ROWS), {})

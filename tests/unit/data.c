@@ -443,7 +443,7 @@ static void test_sections(void) {
                  "augment: {type: flip, p: 2}",
             RN_E_CONFIG, "test.yaml:4:26");
     fit_refused(MADE "  transforms: [{type: standardise, of: xx}]", RN_E_CONFIG,
-                "there is no field 'xx'");
+                "has no field 'xx'");
     fit_refused(MADE "  transforms: [{type: standardise, of: lable}]", RN_E_CONFIG,
                 "did you mean 'label'?");
     fit_refused(MADE "  transforms: [{type: standardise, of: [x, x]}]", RN_E_CONFIG,
@@ -453,7 +453,7 @@ static void test_sections(void) {
     fit_refused(MADE "  transforms: [{type: one_hot, of: [label], classes: 2}]",
                 RN_E_DATA, "2 is not in 0..1");
     fit_refused(MADE "augment: {type: flip, of: images}", RN_E_CONFIG,
-                "there is no field 'images'");
+                "has no field 'images'");
     fit_refused(MADE "augment: [{type: flip, of: label}]", RN_E_CONFIG, "is no image");
     REFUSED("data: {source: {type: test/made, nan: 7}}", RN_E_DATA,
             "made.bin: row 8, field 'x', element 3 is NaN");
