@@ -96,7 +96,7 @@ static void check_sections(const struct node *root, struct diag *d) {
     if (steps && epochs)
         node_error(d, steps, true, RN_E_CONFIG,
                    "train.steps and train.epochs are both given; leave one");
-    if (!steps && !epochs && (!train || node_kind(train) == NODE_MAP)) {
+    if (!steps && !epochs && !diag_count(d)) { /* it may be a key with an error */
         node_error(d, train ? train : root, false, RN_E_CONFIG,
                    "how long to train is missing");
         diag_hint(d, "give train.epochs or train.steps");
