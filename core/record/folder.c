@@ -26,6 +26,11 @@ const char *record_folder(const struct record *r) {
     return r->folder;
 }
 
+int record_config(struct record *r, const char *resolved, struct rn_error *e) {
+    return file_replace(record_path(r->arena, r, "resolved.yaml"), resolved,
+                        strlen(resolved), e);
+}
+
 void record_say(struct record *r, const char *line) {
     if (r->text < 0)
         return;

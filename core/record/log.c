@@ -328,12 +328,12 @@ int record_note(struct record *r, const char *key, const char *value,
     return RN_OK;
 }
 
-int record_rewind(struct record *r, int64_t step, struct rn_error *e) {
+int record_rewind(struct record *r, int64_t step, int64_t rows, struct rn_error *e) {
     int status = writable(r, e);
     struct log_view v = {0};
     if (!status)
         status = log_read(r, &v, e);
-    bool later = false;
+    bool later = !status && rows >= 0 && v.row_count > (uint64_t)rows;
     for (size_t i = 0; !status && i < v.row_count; i++)
         later = later || v.rows[i].step > step;
     log_view_finish(&v);
@@ -342,7 +342,9 @@ int record_rewind(struct record *r, int64_t step, struct rn_error *e) {
     struct log_entry n = {.kind = LOG_REWIND,
                           .step = step,
                           .name = "",
-                          .dtype = RN_U8,
+                          .dtype = RN_I64,
+                          .data = &rows,
+                          .bytes = sizeof rows,
                           .durable = r->durable};
     size_t before = r->waiting.length;
     log_encode(&r->waiting, r->durable + before, &n);

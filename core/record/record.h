@@ -56,9 +56,12 @@ int record_tensor(struct record *r, const char *series, int64_t step, double epo
 /* Provenance: a root attribute of run.h5. The last value of a key counts. */
 int record_note(struct record *r, const char *key, const char *value,
                 struct rn_error *e);
-/* Forget rows with a step greater than `step` (durable when it returns; the bytes stay
- * in the log, followed by a mark). The count of rows starts again from what is left. */
-int record_rewind(struct record *r, int64_t step, struct rn_error *e);
+/* Another resolved.yaml in place of the one that the run began with. */
+int record_config(struct record *r, const char *resolved, struct rn_error *e);
+/* Forget all rows but the first `rows`, and of those the ones with a step greater than
+ * `step` (durable when it returns; the bytes stay in the log, followed by a mark). The
+ * count of rows starts again from what is left. */
+int record_rewind(struct record *r, int64_t step, int64_t rows, struct rn_error *e);
 /* fsync: all rows are durable when it returns 0. */
 int record_sync(struct record *r, struct rn_error *e);
 /* Rows that count, waiting ones too; after record_sync all of them are durable. */

@@ -112,7 +112,8 @@ static uint32_t decode(const uint8_t *bytes, uint64_t size, uint64_t at,
     if ((n->kind == LOG_SCALAR && (n->dtype != RN_F64 || n->rank)) ||
         ((n->kind == LOG_SCALAR || n->kind == LOG_TENSOR) &&
          (!log_bytes(n->dtype, n->rank, n->shape, &want) || want != n->bytes)) ||
-        n->kind < LOG_SCALAR || n->kind > LOG_REWIND)
+        (n->kind == LOG_REWIND && n->bytes != 8) || n->kind < LOG_SCALAR ||
+        n->kind > LOG_REWIND)
         return 0;
     return length;
 }
@@ -168,10 +169,12 @@ static void add_note(struct log_view *v, const struct log_entry *n) {
     vec_push(v->notes, v->note_count, v->note_capacity, note);
 }
 
-static void rewind_rows(struct log_view *v, int64_t step) {
+static void rewind_rows(struct log_view *v, const struct log_entry *n) {
     size_t kept = 0;
+    uint64_t rows;
+    memcpy(&rows, n->data, sizeof rows);
     for (size_t i = 0; i < v->row_count; i++) {
-        if (v->rows[i].step > step)
+        if (i >= rows || v->rows[i].step > n->step)
             v->series[v->rows[i].series].rows--;
         else
             v->rows[kept++] = v->rows[i];
@@ -232,7 +235,7 @@ int log_view_init(struct log_view *v, int fd, uint64_t size, const struct text *
         if (n.kind == LOG_NOTE)
             add_note(v, &n);
         else if (n.kind == LOG_REWIND)
-            rewind_rows(v, n.step);
+            rewind_rows(v, &n);
         else
             add_row(v, &n);
         at += length;

@@ -19,7 +19,6 @@ static void ask_stop(struct rn_actions *a, const char *reason) {
 
 static void ask_save(struct rn_actions *a) {
     struct actions *x = (struct actions *)a;
-    x->l->save_every = x->l->save_every ? x->l->save_every : 1;
     x->l->save_now = true;
 }
 

@@ -145,8 +145,10 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
         loss += one.loss;
         if (o == 0)
             out->ran = one.ran;
-        if (p->objective_count > 1)
-            l->objective_loss[o] = one.loss;
+        if (*ok) {
+            s->trainers[o].loss += one.loss * (double)b->rows;
+            s->trainers[o].loss_rows += (double)b->rows;
+        }
     }
     out->loss = loss;
     return status;

@@ -22,7 +22,6 @@ struct loop {
     struct position at;
     double *weights;      /* scratch, by loss */
     double *row_elements; /* by loss: weight of one row when nothing weighs */
-    double *objective_loss;
     struct metric_list metrics; /* latest of all splits */
     int64_t eval_every, save_every, log_every; /* steps */
     int64_t *tap_every;                        /* by hook */

@@ -142,7 +142,6 @@ static void row_elements(struct loop *l) {
     uint32_t n = s->x->losses.count;
     l->weights = arena_array(s->arena, double, n + 1);
     l->row_elements = arena_array(s->arena, double, n + 1);
-    l->objective_loss = arena_array(s->arena, double, s->programs->objective_count + 1);
     for (uint32_t i = 0; i < n; i++)
         l->row_elements[i] = s->programs->elements[i];
 }
@@ -257,15 +256,16 @@ static int evaluate(struct loop *l, struct rn_error *e) {
                      (long long)l->patience);
         }
     }
+    if (status == RN_OK)
+        status = hooks_event(l, RN_EVENT_EVALUATED, e);
     m = l->monitor_best ? find_metric(&l->metrics, l->monitor_best) : NULL;
     if (m && status == RN_OK && is_better(m->value, l->at.best, l->better_best, 0.0)) {
         l->at.best = m->value;
+        l->at.rows = record_rows(l->record);
         status = save(l, "best", false, e);
     }
     if (status == RN_OK)
-        status = hooks_event(l, RN_EVENT_EVALUATED, e);
-    if (status == RN_OK)
-        status = record_publish(l->record, e);
+        status = record_publish_soon(l->record, e);
     tell(l, RUN_EVALUATED, l->at.interval_loss, 0.0);
     return status;
 }
@@ -289,6 +289,21 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
                          "may help; train.on_nan: skip leaves such steps out");
 }
 
+/* The mean of each of several objectives since the last row, of those that ran. */
+static int record_objectives(struct loop *l, struct rn_error *e) {
+    const struct programs *p = l->s->programs;
+    int status = RN_OK;
+    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
+        struct trainer *t = &l->s->trainers[o];
+        char name[200];
+        snprintf(name, sizeof name, "train/loss.%s", p->objectives[o].name);
+        if (p->objective_count > 1 && t->loss_rows > 0.0)
+            status = scalar(l, name, t->loss / t->loss_rows, e);
+        t->loss = t->loss_rows = 0.0;
+    }
+    return status;
+}
+
 static int record_step(struct loop *l, const struct step_result *r, double rows,
                        struct rn_error *e) {
     struct position *at = &l->at;
@@ -305,13 +320,8 @@ static int record_step(struct loop *l, const struct step_result *r, double rows,
         status = scalar(l, "train/loss", mean, e);
         if (status == RN_OK)
             status = scalar(l, "train/gradient_norm", r->norm, e);
-        for (uint32_t o = 0; l->s->programs->objective_count > 1 &&
-                             o < l->s->programs->objective_count && status == RN_OK;
-             o++) {
-            char name[200];
-            snprintf(name, sizeof name, "train/loss.%s", l->s->programs->objectives[o].name);
-            status = scalar(l, name, l->objective_loss[o], e);
-        }
+        if (status == RN_OK)
+            status = record_objectives(l, e);
         for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
             char name[300];
             snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
@@ -376,11 +386,12 @@ static int between_steps(struct loop *l, struct rn_error *e) {
     bool due = (l->save_every && l->at.step % l->save_every == 0) || end || l->stop ||
                wants == RUN_SAVE || l->save_now;
     l->save_now = false;
+    l->at.rows = record_rows(l->record);
     if (status == RN_OK && due) {
         l->at.done = end || (l->stop && !l->interrupted);
         status = save(l, NULL, true, e);
         if (status == RN_OK)
-            status = record_publish(l->record, e);
+            status = record_publish_soon(l->record, e);
     }
     return status;
 }
@@ -422,11 +433,40 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     return status;
 }
 
+/* A resumed run that had ended stays so, unless its file was changed: then only early
+ * stopping may still hold. The test is made again, with the same result. */
+static void already_over(struct loop *l) {
+    if (l->monitor_early && l->at.early_bad >= l->patience) {
+        l->stop = l->early = true;
+        snprintf(l->stop_reason, sizeof l->stop_reason,
+                 "%s has not become better for %lld evaluations", l->monitor_early,
+                 (long long)l->at.early_bad);
+    } else if (l->at.done && !l->o->override_count) {
+        l->stop = true;
+        snprintf(l->stop_reason, sizeof l->stop_reason,
+                 "this run has ended; train.epochs=N or train.steps=N lets it go on");
+    }
+}
+
+/* A step that was not finite has changed nothing, so the state before it is whole. */
+static void save_before(struct loop *l) {
+    struct rn_error e = {0};
+    char line[120];
+    if (l->at.step == 0 || l->s->programs->accumulate ||
+        l->s->programs->objective_count > 1 || save(l, NULL, true, &e) != RN_OK)
+        return;
+    snprintf(line, sizeof line,
+             "the state before this step is saved; runner resume RUN optimizer.lr=X goes on");
+    if (l->o->watch.say)
+        l->o->watch.say(l->o->watch.context, RN_LOG_INFO, line);
+}
+
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct stage *s = l->s;
     l->began = now_seconds();
     tell(l, RUN_BEGAN, 0.0, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
+    already_over(l);
     while (status == RN_OK && !l->stop && l->at.step < s->total_steps) {
         status = one_step(l, e);
         if (status == RN_OK)
@@ -438,6 +478,8 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         status = hooks_event(l, RN_EVENT_RUN_END, e);
     if (l->stop_reason[0] && l->o->watch.say)
         l->o->watch.say(l->o->watch.context, RN_LOG_INFO, l->stop_reason);
+    if (status == RN_E_DIVERGED)
+        save_before(l);
     /* What was learnt so far is worth keeping in every case but a full disk. */
     struct rn_error late = {0};
     if (record_sync(l->record, &late) != RN_OK || record_publish(l->record, &late) != RN_OK)
@@ -550,7 +592,13 @@ static int go_on(struct loop *l, const struct checkpoint_file *f, struct diag *d
     struct rn_error e = {0};
     int status = state_load(l->s, f, &l->at, false, &e);
     if (status == RN_OK)
-        status = record_rewind(l->record, l->at.step, &e);
+        status = record_rewind(l->record, l->at.step, l->at.rows, &e);
+    if (status == RN_OK && l->o->override_count) {
+        struct text resolved = {0};
+        config_print(l->s->x->config, false, &resolved);
+        status = record_config(l->record, text_get(&resolved), &e);
+        text_finish(&resolved);
+    }
     if (status == RN_OK)
         status = loader_seek(l->loader, l->at.loader, &e);
     if (status != RN_OK)

@@ -48,7 +48,7 @@ struct run_options {
     const char *file; /* experiment; or NULL with resume */
     uint32_t override_count;
     const char *const *overrides;
-    const char *resume; /* run folder, or NULL */
+    const char *resume; /* run folder, or NULL; overrides then stay with the run */
     struct run_watch watch;
 };
 
@@ -109,6 +109,7 @@ void evaluator_destroy(struct evaluator *v);
 struct rn_stream *state_stream(struct arena *a, const void *data, uint64_t bytes);
 struct position { /* all that the loop knows of where it stands */
     int64_t step;
+    int64_t rows; /* of the record, up to the end of this step */
     struct loader_position loader;
     double epoch_loss, epoch_weight;       /* of the running epoch */
     double interval_loss, interval_weight; /* since the last recorded row */

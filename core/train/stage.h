@@ -29,6 +29,7 @@ struct trainer {
     struct shaped *tapped;  /* the same with taps; NULL without hooks that tap */
     struct shaped *weights; /* NULL unless a loss weighs and a step accumulates */
     struct shaped apply;    /* plan NULL unless accumulating */
+    double loss, loss_rows; /* sum over rows since the last recorded row, and its rows */
 };
 
 /* A tapped point of a program. */

@@ -137,7 +137,8 @@ int state_save(struct stage *stage, struct record *r, const char *name, bool cur
     int status = read_tensors(stage, &s, tensors, &count, e);
     if (status == RN_OK)
         status = save_parts(stage, &s, e);
-    struct memory_stream *fitted = blob_stream(&s), *live = blob_stream(&s);
+    struct memory_stream *fitted = blob_stream(&s), *live = blob_stream(&s),
+                         *means = blob_stream(&s);
     if (status == RN_OK)
         status = data_save(stage->data, &fitted->api);
     if (status != RN_OK && e && !e->status)
@@ -148,13 +149,20 @@ int state_save(struct stage *stage, struct record *r, const char *name, bool cur
         stream_write(&live->api, &held, sizeof held);
         stream_write(&live->api, &v->now, sizeof v->now);
     }
+    for (uint32_t i = 0; i < stage->programs->objective_count; i++) {
+        const struct trainer *t = &stage->trainers[i];
+        stream_write(&means->api, &t->loss, sizeof t->loss);
+        stream_write(&means->api, &t->loss_rows, sizeof t->loss_rows);
+    }
     keep(&s, fitted->data);
     keep(&s, live->data);
+    keep(&s, means->data);
     struct text split = {0};
     data_split_write(stage->data, &split);
     add_blob(&s, "position", at, sizeof *at);
     add_blob(&s, "data", fitted->data, fitted->bytes);
     add_blob(&s, "live", live->data, live->bytes);
+    add_blob(&s, "objectives", means->data, means->bytes);
     add_blob(&s, "split", text_get(&split), split.length);
     struct checkpoint c = {at->step,
                            (double)at->step / (double)stage->steps_per_epoch,
@@ -223,6 +231,7 @@ int state_load(struct stage *stage, const struct checkpoint_file *f, struct posi
         return status;
     const struct checkpoint_blob *position = checkpoint_blob(f, "position");
     const struct checkpoint_blob *live = checkpoint_blob(f, "live");
+    const struct checkpoint_blob *objectives = checkpoint_blob(f, "objectives");
     if (!position || position->bytes != sizeof *at)
         return error_set(e, RN_E_CHECKPOINT, "the checkpoint does not say where it stands");
     if (at)
@@ -246,6 +255,15 @@ int state_load(struct stage *stage, const struct checkpoint_file *f, struct posi
             status = error_set(e, RN_E_CHECKPOINT, "live values are cut short");
         stage->live.at[i].held = held != 0;
         stage->live.at[i].now = now;
+    }
+    struct rn_stream *means =
+        objectives ? state_stream(a, objectives->data, objectives->bytes) : NULL;
+    for (uint32_t i = 0; means && i < stage->programs->objective_count; i++) {
+        struct trainer *t = &stage->trainers[i];
+        if (status == RN_OK &&
+            (stream_read(means, &t->loss, sizeof t->loss) != RN_OK ||
+             stream_read(means, &t->loss_rows, sizeof t->loss_rows) != RN_OK))
+            status = error_set(e, RN_E_CHECKPOINT, "means of losses are cut short");
     }
     arena_destroy(a);
     return status;

@@ -194,7 +194,7 @@ static void test_log(void) {
     CHECK(s.rows == 252 && s.total == 250 * 251 / 2);
 
     /* Rewind, write again, and see the same after opening. */
-    CHECK(record_rewind(r, 100, &e) == RN_OK);
+    CHECK(record_rewind(r, 100, INT64_MAX, &e) == RN_OK);
     CHECK(record_sync(r, &e) == RN_OK && record_rows(r) == 100);
     CHECK(record_tensor(r, "val/confusion", 101, 1, &odd, "counts", &e) == RN_OK);
     CHECK(record_scalar(r, "train/loss", 101, 1, 0.5, &e) == RN_OK);
@@ -474,7 +474,7 @@ static void write_on(const char *folder, int out) {
     if (checkpoint_find(r, NULL, &f, NULL, 0, &e) == RN_OK)
         step = checkpoint_get(f)->step;
     checkpoint_close(f);
-    if (record_rewind(r, step, &e))
+    if (record_rewind(r, step, INT64_MAX, &e))
         _exit(5);
     record_on_ack(r, to_pipe, &out);
     for (;;) {

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that was stopped and resumed is equal to the bit to the one that was not."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from recorded import *  # noqa: E402,F403
+from harness import Checks, RUNNER, Scratch  # noqa: E402
+
+# Everything that has a state: dropout, augmentation, batch statistics, momentum, a
+# schedule that looks at a metric, accumulation with a short last part, early stopping,
+# the best checkpoint, taps.
+FULL = """
+name: full
+seed: 3
+data:
+DIGITS
+  split: {kind: stratified, by: label, val: 0.1, test: 0.8, seed: 7}
+  batch: 32
+  workers: 1
+augment: {type: crop, of: image, padding: 1}
+model:
+  type: sequential
+  in: {x: data.image}
+  layers:
+    - {type: conv2d, channels: 4, kernel: 3, bias: false}
+    - {type: batch_norm}
+    - {type: relu}
+    - {type: flatten}
+    - {type: dropout, p: 0.3}
+    - {type: dense, units: 10}
+loss: cross_entropy
+metrics: [accuracy, confusion]
+optimizer: {type: sgd, lr: 0.1, momentum: 0.9}
+schedule: {type: warmup, length: 2st, then: {type: plateau, patience: 1, factor: 0.5}}
+train:
+  epochs: 4
+  accumulate: ACCUMULATE
+  log_every: 2
+  early_stop: {monitor: val/loss, patience: 3}
+checkpoint: {best: {monitor: val/accuracy}}
+hooks: {type: inspect, every: 2st}
+"""
+
+GAN_LIKE = """
+name: two
+seed: 3
+data:
+DIGITS
+  split: {kind: stratified, by: label, val: 0.1, test: 0.8, seed: 7}
+  batch: 64
+model: {type: mlp, in: {x: data.image}, hidden: [8], outputs: 10}
+loss:
+  a: {type: cross_entropy, in: {logits: model.out, label: data.label}}
+  b: {type: cross_entropy, smoothing: 0.1, in: {logits: model.out, label: data.label}}
+metrics: [accuracy]
+optimizer:
+  a: {type: sgd, lr: 0.1, momentum: 0.9}
+  b: {type: adam, lr: 0.01}
+train:
+  steps: 9
+  log_every: 1
+  programs:
+    - {name: a, minimize: [a], optimizer: [a]}
+    - {name: b, minimize: [b], optimizer: [b], every: 4}
+"""
+
+
+def same(c, what, folder, whole, want):
+    c.equal(f"{what}: verify", verified(folder), want)
+    got = datasets(folder / "run.h5")
+    c.equal(f"{what}: run.h5 differs in", difference(got, whole), [])
+
+
+def every_step(c, top, name, text):
+    """A chain of runs of one step each, and from each point of it straight to the end."""
+    path = config(top, text, f"{name}.yaml")
+    r, folder = train(path)
+    if not c.equal(f"{name}: the whole run", r.code, 0):
+        print(r.err)
+        return
+    whole, want = datasets(folder / "run.h5"), verified(folder)
+    r, again = train(path)
+    same(c, f"{name}: the same run twice", again, whole, want)
+    r, chain = train(path, "train.max_time=0.000001s")
+    steps = 0
+    while c.ok(f"{name}: exit 75 or 0 at step {steps}", r.code in (0, 75), r.err):
+        steps += 1
+        if r.code == 0:
+            break
+        c.equal(f"{name}: one step more", verified(chain)[0], steps)
+        copy = chain.parent / f"at-{steps}"
+        shutil.copytree(chain, copy)
+        go = runner("resume", copy, "~train.max_time")
+        c.equal(f"{name}: resumed at {steps}, exit", go.code, 0)
+        same(c, f"{name}: resumed at {steps}", copy, whole, want)
+        shutil.rmtree(copy)
+        r = runner("resume", chain)
+    same(c, f"{name}: {steps} runs of one step", chain, whole, want)
+    r = runner("resume", chain)
+    c.equal(f"{name}: resume of a finished run", r.code, 0)
+    same(c, f"{name}: resume of a finished run", chain, whole, want)
+
+
+def start(path, *args):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_")}
+    return subprocess.Popen([RUNNER, path, f"output={pathlib.Path(path).parent}/runs",
+                             *args], env=env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until(p, word):
+    """Read stdout up to a line that begins with word."""
+    for line in p.stdout:
+        if line.startswith(word):
+            return line
+    return None
+
+
+def signals(c, top):
+    path = config(top, FULL.replace("ACCUMULATE", "1").replace("epochs: 4", "epochs: 40")
+                  .replace("patience: 3", "patience: 100"), "long.yaml")
+    r, folder = train(path)
+    whole, want = datasets(folder / "run.h5"), verified(folder)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        p = start(path)
+        c.ok("a checkpoint comes", until(p, "ACK ckpt"))
+        p.send_signal(number)
+        out, err = p.communicate()
+        name = number.name
+        folder = latest(top / "runs", "full")
+        if number == signal.SIGKILL:
+            c.equal(f"{name}: ended by it", p.returncode, -9)
+        else:
+            c.equal(f"{name}: exit", p.returncode, 75)
+            c.within(f"{name}: says how to go on", err, "runner resume")
+        c.ok(f"{name}: not finished", verified(folder)[0] < want[0])
+        r = runner("resume", folder)
+        c.equal(f"{name}: resumed, exit", r.code, 0)
+        same(c, name, folder, whole, want)
+    p = start(path, "checkpoint.every=1000000st")
+    until(p, "ACK metrics")
+    p.send_signal(signal.SIGUSR1)
+    c.ok("SIGUSR1 saves", until(p, "ACK ckpt"))
+    out, err = p.communicate()
+    c.equal("SIGUSR1: goes on to the end", p.returncode, 0)
+    c.equal("SIGUSR1: the same parameters", verified(latest(top / "runs", "full"))[2],
+            want[2])
+
+
+def second_signal(c, top):
+    """A step that takes long: the second signal does not wait for its end."""
+    path = config(top, FULL.replace("ACCUMULATE", "1").replace("channels: 4", "channels: 512")
+                  .replace("batch: 32", "batch: 180"), "slow.yaml")
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        p = start(path, "device=reference", "--progress", "json")
+        until(p, '{"moment": "begin"')
+        p.send_signal(number)
+        time.sleep(0.05)
+        p.send_signal(number)
+        t = time.monotonic()
+        p.communicate()
+        c.equal(f"second {number.name}: exit", p.returncode, code)
+        c.ok(f"second {number.name}: at once", time.monotonic() - t < 1.0)
+
+
+def workers(c, top):
+    path = config(top, FULL.replace("ACCUMULATE", "2"), "workers.yaml")
+    first = None
+    for n in (0, 1, 2, 4):
+        r, folder = train(path, f"data.workers={n}")
+        c.equal(f"{n} workers: exit", r.code, 0)
+        now = verified(folder), datasets(folder / "run.h5")
+        first = first or now
+        c.equal(f"{n} workers: verify", now[0], first[0])
+        c.equal(f"{n} workers: run.h5 differs in", difference(now[1], first[1]), [])
+
+
+c = Checks()
+with Scratch() as top:
+    every_step(c, top, "full", FULL.replace("ACCUMULATE", "1"))
+    every_step(c, top, "accumulated", FULL.replace("ACCUMULATE", "2"))
+    every_step(c, top, "two programs", GAN_LIKE)
+    workers(c, top)
+    signals(c, top)
+    second_signal(c, top)
+c.done()
