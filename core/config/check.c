@@ -196,6 +196,16 @@ static void open_component(struct arena *a, struct node *n) {
     tree_append(a, n, type);
 }
 
+/* `device: null` names the backend of that name; where no component is called so, a
+ * plain null means none. */
+static void read_name(struct checker *k, struct node *n, const char *kind) {
+    if (!k->r || !n || n->kind != NODE_SCALAR || n->quoted || strcmp(n->raw, "null") != 0)
+        return;
+    struct diag *unheard = diag_create();
+    n->quoted = k->r->component(k->r->context, kind, n->raw, n, unheard) != NULL;
+    diag_destroy(unheard);
+}
+
 static void check_component(struct checker *k, struct node *n, const char *kind,
                             bool nested) {
     if (n->mark == 3)
@@ -210,6 +220,7 @@ static void check_component(struct checker *k, struct node *n, const char *kind,
         return;
     }
     struct node *type = tree_find(n, "type");
+    read_name(k, type, kind);
     if (!type || type->kind != NODE_SCALAR || tree_null(type)) {
         node_error(k->d, type ? type : n, false, RN_E_CONFIG,
                    "which %s? `type:` is missing", kind);
@@ -557,6 +568,8 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
         for (uint32_t m = 0; m < r->count && !o; m++)
             if (strcmp(r->options[m].info.name, c->key) == 0)
                 o = &r->options[m];
+        if (o && o->type.kind == TYPE_COMPONENT)
+            read_name(k, c, o->type.name);
         if (o && c->mark != 3 && tree_null(c) && o->type.kind != TYPE_ANY) {
             if (o->info.required) {
                 node_error(k->d, c, true, RN_E_CONFIG, "'%s' has no value", c->key);

@@ -2,6 +2,7 @@
 """What a run left behind, as numbers that can be compared: run.h5 whole, `verify`."""
 import pathlib
 import re
+import shlex
 import sys
 
 import h5py
@@ -38,7 +39,7 @@ def folder_of(r):
     """The run folder that the last words name."""
     m = re.search(r"^(?:The record is|What was recorded is) in (.*?)(?: \(run.h5.*)?$",
                   r.err, re.M)
-    return pathlib.Path(m.group(1)) if m else None
+    return pathlib.Path(shlex.split(m.group(1))[0]) if m else None
 
 
 def verified(folder):
