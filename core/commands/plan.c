@@ -35,6 +35,8 @@ static void row(const char *name, uint64_t bytes, bool json, bool last) {
 
 static void print_memory(const struct stage *s, bool json) {
     struct exec_footprint f = stage_footprint(s);
+    uint64_t need = f.total + f.pinned + s->info->context_bytes;
+    uint64_t usable = s->info->memory_bytes;
     char total[32], have[32];
     if (json)
         printf("\"memory\": {");
@@ -46,28 +48,52 @@ static void print_memory(const struct stage *s, bool json) {
     row("scalars", f.scalars, json, false);
     row("inputs", f.inputs, json, false);
     row("outputs", f.outputs, json, false);
-    if (f.pinned)
+    row("peak", f.total, json, false);
+    if (json || f.pinned)
         row("pinned", f.pinned, json, false);
-    row("peak", f.total, json, true);
     if (json) {
-        printf("}");
+        row("usable", usable, json, false);
+        printf("\"fits\": %s}", !usable         ? "null"
+                               : need <= usable ? "true"
+                                                : "false");
         return;
     }
-    number_text(f.total, total);
-    number_text(s->info->memory_bytes, have);
-    if (!s->info->memory_bytes)
+    number_text(need, total);
+    number_text(usable, have);
+    if (!usable)
         puts("The device does not say how much memory it has.");
-    else if (f.total <= s->info->memory_bytes)
+    else if (need <= usable)
         printf("It fits: %s of %s bytes are usable now.\n", total, have);
     else
         printf("It does not fit: %s bytes are usable now. A smaller data.batch takes less.\n",
                have);
 }
 
-static void print_layers(const struct stage *s, bool json) {
-    const struct plan *p = s->trainers ? s->trainers[0].step[0].plan : s->evals[0].plan;
-    if (s->eval_count)
-        p = s->evals[0].plan;
+/* The forward pass of one batch, planned for its own sake. */
+static const struct plan *forward(struct stage *s, struct diag *d) {
+    struct graph *g;
+    const struct plan *p = NULL;
+    const struct part *b = &s->x->backend;
+    struct plan_options o = {b->component->iface, instance_self(b->instance), true};
+    struct rn_error e = {0};
+    if (programs_predict(s->programs, s->batch, &g, d) == RN_OK &&
+        plan_make(g, s->arena, &o, &p, &e) != RN_OK)
+        diag_add(d, &e);
+    return p;
+}
+
+/* Of a whole step: all micro-batches of all programs, and their updates. */
+static uint64_t step_flops(const struct stage *s) {
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < s->programs->objective_count; i++) {
+        const struct trainer *t = &s->trainers[i];
+        all += (uint64_t)s->accumulate * t->step[0].plan->flops;
+        all += t->apply.plan ? t->apply.plan->flops : 0;
+    }
+    return all;
+}
+
+static void print_layers(const struct stage *s, const struct plan *p, bool json) {
     struct plan_layer *layers;
     uint32_t n = plan_layers(p, s->arena, &layers);
     uint64_t parameters = 0, flops = 0;
@@ -95,19 +121,21 @@ static void print_layers(const struct stage *s, bool json) {
             printf("%-28s %-20s %12s %16s %14s\n", layers[i].scope, shape, par, fl, by);
     }
     if (json) {
-        printf("], ");
+        printf("], \"parameters\": %llu, \"flops\": %llu, \"step_flops\": %llu, "
+               "\"epochs\": %lld, \"steps_per_epoch\": %lld, \"steps\": %lld, ",
+               (unsigned long long)stage_parameters(s), (unsigned long long)flops,
+               (unsigned long long)step_flops(s), (long long)s->epochs,
+               (long long)s->steps_per_epoch, (long long)s->total_steps);
         return;
     }
     char par[32], fl[32], step[32];
     number_text(stage_parameters(s), par);
     number_text(flops, fl);
+    number_text(step_flops(s), step);
     printf("%-28s %-20s %12s %16s\n", "all", "", par, fl);
-    if (s->trainers) {
-        number_text(s->trainers[0].step[0].plan->flops, step);
-        printf("\n%lld epochs of %lld steps, %lld in all; a step takes %s FLOPs\n",
-               (long long)s->epochs, (long long)s->steps_per_epoch,
-               (long long)s->total_steps, step);
-    }
+    printf("\n%lld epochs of %lld steps, %lld in all; a step takes %s FLOPs\n",
+           (long long)s->epochs, (long long)s->steps_per_epoch,
+           (long long)s->total_steps, step);
 }
 
 static int plan(int argc, char **argv) {
@@ -130,7 +158,9 @@ static int plan(int argc, char **argv) {
                               .overrides = f.arg + 1,
                               .use = STAGE_TRAIN};
     struct stage *s = stage_open(&o, d);
-    if (!s || run_check(s, d) != RN_OK) {
+    const struct plan *layers =
+        s && run_check(s, d) == RN_OK ? forward(s, d) : NULL;
+    if (!layers) {
         code = fail_with(d, &f);
     } else if (f.dot || f.kernels) {
         struct text t = {0};
@@ -144,7 +174,7 @@ static int plan(int argc, char **argv) {
     } else {
         if (f.json)
             printf("{");
-        print_layers(s, f.json);
+        print_layers(s, layers, f.json);
         print_memory(s, f.json);
         if (f.json)
             puts("}");

@@ -461,6 +461,17 @@ static void save_before(struct loop *l) {
         l->o->watch.say(l->o->watch.context, RN_LOG_INFO, line);
 }
 
+/* What the counter in the allocator has seen, beside what the plan said. */
+static void note_memory(struct loop *l) {
+    struct device_memory m = device_memory(l->s->device);
+    struct rn_error e;
+    char text[40];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)m.peak);
+    record_note(l->record, "memory_peak", text, &e);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)m.pinned_peak);
+    record_note(l->record, "pinned_memory_peak", text, &e);
+}
+
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct stage *s = l->s;
     l->began = now_seconds();
@@ -480,6 +491,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         l->o->watch.say(l->o->watch.context, RN_LOG_INFO, l->stop_reason);
     if (status == RN_E_DIVERGED)
         save_before(l);
+    note_memory(l);
     /* What was learnt so far is worth keeping in every case but a full disk. */
     struct rn_error late = {0};
     if (record_sync(l->record, &late) != RN_OK || record_publish(l->record, &late) != RN_OK)

@@ -536,10 +536,24 @@ static int load(void *context, struct shaped *p) {
     return RN_OK;
 }
 
+/* Said before anything is allocated: a host that overcommits kills the process later. */
+static int check_memory(const struct stage *s, struct rn_error *e) {
+    struct exec_footprint f = stage_footprint(s);
+    uint64_t need = f.total + f.pinned + s->info->context_bytes;
+    if (!s->info->memory_bytes || need <= s->info->memory_bytes)
+        return RN_OK;
+    return error_set(e, RN_E_MEMORY,
+                     "the run takes %llu bytes of memory on %s, %llu are usable now",
+                     (unsigned long long)need, s->info->name,
+                     (unsigned long long)s->info->memory_bytes);
+}
+
 int stage_load(struct stage *s, struct diag *d) {
     struct loading l = {.s = s};
     const struct part *b = &s->x->backend;
-    int status = device_open(b->component->iface, instance_self(b->instance), &s->device,
+    int status = check_memory(s, &l.e);
+    if (status == RN_OK)
+        status = device_open(b->component->iface, instance_self(b->instance), &s->device,
                              &l.e);
     if (status == RN_OK)
         status = device_variables(s->device, s->programs->variables, &l.e);

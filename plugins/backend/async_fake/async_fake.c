@@ -434,6 +434,7 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     (void)e;
     out->threads = (uint32_t)cpu_engine_threads(f->engine);
     memcpy(out->name, "async_fake: the cpu, late and apart", 36);
+    out->memory_bytes = cpu_memory_left();
     out->host_memory = 0;
     out->alignment = 64;
     out->fuses = 1;

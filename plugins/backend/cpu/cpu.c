@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "cpu.h"
 
@@ -23,11 +22,10 @@ static void destroy(void *self) {
 }
 
 static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) {
-    long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     (void)e;
     out->threads = (uint32_t)cpu_engine_threads(self);
     cpu_engine_name(self, out->name, sizeof out->name);
-    out->memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    out->memory_bytes = cpu_memory_left();
     out->host_memory = 1;
     out->alignment = 64;
     out->fuses = 1;

@@ -29,6 +29,8 @@ void cpu_engine_destroy(struct cpu_engine *g);
 int cpu_engine_threads(const struct cpu_engine *g);
 /* "cpu: MODEL, avx512, 2 threads" */
 void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size);
+/* Bytes that this process may still take; 0 = unknown. memory.c */
+uint64_t cpu_memory_left(void);
 int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p, uint32_t node,
                   struct rn_node_info *out, struct rn_error *e);
 struct cpu_exe;
