@@ -136,16 +136,16 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
                                : step_whole(l, o, b, tapped && o == 0, &one, e);
         if (status != RN_OK)
             break;
-        const uint8_t *ok =
-            program_output(one.ran, program_output_index(one.ran, "ok"), e);
-        if (!ok)
+        const uint8_t *skipped =
+            program_output(one.ran, program_output_index(one.ran, "skipped"), e);
+        if (!skipped)
             return e->status ? e->status : RN_E_INTERNAL;
         status = read_f32(one.ran, "norm", &out->norm, e);
-        out->updated &= *ok != 0;
+        out->updated &= !*skipped;
         loss += one.loss;
         if (o == 0)
             out->ran = one.ran;
-        if (*ok) {
+        if (!*skipped) {
             s->trainers[o].loss += one.loss * (double)b->rows;
             s->trainers[o].loss_rows += (double)b->rows;
         }

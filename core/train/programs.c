@@ -250,7 +250,7 @@ static int update(struct make *m, struct programs *p, const struct objective *o,
     if (loss)
         ok = op2(m, "logical_and", ok, op1(m, "is_finite", loss));
     output(m, "norm", norm);
-    output(m, "ok", ok);
+    output(m, "skipped", op1(m, "logical_not", ok));
     rn_value applied = graph_variable(g, o->applied),
              one = graph_scalar(g, RN_I64, 1.0);
     rn_value next = op2(m, "add", applied, one), step = cast(m, next, RN_F32);

@@ -33,7 +33,7 @@ struct parameter {
 
 /* Outputs of programs, by name:
  *   train, grad:  "loss" f32 total; "loss.<i>" f32 mean of loss i; "norm" f32 of the
- *                 gradient before clipping (train, apply); "ok" bool: update applied
+ *                 gradient before clipping; "skipped" bool: not finite, no update
  *   weights:      "weight.<i>" f32 sum of weights of loss i
  *   eval:         "sum.<i>", "weight.<i>" f32; "metric.<m>.<port>" values for host-form
  *   predict:      "out.<name>" values
