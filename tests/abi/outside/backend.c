@@ -82,6 +82,7 @@ static double lt(const double *v) { return v[0] < v[1]; }
 static double ge(const double *v) { return v[0] >= v[1]; }
 static double either(const double *v) { return v[0] != 0.0 || v[1] != 0.0; }
 static double both(const double *v) { return v[0] != 0.0 && v[1] != 0.0; }
+static double none(const double *v) { return v[0] == 0.0; }
 static double choose(const double *v) { return v[0] != 0.0 ? v[1] : v[2]; }
 static double minus(const double *v) { return -v[0]; }
 static double same(const double *v) { return v[0]; }
@@ -95,7 +96,7 @@ static const struct {
     double (*fn)(const double *v);
 } elementwise[] = {{"add", add}, {"sub", sub}, {"mul", mul}, {"div", divide},
                    {"eq", eq}, {"lt", lt}, {"ge", ge}, {"logical_or", either},
-                   {"logical_and", both}, {"select", choose}, {"neg", minus},
+                   {"logical_and", both}, {"logical_not", none}, {"select", choose}, {"neg", minus},
                    {"identity", same}, {"cast", same}, {"broadcast_to", same},
                    {"exp", e_to}, {"log", ln}, {"sqrt", root},
                    {"is_finite", finite_one}};
