@@ -239,6 +239,7 @@ void mode_golden(const struct opened *backends, int count, const char *file) {
     }
     struct reader r = {bytes, bytes + size};
     uint32_t samples = 0;
+    bool *have = calloc(op_count(), sizeof *have);
     while (r.p < r.end) {
         bool good = read_sample(&r, &s);
         ops_check(good, "%s: record %u cannot be read", file, samples);
@@ -246,7 +247,18 @@ void mode_golden(const struct opened *backends, int count, const char *file) {
             break;
         check_sample(&s, backends, count);
         samples++;
+        char name[40];
+        case_op_name(s.text, name, sizeof name);
+        for (uint32_t i = 0; i < op_count(); i++)
+            have[i] |= strcmp(op_name(op_at(i)), name) == 0;
     }
+    for (uint32_t i = 0; i < op_count(); i++) { /* random numbers are our own */
+        const struct op *op = op_at(i);
+        bool own = op_traits(op) & (OP_SOURCE | OP_RANDOM) ||
+                   strcmp(op_name(op), "custom") == 0;
+        ops_check(have[i] || own, "%s: nothing for operator %s", file, op_name(op));
+    }
+    free(have);
     ops_check(samples > 100, "%s: %u records", file, samples);
     free(bytes);
 }
