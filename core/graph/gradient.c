@@ -186,5 +186,5 @@ int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
     int status = backward(&s, 0, nodes);
     for (uint32_t i = 0; i < nx && status == RN_OK; i++)
         gxs[i] = xs[i] ? s.grad[xs[i]] : RN_NONE;
-    return status;
+    return status ? status : graph_verify(g, e);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <runner/numerics.h>
+
 #include "graph/rules.h"
 
 /* ----------------------------------------------------------------- variables */
@@ -171,6 +173,11 @@ rn_value graph_input(struct graph *g, const char *name, rn_dtype t, uint32_t ran
     return source(g, "input", name, 0, &v);
 }
 
+void graph_pad_rows(struct graph *g, rn_value x, rn_value mask) {
+    g->nodes[g->values[x].node].padded_rows = true;
+    g->nodes[g->values[mask].node].masks_rows = true;
+}
+
 rn_value graph_live(struct graph *g, const char *name, rn_dtype t) {
     struct gvalue v = {.dtype = t};
     return source(g, "live", name, 0, &v);
@@ -198,6 +205,7 @@ rn_value graph_constant(struct graph *g, rn_dtype t, uint32_t rank,
 
 rn_value graph_scalar(struct graph *g, rn_dtype t, double x) {
     union {
+        uint16_t h;
         float f;
         double d;
         int64_t l;
@@ -211,6 +219,10 @@ rn_value graph_scalar(struct graph *g, rn_dtype t, double x) {
         cell.f = (float)x;
     else if (t == RN_F64)
         cell.d = x;
+    else if (t == RN_F16)
+        cell.h = rn_f16_from_f32((float)x);
+    else if (t == RN_BF16)
+        cell.h = rn_bf16_from_f32((float)x);
     else if (t == RN_I64)
         cell.l = (int64_t)x;
     else if (t == RN_I32)

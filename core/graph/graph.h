@@ -77,6 +77,8 @@ struct gnode {
     const char *name;  /* input's or live option's name */
     uint32_t variable; /* variable's id */
     const void *data;  /* constant's bytes */
+    bool padded_rows;  /* input: some rows may be padding and hold anything */
+    bool masks_rows;   /* input: bool [N], true where a row is none */
 };
 
 struct goutput {
@@ -111,6 +113,9 @@ rn_value graph_input(struct graph *g, const char *name, rn_dtype t, uint32_t ran
                      const int64_t *shape);
 rn_value graph_live(struct graph *g, const char *name, rn_dtype t); /* scalar */
 rn_value graph_variable(struct graph *g, uint32_t variable);
+/* Say that rows of input x may be padding; `mask` is the bool input that tells. Then
+ * the verifier lets x reach what mixes rows through select(mask, x, ...) only. */
+void graph_pad_rows(struct graph *g, rn_value x, rn_value mask);
 rn_value graph_constant(struct graph *g, rn_dtype t, uint32_t rank,
                         const int64_t *shape, const void *data);
 rn_value graph_scalar(struct graph *g, rn_dtype t, double x);
@@ -137,7 +142,8 @@ int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
 /* New graphs (same arena lifetime rules; a new arena may be given): */
 /* Keep what outputs and assigns need, renumbered from the outputs in operand order;
  * folds common subexpressions and identities (algebra that never changes a bit). */
-struct graph *graph_simplify(const struct graph *g, struct arena *a);
+struct graph *graph_simplify(const struct graph *g, struct arena *a,
+                             struct rn_error *e); /* NULL: see e */
 /* Replace operators for which keep() is false by their decompositions, recursively. */
 int graph_decompose(const struct graph *g, struct arena *a,
                     bool (*keep)(void *context, const struct graph *g,
@@ -145,9 +151,10 @@ int graph_decompose(const struct graph *g, struct arena *a,
                     void *context, struct graph **out, struct rn_error *e);
 /* Every f32 value, variable and constant as f64: for gradient checks on reference. */
 struct graph *graph_to_f64(const struct graph *g, struct arena *a,
-                           struct variables *f64_variables);
+                           struct variables *f64_variables,
+                           struct rn_error *e); /* NULL: see e */
 
-/* All invariants; RN_E_INTERNAL with the first broken one. Run after every pass. */
+/* All invariants; RN_E_INTERNAL with the first broken one. Passes end with it. */
 int graph_verify(const struct graph *g, struct rn_error *e);
 /* Stable text form, one line a node. */
 void graph_print(const struct graph *g, struct text *out);
@@ -163,7 +170,7 @@ struct port_binding {
 };
 struct builder_options {
     struct graph *graph;
-    struct rn_host *host;  /* the component's options */
+    struct rn_host *host; /* the component's options */
     bool (*is_live)(struct rn_host *host, const char *option); /* NULL: any may be */
     const char *component; /* "loss.hard": for errors, live names, variable owner */
     const char *scope;     /* first scope: "model" or "optimizer.hidden.<param>" */

@@ -1,59 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking at a graph: invariants, text, dot, costs. */
+/* Looking at a graph: text, dot, costs. */
 #include <string.h>
 
 #include "graph/rules.h"
-
-int graph_verify(const struct graph *g, struct rn_error *e) {
-    for (uint32_t i = 0; i < g->node_count; i++) {
-        const struct gnode *n = &g->nodes[i];
-        if (!n->op || !op_find(n->op->name))
-            return error_set(e, RN_E_INTERNAL, "graph %s: node %u has no operator",
-                             g->name, i);
-        if ((int)n->in_count < n->op->min_in ||
-            (n->op->max_in >= 0 && (int)n->in_count > n->op->max_in))
-            return error_set(e, RN_E_INTERNAL, "graph %s: node %u (%s) has %u operands",
-                             g->name, i, n->op->name, n->in_count);
-        for (uint32_t k = 0; k < n->in_count; k++) {
-            const struct gvalue *v = graph_value(g, n->in[k]);
-            if (!v || v->node >= i)
-                return error_set(
-                    e, RN_E_INTERNAL,
-                    "graph %s: node %u (%s) reads a value that is not made yet",
-                    g->name, i, n->op->name);
-        }
-        for (uint32_t k = 0; k < n->out_count; k++) {
-            const struct gvalue *v = graph_value(g, n->out[k]);
-            if (!v || v->node != i || v->index != k || v->rank > RN_MAX_RANK ||
-                strcmp(dtype_name(v->dtype), "?") == 0)
-                return error_set(e, RN_E_INTERNAL,
-                                 "graph %s: output %u of node %u (%s)", g->name, k, i,
-                                 n->op->name);
-            for (uint32_t d = 0; d < v->rank; d++)
-                if (v->shape[d] < 1)
-                    return error_set(e, RN_E_INTERNAL,
-                                     "graph %s: node %u (%s) has a dimension of %lld",
-                                     g->name, i, n->op->name, (long long)v->shape[d]);
-        }
-    }
-    for (uint32_t i = 0; i < g->output_count; i++)
-        if (!graph_value(g, g->outputs[i].value))
-            return error_set(e, RN_E_INTERNAL, "graph %s: output '%s' is no value",
-                             g->name, g->outputs[i].name);
-    for (uint32_t i = 0; i < g->assign_count; i++) {
-        const struct gvalue *v = graph_value(g, g->assigns[i].value);
-        const struct variable *x = variables_at(g->variables, g->assigns[i].variable);
-        if (!v || v->dtype != x->dtype || elements(v) != x->count)
-            return error_set(e, RN_E_INTERNAL,
-                             "graph %s: '%s' is assigned another shape", g->name,
-                             x->name);
-        for (uint32_t k = 0; k < i; k++)
-            if (g->assigns[k].variable == g->assigns[i].variable)
-                return error_set(e, RN_E_INTERNAL, "graph %s: '%s' is assigned twice",
-                                 g->name, x->name);
-    }
-    return RN_OK;
-}
 
 static void print_type(const struct gvalue *v, struct text *out) {
     text_addf(out, "%s[", dtype_name(v->dtype));

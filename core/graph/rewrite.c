@@ -178,6 +178,8 @@ static int copy_plain(struct copier *c, const struct gnode *n, const rn_value *i
     made->scope = arena_copy(g->arena, n->scope);
     made->name = n->name ? arena_copy(g->arena, n->name) : NULL;
     made->variable = n->variable;
+    made->padded_rows = n->padded_rows;
+    made->masks_rows = n->masks_rows;
     if (n->data) {
         const struct gvalue *v = &c->old->values[n->out[0]];
         uint64_t count = elements(v);
@@ -310,11 +312,12 @@ static int run(struct copier *c) {
             status = graph_assign(c->g, old->assigns[i].variable,
                                   c->map[old->assigns[i].value], c->e);
     }
-    return status;
+    return status ? status : graph_verify(c->g, c->e);
 }
 
-struct graph *graph_simplify(const struct graph *g, struct arena *a) {
-    struct copier c = {.old = g, .g = graph_create(a, g->variables, g->name)};
+struct graph *graph_simplify(const struct graph *g, struct arena *a,
+                             struct rn_error *e) {
+    struct copier c = {.old = g, .g = graph_create(a, g->variables, g->name), .e = e};
     return run(&c) == RN_OK ? c.g : NULL;
 }
 
@@ -332,15 +335,19 @@ int graph_decompose(const struct graph *g, struct arena *a,
 }
 
 struct graph *graph_to_f64(const struct graph *g, struct arena *a,
-                           struct variables *f64_variables) {
+                           struct variables *f64_variables, struct rn_error *e) {
     for (uint32_t i = 0; i < variables_count(g->variables); i++) {
         struct variable v = *variables_at(g->variables, i);
         uint32_t id;
         v.dtype = v.dtype == RN_F32 ? RN_F64 : v.dtype;
-        if (variables_declare(f64_variables, &v, &id, NULL) != RN_OK || id != i)
+        if (variables_declare(f64_variables, &v, &id, e) != RN_OK)
             return NULL;
+        if (id != i) {
+            error_set(e, RN_E_INTERNAL, "the table of f64 variables is not empty");
+            return NULL;
+        }
     }
     struct copier c = {
-        .old = g, .g = graph_create(a, f64_variables, g->name), .f64 = true};
+        .old = g, .g = graph_create(a, f64_variables, g->name), .f64 = true, .e = e};
     return run(&c) == RN_OK ? c.g : NULL;
 }

@@ -702,20 +702,21 @@ static uint64_t live_bound(const struct draft *d) {
 int plan_make(const struct graph *g, struct arena *a, const struct plan_options *o,
               const struct plan **out, struct rn_error *e) {
     struct asker k = {.o = o, .a = a};
-    struct graph *simple = graph_simplify(g, a), *plain = NULL;
-    int status = simple ? graph_verify(simple, e)
-                        : error_set(e, RN_E_INTERNAL, "graph %s cannot be simplified",
-                                    g->name);
+    struct rn_error local = {0};
+    struct graph *simple, *plain = NULL;
+    e = e ? e : &local;
+    simple = graph_simplify(g, a, e); /* passes verify what they made */
+    int status = simple ? RN_OK : e->status;
     if (status == RN_OK)
         status = graph_decompose(simple, a, keep, &k, &plain, e);
     if (status == RN_OK && k.e.status) {
         *e = k.e;
         status = k.e.status;
     }
-    if (status == RN_OK)
-        plain = graph_simplify(plain, a);
-    if (status == RN_OK)
-        status = graph_verify(plain, e);
+    if (status == RN_OK) {
+        plain = graph_simplify(plain, a, e);
+        status = plain ? RN_OK : e->status;
+    }
     if (status != RN_OK)
         return error_context(e, "program %s", g->name) ? status : status;
     struct plan *p = arena_new(a, struct plan);

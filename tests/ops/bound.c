@@ -303,7 +303,7 @@ bool bound_graph(const struct built *b, struct built *wide) {
     bool good = graph_decompose(b->graph, wide->a, never, NULL, &plain, &e) == RN_OK;
     if (good) {
         wide->variables = variables_create(wide->a);
-        wide->graph = graph_to_f64(plain, wide->a, wide->variables);
+        wide->graph = graph_to_f64(plain, wide->a, wide->variables, &e);
         good = wide->graph && add_bounds(wide->graph, &e);
     }
     if (!good)
