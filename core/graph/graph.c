@@ -404,7 +404,7 @@ int graph_op(struct graph *g, const char *name, uint32_t n_in, const rn_value *i
         return status;
     for (uint32_t i = 0; i < s.n_out; i++)
         for (uint32_t k = 0; k < s.out[i].rank; k++)
-            if (s.out[i].shape[k] < 0 || s.out[i].rank > RN_MAX_RANK)
+            if (s.out[i].shape[k] < 1 || s.out[i].rank > RN_MAX_RANK)
                 return shape_fail(&s, "a dimension would be %lld",
                                   (long long)s.out[i].shape[k]);
     struct gnode *n = graph_node_append(g, op, n_in, ins, s.n_out, s.out);

@@ -2,6 +2,7 @@
 /* Looking at a graph: text, dot, costs. */
 #include <string.h>
 
+#include "base/hash.h"
 #include "graph/rules.h"
 
 static void print_type(const struct gvalue *v, struct text *out) {
@@ -30,6 +31,21 @@ static void print_attr(const struct rn_attr *a, struct text *out) {
     }
 }
 
+/* A scalar's value; of a tensor, a hash of its bytes. */
+static void print_constant(const struct gvalue *v, const void *data, struct text *out) {
+    uint64_t count = elements(v), bytes = count * RN_DTYPE_BYTES(v->dtype);
+    if (count == 1 && v->dtype == RN_F32)
+        text_addf(out, " %.9g", (double)*(const float *)data);
+    else if (count == 1 && v->dtype == RN_F64)
+        text_addf(out, " %.17g", *(const double *)data);
+    else if (count == 1 && v->dtype == RN_I64)
+        text_addf(out, " %lld", (long long)*(const int64_t *)data);
+    else if (count == 1 && v->dtype == RN_I32)
+        text_addf(out, " %d", *(const int32_t *)data);
+    else
+        text_addf(out, " #%016llx", (unsigned long long)fnv1a(data, bytes));
+}
+
 static void print_node(const struct graph *g, const struct gnode *n, struct text *out) {
     for (uint32_t i = 0; i < n->out_count; i++)
         text_addf(out, "%s%%%u", i ? ", " : "", n->out[i]);
@@ -39,9 +55,8 @@ static void print_node(const struct graph *g, const struct gnode *n, struct text
             text_addf(out, " \"%s\"", n->name);
         else if (!n->data)
             text_addf(out, " \"%s\"", variables_at(g->variables, n->variable)->name);
-        else if (elements(&g->values[n->out[0]]) == 1 &&
-                 g->values[n->out[0]].dtype == RN_F32)
-            text_addf(out, " %.9g", (double)*(const float *)n->data);
+        else
+            print_constant(&g->values[n->out[0]], n->data, out);
     } else {
         text_add(out, "(");
         for (uint32_t i = 0; i < n->in_count; i++)

@@ -159,7 +159,7 @@ static const char *parse_input(struct built *b, const char *s, bool wide, rn_val
     return s;
 }
 
-bool case_build(const char *text, bool wide, struct built *b) {
+int case_try(const char *text, bool wide, struct built *b, struct rn_error *error) {
     char op[40];
     rn_value in[CASE_INPUTS], out[OP_MAX_OUT];
     struct rn_attr attrs[8];
@@ -170,10 +170,6 @@ bool case_build(const char *text, bool wide, struct built *b) {
     case_op_name(text, op, sizeof op);
     built_init(b, "case");
     b->op = op_find(op);
-    if (!b->op) {
-        fprintf(stderr, "%s: no such operator\n", text);
-        return false;
-    }
     const char *s = text + strlen(op) + 3;
     while (*s != ';') {
         if (*s == ' ')
@@ -191,7 +187,7 @@ bool case_build(const char *text, bool wide, struct built *b) {
         s += strlen(name) + 1;
         size_t rest = strcspn(s, " ");
         rn_dtype t = dtype_of(s, rest);
-        char kind = attr_kind(b->op, name);
+        char kind = b->op ? attr_kind(b->op, name) : 'l';
         if (t)
             attrs[n_attr] = rn_attr_int(name, wide && t == RN_F32 ? RN_F64 : t);
         else if (kind == 'f')
@@ -205,14 +201,20 @@ bool case_build(const char *text, bool wide, struct built *b) {
         s += rest;
         n_attr++;
     }
-    b->output_count = (uint32_t)b->op->outs;
+    b->output_count = b->op ? (uint32_t)b->op->outs : 1;
     graph_op(b->graph, op, n, in, n_attr, attrs, b->output_count, out, &e);
     for (uint32_t i = 0; i < b->output_count && e.status == RN_OK; i++) {
         char port[8];
         snprintf(port, sizeof port, "y%u", i);
         graph_output(b->graph, port, out[i], &e);
     }
-    if (e.status)
+    *error = e;
+    return e.status;
+}
+
+bool case_build(const char *text, bool wide, struct built *b) {
+    struct rn_error e;
+    if (case_try(text, wide, b, &e) != RN_OK)
         fprintf(stderr, "%s: %s\n", text, e.message);
     return e.status == RN_OK;
 }

@@ -86,6 +86,7 @@ struct built {
     bool special; /* any input is */
 };
 /* wide: f32 is read as f64, attributes too. False after a line that says why. */
+int case_try(const char *text, bool wide, struct built *b, struct rn_error *e);
 bool case_build(const char *text, bool wide, struct built *b);
 void built_init(struct built *b, const char *name); /* for graphs made by hand */
 void built_free(struct built *b);
@@ -136,6 +137,7 @@ void mode_support(const struct opened *backends, int count);
 /* parts of test and grad */
 void test_built(const char *name, const struct built *b, bool near,
                 const struct opened *backends, int count);
+void test_refusals(void);
 void test_meanings(const struct opened *backends, int count);
 void test_graphs(const struct opened *backends, int count);
 void grad_edges(const struct opened *reference);

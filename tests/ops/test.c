@@ -93,6 +93,7 @@ void mode_test(const struct opened *backends, int count, const char *only) {
     }
     if (only)
         return;
+    test_refusals();
     test_meanings(backends, count);
     test_graphs(backends, count);
 }
