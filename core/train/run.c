@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "train/loop.h"
@@ -179,6 +180,32 @@ static void tell(struct loop *l, enum run_moment moment, double loss, double nor
     l->o->watch.progress(l->o->watch.context, &p);
 }
 
+/* A line of log.txt. */
+static void say_in_log(struct loop *l, const char *what, const char *sentence) {
+    struct text t = {0};
+    text_addf(&t, "step %lld: %s%s", (long long)l->at.step, what, sentence);
+    if (l->record)
+        record_say(l->record, text_get(&t));
+    text_finish(&t);
+}
+
+/* The same, and a sentence for the person. */
+static void say(struct loop *l, int level, const char *sentence) {
+    say_in_log(l, level == RN_LOG_WARNING ? "warning: " : "", sentence);
+    if (l->o->watch.say)
+        l->o->watch.say(l->o->watch.context, level, sentence);
+}
+
+/* A line of log.txt with what a split gave. */
+static void log_metrics(struct loop *l, const struct metric_list *m) {
+    struct text t = {0};
+    text_addf(&t, "step %lld:", (long long)l->at.step);
+    for (uint32_t i = 0; i < m->count; i++)
+        text_addf(&t, " %s %.6g", m->at[i].name, m->at[i].value);
+    record_say(l->record, text_get(&t));
+    text_finish(&t);
+}
+
 static double epoch_at(const struct loop *l) {
     return (double)l->at.step / (double)l->s->steps_per_epoch;
 }
@@ -266,6 +293,7 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     }
     if (status == RN_OK)
         status = record_publish_soon(l->record, e);
+    log_metrics(l, &l->metrics);
     tell(l, RUN_EVALUATED, l->at.interval_loss, 0.0);
     return status;
 }
@@ -279,8 +307,8 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
         snprintf(text, sizeof text,
                  "step %lld: loss %g, gradient norm %g: this update is left out",
                  (long long)l->at.step, loss, norm);
-        if (l->o->watch.say && l->at.skipped <= 10)
-            l->o->watch.say(l->o->watch.context, RN_LOG_WARNING, text);
+        if (l->at.skipped <= 10)
+            say(l, RN_LOG_WARNING, text);
         return RN_OK;
     }
     error_set(e, RN_E_DIVERGED, "step %lld: loss %g, gradient norm %g",
@@ -428,6 +456,7 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     l->metrics.count = 0;
     for (uint32_t i = 0; i < out->test.count; i++)
         vec_push(l->metrics.at, l->metrics.count, l->metrics.capacity, out->test.at[i]);
+    log_metrics(l, &l->metrics);
     if (status == RN_OK)
         tell(l, RUN_TESTED, 0.0, 0.0);
     return status;
@@ -457,8 +486,7 @@ static void save_before(struct loop *l) {
         return;
     snprintf(line, sizeof line,
              "the state before this step is saved; runner resume RUN optimizer.lr=X goes on");
-    if (l->o->watch.say)
-        l->o->watch.say(l->o->watch.context, RN_LOG_INFO, line);
+    say(l, RN_LOG_INFO, line);
 }
 
 /* What the counter in the allocator has seen, beside what the plan said. */
@@ -487,10 +515,12 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         status = test(l, out, e);
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_RUN_END, e);
-    if (l->stop_reason[0] && l->o->watch.say)
-        l->o->watch.say(l->o->watch.context, RN_LOG_INFO, l->stop_reason);
+    if (l->stop_reason[0])
+        say(l, RN_LOG_INFO, l->stop_reason);
     if (status == RN_E_DIVERGED)
         save_before(l);
+    if (status != RN_OK)
+        say_in_log(l, "ended with an error: ", e->message);
     note_memory(l);
     /* What was learnt so far is worth keeping in every case but a full disk. */
     struct rn_error late = {0};
@@ -535,8 +565,7 @@ static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
             return RN_OK;
     if (l->said_count < sizeof l->said / sizeof *l->said)
         l->said[l->said_count++] = arena_copy(s->arena, key);
-    if (l->o->watch.say)
-        l->o->watch.say(l->o->watch.context, severity, sentence);
+    say(l, severity, sentence);
     return RN_OK;
 }
 
@@ -585,6 +614,23 @@ static void notes(struct loop *l) {
         }
 }
 
+/* First lines of log.txt, of a run or of its resumption: what runs, on what, from what. */
+static void log_begin(struct loop *l) {
+    struct stage *s = l->s;
+    struct text t = {0}, data = {0};
+    char date[32];
+    time_t now = time(NULL);
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+    data_describe(s->data, &data);
+    text_addf(&t, "%s %s %s on %s; %s; %llu parameters, %lld steps", date,
+              l->o->resume ? "resumed" : "began", s->x->name, s->info->name,
+              text_get(&data), (unsigned long long)stage_parameters(s),
+              (long long)s->total_steps);
+    record_say(l->record, text_get(&t));
+    text_finish(&t);
+    text_finish(&data);
+}
+
 static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
     struct rn_error e = {0};
     struct text resolved = {0};
@@ -631,8 +677,8 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
         diag_add(d, &e);
         return status;
     }
-    if (fell_back[0] && l->o->watch.say)
-        l->o->watch.say(l->o->watch.context, RN_LOG_WARNING, fell_back);
+    if (fell_back[0])
+        say(l, RN_LOG_WARNING, fell_back);
     const struct checkpoint_blob *split = checkpoint_blob(*f, "split");
     const struct checkpoint_blob *data = checkpoint_blob(*f, "data");
     if (split)
@@ -693,6 +739,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
         out->parameters = stage_parameters(l.s);
         record_on_ack(l.record, o->watch.ack, o->watch.context);
         notes(&l);
+        log_begin(&l);
         status = loop_all(&l, out, &e);
         if (status != RN_OK)
             diag_add(d, &e);

@@ -40,6 +40,10 @@ with Scratch() as top:
                f"output={top}/runs", cwd=top)
     c.equal("the installed runner trains", r.code, 0)
 
+    log = (r.folder(top) / "log.txt").read_text().splitlines()
+    c.ok("log.txt: what began", " began digits on cpu" in log[0] and "3 steps" in log[0], log)
+    c.ok("log.txt: what was measured", log[-1].startswith("step 3: test/loss"), log)
+
     page = prefix / "share/man/man1/runner.1"
     text = page.read_text()
     for verb in ["train", "resume", "eval", "predict", "plan", "config", "schema",
