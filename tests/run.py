@@ -19,7 +19,8 @@ ap.add_argument("--skip-suite", action="append", default=[], help="all but this 
 args = ap.parse_args()
 
 build = pathlib.Path(args.build).resolve()
-command = ["meson", "test", "-C", str(build), "--print-errorlogs", "--no-rebuild"]
+command = ["meson", "test", "-C", str(build), "--print-errorlogs", "--no-rebuild",
+           "--timeout-multiplier", "10"]  # a hang is caught, a busy machine is not
 for suite in args.suite:
     command += ["--suite", suite]
 for suite in args.skip_suite + ([] if args.full else ["slow"]):
