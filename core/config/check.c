@@ -324,10 +324,8 @@ static void wrap_in_list(struct arena *a, struct node *n) {
 
 static void check_list(struct checker *k, struct node *n, const struct schema *s,
                        const struct option *o, const struct type *t) {
-    bool words = t->of->kind == TYPE_STRING || t->of->kind == TYPE_PATTERN ||
-                 t->of->kind == TYPE_PATH;
-    if (n->kind == NODE_SCALAR && words)
-        wrap_in_list(k->c->arena, n);
+    if (n->kind == NODE_SCALAR && type_single(t->of))
+        wrap_in_list(k->c->arena, n); /* one value stands for a list of it */
     if (n->kind != NODE_LIST) {
         node_error(k->d, n, false, RN_E_CONFIG, "%s wants a list: [ ... ]",
                    o->info.name);

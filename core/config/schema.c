@@ -80,6 +80,10 @@ static int read_type(struct reader *r, const char *s, size_t n, struct type *t,
     return bad(r, "no type is called", word, length);
 }
 
+bool type_single(const struct type *t) {
+    return t->kind != TYPE_ANY && t->kind <= TYPE_CHOICE;
+}
+
 const char *unquoted(struct arena *a, const char *s) {
     size_t n = strlen(s);
     return n >= 2 && (*s == '"' || *s == '\'') && s[n - 1] == *s
@@ -400,16 +404,16 @@ static void json_type(const struct type *t, const struct option *o, struct text 
         json_component(t->name, out);
         text_add(out, "}]}");
         break;
-    case TYPE_LIST: {
-        bool words = t->of->kind == TYPE_STRING || t->of->kind == TYPE_PATTERN ||
-                     t->of->kind == TYPE_PATH;
-        text_addf(out,
-                  "{\"anyOf\": [%s%s{\"type\": \"array\", \"items\": ", json_reference,
-                  words ? ", {\"type\": \"string\"}, " : ", ");
+    case TYPE_LIST:
+        text_addf(out, "{\"anyOf\": [%s, ", json_reference);
+        if (type_single(t->of)) {
+            json_type(t->of, o, out);
+            text_add(out, ", ");
+        }
+        text_add(out, "{\"type\": \"array\", \"items\": ");
         json_type(t->of, o, out);
         text_add(out, "}]}");
         break;
-    }
     case TYPE_MAP:
         text_add(out, "{\"type\": \"object\", \"additionalProperties\": ");
         json_type(t->of, o, out);

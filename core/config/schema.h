@@ -70,6 +70,9 @@ bool scalar_read(struct arena *a, const struct type *t, struct node *n,
  */
 bool range_check(const struct option *o, const struct node *n, char message[300]);
 
+/* A value that a scalar holds: a list of such may be written as one of them. */
+bool type_single(const struct type *t);
+
 /* Without the quotes around it, if there are any. */
 const char *unquoted(struct arena *a, const char *s);
 

@@ -167,18 +167,23 @@ static rn_value only_match(const struct network *n, const struct part *part,
                 fits(n, port, v->value))
                 return v->value;
         }
-    /* 2: the only one of fitting type: model outputs first, then fields that no model
-     * reads (a model itself takes fields first). */
-    for (int pass = 0; pass < 2; pass++) {
+    /* 2: the only one of fitting type: what models call `out`, any output, then fields
+     * that no model reads; a model itself takes fields first. */
+    enum group { OUT, OUTPUT, FIELD };
+    static const enum group orders[2][3] = {{OUT, OUTPUT, FIELD}, {FIELD, OUT, OUTPUT}};
+    for (int pass = 0; pass < 3; pass++) {
+        enum group group = orders[for_model][pass];
         rn_value found = RN_NONE;
         uint32_t count = 0;
         text_finish(why);
         for (uint32_t i = 0; i < n->value_count; i++) {
             const struct network_value *v = &n->values[i];
-            bool field = strncmp(v->name, "data.", 5) == 0, skip = false;
+            bool field = strncmp(v->name, "data.", 5) == 0, skip = found == v->value;
+            const char *last = strrchr(v->name, '.');
             for (uint32_t k = 0; k < taken_count; k++)
                 skip |= taken[k] == v->value;
-            skip |= field != ((pass == 1) != for_model);
+            skip |= field != (group == FIELD);
+            skip |= group == OUT && !(last && strcmp(last, ".out") == 0);
             skip |= field && !for_model && v->used_by_model;
             if (skip || !fits(n, port, v->value))
                 continue;

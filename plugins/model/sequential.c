@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "layers.h"
+#include "sequential_text.h"
 
 #define MAX_LAYERS 1024
 
@@ -13,9 +14,12 @@ struct state {
     struct rn_build *b;
     uint32_t count;
     rn_value values[MAX_LAYERS];
-    const char *names[MAX_LAYERS];
-    char prefix[32]; /* "layers.7" of the layer at work */
+    char names[MAX_LAYERS][64]; /* scopes: given, or type and place */
+    const char *type;           /* of the layer at work */
+    char prefix[32];            /* "layers.7" of it */
 };
+
+/* ------------------------------------------------------------------- options */
 
 static const char *path(struct state *s, const char *key, char out[96]) {
     snprintf(out, 96, "%s.%s", s->prefix, key);
@@ -37,178 +41,437 @@ static const char *word(struct state *s, const char *key, const char *otherwise)
     return rn_get_string(s->b->host, path(s, key, p), otherwise);
 }
 
-static void fail(struct state *s, const char *message, const char *key) {
+static int32_t yes(struct state *s, const char *key, int32_t otherwise) {
     char p[96];
-    s->b->api->fail(s->b, message, NULL, path(s, key, p));
+    return rn_get_bool(s->b->host, path(s, key, p), otherwise);
 }
 
-/* The earlier layer of that name; "x" is the model's input. */
-static rn_value named(struct state *s, const char *name, const char *key) {
-    char message[160];
-    for (uint32_t i = s->count; i-- > 0;)
-        if (s->names[i] && strcmp(s->names[i], name) == 0)
-            return s->values[i];
-    snprintf(message, sizeof message, "no earlier layer is named '%s'", name);
-    fail(s, message, key);
+static rn_value fail(struct state *s, const char *message, const char *hint,
+                     const char *key) {
+    char p[96];
+    s->b->api->fail(s->b, message, hint, path(s, key, p));
     return RN_NONE;
 }
 
-static struct rn_window window(struct state *s, const char *type) {
-    int64_t kernel = integer(s, "kernel", 3), pad = integer(s, "pad", 0);
-    int pool = strstr(type, "pool") != NULL;
-    struct rn_window w =
-        rn_window_square(kernel, integer(s, "stride", pool ? kernel : 1), pad);
-    w.dilation[0] = w.dilation[1] = integer(s, "dilation", 1);
+/* Up to `most` numbers of a list; 0 when it is absent. */
+static uint32_t list(struct state *s, const char *key, uint32_t most, int64_t *out) {
+    char p[96], item[112];
+    if (!rn_has(s->b->host, path(s, key, p)))
+        return 0;
+    uint32_t n = rn_get_count(s->b->host, p);
+    if (n == 0 || n > most)
+        fail(s, "this list is empty, or longer than can be meant", NULL, key);
+    for (uint32_t i = 0; i < n && i < most; i++)
+        out[i] = rn_get_int(s->b->host, rn_path(item, sizeof item, p, i), 0);
+    return n < most ? n : most;
+}
+
+/* One number, or [height, width]. */
+static void pair(struct state *s, const char *key, int64_t otherwise, int64_t out[2]) {
+    uint32_t n = list(s, key, 2, out);
+    if (n == 0)
+        out[0] = otherwise;
+    if (n < 2)
+        out[1] = out[0];
+}
+
+/* One number, [height, width], or [top, left, bottom, right]. */
+static void pads(struct state *s, int64_t out[4]) {
+    uint32_t n = list(s, "pad", 4, out);
+    if (n == 3)
+        fail(s, "pad wants one number, two or four",
+             "[height, width], or [top, left, bottom, right]", "pad");
+    if (n == 0)
+        out[0] = 0;
+    if (n < 2)
+        out[1] = out[0];
+    if (n < 4)
+        out[2] = out[0], out[3] = out[1];
+}
+
+/* ---------------------------------------------------------- layers with windows */
+
+/* Images are wanted; false after an error. */
+static int images(struct state *s, rn_value x) {
+    char message[120];
+    uint32_t rank = rn_rank(s->b, x);
+    if (rank == 4 || rank == 0) /* 0: an error is known already */
+        return rank == 4;
+    snprintf(message, sizeof message,
+             "%s wants images [N,C,H,W], its input has rank %u", s->type, rank);
+    fail(s, message, "reshape: {shape: [1, -1, ...]} or another place for it", "type");
+    return 0;
+}
+
+static struct rn_window window(struct state *s) {
+    struct rn_window w = rn_window_square(1, 1, 0);
+    int pool = strstr(s->type, "pool") != NULL;
+    pair(s, "kernel", 3, w.kernel);
+    pair(s, "stride", 1, w.stride);
+    pair(s, "dilation", 1, w.dilation);
+    pair(s, "output_pad", 0, w.output_pad);
+    pads(s, w.pad);
     w.groups = integer(s, "groups", 1);
-    w.output_pad[0] = w.output_pad[1] = integer(s, "output_pad", 0);
-    if (strcmp(word(s, "padding", "none"), "same") == 0 && !pool) {
-        int64_t total = w.dilation[0] * (kernel - 1);
-        w.pad[0] = w.pad[1] = total / 2;
-        w.pad[2] = w.pad[3] = total - total / 2;
-    }
+    char p[96];
+    if (pool && !rn_has(s->b->host, path(s, "stride", p)))
+        w.stride[0] = w.kernel[0], w.stride[1] = w.kernel[1];
+    if (strcmp(word(s, "padding", "none"), "same") == 0)
+        for (int i = 0; i < 2; i++) {
+            int64_t total = w.dilation[i] * (w.kernel[i] - 1);
+            w.pad[i] = total / 2;
+            w.pad[i + 2] = total - total / 2;
+        }
     return w;
 }
 
-static rn_value scaled(struct state *s, rn_value x, const char *type) {
-    struct rn_build *b = s->b;
-    int64_t channels = rn_dim(
-        b, x,
-        strcmp(type, "layer_norm") == 0 || strcmp(type, "rms_norm") == 0 ? -1 : 1);
-    double eps = real(s, "eps", 1e-5);
-    struct rn_variable one = {sizeof(struct rn_variable),
-                              RN_F32,
-                              "scale",
-                              "scale",
-                              &channels,
-                              1,
-                              1,
-                              0,
-                              0,
-                              NULL,
-                              1.0};
-    rn_value scale = b->api->variable(b, &one);
-    if (strcmp(type, "rms_norm") == 0)
-        return rn_rms_norm(b, x, scale, eps);
-    rn_value shift = rn_param(b, "shift", "shift", 1, &channels, "zeros");
-    if (strcmp(type, "group_norm") == 0)
-        return rn_group_norm(b, x, scale, shift, integer(s, "groups", 1), eps);
-    return rn_layer_norm(b, x, scale, shift, -1, eps);
+static rn_value conv(struct state *s, rn_value x) {
+    if (!images(s, x))
+        return RN_NONE;
+    struct rn_window w = window(s);
+    int64_t in = rn_dim(s->b, x, 1), out = integer(s, "channels", 1);
+    if (strcmp(s->type, "depthwise_conv2d") == 0)
+        w.groups = in, out = in * integer(s, "multiplier", 1);
+    if (in % w.groups || out % w.groups)
+        return fail(s, "groups must divide the channels, in and out", NULL, "groups");
+    return layer_conv(s->b, "", x, out, &w, yes(s, "bias", 1), word(s, "init", "he"));
 }
 
-static rn_value transposed(struct state *s, rn_value x, const char *init) {
+static rn_value conv_transpose(struct state *s, rn_value x) {
     struct rn_build *b = s->b;
-    struct rn_window w = window(s, "conv_transpose2d");
-    int64_t channels = integer(s, "channels", 1);
-    int64_t shape[4] = {rn_dim(b, x, 1), channels / w.groups, w.kernel[0], w.kernel[1]};
-    rn_value weight = rn_param(b, "weight", "weight", 4, shape, init);
-    char p[96];
-    rn_value bias = rn_get_bool(b->host, path(s, "bias", p), 1)
+    if (!images(s, x))
+        return RN_NONE;
+    struct rn_window w = window(s);
+    int64_t in = rn_dim(b, x, 1), channels = integer(s, "channels", 1);
+    if (in % w.groups || channels % w.groups)
+        return fail(s, "groups must divide the channels, in and out", NULL, "groups");
+    int64_t shape[4] = {in, channels / w.groups, w.kernel[0], w.kernel[1]};
+    rn_value weight = rn_param(b, "weight", "weight", 4, shape, word(s, "init", "he"));
+    rn_value bias = yes(s, "bias", 1)
                         ? rn_param(b, "bias", "bias", 1, &channels, "zeros")
                         : RN_NONE;
     return rn_conv_transpose2d(b, x, weight, bias, &w);
 }
 
-static rn_value embedded(struct state *s, rn_value x) {
+static rn_value pool(struct state *s, rn_value x) {
+    if (!images(s, x))
+        return RN_NONE;
+    struct rn_window w = window(s);
+    return strcmp(s->type, "max_pool2d") == 0
+               ? rn_max_pool2d(s->b, x, &w)
+               : rn_avg_pool2d(s->b, x, &w, yes(s, "count_pad", 0));
+}
+
+static rn_value global_max(struct state *s, rn_value x) {
+    const int64_t axes[2] = {2, 3};
+    return images(s, x) ? rn_reduce_max(s->b, x, 2, axes, 0) : RN_NONE;
+}
+
+static rn_value global_mean(struct state *s, rn_value x) {
+    return images(s, x) ? rn_global_avg_pool2d(s->b, x) : RN_NONE;
+}
+
+static rn_value resize(struct state *s, rn_value x) {
+    int64_t size[2], scale = integer(s, "scale", 2);
+    if (!images(s, x))
+        return RN_NONE;
+    pair(s, "size", 0, size);
+    if (size[0] == 0)
+        size[0] = scale * rn_dim(s->b, x, 2), size[1] = scale * rn_dim(s->b, x, 3);
+    return rn_resize2d(s->b, x, size[0], size[1],
+                       strcmp(word(s, "mode", "nearest"), "bilinear") == 0);
+}
+
+static rn_value pad(struct state *s, rn_value x) {
+    int64_t p[4], low[4] = {0, 0, 0, 0}, high[4] = {0, 0, 0, 0};
+    if (!images(s, x))
+        return RN_NONE;
+    pads(s, p);
+    low[2] = p[0], low[3] = p[1], high[2] = p[2], high[3] = p[3];
+    return rn_pad(s->b, x, 4, low, high, real(s, "value", 0.0));
+}
+
+/* ------------------------------------------------------- layers with parameters */
+
+static rn_value dense(struct state *s, rn_value x) {
+    return layer_dense(s->b, "", x, integer(s, "units", 1), yes(s, "bias", 1),
+                       word(s, "init", "he"));
+}
+
+static rn_value embedding(struct state *s, rn_value x) {
     int64_t shape[2] = {integer(s, "size", 1), integer(s, "units", 1)};
     rn_value table = rn_param(s->b, "weight", "embedding", 2, shape, "normal");
     return rn_embedding(s->b, table, x);
 }
 
-static rn_value reshaped(struct state *s, rn_value x) {
-    int64_t shape[RN_MAX_RANK] = {rn_dim(s->b, x, 0)};
-    char p[96], item[112];
-    uint32_t n = rn_get_count(s->b->host, path(s, "shape", p));
-    for (uint32_t i = 0; i < n && i + 1 < RN_MAX_RANK; i++)
-        shape[i + 1] = rn_get_int(s->b->host, rn_path(item, sizeof item, p, i), -1);
-    return rn_reshape(s->b, x, n + 1 < RN_MAX_RANK ? n + 1 : RN_MAX_RANK, shape);
+static rn_value batch_norm(struct state *s, rn_value x) {
+    return layer_batch_norm(s->b, "", x, real(s, "momentum", 0.1),
+                            real(s, "eps", 1e-5));
 }
 
-/* add, mul and concat of the layers that `from` lists (and the one before). */
-static rn_value joined(struct state *s, rn_value x, const char *type) {
-    rn_value all[65] = {x};
+static rn_value filled(struct state *s, const char *name, uint32_t rank,
+                       const int64_t *shape, double value) {
+    struct rn_variable v = {sizeof v, RN_F32, name, "scale", shape, rank,
+                            1,        0,      0,    NULL,    value};
+    return s->b->api->variable(s->b, &v);
+}
+
+static rn_value layer_norm(struct state *s, rn_value x) {
+    struct rn_build *b = s->b;
+    int64_t shape[RN_MAX_RANK], axis = integer(s, "axis", -1);
+    uint32_t rank = rn_rank(b, x), n = 0;
+    axis += axis < 0 ? rank : 0;
+    if (rank && (axis < 1 || axis >= rank))
+        return fail(s, "the axis is not one of a sample's", "from 1 on; -1 is the last",
+                    "axis");
+    for (uint32_t i = (uint32_t)axis; i < rank; i++)
+        shape[n++] = rn_dim(b, x, (int32_t)i);
+    rn_value scale = filled(s, "scale", n, shape, 1.0);
+    rn_value shift = rn_param(b, "shift", "shift", n, shape, "zeros");
+    return rn_layer_norm(b, x, scale, shift, axis, real(s, "eps", 1e-5));
+}
+
+static rn_value rms_norm(struct state *s, rn_value x) {
+    int64_t last = rn_dim(s->b, x, -1);
+    return rn_rms_norm(s->b, x, filled(s, "scale", 1, &last, 1.0),
+                       real(s, "eps", 1e-5));
+}
+
+static rn_value group_norm(struct state *s, rn_value x) {
+    int64_t channels = rn_dim(s->b, x, 1), groups = integer(s, "groups", 1);
+    if (channels % groups)
+        return fail(s, "groups must divide the channels", NULL, "groups");
+    rn_value scale = filled(s, "scale", 1, &channels, 1.0);
+    rn_value shift = rn_param(s->b, "shift", "shift", 1, &channels, "zeros");
+    return rn_group_norm(s->b, x, scale, shift, groups, real(s, "eps", 1e-5));
+}
+
+static rn_value prelu(struct state *s, rn_value x) {
+    struct rn_build *b = s->b;
+    uint32_t rank = rn_rank(b, x);
+    int64_t channels = rn_dim(b, x, 1), shape[RN_MAX_RANK];
+    for (uint32_t i = 0; i < rank; i++)
+        shape[i] = i == 1 ? channels : 1;
+    rn_value slope = filled(s, "alpha", 1, &channels, real(s, "alpha", 0.25));
+    rn_value below = rn_mul(b, x, rn_reshape(b, slope, rank, shape));
+    return rn_select(b, rn_gt(b, x, rn_const(b, 0.0)), x, below);
+}
+
+/* ------------------------------------------------------------------- functions */
+
+static rn_value plain(struct state *s, rn_value x) {
+    return rn_op(s->b, s->type, 1, &x, 0, NULL);
+}
+
+static rn_value dropout(struct state *s, rn_value x) {
+    return rn_training(s->b) ? rn_dropout(s->b, x, real(s, "p", 0.5)) : x;
+}
+
+static rn_value leaky_relu(struct state *s, rn_value x) {
+    return rn_leaky_relu(s->b, x, real(s, "alpha", 0.01));
+}
+
+static rn_value elu(struct state *s, rn_value x) {
+    return rn_elu(s->b, x, real(s, "alpha", 1.0));
+}
+
+static rn_value gelu(struct state *s, rn_value x) {
+    return rn_gelu(s->b, x, yes(s, "tanh", 0));
+}
+
+static rn_value along_axis(struct state *s, rn_value x) {
+    struct rn_attr a = rn_attr_int("axis", integer(s, "axis", -1));
+    return rn_op(s->b, s->type, 1, &x, 1, &a);
+}
+
+static rn_value clamp(struct state *s, rn_value x) {
+    double low = real(s, "low", 0.0), high = real(s, "high", 1.0);
+    if (low > high)
+        return fail(s, "low is above high", NULL, "low");
+    return rn_clamp(s->b, x, low, high);
+}
+
+static rn_value affine(struct state *s, rn_value x) {
+    x = rn_mul(s->b, x, rn_const(s->b, real(s, "factor", 1.0)));
+    return rn_add(s->b, x, rn_const(s->b, real(s, "shift", 0.0)));
+}
+
+/* ----------------------------------------------------------------------- shapes */
+
+static rn_value reshape(struct state *s, rn_value x) {
+    int64_t shape[RN_MAX_RANK] = {rn_dim(s->b, x, 0)};
+    uint32_t n = list(s, "shape", RN_MAX_RANK - 1, shape + 1);
+    return rn_reshape(s->b, x, n + 1, shape);
+}
+
+static rn_value transpose(struct state *s, rn_value x) {
+    int64_t order[RN_MAX_RANK] = {0};
+    uint32_t n = list(s, "order", RN_MAX_RANK - 1, order + 1);
+    return rn_transpose(s->b, x, n + 1, order);
+}
+
+static rn_value slice(struct state *s, rn_value x) {
+    int64_t start[RN_MAX_RANK], stop[RN_MAX_RANK], step[RN_MAX_RANK];
+    int64_t axis = integer(s, "axis", 1), from = integer(s, "start", 0);
+    uint32_t rank = rn_rank(s->b, x);
+    axis += axis < 0 ? rank : 0;
+    if (rank && (axis < 1 || axis >= rank))
+        return fail(s, "the axis is not one of a sample's", "from 1 on; -1 is the last",
+                    "axis");
+    for (uint32_t i = 0; i < rank; i++)
+        start[i] = 0, stop[i] = rn_dim(s->b, x, (int32_t)i), step[i] = 1;
+    if (rank == 0)
+        return RN_NONE;
+    int64_t size = stop[axis], to = integer(s, "stop", size);
+    from += from < 0 ? size : 0;
+    to += to < 0 ? size : 0;
+    if (from < 0 || to > size || from >= to)
+        return fail(s, "start and stop leave nothing of the axis, or lie outside it",
+                    NULL, "start");
+    start[axis] = from, stop[axis] = to, step[axis] = integer(s, "step", 1);
+    return rn_slice(s->b, x, rank, start, stop, step);
+}
+
+static rn_value reduce(struct state *s, rn_value x) {
+    int64_t axes[RN_MAX_RANK];
+    char name[32];
+    uint32_t n = list(s, "axes", RN_MAX_RANK, axes), rank = rn_rank(s->b, x);
+    for (uint32_t i = 0; i < n; i++)
+        if (axes[i] == 0 || axes[i] == -(int64_t)rank)
+            return fail(s, "axis 0 is the batch: samples are not mixed here", NULL,
+                        "axes");
+    snprintf(name, sizeof name, "reduce_%s", word(s, "op", "mean"));
+    struct rn_attr a[2] = {rn_attr_ints("axes", n, axes),
+                           rn_attr_int("keep", yes(s, "keep", 0))};
+    return rn_op(s->b, name, 1, &x, 2, a);
+}
+
+static rn_value one_hot(struct state *s, rn_value x) {
+    return rn_one_hot(s->b, x, integer(s, "classes", 1), RN_F32);
+}
+
+/* --------------------------------------------------------------------- branches */
+
+/* The earlier layer of that name; "x" is the model's input. */
+static rn_value named(struct state *s, const char *name, const char *key) {
+    char message[160];
+    for (uint32_t i = s->count; i-- > 0;)
+        if (strcmp(s->names[i], name) == 0)
+            return s->values[i];
+    snprintf(message, sizeof message, "no earlier layer is named '%.60s'", name);
+    return fail(s, message, "give that layer a `name`", key);
+}
+
+/* The layer before and those that `from` lists. */
+static uint32_t gather(struct state *s, rn_value x, rn_value all[65]) {
     char p[96], item[112];
-    uint32_t n = rn_get_count(s->b->host, path(s, "from", p)), count = 1;
+    uint32_t n = rn_get_count(s->b->host, path(s, "from", p)), count = 0;
+    all[count++] = x;
+    if (n == 0 || n > 64)
+        fail(s, "from wants between 1 and 64 names", NULL, "from");
     for (uint32_t i = 0; i < n && count < 65; i++) {
         const char *name =
             rn_get_string(s->b->host, rn_path(item, sizeof item, p, i), "");
         all[count++] = named(s, name, "from");
     }
-    if (strcmp(type, "concat") == 0)
-        return rn_concat(s->b, count, all, integer(s, "axis", 1));
-    for (uint32_t i = 1; i < count; i++)
-        x = strcmp(type, "add") == 0 ? rn_add(s->b, x, all[i])
-                                     : rn_mul(s->b, x, all[i]);
+    return count;
+}
+
+static rn_value join(struct state *s, rn_value x) { /* add, sub, mul, maximum */
+    rn_value all[65];
+    uint32_t count = gather(s, x, all);
+    for (uint32_t i = 1; i < count; i++) {
+        rn_value in[2] = {x, all[i]};
+        x = rn_op(s->b, s->type, 2, in, 0, NULL);
+    }
     return x;
 }
 
-/* Layers without options or parameters: operators of one input. */
-static int is_function(const char *type) {
-    static const char *const names[] = {"relu",
-                                        "relu6",
-                                        "tanh",
-                                        "sigmoid",
-                                        "gelu",
-                                        "silu",
-                                        "selu",
-                                        "mish",
-                                        "softplus",
-                                        "hard_sigmoid",
-                                        "hard_swish",
-                                        "flatten",
-                                        "global_avg_pool2d"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], type) == 0)
-            return 1;
-    return 0;
+static rn_value concat(struct state *s, rn_value x) {
+    rn_value all[65];
+    uint32_t count = gather(s, x, all);
+    return rn_concat(s->b, count, all, integer(s, "axis", 1));
 }
 
-static rn_value layer(struct state *s, const char *type, rn_value x) {
-    struct rn_build *b = s->b;
-    const char *init = word(s, "init", "he");
-    char p[96];
-    int32_t bias = rn_get_bool(b->host, path(s, "bias", p), 1);
-    struct rn_window w = window(s, type);
+static rn_value matmul(struct state *s, rn_value x) {
+    rn_value all[65];
+    if (gather(s, x, all) != 2)
+        return fail(s, "matmul is of the layer before and one of `from`", NULL, "from");
+    return rn_matmul(s->b, x, all[1], 0, yes(s, "transpose", 0));
+}
 
-    if (is_function(type))
-        return rn_op(b, type, 1, &x, 0, NULL);
-    if (strcmp(type, "dense") == 0)
-        return layer_dense(b, "", x, integer(s, "units", 1), bias, init);
-    if (strcmp(type, "conv2d") == 0)
-        return layer_conv(b, "", x, integer(s, "channels", 1), &w, bias, init);
-    if (strcmp(type, "conv_transpose2d") == 0)
-        return transposed(s, x, init);
-    if (strcmp(type, "max_pool2d") == 0)
-        return rn_max_pool2d(b, x, &w);
-    if (strcmp(type, "avg_pool2d") == 0)
-        return rn_avg_pool2d(b, x, &w, 0);
-    if (strcmp(type, "batch_norm") == 0)
-        return layer_batch_norm(b, "", x, real(s, "momentum", 0.1),
-                                real(s, "eps", 1e-5));
-    if (strstr(type, "_norm"))
-        return scaled(s, x, type);
-    if (strcmp(type, "dropout") == 0)
-        return rn_training(b) ? rn_dropout(b, x, real(s, "p", 0.5)) : x;
-    if (strcmp(type, "leaky_relu") == 0)
-        return rn_leaky_relu(b, x, real(s, "alpha", 0.01));
-    if (strcmp(type, "elu") == 0)
-        return rn_elu(b, x, real(s, "alpha", 1.0));
-    if (strcmp(type, "softmax") == 0)
-        return rn_softmax(b, x, integer(s, "axis", -1));
-    if (strcmp(type, "embedding") == 0)
-        return embedded(s, x);
-    if (strcmp(type, "reshape") == 0)
-        return reshaped(s, x);
-    if (strcmp(type, "resize2d") == 0)
-        return rn_resize2d(b, x, rn_dim(b, x, 2) * integer(s, "scale", 2),
-                           rn_dim(b, x, 3) * integer(s, "scale", 2),
-                           strcmp(word(s, "mode", "nearest"), "bilinear") == 0);
-    if (strcmp(type, "identity") == 0)
-        return rn_identity(b, x);
-    if (strcmp(type, "noise") == 0) {
-        int64_t shape[2] = {rn_dim(b, x, 0), integer(s, "size", 1)};
-        return rn_random_normal(b, 2, shape);
-    }
-    return joined(s, x, type);
+static rn_value noise(struct state *s, rn_value x) {
+    int64_t shape[2] = {rn_dim(s->b, x, 0), integer(s, "size", 1)};
+    return rn_random_normal(s->b, 2, shape);
+}
+
+/* ------------------------------------------------------------------------ layers */
+
+static const struct {
+    const char *type;
+    rn_value (*build)(struct state *s, rn_value x);
+} kinds[] = {
+    {"dense", dense},
+    {"conv2d", conv},
+    {"depthwise_conv2d", conv},
+    {"conv_transpose2d", conv_transpose},
+    {"embedding", embedding},
+    {"batch_norm", batch_norm},
+    {"layer_norm", layer_norm},
+    {"rms_norm", rms_norm},
+    {"group_norm", group_norm},
+    {"max_pool2d", pool},
+    {"avg_pool2d", pool},
+    {"global_avg_pool2d", global_mean},
+    {"global_max_pool2d", global_max},
+    {"resize2d", resize},
+    {"pad2d", pad},
+    {"dropout", dropout},
+    {"leaky_relu", leaky_relu},
+    {"prelu", prelu},
+    {"elu", elu},
+    {"gelu", gelu},
+    {"softmax", along_axis},
+    {"log_softmax", along_axis},
+    {"cumsum", along_axis},
+    {"clamp", clamp},
+    {"affine", affine},
+    {"reshape", reshape},
+    {"transpose", transpose},
+    {"slice", slice},
+    {"reduce", reduce},
+    {"one_hot", one_hot},
+    {"add", join},
+    {"sub", join},
+    {"mul", join},
+    {"maximum", join},
+    {"concat", concat},
+    {"matmul", matmul},
+    {"noise", noise},
+};
+
+/* Every other type is an operator of one input. */
+static rn_value layer(struct state *s, rn_value x) {
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].type, s->type) == 0)
+            return kinds[i].build(s, x);
+    return plain(s, x);
+}
+
+/* Scope of the layer at work, given or made; unlike those before it. */
+static void name_layer(struct state *s, const char *name, uint32_t place) {
+    char *scope = s->names[s->count];
+    if (name)
+        snprintf(scope, sizeof s->names[0], "%s", name);
+    else
+        snprintf(scope, sizeof s->names[0], "%s%u", s->type, place);
+    if (name && strlen(name) >= sizeof s->names[0])
+        fail(s, "a name longer than 63 characters", NULL, "name");
+    if (strcmp(scope, "out") == 0)
+        fail(s, "'out' is the model's last layer, under any name", NULL, "name");
+    for (uint32_t i = 0; i < s->count; i++)
+        if (strcmp(s->names[i], scope) == 0)
+            fail(s, "another layer (or the input) has this name",
+                 name ? NULL : "this one is called by its type and place", "name");
 }
 
 static int32_t describe(struct rn_build *b) {
@@ -218,7 +481,8 @@ static int32_t describe(struct rn_build *b) {
     s->b = b;
     uint32_t n = rn_get_count(b->host, "layers");
     rn_value x = rn_input(b, "x");
-    s->values[0] = x, s->names[0] = "x", s->count = 1;
+    s->values[0] = x, s->count = 1;
+    snprintf(s->names[0], sizeof s->names[0], "x");
     if (n == 0)
         b->api->fail(b, "there are no layers", NULL, "layers");
     if (n >= MAX_LAYERS) {
@@ -226,26 +490,18 @@ static int32_t describe(struct rn_build *b) {
         n = 0;
     }
     for (uint32_t i = 0; i < n; i++) {
-        char scope[96];
         rn_path(s->prefix, sizeof s->prefix, "layers", i);
-        const char *type = word(s, "type", ""), *name = word(s, "name", NULL);
-        const char *input = word(s, "input", NULL);
+        s->type = word(s, "type", "");
+        const char *name = word(s, "name", NULL), *input = word(s, "input", NULL);
         rn_value in = input ? named(s, input, "input") : x;
-        if (name)
-            snprintf(scope, sizeof scope, "%s", name);
-        else
-            snprintf(scope, sizeof scope, "%s%u", type, i + 1);
-        for (uint32_t k = 0; name && k < s->count; k++)
-            if (s->names[k] && strcmp(s->names[k], name) == 0)
-                fail(s, "another layer (or the input) has this name", "name");
-        rn_push(b, scope);
-        x = layer(s, type, in);
+        name_layer(s, name, i + 1);
+        rn_push(b, s->names[s->count]);
+        x = layer(s, in);
         rn_pop(b);
-        if (!x)
+        if (!x) /* an operator's error stands at the layer's line */
             b->api->fail(b, NULL, NULL, s->prefix);
-        s->values[s->count] = x;
-        s->names[s->count++] = name;
-        if (name && i + 1 < n)
+        s->values[s->count++] = x;
+        if (name)
             rn_output(b, name, x);
     }
     rn_output(b, "out", x);
@@ -253,283 +509,15 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-#define COMMON                                                                         \
-    RN_OPTION(                                                                         \
-        "name string | scope of its parameters, output of the model, for `from`")      \
-    RN_OPTION("input string | the earlier layer to read; default: the one before")
-#define LAYER(name, doc) RN_RECORD(name " | " doc) COMMON
-#define WINDOW                                                                         \
-    RN_OPTION("kernel int = 3 ; min 1 | height and width")                             \
-    RN_OPTION("pad int = 0 ; min 0 | zeros around the image")
-#define NORM(name, doc)                                                                \
-    LAYER(name, doc) RN_OPTION("eps float = 1e-5 ; above 0 | added to the variance")
-#define CONV                                                                           \
-    RN_OPTION("channels int ; required ; min 1 | output channels")                     \
-    WINDOW RN_OPTION("stride int = 1 ; min 1 | step")                                  \
-        RN_OPTION("dilation int = 1 ; min 1 | distance between taps")                  \
-            RN_OPTION("groups int = 1 ; min 1 | groups of channels")                   \
-                RN_OPTION("bias bool = true | add a bias")                             \
-                    RN_OPTION("init string = he | init of the weight")
-#define POOL             WINDOW RN_OPTION("stride int ; min 1 | step; default: kernel")
-#define PLAIN(name, doc) LAYER(name, doc) RN_END
-
+/* clang-format off */
 RN_MODEL(
     sequential, describe, "runner/sequential 1",
-    RN_DOC("A network described in YAML: layers in a row, with branches by name") RN_IN(
-        "x any [N,...] | the input of the first layer, named x")
-        RN_OUT("out float [N,...] | the last layer's output") RN_OUT("* float [N,...] "
-                                                                     "| every named "
-                                                                     "layer") LAYER(
-            "dense", "linear layer: x w^T + bias") RN_OPTION("units int ; required ; "
-                                                             "min 1 | outputs")
-            RN_OPTION("bias bool = true | add a bias") RN_OPTION(
-                "init string = he | init of the weight") RN_END LAYER("conv2d",
-                                                                      "convolution "
-                                                                      "over height and "
-                                                                      "width")
-                CONV RN_OPTION("padding choice(none,same) = none | same: keep the size "
-                               "at stride 1") RN_END LAYER(
-                    "conv_transpose2d",
-                    "the transpose of a convolution") CONV RN_OPTION("output_pad int = "
-                                                                     "0 ; min 0 | "
-                                                                     "extra rows and "
-                                                                     "columns at the "
-                                                                     "end")
-                    RN_END LAYER("max_pool2d", "largest of a window") POOL RN_END LAYER(
-                        "avg_pool2d",
-                        "mean of a window") POOL RN_END PLAIN("global_avg_pool2d",
-                                                              "mean over height and "
-                                                              "width")
-                        NORM("batch_norm", "batch normalisation") RN_OPTION(
-                            "momentum float = 0.1 ; above 0 ; max 1 | share of the "
-                            "batch in the "
-                            "running statistics") RN_END NORM("layer_norm",
-                                                              "layer normalisation "
-                                                              "over the last axis")
-                            RN_END NORM("rms_norm", "root-mean-square normalisation "
-                                                    "over the last axis") RN_END NORM(
-                                "group_norm",
-                                "group normalisation") RN_OPTION("groups int = 1 ; min "
-                                                                 "1 | groups of "
-                                                                 "channels") RN_END
-                                LAYER("dropout", "drop elements in training") RN_OPTION(
-                                    "p float = 0.5 ; min 0 ; below 1 | share dropped")
-                                    RN_END PLAIN("relu", "max(x, 0)") PLAIN(
-                                        "relu6",
-                                        "clamp to 0..6") PLAIN("tanh",
-                                                               "tanh") PLAIN("sigmoid",
-                                                                             "1/"
-                                                                             "(1+exp(-"
-                                                                             "x))")
-                                        PLAIN("gelu", "x Phi(x)") PLAIN(
-                                            "silu",
-                                            "x sigmoid(x)") PLAIN("selu",
-                                                                  "self-normalising "
-                                                                  "ELU") PLAIN("mish",
-                                                                               "x "
-                                                                               "tanh("
-                                                                               "softplu"
-                                                                               "s(x))")
-                                            PLAIN("softplus", "log(1 + exp(x))") PLAIN(
-                                                "hard_sigmoid",
-                                                "piecewise linear sigmoid") PLAIN("hard"
-                                                                                  "_swi"
-                                                                                  "sh",
-                                                                                  "x "
-                                                                                  "hard"
-                                                                                  "_sig"
-                                                                                  "moid"
-                                                                                  "(x)")
-                                                LAYER("leaky_relu", "x, or alpha x "
-                                                                    "below 0") RN_OPTION(
-                                                    "alpha float = 0.01 | slope below "
-                                                    "0") RN_END LAYER("elu",
-                                                                      "x, or alpha "
-                                                                      "(exp(x) - 1) "
-                                                                      "below 0")
-                                                    RN_OPTION("alpha float = 1 | scale "
-                                                              "below 0") RN_END LAYER(
-                                                        "softmax", "softmax over an "
-                                                                   "axis") RN_OPTION("a"
-                                                                                     "x"
-                                                                                     "i"
-                                                                                     "s"
-                                                                                     " "
-                                                                                     "i"
-                                                                                     "n"
-                                                                                     "t"
-                                                                                     " "
-                                                                                     "="
-                                                                                     " "
-                                                                                     "-"
-                                                                                     "1"
-                                                                                     " "
-                                                                                     "|"
-                                                                                     " "
-                                                                                     "t"
-                                                                                     "h"
-                                                                                     "e"
-                                                                                     " "
-                                                                                     "a"
-                                                                                     "x"
-                                                                                     "i"
-                                                                                     "s") RN_END
-                                                        PLAIN("flatten", "[N,...] to "
-                                                                         "[N,rest]") LAYER(
-                                                            "reshape",
-                                                            "another shape for each "
-                                                            "sample") RN_OPTION("shape "
-                                                                                "list("
-                                                                                "int) "
-                                                                                "; "
-                                                                                "requir"
-                                                                                "ed | "
-                                                                                "withou"
-                                                                                "t the "
-                                                                                "batch;"
-                                                                                " one "
-                                                                                "-1 is "
-                                                                                "inferr"
-                                                                                "ed")
-                                                            RN_END LAYER(
-                                                                "embedding",
-                                                                "rows of a table by "
-                                                                "index") RN_OPTION("siz"
-                                                                                   "e "
-                                                                                   "int"
-                                                                                   " ; "
-                                                                                   "req"
-                                                                                   "uir"
-                                                                                   "ed "
-                                                                                   "; "
-                                                                                   "min"
-                                                                                   " 1 "
-                                                                                   "| "
-                                                                                   "row"
-                                                                                   "s")
-                                                                RN_OPTION("units int ; "
-                                                                          "required ; "
-                                                                          "min 1 | "
-                                                                          "columns") RN_END LAYER(
-                                                                    "resize2d",
-                                                                    "larger images")
-                                                                    RN_OPTION("scale "
-                                                                              "int = 2 "
-                                                                              "; min 1 "
-                                                                              "| "
-                                                                              "factor") RN_OPTION(
-                                                                        "mode "
-                                                                        "choice("
-                                                                        "nearest,"
-                                                                        "bilinear) = "
-                                                                        "nearest | how") RN_END
-                                                                        LAYER("add", "s"
-                                                                                     "u"
-                                                                                     "m"
-                                                                                     " "
-                                                                                     "o"
-                                                                                     "f"
-                                                                                     " "
-                                                                                     "t"
-                                                                                     "h"
-                                                                                     "e"
-                                                                                     " "
-                                                                                     "l"
-                                                                                     "a"
-                                                                                     "y"
-                                                                                     "e"
-                                                                                     "r"
-                                                                                     " "
-                                                                                     "b"
-                                                                                     "e"
-                                                                                     "f"
-                                                                                     "o"
-                                                                                     "r"
-                                                                                     "e"
-                                                                                     " "
-                                                                                     "a"
-                                                                                     "n"
-                                                                                     "d"
-                                                                                     " "
-                                                                                     "t"
-                                                                                     "h"
-                                                                                     "o"
-                                                                                     "s"
-                                                                                     "e"
-                                                                                     " "
-                                                                                     "o"
-                                                                                     "f"
-                                                                                     " "
-                                                                                     "`"
-                                                                                     "f"
-                                                                                     "r"
-                                                                                     "o"
-                                                                                     "m"
-                                                                                     "`") RN_OPTION(
-                                                                            "from "
-                                                                            "list("
-                                                                            "string) ; "
-                                                                            "required "
-                                                                            "| names "
-                                                                            "of "
-                                                                            "earlier "
-                                                                            "layers")
-                                                                            RN_END LAYER(
-                                                                                "mul",
-                                                                                "produc"
-                                                                                "t of "
-                                                                                "the "
-                                                                                "layer "
-                                                                                "before"
-                                                                                " and "
-                                                                                "those "
-                                                                                "of "
-                                                                                "`from"
-                                                                                "`") RN_OPTION("from list(string) ; required | names of earlier layers")
-                                                                                RN_END LAYER(
-                                                                                    "co"
-                                                                                    "nc"
-                                                                                    "a"
-                                                                                    "t",
-                                                                                    "th"
-                                                                                    "e "
-                                                                                    "la"
-                                                                                    "ye"
-                                                                                    "r "
-                                                                                    "be"
-                                                                                    "fo"
-                                                                                    "re"
-                                                                                    " a"
-                                                                                    "nd"
-                                                                                    " t"
-                                                                                    "ho"
-                                                                                    "se"
-                                                                                    " o"
-                                                                                    "f "
-                                                                                    "`f"
-                                                                                    "ro"
-                                                                                    "m`"
-                                                                                    " s"
-                                                                                    "id"
-                                                                                    "e "
-                                                                                    "by"
-                                                                                    " s"
-                                                                                    "id"
-                                                                                    "e") RN_OPTION("from list(string) ; required | names of earlier layers")
-                                                                                    RN_OPTION("axis int = 1 | the axis") RN_END LAYER(
-                                                                                        "noise",
-                                                                                        "normal random numbers, one row a sample, instead of the input")
-                                                                                        RN_OPTION(
-                                                                                            "size int ; required ; min 1 | numbers in a row")
-                                                                                            RN_END PLAIN(
-                                                                                                "identity",
-                                                                                                "the input, under a name")
-                                                                                                RN_UNION(
-                                                                                                    "layer = dense conv2d conv_transpose2d max_pool2d avg_pool2d "
-                                                                                                    "global_avg_pool2d batch_norm layer_norm rms_norm group_norm dropout relu "
-                                                                                                    "relu6 tanh sigmoid gelu silu selu mish softplus hard_sigmoid hard_swish "
-                                                                                                    "leaky_relu elu softmax flatten reshape embedding resize2d add mul concat "
-                                                                                                    "noise identity")
-                                                                                                    RN_OPTION(
-                                                                                                        "layers list(layer) ; required | in order"));
+    RN_DOC("A network described in YAML: layers in a row, with branches by name")
+    RN_IN("x any [N,...] | the input of the first layer, named x")
+    RN_OUT("out float [N,...] | the last layer's output")
+    RN_OUT("* float [N,...] | every named layer, as model.NAME")
+    LAYERS_WEIGHTED LAYERS_NORM LAYERS_POOL LAYERS_FUNCTION LAYERS_SHAPE LAYERS_JOIN
+    LAYERS_UNION
+    RN_OPTION("layers list(layer) ; required | in order, each with `type`"));
+/* clang-format on */
 RN_PLUGIN(&sequential);

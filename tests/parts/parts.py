@@ -5,6 +5,7 @@ runner on arrays, and what it left in run.h5 and the checkpoints.
 golden.py (which needs PyTorch) uses the same numbers; the tests need numpy and h5py."""
 import itertools
 import json
+import os
 import pathlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,10 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
+
+# Hundreds of small runs, each of which syncs its files: durability is tested elsewhere.
+if os.access("/dev/shm", os.W_OK) and "TMPDIR" not in os.environ:
+    os.environ["TMPDIR"] = "/dev/shm"
 
 HERE = pathlib.Path(__file__).resolve().parent
 HASH_INIT = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
@@ -146,7 +151,7 @@ def run(folder, x, train, val=None, steps=1, record_every_step=False, timeout=30
     base = {
         "name": name, "seed": 1, "device": "cpu", "data": data, "plugins": [str(HASH_INIT)],
         "init": {"type": "tests/hash", "match": "rest"},
-        "train": {"steps": steps, "log_every": 1, "eval_every": "1st"},
+        "train": {"steps": steps, "log_every": 1, "eval_every": f"{steps}st"},
         "checkpoint": {"every": "1st" if record_every_step else f"{steps}st",
                        "keep": steps + 2},
         "output": str(folder / "runs"),

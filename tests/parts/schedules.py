@@ -14,7 +14,7 @@ def experiment(schedule, optimizer, steps, batch):
                       "layers": [{"type": "dense", "units": 1}]},
             "loss": {"type": "mse", "in": {"prediction": "model.out", "target": "data.y"}},
             "optimizer": optimizer, "schedule": schedule,
-            "data": {"batch": batch}}
+            "data": {"batch": batch}, "train": {"eval_every": "1st"}}
 
 
 def curves(c, folder, want):
