@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The oracle of models.py: the networks as modules of PyTorch, written after their papers."""
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from model_cases import STEPS, batch, cases, sgd
+from parts import brief, parameter
+
+ACTIVATION = {"relu": F.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu,
+              "silu": F.silu, "elu": F.elu, "selu": F.selu, "mish": F.mish,
+              "softplus": F.softplus, "none": lambda x: x}
+
+
+class Mlp(nn.Module):
+    def __init__(self, o, shape):
+        super().__init__()
+        self.f = ACTIVATION[o.get("activation", "relu")]
+        hidden = o.get("hidden", [])
+        hidden = [hidden] if isinstance(hidden, int) else hidden
+        sizes = [torch.Size(shape).numel(), *hidden]
+        for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
+            setattr(self, f"hidden{i + 1}", nn.Linear(a, b))
+        self.depth, self.head = len(hidden), nn.Linear(sizes[-1], o["outputs"])
+
+    def forward(self, x):
+        x = x.flatten(1)
+        for i in range(self.depth):
+            x = self.f(getattr(self, f"hidden{i + 1}")(x))
+        return self.head(x)
+
+
+class Lenet(nn.Module):
+    def __init__(self, o, shape):
+        super().__init__()
+        self.f = ACTIVATION[o.get("activation", "relu")]
+        c, h, w = shape
+        self.conv1, self.conv2 = nn.Conv2d(c, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(16 * ((h // 2 - 4) // 2) * ((w // 2 - 4) // 2), 120)
+        self.fc2, self.head = nn.Linear(120, 84), nn.Linear(84, o.get("outputs", 10))
+
+    def forward(self, x):
+        x = F.max_pool2d(self.f(self.conv1(x)), 2)
+        x = F.max_pool2d(self.f(self.conv2(x)), 2).flatten(1)
+        return self.head(self.f(self.fc2(self.f(self.fc1(x)))))
+
+
+class Block(nn.Module):
+    def __init__(self, have, want, stride, shortcut):
+        super().__init__()
+        self.conv1 = nn.Conv2d(have, want, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(want)
+        self.conv2 = nn.Conv2d(want, want, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(want)
+        self.change, self.more = stride != 1 or have != want, want - have
+        self.b = self.change and shortcut == "B"
+        if self.b:
+            self.conv_skip = nn.Conv2d(have, want, 1, stride, bias=False)
+            self.norm_skip = nn.BatchNorm2d(want)
+
+    def forward(self, x):
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        if self.b:
+            x = self.norm_skip(self.conv_skip(x))
+        elif self.change:
+            half = self.more // 2
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, half, self.more - half))
+        return F.relu(x + y)
+
+
+class Resnet(nn.Module):
+    def __init__(self, o, shape):
+        super().__init__()
+        width, n = o.get("width", 16), (o.get("depth", 20) - 2) // 6
+        self.stem = nn.Conv2d(shape[0], width, 3, 1, 1, bias=False)
+        self.stem_norm = nn.BatchNorm2d(width)
+        have = width
+        for s in range(3):
+            blocks = nn.Module()
+            for i in range(n):
+                stride = 2 if s and i == 0 else 1
+                blocks.add_module(f"block{i + 1}",
+                                  Block(have, width << s, stride, o.get("shortcut", "A")))
+                have = width << s
+            self.add_module(f"stage{s + 1}", blocks)
+        self.head = nn.Linear(have, o.get("outputs", 10))
+
+    def forward(self, x):
+        x = F.relu(self.stem_norm(self.stem(x)))
+        for s in range(3):
+            for block in getattr(self, f"stage{s + 1}").children():
+                x = block(x)
+        return self.head(x.mean((2, 3)))
+
+
+def runner_names(net):
+    """Tensors of a module by the names that the runner gives them."""
+    norms = {n for n, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    words = {"weight": "scale", "bias": "shift", "running_mean": "mean",
+             "running_var": "variance"}
+    out = {}
+    for name, t in [*net.named_parameters(), *net.named_buffers()]:
+        owner, word = name.rsplit(".", 1)
+        if word == "num_batches_tracked":
+            continue
+        out[f"model.{owner}.{words[word] if owner in norms else word}"] = t
+    return out
+
+
+def train(name):
+    o, shape, _ = cases()[name]
+    kinds = {"mlp": Mlp, "lenet": Lenet, "resnet_cifar": Resnet}
+    net = kinds[o["type"]](o, shape).double()
+    named = runner_names(net)
+    with torch.no_grad():
+        for k, t in named.items():
+            if t.requires_grad:
+                t.copy_(torch.tensor(parameter(k, tuple(t.shape), k.rsplit(".", 1)[1])))
+    data = {s: {k: torch.tensor(v) for k, v in batch(name, s).items()}
+            for s in ("train", "val")}
+    x, vx = data["train"]["x"].double(), data["val"]["x"].double()
+    optimizer = torch.optim.SGD(net.parameters(), sgd(name)["lr"], sgd(name)["momentum"])
+    out = {"losses": []}
+    for step in range(STEPS):
+        net.train()
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), data["train"]["label"])
+        loss.backward()
+        optimizer.step()
+        out["losses"].append(float(f"{loss.item():.9g}"))
+        if step == 0:
+            keep = 48 if len(named) < 30 else 4
+            out["after one"] = {k: brief(t.detach().numpy(), keep) for k, t in named.items()}
+    net.eval()
+    with torch.no_grad():
+        out["val"] = F.cross_entropy(net(vx), data["val"]["label"]).item()
+    out["parameters"] = sum(p.numel() for p in net.parameters())
+    return out
+
+
+def make():
+    return {name: train(name) for name in cases()}

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cases of whole models, shared by the oracle and the test: sgd with momentum for STEPS
+steps on one batch of images with labels."""
+from parts import integers, numbers
+
+STEPS, VAL_ROWS = 10, 5
+
+def sgd(name):
+    # Deep and normalised: at 0.02 PyTorch's own f32 leaves its f64 by 1e-3 in ten steps.
+    return {"type": "sgd", "lr": 0.001 if name == "resnet 20" else 0.02, "momentum": 0.9}
+
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "silu", "elu", "selu", "mish", "softplus",
+               "none")
+
+
+def cases():
+    """name: (model, shape of an image, rows)"""
+    out = {
+        "mlp": ({"type": "mlp", "hidden": [16, 8], "outputs": 3}, (2, 4, 3), 12),
+        "mlp linear": ({"type": "mlp", "outputs": 4}, (7,), 12),
+        "lenet": ({"type": "lenet"}, (1, 28, 28), 8),
+        "lenet colour tanh": ({"type": "lenet", "outputs": 4, "activation": "tanh"},
+                              (3, 12, 15), 8),
+        "resnet A": ({"type": "resnet_cifar", "depth": 8, "width": 4, "outputs": 4},
+                     (3, 12, 10), 8),
+        "resnet B": ({"type": "resnet_cifar", "depth": 14, "width": 4, "outputs": 4,
+                      "shortcut": "B"}, (1, 9, 11), 8),
+        "resnet 20": ({"type": "resnet_cifar"}, (3, 32, 32), 16),
+    }
+    for a in ACTIVATIONS[1:]:
+        out[f"mlp {a}"] = ({"type": "mlp", "hidden": 9, "outputs": 3, "activation": a},
+                           (6,), 12)
+    for a in ("sigmoid", "gelu", "silu"):
+        out[f"lenet {a}"] = ({"type": "lenet", "outputs": 3, "activation": a}, (1, 12, 12), 6)
+    return out
+
+
+def batch(name, split):
+    model, shape, rows = cases()[name]
+    rows = rows if split == "train" else VAL_ROWS
+    return {"x": numbers(f"{name}/{split}", (rows, *shape)),
+            "label": integers(f"{name}/{split}/label", (rows,), model.get("outputs", 10))}

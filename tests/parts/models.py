@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mlp, lenet and resnet_cifar against modules of PyTorch: from the same weights, ten steps of
+training: the curve, every variable after the first step, the loss in evaluation."""
+import numpy as np
+import parts
+from harness import Checks, Scratch
+from model_cases import STEPS, batch, cases, sgd
+
+CURVE = 1e-4   # relative, over ten steps
+FIRST = 1e-5   # variables after one step, over the largest element
+
+
+def experiment(model, name="", **more):
+    return {"model": {**model, "in": {"x": "data.x"}}, "loss": "cross_entropy",
+            "optimizer": sgd(name), **more}
+
+
+def against_torch(c, folder):
+    want = parts.golden("models")
+    c.equal("every case has its golden numbers", sorted(want), sorted(cases()))
+    runs = parts.run_all([((folder, experiment(cases()[n][0], n), batch(n, "train")),
+                           {"val": batch(n, "val"), "steps": STEPS,
+                            "record_every_step": True}) for n in cases()])
+    for name, r in zip(cases(), runs):
+        w = want[name]
+        if not c.equal(f"{name}: runs", r.code, 0):
+            print(r.err)
+            continue
+        far = np.abs(r.scalars("train/loss") / np.array(w["losses"]) - 1.0)
+        c.ok(f"{name}: the curve", far.max() <= CURVE, f"  off by {far}")
+        c.close(f"{name}: loss in evaluation", r.scalars("val/loss")[-1], w["val"],
+                CURVE * w["val"])
+        v = r.variables(1)
+        have = sorted(k for k in v if k.startswith("model."))
+        c.equal(f"{name}: its variables", have, sorted(w["after one"]))
+        for k in have:
+            far = parts.distance(v[k], w["after one"].get(k, {"shape": None}))
+            c.ok(f"{name}: {k}", far <= FIRST, f"  off by {far:g}")
+        trained = sum(v[k].size for k in have if not k.endswith((".mean", ".variance")))
+        c.equal(f"{name}: parameters", trained, w["parameters"])
+    c.equal("resnet_cifar of depth 20 has the paper's 0.27 M", want["resnet 20"]["parameters"],
+            269722)
+    c.equal("lenet on 1x28x28, as its description says", want["lenet"]["parameters"], 61706)
+
+
+def mlp_dropout(c, folder):
+    """Dropout changes training and not evaluation."""
+    model, rows, val = cases()["mlp"][0], batch("mlp", "train"), batch("mlp", "val")
+    still = {"type": "sgd", "lr": 0.0}
+    plain, drops = [parts.run(folder, experiment({**model, "dropout": p}, optimizer=still),
+                              rows, val=val, steps=8) for p in (0.0, 0.5)]
+    c.equal("mlp with dropout: evaluation is as without", drops.scalars("val/loss")[-1],
+            plain.scalars("val/loss")[-1])
+    c.equal("mlp without dropout: one loss", len(set(plain.scalars("train/loss"))), 1)
+    c.equal("mlp with dropout: another loss each step", len(set(drops.scalars("train/loss"))), 8)
+
+
+def wrong(c, folder):
+    image = {"x": np.zeros((2, 1, 12, 12), np.float32), "label": np.zeros(2, np.int64)}
+    small = {"x": np.zeros((2, 1, 8, 8), np.float32), "label": np.zeros(2, np.int64)}
+    flat = {"x": np.zeros((2, 9), np.float32), "label": np.zeros(2, np.int64)}
+    tries = [
+        ({"type": "mlp"}, flat, "'outputs' is missing"),
+        ({"type": "mlp", "outputs": 0}, flat, "outputs is 0: it must be at least 1"),
+        ({"type": "mlp", "outputs": 2, "hidden": [4, 0]}, flat,
+         "hidden is 0: it must be at least 1"),
+        ({"type": "mlp", "outputs": 2, "hidden": [4.5]}, flat, "'4.5' is no whole number"),
+        ({"type": "mlp", "outputs": 2, "activation": "rely"}, flat, "did you mean 'relu'?"),
+        ({"type": "mlp", "outputs": 2, "dropout": 1}, flat, "dropout is 1: it must be below 1"),
+        ({"type": "lenet", "activation": "elu"}, image, "'elu' is none of relu, tanh"),
+        ({"type": "lenet", "outputs": -1}, image, "outputs is -1: it must be at least 1"),
+        ({"type": "lenet"}, small, "lenet wants images of 12x12 or larger"),
+        ({"type": "lenet"}, flat, "wants float [N,C,H,W]"),
+        ({"type": "resnet_cifar", "depth": 21}, image, "depth must be 6n + 2"),
+        ({"type": "resnet_cifar", "depth": 2}, image, "depth is 2: it must be at least 8"),
+        ({"type": "resnet_cifar", "width": 0}, image, "width is 0: it must be at least 1"),
+        ({"type": "resnet_cifar", "shortcut": "C"}, image, "'C' is none of A, B"),
+        ({"type": "resnet"}, image, "there is no model 'resnet'"),
+    ]
+    runs = parts.run_all([((folder, experiment(o), rows), {}) for o, rows, _ in tries])
+    for (o, _, sentence), r in zip(tries, runs):
+        c.equal(f"{o}: exit", r.code, 2)
+        c.within(f"{o}: sentence", r.err, sentence)
+
+
+def main():
+    c = Checks()
+    with Scratch() as folder:
+        against_torch(c, folder)
+        mlp_dropout(c, folder)
+        wrong(c, folder)
+    c.done()
+
+
+main()
