@@ -5,6 +5,7 @@ from parts import integers, numbers
 
 STEPS, VAL_ROWS = 10, 5
 
+
 def sgd(name):
     # Deep and normalised: at 0.02 PyTorch's own f32 leaves its f64 by 1e-3 in ten steps.
     return {"type": "sgd", "lr": 0.001 if name == "resnet 20" else 0.02, "momentum": 0.9}
