@@ -125,8 +125,6 @@ static struct rn_window window(struct state *s) {
 }
 
 static rn_value conv(struct state *s, rn_value x) {
-    if (!images(s, x))
-        return RN_NONE;
     struct rn_window w = window(s);
     int64_t in = rn_dim(s->b, x, 1), out = integer(s, "channels", 1);
     if (strcmp(s->type, "depthwise_conv2d") == 0)
@@ -358,7 +356,7 @@ static rn_value named(struct state *s, const char *name, const char *key) {
         if (strcmp(s->names[i], name) == 0)
             return s->values[i];
     snprintf(message, sizeof message, "no earlier layer is named '%.60s'", name);
-    return fail(s, message, "give that layer a `name`", key);
+    return fail(s, message, NULL, key);
 }
 
 /* The layer before and those that `from` lists. */

@@ -119,7 +119,7 @@ def wrong(c, folder):
         ([{"type": "dense"}], "'units' is missing"),
         ([{"type": "dense", "units": 0}], "units is 0: it must be at least 1"),
         ([{"type": "dense", "units": 3, "activation": "relu"}], "unknown key 'activation'"),
-        ([flat, {"type": "conv2d", "channels": 3}], "conv2d wants images [N,C,H,W]"),
+        ([flat, {"type": "conv2d", "channels": 3}], "conv2d: wants images [N,C,H,W]"),
         ([{"type": "conv2d", "channels": 3, "kernel": 0}], "kernel is 0: it must be at least 1"),
         ([{"type": "conv2d", "channels": 3, "kernel": [1, 2, 3]}], "longer than can be meant"),
         ([{"type": "conv2d", "channels": 3, "pad": [1, 2, 3]}],
