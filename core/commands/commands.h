@@ -30,7 +30,7 @@ int unknown_verb(const char *word);
 /* Flags that several verbs take, taken out of argv. */
 struct flags {
     bool json, help;
-    const char *progress; /* auto|bar|plain|json|none */
+    const char *progress; /* auto|bar|plain|json|none; json implies json */
     const char *out;      /* --out FILE */
     const char *checkpoint, *split, *data;
     bool dot, resolved, blame, kernels, man;
@@ -48,6 +48,8 @@ int exit_code(int status);
 int fail_with(const struct diag *d, const struct flags *f);
 int fail_error(const struct rn_error *e, const struct flags *f);
 bool stderr_colour(void);
+/* "name": value of a JSON object on stdout; what is no finite number is null. */
+void json_value(const char *name, double value);
 /* What was typed to get here ("runner", "./dev runner"): for what to type next. */
 const char *program_name(void);
 void program_name_set(const char *argv0);

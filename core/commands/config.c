@@ -24,7 +24,12 @@ static int config(int argc, char **argv) {
         code = fail_with(d, &f);
     } else {
         struct text t = {0};
-        config_print(c, f.blame, &t);
+        if (f.json) {
+            config_json(c, &t);
+            text_add(&t, "\n");
+        } else {
+            config_print(c, f.blame, &t);
+        }
         fputs(text_get(&t), stdout);
         text_finish(&t);
     }
@@ -36,11 +41,11 @@ static int config(int argc, char **argv) {
 
 const struct command command_config = {
     "config",
-    "config EXPERIMENT.yaml [key=value ...] [--resolved | --blame]",
+    "config EXPERIMENT.yaml [key=value ...] [--resolved | --blame | --json]",
     "print the whole experiment as runner reads it",
     "  --resolved  with extends, overrides, interpolation and defaults applied (default)\n"
     "  --blame     and where each value came from\n"
-    "  --json      errors as JSON on stdout\n",
+    "  --json      as JSON, the values by their types; errors too\n",
     "runner config configs/quickstart.yaml optimizer.lr=0.01 --blame",
     config};
 
@@ -49,21 +54,22 @@ static int schema(int argc, char **argv) {
     int code = flags_parse(&command_schema, argc, argv, "", &f);
     if (code || f.help)
         return code ? code : command_print_help(&command_schema);
-    struct arena *a = arena_create();
-    struct rn_error e;
-    struct schema *s = schema_parse(a, config_core_schema(), &e);
-    if (!s) {
+    struct session *s = open_session();
+    if (!s)
+        return 4;
+    struct rn_error e = {0};
+    struct text t = {0};
+    if (experiment_schema_json(s, &t, &e) != RN_OK)
         code = fail_error(&e, &f);
-    } else {
-        struct text t = {0};
-        schema_json(s, &t);
+    else
         puts(text_get(&t));
-        text_finish(&t);
-    }
-    arena_destroy(a);
+    text_finish(&t);
+    session_destroy(s);
     return code;
 }
 
 const struct command command_schema = {
-    "schema", "schema", "print a JSON Schema of experiments, for an editor", "",
+    "schema", "schema", "print a JSON Schema of experiments, for an editor",
+    "  It knows the options of every component that this runner has. In VS Code's YAML\n"
+    "  extension: a first line `# yaml-language-server: $schema=runner.schema.json`.\n",
     "runner schema > runner.schema.json", schema};

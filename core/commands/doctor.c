@@ -7,38 +7,90 @@
 #include "commands/commands.h"
 #include "exec/exec.h"
 
-static void backend(struct session *s, const struct component *c) {
+/* Can it be opened, and what does it say of itself? false: `text` says why not. */
+static bool try_backend(struct session *s, const struct component *c, char text[512],
+                        uint32_t *threads) {
     struct rn_error e = {0};
     struct rn_device_info info = {.struct_size = sizeof info};
-    void *self = NULL;
-    if (session_load(s, c, &e) != RN_OK) {
-        printf("  %-12s not usable: %s\n", c->bare, e.message);
-        return;
-    }
+    struct instance_services none = {NULL, NULL, NULL};
     struct diag *d = diag_create();
     struct instance *i = NULL;
     struct config *config = config_from_text("doctor", "type: x\n", d);
-    struct instance_services none = {NULL, NULL, NULL};
-    if (!config || schema_check(config, config_root(config), c->schema,
-                                (const char *const[]){"type", NULL}, NULL, d) != RN_OK ||
-        instance_create(s, c, config_root(config), &none, d, &i) != RN_OK) {
-        printf("  %-12s cannot be opened\n", c->bare);
-    } else {
+    int status = session_load(s, c, &e);
+    *threads = 0;
+    if (status == RN_OK && config)
+        status = schema_check(config, config_root(config), c->schema,
+                              (const char *const[]){"type", NULL}, NULL, d);
+    if (status == RN_OK)
+        status = instance_create(s, c, config_root(config), &none, d, &i);
+    if (status == RN_OK) {
         const struct rn_backend *b = c->iface;
-        self = instance_self(i);
-        if (b->info(self, &info, &e) == RN_OK)
-            printf("  %-12s %s, %u threads\n", c->bare, info.name, info.threads);
-        else
-            printf("  %-12s not usable: %s\n", c->bare, e.message);
+        status = b->info(instance_self(i), &info, &e);
+    }
+    if (status == RN_OK) {
+        *threads = info.threads;
+        snprintf(text, 512, "%s", info.name);
+    } else {
+        snprintf(text, 512, "%s", e.message[0] ? e.message : "it cannot be opened");
     }
     instance_destroy(i);
     config_destroy(config);
     diag_destroy(d);
+    return status == RN_OK;
+}
+
+static void put(const char *name, const char *value) {
+    struct text t = {0};
+    json_quote(&t, value);
+    printf("\"%s\": %s", name, text_get(&t));
+    text_finish(&t);
+}
+
+static void refused(struct session *s, bool json) {
+    for (uint32_t i = 0; i < session_refused(s); i++) {
+        const char *file, *why;
+        session_refused_at(s, i, &file, &why);
+        if (!json) {
+            printf("  refused: %s: %s\n", file, why);
+            continue;
+        }
+        printf(i ? ", {" : "{");
+        put("file", file);
+        printf(", ");
+        put("why", why);
+        printf("}");
+    }
+}
+
+static void backends(struct session *s, bool json) {
+    char text[512];
+    uint32_t threads, n = 0;
+    bool cuda = false;
+    for (uint32_t i = 0; i < session_count(s); i++) {
+        const struct component *c = session_at(s, i);
+        if (strcmp(c->kind, "backend") != 0)
+            continue;
+        bool good = try_backend(s, c, text, &threads);
+        cuda |= strcmp(c->bare, "cuda") == 0;
+        if (json) {
+            printf(n++ ? ", {" : "{");
+            put("name", c->bare);
+            printf(", \"usable\": %s, \"threads\": %u, ", good ? "true" : "false", threads);
+            put("says", text);
+            printf("}");
+        } else if (good) {
+            printf("  %-12s %s, %u threads\n", c->bare, text, threads);
+        } else {
+            printf("  %-12s not usable: %s\n", c->bare, text);
+        }
+    }
+    if (!cuda && !json)
+        puts("  cuda         not built into this runner");
 }
 
 static int doctor(int argc, char **argv) {
     struct flags f;
-    int code = flags_parse(&command_doctor, argc, argv, "", &f);
+    int code = flags_parse(&command_doctor, argc, argv, "json", &f);
     if (code || f.help)
         return code ? code : command_print_help(&command_doctor);
     struct session *s = open_session();
@@ -46,29 +98,42 @@ static int doctor(int argc, char **argv) {
         return 4;
     struct utsname u;
     uname(&u);
-    printf("runner %s, ABI %u.%u, %s %s %s, %ld processors\n", RUNNER_VERSION, RN_ABI_MAJOR,
-           RN_ABI_MINOR, u.sysname, u.release, u.machine, sysconf(_SC_NPROCESSORS_ONLN));
-    printf("plugins in %s: %u components\n", plugin_folder(), session_count(s));
-    for (uint32_t i = 0; i < session_refused(s); i++) {
-        const char *file, *why;
-        session_refused_at(s, i, &file, &why);
-        printf("  refused: %s: %s\n", file, why);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    bool writable = access(".", W_OK) == 0;
+    if (f.json) {
+        printf("{");
+        put("runner", RUNNER_VERSION);
+        printf(", \"abi\": \"%u.%u\", ", RN_ABI_MAJOR, RN_ABI_MINOR);
+        put("system", u.sysname);
+        printf(", ");
+        put("release", u.release);
+        printf(", ");
+        put("machine", u.machine);
+        printf(", \"processors\": %ld, ", processors);
+        put("plugins", plugin_folder());
+        printf(", \"components\": %u, \"refused\": [", session_count(s));
+        refused(s, true);
+        printf("], \"backends\": [");
+        backends(s, true);
+        printf("], \"writable\": %s}\n", writable ? "true" : "false");
+    } else {
+        printf("runner %s, ABI %u.%u, %s %s %s, %ld processors\n", RUNNER_VERSION,
+               RN_ABI_MAJOR, RN_ABI_MINOR, u.sysname, u.release, u.machine, processors);
+        printf("plugins in %s: %u components\n", plugin_folder(), session_count(s));
+        refused(s, false);
+        puts("backends");
+        backends(s, false);
+        if (!writable)
+            puts("this folder cannot be written: runs need another `output`");
     }
-    puts("backends");
-    for (uint32_t i = 0; i < session_count(s); i++)
-        if (strcmp(session_at(s, i)->kind, "backend") == 0)
-            backend(s, session_at(s, i));
-    bool cuda = false;
-    for (uint32_t i = 0; i < session_count(s); i++)
-        cuda |= strcmp(session_at(s, i)->bare, "cuda") == 0;
-    if (!cuda)
-        puts("  cuda         not built into this runner");
-    if (access(".", W_OK) != 0)
-        puts("this folder cannot be written: runs need another `output`");
     session_destroy(s);
     return 0;
 }
 
 const struct command command_doctor = {
-    "doctor", "doctor", "what this runner has, what it lacks and why", "", "runner doctor",
+    "doctor",
+    "doctor [--json]",
+    "what this runner has, what it lacks and why",
+    "  --json  for machines\n",
+    "runner doctor",
     doctor};

@@ -2,6 +2,7 @@
 /* What the verbs share: flags, exit codes, errors on stderr, the session. */
 #include <libgen.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,8 +24,9 @@ static int accepts(const char *accepted, const char *name) {
     return 0;
 }
 
-static int unknown_flag(const struct command *c, const char *accepted,
-                        const char *flag) {
+/* `typed`: the argument as it stood. */
+static int unknown_flag(const struct command *c, const char *accepted, const char *flag,
+                        const char *typed) {
     const char *words[32] = {"help"};
     char copy[512];
     size_t n = 1;
@@ -33,8 +35,12 @@ static int unknown_flag(const struct command *c, const char *accepted,
          w = strtok_r(NULL, " =", &save))
         words[n++] = w;
     const char *near = error_nearest(flag, words, n);
-    fprintf(stderr, "runner %s: error: unknown flag --%s\n", c->name, flag);
-    if (near)
+    fprintf(stderr, "runner %s: error: unknown flag %.*s\n", c->name,
+            (int)strcspn(typed, "="), typed);
+    if (strchr(flag, '.') || (strchr(typed, '=') && !near))
+        fprintf(stderr, "  what overrides the file has no dashes: %s\n",
+                typed + strspn(typed, "-"));
+    else if (near)
         fprintf(stderr, "  did you mean --%s?\n", near);
     else
         fprintf(stderr, "  runner %s --help lists them\n", c->name);
@@ -70,7 +76,7 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
                  body);
         int kind = accepts(accepted, name);
         if (!kind)
-            return unknown_flag(c, accepted, name);
+            return unknown_flag(c, accepted, name, a);
         const char *value = eq ? eq + 1 : NULL;
         if (kind == 2 && !value && i + 1 < argc)
             value = argv[++i];
@@ -113,6 +119,7 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
             c->name, out->progress);
         return 2;
     }
+    out->json |= strcmp(out->progress, "json") == 0;
     return 0;
 }
 
@@ -174,6 +181,16 @@ int fail_with(const struct diag *d, const struct flags *f) {
     text_finish(&t);
     int status = diag_status(d);
     return status ? exit_code(status) : 1;
+}
+
+void json_value(const char *name, double value) {
+    struct text t = {0};
+    json_quote(&t, name);
+    if (isfinite(value))
+        printf("%s: %.9g", text_get(&t), value);
+    else
+        printf("%s: null", text_get(&t));
+    text_finish(&t);
 }
 
 int fail_error(const struct rn_error *e, const struct flags *f) {

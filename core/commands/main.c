@@ -52,8 +52,11 @@ int main(int argc, char **argv) {
     /* Threads that wait for work sleep soon: a busy machine must not slow them down. */
     setenv("GOMP_SPINCOUNT", "10000", 0);
     log_to(to_stderr, NULL);
-    if (argc < 2)
-        return command_help.run(1, argv) ? 2 : 2;
+    if (argc < 2) { /* a mistake, so it goes where errors go */
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        command_help.run(1, argv);
+        return 2;
+    }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return command_help.run(1, argv);
     if (strcmp(argv[1], "--version") == 0) {

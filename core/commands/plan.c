@@ -93,10 +93,17 @@ static uint64_t step_flops(const struct stage *s) {
     return all;
 }
 
+static const char *quoted(struct text *t, const char *s) {
+    text_finish(t);
+    json_quote(t, s);
+    return text_get(t);
+}
+
 static void print_layers(const struct stage *s, const struct plan *p, bool json) {
     struct plan_layer *layers;
     uint32_t n = plan_layers(p, s->arena, &layers);
     uint64_t parameters = 0, flops = 0;
+    struct text name = {0};
     if (json)
         printf("\"layers\": [");
     else
@@ -111,15 +118,16 @@ static void print_layers(const struct stage *s, const struct plan *p, bool json)
         parameters += layers[i].parameters;
         flops += layers[i].flops;
         if (json)
-            printf("%s{\"layer\": \"%s\", \"output\": %s, \"parameters\": %llu, "
+            printf("%s{\"layer\": %s, \"output\": %s, \"parameters\": %llu, "
                    "\"flops\": %llu, \"bytes\": %llu}",
-                   i ? ", " : "", layers[i].scope, shape,
+                   i ? ", " : "", quoted(&name, layers[i].scope), shape,
                    (unsigned long long)layers[i].parameters,
                    (unsigned long long)layers[i].flops,
                    (unsigned long long)layers[i].bytes);
         else
             printf("%-28s %-20s %12s %16s %14s\n", layers[i].scope, shape, par, fl, by);
     }
+    text_finish(&name);
     if (json) {
         printf("], \"parameters\": %llu, \"flops\": %llu, \"step_flops\": %llu, "
                "\"epochs\": %lld, \"steps_per_epoch\": %lld, \"steps\": %lld, ",
@@ -143,6 +151,10 @@ static int plan(int argc, char **argv) {
     int code = flags_parse(&command_plan, argc, argv, "json dot kernels", &f);
     if (code || f.help)
         return code ? code : command_print_help(&command_plan);
+    if (f.dot + f.kernels + f.json > 1) {
+        fprintf(stderr, "runner plan: error: one of --dot, --kernels and --json\n");
+        return 2;
+    }
     if (!f.positional) {
         fprintf(stderr, "runner plan: error: which experiment?\n  e.g. %s\n",
                 command_plan.example);
@@ -187,7 +199,7 @@ static int plan(int argc, char **argv) {
 
 const struct command command_plan = {
     "plan",
-    "plan EXPERIMENT.yaml [key=value ...] [--dot | --kernels] [--json]",
+    "plan EXPERIMENT.yaml [key=value ...] [--dot | --kernels | --json]",
     "layers, FLOPs and the exact peak of memory, before any step",
     "  --dot      the graph of a step for graphviz: | dot -Tsvg > graph.svg\n"
     "  --kernels  the steps of the plan, with regions and places in memory\n"

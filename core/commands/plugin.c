@@ -2,20 +2,22 @@
 /* plugin list, plugin show: what there is, read from the files without opening them. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands/commands.h"
 
 static void json_string(const char *s) {
-    putchar('"');
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            printf("\\%c", *s);
-        else if ((unsigned char)*s < 0x20)
-            printf("\\u%04x", (unsigned char)*s);
-        else
-            putchar(*s);
-    }
-    putchar('"');
+    struct text t = {0};
+    json_quote(&t, s ? s : "");
+    fputs(text_get(&t), stdout);
+    text_finish(&t);
+}
+
+/* "name": "text", with a comma behind it. */
+static void json_member(const char *name, const char *s) {
+    printf("\"%s\": ", name);
+    json_string(s);
+    fputs(", ", stdout);
 }
 
 static int by_kind(const void *a, const void *b) {
@@ -23,6 +25,76 @@ static int by_kind(const void *a, const void *b) {
     const struct component *y = *(const struct component *const *)b;
     int k = strcmp(x->kind, y->kind);
     return k ? k : strcmp(x->name, y->name);
+}
+
+/* Members of an object, without its braces. */
+static void json_component(const struct component *c) {
+    json_member("kind", c->kind);
+    json_member("name", c->name);
+    printf("\"behaviour\": %d, ", c->behaviour);
+    json_member("file", c->file);
+    json_member("sha256", c->sha256);
+    printf("\"doc\": ");
+    json_string(c->doc);
+}
+
+static void json_ports(const char *name, const struct port_info *p, uint32_t n) {
+    printf(", \"%s\": [", name);
+    for (uint32_t i = 0; i < n; i++) {
+        fputs(i ? ", {" : "{", stdout);
+        json_member("name", p[i].name);
+        json_member("dtype", p[i].dtype);
+        json_member("shape", p[i].shape);
+        printf("\"optional\": %s, \"doc\": ", p[i].optional ? "true" : "false");
+        json_string(p[i].doc);
+        putchar('}');
+    }
+    putchar(']');
+}
+
+static void json_whole(const struct component *c) {
+    putchar('{');
+    json_component(c);
+    printf(", ");
+    json_member("version", c->version);
+    printf("\"license\": ");
+    json_string(c->license);
+    json_ports("inputs", c->in, c->in_count);
+    json_ports("outputs", c->out, c->out_count);
+    printf(", \"options\": [");
+    for (uint32_t i = 0; i < schema_count(c->schema); i++) {
+        struct option_info o = schema_option(c->schema, i);
+        fputs(i ? ", {" : "{", stdout);
+        json_member("name", o.name);
+        json_member("type", o.type);
+        if (o.value)
+            json_member("default", o.value);
+        printf("\"required\": %s, \"live\": %s, \"doc\": ", o.required ? "true" : "false",
+               o.live ? "true" : "false");
+        json_string(o.doc);
+        putchar('}');
+    }
+    printf("]}");
+}
+
+/* A kind that no component has is a slip of the finger. */
+static bool known_kind(struct session *s, const char *kind) {
+    const char **kinds = memory_get(memory_mul(session_count(s) + 1, sizeof *kinds));
+    bool known = false;
+    for (uint32_t i = 0; i < session_count(s); i++) {
+        kinds[i] = session_at(s, i)->kind;
+        known |= strcmp(kinds[i], kind) == 0;
+    }
+    const char *near = error_nearest(kind, kinds, session_count(s));
+    if (!known)
+        fprintf(stderr, "runner plugin list: error: there is no component of kind '%s'\n",
+                kind);
+    if (!known && near)
+        fprintf(stderr, "  did you mean '%s'?\n", near);
+    else if (!known)
+        fprintf(stderr, "  runner plugin list shows all kinds\n");
+    memory_release(kinds);
+    return known;
 }
 
 static int list(struct session *s, const struct flags *f) {
@@ -33,6 +105,10 @@ static int list(struct session *s, const struct flags *f) {
         all[i] = session_at(s, i);
     qsort(all, n, sizeof *all, by_kind);
     bool first = true;
+    if (kind && !known_kind(s, kind)) {
+        memory_release(all);
+        return 2;
+    }
     if (f->json)
         printf("[");
     for (uint32_t i = 0; i < n; i++) {
@@ -40,11 +116,8 @@ static int list(struct session *s, const struct flags *f) {
         if (kind && strcmp(kind, c->kind) != 0)
             continue;
         if (f->json) {
-            printf("%s\n  {\"kind\": \"%s\", \"name\": \"%s\", \"behaviour\": %d, \"file\": ",
-                   first ? "" : ",", c->kind, c->name, c->behaviour);
-            json_string(c->file);
-            printf(", \"sha256\": \"%s\", \"doc\": ", c->sha256);
-            json_string(c->doc ? c->doc : "");
+            printf("%s\n  {", first ? "" : ",");
+            json_component(c);
             printf("}");
         } else {
             if (strcmp(last, c->kind) != 0)
@@ -90,37 +163,37 @@ static void print_component(const struct component *c) {
 }
 
 static int show(struct session *s, const struct flags *f) {
-    uint32_t found = 0;
     if (f->positional < 2) {
-        fprintf(stderr, "runner plugin show: error: which component or file?\n");
+        fprintf(stderr, "runner plugin show: error: which component or file?\n  e.g. %s\n",
+                command_plugin.example);
         return 2;
     }
     const char *what = f->arg[1];
     size_t n = strlen(what);
-    if (n > 3 && strcmp(what + n - 3, ".so") == 0) {
-        char absolute[4096];
-        struct rn_error e;
-        if (!realpath(what, absolute)) {
-            fprintf(stderr, "runner plugin show: error: there is no file %s\n", what);
-            return 4;
-        }
-        uint32_t before = session_count(s);
-        if (session_add_file(s, absolute, &e) != RN_OK)
+    char absolute[4096] = "";
+    uint32_t found = 0;
+    if ((n > 3 && strcmp(what + n - 3, ".so") == 0) || access(what, F_OK) == 0) {
+        struct rn_error e = {0};
+        if (session_add_file(s, what, &e) != RN_OK || !realpath(what, absolute))
             return fail_error(&e, f);
-        for (uint32_t i = before; i < session_count(s); i++)
-            print_component(session_at(s, i));
-        return 0;
     }
     for (uint32_t i = 0; i < session_count(s); i++) {
         const struct component *c = session_at(s, i);
-        if (strcmp(c->name, what) == 0 || strcmp(c->bare, what) == 0) {
-            if (found++)
-                putchar('\n');
+        if (*absolute ? strcmp(c->file, absolute) != 0
+                      : strcmp(c->name, what) != 0 && strcmp(c->bare, what) != 0)
+            continue;
+        if (f->json) {
+            fputs(found++ ? ",\n " : "[", stdout);
+            json_whole(c);
+        } else {
+            fputs(found++ ? "\n" : "", stdout);
             print_component(c);
         }
     }
-    if (found)
+    if (found) {
+        fputs(f->json ? "]\n" : "", stdout);
         return 0;
+    }
     const char **names = memory_get(memory_mul(session_count(s) + 1, sizeof *names));
     for (uint32_t i = 0; i < session_count(s); i++)
         names[i] = session_at(s, i)->bare;
@@ -140,7 +213,10 @@ static int plugin(int argc, char **argv) {
     const char *verb = f.positional ? f.arg[0] : "list";
     bool is_list = strcmp(verb, "list") == 0;
     if (!is_list && strcmp(verb, "show") != 0) {
+        const char *near = error_nearest(verb, (const char *const[]){"list", "show"}, 2);
         fprintf(stderr, "runner plugin: error: '%s': it is list or show\n", verb);
+        if (near)
+            fprintf(stderr, "  did you mean 'runner plugin %s'?\n", near);
         return 2;
     }
     struct session *s = open_session();
@@ -155,6 +231,6 @@ const struct command command_plugin = {
     "plugin",
     "plugin list [KIND] | plugin show NAME|FILE.so [--json]",
     "list the components, or show one: ports, options, file",
-    "  --json      list for machines\n",
+    "  --json      for machines\n",
     "runner plugin show focal",
     plugin};

@@ -139,12 +139,14 @@ static void show_evaluated(struct teller *t, const struct run_progress *p) {
 static void show_json(const struct run_progress *p) {
     static const char *const moments[] = {"begin", "step", "evaluated", "tested",
                                           "end"};
-    printf("{\"moment\": \"%s\", \"step\": %lld, \"epoch\": %lld, \"loss\": %.9g, "
-           "\"rows_per_second\": %.1f",
-           moments[p->moment], (long long)p->step, (long long)p->epoch,
-           p->loss == p->loss ? p->loss : 0.0, p->rate);
-    for (uint32_t i = 0; i < p->metrics->count; i++)
-        printf(", \"%s\": %.9g", p->metrics->at[i].name, p->metrics->at[i].value);
+    printf("{\"moment\": \"%s\", \"step\": %lld, \"epoch\": %lld, ", moments[p->moment],
+           (long long)p->step, (long long)p->epoch);
+    json_value("loss", p->loss); /* null where none is known */
+    printf(", \"rows_per_second\": %.1f", p->rate);
+    for (uint32_t i = 0; i < p->metrics->count; i++) {
+        fputs(", ", stdout);
+        json_value(p->metrics->at[i].name, p->metrics->at[i].value);
+    }
     puts("}");
     fflush(stdout);
 }
@@ -193,13 +195,31 @@ static bool read_form(const struct flags *f, struct teller *t) {
 
 /* ------------------------------------------------------------- last words */
 
+/* The last line of stdout: one object. */
+static void json_result(const struct run_result *r) {
+    static const char *const ends[] = {
+        [RUN_DONE] = "done", [RUN_EARLY] = "early", [RUN_INTERRUPTED] = "interrupted"};
+    struct text folder = {0};
+    json_quote(&folder, r->folder);
+    printf("{\"end\": \"%s\", \"step\": %lld, \"run\": %s", ends[r->end],
+           (long long)r->step, text_get(&folder));
+    for (uint32_t i = 0; i < r->test.count; i++) {
+        fputs(", ", stdout);
+        json_value(r->test.at[i].name, r->test.at[i].value);
+    }
+    puts("}");
+    text_finish(&folder);
+}
+
 static void last_words(const struct run_result *r, const struct flags *f) {
     char took[32];
     time_text(r->seconds, took);
-    for (uint32_t i = 0; i < r->test.count; i++)
+    if (f->json)
+        json_result(r);
+    for (uint32_t i = 0; i < r->test.count && !f->json; i++)
         printf("%s %.6g\n", r->test.at[i].name, r->test.at[i].value);
     fflush(stdout);
-    if (f->progress && strcmp(f->progress, "json") == 0)
+    if (f->json)
         return;
     fprintf(stderr, "\n%s after %lld steps in %s; %llu parameters\n",
             r->end == RUN_INTERRUPTED ? "Interrupted and saved"
@@ -267,10 +287,10 @@ static int train(int argc, char **argv) {
 
 const struct command command_train = {
     "train",
-    "[train] EXPERIMENT.yaml [key=value ...] [--progress FORM]",
+    "[train] EXPERIMENT.yaml [key=value ...] [--progress FORM] [--json]",
     "train a network",
     "  --progress FORM  auto, bar, plain, json or none\n"
-    "  --json           errors as JSON on stdout\n",
+    "  --json           the last line of stdout is a JSON object: results, or errors\n",
     "runner configs/quickstart.yaml optimizer.lr=0.01",
     train};
 
@@ -291,9 +311,9 @@ static int resume(int argc, char **argv) {
 
 const struct command command_resume = {
     "resume",
-    "resume RUN [key=value ...] [--progress FORM]",
+    "resume RUN [key=value ...] [--progress FORM] [--json]",
     "go on with a run that was interrupted, equal to the bit",
     "  --progress FORM  auto, bar, plain, json or none\n"
-    "  --json           errors as JSON on stdout\n",
+    "  --json           the last line of stdout is a JSON object: results, or errors\n",
     "runner resume runs/digits/latest",
     resume};

@@ -41,9 +41,10 @@ static int evaluate(int argc, char **argv) {
         code = fail_with(d, &f);
     } else {
         for (uint32_t i = 0; i < all.count; i++)
-            if (f.json)
-                printf("%s\"%s\": %.9g", i ? ", " : "{", all.at[i].name, all.at[i].value);
-            else
+            if (f.json) {
+                fputs(i ? ", " : "{", stdout);
+                json_value(all.at[i].name, all.at[i].value);
+            } else
                 printf("%s %.6g\n", all.at[i].name, all.at[i].value);
         if (f.json)
             puts("}");
@@ -156,11 +157,12 @@ static int predict(int argc, char **argv) {
 
 const struct command command_predict = {
     "predict",
-    "predict RUN [--data FILE] [--out FILE.csv] [--checkpoint NAME]",
+    "predict RUN [key=value ...] [--data FILE] [--out FILE.csv] [--checkpoint NAME]",
     "write a network's outputs as CSV, a line a sample",
     "  --data FILE        in place of the source's file; labels may be missing\n"
     "  --out FILE         default: standard output\n"
-    "  --checkpoint NAME  best (default when there is one), the newest, a name or a file\n",
+    "  --checkpoint NAME  best (default when there is one), the newest, a name or a file\n"
+    "  --json             errors as JSON on stdout\n",
     "runner predict runs/digits/latest --out digits.csv",
     predict};
 
@@ -179,15 +181,16 @@ static int verify(int argc, char **argv) {
         fail_error(&e, &f);
         return 8;
     }
-    printf("step=%lld rows=%llu sha256=%s\n", (long long)r.step,
-           (unsigned long long)r.rows, r.sha256);
+    printf(f.json ? "{\"step\": %lld, \"rows\": %llu, \"sha256\": \"%s\"}\n"
+                  : "step=%lld rows=%llu sha256=%s\n",
+           (long long)r.step, (unsigned long long)r.rows, r.sha256);
     return 0;
 }
 
 const struct command command_verify = {
     "verify",
-    "verify RUN",
+    "verify RUN [--json]",
     "check the log, run.h5 and every checkpoint of a run",
-    "  --json  errors as JSON on stdout\n",
+    "  --json  for machines\n",
     "runner verify runs/digits/latest",
     verify};

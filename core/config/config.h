@@ -28,6 +28,8 @@ void diag_add(struct diag *d, const struct rn_error *e);
 /* Render as people read it: `file:3:7: error: ...`, source line, caret, hint. */
 void diag_print(const struct diag *d, struct text *out, bool colour);
 void diag_json(const struct diag *d, struct text *out);
+/* From now on all errors in d have this status. */
+void diag_restate(struct diag *d, int status);
 
 /* ---- nodes ---- */
 enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
@@ -81,6 +83,10 @@ const struct node *config_root(const struct config *c);
 const char *config_source(const struct config *c); /* the main file's bytes */
 /* Canonical YAML of the checked tree with defaults; --blame: each value's origin. */
 void config_print(const struct config *c, bool blame, struct text *out);
+/* The checked tree as one JSON object: numbers and truth values by their types. */
+void config_json(const struct config *c, struct text *out);
+/* A JSON string, quotes included; what is no UTF-8 becomes U+FFFD. */
+void json_quote(struct text *out, const char *s);
 
 /* ---- schemas: parsed from description text (grammar in runner/abi.h) ---- */
 struct schema;
@@ -107,8 +113,14 @@ struct schema_resolver {
 int schema_check(struct config *c, const struct node *n, const struct schema *s,
                  const char *const *host_keys, const struct schema_resolver *r,
                  struct diag *d);
-/* JSON Schema of an experiment for editors. */
-void schema_json(const struct schema *s, struct text *out);
+/* JSON Schema of an experiment for editors. all: the components whose options it shall
+ * know, by the name that `type` has; host_keys as for schema_check. */
+struct schema_component {
+    const char *kind, *name, *doc;
+    const struct schema *schema;
+};
+void schema_json(const struct schema *s, uint32_t n, const struct schema_component *all,
+                 const char *const *host_keys, struct text *out);
 
 /* The host's own sections (seed, device, data, train, checkpoint, ...), as text in the
  * same grammar. */

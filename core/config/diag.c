@@ -137,6 +137,11 @@ void diag_hint(struct diag *d, const char *format, ...) {
     d->all[d->kept - 1].hint = arena_copy(d->a, text);
 }
 
+void diag_restate(struct diag *d, int status) {
+    for (uint32_t i = 0; i < d->kept; i++)
+        d->all[i].status = status;
+}
+
 void diag_asked_by(struct diag *d, const struct node *n) {
     if (!d->count || d->count > d->kept)
         return;

@@ -75,7 +75,5 @@ bool tree_null(const struct node *n); /* nothing, ~ or null */
 /* An error at a place that has no node. */
 int diag_at(struct diag *d, const struct origin *from, unsigned line, unsigned column,
             const char *path, int status, const char *message);
-/* A JSON string, quotes included; what is no UTF-8 becomes U+FFFD. */
-void json_quote(struct text *out, const char *s);
 
 #endif

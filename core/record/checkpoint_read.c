@@ -256,6 +256,24 @@ static int newest_first(const void *a, const void *b) {
     return -strcmp(x->name, y->name);
 }
 
+/* A checkpoint that is asked for by its name is not there: say which are. */
+static int no_such(const struct record *r, struct arena *a, const char *name,
+                   struct rn_error *e) {
+    struct listed *list;
+    struct rn_error unused = {0};
+    struct text all = {0};
+    size_t n = 0;
+    if (checkpoint_list(r, a, &list, &n, &unused) == RN_OK && n)
+        qsort(list, n, sizeof *list, newest_first);
+    for (size_t i = 0; i < n && all.length < 300; i++)
+        text_addf(&all, "%s%s", i ? ", " : "", list[i].name);
+    error_set(e, RN_E_CHECKPOINT, "%s has no checkpoint '%s'", r->folder, name);
+    if (n)
+        error_hint(e, "there are: %s", text_get(&all));
+    text_finish(&all);
+    return RN_E_CHECKPOINT;
+}
+
 int checkpoint_find(const struct record *r, const char *name,
                     struct checkpoint_file **out, char *fell_back, size_t size,
                     struct rn_error *e) {
@@ -272,6 +290,9 @@ int checkpoint_find(const struct record *r, const char *name,
                 ? checkpoint_read(
                       arena_format(a, "%s/checkpoints/%s.h5", r->folder, name), out, e)
                 : error_set(e, RN_E_CHECKPOINT, "'%s' cannot name a checkpoint", name);
+        if (status == RN_E_IO &&
+            access(arena_format(a, "%s/checkpoints/%s.h5", r->folder, name), F_OK) != 0)
+            status = no_such(r, a, name, e);
         arena_destroy(a);
         return status == RN_E_IO ? (e ? e->status = RN_E_CHECKPOINT : RN_E_CHECKPOINT)
                                  : status;

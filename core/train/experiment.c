@@ -142,6 +142,23 @@ struct config *experiment_read(struct session *session, const char *file, uint32
     return c;
 }
 
+int experiment_schema_json(struct session *session, struct text *out,
+                           struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct schema *s = schema_parse(a, config_core_schema(), e);
+    uint32_t n = session_count(session);
+    struct schema_component *all = arena_array(a, struct schema_component, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct component *c = session_at(session, i);
+        all[i] = (struct schema_component){c->kind, c->built_in ? c->bare : c->name,
+                                           c->doc ? c->doc : "", c->schema};
+    }
+    if (s)
+        schema_json(s, n, all, host_keys, out);
+    arena_destroy(a);
+    return s ? RN_OK : e->status;
+}
+
 /* One component, a list or a map of named ones: parts with names and paths. */
 static void open_parts(struct experiment *x, const char *section, const char *kind,
                        struct parts *out, struct diag *d) {

@@ -294,7 +294,9 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     if (status == RN_OK)
         status = record_publish_soon(l->record, e);
     log_metrics(l, &l->metrics);
-    tell(l, RUN_EVALUATED, l->at.interval_loss, 0.0);
+    tell(l, RUN_EVALUATED,
+         l->at.interval_weight > 0.0 ? l->at.interval_loss / l->at.interval_weight : NAN,
+         0.0);
     return status;
 }
 
@@ -458,7 +460,7 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
         vec_push(l->metrics.at, l->metrics.count, l->metrics.capacity, out->test.at[i]);
     log_metrics(l, &l->metrics);
     if (status == RN_OK)
-        tell(l, RUN_TESTED, 0.0, 0.0);
+        tell(l, RUN_TESTED, NAN, 0.0);
     return status;
 }
 
@@ -503,7 +505,7 @@ static void note_memory(struct loop *l) {
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct stage *s = l->s;
     l->began = now_seconds();
-    tell(l, RUN_BEGAN, 0.0, 0.0);
+    tell(l, RUN_BEGAN, NAN, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
     already_over(l);
     while (status == RN_OK && !l->stop && l->at.step < s->total_steps) {
@@ -532,7 +534,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     out->seconds = now_seconds() - l->began;
     out->end = l->interrupted ? RUN_INTERRUPTED : l->early ? RUN_EARLY : RUN_DONE;
     out->step = l->at.step;
-    tell(l, RUN_ENDED, 0.0, 0.0);
+    tell(l, RUN_ENDED, NAN, 0.0);
     return status;
 }
 
@@ -686,7 +688,7 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
     if (data)
         so->fitted = state_stream(a, data->data, data->bytes);
     so->file = arena_format(a, "%s/resolved.yaml", record_folder(l->record));
-    return RN_OK;
+    return run_check_resolved(so->file, d);
 }
 
 int run_check(struct stage *s, struct diag *d) {

@@ -64,6 +64,9 @@ struct run_result {
     struct arena *arena;
 };
 
+/* The resolved.yaml of a run must be there and readable: else the run is unusable
+ * (RN_E_CHECKPOINT), while a wrong override is a mistake of the caller. */
+int run_check_resolved(const char *file, struct diag *d);
 /* What run_train checks of an open stage before step one: monitors and durations. */
 int run_check(struct stage *s, struct diag *d);
 int run_train(const struct run_options *o, struct run_result *out, struct diag *d);

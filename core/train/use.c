@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A trained network used: evaluated on a split, asked for predictions. */
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "train/run.h"
 
 struct use {
@@ -10,6 +12,15 @@ struct use {
     struct checkpoint_file *file;
     struct stage *s;
 };
+
+int run_check_resolved(const char *file, struct diag *d) {
+    uint32_t before = diag_count(d);
+    config_destroy(config_load(file, 0, NULL, d));
+    if (diag_count(d) == before)
+        return RN_OK;
+    diag_restate(d, RN_E_CHECKPOINT);
+    return RN_E_CHECKPOINT;
+}
 
 static int find_checkpoint(struct use *u, const struct use_options *o,
                            struct rn_error *e) {
@@ -22,7 +33,13 @@ static int find_checkpoint(struct use *u, const struct use_options *o,
     if (checkpoint_find(u->record, "best", &u->file, fell_back, sizeof fell_back, e) ==
         RN_OK)
         return RN_OK;
-    return checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
+    if (access(arena_format(u->a, "%s/checkpoints/best.h5", record_folder(u->record)),
+               F_OK) == 0)
+        log_say(RN_LOG_WARNING, "%s; the newest is used in place of the best", e->message);
+    int status = checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
+    if (status == RN_OK && fell_back[0])
+        log_say(RN_LOG_WARNING, "%s", fell_back);
+    return status;
 }
 
 static int use_open(struct use *u, const struct use_options *o, enum stage_use use,
@@ -47,6 +64,9 @@ static int use_open(struct use *u, const struct use_options *o, enum stage_use u
         .data_override = o->data,
         .stored_split = split ? arena_copy_n(u->a, split->data, split->bytes) : NULL,
         .fitted = data ? state_stream(u->a, data->data, data->bytes) : NULL};
+    status = run_check_resolved(so.file, d);
+    if (status != RN_OK)
+        return status;
     u->s = stage_open(&so, d);
     if (!u->s)
         return diag_status(d);

@@ -779,16 +779,20 @@ static void test_core(struct world *w) {
     text_finish(&out);
     diag_destroy(d);
 
-    schema_json(w->experiment, &out); /* unions, maps, bounds */
+    const struct schema_component known[] = {{"loss", "mse", "squares", w->mse}};
+    schema_json(w->experiment, 1, known, host_keys, &out); /* unions, maps, bounds */
     d = diag_create();
     c = config_from_text("schema.json", text_get(&out), d);
     CHECK(c && node_count(at(c, "definitions.shape.anyOf")) == 2);
     if (c)
         CHECK_TEXT(node_raw(at(c, "definitions.round.properties.type.const")), "round");
+    CHECK(strstr(text_get(&out), "\"component.loss.mse\": {\"description\": \"squares\"") &&
+          strstr(text_get(&out), "\"weight\": {\"type\": [\"number\", \"string\"]}") &&
+          strstr(text_get(&out), "\"component.model\": "));
     config_destroy(c);
     diag_destroy(d);
     text_finish(&out);
-    schema_json(s, &out);
+    schema_json(s, 0, NULL, NULL, &out);
     CHECK(strstr(text_get(&out), "\"$ref\": \"#/definitions/train\""));
     /* JSON that is valid by our own reader of flow YAML. */
     d = diag_create();
