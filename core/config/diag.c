@@ -143,7 +143,7 @@ void diag_restate(struct diag *d, int status) {
 }
 
 void diag_asked_by(struct diag *d, const struct node *n) {
-    if (!d->count || d->count > d->kept)
+    if (!d->count || d->count > d->kept || strcmp(n->origin->name, "default") == 0)
         return;
     struct entry *x = &d->all[d->kept - 1];
     x->hint = arena_format(d->a, "%s%sasked for by %s in %s:%u:%u", x->hint,

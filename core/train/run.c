@@ -643,8 +643,12 @@ static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
     text_finish(&resolved);
     l->at.best = l->at.early_best = NAN;
     (void)o;
-    if (status != RN_OK)
+    if (status != RN_OK) {
+        const struct node *output = node_find(l->s->x->root, "output");
         diag_add(d, &e);
+        if (output)
+            diag_asked_by(d, output);
+    }
     return status;
 }
 
