@@ -55,6 +55,7 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     t->field_count = info.field_count;
     t->fields = arena_array(data->arena, struct rn_field, info.field_count);
     t->bytes = arena_array(data->arena, uint64_t, info.field_count);
+    t->layouts = arena_array(data->arena, const char *, info.field_count);
     memcpy(t->content, info.content_hash, sizeof t->content);
     for (uint32_t i = 0; i < info.field_count; i++) {
         const char *from = (const char *)info.fields + (size_t)i * info.field_stride;
@@ -62,6 +63,9 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
                info.field_stride < sizeof *t->fields ? info.field_stride
                                                      : sizeof *t->fields);
         t->bytes[i] = field_bytes(&t->fields[i]);
+        t->layouts[i] = info.layouts && info.layouts[i]
+                            ? arena_copy(data->arena, info.layouts[i])
+                            : "";
         if (!t->bytes[i] || t->fields[i].rank > RN_MAX_RANK - 1)
             return node_error(d, node, false, RN_E_DATA, "%s: field '%s' is impossible",
                               t->name, t->fields[i].name);
@@ -88,7 +92,8 @@ static int raw_columns(struct data *data, struct diag *d) {
         const struct table *x = &data->tables[t];
         bool same = x->field_count == first->field_count;
         for (uint32_t i = 0; same && i < x->field_count; i++)
-            same = same_field(&first->fields[i], &x->fields[i]);
+            same = same_field(&first->fields[i], &x->fields[i]) &&
+                   strcmp(first->layouts[i], x->layouts[i]) == 0;
         if (!same)
             return node_error(d, data->options.data, false, RN_E_DATA,
                               "%s and %s do not have the same fields", first->name,

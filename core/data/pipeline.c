@@ -534,15 +534,16 @@ static const struct rn_stream_api memory_api = {sizeof memory_api, 0, memory_wri
                                                 memory_read, memory_left};
 
 #define STATE_MAGIC   0x4144u /* "DA" */
-#define STATE_VERSION 1u
+#define STATE_VERSION 2u
 
 static int put(struct rn_stream *s, const void *p, uint32_t n) {
     int status = s->api->write(s, &n, sizeof n);
     return status == RN_OK ? s->api->write(s, p, n) : status;
 }
 
-/* magic, version, transforms: name, bytes, state; fields: name, classes. All integers
- * u32 but the bytes of a state, u64. */
+/* magic, version, numbers of transforms and fields; transforms: name, bytes, state;
+ * fields: name, classes; number of raw fields: name, layout, dtype, rank, shape. All
+ * integers u32 but the bytes of a state, u64, and a shape's, i64. */
 int data_save(const struct data *data, struct rn_stream *s) {
     uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->stage_count,
                         data->field_count};
@@ -564,6 +565,19 @@ int data_save(const struct data *data, struct rn_stream *s) {
         status = put(s, f->name, (uint32_t)strlen(f->name));
         if (status == RN_OK)
             status = s->api->write(s, &f->classes, sizeof f->classes);
+    }
+    const struct table *t = &data->tables[data->main_table];
+    if (status == RN_OK)
+        status = s->api->write(s, &t->field_count, sizeof t->field_count);
+    for (uint32_t i = 0; i < t->field_count && status == RN_OK; i++) {
+        status = put(s, t->fields[i].name, (uint32_t)strlen(t->fields[i].name));
+        if (status == RN_OK)
+            status = put(s, t->layouts[i], (uint32_t)strlen(t->layouts[i]));
+        uint32_t type[2] = {t->fields[i].dtype, t->fields[i].rank};
+        if (status == RN_OK)
+            status = s->api->write(s, type, sizeof type);
+        if (status == RN_OK && type[1])
+            status = s->api->write(s, t->fields[i].shape, type[1] * sizeof(int64_t));
     }
     return status;
 }
@@ -611,6 +625,48 @@ static int load_stage(struct stage *g, struct rn_stream *s, struct rn_error *e) 
     return RN_OK;
 }
 
+/* A raw field as it was learnt, against what this source gives under that name:
+ * elements in another order, or others, would be read as what they are not. */
+static int check_raw(const struct data *data, struct rn_stream *s, struct rn_error *e) {
+    const struct table *t = &data->tables[data->main_table];
+    char name[256];
+    uint32_t length = 0, type[2];
+    int64_t shape[RN_MAX_RANK];
+    int status = take(s, name, e);
+    if (status != RN_OK)
+        return status;
+    if (s->api->read(s, &length, sizeof length) != RN_OK || length > s->api->left(s))
+        return bad_state(e, "is cut short or damaged");
+    char *layout = memory_get((size_t)length + 1);
+    if (s->api->read(s, layout, length) != RN_OK ||
+        s->api->read(s, type, sizeof type) != RN_OK || type[1] > RN_MAX_RANK ||
+        s->api->read(s, shape, type[1] * sizeof *shape) != RN_OK)
+        status = bad_state(e, "is cut short or damaged");
+    for (uint32_t i = 0; i < t->field_count && status == RN_OK; i++) {
+        const struct rn_field *f = &t->fields[i];
+        if (strcmp(f->name, name) != 0 || f->flags & RN_FIELD_TEXT)
+            continue;
+        /* A target that looks otherwise in a file to predict is nobody's input. */
+        if (data->options.mode == DATA_FOR_PREDICTION && !f->rank)
+            continue;
+        if (f->dtype != type[0] || f->rank != type[1] ||
+            memcmp(f->shape, shape, type[1] * sizeof *shape) != 0)
+            status = error_set(e, RN_E_DATA,
+                               "%s: field '%s' has not the type and shape "
+                               "that were learnt",
+                               t->name, name);
+        else if (strcmp(t->layouts[i], layout) != 0) {
+            status = error_set(e, RN_E_DATA,
+                               "%s: the elements of '%s' are not those that "
+                               "were learnt",
+                               t->name, name);
+            error_hint(e, "now %.100s; then %.100s", t->layouts[i], layout);
+        }
+    }
+    memory_release(layout);
+    return status;
+}
+
 int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
     uint32_t head[4];
     error_clear(e);
@@ -642,6 +698,11 @@ int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
             if (strcmp(data->fields[k].name, name) == 0 && !data->fields[k].class_names)
                 data->fields[k].classes = classes;
     }
+    uint32_t raw = 0;
+    if (status == RN_OK && s->api->read(s, &raw, sizeof raw) != RN_OK)
+        status = bad_state(e, "is cut short or damaged");
+    for (uint32_t i = 0; i < raw && status == RN_OK; i++)
+        status = check_raw(data, s, e);
     if (status != RN_OK)
         data->ready = false;
     return status;

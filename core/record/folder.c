@@ -31,6 +31,11 @@ int record_config(struct record *r, const char *resolved, struct rn_error *e) {
                         strlen(resolved), e);
 }
 
+int record_text(struct record *r, const char *name, const char *text, size_t length,
+                struct rn_error *e) {
+    return file_replace(record_path(r->arena, r, name), text, length, e);
+}
+
 void record_say(struct record *r, const char *line) {
     if (r->text < 0)
         return;

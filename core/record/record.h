@@ -35,6 +35,9 @@ int record_open(const char *folder, bool write, struct record **out,
 void record_close(struct record *r);
 /* Absolute, without symbolic links; lives as long as r. */
 const char *record_folder(const struct record *r);
+/* A small text beside the others ("split.txt"), whole and durable when it returns. */
+int record_text(struct record *r, const char *name, const char *text, size_t length,
+                struct rn_error *e);
 /* A line of log.txt, for people; best effort, not synced. */
 void record_say(struct record *r, const char *line);
 

@@ -641,6 +641,12 @@ static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
     int status = record_create(folder, l->s->x->name, config_source(l->s->x->config),
                                text_get(&resolved), &l->record, &e);
     text_finish(&resolved);
+    if (status == RN_OK) {
+        struct text split = {0};
+        data_split_write(l->s->data, &split);
+        status = record_text(l->record, "split.txt", text_get(&split), split.length, &e);
+        text_finish(&split);
+    }
     l->at.best = l->at.early_best = NAN;
     (void)o;
     if (status != RN_OK) {

@@ -37,6 +37,10 @@ struct rn_source_info {
     uint8_t
         content_hash[32]; /* SHA-256 over what is read, or zeros: host hashes rows */
     const char *name; /* plugin, until destroy: what errors call it, a file; or NULL */
+    /* What the elements of each field are, in order ("age,bmi,bp"), [field_count],
+     * entries or all NULL: not said. The host refuses data whose elements are others
+     * than those it was fitted on. Plugin, until destroy. */
+    const char *const *layouts;
 };
 
 /* Host extension (rn_host_api.extension): there, and not NULL, when rows are read to

@@ -35,6 +35,8 @@ struct csv {
     float *x;              /* [count, features] */
     struct column *columns;
     struct rn_field *fields; /* x first, when there are features */
+    char *layout;            /* names of the features, with commas */
+    const char **layouts;    /* [field_count], layout and NULLs */
     uint32_t field_count, column_count;
     uint32_t missing_count;
     uint32_t bad;
@@ -53,6 +55,8 @@ static void destroy(void *self) {
         free(s->x);
         free(s->columns);
         free(s->fields);
+        free(s->layout);
+        free(s->layouts);
     }
     free(s);
 }
@@ -388,9 +392,19 @@ static int32_t features_read(struct csv *s, const uint8_t *wanted, struct rn_err
         s->features += wanted[k];
     if (!s->features)
         return RN_OK;
+    size_t length = 1;
+    for (uint32_t k = 0; k < s->width; k++)
+        length += wanted[k] ? strlen(s->names[k]) + 1 : 0;
     s->x = calloc(s->count, s->features * sizeof *s->x);
-    if (!s->x)
+    s->layout = calloc(length, 1);
+    s->layouts = calloc(s->width + 1u, sizeof *s->layouts);
+    if (!s->x || !s->layout || !s->layouts)
         return no_memory(s, e);
+    for (uint32_t k = 0; k < s->width; k++)
+        if (wanted[k])
+            sprintf(s->layout + strlen(s->layout), "%s%s", *s->layout ? "," : "",
+                    s->names[k]);
+    s->layouts[0] = s->layout;
     *f = (struct rn_field){"x", RN_F32, 1, {(int64_t)s->features}, 0, 0};
     s->field_count++;
     float *to = s->x;
@@ -528,6 +542,8 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     memset(out->content_hash, 0, sizeof out->content_hash);
     if (RN_HAS(out, struct rn_source_info, name))
         out->name = s->file;
+    if (RN_HAS(out, struct rn_source_info, layouts))
+        out->layouts = s->layouts;
     return RN_OK;
 }
 

@@ -251,6 +251,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     status = labels_widen(labels, e);
     if (status != RN_OK)
         return status;
+    if (predict && labels->count != images->count)
+        return RN_OK; /* the labels of other images */
     if (labels->count != images->count)
         return fail(e, RN_E_DATA, labels->file, 0, 0,
                     "has %llu labels, but %s has %llu images",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NumPy's .npy files, one a field, rows along the first axis. Format: NumPy enhancement
- * proposal 1, versions 1 to 3. Rows are read from disk when asked for. */
+ * proposal 1, versions 1 to 3. Rows are read from disk when asked for; an array in
+ * Fortran's order, whose rows lie scattered, is turned to rows in memory. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@ struct array {
     int fd;
     uint64_t start; /* offset of row 0 */
     uint64_t row_bytes;
+    int fortran;
+    uint8_t *rows; /* in memory, or NULL */
 };
 
 struct npy {
@@ -30,9 +33,11 @@ struct npy {
 static void destroy(void *self) {
     struct npy *s = self;
     if (s) {
-        for (uint32_t i = 0; s->arrays && i < s->field_count; i++)
+        for (uint32_t i = 0; s->arrays && i < s->field_count; i++) {
+            free(s->arrays[i].rows);
             if (s->arrays[i].fd >= 0)
                 close(s->arrays[i].fd);
+        }
         free(s->fields);
         free(s->arrays);
     }
@@ -143,13 +148,35 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
     }
     if (!axes)
         return fail(e, RN_E_DATA, a->file, 0, 0, "is one number, not a table of rows");
-    if (strncmp(order, "True", 4) == 0 && axes > 1) {
-        fail(e, RN_E_DATA, a->file, 0, 0, "is stored in Fortran's order");
-        hint(e, "store it with numpy.ascontiguousarray(a)");
-        return RN_E_DATA;
-    }
+    a->fortran = strncmp(order, "True", 4) == 0 && axes > 1;
     a->row_bytes = field_bytes(f);
     return RN_OK;
+}
+
+/* The first axis runs fastest in the file: element k of row i, in the row's own order,
+ * lies at i + count * (k's axes, the first of them fastest). */
+static int32_t turn(struct array *a, const struct rn_field *f, uint64_t count,
+                    struct rn_error *e) {
+    uint64_t item = RN_DTYPE_BYTES(f->dtype), each = a->row_bytes / item;
+    uint8_t *file = malloc(count * a->row_bytes);
+    a->rows = malloc(count * a->row_bytes);
+    int32_t status =
+        file && a->rows
+            ? read_at(a, file, count * a->row_bytes, a->start, e)
+            : fail(e, RN_E_MEMORY, a->file, 0, 0, "no memory to turn it to rows");
+    for (uint64_t k = 0; status == RN_OK && k < each; k++) {
+        uint64_t at = 0, stride = 1, rest = k;
+        uint64_t place[RN_MAX_RANK];
+        for (uint32_t i = f->rank; i-- > 0; rest /= (uint64_t)f->shape[i])
+            place[i] = rest % (uint64_t)f->shape[i];
+        for (uint32_t i = 0; i < f->rank; stride *= (uint64_t)f->shape[i++])
+            at += place[i] * stride;
+        for (uint64_t i = 0; i < count; i++)
+            memcpy(a->rows + (i * each + k) * item, file + (at * count + i) * item,
+                   item);
+    }
+    free(file);
+    return status;
 }
 
 static int32_t array_open(struct array *a, struct rn_field *f, uint64_t *count,
@@ -192,7 +219,7 @@ static int32_t array_open(struct array *a, struct rn_field *f, uint64_t *count,
         return fail(e, RN_E_DATA, a->file, 0, 0,
                     "goes on after the %llu bytes of numbers that it announces",
                     (unsigned long long)want);
-    return RN_OK;
+    return a->fortran ? turn(a, f, *count, e) : RN_OK;
 }
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -261,6 +288,11 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
             if (indices[i] + run > s->count)
                 return fail(e, RN_E_INTERNAL, a->file, 0, 0, "row %llu is not there",
                             (unsigned long long)(indices[i] + run - 1));
+            if (a->rows) {
+                memcpy(to + i * a->row_bytes, a->rows + indices[i] * a->row_bytes,
+                       run * a->row_bytes);
+                continue;
+            }
             int32_t status = read_at(a, to + i * a->row_bytes, run * a->row_bytes,
                                      a->start + indices[i] * a->row_bytes, e);
             if (status != RN_OK)
@@ -277,7 +309,8 @@ static const struct rn_source iface = {
     sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
 
 RN_SOURCE(npy, iface, "runner/npy 1",
-          RN_DOC("NumPy's .npy files, one a field; read from disk as needed")
+          RN_DOC("NumPy's .npy files, one a field; read from disk as needed, from "
+                 "memory in Fortran's order")
               RN_OUT("* any [N,...] | a field for each entry of `files`")
                   RN_OPTION("files map(path) ; required | field name: file"));
 RN_PLUGIN(&npy);

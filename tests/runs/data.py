@@ -1,0 +1,415 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Data files through whole runs: every format as numpy and h5py read it, splits and
+fitted transforms that hold for resume, eval and predict, separate files for the splits."""
+import csv
+import gzip
+import io
+import re
+import struct
+
+import h5py
+import numpy as np
+import yaml
+
+from harness import ROOT, Checks, Scratch, latest, runner
+
+check = Checks()
+
+
+def experiment(folder, data, field="x", **more):
+    """A network that shows `field` as it arrives: its layer `seen` is what is predicted."""
+    return {"name": "seen", "seed": 3, "output": str(folder / "runs"), "data": data,
+            "model": {"type": "sequential", "in": {"x": f"data.{field}"},
+                      "layers": [{"type": "flatten", "name": "seen"},
+                                 {"type": "dense", "units": 1}]},
+            "loss": {"type": "mse", "in": {"prediction": "model.out", "target": 0.0}},
+            "optimizer": {"type": "sgd", "lr": 0}, "train": {"steps": 1}, **more}
+
+
+def train(folder, config, *args, code=0):
+    (folder / "e.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    r = runner(folder / "e.yaml", *args, cwd=folder)
+    check.equal(f"exit code {config['data']}", r.code, code) or print(r.err)
+    return r
+
+
+def predict(folder, *args):
+    r = runner("predict", latest(folder / "runs", "seen"), *args, cwd=folder)
+    check.equal(f"predict {args}", r.code, 0) or print(r.err)
+    rows = list(csv.reader(io.StringIO(r.out)))
+    columns = [i for i, name in enumerate(rows[0])
+               if name.startswith("model.seen") and not name.endswith("argmax")]
+    ids = np.array([int(row[0]) for row in rows[1:]])
+    return ids, np.array([[float(row[i]) for i in columns] for row in rows[1:]], np.float32)
+
+
+def same(what, folder, config, want):
+    """The network sees `want`, row by row, as f32."""
+    if train(folder, config).code:
+        return
+    ids, got = predict(folder)
+    want = np.asarray(want, np.float32).reshape(len(want), -1)
+    check.ok(what, np.array_equal(ids, np.arange(len(want))) and np.array_equal(got, want),
+             f"{got[:2]}\n{want[:2]}")
+
+
+def as_float(field):
+    return [{"type": "scale", "of": field, "factor": 1}]
+
+
+# ------------------------------------------------------------------------- formats
+
+def idx(array, code):
+    big = array.astype(array.dtype.newbyteorder(">"))
+    return (bytes([0, 0, code, array.ndim]) +
+            struct.pack(f">{array.ndim}I", *array.shape) + big.tobytes())
+
+
+def test_idx(folder):
+    rng = np.random.default_rng(1)
+    kinds = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
+    for kind, code in kinds.items():
+        if kind[0] == "f":
+            a = rng.standard_normal((12, 3, 4)).astype(kind)
+        else:
+            info = np.iinfo(kind)
+            a = rng.integers(max(info.min, -2**23), min(info.max, 2**23), (12, 3, 4)).astype(kind)
+        labels = rng.integers(0, 5, 12).astype("u1" if kind != "i4" else "i4")
+        for zipped in (False, True):
+            write = gzip.compress if zipped else bytes
+            (folder / "images").write_bytes(write(idx(a, code)))
+            (folder / "labels").write_bytes(write(idx(labels, 0x0C if kind == "i4" else 8)))
+            source = {"type": "idx", "images": "images", "labels": "labels"}
+            same(f"idx {kind} gz={zipped}", folder,
+                 experiment(folder, {"source": source, "transforms": as_float("image")},
+                            "image"), a)
+        same(f"idx {kind} labels", folder,
+             experiment(folder, {"source": source, "transforms": as_float("label")}, "label"),
+             labels)
+    # other images are predicted without their labels; those of another size are no input
+    source["images"] = "images"
+    (folder / "images").write_bytes(idx(a, code))
+    train(folder, experiment(folder, {"source": source, "transforms": as_float("image")},
+                             "image"))
+    (folder / "more").write_bytes(idx(np.concatenate([a, a[:1]]), code))
+    ids, got = predict(folder, "--data", "more")
+    check.ok("13 images", len(ids) == 13 and np.array_equal(got[12], got[0]))
+    (folder / "more").write_bytes(idx(a[:, :2], code))
+    r = runner("predict", latest(folder / "runs", "seen"), "--data", "more", cwd=folder)
+    check.equal("images of another size", r.code, 3)
+    check.within("images of another size", r.err, "more")
+    # more axes, and none: as they stand
+    a = rng.standard_normal((6, 2, 3, 4)).astype("f4")
+    (folder / "images").write_bytes(idx(a, 0x0D))
+    same("idx of four axes", folder,
+         experiment(folder, {"source": {"type": "idx", "images": "images"}}, "image"), a)
+
+
+def test_csv(folder):
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((20, 3))
+    words = np.array(["owl", "ant", 'a "b", c', "élan"])[rng.integers(0, 4, 20)]
+
+    def write(name, separator, end, header=True, quote=False):
+        out = io.StringIO()
+        w = csv.writer(out, delimiter=separator, lineterminator=end,
+                       quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL)
+        if header:
+            w.writerow(["u", "v w", "kind", "z"])
+        for row, word in zip(x, words):
+            w.writerow([repr(row[0]), f"{row[1]:.17g}", word, f"{row[2]:e}"])
+        (folder / name).write_bytes(out.getvalue().encode())
+        # what Python's own csv reads back is what is wanted
+        back = list(csv.reader(io.StringIO(out.getvalue(), newline=""), delimiter=separator))
+        body = back[1:] if header else back
+        return np.array([[float(r[0]), float(r[1]), float(r[3])] for r in body])
+
+    for name, separator, end, header, quote in [
+            ("a.csv", ",", "\n", True, False), ("b.csv", ";", "\r\n", True, True),
+            ("c.tsv", "\t", "\n", True, False), ("d.csv", "|", "\r\n", False, False)]:
+        want = write(name, separator, end, header, quote)
+        source = {"type": "csv", "file": name, "target": "kind" if header else "c3",
+                  "header": header, "separator": "tab" if separator == "\t" else separator}
+        same(f"csv {name}", folder, experiment(folder, {"source": source}), want)
+        # text labels through a label map: sorted by bytes, as numpy.unique
+        target = source["target"]
+        classes, index = np.unique([w.encode() for w in words], return_inverse=True)
+        data = {"source": source,
+                "transforms": [{"type": "label_map", "of": target}, *as_float(target)]}
+        same(f"csv {name} labels", folder, experiment(folder, data, target), index)
+    # columns by name, in the file's order; missing cells filled with the training mean
+    holes = [["1", "2", "NA"], ["", "4", "6"], ["5", "?", "7.5"], ["3", "1", "null"]]
+    (folder / "m.csv").write_text("a,b,c\n" + "\n".join(",".join(r) for r in holes) + "\n")
+    want = np.array([[np.nan if v in ("NA", "", "?", "null") else float(v) for v in r]
+                     for r in holes])
+    want = np.where(np.isnan(want), np.nanmean(want, axis=0), want)
+    data = {"source": {"type": "csv", "file": "m.csv"}, "transforms": [{"type": "impute"}]}
+    same("csv missing cells", folder, experiment(folder, data), want)
+    data = {"source": {"type": "csv", "file": "m.csv", "features": ["c", "b"],
+                       "missing": ["NA", "null", "?"], "target": "b"}}
+    r = train(folder, experiment(folder, data), code=2)
+    check.within("a column in two roles", r.err, "b")
+    data = {"source": {"type": "csv", "file": "m.csv", "target": "a"}}
+    r = train(folder, experiment(folder, data), code=3)
+    check.within("a missing target", r.err, "m.csv:3:1: error: row 2, column 'a'")
+
+
+def test_npy(folder):
+    rng = np.random.default_rng(3)
+    for kind in ["f2", "f4", "f8", "i1", "i4", "i8", "u1", "u4"]:
+        a = (rng.standard_normal((10, 2, 3)) * 50).astype("f8")
+        a = (np.abs(a) if kind[0] == "u" else a).astype(kind)
+        for order in "CF":
+            np.save(folder / "x.npy", np.array(a, order=order))
+            data = {"source": {"type": "npy", "files": {"x": "x.npy"}},
+                    "transforms": as_float("x")}
+            same(f"npy {kind} {order}", folder, experiment(folder, data), a)
+    a = rng.standard_normal((10, 5)).astype("f4")
+    for version in [(1, 0), (2, 0), (3, 0)]:
+        with open(folder / "x.npy", "wb") as f:
+            np.lib.format.write_array(f, a, version=version)
+        data = {"source": {"type": "npy", "files": {"x": "x.npy"}}}
+        same(f"npy version {version}", folder, experiment(folder, data), a)
+    for bad, says in [(np.array([{"a": 1}]), "'|O'"), (a.astype(">f4"), "'>f4'"),
+                      (np.zeros(3, [("a", "f4")]), "records")]:
+        np.save(folder / "x.npy", bad, allow_pickle=True)
+        r = train(folder, experiment(folder, data), code=3)
+        check.within(f"npy {says}", r.err, says)
+
+
+def test_hdf5(folder):
+    rng = np.random.default_rng(4)
+    with h5py.File(folder / "d.h5", "w") as f:
+        sets = {}
+        for kind in ["<f2", "<f4", "<f8", ">f4", "|i1", "<i2", ">i4", "<i8", "|u1", "<u4"]:
+            sets[f"g/{kind[1:]}{'b' if kind[0] == '>' else ''}"] = \
+                np.abs(rng.standard_normal((9, 2, 3)) * 40).astype(kind)
+        for name, a in sets.items():
+            f[name] = a
+        f.create_dataset("deep/er/zip", data=sets["g/f4"], chunks=(4, 2, 3),
+                         compression="gzip", shuffle=True, fletcher32=True)
+        f["alias"] = h5py.SoftLink("/deep/er/zip")
+        sets.update({"deep/er/zip": sets["g/f4"], "alias": sets["g/f4"]})
+        f.create_dataset("vlen", data=np.array(["a", "bc"] * 4 + ["d"], object),
+                         dtype=h5py.string_dtype())
+        f.create_dataset("lzf", data=sets["g/f4"], compression="lzf", chunks=True)
+        f["short"] = sets["g/f4"][:5]
+        f["away"] = h5py.ExternalLink("other.h5", "/x")
+        layout = h5py.VirtualLayout(shape=(9, 2, 3), dtype="<f4")
+        layout[...] = h5py.VirtualSource("other.h5", "x", shape=(9, 2, 3))
+        f.create_virtual_dataset("virtual", layout)
+        f.create_dataset("outside", shape=(9,), dtype="u1",
+                         external=[("/etc/hostname", 0, 9)])
+    for name, a in sets.items():
+        data = {"source": {"type": "hdf5", "file": "d.h5", "datasets": {"x": name}},
+                "transforms": as_float("x")}
+        same(f"hdf5 {name}", folder, experiment(folder, data), a)
+    for name, says in [("vlen", "varying length"), ("lzf", "filter 'lzf'"),
+                       ("away", "another file"), ("virtual", "virtual dataset"),
+                       ("outside", "lies in another file"), ("none", "has no 'none'"),
+                       ("g", "'g' is not a dataset")]:
+        data["source"]["datasets"] = {"x": name}
+        r = train(folder, experiment(folder, data), code=3)
+        check.within(f"hdf5 {name}", r.err, says)
+    data["source"]["datasets"] = {"x": "g/f4", "y": "short"}
+    check.within("hdf5 rows", train(folder, experiment(folder, data), code=3).err,
+                 "'short' has 5 rows, but 'g/f4' has 9")
+
+
+# ------------------------------------------------------------- splits and fits
+
+def stored_split(folder):
+    """The split that the run keeps: {name: ids}, and its text."""
+    text = (latest(folder / "runs", "seen") / "split.txt").read_text()
+    lists, words = {}, text.split()
+    at = words.index("train")
+    while at < len(words):
+        name, n = words[at], int(words[at + 1])
+        lists[name] = np.array(words[at + 2:at + 2 + n], int)
+        at += 2 + n
+    return lists, text
+
+
+def table(folder, rows=200, name="t.csv"):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((rows, 3)) * [1, 10, 0.1] + [0, 50, 3]
+    y = (rng.random(rows) < 0.2).astype(int) + 2 * (rng.random(rows) < 0.1)
+    lines = ["p,q,r,y"] + [f"{a[0]!r},{a[1]!r},{a[2]!r},{k}"
+                           for a, k in zip(x.tolist(), y)]
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return x, y
+
+
+def test_fitted(folder):
+    x, y = table(folder)
+    data = {"source": {"type": "csv", "file": "t.csv", "target": "y"},
+            "split": {"kind": "stratified", "by": "y", "val": 0.2, "test": 60, "seed": 4},
+            "transforms": [{"type": "standardise", "of": "x"}]}
+    r = train(folder, experiment(folder, data))
+    split, text = stored_split(folder)
+    check.equal("sizes", [len(split[k]) for k in ("train", "val", "test")], [100, 40, 60])
+    every = np.concatenate(list(split.values()))
+    check.ok("complete and disjoint", np.array_equal(np.sort(every), np.arange(200)))
+    for k in range(4):
+        n = (y == k).sum()
+        for name, share in (("val", 0.2), ("test", 0.3)):
+            check.ok(f"class {k} of {name}",
+                     abs((y[split[name]] == k).sum() - share * n) <= 1)
+    rows = x[split["train"]].astype(np.float32).astype(float)
+    ids, got = predict(folder)
+    want = (x.astype(np.float32) - rows.mean(0)) / rows.std(0)
+    check.ok("standardised by the training rows", np.allclose(got, want, rtol=0, atol=2e-5))
+    every = (x - x.mean(0)) / x.std(0)
+    check.ok("and not by all rows", not np.allclose(got, every, rtol=0, atol=1e-3))
+    with h5py.File(latest(folder / "runs", "seen") / "run.h5") as f:
+        note = dict(f.attrs)
+    import hashlib
+    check.equal("the split's hash is recorded", note["split_sha256"].decode(),
+                hashlib.sha256(text.encode()).hexdigest())
+    data["transforms"] = [{"type": "minmax", "of": "x", "low": -1, "high": 1}]
+    train(folder, experiment(folder, data))
+    check.equal("the same split again", stored_split(folder)[1], text)
+    low, high = rows.min(0), rows.max(0)
+    _, got = predict(folder)
+    check.ok("minmax by the training rows",
+             np.allclose(got, 2 * (x - low) / (high - low) - 1, rtol=0, atol=1e-5))
+
+    # another file to predict: the fit is the saved one; targets may be missing
+    (folder / "new.csv").write_text("r,q,p\n3,50,1\n4,51,0\n")
+    r = runner("predict", latest(folder / "runs", "seen"), "--data", "new.csv", cwd=folder)
+    check.equal("columns in another order", r.code, 3)
+    check.within("columns in another order", r.err,
+                 "new.csv: the elements of 'x' are not those that were learnt")
+    check.within("columns in another order", r.err, "now r,q,p; then p,q,r")
+    (folder / "new.csv").write_text("p,q,r\n1,50,3\n0,51,4\n")
+    _, got = predict(folder, "--data", "new.csv")
+    new = np.array([[1, 50, 3], [0, 51, 4]])
+    check.ok("predict uses the saved fit",
+             np.allclose(got, 2 * (new - low) / (high - low) - 1, rtol=0, atol=1e-5))
+
+    for target in (",y", ",1.5"), ("", ""), (",y", ",NA"):
+        (folder / "new.csv").write_text(f"p,q,r{target[0]}\n1,50,3{target[1]}\n")
+        _, other = predict(folder, "--data", "new.csv")
+        check.ok(f"target {target}", np.array_equal(other[0], got[0]))
+
+    # a stored split by its file, whatever the seed
+    (folder / "kept.txt").write_text(text)
+    data["split"] = {"kind": "file", "path": "kept.txt"}
+    train(folder, experiment(folder, data, seed=99))
+    check.equal("kind file", stored_split(folder)[1], text)
+
+    # the file changes after training: eval and resume say so, verify does not mind
+    run = latest(folder / "runs", "seen")
+    first = runner("eval", run)
+    check.equal("eval", first.code, 0)
+    lines = (folder / "t.csv").read_text().splitlines()
+    lines[7] = "0.5," + lines[7].split(",", 1)[1]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    for verb in ("eval", "resume"):
+        r = runner(verb, run)
+        check.equal(f"{verb} on changed data", r.code, 3)
+        check.within(f"{verb} on changed data", r.err, "the files have changed since")
+
+
+def test_files(folder):
+    """train:, val: and test: of their own, as for Fashion-MNIST."""
+    xs = {}
+    for i, name in enumerate(("train", "val", "test")):
+        xs[name] = np.random.default_rng(i).standard_normal((30 - 10 * i, 4)).astype("f4")
+        np.save(folder / f"{name}.npy", xs[name])
+    files = {k: {"type": "npy", "files": {"x": f"{k}.npy"}} for k in xs}
+    data = {**files, "transforms": [{"type": "standardise", "of": "x", "per": "all"}]}
+    train(folder, experiment(folder, data))
+    split, _ = stored_split(folder)
+    check.equal("rows", [len(split[k]) for k in xs], [30, 20, 10])
+    mean, deviation = xs["train"].astype(float).mean(), xs["train"].astype(float).std()
+    ids, got = predict(folder)
+    check.ok("predict reads the test's file", got.shape == (10, 4) and
+             np.allclose(got, (xs["test"] - mean) / deviation, rtol=0, atol=1e-5))
+    # `split` divides train where val has no file
+    data = {"train": files["train"], "test": files["test"], "split": {"val": 6}}
+    train(folder, experiment(folder, data))
+    split, _ = stored_split(folder)
+    check.equal("rows", [len(split[k]) for k in xs], [24, 6, 10])
+    (folder / "a.csv").write_text("p,q\n1,2\n3,4\n")
+    (folder / "b.csv").write_text("q,p\n1,2\n3,4\n")
+    data["train"] = {"type": "csv", "file": "a.csv"}
+    r = train(folder, experiment(folder, {"train": data["train"], "test": {
+        "type": "csv", "file": "b.csv"}}), code=3)
+    check.within("columns in another order", r.err, "do not have the same fields")
+    data["train"] = files["train"]
+    # fields that differ
+    np.save(folder / "test.npy", xs["test"][:, :3])
+    r = train(folder, experiment(folder, data), code=3)
+    check.within("unlike files", r.err, "do not have the same fields")
+
+
+# ---------------------------------------------------------------- batches, workers
+
+def test_workers(folder):
+    """Weights to the bit for any number of workers, cache or none; the last batch is
+    short and counts by its rows."""
+    config = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text())
+    for key in ("images", "labels"):
+        config["data"]["source"][key] = str(ROOT / "configs" / config["data"]["source"][key])
+    config.update(name="seen", output=str(folder / "runs"), train={"epochs": 1},
+                  augment=[{"type": "flip"}, {"type": "crop", "padding": 1},
+                           {"type": "rotate", "degrees": 8}])
+    config.pop("hooks")
+    sums = {}
+    for workers in (0, 1, 2, 3, 8, 200):
+        for cache in (0, 64) if workers < 3 else (64,):
+            r = train(folder, config, f"data.workers={workers}", f"data.cache={cache}")
+            v = runner("verify", latest(folder / "runs", "seen"))
+            sums[workers, cache] = re.search(r"sha256=(\w+)", v.out).group(1)
+    check.equal("one set of weights", len(set(sums.values())), 1)
+    check.within("steps: the short batch is one", r.err, "step 40 ")
+
+
+def test_short_batch(folder):
+    """A model of one weight w, loss (w x - y)^2, plain SGD: each step's mean is over the
+    rows that are there."""
+    n, batch = 10, 4
+    x = np.arange(1, n + 1, dtype=float)
+    np.save(folder / "x.npy", x.reshape(-1, 1).astype("f4"))
+    np.save(folder / "y.npy", (3 * x).reshape(-1, 1).astype("f4"))
+    config = {"name": "seen", "output": str(folder / "runs"),
+              "data": {"source": {"type": "npy", "files": {"x": "x.npy", "y": "y.npy"}},
+                       "batch": batch, "eval_batch": 4, "split": {"val": 3, "seed": 1}},
+              "model": {"type": "sequential", "in": {"x": "data.x"},
+                        "layers": [{"type": "dense", "units": 1, "bias": False}]},
+              "init": {"type": "zeros"},
+              "loss": {"type": "mse", "in": {"prediction": "model.out", "target": "data.y"}},
+              "metrics": {"mae": {"type": "mae", "in": {"prediction": "model.out",
+                                                        "target": "data.y"}}},
+              "optimizer": {"type": "sgd", "lr": 0.001}, "train": {"epochs": 3, "log_every": 1}}
+    train(folder, config)
+    split, _ = stored_split(folder)
+    with h5py.File(latest(folder / "runs", "seen") / "run.h5") as f:
+        loss = f["scalars/train/loss/value"][:]
+        val = f["scalars/val/loss/value"][:], f["scalars/val/mae/value"][:]
+    with h5py.File(latest(folder / "runs", "seen") / "checkpoints/step-00000006.h5") as f:
+        w = float(f["variables/model.dense1.weight"][0, 0])
+    check.equal("two steps an epoch of 7 rows", len(loss), 6)
+    # Which rows each step had follows from its loss: (w-3)^2 * mean(x^2), with w known.
+    train_rows, at, seen = x[split["train"]], 0.0, []
+    for value in loss:
+        square = value / (at - 3) ** 2
+        seen.append(square)
+        at -= 0.001 * 2 * (at - 3) * square
+    check.close("the weight", w, at, 1e-5)
+    for epoch in range(3):
+        a, b = seen[2 * epoch:2 * epoch + 2]
+        check.close(f"epoch {epoch}: 4 and 3 rows", 4 * a + 3 * b, (train_rows ** 2).sum(),
+                    1e-2)
+    v = x[split["val"]]
+    check.close("val/loss", val[0][-1], ((w - 3) ** 2 * v ** 2).mean(), 1e-4)
+    check.close("val/mae", val[1][-1], np.abs((w - 3) * v).mean(), 1e-5)
+
+
+with Scratch() as folder:
+    for test in (test_idx, test_csv, test_npy, test_hdf5, test_fitted, test_files,
+                 test_workers, test_short_batch):
+        test(folder)
+check.done()
