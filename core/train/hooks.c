@@ -27,8 +27,13 @@ static int32_t ask_live(struct rn_actions *a, const char *path, double value) {
     return live_set(&x->l->s->live, path, value) ? RN_OK : RN_E_UNSUPPORTED;
 }
 
+static void ask_look(struct rn_actions *a) {
+    struct actions *x = (struct actions *)a;
+    x->l->tap_now[x->hook - x->l->s->x->hooks.at] = true;
+}
+
 static const struct rn_actions_api actions_api = {sizeof(struct rn_actions_api), 0,
-                                                  ask_stop, ask_save, ask_live};
+                                                  ask_stop, ask_save, ask_live, ask_look};
 
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
     const struct parts *hooks = &l->s->x->hooks;
@@ -40,6 +45,10 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
         struct actions a = {{&actions_api}, l, &hooks->at[i]};
         struct rn_event_metric known[64];
         uint32_t n = 0;
+        if (what == RN_EVENT_STEP_END) {
+            known[n++] = (struct rn_event_metric){"train/loss", l->last_loss};
+            known[n++] = (struct rn_event_metric){"train/gradient_norm", l->last_norm};
+        }
         for (uint32_t k = 0; k < l->metrics.count && n < 64; k++)
             known[n++] = (struct rn_event_metric){l->metrics.at[k].name,
                                                   l->metrics.at[k].value};
@@ -54,10 +63,15 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
     return status;
 }
 
-/* Does any hook want this step's taps? Step 0 is one of them. */
+/* Step 0 is one of those that a cadence takes. */
+static bool due(const struct loop *l, uint32_t hook) {
+    return l->tap_now[hook] ||
+           (l->tap_every[hook] && l->at.step % l->tap_every[hook] == 0);
+}
+
 bool hooks_due(const struct loop *l) {
     for (uint32_t i = 0; i < l->s->x->hooks.count; i++)
-        if (l->tap_every[i] && l->at.step % l->tap_every[i] == 0)
+        if (due(l, i))
             return true;
     return false;
 }
@@ -71,7 +85,7 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
         const struct rn_hook *h = part->component->iface;
         struct rn_tensor values[16];
         int64_t shapes[16][RN_MAX_RANK];
-        if (!l->tap_every[t->hook] || l->at.step % l->tap_every[t->hook])
+        if (!due(l, t->hook))
             continue;
         uint32_t n = t->output_count < 16 ? t->output_count : 16;
         for (uint32_t k = 0; k < n && status == RN_OK; k++) {
@@ -92,5 +106,7 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
         if (status != RN_OK)
             error_context(e, "%s", part->path);
     }
+    for (uint32_t i = 0; i < s->x->hooks.count; i++)
+        l->tap_now[i] = false;
     return status;
 }

@@ -25,6 +25,8 @@ struct loop {
     struct metric_list metrics; /* latest of all splits */
     int64_t eval_every, save_every, log_every; /* steps */
     int64_t *tap_every;                        /* by hook */
+    bool *tap_now;                             /* by hook: asked for the next step */
+    double last_loss, last_norm;               /* of the last step */
     const char *monitor_best, *monitor_early;
     int better_best, better_early;
     int64_t patience;
@@ -33,6 +35,10 @@ struct loop {
     bool stop, save_now;
     const char *said[64]; /* keys of sentences that hooks have said */
     uint32_t said_count;
+    struct series_doc { /* what hooks say of their tensors */
+        const char *name, *doc;
+    } *docs;
+    uint32_t doc_count, doc_capacity;
     bool interrupted, early;
     char stop_reason[160];
     double began, rows_done, clock_rows;

@@ -121,6 +121,7 @@ static int read_cadences(struct loop *l, struct diag *d) {
         l->max_seconds = t.amount;
     }
     l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
+    l->tap_now = arena_array(s->arena, bool, s->x->hooks.count + 1);
     for (uint32_t i = 0; i < s->x->hooks.count; i++) {
         const struct part *p = &s->x->hooks.at[i];
         const struct rn_hook *h = p->component->iface;
@@ -389,6 +390,8 @@ static int one_step(struct loop *l, struct rn_error *e) {
         status = diverged(l, r.loss, r.norm, e);
     if (status != RN_OK)
         return status;
+    l->last_loss = r.loss;
+    l->last_norm = r.norm;
     l->at.step++;
     l->at.loader = loader_tell(l->loader);
     l->rows_done += (double)b.rows;
@@ -545,8 +548,23 @@ static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
     struct stage *s = instance_context(h);
     struct loop *l = s->record_context;
     struct rn_error e;
+    const char *doc = "";
+    for (uint32_t i = 0; i < l->doc_count; i++)
+        if (strcmp(l->docs[i].name, name) == 0)
+            doc = l->docs[i].doc;
     return record_tensor(l->record, name, step,
-                         (double)step / (double)s->steps_per_epoch, value, "", &e);
+                         (double)step / (double)s->steps_per_epoch, value, doc, &e);
+}
+
+static int32_t hook_document(struct rn_host *h, const char *name, const char *doc) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    for (uint32_t i = 0; i < l->doc_count; i++)
+        if (strcmp(l->docs[i].name, name) == 0)
+            return RN_OK;
+    vec_push(l->docs, l->doc_count, l->doc_capacity,
+             (struct series_doc){arena_copy(s->arena, name), arena_copy(s->arena, doc)});
+    return RN_OK;
 }
 
 static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
@@ -572,7 +590,8 @@ static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
 }
 
 static const struct rn_record_api record_api = {sizeof(struct rn_record_api), 0,
-                                                hook_tensor, hook_scalar, hook_say};
+                                                hook_tensor, hook_scalar, hook_say,
+                                                hook_document};
 
 static int asked_to_stop(void *context) {
     struct loop *l = context;
@@ -759,6 +778,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     loader_close(l.loader);
     evaluator_destroy(l.evaluator);
     memory_release(l.metrics.at);
+    memory_release(l.docs);
     stage_close(l.s);
     record_close(l.record);
     arena_destroy(a);

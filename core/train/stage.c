@@ -233,6 +233,9 @@ static int plan_training(struct stage *s, struct diag *d) {
     int64_t rows[2];
     uint32_t n = step_rows(s, rows);
     int status = RN_OK;
+    if (p->accumulate && any_taps(s))
+        log_say(RN_LOG_WARNING, "hooks: steps that accumulate are not looked into: no "
+                                "statistics of activations, gradients and weights");
     s->trainers = arena_array(s->arena, struct trainer, p->objective_count);
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
         struct trainer *t = &s->trainers[o];

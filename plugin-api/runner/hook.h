@@ -38,7 +38,9 @@ struct rn_event {
     int64_t epoch; /* from 0 */
     uint32_t metric_count;
     uint32_t metric_stride;
-    const struct rn_event_metric *metrics; /* borrowed; what is known at this moment */
+    /* Borrowed; what is known at this moment: the latest evaluation, and at STEP_END
+     * train/loss and train/gradient_norm (before clipping) of the step. */
+    const struct rn_event_metric *metrics;
 };
 struct rn_event_metric {
     const char *name; /* borrowed; "train/loss", "val/accuracy" */
@@ -58,6 +60,8 @@ struct rn_actions_api {
     /* Hold the live option at `path` ("optimizer.lr") at a value from the next step on;
      * RN_E_UNSUPPORTED: there is none of that name. [step] */
     int32_t (*set_live)(struct rn_actions *a, const char *path, double value);
+    /* Run this hook's taps at the next step, whatever its `every` says. */
+    void (*look)(struct rn_actions *a);
 };
 
 /* Host extension "runner.record/1": what hooks leave behind. */
@@ -72,6 +76,9 @@ struct rn_record_api {
     /* A sentence for the person: shown once per key. severity as RN_LOG_*. [step] */
     int32_t (*say)(struct rn_host *h, const char *key, int32_t severity,
                    const char *sentence);
+    /* What the rows of the tensor series `name` are, for whoever opens run.h5; before
+     * its first row. Copied. [step] */
+    int32_t (*document)(struct rn_host *h, const char *name, const char *doc);
 };
 
 /* All members but create and destroy may be NULL. */
