@@ -187,7 +187,7 @@ void json_value(const char *name, double value) {
     struct text t = {0};
     json_quote(&t, name);
     if (isfinite(value))
-        printf("%s: %.9g", text_get(&t), value);
+        printf("%s: %.17g", text_get(&t), value);
     else
         printf("%s: null", text_get(&t));
     text_finish(&t);

@@ -136,9 +136,10 @@ static rn_value named_value(struct network *n, const struct node *word,
 }
 
 /* A scalar bound to a port with rows fits after broadcasting (`target: 1.0`). */
-static bool broadcast_scalar(const struct network *n, rn_value v) {
+static bool broadcast_scalar(const struct network *n, const struct port_info *port,
+                             rn_value v) {
     const struct gvalue *g = graph_value(n->graph, v);
-    return g && g->rank == 0;
+    return g && g->rank == 0 && dtype_fits(port->dtype, g->dtype);
 }
 
 static const struct node *binding(const struct part *part, const char *port) {
@@ -208,7 +209,7 @@ static int bind_port(struct network *n, const struct part *part,
         *out = named_value(n, given, d);
         if (!*out)
             return RN_E_CONFIG;
-        if (!fits(n, port, *out) && !broadcast_scalar(n, *out)) {
+        if (!fits(n, port, *out) && !broadcast_scalar(n, port, *out)) {
             describe_value(n, *out, have, sizeof have);
             node_error(d, given, false, RN_E_CONFIG,
                        "port '%s' of %s wants %s %s, but '%s' is %s", port->name,

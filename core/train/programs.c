@@ -430,10 +430,18 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
     if (status != RN_OK)
         return status;
     if (!iface->describe) {
-        for (uint32_t i = 0; i < c->in_count; i++)
-            if (inputs[i])
-                output(m, arena_format(p->arena, "metric.%u.%s", index, c->in[i].name),
-                       inputs[i]);
+        for (uint32_t i = 0; i < c->in_count; i++) {
+            const struct gvalue *v = graph_value(m->g, inputs[i]);
+            if (!v)
+                continue;
+            /* A number for all rows (`target: 0`): the metric sees one a row. */
+            struct rn_attr rows = {"shape", RN_ATTR_INTS, 1, 0, 0.0, &no->rows};
+            if (v->rank == 0 && strchr(c->in[i].shape, 'N'))
+                graph_op(m->g, "broadcast_to", 1, &inputs[i], 1, &rows, 1, &inputs[i],
+                         &m->e);
+            output(m, arena_format(p->arena, "metric.%u.%s", index, c->in[i].name),
+                   inputs[i]);
+        }
         return m->e.status ? finish(m, part, d) : RN_OK;
     }
     struct port_binding *ports =

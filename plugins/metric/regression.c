@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mse, mae and r2 over all elements; host form, in f64. r2 = 1 - SSE/SST with the
- * mean of the split (Welford's update, merged as Chan et al. 1979). */
+/* mse, mae and r2; host form, in f64. mse and mae are means over all elements. r2 is
+ * 1 - SSE/SST, the mean over the elements of a row of each one's own, as scikit-learn's
+ * r2_score (weighted Welford update, merged as Chan et al. 1979). */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <runner/metric.h>
 
+struct column { /* one element of a row, over all rows */
+    double squares, absolute, mean, m2;
+};
+
 struct sums {
-    double n, squares, absolute, mean, m2;
+    double n;      /* weight of the rows seen */
+    uint64_t each; /* elements of a row; 0 until the first */
+    struct column *columns;
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -17,101 +25,163 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
                  : rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
 }
 
+static void destroy(void *self) {
+    struct sums *s = self;
+    if (s)
+        free(s->columns);
+    free(s);
+}
+
 static int32_t reset(void *self, struct rn_error *e) {
+    struct sums *s = self;
     (void)e;
-    *(struct sums *)self = (struct sums){0};
+    s->n = 0.0;
+    if (s->columns)
+        memset(s->columns, 0, s->each * sizeof *s->columns);
     return RN_OK;
+}
+
+static int32_t size(struct sums *s, uint64_t each, struct rn_error *e) {
+    if (s->each == each)
+        return RN_OK;
+    if (s->each || !each)
+        return rn_fail(e, RN_E_DATA, "the size of a row changed between batches", NULL,
+                       NULL);
+    s->columns = calloc(each, sizeof *s->columns);
+    if (!s->columns)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
+    s->each = each;
+    return RN_OK;
+}
+
+static uint64_t row_elements(const struct rn_tensor *t) {
+    uint64_t n = 1;
+    for (uint32_t i = 1; i < t->rank; i++)
+        n *= (uint64_t)t->shape[i];
+    return n;
+}
+
+/* n: weight of the rows before, with this one's w. */
+static void add(struct column *c, double n, double w, double y, double prediction) {
+    double error = prediction - y, d = y - c->mean;
+    c->squares += w * error * error;
+    c->absolute += w * fabs(error);
+    c->mean += d * w / n;
+    c->m2 += w * d * (y - c->mean);
 }
 
 static int32_t update(void *self, const struct rn_metric_batch *b, struct rn_error *e) {
     struct sums *s = self;
-    const struct rn_tensor *p = &b->values[0], *t = &b->values[1];
-    uint64_t each = 1, each_target = 1;
-    for (uint32_t i = 1; i < p->rank; i++)
-        each *= (uint64_t)p->shape[i];
-    for (uint32_t i = 1; i < t->rank; i++)
-        each_target *= (uint64_t)t->shape[i];
-    if (each != each_target)
+    const float *p = b->values[0].data, *t = b->values[1].data;
+    const float *weight = b->ports > 2 ? b->values[2].data : NULL;
+    uint64_t each = row_elements(&b->values[0]);
+    if (each != row_elements(&b->values[1]))
         return rn_fail(e, RN_E_CONFIG, "prediction and target differ in shape", NULL,
                        NULL);
-    for (uint64_t i = 0; i < b->rows * each; i++) {
-        double y = (double)((const float *)t->data)[i];
-        double error = (double)((const float *)p->data)[i] - y, d = y - s->mean;
-        s->n += 1.0;
-        s->squares += error * error;
-        s->absolute += fabs(error);
-        s->mean += d / s->n;
-        s->m2 += d * (y - s->mean);
+    int32_t status = size(s, each, e);
+    for (uint64_t i = 0; i < b->rows && status == RN_OK; i++) {
+        double w = (weight ? (double)weight[i] : 1.0) *
+                   (b->weights ? (double)b->weights[i] : 1.0);
+        if (w == 0.0)
+            continue;
+        s->n += w;
+        for (uint64_t k = 0; k < each; k++)
+            add(&s->columns[k], s->n, w, (double)t[i * each + k],
+                (double)p[i * each + k]);
     }
-    return RN_OK;
+    return status;
 }
 
-static int32_t save(void *self, struct rn_stream *stream) {
-    const uint32_t version = 1;
-    int32_t status = stream->api->write(stream, &version, sizeof version);
-    return status ? status : stream->api->write(stream, self, sizeof(struct sums));
+#define VERSION 2u
+
+static int32_t save(void *self, struct rn_stream *to) {
+    const struct sums *s = self;
+    const uint32_t version = VERSION;
+    int32_t status = to->api->write(to, &version, sizeof version);
+    if (status == RN_OK)
+        status = to->api->write(to, &s->n, sizeof s->n);
+    if (status == RN_OK)
+        status = to->api->write(to, &s->each, sizeof s->each);
+    return status || !s->each
+               ? status
+               : to->api->write(to, s->columns, s->each * sizeof *s->columns);
 }
 
-static int32_t read_sums(struct rn_stream *stream, struct sums *o, struct rn_error *e) {
+static int32_t merge(void *self, struct rn_stream *from, struct rn_error *e) {
+    struct sums *s = self;
     uint32_t version = 0;
-    int32_t status = stream->api->read(stream, &version, sizeof version);
-    if (status == RN_OK && version != 1)
+    uint64_t each = 0;
+    double other = 0.0;
+    int32_t status = from->api->read(from, &version, sizeof version);
+    if (status == RN_OK && version != VERSION)
         return rn_fail(e, RN_E_CHECKPOINT, "state of a version not known here", NULL,
                        NULL);
-    return status ? status : stream->api->read(stream, o, sizeof *o);
-}
-
-static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
-    return read_sums(stream, self, e);
-}
-
-static int32_t merge(void *self, struct rn_stream *stream, struct rn_error *e) {
-    struct sums *s = self, o;
-    int32_t status = read_sums(stream, &o, e);
-    if (status != RN_OK || o.n == 0.0)
-        return status;
-    double n = s->n + o.n, d = o.mean - s->mean;
-    s->m2 += o.m2 + d * d * s->n * o.n / n;
-    s->mean += d * o.n / n;
-    s->squares += o.squares;
-    s->absolute += o.absolute;
+    if (status == RN_OK)
+        status = from->api->read(from, &other, sizeof other);
+    if (status == RN_OK)
+        status = from->api->read(from, &each, sizeof each);
+    if (status == RN_OK && each > from->api->left(from) / sizeof(struct column))
+        return rn_fail(e, RN_E_CHECKPOINT, "the state is cut short", NULL, NULL);
+    if (status == RN_OK && each)
+        status = size(s, each, e);
+    double n = s->n + other;
+    for (uint64_t k = 0; k < each && status == RN_OK; k++) {
+        struct column *c = &s->columns[k], o;
+        status = from->api->read(from, &o, sizeof o);
+        if (status != RN_OK || other == 0.0)
+            continue;
+        double d = o.mean - c->mean;
+        c->m2 += o.m2 + d * d * s->n * other / n;
+        c->mean += d * other / n;
+        c->squares += o.squares;
+        c->absolute += o.absolute;
+    }
     s->n = n;
-    return RN_OK;
+    return status;
 }
 
-static int32_t put(struct rn_metric_sink *sink, const char *name, double x) {
-    struct rn_tensor t = {&x, NULL, NULL, RN_F64, 0};
-    return sink->api->put(sink, name, &t);
+static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
+    reset(self, e);
+    return merge(self, from, e);
 }
 
-static int32_t finish_mse(void *self, uint32_t count, const struct rn_tensor *states,
-                          struct rn_metric_sink *sink, struct rn_error *e) {
-    const struct sums *s = self;
-    (void)count, (void)states, (void)e;
-    return put(sink, "mse", s->n > 0.0 ? s->squares / s->n : 0.0);
+/* ------------------------------------------------------------------ results */
+
+static double mse_of(const struct sums *s, const struct column *c) {
+    return c->squares / s->n;
 }
 
-static int32_t finish_mae(void *self, uint32_t count, const struct rn_tensor *states,
-                          struct rn_metric_sink *sink, struct rn_error *e) {
-    const struct sums *s = self;
-    (void)count, (void)states, (void)e;
-    return put(sink, "mae", s->n > 0.0 ? s->absolute / s->n : 0.0);
+static double mae_of(const struct sums *s, const struct column *c) {
+    return c->absolute / s->n;
 }
 
 /* A constant target has no variance to explain: 1 if met exactly, else 0. */
-static int32_t finish_r2(void *self, uint32_t count, const struct rn_tensor *states,
-                         struct rn_metric_sink *sink, struct rn_error *e) {
-    const struct sums *s = self;
-    (void)count, (void)states, (void)e;
-    double r2 = s->m2 > 0.0 ? 1.0 - s->squares / s->m2 : s->squares == 0.0 ? 1.0 : 0.0;
-    return put(sink, "r2", r2);
+static double r2_of(const struct sums *s, const struct column *c) {
+    (void)s;
+    return c->m2 > 0.0 ? 1.0 - c->squares / c->m2 : c->squares == 0.0 ? 1.0 : 0.0;
 }
 
-#define IFACE(name)                                                                    \
+static int32_t finish(const struct sums *s, const char *name,
+                      double (*of)(const struct sums *, const struct column *),
+                      struct rn_metric_sink *sink) {
+    double sum = 0.0;
+    for (uint64_t k = 0; s->n > 0.0 && k < s->each; k++)
+        sum += of(s, &s->columns[k]) / (double)s->each;
+    struct rn_tensor t = {&sum, NULL, NULL, RN_F64, 0};
+    return sink->api->put(sink, name, &t);
+}
+
+#define METRIC_(name)                                                                  \
+    static int32_t finish_##name(void *self, uint32_t count,                           \
+                                 const struct rn_tensor *states,                       \
+                                 struct rn_metric_sink *sink, struct rn_error *e) {    \
+        (void)count, (void)states, (void)e;                                            \
+        return finish(self, #name, name##_of, sink);                                   \
+    }                                                                                  \
     static const struct rn_metric name##_iface = {sizeof(struct rn_metric),            \
                                                   0,                                   \
                                                   create,                              \
-                                                  free,                                \
+                                                  destroy,                             \
                                                   NULL,                                \
                                                   reset,                               \
                                                   update,                              \
@@ -119,19 +189,23 @@ static int32_t finish_r2(void *self, uint32_t count, const struct rn_tensor *sta
                                                   save,                                \
                                                   load,                                \
                                                   finish_##name}
-IFACE(mse);
-IFACE(mae);
-IFACE(r2);
+METRIC_(mse);
+METRIC_(mae);
+METRIC_(r2);
 
 #define PORTS                                                                          \
     RN_IN("prediction f32 [N,...] | the model's values")                               \
-    RN_IN("target f32 [N,...] | what they should be")
+    RN_IN("target f32 [N,...] | what they should be")                                  \
+    RN_IN("weight f32 [N] ; optional | how much a row counts")
 
 RN_METRIC(mse, mse_iface, "runner/mse 1",
-          RN_DOC("Mean squared error") PORTS RN_OUT("mse f64 [] ; better lower"));
+          RN_DOC("Mean squared error over all elements")
+              PORTS RN_OUT("mse f64 [] ; better lower"));
 RN_METRIC(mae, mae_iface, "runner/mae 1",
-          RN_DOC("Mean absolute error") PORTS RN_OUT("mae f64 [] ; better lower"));
+          RN_DOC("Mean absolute error over all elements")
+              PORTS RN_OUT("mae f64 [] ; better lower"));
 RN_METRIC(r2, r2_iface, "runner/r2 1",
-          RN_DOC("Coefficient of determination: 1 - residual / total sum of squares")
+          RN_DOC("Coefficient of determination: 1 - residual / total sum of squares, "
+                 "the mean over the elements of a row")
               PORTS RN_OUT("r2 f64 [] ; better higher"));
 RN_PLUGIN(&mse, &mae, &r2);
