@@ -60,7 +60,7 @@ struct rn_actions_api {
     /* Hold the live option at `path` ("optimizer.lr") at a value from the next step on;
      * RN_E_UNSUPPORTED: there is none of that name. [step] */
     int32_t (*set_live)(struct rn_actions *a, const char *path, double value);
-    /* Run this hook's taps at the next step, whatever its `every` says. */
+    /* Run this hook's taps at the next step, whatever its `every` says. [step] */
     void (*look)(struct rn_actions *a);
 };
 

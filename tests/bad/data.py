@@ -99,7 +99,6 @@ def write_npy(d):
     numpy.save(d / "label-fewer.npy", label[:-3].astype("i8"))
     numpy.save(d / "object.npy", numpy.array([{}] * ROWS, dtype=object),
                allow_pickle=True)
-    numpy.save(d / "fortran.npy", numpy.asfortranarray(x.astype("f4")))
     numpy.save(d / "complex.npy", x.astype("c8"))
     numpy.save(d / "single.npy", numpy.float32(3))
     whole = (d / "x.npy").read_bytes()

@@ -136,7 +136,7 @@ def test_wrong(folder):
     fields = [("x", [[1, 2], [3, 4]], "f4"), ("label", [0, 1], "i8")]
     ports = {"scores": "model.seen", "label": "data.label"}
     for metric, code, says in [
-            ({"type": "top_k", "k": 3, "in": ports}, 2, "k is more than there are classes"),
+            ({"type": "top_k", "k": 3, "in": ports}, 2, "k is 3, but there are 2 scores a row"),
             ({"type": "f1", "average": "binary", "positive": 2, "in": ports}, 2,
              "no class as high as `positive`"),
             ({"type": "accuracy", "in": {**ports, "label": 1}}, 2,

@@ -105,7 +105,7 @@ static void test_split(void) {
     REFUSED(MADE "  split: {val: 600, test: 600}", RN_E_CONFIG, "leave none of 1000");
     REFUSED(MADE "  split: {val: 0.0001}", RN_E_CONFIG, "is no sample of 1000");
     REFUSED(MADE "  split: {kind: file}", RN_E_CONFIG, "`path` is missing");
-    REFUSED(MADE "  split: {kind: file, path: /nowhere/split}", RN_E_DATA,
+    REFUSED(MADE "  split: {kind: file, path: /proc/absent/split}", RN_E_DATA,
             "No such file");
 }
 
@@ -436,7 +436,7 @@ static void test_sections(void) {
     REFUSED("data: {batch: 3}", RN_E_CONFIG, "where the samples come from is missing");
     REFUSED(MADE "  train: {type: test/made}", RN_E_CONFIG, "both given");
     REFUSED("data: {source: {type: maid}}", RN_E_CONFIG, "maid");
-    REFUSED("data: {source: {type: idx, images: /nowhere}}", RN_E_DATA, "/nowhere");
+    REFUSED("data: {source: {type: idx, images: /proc/absent}}", RN_E_DATA, "/proc/absent");
     REFUSED("data: {train: {type: test/made}, test: {type: test/made, label: false}}",
             RN_E_DATA, "do not have the same fields");
     REFUSED(MADE "  transforms: [{type: label_map, of: label, classes: [one, one]}]\n"

@@ -156,8 +156,9 @@ static const void *component(const char *file, uint32_t i) {
 static const char *in(const char *where, const char *name) {
     static char kept[64][256];
     static int n;
-    snprintf(kept[n], sizeof kept[0], "%.120s/%s", where, name);
-    return kept[n++ % 64];
+    char *path = kept[n++ % 64];
+    snprintf(path, sizeof kept[0], "%.120s/%s", where, name);
+    return path;
 }
 static const char *file_write(const char *name, const void *data, size_t n) {
     const char *path = in(folder, name);
@@ -250,7 +251,7 @@ static void test_idx(void) {
     const char *plain = file_write(
         "plain", "\0\0\x0b\2\0\0\0\2\0\0\0\3\0\1\xff\xfe\0\3\0\4\0\5\0\6", 24);
     CHECK(source_open(&o, "source/idx",
-                      OPTIONS({"images", plain}, {"labels", "/nowhere/labels"}),
+                      OPTIONS({"images", plain}, {"labels", "/proc/absent/labels"}),
                       1) == RN_OK);
     int32_t number[3];
     struct rn_tensor numbers[1] = {{.data = number}};
@@ -277,7 +278,7 @@ static void test_idx(void) {
             "1797 labels", 0, 0);
     refused("source/idx", OPTIONS({"images", images}, {"labels", plain}), RN_E_DATA,
             "rank 1", 0, 0);
-    refused("source/idx", OPTIONS({"images", "/nowhere"}), RN_E_DATA,
+    refused("source/idx", OPTIONS({"images", "/proc/absent"}), RN_E_DATA,
             "cannot be opened", 0, 0);
     /* a damaged .gz: the last byte of the checksum */
     static uint8_t gz[65536];
