@@ -281,7 +281,7 @@ static bool add_bounds(struct graph *g, struct rn_error *e) {
             b.error[n.out[0]] = error_of(&b, &n);
     }
     for (uint32_t i = 0; i < outputs && !b.failed; i++) {
-        char port[12];
+        char port[16];
         rn_value y = g->outputs[i].value, bound;
         snprintf(port, sizeof port, "b%u", i);
         if (g->values[y].dtype == RN_F64)

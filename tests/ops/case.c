@@ -204,7 +204,7 @@ int case_try(const char *text, bool wide, struct built *b, struct rn_error *erro
     b->output_count = b->op ? (uint32_t)b->op->outs : 1;
     graph_op(b->graph, op, n, in, n_attr, attrs, b->output_count, out, &e);
     for (uint32_t i = 0; i < b->output_count && e.status == RN_OK; i++) {
-        char port[8];
+        char port[16];
         snprintf(port, sizeof port, "y%u", i);
         graph_output(b->graph, port, out[i], &e);
     }

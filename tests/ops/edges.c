@@ -114,7 +114,7 @@ static void check_edge(const struct opened *reference, const char *text,
     }
     ops_check(status == RN_OK, "%s: %s", text, e.message);
     for (uint32_t i = 0; i < n && status == RN_OK; i++) {
-        char port[8];
+        char port[16];
         snprintf(port, sizeof port, "g%u", i);
         if (gs[i])
             any = graph_output(b.graph, port, gs[i], &e) == RN_OK;
@@ -123,7 +123,7 @@ static void check_edge(const struct opened *reference, const char *text,
     ops_check(good, "%s: %s", text, x.e.message);
     (void)any;
     for (uint32_t i = 0; i < n && good; i++) {
-        char port[8];
+        char port[16];
         snprintf(port, sizeof port, "g%u", i);
         want = check_operand(text, &x, port, counts[i], want);
         want += strspn(want, " |");

@@ -74,7 +74,7 @@ static bool build(const struct sample *s, bool wide, struct built *b,
     if (graph_gradient(b->graph, ny, ys, gys, n, xs, gs, e) != RN_OK)
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        char port[8];
+        char port[16];
         snprintf(port, sizeof port, "g%u", i);
         rn_value zero = op2(b->graph, "sub", xs[i], xs[i], e);
         graph_output(b->graph, port, gs[i] ? gs[i] : zero, e);

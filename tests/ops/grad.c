@@ -82,7 +82,7 @@ static bool describe(struct derivative *d, int order, struct rn_error *e) {
     }
     graph_output(g, "L", total, e);
     for (uint32_t i = 0; i < d->n && d->flows; i++) {
-        char port[8];
+        char port[16];
         snprintf(port, sizeof port, "g%u", i);
         if (gs[i])
             graph_output(g, port, gs[i], e);
@@ -125,7 +125,7 @@ static void compare(struct derivative *d, double *const *direction, int order,
 
 static void keep_gradient(struct derivative *d) {
     for (uint32_t i = 0; i < d->n; i++) {
-        char port[8];
+        char port[16];
         uint64_t count = d->b.inputs[d->floats[i]].count;
         snprintf(port, sizeof port, "g%u", i);
         if (program_output_index(d->x.p, port) < 0)

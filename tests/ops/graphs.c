@@ -138,7 +138,7 @@ static void drawn(struct built *b, uint32_t seed) {
         }
         n++;
         if (n > 10 && draw(&s, 9) == 0 && outputs < 5) {
-            char port[8];
+            char port[16];
             snprintf(port, sizeof port, "y%u", outputs++);
             graph_output(g, port, pool[n - 1], NULL);
         }

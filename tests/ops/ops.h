@@ -138,6 +138,7 @@ void mode_support(const struct opened *backends, int count);
 void test_built(const char *name, const struct built *b, bool near,
                 const struct opened *backends, int count);
 void test_refusals(void);
+void test_custom(const struct opened *backends, int count);
 void test_meanings(const struct opened *backends, int count);
 void test_graphs(const struct opened *backends, int count);
 void grad_edges(const struct opened *reference);

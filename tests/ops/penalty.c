@@ -85,7 +85,7 @@ static bool build(struct network *n) {
     graph_output(n->g, "penalty", builder_output(b, "penalty"), &n->e);
     rn_value lr = graph_live(n->g, "lr", RN_F32);
     for (uint32_t i = 0; i < n->count && n->e.status == RN_OK; i++) {
-        char port[8];
+        char port[16];
         rn_value step[2] = {lr, n->gradient[i]}, next[2] = {n->weight[i], RN_NONE};
         snprintf(port, sizeof port, "g%u", i);
         n->id[i] = n->g->nodes[n->g->values[n->weight[i]].node].variable;
@@ -147,7 +147,7 @@ static void check_differences(const struct opened *reference, struct network *n)
     for (uint32_t i = 0; i < n->count; i++) {
         const struct variable *v = variables_at(wide, n->id[i]);
         double w[HIDDEN * FEATURES], moved[HIDDEN * FEATURES], g_at[HIDDEN * FEATURES];
-        char port[8];
+        char port[16];
         snprintf(port, sizeof port, "g%u", i);
         CHECK(device_variable_read(x.d, n->id[i], w, &x.e) == RN_OK);
         run(&x, true, "loss");

@@ -96,4 +96,5 @@ void mode_test(const struct opened *backends, int count, const char *only) {
     test_refusals();
     test_meanings(backends, count);
     test_graphs(backends, count);
+    test_custom(backends, count);
 }
