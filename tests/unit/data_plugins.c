@@ -11,6 +11,7 @@
 #include <runner/runner.h>
 
 #include "check.h"
+#include "unit/augment_golden.h"
 #include "unit/data_plugins_golden.h"
 
 /* ------------------------------------------------------------- a small host */
@@ -429,7 +430,8 @@ static void test_npy(void) {
     refused("source/npy", OPTIONS({"files.x", object}), RN_E_DATA, "'|O'", 0, 0);
     CHECK(source_open(&o, "source/npy", OPTIONS({"files.x", fortran}), 0) == RN_OK);
     CHECK(o.iface->read(o.self, NULL, 3, rows, out, &o.e) == RN_OK);
-    CHECK(gx[0] == 1.0f && gx[1] == 4.0f && gx[2] == 2.0f && gx[4] == 0.0f && gx[5] == 3.0f);
+    CHECK(gx[0] == 1.0f && gx[1] == 4.0f && gx[2] == 2.0f && gx[4] == 0.0f &&
+          gx[5] == 3.0f);
     source_close(&o);
     refused("source/npy", OPTIONS({"files.x", cut}), RN_E_DATA, "cut short", 0, 0);
     refused("source/npy", OPTIONS({"files.x", record}), RN_E_DATA, "records", 0, 0);
@@ -886,6 +888,35 @@ static void test_augment(void) {
     a.iface->destroy(a.self);
 }
 
+/* Four digits beside numpy.flip, numpy.pad and scipy.ndimage.rotate. */
+static void golden(const char *file, const struct option *options,
+                   const float want[4][64], double tolerance) {
+    struct rn_field f = {"image", RN_F32, 3, {1, 8, 8}, 0, 0};
+    const int64_t ids[4] = {0, 1, 2, 3};
+    struct augmenter a;
+    float x[4][64];
+    double worst = 0;
+    memcpy(x, golden_digit, sizeof x);
+    CHECK(augmenter_make(&a, file, options, &f) == RN_OK);
+    augment(&a, 4, 3, ids, x);
+    for (int i = 0; i < 4 * 64; i++)
+        worst =
+            fmax(worst, fabs((double)x[i / 64][i % 64] - (double)want[i / 64][i % 64]));
+    if (worst > tolerance)
+        fprintf(stderr, "%s: %g away\n", file, worst);
+    CHECK(worst <= tolerance);
+    a.iface->destroy(a.self);
+}
+
+static void test_pictures(void) {
+    golden("augment/flip", OPTIONS({"p", "0.5"}), golden_flipped, 0.0);
+    CHECK(memcmp(golden_flipped, golden_digit, sizeof golden_digit) != 0);
+    golden("augment/crop", OPTIONS({"padding", "3"}, {"fill", "2"}), golden_cropped,
+           0.0);
+    golden("augment/rotate", OPTIONS({"degrees", "40"}, {"fill", "2"}), golden_turned,
+           1e-5);
+}
+
 int main(int argc, char **argv) {
     if (argc != 3 || !mkdtemp(folder))
         return 1;
@@ -898,6 +929,7 @@ int main(int argc, char **argv) {
     test_scalers();
     test_classes();
     test_augment();
+    test_pictures();
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     CHECK(system(command) == 0);
