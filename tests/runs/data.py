@@ -5,6 +5,8 @@ fitted transforms that hold for resume, eval and predict, separate files for the
 import csv
 import gzip
 import io
+import os
+import pathlib
 import re
 import struct
 
@@ -224,6 +226,26 @@ def test_hdf5(folder):
                  "'short' has 5 rows, but 'g/f4' has 9")
 
 
+def test_fashion(folder):
+    """Fashion-MNIST's files as .gz where Debian puts them: every label, every mean."""
+    where = pathlib.Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
+    names = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
+    if not (where / names[0]).exists():
+        print(f"SKIP: no Fashion-MNIST in {where}: install dataset-fashion-mnist")
+        return
+    data = {"source": {"type": "idx", "images": str(where / names[0]),
+                       "labels": str(where / names[1])},
+            "transforms": as_float("image", "label")}
+    config = experiment(folder, data, ["image", "label"])
+    config["model"]["m0"]["layers"][0] = {"type": "global_avg_pool2d", "name": "seen"}
+    train(folder, config)
+    _, means, labels = predict(folder, fields=2)
+    raw = [np.frombuffer(gzip.decompress((where / n).read_bytes()), "u1") for n in names]
+    check.ok("labels", np.array_equal(labels[:, 0], raw[1][8:]))
+    want = raw[0][16:].reshape(10000, -1).mean(1)
+    check.ok("images", np.allclose(means[:, 0], want, rtol=1e-6, atol=1e-4))
+
+
 # ------------------------------------------------------------- splits and fits
 
 def stored_split(folder):
@@ -416,7 +438,7 @@ def test_short_batch(folder):
 
 
 with Scratch() as folder:
-    for test in (test_idx, test_csv, test_npy, test_hdf5, test_fitted, test_files,
+    for test in (test_idx, test_csv, test_npy, test_hdf5, test_fashion, test_fitted, test_files,
                  test_workers, test_short_batch):
         test(folder)
 check.done()
