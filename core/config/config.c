@@ -260,6 +260,10 @@ static struct node *load_file(struct loader *l, const char *file,
         return NULL;
     if (!asked)
         l->c->source = from->text;
+    if (strncmp(from->text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark is no text */
+        from->text += 3;
+        from->length -= 3;
+    }
     struct node *root = tree_parse(a, from, &l->limits, l->d);
     if (!root)
         return NULL;

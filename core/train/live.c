@@ -137,17 +137,17 @@ int live_duration(const char *text, int64_t total_steps, int64_t steps_per_epoch
     int status = duration_parse(text, &t, e);
     if (status != RN_OK)
         return status;
+    double unit = 1.0;
     switch (t.unit) {
-    case DURATION_STEPS: *steps = (int64_t)t.amount; break;
-    case DURATION_EPOCHS:
-        *steps = (int64_t)floor(t.amount * (double)steps_per_epoch + 0.5);
-        break;
-    case DURATION_SHARE:
-        *steps = (int64_t)floor(t.amount * (double)total_steps + 0.5);
-        break;
+    case DURATION_STEPS: break;
+    case DURATION_EPOCHS: unit = (double)steps_per_epoch; break;
+    case DURATION_SHARE: unit = (double)total_steps; break;
     default:
-        return error_set(e, RN_E_CONFIG, "'%s': a time cannot be counted in steps here",
-                         text);
+        error_set(e, RN_E_CONFIG, "'%s': a time cannot be counted in steps here", text);
+        return error_hint(e, "500st (steps), 10ep (epochs), 20%% (of the run)");
     }
+    double n = floor(t.amount * unit + 0.5);
+    /* What is more than nothing is a step at least; what is too long never comes. */
+    *steps = n >= 1e15 ? (int64_t)1e15 : n < 1.0 && t.amount > 0.0 ? 1 : (int64_t)n;
     return RN_OK;
 }

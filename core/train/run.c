@@ -100,8 +100,13 @@ static int duration(struct loop *l, const char *path, const char *otherwise, int
         live_duration(text, l->s->total_steps, l->s->steps_per_epoch, out, &e);
     if (status == RN_OK)
         return RN_OK;
-    return n ? node_error(d, n, false, status, "%s", e.message)
-             : (diag_add(d, &e), status);
+    if (!n) {
+        diag_add(d, &e);
+        return status;
+    }
+    node_error(d, n, false, status, "%s", e.message);
+    diag_hint(d, "%s", e.hint);
+    return status;
 }
 
 static int read_cadences(struct loop *l, struct diag *d) {
