@@ -206,6 +206,18 @@ static void read_name(struct checker *k, struct node *n, const char *kind) {
     diag_destroy(unheard);
 }
 
+static void add_type(struct arena *a, struct node *n, const char *name) {
+    struct origin *from = arena_new(a, struct origin);
+    struct node *type = tree_new(a, NODE_SCALAR, from);
+    *from = (struct origin){"default", n->origin->folder, arena_copy(a, name), strlen(name),
+                            0};
+    type->raw = unquoted(a, from->text);
+    type->line = type->column = 1;
+    type->key = "type";
+    type->path = arena_format(a, "%s.type", n->path);
+    tree_append(a, n, type);
+}
+
 static void check_component(struct checker *k, struct node *n, const char *kind,
                             bool nested) {
     if (n->mark == 3)
@@ -256,6 +268,12 @@ static void choose_named(struct checker *k, struct node *n, const char *kind) {
     n->capacity = n->named->capacity;
 }
 
+/* Names become parts of paths, of curves and of datasets. */
+static bool good_name(const char *s) {
+    return *s && !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789_-")];
+}
+
 static void check_components(struct checker *k, struct node *n, const char *kind,
                              bool nested) {
     choose_named(k, n, kind);
@@ -264,7 +282,11 @@ static void check_components(struct checker *k, struct node *n, const char *kind
             struct node *c = n->items[i];
             bool number = c->kind == NODE_SCALAR && c->raw && *c->raw &&
                           strchr("0123456789-+.", *c->raw);
-            if (n->kind == NODE_MAP && number) {
+            if (n->kind == NODE_MAP && !good_name(c->key)) {
+                node_error(k->d, c, true, RN_E_CONFIG, "'%s' cannot name a %s", c->key,
+                           kind);
+                diag_hint(k->d, "a name is a word of letters, digits, _ and -");
+            } else if (n->kind == NODE_MAP && number) {
                 node_error(k->d, c, true, RN_E_CONFIG, "'%s' is no name of a %s",
                            c->raw, kind);
                 diag_hint(k->d,
@@ -342,6 +364,9 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
     case TYPE_ANY:
         return;
     case TYPE_COMPONENT:
+        /* Options of the component that stands here by default. */
+        if (o->info.value && n->kind == NODE_MAP && !tree_find(n, "type"))
+            add_type(k->c->arena, n, o->info.value);
         check_component(k, n, t->name, s->component);
         return;
     case TYPE_COMPONENTS:

@@ -38,6 +38,19 @@ const struct variable *variables_find(const struct variables *t, const char *nam
     return NULL;
 }
 
+/* Above this a tensor fits into no memory, and sizes could overflow when multiplied. */
+#define MOST_ELEMENTS ((int64_t)1 << 44)
+
+static bool too_large(uint32_t rank, const int64_t *shape) {
+    int64_t n = 1;
+    for (uint32_t i = 0; i < rank; i++) {
+        if (shape[i] > MOST_ELEMENTS / n)
+            return true;
+        n *= shape[i];
+    }
+    return false;
+}
+
 int variables_declare(struct variables *t, const struct variable *v, uint32_t *id,
                       struct rn_error *e) {
     const struct variable *have = variables_find(t, v->name);
@@ -70,6 +83,9 @@ int variables_declare(struct variables *t, const struct variable *v, uint32_t *i
         if (v->shape[i] < 1)
             return error_set(e, RN_E_PLUGIN, "variable '%s': dimension %u is %lld",
                              v->name, i, (long long)v->shape[i]);
+        if (v->shape[i] > MOST_ELEMENTS / (int64_t)n->count)
+            return error_set(e, RN_E_CONFIG,
+                             "variable '%s' would have more than 2^44 elements", v->name);
         n->count *= (uint64_t)v->shape[i];
     }
     t->all[t->count++] = n;
@@ -407,6 +423,9 @@ int graph_op(struct graph *g, const char *name, uint32_t n_in, const rn_value *i
             if (s.out[i].shape[k] < 1 || s.out[i].rank > RN_MAX_RANK)
                 return shape_fail(&s, "a dimension would be %lld",
                                   (long long)s.out[i].shape[k]);
+    for (uint32_t i = 0; i < s.n_out; i++)
+        if (too_large(s.out[i].rank, s.out[i].shape))
+            return shape_fail(&s, "the result would have more than 2^44 elements");
     struct gnode *n = graph_node_append(g, op, n_in, ins, s.n_out, s.out);
     n->attrs = s.attrs;
     n->attr_count = s.n_attr;
@@ -446,6 +465,10 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
             if (dims[i][k] < 1)
                 return error_set(e, RN_E_PLUGIN, "%s: output dimension %lld", op->name,
                                  (long long)dims[i][k]);
+        if (too_large(ranks[i], dims[i]))
+            return error_set(e, RN_E_CONFIG,
+                             "%s: the result would have more than 2^44 elements",
+                             op->name);
     }
     struct gnode *n =
         graph_node_append(g, op_find("custom"), n_in, in, op->out_count, outs);

@@ -462,6 +462,10 @@ static void name_layer(struct state *s, const char *name, uint32_t place) {
         snprintf(scope, sizeof s->names[0], "%s", name);
     else
         snprintf(scope, sizeof s->names[0], "%s%u", s->type, place);
+    /* Names become parts of paths, of curves and of datasets. */
+    if (name && (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz_-0123456789"
+                                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ")]))
+        fail(s, "a name is a word of letters, digits, _ and -", NULL, "name");
     if (name && strlen(name) >= sizeof s->names[0])
         fail(s, "a name longer than 63 characters", NULL, "name");
     if (strcmp(scope, "out") == 0)

@@ -101,7 +101,10 @@ def run(top, number, case):
 
 def matches(want, got):
     pattern = "\n".join(want)
-    pattern = ".*".join(re.escape(part) for part in pattern.split("[...]"))
+    # Alone on a line it stands for any lines.
+    parts = re.split(r"(?<=\n)\[\.\.\.\](?=\n|$)", pattern)
+    pattern = "(?s:.*)".join(
+        ".*".join(re.escape(part) for part in p.split("[...]")) for p in parts)
     return re.fullmatch(pattern, got.rstrip("\n")) is not None
 
 
