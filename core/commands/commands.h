@@ -20,7 +20,7 @@ struct command {
 };
 
 extern const struct command command_train, command_resume, command_eval, command_predict,
-    command_plan, command_config, command_schema, command_verify, command_plugin,
+    command_plan, command_bench, command_config, command_schema, command_verify, command_plugin,
     command_doctor, command_completion, command_help;
 const struct command *const *command_list(unsigned *count);
 int command_print_help(const struct command *c);
@@ -33,6 +33,7 @@ struct flags {
     const char *progress; /* auto|bar|plain|json|none; json implies json */
     const char *out;      /* --out FILE */
     const char *checkpoint, *split, *data;
+    const char *seconds;  /* --seconds S */
     bool dot, resolved, blame, kernels, man;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */

@@ -99,7 +99,8 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
                      {"out", &out->out, NULL},
                      {"checkpoint", &out->checkpoint, NULL},
                      {"split", &out->split, NULL},
-                     {"data", &out->data, NULL}};
+                     {"data", &out->data, NULL},
+                     {"seconds", &out->seconds, NULL}};
         for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
             if (strcmp(table[k].name, name) == 0) {
                 if (table[k].text)

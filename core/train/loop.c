@@ -14,6 +14,30 @@ double now_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* ------------------------------------------------------------- setting up */
+
+void loop_prepare(struct loop *l) {
+    struct stage *s = l->s;
+    uint32_t n = s->x->losses.count;
+    l->weights = arena_array(s->arena, double, n + 1);
+    l->row_elements = arena_array(s->arena, double, n + 1);
+    /* Weight of one row of each loss when nothing weighs it: its terms per row. */
+    for (uint32_t i = 0; i < n; i++)
+        l->row_elements[i] = s->programs->elements[i];
+}
+
+int loop_open_loader(struct loop *l, struct rn_error *e) {
+    struct stage *s = l->s;
+    struct loader_options o = {.split = DATA_TRAIN,
+                               .batch = (uint64_t)(s->batch * s->accumulate),
+                               .shuffle = true,
+                               .augment = true,
+                               .seed = s->x->seed,
+                               .workers = data_workers(s->data),
+                               .keep = 2};
+    return loader_open(s->data, &o, &l->loader, e);
+}
+
 /* -------------------------------------------------------- one micro-batch */
 
 static struct shaped *of_rows(struct shaped *all, uint32_t count, int64_t rows) {

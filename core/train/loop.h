@@ -46,6 +46,9 @@ struct loop {
 };
 
 double now_seconds(void);
+/* Scratch of the steps; then the loader of training batches. */
+void loop_prepare(struct loop *l);
+int loop_open_loader(struct loop *l, struct rn_error *e);
 int loop_step(struct loop *l, const struct batch *b, bool tapped, struct step_result *out,
               struct rn_error *e);
 /* hooks.c */

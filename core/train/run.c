@@ -143,16 +143,6 @@ static int read_cadences(struct loop *l, struct diag *d) {
     return status;
 }
 
-/* Weight of one row of each loss when nothing weighs it: its terms per row. */
-static void row_elements(struct loop *l) {
-    struct stage *s = l->s;
-    uint32_t n = s->x->losses.count;
-    l->weights = arena_array(s->arena, double, n + 1);
-    l->row_elements = arena_array(s->arena, double, n + 1);
-    for (uint32_t i = 0; i < n; i++)
-        l->row_elements[i] = s->programs->elements[i];
-}
-
 /* --------------------------------------------------------------- telling */
 
 static void tell(struct loop *l, enum run_moment moment, double loss, double norm) {
@@ -603,18 +593,6 @@ static int asked_to_stop(void *context) {
     return l->stop;
 }
 
-static int open_loader(struct loop *l, struct rn_error *e) {
-    struct stage *s = l->s;
-    struct loader_options o = {.split = DATA_TRAIN,
-                               .batch = (uint64_t)(s->batch * s->accumulate),
-                               .shuffle = true,
-                               .augment = true,
-                               .seed = s->x->seed,
-                               .workers = data_workers(s->data),
-                               .keep = 2};
-    return loader_open(s->data, &o, &l->loader, e);
-}
-
 static void notes(struct loop *l) {
     struct stage *s = l->s;
     struct rn_error e;
@@ -756,14 +734,14 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
         status = stage_load(l.s, d);
     if (status == RN_OK) {
         l.evaluator = evaluator_create(l.s, a);
-        row_elements(&l);
+        loop_prepare(&l);
         status = monitors(&l, d);
         int other = read_cadences(&l, d);
         status = status ? status : other;
     }
     if (status == RN_OK && !o->resume)
         status = begin(&l, o, d);
-    if (status == RN_OK && open_loader(&l, &e) != RN_OK) {
+    if (status == RN_OK && loop_open_loader(&l, &e) != RN_OK) {
         diag_add(d, &e);
         status = e.status;
     }

@@ -92,6 +92,25 @@ int run_predict(const struct use_options *o,
                              const struct rn_tensor *values),
                 void *context, struct diag *d);
 
+/* Steps against the clock; writes nothing. */
+struct bench_options {
+    struct session *session;
+    const char *file;
+    uint32_t override_count;
+    const char *const *overrides;
+    double warm_seconds, seconds;
+};
+struct bench_result {
+    uint64_t steps, rows, batch, parameters;
+    double seconds, waited;      /* of all measured steps; waiting for batches in it */
+    double median, low, high;    /* seconds a step of a full batch; 10 % and 90 % */
+    double first_loss, last_loss;
+    uint64_t memory; /* device bytes, peak */
+    uint32_t threads;
+    char device[128]; /* as rn_device_info.name */
+};
+int run_bench(const struct bench_options *o, struct bench_result *out, struct diag *d);
+
 /* ---- inside train: evaluate.c ---- */
 struct evaluator; /* metrics of one stage */
 /* Before stage_load it can only tell names. */
