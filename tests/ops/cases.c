@@ -227,6 +227,26 @@ const struct op_case op_cases[] = {
     {"max_pool2d ; f32[2,3,9,11] ; kernel=3,2 stride=1,3 pad=0,1,2,0", L},
     {"max_pool2d ; f32[1,2,5,4] ; kernel=3,2 stride=2,1 pad=1,0,1,1", 0},
     {"max_pool2d ; f32[2,1,1,1] ; kernel=1,1 stride=1,1 pad=0,0,0,0", 0},
+    {"max_pool2d ; f32[3,5,7,7]! ; kernel=2,2 stride=2,2 pad=0,0,0,0", L},
+    {"max_pool2d_grad ; f32[3,5,7,7]! f32[3,5,3,3]! ; "
+     "kernel=2,2 stride=2,2 pad=0,0,0,0",
+     L},
+    {"max_pool2d ; f32[40,3,14,14]! ; kernel=2,2 stride=2,2 pad=0,0,0,0", L},
+    {"max_pool2d_grad ; f32[40,3,14,14]! f32[40,3,7,7]! ; "
+     "kernel=2,2 stride=2,2 pad=0,0,0,0",
+     L},
+    {"max_pool2d ; f32[2,3,6,70]! ; kernel=2,2 stride=2,2 pad=0,0,0,0", L},
+    {"max_pool2d_grad ; f32[2,3,6,70]! f32[2,3,3,35]! ; "
+     "kernel=2,2 stride=2,2 pad=0,0,0,0",
+     L},
+    {"max_pool2d ; f32[9,4,3,2]! ; kernel=2,2 stride=2,2 pad=0,0,0,0", L},
+    {"max_pool2d_grad ; f32[9,4,3,2]! f32[9,4,1,1]! ; "
+     "kernel=2,2 stride=2,2 pad=0,0,0,0",
+     L},
+    {"max_pool2d ; f32[4,2,5,32]! ; kernel=2,2 stride=2,2 pad=0,0,0,0", L},
+    {"max_pool2d_grad ; f32[4,2,5,32]! f32[4,2,2,16]! ; "
+     "kernel=2,2 stride=2,2 pad=0,0,0,0",
+     L},
     {"max_pool2d_grad ; f32[2,3,8,8] f32[2,3,4,4] ; kernel=2,2 stride=2,2 pad=0,0,0,0",
      0},
     {"max_pool2d_grad ; f32[2,3,9,11] f32[2,3,5,6] ; kernel=3,3 stride=2,2 "

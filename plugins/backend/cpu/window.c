@@ -176,6 +176,101 @@ static void max_planes(void *context, int64_t begin, int64_t end, int thread) {
     }
 }
 
+/* The usual window, 2x2 at stride 2 without padding, in one pass: the same comparisons
+ * in the same order. Two rows of the image make one of outputs, LANES at a time. */
+#define LANES 16
+
+static bool halves(const struct pool *p) {
+    return p->kh == 2 && p->kw == 2 && p->sh == 2 && p->sw == 2 && p->top == 0 &&
+           p->left == 0 && 2 * p->columns <= p->width && 2 * p->rows <= p->height;
+}
+
+#define QUAD(a, b)                                                                     \
+    float a0 = (a)[2 * j], a1 = (a)[2 * j + 1], b0 = (b)[2 * j], b1 = (b)[2 * j + 1];  \
+    int32_t ta = TAKE(a1, a0), tb = TAKE(b1, b0);                                      \
+    float va = ta ? a1 : a0, vb = tb ? b1 : b0;                                        \
+    int32_t t = TAKE(vb, va)
+
+static inline void halve(const float *a, const float *b, float *y) {
+    EACH(j, LANES) {
+        QUAD(a, b);
+        y[j] = t ? vb : va;
+    }
+}
+
+/* g to the place of each maximum, 0 to the others: ga, then gb. */
+static inline void unhalve(const float *a, const float *b, const float *g, float *ga,
+                           float *gb) {
+    float low[2 * LANES];
+    EACH(j, LANES) {
+        QUAD(a, b);
+        float v = 0.0f + g[j]; /* as it is added to 0 */
+        float upper = t ? 0.0f : v, lower = t ? v : 0.0f;
+        ga[2 * j] = ta ? 0.0f : upper;
+        ga[2 * j + 1] = ta ? upper : 0.0f;
+        low[2 * j] = tb ? 0.0f : lower;
+        low[2 * j + 1] = tb ? lower : 0.0f;
+    }
+    memcpy(gb, low, sizeof low);
+}
+
+/* One row of outputs. A short one is one vector that runs over its end into what comes
+ * later, which is written later; with `exact` it stays within. */
+static inline void half_row(const float *a, const float *b, const float *g, float *y,
+                            float *yb, int64_t n, bool exact) {
+    int64_t j = 0, whole = exact || n > LANES ? n / LANES * LANES : n;
+    float pad[5][2 * LANES];
+    for (; j < whole; j += LANES)
+        if (g)
+            unhalve(a + 2 * j, b + 2 * j, g + j, y + 2 * j, yb + 2 * j);
+        else
+            halve(a + 2 * j, b + 2 * j, y + j);
+    if (j >= n)
+        return;
+    size_t left = (size_t)(n - j) * sizeof *a;
+    memcpy(pad[0], a + 2 * j, 2 * left);
+    memcpy(pad[1], b + 2 * j, 2 * left);
+    if (!g) {
+        halve(pad[0], pad[1], pad[2]);
+        memcpy(y + j, pad[2], left);
+        return;
+    }
+    memcpy(pad[2], g + j, left);
+    unhalve(pad[0], pad[1], pad[2], pad[3], pad[4]);
+    memcpy(y + 2 * j, pad[3], 2 * left);
+    memcpy(yb + 2 * j, pad[4], 2 * left);
+}
+
+static void half_planes(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct pool *p = c->state;
+    int64_t w = p->width, n = p->columns, area = p->height * w, outs = p->rows * n;
+    bool grad = p->what == 'g';
+    /* Planes that a vector may run into from the one before. */
+    int64_t reach = (2 * LANES + (grad ? area : outs)) / ((grad ? area : outs) + 1) + 1;
+    (void)thread;
+    for (int64_t k = begin; k < end; k++) {
+        const float *x = (const float *)c->k.in[0].data + k * area;
+        const float *g = grad ? (const float *)c->k.in[1].data + k * outs : NULL;
+        float *y = (float *)c->k.out[0].data + k * (grad ? area : outs);
+        bool exact = k + reach >= end;
+        for (int64_t i = 0; i < p->rows; i++) {
+            const float *a = x + 2 * i * w;
+            if (!grad) {
+                half_row(a, a + w, NULL, y + i * n, NULL, n, exact);
+                continue;
+            }
+            float *ga = y + 2 * i * w, *gb = ga + w;
+            half_row(a, a + w, g + i * n, ga, gb, n, exact);
+            for (int64_t j = 2 * n; j < w; j++)
+                ga[j] = gb[j] = 0.0f;
+        }
+        if (grad)
+            memset(y + 2 * p->rows * w, 0,
+                   (size_t)((p->height - 2 * p->rows) * w) * sizeof *y);
+    }
+}
+
 static void average_planes(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     const struct pool *p = c->state;
@@ -231,8 +326,10 @@ static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     struct cpu_call call = *c;
     int64_t cost = p->rows * p->columns * p->kh * p->kw;
     (void)e;
-    cpu_parallel(c->threads, p->planes, 1 + 16384 / (cost + 1),
-                 p->what == 'a' || p->what == 'b' ? average_planes : max_planes, &call);
+    cpu_range planes = p->what == 'a' || p->what == 'b' ? average_planes
+                       : p->what != 't' && halves(p)    ? half_planes
+                                                        : max_planes;
+    cpu_parallel(c->threads, p->planes, 1 + 16384 / (cost + 1), planes, &call);
     return RN_OK;
 }
 
