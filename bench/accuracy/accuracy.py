@@ -6,7 +6,8 @@
                         [--seeds 1-5] [--splits 1-20] [EXPERIMENT ...]
     accuracy.py table results.jsonl
 
-Each result is one line of JSON: experiment, peer, seed, split, metric. --splits divides
+Each result is one line of JSON: experiment, peer, seed, split, metric; what FILE holds is
+not measured again, so an interrupted measurement goes on where it was. --splits divides
 the data anew with each of these seeds, in place of the split that the file fixes; the
 network's seed then goes along with it."""
 import argparse
@@ -42,7 +43,17 @@ def of_runner(o, name, seed, overrides):
     return float(values.get("test/r2") or values["test/accuracy"])
 
 
+def already(o):
+    """(experiment, kind of peer, seed, split) of the lines in --out."""
+    file = pathlib.Path(o.out)
+    kinds = {"torch": "torch", "scikit-learn,": "linear", "runner": "runner"}
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {(r["experiment"], kinds[r["peer"].split()[0]], r["seed"], r["split"])
+            for r in map(json.loads, lines)}
+
+
 def measure(o):
+    done = already(o)
     say = lambda line: print(time.strftime("%H:%M:%S"), line, file=sys.stderr, flush=True)
     peers = o.peers.split(",")
     if "torch" in peers:
@@ -58,9 +69,11 @@ def measure(o):
             for peer in peers:
                 if peer == "linear" and name.startswith(("fashion", "quick")):
                     continue
-                if peer != "runner" and not x:
-                    x = experiment.Experiment(o.runner, name, o.work, overrides)
                 for seed in seeds:
+                    if (name, peer, seed, split) in done:
+                        continue
+                    if peer != "runner" and not x:
+                        x = experiment.Experiment(o.runner, name, o.work, overrides)
                     began = time.time()
                     if peer == "runner":
                         got = {"runner": of_runner(o, name, seed, overrides)}

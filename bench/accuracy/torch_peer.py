@@ -32,11 +32,15 @@ def mlp(model, features):
     return nn.Sequential(*layers)
 
 
+def padding(o):
+    return (o["kernel"] - 1) // 2 if o["padding"] == "same" else o["pad"]
+
+
 def layer(o, shape):
     kind = o["type"]
     if kind == "conv2d":
         return first_values(nn.Conv2d(shape[1], o["channels"], o["kernel"],
-                                      o["stride"], o["pad"], bias=o["bias"]), o["init"])
+                                      o["stride"], padding(o), bias=o["bias"]), o["init"])
     if kind == "dense":
         return first_values(nn.Linear(shape[1], o["units"], bias=o["bias"]), o["init"])
     if kind == "batch_norm":
