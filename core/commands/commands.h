@@ -58,6 +58,13 @@ void program_name_set(const char *argv0);
  * shell when it must be. */
 void typed_path(const char *path, struct text *out);
 
+/* What a component says of itself, for `plugin show`. */
+void component_print(const struct component *c);
+/* docs/components.md: every component that comes with the runner; an exit code. */
+int plugin_docs(const struct session *s);
+/* For qsort of pointers to components: by kind, then name. */
+int component_order(const void *a, const void *b);
+
 /* The session with all plugin folders. NULL after saying why. */
 struct session *open_session(void);
 /* Where this runner's own plugins are; static. */

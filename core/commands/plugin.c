@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plugin list, plugin show: what there is, read from the files without opening them. */
+/* plugin list, show, docs: what there is, read from the files without opening them. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ static void json_member(const char *name, const char *s) {
     fputs(", ", stdout);
 }
 
-static int by_kind(const void *a, const void *b) {
+int component_order(const void *a, const void *b) {
     const struct component *x = *(const struct component *const *)a;
     const struct component *y = *(const struct component *const *)b;
     int k = strcmp(x->kind, y->kind);
@@ -103,7 +103,7 @@ static int list(struct session *s, const struct flags *f) {
     const char *kind = f->positional > 1 ? f->arg[1] : NULL, *last = "";
     for (uint32_t i = 0; i < n; i++)
         all[i] = session_at(s, i);
-    qsort(all, n, sizeof *all, by_kind);
+    qsort(all, n, sizeof *all, component_order);
     bool first = true;
     if (kind && !known_kind(s, kind)) {
         memory_release(all);
@@ -138,30 +138,6 @@ static int list(struct session *s, const struct flags *f) {
     return 0;
 }
 
-static void print_component(const struct component *c) {
-    printf("%s %s  (behaviour %d%s%s)\n  %s\n", c->kind, c->name, c->behaviour,
-           c->version && *c->version ? ", version " : "", c->version ? c->version : "",
-           c->doc ? c->doc : "");
-    printf("  file     %s\n  sha256   %s\n", c->file, c->sha256);
-    if (c->license && *c->license)
-        printf("  license  %s\n", c->license);
-    for (uint32_t i = 0; i < c->in_count; i++)
-        printf("%s  %-12s %-6s %-12s %s%s\n", i ? "" : "\nInputs\n", c->in[i].name,
-               c->in[i].dtype, c->in[i].shape, c->in[i].optional ? "(optional) " : "",
-               c->in[i].doc ? c->in[i].doc : "");
-    for (uint32_t i = 0; i < c->out_count; i++)
-        printf("%s  %-12s %-6s %-12s %s\n", i ? "" : "\nOutputs\n", c->out[i].name,
-               c->out[i].dtype, c->out[i].shape, c->out[i].doc ? c->out[i].doc : "");
-    for (uint32_t i = 0; i < schema_count(c->schema); i++) {
-        struct option_info o = schema_option(c->schema, i);
-        printf("%s  %-16s %s%s%s%s%s\n", i ? "" : "\nOptions\n", o.name, o.type,
-               o.value ? " = " : "", o.value ? o.value : "", o.required ? ", required" : "",
-               o.live ? ", live" : "");
-        if (o.doc && *o.doc)
-            printf("                   %s\n", o.doc);
-    }
-}
-
 static int show(struct session *s, const struct flags *f) {
     if (f->positional < 2) {
         fprintf(stderr, "runner plugin show: error: which component or file?\n  e.g. %s\n",
@@ -187,7 +163,7 @@ static int show(struct session *s, const struct flags *f) {
             json_whole(c);
         } else {
             fputs(found++ ? "\n" : "", stdout);
-            print_component(c);
+            component_print(c);
         }
     }
     if (found) {
@@ -211,10 +187,11 @@ static int plugin(int argc, char **argv) {
     if (code || f.help)
         return code ? code : command_print_help(&command_plugin);
     const char *verb = f.positional ? f.arg[0] : "list";
-    bool is_list = strcmp(verb, "list") == 0;
-    if (!is_list && strcmp(verb, "show") != 0) {
-        const char *near = error_nearest(verb, (const char *const[]){"list", "show"}, 2);
-        fprintf(stderr, "runner plugin: error: '%s': it is list or show\n", verb);
+    bool is_list = strcmp(verb, "list") == 0, is_docs = strcmp(verb, "docs") == 0;
+    if (!is_list && !is_docs && strcmp(verb, "show") != 0) {
+        const char *const verbs[] = {"list", "show", "docs"};
+        const char *near = error_nearest(verb, verbs, 3);
+        fprintf(stderr, "runner plugin: error: '%s': it is list, show or docs\n", verb);
         if (near)
             fprintf(stderr, "  did you mean 'runner plugin %s'?\n", near);
         return 2;
@@ -222,15 +199,15 @@ static int plugin(int argc, char **argv) {
     struct session *s = open_session();
     if (!s)
         return 4;
-    code = is_list ? list(s, &f) : show(s, &f);
+    code = is_docs ? plugin_docs(s) : is_list ? list(s, &f) : show(s, &f);
     session_destroy(s);
     return code;
 }
 
 const struct command command_plugin = {
     "plugin",
-    "plugin list [KIND] | plugin show NAME|FILE.so [--json]",
-    "list the components, or show one: ports, options, file",
+    "plugin list [KIND] | plugin show NAME|FILE.so | plugin docs [--json]",
+    "list the components, show one (ports, options, file), or all as a document",
     "  --json      for machines\n",
     "runner plugin show focal",
     plugin};

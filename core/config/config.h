@@ -92,12 +92,20 @@ void json_quote(struct text *out, const char *s);
 struct schema;
 struct option_info {
     const char *name, *type, *value /* default or NULL */, *unit, *doc;
+    const char *range; /* "at least 0, below 1"; "" */
     bool required, live, checkpoint;
+};
+struct record_info { /* of nested options */
+    const char *name, *doc;
+    uint32_t count; /* options */
 };
 struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *e);
 uint32_t schema_count(const struct schema *s);
 struct option_info schema_option(const struct schema *s, uint32_t i);
 const struct option_info *schema_find(const struct schema *s, const char *name);
+uint32_t schema_record_count(const struct schema *s);
+struct record_info schema_record_at(const struct schema *s, uint32_t i);
+struct option_info schema_record_option(const struct schema *s, uint32_t i, uint32_t k);
 
 /* How component(KIND) options find their schema: by kind and the node's `type`. May add
  * its own error (unknown component, nearest word) and return NULL. */

@@ -140,6 +140,24 @@ static size_t type_length(const char *s) {
     return n;
 }
 
+/* The bounds in words. */
+static const char *range_text(struct arena *a, const struct option *o) {
+    const struct {
+        bool has;
+        const char *words;
+        double value;
+    } bounds[] = {{o->has_min, "at least", o->min},
+                  {o->has_above, "above", o->above},
+                  {o->has_max, "at most", o->max},
+                  {o->has_below, "below", o->below}};
+    const char *out = "";
+    for (size_t i = 0; i < 4; i++)
+        if (bounds[i].has)
+            out = arena_format(a, "%s%s%s %.15g", out, *out ? ", " : "", bounds[i].words,
+                               bounds[i].value);
+    return out;
+}
+
 static int read_option(struct reader *r, const char *text, struct record *into) {
     struct option o = {.info = {.unit = "", .doc = ""}};
     const char *bar = strstr(text, " | ");
@@ -199,6 +217,7 @@ static int read_option(struct reader *r, const char *text, struct record *into) 
         into->options = grown;
         into->capacity = capacity;
     }
+    o.info.range = range_text(r->a, &o);
     into->options[into->count++] = o;
     return RN_OK;
 }
@@ -334,4 +353,17 @@ const struct option_info *schema_find(const struct schema *s, const char *name) 
         if (strcmp(s->top.options[i].info.name, name) == 0)
             return &s->top.options[i].info;
     return NULL;
+}
+
+uint32_t schema_record_count(const struct schema *s) {
+    return s->record_count;
+}
+
+struct record_info schema_record_at(const struct schema *s, uint32_t i) {
+    const struct record *r = &s->records[i];
+    return (struct record_info){r->name, r->doc, r->count};
+}
+
+struct option_info schema_record_option(const struct schema *s, uint32_t i, uint32_t k) {
+    return s->records[i].options[k].info;
 }
