@@ -18,9 +18,11 @@ def main():
     names = re.findall(r"^  (\S+)", listed, re.M)
     c.equal("it has every component", sorted(re.findall(r"^### (\S+)$", r.out, re.M)),
             sorted(names))
+    component = ""
     for line in r.out.splitlines():
+        component = line[4:] if line.startswith("### ") else component
         m = re.match(r" *- (`\S+`|\*\*\S+\*\*)(.*)$", line)
-        if m:
+        if m and m.group(1) != f"`{component}`":  # a metric is its own output
             c.ok(f"{line.strip()[:60]}: says what it is", re.search(r": \S", m.group(2)))
     for name, doc in re.findall(r"^### (\S+)\n\n(.*)$", r.out, re.M):
         c.ok(f"{name}: says what it is", len(doc) > 8, f"  {doc!r}")
