@@ -240,6 +240,22 @@ static rn_value global_norm(struct make *m, uint32_t n, const rn_value *gs) {
     return op1(m, "sqrt", sum);
 }
 
+static bool is_f32(const struct graph *g, rn_value v) {
+    return v && graph_value(g, v)->dtype == RN_F32;
+}
+
+/* `ok` and all that the network assigns is finite; ok may be RN_NONE. */
+static rn_value statistics_finite(struct make *m, rn_value ok) {
+    for (uint32_t i = 0; i < m->g->assign_count; i++) {
+        rn_value v = m->g->assigns[i].value;
+        if (!is_f32(m->g, v))
+            continue;
+        rn_value one = op1(m, "is_finite", op1(m, "reduce_sum", v));
+        ok = ok ? op2(m, "logical_and", ok, one) : one;
+    }
+    return ok;
+}
+
 /* Clip, then let each parameter's optimizer describe its update; all assignments of the
  * program are predicated on `ok`, so that a step with NaN changes nothing. */
 static int update(struct make *m, struct programs *p, const struct objective *o,
@@ -249,6 +265,7 @@ static int update(struct make *m, struct programs *p, const struct objective *o,
     rn_value ok = op1(m, "is_finite", norm);
     if (loss)
         ok = op2(m, "logical_and", ok, op1(m, "is_finite", loss));
+    ok = statistics_finite(m, ok);
     output(m, "norm", norm);
     output(m, "skipped", op1(m, "logical_not", ok));
     rn_value applied = graph_variable(g, o->applied),
@@ -357,6 +374,17 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
     rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
     rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
     gradients(&m, p, o, total, xs, gs);
+    /* The update looks at the gradients alone: a running statistic that is not finite
+     * stays as it was and spoils them. */
+    rn_value sound = statistics_finite(&m, RN_NONE);
+    for (uint32_t i = 0; i < m.g->assign_count && !m.e.status; i++) {
+        struct gassign *a = &m.g->assigns[i];
+        if (is_f32(m.g, a->value))
+            a->value = select3(&m, op1(&m, "is_finite", a->value), a->value,
+                               graph_variable(m.g, a->variable));
+    }
+    if (sound && o->parameter_count)
+        gs[0] = select3(&m, sound, gs[0], scalar(&m, NAN));
     rn_value first = op2(&m, "ne", graph_live(m.g, "run.first", RN_U32),
                          graph_scalar(m.g, RN_U32, 0.0));
     for (uint32_t i = 0; i < o->parameter_count && m.e.status == RN_OK; i++) {

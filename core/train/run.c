@@ -299,18 +299,20 @@ static int evaluate(struct loop *l, struct rn_error *e) {
 /* ------------------------------------------------------------------- steps */
 
 static int diverged(struct loop *l, double loss, double norm, struct rn_error *e) {
-    char text[200];
+    char text[200], what[120];
     l->at.skipped++;
+    if (isfinite(loss) && isfinite(norm))
+        snprintf(what, sizeof what, "a running statistic is not finite");
+    else
+        snprintf(what, sizeof what, "loss %g, gradient norm %g", loss, norm);
     if (l->s->programs->nan_skip) {
-        snprintf(text, sizeof text,
-                 "step %lld: loss %g, gradient norm %g: this update is left out",
-                 (long long)l->at.step, loss, norm);
+        snprintf(text, sizeof text, "step %lld: %s: this update is left out",
+                 (long long)l->at.step, what);
         if (l->at.skipped <= 10)
             say(l, RN_LOG_WARNING, text);
         return RN_OK;
     }
-    error_set(e, RN_E_DIVERGED, "step %lld: loss %g, gradient norm %g",
-              (long long)l->at.step, loss, norm);
+    error_set(e, RN_E_DIVERGED, "step %lld: %s", (long long)l->at.step, what);
     return error_hint(e, "nothing was updated; a smaller learning rate or train.clip.norm "
                          "may help; train.on_nan: skip leaves such steps out");
 }

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every call that writes fails once: a full disk, a broken one, no memory, a folder that may
+not be written, a run that is in use. The sentence is clear, what was acknowledged still
+verifies, and resume gives the bits of the run that nothing happened to."""
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
+from recorded import *  # noqa: E402,F403
+from harness import Checks, RUNNER, Scratch  # noqa: E402
+
+SHIM = pathlib.Path(sys.argv[2]).resolve()
+SANITIZED = b"__asan_init" in RUNNER.read_bytes()
+ENOSPC, EIO, EROFS, ENOMEM = 28, 5, 30, 12
+
+TINY = """
+name: tiny
+seed: 2
+data:
+DIGITS
+  split: {kind: stratified, by: label, val: 0.05, test: 0.9, seed: 7}
+  batch: 32
+  workers: 0
+model: {type: mlp, in: {x: data.image}, hidden: [8], outputs: 10}
+loss: cross_entropy
+metrics: [accuracy]
+optimizer: {type: adam, lr: 0.01}
+train: {epochs: 3, log_every: 1}
+checkpoint: {best: {monitor: val/loss}}
+"""
+
+
+def acks(out):
+    last = {"ckpt step": 0, "metrics row": 0}
+    for k, n in re.findall(r"^ACK (ckpt step|metrics row)=(\d+)$", out, re.M):
+        last[k] = int(n)
+    return last["ckpt step"], last["metrics row"]
+
+
+class Faults:
+    def __init__(self, c, top):
+        self.c, self.top = c, top
+        self.path = config(top, TINY)
+        r, f = train(self.path)
+        c.equal("undisturbed", r.code, 0)
+        self.want = verified(f)
+
+    def run(self, kind, n, error, where):
+        out = self.top / "out"
+        env = {"LD_PRELOAD": str(SHIM), "SHIM_FAIL": f"{kind}:{n}:{error}:{where}",
+               "SHIM_CALLS": str(self.top / "calls")}
+        r = runner(self.path, f"output={out}", env=env, timeout=60)
+        runs = sorted((out / "tiny").glob("2*")) if (out / "tiny").is_dir() else []
+        return r, runs[-1] if runs else None
+
+    def after(self, what, r, f):
+        """What holds after any failure."""
+        c = self.c
+        step, rows = acks(r.out)
+        if not f:
+            c.equal(f"{what}: nothing acknowledged, nothing kept", (step, rows), (0, 0))
+            return
+        # The lock may be all that could be made; then the folder is none.
+        if step or rows:
+            now = verified(f)
+            if c.ok(f"{what}: what was acknowledged verifies", isinstance(now, tuple), now):
+                c.ok(f"{what}: step {step}, row {rows} are there",
+                     now[0] >= step and now[1] >= rows, str(now))
+        if step:
+            again = runner("resume", f)
+            c.equal(f"{what}: resume", (again.code, verified(f)), (0, self.want))
+        shutil.rmtree(self.top / "out", ignore_errors=True)
+
+    def walk(self, kind, error, word, codes=(7,), most=14):
+        c = self.c
+        r, f = self.run(kind, 0, error, self.top)
+        total = int((self.top / "calls").read_text())
+        c.ok(f"{kind}: there are calls to fail", r.code == 0 and total > 3, str(total))
+        shutil.rmtree(self.top / "out")
+        failed = 0
+        for n in sorted({1 + i * (total - 1) // (most - 1) for i in range(most)}):
+            what = f"{kind} {n} of {total}"
+            r, f = self.run(kind, n, error, self.top)
+            # Best effort alone (log.txt, the pid in the lock) may fail without a word.
+            good = r.code in codes or r.code == 0
+            failed += r.code in codes
+            c.ok(f"{what}: exit {r.code}", good, r.err)
+            if r.code:
+                c.ok(f"{what}: a clear sentence",
+                     "error: " in r.err and word in r.err and "AddressSan" not in r.err,
+                     r.err)
+            self.after(what, r, f)
+        c.ok(f"{kind}: mostly seen", failed >= most // 2, f"  {failed}")
+
+    def memory(self):
+        """The n-th allocation of the process alone finds nothing."""
+        c = self.c
+        r, f = self.run("alloc", 0, ENOMEM, "")
+        total = int((self.top / "calls").read_text())
+        shutil.rmtree(self.top / "out")
+        c.ok("alloc: there are calls to fail", r.code == 0 and total > 1000, str(total))
+        told = 0
+        for i in range(40):
+            n = 1 + i * (total - 1) // 39
+            r, f = self.run("alloc", n, ENOMEM, "")
+            # HDF5, libyaml and the C library turn it into errors of their own.
+            c.ok(f"alloc {n}: no crash", 0 <= r.code <= 10, f"{r.code}\n{r.err}")
+            c.ok(f"alloc {n}: a sentence", r.code == 0 or r.err.strip(), r.err)
+            told += r.code == 6 and "memory" in r.err
+            self.after(f"alloc {n}", r, f)
+        c.ok("alloc: most are exit 6", told >= 20, f"  {told} of 40")
+
+    def limits(self):
+        """Without a shim: a limit on file sizes, a small file system, a file in the way."""
+        c = self.c
+
+        def small():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        r, f = train(self.path, preexec=small)
+        c.equal("file size limit: exit", r.code, 7)
+        c.within("file size limit: says so", r.err, "limit on file sizes")
+        (self.top / "file").write_text("")
+        r = runner(self.path, f"output={self.top}/file")
+        c.equal("a file in the way: exit", r.code, 7)
+        c.within("a file in the way: says so", r.err, "Not a directory")
+
+        mount = self.top / "mount"
+        mount.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192k", "none", str(mount)],
+                          capture_output=True).returncode:
+            print("SKIP: a small file system needs the right to mount")
+        else:
+            try:
+                r = runner(self.path, f"output={mount}", "model.hidden=[64]",
+                           "train.epochs=40")
+                c.equal("small disk: exit", r.code, 7)
+                c.within("small disk: says so", r.err, "the disk is full")
+                f = latest(mount, "tiny")
+                step, rows = acks(r.out)
+                now = verified(f)
+                c.ok("small disk: verifies", isinstance(now, tuple) and now[0] >= step
+                     and now[1] >= rows, str(now))
+            finally:
+                subprocess.run(["umount", str(mount)])
+        if os.getuid():
+            (self.top / "closed").mkdir(mode=0o555)
+            r = runner(self.path, f"output={self.top}/closed")
+            c.equal("read-only: exit", r.code, 7)
+            c.within("read-only: says so", r.err, "Permission denied")
+        else:
+            print("SKIP: root may write anywhere: a read-only folder is tried as open fails")
+            r, f = self.run("open", 1, EROFS, self.top)
+            c.equal("read-only: exit", r.code, 7)
+            c.within("read-only: says so", r.err, "Read-only file system")
+
+    def in_use(self):
+        c = self.c
+        p = subprocess.Popen([RUNNER, self.path, f"output={self.top}/busy",
+                              "train.epochs=100000", "checkpoint.every=1000st",
+                              "--progress", "json"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True)
+        p.stdout.readline()
+        f = latest(self.top / "busy", "tiny")
+        r = runner("resume", f)
+        c.equal("in use: exit", r.code, 10)
+        c.within("in use: by whom", r.err, f"is in use by process {p.pid}")
+        c.equal("in use: verify may look", runner("verify", f).code, 0)
+        p.kill()
+        p.communicate()
+
+
+c = Checks()
+with Scratch() as top:
+    faults = Faults(c, top)
+    if SANITIZED:
+        print("SKIP: calls that fail need a runner without sanitizers")
+    else:
+        faults.walk("write", ENOSPC, "the disk is full")
+        faults.walk("sync", EIO, "Input/output error")
+        faults.walk("rename", EIO, "Input/output error")
+        faults.walk("open", ENOSPC, "the disk is full", codes=(7, 8))
+        faults.memory()
+    faults.limits()
+    faults.in_use()
+c.done()
