@@ -294,7 +294,7 @@ static int write_file(const char *temp, const char *path, const struct checkpoin
         status =
             file_write(fd, parts[i].data, parts[i].bytes, parts[i].offset, path, e);
     if (!status)
-        status = seal_write(fd, "checkpoint", c->step, path, seal, e);
+        status = seal_write(fd, "checkpoint", c->step, 0, path, seal, e);
     if (!status)
         return file_commit(fd, temp, path, e);
     if (fd >= 0)

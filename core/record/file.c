@@ -158,8 +158,10 @@ int file_load(const char *path, uint64_t limit, char **out, uint64_t *bytes,
 
 /* The lines that the hash covers, too. */
 static int seal_lines(char *text, size_t size, const char *kind, const struct seal *s) {
-    return snprintf(text, size, "runner %s 1\nstep=%" PRId64 "\nbytes=%" PRIu64 "\n",
-                    kind, s->step, s->bytes);
+    return snprintf(text, size,
+                    "runner %s 1\nstep=%" PRId64 "\nbytes=%" PRIu64 "\nlog=%" PRIu64
+                    "\n",
+                    kind, s->step, s->bytes, s->log);
 }
 
 static int digest(int fd, const char *kind, const char *path, struct seal *s,
@@ -194,9 +196,9 @@ static int size_of(int fd, const char *path, uint64_t *bytes, struct rn_error *e
     return RN_OK;
 }
 
-int seal_write(int fd, const char *kind, int64_t step, const char *path,
+int seal_write(int fd, const char *kind, int64_t step, uint64_t log, const char *path,
                struct seal *out, struct rn_error *e) {
-    struct seal s = {.step = step};
+    struct seal s = {.step = step, .log = log};
     char text[SEAL_BYTES] = {0};
     int status = size_of(fd, path, &s.bytes, e);
     if (!status)
@@ -225,8 +227,8 @@ static int parse(const char *text, const char *kind, const char *path, struct se
         return error_set(e, RN_E_CHECKPOINT, "%s has a format that is not known here",
                          path);
     const char *sha = strstr(got, "\nsha256=");
-    if (sscanf(got + n, "1\nstep=%" SCNd64 "\nbytes=%" SCNu64 "\n", &s->step,
-               &s->bytes) != 2 ||
+    if (sscanf(got + n, "1\nstep=%" SCNd64 "\nbytes=%" SCNu64 "\nlog=%" SCNu64 "\n",
+               &s->step, &s->bytes, &s->log) != 3 ||
         !sha)
         return error_set(e, RN_E_CHECKPOINT, "the seal of %s is damaged", path);
     snprintf(s->sha256, sizeof s->sha256, "%.64s", sha + 8);

@@ -41,12 +41,13 @@ int file_load(const char *path, uint64_t limit, char **out, uint64_t *bytes,
 struct seal {
     int64_t step;
     uint64_t bytes; /* of the whole file */
+    uint64_t log;   /* of metrics.rlog that run.h5 was made from; checkpoints: 0 */
     char sha256[65];
 };
 
 /* Hash what follows the first SEAL_BYTES of fd and write the seal there. `kind` is
  * "checkpoint" or "run". */
-int seal_write(int fd, const char *kind, int64_t step, const char *path,
+int seal_write(int fd, const char *kind, int64_t step, uint64_t log, const char *path,
                struct seal *out, struct rn_error *e);
 /* Check it; RN_E_CHECKPOINT says what is wrong. */
 int seal_check(int fd, const char *kind, const char *path, struct seal *out,

@@ -36,21 +36,26 @@ static int check_log(const struct record *r, uint64_t durable, uint64_t *rows,
     else if (!status && v.good < durable)
         status =
             error_set(e, RN_E_CHECKPOINT,
-                      "%s is damaged: %" PRIu64 " bytes were durable with the last "
-                      "checkpoint, %" PRIu64 " are readable",
+                      "%s is damaged: %" PRIu64 " bytes were durable, %" PRIu64
+                      " are readable",
                       r->log_path, durable, v.good);
     *rows = v.row_count;
     log_view_finish(&v);
     return status;
 }
 
-static int check_run_file(const struct record *r, struct arena *a, struct rn_error *e) {
+/* log: raised to what run.h5 was made from. */
+static int check_run_file(const struct record *r, struct arena *a, uint64_t *log,
+                          struct rn_error *e) {
+    struct seal seal = {0};
     const char *path = record_path(a, r, "run.h5");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? RN_OK : file_error(e, "open", path);
-    int status = seal_check(fd, "run", path, NULL, e);
+    int status = seal_check(fd, "run", path, &seal, e);
     close(fd);
+    if (seal.log > *log)
+        *log = seal.log;
     return status;
 }
 
@@ -65,16 +70,16 @@ int record_verify(const char *folder, struct verify_result *out, struct rn_error
     struct current current;
     struct checkpoint_file *f = NULL;
     size_t n = 0;
-    /* CURRENT before the log: a run that goes on only makes the log longer. */
+    /* The log last: a run that goes on only makes it longer. */
     bool none = access(record_path(a, r, "CURRENT"), F_OK) != 0;
     if (none)
         memset(&current, 0, sizeof current);
     else
         status = current_read(r, &current, e);
     if (!status)
-        status = check_log(r, current.log, &out->rows, e);
+        status = check_run_file(r, a, &current.log, e);
     if (!status)
-        status = check_run_file(r, a, e);
+        status = check_log(r, current.log, &out->rows, e);
     if (!status)
         status = checkpoint_list(r, a, &list, &n, e);
     bool found = none;

@@ -33,6 +33,7 @@ struct loop {
     double min_delta;
     double max_seconds;
     bool stop, save_now;
+    bool fell_back; /* resumed from another checkpoint than CURRENT's */
     const char *said[64]; /* keys of sentences that hooks have said */
     uint32_t said_count;
     struct series_doc { /* what hooks say of their tensors */

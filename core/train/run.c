@@ -675,6 +675,8 @@ static int go_on(struct loop *l, const struct checkpoint_file *f, struct diag *d
     }
     if (status == RN_OK)
         status = loader_seek(l->loader, l->at.loader, &e);
+    if (status == RN_OK && l->fell_back) /* what is damaged shall not be met again */
+        status = save(l, NULL, true, &e);
     if (status != RN_OK)
         diag_add(d, &e);
     return status;
@@ -695,6 +697,7 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
     }
     if (fell_back[0])
         say(l, RN_LOG_WARNING, fell_back);
+    l->fell_back = fell_back[0];
     const struct checkpoint_blob *split = checkpoint_blob(*f, "split");
     const struct checkpoint_blob *data = checkpoint_blob(*f, "data");
     if (split)
