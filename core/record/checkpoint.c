@@ -331,7 +331,7 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     }
     if (!status) {
         const char *line = arena_format(a, "ACK ckpt step=%" PRId64, c->step);
-        if (r->ack)
+        if (r->ack && current) /* what resume takes; the best one is not */
             r->ack(r->ack_context, line);
         if (current)
             drop_old(r, name, c->step, keep);
