@@ -23,6 +23,10 @@ extern const struct command command_train, command_resume, command_eval, command
     command_plan, command_bench, command_config, command_schema, command_verify, command_plugin,
     command_doctor, command_completion, command_help;
 const struct command *const *command_list(unsigned *count);
+/* crash.c: from now on a crash says where it was, and exits with 70 (1 in our own code);
+ * so does a library that calls exit. crash_over: the verb has ended, with this code. */
+void crash_catch(void);
+int crash_over(int code);
 int command_print_help(const struct command *c);
 /* Says that `word` is no verb, and the nearest one; 2. */
 int unknown_verb(const char *word);

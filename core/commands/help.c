@@ -18,6 +18,7 @@ static const struct {
              {"8", "checkpoint or run folder unusable"},
              {"9", "a check failed"},
              {"10", "run folder locked by another run"},
+             {"70", "a plugin or a library crashed; it is named"},
              {"75", "interrupted or out of time, saved: resume goes on"},
              {"130, 143", "stopped at once by a second signal"}};
 

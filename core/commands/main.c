@@ -46,12 +46,7 @@ int unknown_verb(const char *word) {
     return 2;
 }
 
-int main(int argc, char **argv) {
-    program_name_set(argv[0]);
-    memory_on_failure(out_of_memory);
-    /* Threads that wait for work sleep soon: a busy machine must not slow them down. */
-    setenv("GOMP_SPINCOUNT", "10000", 0);
-    log_to(to_stderr, NULL);
+static int run_verb(int argc, char **argv) {
     if (argc < 2) { /* a mistake, so it goes where errors go */
         dup2(STDERR_FILENO, STDOUT_FILENO);
         command_help.run(1, argv);
@@ -72,4 +67,14 @@ int main(int argc, char **argv) {
     if (argv[1][0] == '-' || yaml || access(argv[1], F_OK) == 0)
         return command_train.run(argc, argv);
     return unknown_verb(argv[1]);
+}
+
+int main(int argc, char **argv) {
+    program_name_set(argv[0]);
+    memory_on_failure(out_of_memory);
+    crash_catch();
+    /* Threads that wait for work sleep soon: a busy machine must not slow them down. */
+    setenv("GOMP_SPINCOUNT", "10000", 0);
+    log_to(to_stderr, NULL);
+    return crash_over(run_verb(argc, argv));
 }

@@ -169,6 +169,13 @@ static bool next(struct parser *p) {
     if (p->failed)
         return false;
     if (!yaml_parser_parse(&p->yaml, &p->event)) {
+        if (p->yaml.error == YAML_MEMORY_ERROR) {
+            struct rn_error e = {0};
+            error_set(&e, RN_E_MEMORY, "no memory to read the experiment");
+            diag_add(p->d, &e);
+            p->failed = true;
+            return false;
+        }
         const char *problem = p->yaml.problem ? p->yaml.problem : "it cannot be read";
         snprintf(text, sizeof text, "this is not YAML: %s%s%s", problem,
                  p->yaml.context ? " " : "", p->yaml.context ? p->yaml.context : "");

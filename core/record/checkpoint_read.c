@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -194,11 +195,15 @@ static int read_all(struct checkpoint_file *f, hid_t file) {
     return status;
 }
 
-int checkpoint_read(const char *file, struct checkpoint_file **out,
-                    struct rn_error *e) {
-    *out = NULL;
-    if (!h5_start())
-        return error_set(e, RN_E_INTERNAL, "HDF5 does not start");
+/* Is the file of that name no longer the open one? */
+static bool replaced(const struct checkpoint_file *f) {
+    struct stat open_one, named;
+    return f->fd >= 0 && fstat(f->fd, &open_one) == 0 && stat(f->path, &named) == 0 &&
+           (open_one.st_ino != named.st_ino || open_one.st_dev != named.st_dev);
+}
+
+static int read_once(const char *file, struct checkpoint_file **out, bool *again,
+                     struct rn_error *e) {
     struct rn_error own = {0};
     struct checkpoint_file *f = memory_get(sizeof *f);
     f->arena = arena_create();
@@ -218,6 +223,7 @@ int checkpoint_read(const char *file, struct checkpoint_file **out,
     if (access >= 0)
         H5Pclose(access);
     f->e = NULL;
+    *again = status && replaced(f);
     if (status) {
         checkpoint_close(f);
         return status;
@@ -226,6 +232,23 @@ int checkpoint_read(const char *file, struct checkpoint_file **out,
     f->fd = -1;
     *out = f;
     return RN_OK;
+}
+
+int checkpoint_read(const char *file, struct checkpoint_file **out,
+                    struct rn_error *e) {
+    *out = NULL;
+    if (!h5_start())
+        return error_set(e, RN_E_INTERNAL, "HDF5 does not start");
+    /* HDF5 opens by name, the data are read by descriptor: a run that goes on may put
+     * another file in between. */
+    bool again = true;
+    int status = RN_OK;
+    for (int i = 0; i < 20 && again; i++) {
+        if (e)
+            memset(e, 0, sizeof *e);
+        status = read_once(file, out, &again, e);
+    }
+    return status;
 }
 
 /* Does what CURRENT says agree with the file? */

@@ -29,7 +29,7 @@ int file_error(struct rn_error *e, const char *verb, const char *path) {
                       "then resume");
         return RN_E_IO;
     }
-    return error_set(e, RN_E_IO, "cannot %s %s: %s", verb, path,
+    return error_set(e, code == ENOMEM ? RN_E_MEMORY : RN_E_IO, "cannot %s %s: %s", verb, path,
                      code ? strerror(code) : "unknown error");
 }
 

@@ -209,7 +209,7 @@ int record_publish(struct record *r, struct rn_error *e) {
         if (v.rows[i].step > step)
             step = v.rows[i].step;
     if (!status && !(image = build(&v, &bytes)))
-        status = error_set(e, RN_E_INTERNAL, "cannot build run.h5 in memory");
+        status = error_set(e, RN_E_MEMORY, "no memory to make run.h5");
     log_view_finish(&v);
     struct arena *a = arena_create();
     const char *path = record_path(a, r, "run.h5");

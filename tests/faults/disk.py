@@ -70,13 +70,13 @@ class Faults:
             now = verified(f)
             if c.ok(f"{what}: what was acknowledged verifies", isinstance(now, tuple), now):
                 c.ok(f"{what}: step {step}, row {rows} are there",
-                     now[0] >= step and now[1] >= rows, str(now))
+                     now[0] >= (step or -1) and now[1] >= rows, str(now))
         if step:
             again = runner("resume", f)
             c.equal(f"{what}: resume", (again.code, verified(f)), (0, self.want))
         shutil.rmtree(self.top / "out", ignore_errors=True)
 
-    def walk(self, kind, error, word, codes=(7,), most=14):
+    def walk(self, kind, error, word, codes=(7,), most=9):
         c = self.c
         r, f = self.run(kind, 0, error, self.top)
         total = int((self.top / "calls").read_text())
@@ -104,16 +104,19 @@ class Faults:
         total = int((self.top / "calls").read_text())
         shutil.rmtree(self.top / "out")
         c.ok("alloc: there are calls to fail", r.code == 0 and total > 1000, str(total))
-        told = 0
-        for i in range(40):
-            n = 1 + i * (total - 1) // 39
+        told = foreign = 0
+        for i in range(30):
+            n = 1 + i * (total - 1) // 29
             r, f = self.run("alloc", n, ENOMEM, "")
-            # HDF5, libyaml and the C library turn it into errors of their own.
-            c.ok(f"alloc {n}: no crash", 0 <= r.code <= 10, f"{r.code}\n{r.err}")
-            c.ok(f"alloc {n}: a sentence", r.code == 0 or r.err.strip(), r.err)
+            # HDF5 and oneDNN make a crash or an exit of it (70), libyaml its own error.
+            c.ok(f"alloc {n}: a known code", r.code in (0, 2, 4, 6, 7, 8, 70),
+                 f"{r.code}\n{r.err}")
+            c.ok(f"alloc {n}: a sentence", r.code == 0 or "error: " in r.err, r.err)
             told += r.code == 6 and "memory" in r.err
+            foreign += r.code == 70 and "what was acknowledged is saved" in r.err
             self.after(f"alloc {n}", r, f)
-        c.ok("alloc: most are exit 6", told >= 20, f"  {told} of 40")
+        c.ok("alloc: own code says memory", told >= 5, f"  {told} of 30")
+        c.ok("alloc: foreign code is named", foreign >= 3, f"  {foreign} of 30")
 
     def limits(self):
         """Without a shim: a limit on file sizes, a small file system, a file in the way."""
@@ -170,7 +173,8 @@ class Faults:
         r = runner("resume", f)
         c.equal("in use: exit", r.code, 10)
         c.within("in use: by whom", r.err, f"is in use by process {p.pid}")
-        c.equal("in use: verify may look", runner("verify", f).code, 0)
+        r = runner("verify", f)
+        c.equal("in use: verify may look", (r.code, r.err), (0, ""))
         p.kill()
         p.communicate()
 
