@@ -207,11 +207,14 @@ def progress(c, top, path):
     c.ok("none: no epochs", "epoch 1/3" not in r.err)
     r, _ = train(path, "--progress", "json")
     import json
-    moments = [json.loads(line) for line in r.out.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in r.out.splitlines() if line.startswith("{")]
+    moments = [m for m in lines if "moment" in m]
     c.equal("json: first and last", (moments[0]["moment"], moments[-1]["moment"]),
             ("begin", "end"))
     c.ok("json: evaluations", [m["step"] for m in moments if m["moment"] == "evaluated"]
          == [6, 12, 18])
+    c.equal("json: how it ended", (lines[-1].get("end"), lines[-1].get("step")),
+            ("done", 18))
     r = runner(path, "--progress", "loud", out)
     c.equal("no such form", r.code, 2)
 
