@@ -39,7 +39,7 @@ metrics: [accuracy, confusion]
 optimizer: {type: sgd, lr: 0.1, momentum: 0.9}
 schedule: {type: warmup, length: 2st, then: {type: plateau, patience: 1, factor: 0.5}}
 train:
-  epochs: 4
+  epochs: 3
   accumulate: ACCUMULATE
   log_every: 2
   early_stop: {monitor: val/loss, patience: 3}
@@ -123,7 +123,7 @@ def until(p, word):
 
 
 def signals(c, top):
-    path = config(top, FULL.replace("ACCUMULATE", "1").replace("epochs: 4", "epochs: 40")
+    path = config(top, FULL.replace("ACCUMULATE", "1").replace("epochs: 3", "epochs: 40")
                   .replace("patience: 3", "patience: 100"), "long.yaml")
     r, folder = train(path)
     whole, want = datasets(folder / "run.h5"), verified(folder)
@@ -169,6 +169,38 @@ def second_signal(c, top):
         c.ok(f"second {number.name}: at once", time.monotonic() - t < 1.0)
 
 
+def overrides(c, top):
+    """More epochs later are those of the longer run; what was changed stays changed."""
+    text = FULL.replace("ACCUMULATE", "1").replace("patience: 3", "patience: 100")
+    text = text.replace("schedule: {type: warmup, length: 2st, then: {type: plateau, "
+                        "patience: 1, factor: 0.5}}\n", "")
+    path = config(top, text, "longer.yaml")
+    r, long = train(path, "train.epochs=6")
+    r, short = train(path, "train.epochs=2")
+    c.equal("shorter: ends before", verified(short)[0] * 3, verified(long)[0])
+    r = runner("resume", short)
+    c.within("ended: says how it could go on", r.err, "train.epochs=N")
+    r = runner("resume", short, "train.epochs=6", "train.max_time=0.000001s")
+    c.equal("longer: one step", (r.code, verified(short)[0]), (75, 13))
+    c.within("longer: kept", (short / "resolved.yaml").read_text(), "epochs: 6")
+    c.equal("longer: the file as it was", (short / "experiment.yaml").read_bytes(),
+            path.read_bytes())
+    r = runner("resume", short, "~train.max_time")
+    c.equal("longer: to its end", r.code, 0)
+    c.equal("longer: equal to the bit", verified(short), verified(long))
+    same = difference(datasets(short / "run.h5"), datasets(long / "run.h5"))
+    c.equal("longer: run.h5 differs in", same, [])
+    for what, change, code in (
+            ("another width", "model.layers.0.channels=8", 8),
+            ("a key that is none", "train.epoch=3", 2)):
+        before = verified(short)
+        r = runner("resume", short, change)
+        c.equal(f"{what}: exit", r.code, code)
+        c.equal(f"{what}: nothing happened", verified(short), before)
+        c.within(f"{what}: not kept", (short / "resolved.yaml").read_text(), "channels: 4")
+    c.within("--help says it", runner("resume", "--help").out, "stays with the run")
+
+
 def workers(c, top):
     path = config(top, FULL.replace("ACCUMULATE", "2"), "workers.yaml")
     first = None
@@ -186,6 +218,7 @@ with Scratch() as top:
     every_step(c, top, "full", FULL.replace("ACCUMULATE", "1"))
     every_step(c, top, "accumulated", FULL.replace("ACCUMULATE", "2"))
     every_step(c, top, "two programs", GAN_LIKE)
+    overrides(c, top)
     workers(c, top)
     signals(c, top)
     second_signal(c, top)
