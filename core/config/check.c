@@ -550,7 +550,7 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
     /* The schema may go before the tree does. */
     const char *name = arena_copy(a, o->info.name);
     *from = (struct origin){"default", n->origin->folder, arena_copy(a, o->info.value),
-                            strlen(o->info.value), 0};
+                            strlen(o->info.value), 0, n};
     if (o->type.kind <= TYPE_CHOICE && o->type.kind != TYPE_ANY) {
         v = tree_new(a, NODE_SCALAR, from);
         v->raw = unquoted(a, from->text);

@@ -615,7 +615,8 @@ struct config *config_from_text(const char *name, const char *yaml, struct diag 
     struct origin *from = arena_new(a, struct origin);
     c->arena = a;
     *from =
-        (struct origin){arena_copy(a, name), "", arena_copy(a, yaml), strlen(yaml), 0};
+        (struct origin){arena_copy(a, name), "", arena_copy(a, yaml), strlen(yaml), 0,
+                        NULL};
     c->source = from->text;
     c->root = tree_parse(a, from, &l.limits, d);
     return finish(&l, 0, NULL);

@@ -121,20 +121,35 @@ int node_error(struct diag *d, const struct node *n, bool at_key, int status,
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
+    if (n->origin->owner) { /* nobody wrote it: at what it belongs to */
+        char whole[800];
+        snprintf(whole, sizeof whole, "%s (default %s): %s", n->key ? n->key : "",
+                 n->origin->text, text);
+        const struct node *owner = n->origin->owner;
+        while (owner->origin->owner)
+            owner = owner->origin->owner;
+        return diag_at(d, owner->origin, owner->line, owner->column, n->path, status,
+                       whole);
+    }
     bool key = at_key && n->key_line;
     return diag_at(d, n->origin, key ? n->key_line : n->line,
                    key ? n->key_column : n->column, n->path, status, text);
 }
 
 void diag_hint(struct diag *d, const char *format, ...) {
-    char text[1200];
     va_list ap;
     if (!d->count || d->count > d->kept)
         return;
     va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
+    int n = vsnprintf(NULL, 0, format, ap);
     va_end(ap);
-    d->all[d->kept - 1].hint = arena_copy(d->a, text);
+    if (n < 0)
+        return;
+    char *text = arena_get(d->a, (size_t)n + 1);
+    va_start(ap, format);
+    vsnprintf(text, (size_t)n + 1, format, ap);
+    va_end(ap);
+    d->all[d->kept - 1].hint = text;
 }
 
 void diag_restate(struct diag *d, int status) {

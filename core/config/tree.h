@@ -12,6 +12,7 @@ struct origin {
     const char *text;
     size_t length;
     size_t skip; /* bytes in front that are no YAML: the key of an override */
+    const struct node *owner; /* of a default: the map that it was added to */
 };
 
 enum value_type {

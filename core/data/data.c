@@ -43,7 +43,10 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
         status = error_set(&e, RN_E_PLUGIN, "%s has %u fields", t->component->name,
                            info.field_count);
     if (status != RN_OK) {
-        node_error(d, node, false, status, "%s", e.message);
+        if (!e.message[0])
+            error_set(&e, status, "%s says nothing of its rows", t->component->name);
+        e.status = status;
+        instance_error(t->instance, d, &e);
         return status;
     }
     t->name = info.name ? info.name : t->path;

@@ -117,7 +117,9 @@ static int augment(struct loader *l, struct slot *s, uint64_t epoch,
                                    {l->augment_keys[i][0], l->augment_keys[i][1]},
                                    (uint32_t)epoch,
                                    s->ids};
+        instance_enter(a->instance);
         int status = a->iface->apply(a->self, s->batch.rows, &at, &t, e);
+        instance_leave(a->instance);
         if (status != RN_OK)
             return error_context(e, "%s", a->path), status;
     }

@@ -50,7 +50,9 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
             r->shapes[i][k + 1] = f->shape[k];
     }
     if (t->iface->worker_open && !t->stored) {
+        instance_enter(t->instance);
         int status = t->iface->worker_open(t->self, &r->worker, e);
+        instance_leave(t->instance);
         if (status != RN_OK)
             return status;
         r->opened = true;
@@ -59,8 +61,11 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
 }
 
 void reader_close(struct reader *r) {
-    if (r->opened && r->table->iface->worker_close)
+    if (r->opened) {
+        instance_enter(r->table->instance);
         r->table->iface->worker_close(r->table->self, r->worker);
+        instance_leave(r->table->instance);
+    }
     memory_release(r->block);
     memory_release(r->columns);
     memory_release(r->in);
@@ -124,7 +129,9 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wa
                 memcpy(r->columns[f] + i * t->bytes[f],
                        t->stored[f] + r->indices[i] * t->bytes[f], t->bytes[f]);
     } else {
+        instance_enter(t->instance);
         int status = t->iface->read(t->self, r->worker, n, r->indices, r->out, e);
+        instance_leave(t->instance);
         if (status != RN_OK) {
             if (e && e->status == 0)
                 error_set(e, status, "%s cannot be read", t->name);
@@ -183,7 +190,9 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
             r->in[i] = view(r, g->in[i], n);
         for (uint32_t i = 0; i < g->out_count; i++)
             r->out[i] = view(r, g->out[i], n);
+        instance_enter(g->instance);
         int status = g->iface->apply(g->self, n, r->in, r->out, e);
+        instance_leave(g->instance);
         if (status != RN_OK) {
             return of_part(e, g->node, g->path, g->component);
         }

@@ -85,7 +85,18 @@ static int custom_gradient(struct sweep *s, const struct gnode *n, const rn_valu
     struct builder *b = builder_create(&o);
     int32_t status = n->custom->gradient(builder_api(b), n->in, n->out, gout,
                                          n->attr_count, n->attrs, gin);
-    return builder_finish(b, status, s->e);
+    status = builder_finish(b, status, s->e);
+    for (uint32_t i = 0; i < n->in_count && status == RN_OK; i++) {
+        const struct gvalue *x = graph_value(s->g, n->in[i]);
+        const struct gvalue *gx = graph_value(s->g, gin[i]);
+        if (gin[i] && (!gx || gx->dtype != x->dtype || gx->rank != x->rank ||
+                       memcmp(gx->shape, x->shape, x->rank * sizeof *x->shape) != 0))
+            status = error_set(s->e, RN_E_PLUGIN,
+                               "operator %s gives input %u a gradient of another shape "
+                               "(layer '%s')",
+                               n->custom->name, i, n->scope);
+    }
+    return status;
 }
 
 static int node_backward(struct sweep *s, uint32_t index) {

@@ -438,14 +438,15 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
                  const rn_value *in, uint32_t n_attr, const struct rn_attr *attrs,
                  rn_value *out, struct rn_error *e) {
     struct rn_tensor tensors[32];
-    rn_dtype dtypes[8];
-    uint32_t ranks[8];
+    rn_dtype dtypes[8] = {0};
+    uint32_t ranks[8] = {0};
     int64_t dims[8][RN_MAX_RANK];
     struct gvalue outs[8];
-    if (n_in > 32 || op->out_count > 8 || !op->shape || !op->name)
+    if (!RN_HAS(op, struct rn_operator, host) || n_in > 32 || op->out_count > 8 ||
+        !op->out_count || !op->shape || !op->host || !op->name)
         return error_set(e, RN_E_PLUGIN,
-                         "a custom operator has at most 32 inputs, 8 "
-                         "outputs, a name and a shape rule");
+                         "a custom operator has at most 32 inputs, 1 to 8 outputs, a name, "
+                         "a shape rule and a kernel");
     for (uint32_t i = 0; i < n_in; i++) {
         const struct gvalue *v = graph_value(g, in[i]);
         if (!v)
@@ -454,11 +455,18 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
     }
     memset(dims, 0, sizeof dims);
     int status = op->shape(n_in, tensors, n_attr, attrs, dtypes, ranks, dims, e);
-    if (status != RN_OK)
-        return error_context(e, "%s", op->name) ? e->status : status;
+    if (status != RN_OK) {
+        if (e && !e->status)
+            error_set(e, status, "it refuses these inputs");
+        error_context(e, "%s", op->name);
+        return status;
+    }
     for (uint32_t i = 0; i < op->out_count; i++) {
         if (ranks[i] > RN_MAX_RANK)
             return error_set(e, RN_E_PLUGIN, "%s: output rank %u", op->name, ranks[i]);
+        if (strcmp(dtype_name(dtypes[i]), "?") == 0)
+            return error_set(e, RN_E_PLUGIN, "%s: output %u has an unknown type", op->name,
+                             i);
         outs[i] = (struct gvalue){.dtype = dtypes[i], .rank = ranks[i]};
         memcpy(outs[i].shape, dims[i], sizeof dims[i]);
         for (uint32_t k = 0; k < ranks[i]; k++)

@@ -93,7 +93,7 @@ int elf_read(const char *file, struct arena *a, struct file_text *out,
     Elf64_Ehdr h;
     Elf64_Shdr section;
     struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC), status = RN_OK;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK), status = RN_OK;
     if (fd < 0)
         return error_set(e, RN_E_PLUGIN, "%s", strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))

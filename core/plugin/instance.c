@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An instance: a component bound to the node that configures it, and the host that it
  * sees: typed getters, nested components, reports. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ struct instance {
     const struct node *node;
     const struct instance_services *services;
     struct diag *d;        /* while it is being created */
+    pthread_mutex_t one; /* held in a [worker] call of a component of one thread */
     bool watched;
     struct rn_error fault; /* the first thing it did wrong or reported while watched */
     void *self;
@@ -220,6 +222,18 @@ static int32_t get_component(struct rn_host *h, const char *path, const void **i
     return RN_OK;
 }
 
+void instance_error(struct instance *i, struct diag *d, const struct rn_error *e) {
+    const struct node *n = !e->line && e->where[0] ? node_at(i->node, e->where) : NULL;
+    if (e->where[0] && !n) {
+        diag_add(d, e); /* a file, with its row and column */
+        diag_asked_by(d, i->node);
+        return;
+    }
+    node_error(d, n ? n : i->node, false, e->status, "%s", e->message);
+    if (e->hint[0])
+        diag_hint(d, "%s", e->hint);
+}
+
 static void report(struct rn_host *h, const struct rn_error *e) {
     struct instance *i = of(h);
     if (!i->d && !i->watched) {
@@ -234,15 +248,7 @@ static void report(struct rn_host *h, const struct rn_error *e) {
         }
         return;
     }
-    const struct node *n = !e->line && e->where[0] ? node_at(i->node, e->where) : NULL;
-    if (e->where[0] && !n) {
-        diag_add(i->d, e); /* a file, with its row and column */
-        diag_asked_by(i->d, i->node);
-        return;
-    }
-    node_error(i->d, n ? n : i->node, false, e->status, "%s", e->message);
-    if (e->hint[0])
-        diag_hint(i->d, "%s", e->hint);
+    instance_error(i, i->d, e);
 }
 
 static void log_line(struct rn_host *h, int32_t level, const char *text) {
@@ -289,6 +295,7 @@ int instance_create(struct session *s, const struct component *c,
     struct rn_error e = {0};
     *out = NULL;
     i->host.api = &api;
+    pthread_mutex_init(&i->one, NULL);
     i->session = s;
     i->component = c;
     i->node = node;
@@ -345,7 +352,18 @@ void instance_destroy(struct instance *i) {
     for (uint32_t k = i->nested_count; k-- > 0;)
         instance_destroy(i->nested[k]);
     memory_release(i->nested);
+    pthread_mutex_destroy(&i->one);
     memory_release(i);
+}
+
+void instance_enter(struct instance *i) {
+    if (i->component->one_thread)
+        pthread_mutex_lock(&i->one);
+}
+
+void instance_leave(struct instance *i) {
+    if (i->component->one_thread)
+        pthread_mutex_unlock(&i->one);
 }
 
 const struct component *instance_component(const struct instance *i) {

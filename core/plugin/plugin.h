@@ -73,6 +73,12 @@ void instance_destroy(struct instance *i);
 const struct component *instance_component(const struct instance *i);
 const struct node *instance_node(const struct instance *i);
 struct rn_host *instance_host(struct instance *i);
+/* Around a [worker] call: waits while another thread is in such a call, when the component
+ * says `threads: one`; else nothing. */
+void instance_enter(struct instance *i);
+void instance_leave(struct instance *i);
+/* An error that the component returned, not reported: at its node, or where it says. */
+void instance_error(struct instance *i, struct diag *d, const struct rn_error *e);
 /* Around a call that describes: what the component asks for wrongly or reports meanwhile
  * is an error, the first of them moved to e; RN_OK when there is none. Outside of such a
  * pair, and of create, it is a warning in the log. */

@@ -125,7 +125,8 @@ static int tap_point(void *context, struct graph *g, const struct rn_point *poin
     for (uint32_t i = 0; i < s->x->hooks.count; i++) {
         const struct part *part = &s->x->hooks.at[i];
         const struct rn_hook *hook = part->component->iface;
-        if (!hook->tap || !aims_at(part, point->path, NULL))
+        /* One error is enough: the next points would have it too. */
+        if (!hook->tap || diag_count(s->tap_errors) || !aims_at(part, point->path, NULL))
             continue;
         struct builder_options bo = {.graph = g,
                                      .host = instance_host(part->instance),

@@ -9,7 +9,8 @@
  *   transferred the receiver must free it with the function named beside it
  * A pointer that is an argument is borrowed where nothing else is said; a pointer that a
  * call gives back has its word in the member's comment. `self` and `worker` are what the
- * plugin's create and worker_open gave: plugin.
+ * plugin's create and worker_open gave: plugin. A create that fails after it wrote *self
+ * is followed by destroy.
  * Thread tags, last word of a member's comment:
  *   [setup]      before the first step, one thread
  *   [step]       between steps, on the training thread
@@ -120,6 +121,7 @@ struct rn_tensor {
  *
  *   component: KIND vendor.package/name BEHAVIOUR      first line of each component
  *   version:   1.2.3         license: SPDX-ID          doc: one line
+ *   threads:   one           its [worker] members are not called at the same time
  *   in:        NAME DTYPE SHAPE [; optional] | doc     e.g. logits f32 [N,C] | scores
  *   out:       NAME DTYPE SHAPE [; scope sample] [; better higher|lower] | doc
  *   option:    NAME TYPE [= DEFAULT] [; required] [; live] [; min X] [; max X]

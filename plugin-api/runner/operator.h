@@ -27,6 +27,7 @@ struct rn_operator {
                      int64_t (*dims)[RN_MAX_RANK], struct rn_error *e);
     /* Gradient: given inputs, outputs and the outputs' gradients (RN_NONE = zero),
      * build the inputs' gradients (RN_NONE = zero) with operators or further rn_custom.
+     * Options come as attributes: b->host is NULL here.
      * NULL: not differentiable, which is an error only where a gradient is needed.
      * [setup] */
     int32_t (*gradient)(struct rn_build *b, const rn_value *in, const rn_value *out,
