@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plugins wrong on purpose, each refused with its sentence and its exit code, never a
+crash: files that are no plugins, versions that do not fit, texts and entries that
+disagree, components that break what they promise.
+
+    wrong.py RUNNER PLUGIN_API"""
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+
+from harness import Checks, ROOT, Scratch, runner
+
+here = pathlib.Path(__file__).resolve().parent
+api = sys.argv[2]
+c = Checks()
+BASE = f"""
+name: wrong
+seed: 3
+data:
+  source: {{type: idx, images: {ROOT}/datasets/digits-images.idx3.gz, labels: {ROOT}/datasets/digits-labels.idx1.gz}}
+  split: {{kind: random, val: 0.1, seed: 7}}
+  batch: 32
+device: reference
+model: {{type: sequential, in: {{x: data.image}}, layers: [{{type: cast}}, {{type: flatten}}, {{type: dense, units: 10}}]}}
+loss: cross_entropy
+optimizer: {{type: sgd, lr: 0.001}}
+train: {{steps: 2, log_every: 1}}
+output: runs
+""".replace("{type: cast}, ", "").replace("  batch: 32", "  transforms: [{type: scale, of: "
+                                           "image}]\n  batch: 32")
+
+
+def compile_so(top, name, source, *flags):
+    f = top / f"{name}.c"
+    f.write_text(source)
+    p = subprocess.run(["cc", "-shared", "-fPIC", "-fvisibility=hidden", "-I", api, "-o",
+                        top / f"{name}.so", f, *flags], text=True, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+    return p.returncode, p.stdout
+
+
+def experiment(top, plugins, sections):
+    text = BASE
+    for key, value in sections.items():
+        text = re.sub(rf"^{key}:.*?(?=^\S|\Z)", "", text, flags=re.S | re.M)
+        text += f"{key}: {value}\n"
+    text += f"plugins: [{', '.join(plugins)}]\n"
+    file = top / "wrong.yaml"
+    file.write_text(text)
+    return runner(file, cwd=top, timeout=60)
+
+
+def refused(top, what, sections, code, *sentences, plugins=("./x.so",)):
+    r = experiment(top, plugins, sections)
+    c.equal(f"{what}: exit code", r.code, code)
+    c.ok(f"{what}: no bug of ours, no default for a place",
+         "internal" not in r.err and "default:1:1" not in r.err, r.err)
+    for s in sentences:
+        c.within(f"{what}: its sentence", r.err, s)
+
+
+LOSS = r"""
+#include <runner/loss.h>
+static int32_t describe(struct rn_build *b) {
+    rn_output(b, "loss", rn_cross_entropy(b, rn_input(b, "logits"), rn_input(b, "label"), 0.0));
+    return RN_OK;
+}
+#define TEXT RN_DOC("x") RN_IN("logits float [N,C]") RN_IN("label int [N]") \
+             RN_OUT("loss float [N] ; scope sample")
+"""
+GOOD = LOSS + 'RN_LOSS(x, describe, "acme.bad/x 1", TEXT);\nRN_PLUGIN(&x);\n'
+USE = {"loss": "acme.bad/x"}
+
+with Scratch() as top:
+    so = top / "x.so"
+
+    def source(what, text, *sentences, code=4, use=USE, flags=()):
+        done = compile_so(top, "x", text, *flags)
+        c.ok(f"{what}: builds", done[0] == 0, done[1])
+        refused(top, what, use, code, *sentences)
+
+    # ---- the file
+    c.equal("a good one", compile_so(top, "good", GOOD)[0], 0)
+    good = (top / "good.so").read_bytes()
+    r = experiment(top, ["./good.so"], USE)
+    c.ok("a good one trains", r.code == 0, r.err)
+
+    def file(what, data, *sentences):
+        so.unlink(missing_ok=True)
+        so.write_bytes(data)
+        refused(top, what, USE, 4, *sentences)
+
+    so.unlink(missing_ok=True)
+    refused(top, "no file", USE, 4, "x.so: No such file or directory",
+            "wrong.yaml:", "plugins: [./x.so]", "there is no loss 'acme.bad/x'")
+    file("an empty file", b"", "it is no shared object (no ELF file)")
+    file("a text", b"#!/bin/sh\necho hello\n" * 20, "it is no shared object (no ELF file)")
+    so.unlink()
+    so.mkdir()
+    refused(top, "a folder", USE, 4, "it is no file")
+    so.rmdir()
+    os.mkfifo(so)
+    refused(top, "a pipe", USE, 4, "it is no file")
+
+    def edited(at, data):
+        return good[:at] + data + good[at + len(data):]
+
+    file("another architecture", edited(18, struct.pack("<H", 243)),
+         "it is for another machine than")
+    file("32 bits", edited(4, b"\1"), "it is for another machine than")
+    file("big-endian", edited(5, b"\2"), "it is for another machine than")
+    file("a program", edited(16, struct.pack("<H", 2)), "it is no shared object (ELF type 2)")
+    file("no sections", edited(60, struct.pack("<H", 0)), "cut short or damaged")
+    file("sections beyond the end", edited(40, struct.pack("<Q", 1 << 60)),
+         "cut short or damaged")
+    shoff = struct.unpack_from("<Q", good, 40)[0]
+    shnum, shstr = struct.unpack_from("<HH", good, 60)
+    names = struct.unpack_from("<Q", good, shoff + 64 * shstr + 24)[0]
+    rn = next(i for i in range(shnum) if good[names + struct.unpack_from(
+        "<I", good, shoff + 64 * i)[0]:].startswith(b".rn_desc\0"))
+    at = shoff + 64 * rn
+    file("a description beyond the end", edited(at + 32, struct.pack("<Q", 1 << 40)),
+         "its section .rn_desc is damaged")
+    file("a description at the end of the world", edited(at + 24, struct.pack("<Q", 2**64 - 8)),
+         "its section .rn_desc is damaged")
+    cuts = 0
+    for n in range(1, len(good), len(good) // 40):
+        so.unlink(missing_ok=True)
+        so.write_bytes(good[:n])
+        r = runner("plugin", "show", so)
+        cuts += r.code == 4 and "is refused" in r.err
+    c.equal("cut short anywhere: refused", cuts, len(range(1, len(good), len(good) // 40)))
+    file("cut short", good[:len(good) - 100], "the file is cut short or damaged")
+    so.unlink()
+    so.write_bytes(good)
+    so.chmod(0o666)
+    refused(top, "everybody may write to it", USE, 4,
+            "every user of this machine may write to it", "chmod o-w")
+    so.chmod(0o644)
+    if os.getuid() != 0:
+        so.chmod(0)
+        refused(top, "nobody may read it", USE, 4, "Permission denied")
+    so.unlink()
+
+    # ---- loading
+    source("no entry", LOSS + 'RN_LOSS(x, describe, "acme.bad/x 1", TEXT);\n'
+           "RN_EXPORT const void *keep(void);\nconst void *keep(void) { return &x; }\n",
+           "it has no function runner_plugin_entry")
+    source("a missing symbol", "int nobody_has_this(void);\n" + GOOD.replace(
+        "{\n    rn_output", "{\n    if (nobody_has_this()) return 1;\n    rn_output"),
+        "it cannot be opened", "undefined symbol: nobody_has_this")
+    reaching = "int error_set(void *, int, const char *, ...);\n" + GOOD.replace(
+        "{\n    rn_output", '{\n    if (error_set(0, 1, "x")) return 1;\n    rn_output')
+    source("into the host's own symbols", reaching, "it cannot be opened",
+           "undefined symbol: error_set")
+    done = compile_so(top, "y", reaching, "-Wl,--no-undefined")
+    c.ok("into the host's own symbols: the linker says so already",
+         done[0] != 0 and "undefined reference to `error_set'" in done[1], done[1])
+    source("a library that is not there", GOOD, "it cannot be opened", "libnowhere.so",
+           flags=["-Wl,--no-as-needed", "-L", str(top), "-lnowhere"] if compile_so(
+               top, "libnowhere", "int nowhere;\n")[0] == 0 and
+           (top / "libnowhere.so").exists() else [])
+
+    # ---- versions
+    source("another major", GOOD.replace("RN_LOSS", "#undef RN_ABI_MAJOR\n#define "
+           "RN_ABI_MAJOR 7\nRN_LOSS", 1), "it needs ABI 7.1; this runner has 0.1",
+           "build the plugin anew with this runner's headers")
+    source("a later minor", "#define RN_ABI_NEEDED_MINOR 9\n" + GOOD,
+           "it needs ABI 0.9; this runner has 0.1", "a later runner has it")
+    source("an entry that needs more than its text says", GOOD.replace(
+        "RN_PLUGIN", "#undef RN_ABI_NEEDED_MINOR\n#define RN_ABI_NEEDED_MINOR 3\nRN_PLUGIN"),
+        "it needs ABI 0.3; this runner has 0.1")
+
+    # ---- descriptions
+    def text(what, lines, *sentences):
+        section = "".join(f'"{line}\\n"' for line in lines)
+        source(what, LOSS + f"""
+RN_SECTION static const char text[] = {section};
+static const struct rn_loss iface = {{sizeof(struct rn_loss), 0u, describe}};
+static const struct rn_component x = {{sizeof(struct rn_component), 0u, text, &iface, 0}};
+RN_PLUGIN(&x);
+""", *sentences)
+
+    text("garbage", ["garbage"], "its description does not begin with its ABI")
+    text("bytes of nobody", ["\\x01\\x02\\xff\\xfe"], "its description has the control character")
+    text("control characters", ["abi: 0 1", "component: loss acme.bad/x 1", "doc: \\x1b[31m"],
+         "its description has the control character 0x1b")
+    text("no component line", ["abi: 0 1"], "its description is empty")
+    text("no component line, but others", ["abi: 0 1", "doc: x"],
+         "its description has no `component: KIND NAME BEHAVIOUR`")
+    text("an unknown kind", ["abi: 0 1", "component: lossy acme.bad/x 1"],
+         "it has a component of the unknown kind 'lossy'")
+    text("a name without vendor", ["abi: 0 1", "component: loss x 1"],
+         "'x' is no component's name: vendor.package/name")
+    text("a name with strange letters", ["abi: 0 1", "component: loss acme/x*y 1"],
+         "'acme/x*y' is no component's name")
+    text("no behaviour", ["abi: 0 1", "component: loss acme.bad/x"],
+         "its description has no `component: KIND NAME BEHAVIOUR`")
+    start = ["abi: 0 1", "component: loss acme.bad/x 1"]
+    text("an unknown type", [*start, "option: a floot = 1"], "line 3: no type is called 'floot'")
+    text("a default that does not fit", [*start, "option: a int = x"],
+         "line 3: a default that does not fit")
+    text("an unknown word", [*start, "option: a int = 1 ; rquired"],
+         "line 3: unknown word 'rquired'")
+    text("an option twice", [*start, "option: a int = 1", "option: a int = 2"],
+         "line 4: an option is described twice")
+    text("a record that does not end", [*start, "record: r", "option: a int = 1"], "record")
+    text("the host's own key", [*start, "option: weight float = 1"],
+         "it has an option 'weight', a key that is the host's in every component")
+    text("half a port", [*start, "in: logits float"],
+         "a port is described as 'logits float': NAME DTYPE [SHAPE]")
+    text("an unknown word of a port", [*start, "out: loss float [N] ; scop sample"],
+         "port 'loss': unknown word 'scop sample'")
+    source("no description", "int nothing;\n", "it describes no component (no section "
+           ".rn_desc)")
+    source("a component twice", LOSS + """
+RN_LOSS(x, describe, "acme.bad/x 1", TEXT);
+RN_LOSS(y, describe, "acme.bad/x 1", TEXT RN_OPTION("a int = 1"));
+RN_PLUGIN(&x, &y);
+""", "it describes the loss acme.bad/x twice")
+    compile_so(top, "x", GOOD)
+    compile_so(top, "y", GOOD)
+    refused(top, "two plugins with one name", USE, 4, "two plugins have the loss 'acme.bad/x'",
+            "/x.so", "/y.so", plugins=("./x.so", "./y.so"))
+    r = experiment(top, ["./x.so", "./x.so", "./../" + top.name + "/x.so"], USE)
+    c.ok("the same file named thrice is one", r.code == 0, r.err)
+
+    # ---- what the entry gives
+    def entry(what, code, *sentences):
+        source(what, LOSS + 'RN_LOSS(x, describe, "acme.bad/x 1", TEXT);\n' + code, *sentences)
+
+    entry("an entry of nothing", "RN_EXPORT const struct rn_entry *runner_plugin_entry(void);"
+          "const struct rn_entry *runner_plugin_entry(void) { return x.text ? 0 : 0; }",
+          "its entry is no entry of this ABI")
+    entry("a small entry", "RN_EXPORT const struct rn_entry *runner_plugin_entry(void);"
+          "const struct rn_component *all[] = {&x};"
+          "const struct rn_entry *runner_plugin_entry(void) { static struct rn_entry e; "
+          "e.struct_size = 8; e.components = all; return &e; }",
+          "its entry is no entry of this ABI")
+    entry("text and entry disagree", 'RN_LOSS(y, describe, "acme.bad/y 1", TEXT);\n'
+          "RN_EXPORT const void *keep(void);\nconst void *keep(void) { return &x; }\n"
+          "RN_PLUGIN(&y);", "its entry does not give the loss acme.bad/x that it describes")
+
+    def iface(what, code, *sentences, kind="loss", body="TEXT", use=USE):
+        source(what, LOSS + code + f'RN_COMPONENT(x, iface, "{kind} acme.bad/x 1", {body});'
+               "\nRN_PLUGIN(&x);\n", *sentences, use=use)
+
+    iface("an interface too small", "static const struct rn_loss iface = {8u, 0u, describe};\n",
+          "the interface of the loss acme.bad/x is 8 bytes, 16 are wanted")
+    iface("an interface without describe",
+          "static const struct rn_loss iface = {16u, 0u, 0};\n",
+          "the interface of the loss acme.bad/x has no `describe`")
+    source("no interface", LOSS + """
+RN_LOSS(y, describe, "acme.bad/y 1", TEXT);
+RN_SECTION static const char text[] = "abi: 0 1\\ncomponent: loss acme.bad/x 1\\n" TEXT;
+static const struct rn_component x = {sizeof(struct rn_component), 0u, text, 0, 0};
+RN_PLUGIN(&x, &y);
+""", "the loss acme.bad/x has no interface")
+    iface("a backend with holes", "#include <runner/backend.h>\n"
+          "static const struct rn_backend iface = {sizeof(struct rn_backend)};\n",
+          "the interface of the backend acme.bad/x has no `create`", kind="backend",
+          body='RN_DOC("x")', use={"device": "acme.bad/x"})
+    iface("a transform that forgets", """
+#include <runner/transform.h>
+static int32_t create(struct rn_host *h, void **s, struct rn_error *e) { (void)h, (void)s, (void)e; return 0; }
+static int32_t plan(void *s, uint32_t n, const struct rn_field *in, uint32_t *m, struct rn_field *out, struct rn_error *e)
+{ (void)s, (void)n, (void)in, (void)m, (void)out, (void)e; return 0; }
+static int32_t fit(void *s, struct rn_error *e) { (void)s, (void)e; return 0; }
+static int32_t rows(void *s, uint64_t n, const struct rn_tensor *in, struct rn_error *e) { (void)s, (void)n, (void)in, (void)e; return 0; }
+static int32_t apply(void *s, uint64_t n, const struct rn_tensor *in, const struct rn_tensor *out, struct rn_error *e)
+{ (void)s, (void)n, (void)in, (void)out, (void)e; return 0; }
+static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create, 0, plan, fit, rows, fit, apply, 0, 0, 0};
+""", "has a fit that cannot be saved", kind="transform",
+          body='RN_DOC("x") RN_OPTION("of string = image")',
+          use={"data": BASE.split("data:")[1].split("device:")[0].replace(
+              "{type: scale, of: image}", "{type: acme.bad/x}").rstrip()})
+
+    # ---- components that break what they promise
+    for f in ("losses", "parts"):
+        done = compile_so(top, f, (here / f"wrong/{f}.c").read_text(), "-Wall", "-Wextra",
+                          "-Werror")
+        c.ok(f"wrong/{f}.c builds", done[0] == 0, done[1])
+
+    LOSSES = {
+        "good": (0, "Done after 2 steps"),
+        "silent": (4, "loss failed without a message"),
+        "says": (2, "the temperature is too low", "heat it"),
+        "no_output": (4, "acme.bad/no_output gave no output 'loss'"),
+        "other_output": (4, "gives an output 'gain' that it does not declare"),
+        "wrong_rank": (4, "is declared as float [N], but it is f32 [32,10]"),
+        "wrong_type": (4, "is declared as float [N], but it is i64 [32]"),
+        "no_rows": (4, "is declared as float [N], but it is f32 []"),
+        "twice": (4, "output 'loss' is given twice"),
+        "no_value": (4, "output 'loss' is no value"),
+        "unknown_op": (4, "there is no operator 'reduce_summ'", "did you mean 'reduce_sum'?"),
+        "unknown_attr": (4, "softmax has no attribute 'axle'", "did you mean 'axis'?"),
+        "attr_type": (4, "softmax: attribute 'axis' has the wrong type"),
+        "too_many": (4, "add: 3 inputs, it takes 2"),
+        "shapes": (2, "layer 'loss.inner': add: shapes [32] and [5] do not broadcast"),
+        "no_port": (4, "there is no input port 'weights'"),
+        "not_described": (4, "asks for 'coldness' which it does not describe"),
+        "getter": (4, "asks for 'heat' as an int, but it is described otherwise"),
+        "live_getter": (4, "asks for 'warmth' as a constant, but it is live"),
+        "not_live": (4, "there is no live option 'heat'"),
+        "reports": (2, "heat must not be as it is"),
+        "assigns": (4, "'loss.nothing' is assigned but was never declared"),
+        "small_variable": (4, "a variable whose struct_size is too small"),
+        "two_shapes": (4, "variable 'loss.s' is declared twice with different shapes"),
+        "unpopped": (4, "scopes nest deeper than 64 at 'deeper'"),
+        "kernel": (4, "the kernel is tired"),
+        "no_gradient": (4, "operator acme.bad/dead_end has no gradient, and one is needed"),
+        "shape_rule": (2, "acme.bad/picky: only matrices fold"),
+        "gradient_shape": (4, "acme.bad/crooked gives input 0 a gradient of another shape"),
+        "small_operator": (4, "a custom operator has at most 32 inputs, 1 to 8 outputs"),
+    }
+    listed = re.findall(r"BAD\((\w+)\);", (here / "wrong/losses.c").read_text())
+    c.equal("every wrong loss has its sentence", sorted(LOSSES), sorted(listed))
+    for name, (code, *sentences) in LOSSES.items():
+        refused(top, f"loss {name}", {"loss": f"acme.bad/{name}"}, code, *sentences,
+                plugins=("./losses.so",))
+    r = experiment(top, ["./losses.so"], {"loss": "acme.bad/says"})
+    c.ok("the first error sticks", "the second error" not in r.err, r.err)
+    r = experiment(top, ["./losses.so"], {"loss": "{type: acme.bad/says, heat: 2}"})
+    c.ok("an error at the option that was written",
+         re.search(r"wrong\.yaml:\d+:35: error: the temperature is too low", r.err), r.err)
+
+    PARTS = [
+        ("optimizer", "nothing", 4, "parameter 'model.", "gave no output 'param'"),
+        ("optimizer", "shrinks", 4, "is assigned a value of another shape"),
+        ("metrics", "none", 4, "acme.bad/none gave no output 'score'"),
+        ("metrics", "other", 4, "gives an output 'other' that it does not declare"),
+        ("metrics", "vector", 4, "is declared as [], but it has rank 1"),
+        ("metrics", "bytes", 4, "is neither f32, f64, i64 nor i32"),
+        ("metrics", "fails", 3, "a label that nobody knows"),
+        ("metrics", "no_update", 4, "has neither describe nor update"),
+        ("schedule", "nan", 4, "the value of 'optimizer.lr' at step 0 is nan"),
+        ("schedule", "many", 2, "the first thing is wrong", "mend it",
+         "the second thing is wrong", "/data/rows.csv:7:3: error: the file is bad"),
+        ("schedule", "mute", 6, "acme.bad/mute could not be set up"),
+        ("schedule", "getters", 4, "asks for 'a' as a string", "asks for 'b' as a bool",
+         "asks for 'a' as a list or a map", "asks for 'c' which it does not describe"),
+        ("schedule", "half", 4, "has only one of save and load"),
+        ("hooks", "rewrites", 4, "has the form rewrite, which this runner does not have yet"),
+        ("hooks", "taps", 4, "there is no operator 'no_such_operator'"),
+        ("hooks", "event", 4, "the hook came off"),
+        ("model", "model_shape", 4, "is declared as float [N,C], but it is f32 []"),
+        ("model", "model_nothing", 4, "acme.bad/model_nothing gave no output 'out'"),
+        ("source", "source_no_create", 4, "has no `create`"),
+        ("source", "source_impossible", 3, "field 'image' is impossible"),
+        ("source", "source_cell", 3, "/data/rows.csv:12:4: error: a cell is no number",
+         "  a number"),
+        ("source", "source_unread", 7, "data.source cannot be read"),
+    ]
+    for section, name, code, *sentences in PARTS:
+        value = f"{{type: acme.bad/{name}}}"
+        if section == "model":
+            value = f"{{type: acme.bad/{name}, in: {{x: data.image}}}}"
+        if section == "source":
+            section, value = "data", f"{{source: {value}, batch: 8}}"
+        refused(top, f"{section} {name}", {section: value}, code, *sentences,
+                plugins=("./parts.so",))
+
+    # ---- looking at a plugin runs nothing of it
+    mark = top / "ran"
+    source_text = "#include <stdio.h>\n" + GOOD + (
+        '__attribute__((constructor)) static void ran(void) {\n'
+        f'    FILE *f = fopen("{mark}", "w");\n    if (f) fclose(f);\n}}\n')
+    compile_so(top, "x", source_text)
+    r = runner("plugin", "show", so)
+    c.ok("plugin show does not open it", r.code == 0 and not mark.exists(), r.err)
+    (top / "wrong.yaml").write_text(BASE + "plugins: ./x.so\n")
+    r = runner("config", top / "wrong.yaml", cwd=top)
+    c.ok("config does not open it", r.code == 0 and not mark.exists(), r.err)
+    r = runner(top / "wrong.yaml", cwd=top)
+    c.ok("what no component names is not opened", r.code == 0 and not mark.exists(), r.err)
+    experiment(top, ["./x.so"], USE)
+    c.ok("what is named is opened", mark.exists())
+
+    # ---- the search: every refused candidate is named with its reason
+    folder = top / "my plugins"
+    folder.mkdir()
+    for n, data in enumerate([b"", good[:500], edited(18, struct.pack("<H", 243))]):
+        (folder / f"{'a-long-name-' * 12}{n}.so").write_bytes(data)
+    (top / "wrong.yaml").write_text(BASE.replace("loss: cross_entropy", "loss: acme.bad/x"))
+    r = runner(top / "wrong.yaml", cwd=top, env={"RUNNER_PLUGIN_PATH": str(folder)})
+    c.equal("a component that is nowhere", r.code, 2)
+    for n, why in enumerate(["(no ELF file)", "cut short or damaged", "another machine"]):
+        c.ok(f"candidate {n} and why", re.search(rf"refused: .*{n}\.so: .*{re.escape(why)}",
+                                                r.err), r.err)
+    (folder / "good.so").write_bytes(good)
+    r = runner(top / "wrong.yaml", cwd=top, env={"RUNNER_PLUGIN_PATH": str(folder)})
+    c.ok("found by RUNNER_PLUGIN_PATH", r.code == 0, r.err)
+    project = top / ".runner/plugins"
+    project.mkdir(parents=True)
+    (project / "mine.so").write_bytes(good)
+    r = runner(top / "wrong.yaml", cwd=top)
+    c.ok("found in the project", r.code == 0, r.err)
+    r = runner(top / "wrong.yaml", cwd=top, env={"RUNNER_PLUGIN_PATH": str(folder)})
+    c.equal("two candidates", r.code, 4)
+    c.within("two candidates: both named", r.err, "my plugins/good.so")
+    c.within("two candidates: both named", r.err, ".runner/plugins/mine.so")
+    (project / "mine.so").unlink()
+    user = top / "home/runner/plugins"
+    user.mkdir(parents=True)
+    (user / "mine.so").write_bytes(good)
+    r = runner(top / "wrong.yaml", cwd=top, env={"XDG_DATA_HOME": str(top / "home")})
+    c.ok("found in the user's folder", r.code == 0, r.err)
+    (top / "wrong.yaml").write_text(BASE.replace("loss: cross_entropy", "loss: x"))
+    r = runner(top / "wrong.yaml", cwd=top, env={"XDG_DATA_HOME": str(top / "home")})
+    c.equal("a bare name is a built-in's", r.code, 2)
+    c.within("a bare name: the full one is told", r.err, "its full name is 'acme.bad/x'")
+c.done()

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Components of the other kinds that are wrong on purpose. */
+#include <stdlib.h>
+
+#include <runner/runner.h>
+
+/* ---- optimizers ---- */
+#define OPTIMIZER(name)                                                                \
+    RN_OPTIMIZER(opt_##name, name, "acme.bad/" #name " 1",                             \
+                 RN_DOC("Wrong on purpose") RN_IN("param float [...]")                 \
+                     RN_IN("grad float [...]") RN_IN("step float []")                  \
+                         RN_OUT("param float [...]")                                   \
+                             RN_OPTION("lr float = 0.1 ; live | rate"))
+static int32_t nothing(struct rn_build *b) {
+    (void)b;
+    return RN_OK;
+}
+static int32_t shrinks(struct rn_build *b) {
+    rn_output(b, "param", rn_reduce_sum_all(b, rn_input(b, "param")));
+    return RN_OK;
+}
+OPTIMIZER(nothing);
+OPTIMIZER(shrinks);
+
+/* ---- metrics ---- */
+static int32_t update(void *self, const struct rn_metric_batch *batch, struct rn_error *e) {
+    (void)self, (void)batch, (void)e;
+    return RN_OK;
+}
+static int32_t update_fails(void *self, const struct rn_metric_batch *batch,
+                            struct rn_error *e) {
+    (void)self, (void)batch;
+    return rn_fail(e, RN_E_DATA, "a label that nobody knows", NULL, NULL);
+}
+static int32_t puts_none(void *self, uint32_t n, const struct rn_tensor *states,
+                         struct rn_metric_sink *sink, struct rn_error *e) {
+    (void)self, (void)n, (void)states, (void)sink, (void)e;
+    return RN_OK;
+}
+static int32_t puts_as(struct rn_metric_sink *sink, const char *name, rn_dtype t,
+                       uint32_t rank) {
+    double x[2] = {0.0, 0.0};
+    int64_t n = 2;
+    struct rn_tensor v;
+    v.data = x, v.shape = &n, v.strides = NULL, v.dtype = t, v.rank = rank;
+    return sink->api->put(sink, name, &v);
+}
+static int32_t puts_other(void *self, uint32_t n, const struct rn_tensor *states,
+                          struct rn_metric_sink *sink, struct rn_error *e) {
+    (void)self, (void)n, (void)states, (void)e;
+    return puts_as(sink, "other", RN_F64, 0);
+}
+static int32_t puts_vector(void *self, uint32_t n, const struct rn_tensor *states,
+                           struct rn_metric_sink *sink, struct rn_error *e) {
+    (void)self, (void)n, (void)states, (void)e;
+    return puts_as(sink, "score", RN_F64, 1);
+}
+static int32_t puts_u8(void *self, uint32_t n, const struct rn_tensor *states,
+                       struct rn_metric_sink *sink, struct rn_error *e) {
+    (void)self, (void)n, (void)states, (void)e;
+    return puts_as(sink, "score", RN_U8, 0);
+}
+#define METRIC(name, update, finish)                                                   \
+    static const struct rn_metric name##_iface = {                                     \
+        sizeof(struct rn_metric), 0, NULL, NULL, NULL, NULL, update, NULL, NULL, NULL, \
+        finish};                                                                       \
+    RN_METRIC(metric_##name, name##_iface, "acme.bad/" #name " 1",                     \
+              RN_DOC("Wrong on purpose") RN_IN("label int [N]") RN_OUT("score f64 []"))
+METRIC(none, update, puts_none);
+METRIC(other, update, puts_other);
+METRIC(vector, update, puts_vector);
+METRIC(bytes, update, puts_u8);
+METRIC(fails, update_fails, puts_none);
+METRIC(no_update, NULL, puts_none);
+
+/* ---- schedules ---- */
+static int32_t nan_value(void *self, const struct rn_schedule_at *at, double *out,
+                         struct rn_error *e) {
+    (void)self, (void)at, (void)e;
+    *out = (double)NAN;
+    return RN_OK;
+}
+static int32_t reports_many(struct rn_host *h, void **self, struct rn_error *e) {
+    struct rn_error one;
+    (void)self, (void)e;
+    rn_fail(&one, RN_E_CONFIG, "the first thing is wrong", "mend it", "a");
+    h->api->report(h, &one);
+    rn_fail(&one, RN_E_CONFIG, "the second thing is wrong", NULL, "b");
+    h->api->report(h, &one);
+    rn_fail(&one, RN_E_DATA, "the file is bad", NULL, "/data/rows.csv");
+    one.line = 7, one.column = 3;
+    h->api->report(h, &one);
+    return RN_E_CONFIG;
+}
+static int32_t mute(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)h, (void)self, (void)e;
+    return RN_E_MEMORY;
+}
+static int32_t wrong_getters(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)self, (void)e;
+    rn_get_string(h, "a", "");
+    rn_get_bool(h, "b", 0);
+    rn_get_count(h, "a");
+    rn_get_int(h, "c", 0);
+    return RN_OK;
+}
+static int32_t half_save(void *self, struct rn_stream *s) {
+    (void)self, (void)s;
+    return RN_OK;
+}
+#define SCHEDULE(name, create, save)                                                   \
+    static const struct rn_schedule name##_iface = {                                   \
+        sizeof(struct rn_schedule), 0, create, NULL, nan_value, NULL, save, NULL};     \
+    RN_SCHEDULE(schedule_##name, name##_iface, "acme.bad/" #name " 1",                 \
+                RN_DOC("Wrong on purpose") RN_OPTION("a int = 1 | one")                \
+                    RN_OPTION("b float = 2 | two"))
+SCHEDULE(nan, NULL, NULL);
+SCHEDULE(many, reports_many, NULL);
+SCHEDULE(mute, mute, NULL);
+SCHEDULE(getters, wrong_getters, NULL);
+SCHEDULE(half, NULL, half_save);
+
+/* ---- hooks ---- */
+static rn_value rewrite(void *self, struct rn_build *b, const struct rn_point *p) {
+    (void)self, (void)b;
+    return p->value;
+}
+static int32_t tap(void *self, struct rn_build *b, const struct rn_point *p) {
+    (void)self;
+    rn_output(b, "x", rn_op(b, "no_such_operator", 1, &p->value, 0, NULL));
+    return 1;
+}
+static int32_t tapped(void *self, int64_t step, const struct rn_point *p, uint32_t count,
+                      const char *const *names, const struct rn_tensor *values,
+                      struct rn_error *e) {
+    (void)self, (void)step, (void)p, (void)count, (void)names, (void)values, (void)e;
+    return RN_OK;
+}
+static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a,
+                     struct rn_error *e) {
+    (void)self, (void)ev, (void)a;
+    return rn_fail(e, RN_E_PLUGIN, "the hook came off", NULL, NULL);
+}
+static const struct rn_hook rewrites_iface = {
+    sizeof(struct rn_hook), 0, NULL, NULL, rewrite, NULL, NULL, NULL, NULL, NULL};
+static const struct rn_hook taps_iface = {
+    sizeof(struct rn_hook), 0, NULL, NULL, NULL, tap, tapped, NULL, NULL, NULL};
+static const struct rn_hook event_iface = {
+    sizeof(struct rn_hook), 0, NULL, NULL, NULL, NULL, NULL, event, NULL, NULL};
+RN_HOOK(hook_rewrites, rewrites_iface, "acme.bad/rewrites 1", RN_DOC("Wrong on purpose"));
+RN_HOOK(hook_taps, taps_iface, "acme.bad/taps 1",
+        RN_DOC("Wrong on purpose") RN_OPTION("every duration = 1st | how often"));
+RN_HOOK(hook_event, event_iface, "acme.bad/event 1", RN_DOC("Wrong on purpose"));
+
+/* ---- models ---- */
+static int32_t model_shape(struct rn_build *b) {
+    rn_output(b, "out", rn_reduce_sum_all(b, rn_input(b, "x")));
+    return RN_OK;
+}
+static int32_t model_nothing(struct rn_build *b) {
+    rn_input(b, "x");
+    return RN_OK;
+}
+RN_MODEL(model_s, model_shape, "acme.bad/model_shape 1",
+         RN_DOC("Wrong on purpose") RN_IN("x float [N,...]") RN_OUT("out float [N,C]"));
+RN_MODEL(model_n, model_nothing, "acme.bad/model_nothing 1",
+         RN_DOC("Wrong on purpose") RN_IN("x float [N,...]") RN_OUT("out float [N,C]"));
+
+/* ---- sources ---- */
+static int32_t open_source(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)h, (void)e;
+    *self = calloc(1, sizeof(struct rn_field));
+    return *self ? RN_OK : RN_E_MEMORY;
+}
+static int32_t give(void *self, struct rn_source_info *out, int64_t size) {
+    struct rn_field *f = (struct rn_field *)self;
+    f->name = "image", f->dtype = RN_F32, f->rank = 1, f->shape[0] = size;
+    out->count = 64, out->field_count = 1, out->field_stride = sizeof *f, out->fields = f;
+    return RN_OK;
+}
+static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) {
+    (void)e;
+    return give(self, out, 4);
+}
+static int32_t info_impossible(void *self, struct rn_source_info *out, struct rn_error *e) {
+    (void)e;
+    return give(self, out, -1);
+}
+static int32_t info_fails(void *self, struct rn_source_info *out, struct rn_error *e) {
+    (void)self, (void)out;
+    rn_fail(e, RN_E_DATA, "a cell is no number", "a number", "/data/rows.csv");
+    if (e)
+        e->line = 12, e->column = 4;
+    return RN_E_DATA;
+}
+static int32_t read_fails(void *self, void *worker, uint64_t n, const uint64_t *indices,
+                          const struct rn_tensor *out, struct rn_error *e) {
+    (void)self, (void)worker, (void)n, (void)indices, (void)out, (void)e;
+    return RN_E_IO;
+}
+#define SOURCE(name, create, info, read)                                               \
+    static const struct rn_source source_##name##_iface = {                            \
+        sizeof(struct rn_source), 0, create, free, info, NULL, NULL, read};            \
+    RN_SOURCE(source_##name, source_##name##_iface, "acme.bad/source_" #name " 1",     \
+              RN_DOC("Wrong on purpose"))
+SOURCE(no_create, NULL, info, read_fails);
+SOURCE(impossible, open_source, info_impossible, read_fails);
+SOURCE(cell, open_source, info_fails, read_fails);
+SOURCE(unread, open_source, info, read_fails);
+
+RN_PLUGIN(&opt_nothing, &opt_shrinks, &metric_none, &metric_other, &metric_vector,
+          &metric_bytes, &metric_fails, &metric_no_update, &schedule_nan, &schedule_many,
+          &schedule_mute, &schedule_getters, &schedule_half, &hook_rewrites, &hook_taps,
+          &hook_event, &model_s, &model_n, &source_no_create, &source_impossible,
+          &source_cell, &source_unread);
