@@ -5,10 +5,8 @@ effect on a run on the digits seen in the record.
 
     outside.py RUNNER BUILD"""
 import gzip
-import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +16,7 @@ import h5py
 import numpy as np
 
 from harness import Checks, ROOT, Scratch, latest, runner
+import prefix
 
 here = pathlib.Path(__file__).resolve().parent
 c = Checks()
@@ -26,24 +25,15 @@ LABELS = ROOT / "datasets/digits-labels.idx1.gz"
 
 
 def install_headers(top):
-    """What a user of an installed runner has: headers and the .pc file."""
-    p = subprocess.run(["meson", "install", "-C", sys.argv[2], "--no-rebuild", "--quiet",
-                        "--tags", "devel"], env={**os.environ, "DESTDIR": str(top)},
-                       text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    c.equal("the headers install", (p.returncode, p.stdout if p.returncode else ""),
-            (0, ""))
-    pc = next(top.rglob("runner-plugin.pc"))
-    env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent)}
-    if "pcfiledir" not in pc.read_text():  # a build folder from before it could move
-        env["PKG_CONFIG_SYSROOT_DIR"] = str(top)
-    flags = shlex.split(subprocess.run(["pkg-config", "--cflags", "runner-plugin"], env=env,
-                                       text=True, stdout=subprocess.PIPE).stdout)
+    flags = prefix.flags(prefix.environment(c, sys.argv[2], top))
     include = [f[2:] for f in flags if f.startswith("-I")]
     c.ok("the flags name the installed headers",
          include and all((pathlib.Path(i) / "runner/loss.h").exists() for i in include)
          and str(ROOT) not in " ".join(include), flags)
     c.ok("the flags hide what is not the entry",
          "-fPIC" in flags and "-fvisibility=hidden" in flags, flags)
+    of_build = prefix.flags({"PKG_CONFIG_PATH": f"{sys.argv[2]}/meson-uninstalled"})
+    c.ok("the build tree has its flags too", f"-I{ROOT}/plugin-api" in of_build, of_build)
     return flags
 
 
@@ -120,9 +110,9 @@ def same(what, a, b, tolerance=0.0):
 
 
 # pkg-config's words are split at spaces, so the headers lie where there is none.
-with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as prefix:
+with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as at:
     (top / "elsewhere").mkdir()
-    flags = install_headers(pathlib.Path(prefix))
+    flags = install_headers(pathlib.Path(at))
     kinds = ["source", "transform", "augment", "init", "loss", "optimizer", "schedule",
              "metric", "hook", "backend"]
     for kind in kinds:
