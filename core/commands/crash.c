@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When the process dies under foreign code (a plugin, a library that takes a failed
  * allocation badly): say where, and that what was acknowledged is safe. */
-#define _GNU_SOURCE /* dladdr */
-#include <dlfcn.h>
 #include <execinfo.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -30,20 +28,21 @@ static const char *culprit(void) {
     static const char *const carriers[] = {"libc.", "libc-", "libgcc_s", "libstdc++",
                                            "libpthread", "ld-linux", "ld."};
     void *frames[64];
-    Dl_info own, at;
+    const void *self = NULL, *base;
     int n = backtrace(frames, 64);
-    const void *self = dladdr((void *)(uintptr_t)culprit, &own) ? own.dli_fbase : NULL;
+    module_at((const void *)(uintptr_t)culprit, &self);
     bool left = false; /* this handler's own frames come first */
     for (int i = 0; i < n; i++) {
-        if (!dladdr(frames[i], &at) || !at.dli_fname)
+        const char *file = module_at(frames[i], &base);
+        if (!file)
             continue;
         bool carrier = false;
         for (size_t k = 0; k < sizeof carriers / sizeof carriers[0]; k++)
-            carrier |= strncmp(file_name(at.dli_fname), carriers[k],
+            carrier |= strncmp(file_name(file), carriers[k],
                                strlen(carriers[k])) == 0;
         left |= carrier;
         if (left && !carrier)
-            return at.dli_fbase == self ? "runner" : file_name(at.dli_fname);
+            return base == self ? "runner" : file_name(file);
     }
     return "runner";
 }

@@ -209,8 +209,10 @@ static void read_name(struct checker *k, struct node *n, const char *kind) {
 static void add_type(struct arena *a, struct node *n, const char *name) {
     struct origin *from = arena_new(a, struct origin);
     struct node *type = tree_new(a, NODE_SCALAR, from);
-    *from = (struct origin){"default", n->origin->folder, arena_copy(a, name), strlen(name),
-                            0};
+    *from = (struct origin){.name = "default",
+                            .folder = n->origin->folder,
+                            .text = arena_copy(a, name),
+                            .length = strlen(name)};
     type->raw = unquoted(a, from->text);
     type->line = type->column = 1;
     type->key = "type";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a plugin: its entry, its version, its interfaces, checked before any is used. */
+#define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
 #include <string.h>
 
@@ -189,4 +190,12 @@ int component_open(struct owned *o, struct rn_error *e) {
     if (status != RN_OK)
         error_context(e, "plugin %s is refused", o->library->file);
     return status;
+}
+
+const char *module_at(const void *address, const void **base) {
+    Dl_info at;
+    if (!dladdr(address, &at))
+        return NULL;
+    *base = at.dli_fbase;
+    return at.dli_fname;
 }
