@@ -12,19 +12,20 @@
 
 struct command {
     const char *name;
-    const char *usage;   /* after "runner " */
-    const char *summary; /* one line */
-    const char *options; /* lines for --help, may be "" */
-    const char *example; /* one real command */
+    const char *usage;                 /* after "runner " */
+    const char *summary;               /* one line */
+    const char *options;               /* lines for --help, may be "" */
+    const char *example;               /* one real command */
     int (*run)(int argc, char **argv); /* argv[0] is the verb; an exit code */
 };
 
-extern const struct command command_train, command_resume, command_eval, command_predict,
-    command_plan, command_bench, command_config, command_schema, command_verify, command_plugin,
-    command_doctor, command_completion, command_help;
+extern const struct command command_train, command_resume, command_eval,
+    command_predict, command_plan, command_bench, command_config, command_schema,
+    command_verify, command_plugin, command_doctor, command_completion, command_help;
 const struct command *const *command_list(unsigned *count);
-/* crash.c: from now on a crash says where it was, and exits with 70 (1 in our own code);
- * so does a library that calls exit. crash_over: the verb has ended, with this code. */
+/* crash.c: from now on a crash says where it was, and exits with 70 (1 in our own
+ * code); so does a library that calls exit. crash_over: the verb has ended, with this
+ * code. */
 void crash_catch(void);
 int crash_over(int code);
 int command_print_help(const struct command *c);
@@ -37,13 +38,13 @@ struct flags {
     const char *progress; /* auto|bar|plain|json|none; json implies json */
     const char *out;      /* --out FILE */
     const char *checkpoint, *split, *data;
-    const char *seconds;  /* --seconds S */
+    const char *seconds; /* --seconds S */
     bool dot, resolved, blame, kernels, man;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */
 };
-/* 0, or 2 after saying what is wrong. `accepted`: names of the flags that the verb takes,
- * separated by spaces, "=" behind those with a value. */
+/* 0, or 2 after saying what is wrong. `accepted`: names of the flags that the verb
+ * takes, separated by spaces, "=" behind those with a value. */
 int flags_parse(const struct command *c, int argc, char **argv, const char *accepted,
                 struct flags *out);
 

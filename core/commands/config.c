@@ -43,7 +43,8 @@ const struct command command_config = {
     "config",
     "config EXPERIMENT.yaml [key=value ...] [--resolved | --blame | --json]",
     "print the whole experiment as runner reads it",
-    "  --resolved  with extends, overrides, interpolation and defaults applied (default)\n"
+    "  --resolved  with extends, overrides, interpolation and defaults applied "
+    "(default)\n"
     "  --blame     and where each value came from\n"
     "  --json      as JSON, the values by their types; errors too\n",
     "runner config configs/quickstart.yaml optimizer.lr=0.01 --blame",
@@ -69,7 +70,11 @@ static int schema(int argc, char **argv) {
 }
 
 const struct command command_schema = {
-    "schema", "schema", "print a JSON Schema of experiments, for an editor",
-    "  It knows the options of every component that this runner has. In VS Code's YAML\n"
+    "schema",
+    "schema",
+    "print a JSON Schema of experiments, for an editor",
+    "  It knows the options of every component that this runner has. In VS Code's "
+    "YAML\n"
     "  extension: a first line `# yaml-language-server: $schema=runner.schema.json`.\n",
-    "runner schema > runner.schema.json", schema};
+    "runner schema > runner.schema.json",
+    schema};

@@ -25,8 +25,8 @@ static const char *file_name(const char *path) {
 
 /* The module that the innermost frames above the C library lie in. */
 static const char *culprit(void) {
-    static const char *const carriers[] = {"libc.", "libc-", "libgcc_s", "libstdc++",
-                                           "libpthread", "ld-linux", "ld."};
+    static const char *const carriers[] = {
+        "libc.", "libc-", "libgcc_s", "libstdc++", "libpthread", "ld-linux", "ld."};
     void *frames[64];
     const void *self = NULL, *base;
     int n = backtrace(frames, 64);
@@ -38,8 +38,7 @@ static const char *culprit(void) {
             continue;
         bool carrier = false;
         for (size_t k = 0; k < sizeof carriers / sizeof carriers[0]; k++)
-            carrier |= strncmp(file_name(file), carriers[k],
-                               strlen(carriers[k])) == 0;
+            carrier |= strncmp(file_name(file), carriers[k], strlen(carriers[k])) == 0;
         left |= carrier;
         if (left && !carrier)
             return base == self ? "runner" : file_name(file);
@@ -49,11 +48,16 @@ static const char *culprit(void) {
 
 static const char *signal_name(int number) {
     switch (number) {
-    case SIGSEGV: return "memory that is not there (SIGSEGV)";
-    case SIGBUS: return "memory that is not there (SIGBUS)";
-    case SIGFPE: return "an impossible division (SIGFPE)";
-    case SIGILL: return "an instruction that is not known (SIGILL)";
-    default: return "it gave up (SIGABRT)";
+    case SIGSEGV:
+        return "memory that is not there (SIGSEGV)";
+    case SIGBUS:
+        return "memory that is not there (SIGBUS)";
+    case SIGFPE:
+        return "an impossible division (SIGFPE)";
+    case SIGILL:
+        return "an instruction that is not known (SIGILL)";
+    default:
+        return "it gave up (SIGABRT)";
     }
 }
 
@@ -69,7 +73,8 @@ static void on_crash(int number) {
     }
     say(": ");
     say(signal_name(number));
-    say("\n  what was acknowledged is saved; runner verify RUN, then runner resume RUN\n");
+    say("\n  what was acknowledged is saved; runner verify RUN, then runner resume "
+        "RUN\n");
     _exit(own ? 1 : 70);
 }
 
@@ -78,7 +83,8 @@ static void on_exit_unasked(void) {
     if (over)
         return;
     say("runner: error: a library ended the process (out of memory?)\n"
-        "  what was acknowledged is saved; runner verify RUN, then runner resume RUN\n");
+        "  what was acknowledged is saved; runner verify RUN, then runner resume "
+        "RUN\n");
     _exit(70);
 }
 
@@ -87,7 +93,8 @@ void crash_catch(void) {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     void *frames[2];
     stack_t place = {.ss_sp = stack, .ss_size = sizeof stack};
-    struct sigaction a = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_RESETHAND};
+    struct sigaction a = {.sa_handler = on_crash,
+                          .sa_flags = SA_ONSTACK | SA_RESETHAND};
     backtrace(frames, 2); /* loads what it needs, now */
     sigaltstack(&place, NULL);
     sigemptyset(&a.sa_mask);

@@ -75,7 +75,8 @@ static void backends(struct session *s, bool json) {
         if (json) {
             printf(n++ ? ", {" : "{");
             put("name", c->bare);
-            printf(", \"usable\": %s, \"threads\": %u, ", good ? "true" : "false", threads);
+            printf(", \"usable\": %s, \"threads\": %u, ", good ? "true" : "false",
+                   threads);
             put("says", text);
             printf("}");
         } else if (good) {
@@ -130,10 +131,9 @@ static int doctor(int argc, char **argv) {
     return 0;
 }
 
-const struct command command_doctor = {
-    "doctor",
-    "doctor [--json]",
-    "what this runner has, what it lacks and why",
-    "  --json  for machines\n",
-    "runner doctor",
-    doctor};
+const struct command command_doctor = {"doctor",
+                                       "doctor [--json]",
+                                       "what this runner has, what it lacks and why",
+                                       "  --json  for machines\n",
+                                       "runner doctor",
+                                       doctor};

@@ -53,9 +53,7 @@ static void print_memory(const struct stage *s, bool json) {
         row("pinned", f.pinned, json, false);
     if (json) {
         row("usable", usable, json, false);
-        printf("\"fits\": %s}", !usable         ? "null"
-                               : need <= usable ? "true"
-                                                : "false");
+        printf("\"fits\": %s}", !usable ? "null" : need <= usable ? "true" : "false");
         return;
     }
     number_text(need, total);
@@ -65,7 +63,8 @@ static void print_memory(const struct stage *s, bool json) {
     else if (need <= usable)
         printf("It fits: %s of %s bytes are usable now.\n", total, have);
     else
-        printf("It does not fit: %s bytes are usable now. A smaller data.batch takes less.\n",
+        printf("It does not fit: %s bytes are usable now. A smaller data.batch takes "
+               "less.\n",
                have);
 }
 
@@ -170,8 +169,7 @@ static int plan(int argc, char **argv) {
                               .overrides = f.arg + 1,
                               .use = STAGE_TRAIN};
     struct stage *s = stage_open(&o, d);
-    const struct plan *layers =
-        s && run_check(s, d) == RN_OK ? forward(s, d) : NULL;
+    const struct plan *layers = s && run_check(s, d) == RN_OK ? forward(s, d) : NULL;
     if (!layers) {
         code = fail_with(d, &f);
     } else if (f.dot || f.kernels) {

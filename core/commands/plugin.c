@@ -69,8 +69,8 @@ static void json_whole(const struct component *c) {
         json_member("type", o.type);
         if (o.value)
             json_member("default", o.value);
-        printf("\"required\": %s, \"live\": %s, \"doc\": ", o.required ? "true" : "false",
-               o.live ? "true" : "false");
+        printf("\"required\": %s, \"live\": %s, \"doc\": ",
+               o.required ? "true" : "false", o.live ? "true" : "false");
         json_string(o.doc);
         putchar('}');
     }
@@ -87,7 +87,8 @@ static bool known_kind(struct session *s, const char *kind) {
     }
     const char *near = error_nearest(kind, kinds, session_count(s));
     if (!known)
-        fprintf(stderr, "runner plugin list: error: there is no component of kind '%s'\n",
+        fprintf(stderr,
+                "runner plugin list: error: there is no component of kind '%s'\n",
                 kind);
     if (!known && near)
         fprintf(stderr, "  did you mean '%s'?\n", near);
@@ -122,7 +123,8 @@ static int list(struct session *s, const struct flags *f) {
         } else {
             if (strcmp(last, c->kind) != 0)
                 printf("%s%s\n", first ? "" : "\n", c->kind);
-            printf("  %-24s %s\n", c->built_in ? c->bare : c->name, c->doc ? c->doc : "");
+            printf("  %-24s %s\n", c->built_in ? c->bare : c->name,
+                   c->doc ? c->doc : "");
             last = c->kind;
         }
         first = false;
@@ -140,7 +142,8 @@ static int list(struct session *s, const struct flags *f) {
 
 static int show(struct session *s, const struct flags *f) {
     if (f->positional < 2) {
-        fprintf(stderr, "runner plugin show: error: which component or file?\n  e.g. %s\n",
+        fprintf(stderr,
+                "runner plugin show: error: which component or file?\n  e.g. %s\n",
                 command_plugin.example);
         return 2;
     }

@@ -313,7 +313,8 @@ const struct command command_resume = {
     "resume",
     "resume RUN [key=value ...] [--progress FORM] [--json]",
     "go on with a run that was interrupted, equal to the bit",
-    "  key=value        changes the experiment from here on, and stays with the run: more\n"
+    "  key=value        changes the experiment from here on, and stays with the run: "
+    "more\n"
     "                   train.epochs, another optimizer.lr. Data, split and names of\n"
     "                   variables must stay; train.max_time counts anew at each start\n"
     "  --progress FORM  auto, bar, plain, json or none\n"

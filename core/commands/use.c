@@ -61,7 +61,8 @@ const struct command command_eval = {
     "eval RUN [key=value ...] [--split test|val|train] [--checkpoint NAME] [--json]",
     "evaluate a trained network on a split",
     "  --split NAME       test (default), val or train\n"
-    "  --checkpoint NAME  best (default when there is one), the newest, a name or a file\n"
+    "  --checkpoint NAME  best (default when there is one), the newest, a name or a "
+    "file\n"
     "  --json             for machines\n",
     "runner eval runs/digits/latest --split val",
     evaluate};
@@ -75,13 +76,19 @@ struct writer {
 
 static double element(const struct rn_tensor *t, uint64_t i) {
     switch (t->dtype) {
-    case RN_F32: return (double)((const float *)t->data)[i];
-    case RN_F64: return ((const double *)t->data)[i];
-    case RN_I64: return (double)((const int64_t *)t->data)[i];
-    case RN_I32: return ((const int32_t *)t->data)[i];
+    case RN_F32:
+        return (double)((const float *)t->data)[i];
+    case RN_F64:
+        return ((const double *)t->data)[i];
+    case RN_I64:
+        return (double)((const int64_t *)t->data)[i];
+    case RN_I32:
+        return ((const int32_t *)t->data)[i];
     case RN_U8:
-    case RN_BOOL: return ((const uint8_t *)t->data)[i];
-    default: return 0.0;
+    case RN_BOOL:
+        return ((const uint8_t *)t->data)[i];
+    default:
+        return 0.0;
     }
 }
 
@@ -115,7 +122,8 @@ static int write_batch(void *context, uint64_t rows, const int64_t *ids, uint32_
             uint64_t each = per_row(&values[k]), best = 0;
             for (uint64_t i = 0; i < each; i++) {
                 fprintf(w->out, ",%.9g", element(&values[k], r * each + i));
-                if (element(&values[k], r * each + i) > element(&values[k], r * each + best))
+                if (element(&values[k], r * each + i) >
+                    element(&values[k], r * each + best))
                     best = i;
             }
             if (each > 1)
@@ -161,7 +169,8 @@ const struct command command_predict = {
     "write a network's outputs as CSV, a line a sample",
     "  --data FILE        in place of the source's file; labels may be missing\n"
     "  --out FILE         default: standard output\n"
-    "  --checkpoint NAME  best (default when there is one), the newest, a name or a file\n"
+    "  --checkpoint NAME  best (default when there is one), the newest, a name or a "
+    "file\n"
     "  --json             errors as JSON on stdout\n",
     "runner predict runs/digits/latest --out digits.csv",
     predict};

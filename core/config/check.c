@@ -199,7 +199,8 @@ static void open_component(struct arena *a, struct node *n) {
 /* `device: null` names the backend of that name; where no component is called so, a
  * plain null means none. */
 static void read_name(struct checker *k, struct node *n, const char *kind) {
-    if (!k->r || !n || n->kind != NODE_SCALAR || n->quoted || strcmp(n->raw, "null") != 0)
+    if (!k->r || !n || n->kind != NODE_SCALAR || n->quoted ||
+        strcmp(n->raw, "null") != 0)
         return;
     struct diag *unheard = diag_create();
     n->quoted = k->r->component(k->r->context, kind, n->raw, n, unheard) != NULL;
@@ -258,8 +259,7 @@ static void choose_named(struct checker *k, struct node *n, const char *kind) {
     if (!n->named || !type || !type->raw || !k->r)
         return;
     struct diag *silent = diag_create();
-    const struct schema *s =
-        k->r->component(k->r->context, kind, type->raw, n, silent);
+    const struct schema *s = k->r->component(k->r->context, kind, type->raw, n, silent);
     diag_destroy(silent);
     for (uint32_t i = 0; s && i < n->names->count; i++)
         if (schema_find(s, n->names->items[i]->key) ||
@@ -448,7 +448,8 @@ static void check_words(struct checker *k, const struct node *n, bool list) {
                list ? ", or a list of names" : "");
 }
 
-/* `in: model.head`, or `in: {logits: model.head}`; a model is applied to each of a list. */
+/* `in: model.head`, or `in: {logits: model.head}`; a model is applied to each of a
+ * list. */
 static void check_ports(struct checker *k, const struct node *n, bool list) {
     if (n->kind != NODE_MAP) {
         check_words(k, n, false);
@@ -476,7 +477,8 @@ static void check_match(struct checker *k, struct node *n) {
             const char *near = error_nearest(c->key, keys, 3);
             node_error(k->d, c, true, RN_E_CONFIG, "a pattern has no '%s'", c->key);
             diag_hint(k->d, "%s%s%smatch: takes role, rank and name",
-                      near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
+                      near ? "did you mean '" : "", near ? near : "",
+                      near ? "'? " : "");
         } else if (at != 1) {
             check_words(k, c, false);
         } else if (c->kind != NODE_SCALAR) {
@@ -486,7 +488,8 @@ static void check_match(struct checker *k, struct node *n) {
         }
     }
     if (!n->count)
-        node_error(k->d, n, false, RN_E_CONFIG, "an empty pattern: say role, rank or name");
+        node_error(k->d, n, false, RN_E_CONFIG,
+                   "an empty pattern: say role, rank or name");
 }
 
 /* Keys that the host reads. */
@@ -551,8 +554,12 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
     struct node *v;
     /* The schema may go before the tree does. */
     const char *name = arena_copy(a, o->info.name);
-    *from = (struct origin){"default", n->origin->folder, arena_copy(a, o->info.value),
-                            strlen(o->info.value), 0, n};
+    *from = (struct origin){"default",
+                            n->origin->folder,
+                            arena_copy(a, o->info.value),
+                            strlen(o->info.value),
+                            0,
+                            n};
     if (o->type.kind <= TYPE_CHOICE && o->type.kind != TYPE_ANY) {
         v = tree_new(a, NODE_SCALAR, from);
         v->raw = unquoted(a, from->text);

@@ -159,9 +159,9 @@ static bool looks_named(const struct node *n) {
 }
 
 /* `over` on top of `base`: maps merge, everything else replaces; a component of another
- * type replaces wholly, as options of the old one mean nothing to it, and so does one in
- * place of several. Several in place of one only the schema can tell from nested options:
- * that is left to the check. NULL: a map would have too many keys. */
+ * type replaces wholly, as options of the old one mean nothing to it, and so does one
+ * in place of several. Several in place of one only the schema can tell from nested
+ * options: that is left to the check. NULL: a map would have too many keys. */
 static struct node *overlay(struct arena *a, struct node *base, struct node *over) {
     if (!base || base->kind != NODE_MAP || over->kind != NODE_MAP)
         return over;
@@ -260,7 +260,8 @@ static struct node *load_file(struct loader *l, const char *file,
         return NULL;
     if (!asked)
         l->c->source = from->text;
-    if (strncmp(from->text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark is no text */
+    if (strncmp(from->text, "\xef\xbb\xbf", 3) ==
+        0) { /* a byte order mark is no text */
         from->text += 3;
         from->length -= 3;
     }
@@ -386,8 +387,9 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
         if (last && !append) {
             if (n->kind == NODE_LIST && !step_into(n, key, k)) {
                 const char *list = arena_copy_n(a, path, at ? at - 1 : 0);
-                snprintf(message, sizeof message, "'%.200s' has %u item%s, counted from 0",
-                         list, n->count, n->count == 1 ? "" : "s");
+                snprintf(message, sizeof message,
+                         "'%.200s' has %u item%s, counted from 0", list, n->count,
+                         n->count == 1 ? "" : "s");
                 bad_override(l->d, from, column, message);
                 diag_hint(l->d, "%.200s+=... adds one", list);
                 return RN_E_CONFIG;
@@ -447,10 +449,12 @@ static void hint_reference(struct loader *l, const char *word) {
         names[count++] = n->items[i]->key;
     const char *near = error_nearest(arena_copy_n(l->c->arena, p, k), names, count);
     if (near)
-        diag_hint(l->d, "did you mean '${%.*s%s%s}'?", (int)(p - word), word, near, p + k);
+        diag_hint(l->d, "did you mean '${%.*s%s%s}'?", (int)(p - word), word, near,
+                  p + k);
     else
-        diag_hint(l->d, "a reference is the path of a value, such as ${optimizer.lr}, or "
-                        "${env:NAME:-default}");
+        diag_hint(l->d,
+                  "a reference is the path of a value, such as ${optimizer.lr}, or "
+                  "${env:NAME:-default}");
 }
 
 static int one_reference(struct loader *l, struct node *n, const char *word,
@@ -614,9 +618,8 @@ struct config *config_from_text(const char *name, const char *yaml, struct diag 
     struct loader l = {.c = c, .d = d};
     struct origin *from = arena_new(a, struct origin);
     c->arena = a;
-    *from =
-        (struct origin){arena_copy(a, name), "", arena_copy(a, yaml), strlen(yaml), 0,
-                        NULL};
+    *from = (struct origin){arena_copy(a, name), "", arena_copy(a, yaml),
+                            strlen(yaml),        0,  NULL};
     c->source = from->text;
     c->root = tree_parse(a, from, &l.limits, d);
     return finish(&l, 0, NULL);

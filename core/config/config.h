@@ -2,11 +2,12 @@
 /* YAML -> nodes with positions -> extends, overrides, interpolation -> values checked
  * against schemas. The only user of libyaml.
  *
- * Limits, so that hostile text costs a bounded time: 256 KiB a file, 64 files by extends,
- * depth 64 as written and 128 with aliases, 100,000 events, 256 anchors, 50,000 values
- * with aliases in full, 64 KiB a value, 1,024 keys a map, 8 directives, one document,
- * paths of 1,000 bytes, 64 references one through another, 4 MiB of text from them; 100
- * errors are shown, the others counted. Tags (!!int) and duplicate keys are errors. */
+ * Limits, so that hostile text costs a bounded time: 256 KiB a file, 64 files by
+ * extends, depth 64 as written and 128 with aliases, 100,000 events, 256 anchors,
+ * 50,000 values with aliases in full, 64 KiB a value, 1,024 keys a map, 8 directives,
+ * one document, paths of 1,000 bytes, 64 references one through another, 4 MiB of text
+ * from them; 100 errors are shown, the others counted. Tags (!!int) and duplicate keys
+ * are errors. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -73,8 +74,8 @@ int diag_place(struct diag *d, const struct node *root, const struct rn_error *e
 /* ---- loading ---- */
 /* Reads `file`, its `extends`, applies overrides ("a.b=1", "list+={...}", "~key"; for
  * errors they are "command line, argument N"), interpolates. Errors go to d; NULL when
- * there is no tree. With errors and a tree, the rest of it can still be checked, so that
- * all errors are told at once; what had an error is not complained of again. */
+ * there is no tree. With errors and a tree, the rest of it can still be checked, so
+ * that all errors are told at once; what had an error is not complained of again. */
 struct config *config_load(const char *file, uint32_t n, const char *const *overrides,
                            struct diag *d);
 struct config *config_from_text(const char *name, const char *yaml, struct diag *d);
@@ -115,9 +116,9 @@ struct schema_resolver {
     void *context;
 };
 /* Check a map against a schema: unknown keys, types, ranges, choices, required; gives
- * scalars their type and adds absent defaults to the tree. host_keys: keys that the host
- * owns in components beside their options, NULL-ended: "type" in those of every kind,
- * "loss.weight" in those of one. Nested components have `type` alone. */
+ * scalars their type and adds absent defaults to the tree. host_keys: keys that the
+ * host owns in components beside their options, NULL-ended: "type" in those of every
+ * kind, "loss.weight" in those of one. Nested components have `type` alone. */
 int schema_check(struct config *c, const struct node *n, const struct schema *s,
                  const char *const *host_keys, const struct schema_resolver *r,
                  struct diag *d);

@@ -248,15 +248,15 @@ static void host_keys_json(struct writer *w, const char *kind,
                            const char *const *host_keys) {
     static const struct {
         const char *key, *schema;
-    } known[] = {
-        {"in", "{\"type\": [\"string\", \"object\"]}"},
-        {"match", "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"object\", "
+    } known[] = {{"in", "{\"type\": [\"string\", \"object\"]}"},
+                 {"match",
+                  "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"object\", "
                   "\"additionalProperties\": false, \"properties\": {\"role\": "
                   "{\"type\": \"string\"}, \"rank\": {\"type\": \"integer\"}, "
                   "\"name\": {\"type\": \"string\"}}}]}"},
-        {"weight", "{\"type\": [\"number\", \"string\"]}"},
-        {"of", "{\"type\": [\"string\", \"array\"]}"},
-        {"at", "{\"type\": [\"string\", \"array\"]}"}};
+                 {"weight", "{\"type\": [\"number\", \"string\"]}"},
+                 {"of", "{\"type\": [\"string\", \"array\"]}"},
+                 {"at", "{\"type\": [\"string\", \"array\"]}"}};
     size_t n = strlen(kind);
     for (uint32_t i = 0; host_keys && host_keys[i]; i++) {
         if (strncmp(host_keys[i], kind, n) != 0 || host_keys[i][n] != '.')

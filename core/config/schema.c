@@ -153,8 +153,8 @@ static const char *range_text(struct arena *a, const struct option *o) {
     const char *out = "";
     for (size_t i = 0; i < 4; i++)
         if (bounds[i].has)
-            out = arena_format(a, "%s%s%s %.15g", out, *out ? ", " : "", bounds[i].words,
-                               bounds[i].value);
+            out = arena_format(a, "%s%s%s %.15g", out, *out ? ", " : "",
+                               bounds[i].words, bounds[i].value);
     return out;
 }
 
@@ -364,6 +364,7 @@ struct record_info schema_record_at(const struct schema *s, uint32_t i) {
     return (struct record_info){r->name, r->doc, r->count};
 }
 
-struct option_info schema_record_option(const struct schema *s, uint32_t i, uint32_t k) {
+struct option_info schema_record_option(const struct schema *s, uint32_t i,
+                                        uint32_t k) {
     return s->records[i].options[k].info;
 }

@@ -41,8 +41,9 @@ struct node {
     double f;
     const char *s;
     uint8_t mark; /* interpolation: 1 being done, 2 done, 3 done and wrong */
-    /* Of a map with `type` that was extended by a map without, which may as well be named
-     * components in its place: the map if they are that, and the one whose keys tell. */
+    /* Of a map with `type` that was extended by a map without, which may as well be
+     * named components in its place: the map if they are that, and the one whose keys
+     * tell. */
     struct node *named;
     const struct node *names;
 };

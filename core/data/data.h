@@ -87,15 +87,16 @@ uint64_t data_batch(const struct data *data);
 uint64_t data_eval_batch(const struct data *data);
 uint32_t data_workers(const struct data *data);
 
-/* An integer of a field outside low..high: the first by split and row, file NULL: none. */
+/* An integer of a field outside low..high: the first by split and row, file NULL: none.
+ */
 struct data_outside {
     const char *file;   /* until data_close */
     const char *source; /* config path: "data.source" */
     uint64_t row;       /* of the file, from 1 */
     int64_t value;
 };
-int data_find_outside(const struct data *data, uint32_t field, int64_t low, int64_t high,
-                      struct data_outside *out, struct rn_error *e);
+int data_find_outside(const struct data *data, uint32_t field, int64_t low,
+                      int64_t high, struct data_outside *out, struct rn_error *e);
 
 /* ---- loaders ---- */
 

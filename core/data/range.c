@@ -5,11 +5,16 @@
 
 static int64_t integer(const uint8_t *p, rn_dtype dtype, uint64_t i) {
     switch (dtype) {
-    case RN_I64: return ((const int64_t *)(const void *)p)[i];
-    case RN_I32: return ((const int32_t *)(const void *)p)[i];
-    case RN_U32: return ((const uint32_t *)(const void *)p)[i];
-    case RN_I8: return ((const int8_t *)(const void *)p)[i];
-    default: return p[i];
+    case RN_I64:
+        return ((const int64_t *)(const void *)p)[i];
+    case RN_I32:
+        return ((const int32_t *)(const void *)p)[i];
+    case RN_U32:
+        return ((const uint32_t *)(const void *)p)[i];
+    case RN_I8:
+        return ((const int8_t *)(const void *)p)[i];
+    default:
+        return p[i];
     }
 }
 
@@ -69,8 +74,8 @@ static int outside(void *context, const struct table *t, const uint8_t *column,
     return RN_OK;
 }
 
-int data_find_outside(const struct data *data, uint32_t field, int64_t low, int64_t high,
-                      struct data_outside *out, struct rn_error *e) {
+int data_find_outside(const struct data *data, uint32_t field, int64_t low,
+                      int64_t high, struct data_outside *out, struct rn_error *e) {
     uint32_t column = data->field_columns[field];
     struct search x = {&data->columns[column], low, high, out};
     *out = (struct data_outside){0};

@@ -71,7 +71,8 @@ static int get(struct device *d, int space, uint64_t bytes, void **out,
     if (status != RN_OK)
         return error_context(e, "%llu bytes for the run", (unsigned long long)bytes);
     uint64_t *now = space == RN_SPACE_PINNED ? &d->memory.pinned_now : &d->memory.now;
-    uint64_t *peak = space == RN_SPACE_PINNED ? &d->memory.pinned_peak : &d->memory.peak;
+    uint64_t *peak =
+        space == RN_SPACE_PINNED ? &d->memory.pinned_peak : &d->memory.peak;
     *now += bytes;
     if (*now > *peak)
         *peak = *now;
@@ -155,18 +156,18 @@ int device_variables(struct device *d, const struct variables *v, struct rn_erro
 int device_variable_write(struct device *d, uint32_t variable, const void *data,
                           struct rn_error *e) {
     const struct variable *v = variables_at(d->table, variable);
-    int status =
-        d->b->copy(d->self, d->stream, RN_COPY_TO_DEVICE, d->variables + d->offsets[variable],
-                   data, v->count * RN_DTYPE_BYTES(v->dtype), e);
+    int status = d->b->copy(d->self, d->stream, RN_COPY_TO_DEVICE,
+                            d->variables + d->offsets[variable], data,
+                            v->count * RN_DTYPE_BYTES(v->dtype), e);
     return status ? status : device_sync(d, e);
 }
 
 int device_variable_read(struct device *d, uint32_t variable, void *data,
                          struct rn_error *e) {
     const struct variable *v = variables_at(d->table, variable);
-    int status =
-        d->b->copy(d->self, d->stream, RN_COPY_TO_HOST, data,
-                   d->variables + d->offsets[variable], v->count * RN_DTYPE_BYTES(v->dtype), e);
+    int status = d->b->copy(d->self, d->stream, RN_COPY_TO_HOST, data,
+                            d->variables + d->offsets[variable],
+                            v->count * RN_DTYPE_BYTES(v->dtype), e);
     return status ? status : device_sync(d, e);
 }
 
@@ -218,7 +219,8 @@ static int bind(struct program *p, struct rn_error *e) {
         uint32_t base = RN_BASE_FIRST + i;
         if (b->kind == BASE_VARIABLE) {
             if (b->variable >= d->variable_count)
-                return error_set(e, RN_E_INTERNAL, "variable '%s' has no storage", b->name);
+                return error_set(e, RN_E_INTERNAL, "variable '%s' has no storage",
+                                 b->name);
             p->bases[base] = d->variables + d->offsets[b->variable];
         } else if (b->kind == BASE_INPUT) {
             struct staged *s = &p->inputs[p->input_count++];
@@ -433,7 +435,8 @@ const void *program_result(struct program *p, const char *name, rn_dtype *dtype,
         memcpy(dims, b->shape, sizeof b->shape);
         return program_output(p, program_output_index(p, name), e);
     }
-    error_set(e, RN_E_INTERNAL, "program %s has no output '%s'", p->plan->program.name, name);
+    error_set(e, RN_E_INTERNAL, "program %s has no output '%s'", p->plan->program.name,
+              name);
     return NULL;
 }
 

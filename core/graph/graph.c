@@ -85,7 +85,8 @@ int variables_declare(struct variables *t, const struct variable *v, uint32_t *i
                              v->name, i, (long long)v->shape[i]);
         if (v->shape[i] > MOST_ELEMENTS / (int64_t)n->count)
             return error_set(e, RN_E_CONFIG,
-                             "variable '%s' would have more than 2^44 elements", v->name);
+                             "variable '%s' would have more than 2^44 elements",
+                             v->name);
         n->count *= (uint64_t)v->shape[i];
     }
     t->all[t->count++] = n;
@@ -444,9 +445,10 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
     struct gvalue outs[8];
     if (!RN_HAS(op, struct rn_operator, host) || n_in > 32 || op->out_count > 8 ||
         !op->out_count || !op->shape || !op->host || !op->name)
-        return error_set(e, RN_E_PLUGIN,
-                         "a custom operator has at most 32 inputs, 1 to 8 outputs, a name, "
-                         "a shape rule and a kernel");
+        return error_set(
+            e, RN_E_PLUGIN,
+            "a custom operator has at most 32 inputs, 1 to 8 outputs, a name, "
+            "a shape rule and a kernel");
     for (uint32_t i = 0; i < n_in; i++) {
         const struct gvalue *v = graph_value(g, in[i]);
         if (!v)
@@ -465,8 +467,8 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
         if (ranks[i] > RN_MAX_RANK)
             return error_set(e, RN_E_PLUGIN, "%s: output rank %u", op->name, ranks[i]);
         if (strcmp(dtype_name(dtypes[i]), "?") == 0)
-            return error_set(e, RN_E_PLUGIN, "%s: output %u has an unknown type", op->name,
-                             i);
+            return error_set(e, RN_E_PLUGIN, "%s: output %u has an unknown type",
+                             op->name, i);
         outs[i] = (struct gvalue){.dtype = dtypes[i], .rank = ranks[i]};
         memcpy(outs[i].shape, dims[i], sizeof dims[i]);
         for (uint32_t k = 0; k < ranks[i]; k++)

@@ -6,8 +6,8 @@
 
 #include "plan/draft.h"
 
-#define REGION_NODES 96  /* of one region */
-#define REGION_PORTS 40  /* values that go in or out */
+#define REGION_NODES 96 /* of one region */
+#define REGION_PORTS 40 /* values that go in or out */
 
 struct fuser {
     struct draft *d;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Offsets in the arena: largest block first, at the lowest place that is free for as long
- * as it lives. */
+/* Offsets in the arena: largest block first, at the lowest place that is free for as
+ * long as it lives. */
 #include <stdlib.h>
 
 #include "plan/draft.h"
@@ -33,7 +33,8 @@ uint64_t draft_layout(struct draft *d) {
     uint32_t n = d->block_count;
     uint64_t total = 0;
     struct placed *all = arena_array(d->a, struct placed, n + 1);
-    const struct plan_block **near = arena_array(d->a, const struct plan_block *, n + 1);
+    const struct plan_block **near =
+        arena_array(d->a, const struct plan_block *, n + 1);
     for (uint32_t i = 0; i < n; i++)
         all[i] = (struct placed){&d->blocks[i], i};
     qsort(all, n, sizeof *all, by_size);

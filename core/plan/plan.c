@@ -20,8 +20,7 @@ uint64_t value_bytes(const struct graph *g, rn_value v) {
 
 static struct rn_slot slot_of(const struct graph *g, rn_value v) {
     const struct gvalue *x = &g->values[v];
-    struct rn_slot s = {
-        .dtype = x->dtype, .rank = x->rank, .bytes = value_bytes(g, v)};
+    struct rn_slot s = {.dtype = x->dtype, .rank = x->rank, .bytes = value_bytes(g, v)};
     memcpy(s.shape, x->shape, sizeof s.shape);
     return s;
 }
@@ -32,14 +31,15 @@ static const char *label_of(const struct draft *d, const struct gnode *n) {
 }
 
 static struct rn_node node_of(const struct gnode *n, struct arena *a) {
-    return (struct rn_node){
-        .op = n->custom ? arena_format(a, "custom:%s", n->custom->name) : op_name(n->op),
-        .in_count = n->in_count,
-        .out_count = n->out_count,
-        .attr_count = n->attr_count,
-        .attr_stride = sizeof(struct rn_attr),
-        .attrs = n->attrs,
-        .custom = n->custom};
+    return (struct rn_node){.op = n->custom
+                                      ? arena_format(a, "custom:%s", n->custom->name)
+                                      : op_name(n->op),
+                            .in_count = n->in_count,
+                            .out_count = n->out_count,
+                            .attr_count = n->attr_count,
+                            .attr_stride = sizeof(struct rn_attr),
+                            .attrs = n->attrs,
+                            .custom = n->custom};
 }
 
 const struct rn_program *draft_question(const struct graph *g, const struct gnode *n,
@@ -121,11 +121,10 @@ static void find_roots(struct draft *d) {
     d->homes = arena_array(d->a, struct home, d->g->value_count + 1);
     for (uint32_t v = 1; v < d->g->value_count; v++) {
         const struct gnode *n = &d->g->nodes[d->g->values[v].node];
-        d->homes[v] = (struct home){
-            .root = is_view(n) ? d->homes[n->in[0]].root : v,
-            .slot = RN_NO_SLOT,
-            .base = RN_BASE_ARENA,
-            .block = UINT32_MAX};
+        d->homes[v] = (struct home){.root = is_view(n) ? d->homes[n->in[0]].root : v,
+                                    .slot = RN_NO_SLOT,
+                                    .base = RN_BASE_ARENA,
+                                    .block = UINT32_MAX};
     }
 }
 
@@ -146,10 +145,10 @@ static void put_in_order(struct draft *d) {
 
 static void source_bases(struct draft *d) {
     const struct graph *g = d->g;
-    struct plan_base *bases =
-        arena_array(d->a, struct plan_base,
-                    g->node_count + g->output_count + g->assign_count + 1);
-    struct plan_scalar *scalars = arena_array(d->a, struct plan_scalar, g->node_count + 1);
+    struct plan_base *bases = arena_array(
+        d->a, struct plan_base, g->node_count + g->output_count + g->assign_count + 1);
+    struct plan_scalar *scalars =
+        arena_array(d->a, struct plan_scalar, g->node_count + 1);
     struct plan *p = d->plan;
     p->bases = bases;
     p->scalars = scalars;
@@ -175,13 +174,14 @@ static void source_bases(struct draft *d) {
             continue;
         }
         bool variable = strcmp(op, "variable") == 0;
-        struct plan_base b = {.kind = variable ? BASE_VARIABLE : BASE_INPUT,
-                              .variable = n->variable,
-                              .name = variable ? variables_at(g->variables, n->variable)->name
-                                               : arena_copy(d->a, n->name),
-                              .dtype = v->dtype,
-                              .rank = v->rank,
-                              .bytes = bytes};
+        struct plan_base b = {
+            .kind = variable ? BASE_VARIABLE : BASE_INPUT,
+            .variable = n->variable,
+            .name = variable ? variables_at(g->variables, n->variable)->name
+                             : arena_copy(d->a, n->name),
+            .dtype = v->dtype,
+            .rank = v->rank,
+            .bytes = bytes};
         memcpy(b.shape, v->shape, sizeof b.shape);
         h->base = RN_BASE_FIRST + p->base_count;
         bases[p->base_count++] = b;
@@ -220,8 +220,8 @@ static uint32_t base_of(const struct draft *d, enum base_kind kind, uint32_t var
                         const char *name) {
     for (uint32_t k = 0; k < d->plan->base_count; k++) {
         const struct plan_base *b = &d->plan->bases[k];
-        if (b->kind == kind &&
-            (kind == BASE_VARIABLE ? b->variable == variable : strcmp(b->name, name) == 0))
+        if (b->kind == kind && (kind == BASE_VARIABLE ? b->variable == variable
+                                                      : strcmp(b->name, name) == 0))
             return RN_BASE_FIRST + k;
     }
     return 0;
@@ -250,8 +250,8 @@ static bool wanted_outside(const struct draft *d, uint32_t u, rn_value v) {
     const struct graph *g = d->g;
     for (uint32_t i = 0; i < g->node_count; i++) {
         const struct gnode *n = &g->nodes[i];
-        if (is_source(n) || (!is_view(n) && (d->unit_of[i] == u ||
-                                             d->unit_of[i] == NO_UNIT)))
+        if (is_source(n) ||
+            (!is_view(n) && (d->unit_of[i] == u || d->unit_of[i] == NO_UNIT)))
             continue;
         for (uint32_t k = 0; k < n->in_count; k++)
             if (n->in[k] == v)
@@ -374,8 +374,8 @@ struct life {
 
 struct placer {
     struct draft *d;
-    struct life *lives;  /* by root value */
-    rn_value *by_slot;   /* value of each slot */
+    struct life *lives; /* by root value */
+    rn_value *by_slot;  /* value of each slot */
     struct rn_node_info *infos;
     uint32_t copies; /* nodes to append */
     rn_value *copy_from;
@@ -392,8 +392,8 @@ static void touch(struct placer *p, rn_value v, uint32_t at) {
         l->last = at;
 }
 
-static uint32_t block_add(struct draft *d, uint64_t bytes, uint32_t first, uint32_t last,
-                          const char *label) {
+static uint32_t block_add(struct draft *d, uint64_t bytes, uint32_t first,
+                          uint32_t last, const char *label) {
     if (d->block_count == d->block_capacity) {
         uint32_t capacity = 2 * d->block_capacity + 64;
         struct plan_block *grown = arena_array(d->a, struct plan_block, capacity);
@@ -402,12 +402,13 @@ static uint32_t block_add(struct draft *d, uint64_t bytes, uint32_t first, uint3
         d->blocks = grown;
         d->block_capacity = capacity;
     }
-    d->blocks[d->block_count] =
-        (struct plan_block){.bytes = round64(bytes), .first = first, .last = last, .label = label};
+    d->blocks[d->block_count] = (struct plan_block){
+        .bytes = round64(bytes), .first = first, .last = last, .label = label};
     return d->block_count++;
 }
 
-/* Index of the last node of a region that reads a register, of the one that makes it. */
+/* Index of the last node of a region that reads a register, of the one that makes it.
+ */
 static uint32_t last_reader(const struct rn_program *sub, uint32_t slot) {
     uint32_t last = 0;
     for (uint32_t i = 0; i < sub->node_count; i++)
@@ -487,7 +488,8 @@ static void place_results(struct placer *p) {
         for (uint32_t k = 0; direct && assign && k < g->node_count; k++) {
             /* the old value's readers */
             const struct gnode *n = &g->nodes[k];
-            if (!is_source(n) || n->name || n->data || n->variable != g->assigns[i].variable)
+            if (!is_source(n) || n->name || n->data ||
+                n->variable != g->assigns[i].variable)
                 continue;
             const struct life *old = &p->lives[n->out[0]];
             if (!old->used || old->last < at)
@@ -630,7 +632,8 @@ static int place(struct draft *d, struct rn_node_info *infos) {
 
 /* ------------------------------------------------------------------- make */
 
-static int ask_all(struct draft *d, struct rn_node_info **infos, bool *regions_refused) {
+static int ask_all(struct draft *d, struct rn_node_info **infos,
+                   bool *regions_refused) {
     struct rn_program *p = program_of(d);
     *infos = arena_array(d->a, struct rn_node_info, d->node_count + 1);
     for (uint32_t i = 0; i < d->node_count; i++) {
@@ -644,9 +647,9 @@ static int ask_all(struct draft *d, struct rn_node_info **infos, bool *regions_r
             *regions_refused = true;
             return RN_OK;
         }
-        return error_set(d->e, RN_E_UNSUPPORTED, "%s: the backend has no kernel for %s%s%s",
-                         d->nodes[i].label, d->nodes[i].op, info->why[0] ? ": " : "",
-                         info->why);
+        return error_set(d->e, RN_E_UNSUPPORTED,
+                         "%s: the backend has no kernel for %s%s%s", d->nodes[i].label,
+                         d->nodes[i].op, info->why[0] ? ": " : "", info->why);
     }
     return RN_OK;
 }
@@ -662,8 +665,9 @@ static void build_nodes(struct draft *d) {
     put_in_order(d);
     source_bases(d);
     /* Room for the copies at the end. */
-    d->nodes = arena_array(d->a, struct rn_node,
-                           d->order_count + d->g->output_count + d->g->assign_count + 1);
+    d->nodes =
+        arena_array(d->a, struct rn_node,
+                    d->order_count + d->g->output_count + d->g->assign_count + 1);
     for (uint32_t i = 0; i < d->order_count; i++) {
         uint32_t index = d->order[i];
         const struct unit *u = &d->units[index];

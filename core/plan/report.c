@@ -10,13 +10,13 @@ int plan_verify(const struct plan *p, struct rn_error *e) {
     for (uint32_t i = 0; i < p->block_count; i++) {
         const struct plan_block *b = &p->blocks[i];
         if (b->offset % 64 || b->offset + b->bytes > r->arena_bytes)
-            return error_set(e, RN_E_INTERNAL, "plan %s: block %u lies outside the arena",
-                             r->name, i);
+            return error_set(e, RN_E_INTERNAL,
+                             "plan %s: block %u lies outside the arena", r->name, i);
         for (uint32_t j = 0; j < i; j++) {
             const struct plan_block *o = &p->blocks[j];
             bool time = o->first <= b->last && b->first <= o->last;
-            bool place = o->offset < b->offset + b->bytes &&
-                         b->offset < o->offset + o->bytes;
+            bool place =
+                o->offset < b->offset + b->bytes && b->offset < o->offset + o->bytes;
             if (time && place)
                 return error_set(e, RN_E_INTERNAL, "plan %s: blocks %u and %u overlap",
                                  r->name, j, i);
@@ -120,16 +120,16 @@ void plan_largest(const struct plan *p, uint32_t n, struct text *out) {
 void plan_print(const struct plan *p, struct text *out) {
     const struct rn_program *r = &p->program;
     text_addf(out, "plan %s: %u nodes, %u regions, arena %llu bytes (bound %llu)\n",
-              r->name, r->node_count, p->region_count, (unsigned long long)r->arena_bytes,
-              (unsigned long long)p->live_bound);
+              r->name, r->node_count, p->region_count,
+              (unsigned long long)r->arena_bytes, (unsigned long long)p->live_bound);
     for (uint32_t i = 0; i < r->node_count; i++) {
         const struct rn_node *n = &r->nodes[i];
         text_addf(out, "%4u %-20s", i, n->op);
         for (uint32_t k = 0; k < n->in_count + n->out_count; k++) {
             uint32_t index = k < n->in_count ? n->in[k] : n->out[k - n->in_count];
             const struct rn_slot *s = &r->slots[index];
-            text_addf(out, "%s %u@%u+%llu", k == n->in_count ? " ->" : "", index, s->base,
-                      (unsigned long long)s->offset);
+            text_addf(out, "%s %u@%u+%llu", k == n->in_count ? " ->" : "", index,
+                      s->base, (unsigned long long)s->offset);
         }
         text_addf(out, "  %s", n->label);
         if (n->sub)

@@ -19,7 +19,8 @@ static int check_abi(const char *line, struct rn_error *e) {
     unsigned major, minor;
     if (sscanf(line, "abi: %u %u", &major, &minor) != 2)
         return error_set(e, RN_E_PLUGIN, "its description does not begin with its ABI");
-    const struct abi_version host = {RN_ABI_MAJOR, RN_ABI_MINOR}, needed = {major, minor};
+    const struct abi_version host = {RN_ABI_MAJOR, RN_ABI_MINOR},
+                             needed = {major, minor};
     return abi_check(&host, &needed, e);
 }
 
@@ -30,21 +31,23 @@ static int read_head(struct arena *a, const char *line, struct component *c,
     int behaviour, end = 0;
     if (sscanf(line, "component: %31s %159s %d%n", kind, name, &behaviour, &end) != 3 ||
         line[end])
-        return error_set(e, RN_E_PLUGIN, "its description has no `component: KIND NAME "
-                                         "BEHAVIOUR`");
+        return error_set(e, RN_E_PLUGIN,
+                         "its description has no `component: KIND NAME "
+                         "BEHAVIOUR`");
     uint32_t n;
     const char *const *all = kinds(&n);
     bool known = false;
     for (uint32_t i = 0; i < n; i++)
         known |= strcmp(all[i], kind) == 0;
     if (!known)
-        return error_set(e, RN_E_PLUGIN, "it has a component of the unknown kind '%s'", kind);
+        return error_set(e, RN_E_PLUGIN, "it has a component of the unknown kind '%s'",
+                         kind);
     const char *slash = strchr(name, '/');
     if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/') ||
         name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/")])
-        return error_set(e, RN_E_PLUGIN, "'%s' is no component's name: vendor.package/name",
-                         name);
+        return error_set(e, RN_E_PLUGIN,
+                         "'%s' is no component's name: vendor.package/name", name);
     c->kind = arena_copy(a, kind);
     c->name = arena_copy(a, name);
     c->bare = strchr(c->name, '/') + 1;
@@ -59,12 +62,13 @@ static int read_port(struct arena *a, const char *text, struct port_info *p,
     size_t n = bar ? (size_t)(bar - text) : strlen(text);
     char *head = arena_copy_n(a, text, n), *rest = strchr(head, ';');
     char name[80], dtype[16], shape[80];
-    *p = (struct port_info){.scope = "", .better = "", .doc = bar ? arena_copy(a, bar + 3) : ""};
+    *p = (struct port_info){
+        .scope = "", .better = "", .doc = bar ? arena_copy(a, bar + 3) : ""};
     if (rest)
         *rest++ = '\0';
     if (sscanf(head, "%79s %15s %79s", name, dtype, shape) != 3)
-        return error_set(e, RN_E_PLUGIN, "a port is described as '%.60s': NAME DTYPE [SHAPE]",
-                         text);
+        return error_set(e, RN_E_PLUGIN,
+                         "a port is described as '%.60s': NAME DTYPE [SHAPE]", text);
     p->name = arena_copy(a, name);
     p->dtype = arena_copy(a, dtype);
     p->shape = arena_copy(a, shape);
@@ -83,7 +87,8 @@ static int read_port(struct arena *a, const char *text, struct port_info *p,
         else if (strncmp(word, "better ", 7) == 0)
             p->better = arena_copy(a, word + 7);
         else if (*word)
-            return error_set(e, RN_E_PLUGIN, "port '%s': unknown word '%s'", name, word);
+            return error_set(e, RN_E_PLUGIN, "port '%s': unknown word '%s'", name,
+                             word);
         rest += k;
     }
     return RN_OK;
@@ -110,21 +115,24 @@ static int check_text(const char *text, struct rn_error *e) {
     return RN_OK;
 }
 
-/* Keys that the host owns in every component; frozen with 1.0 (`of` and `freeze` are not
- * among them: a transform describes its own `of`). */
+/* Keys that the host owns in every component; frozen with 1.0 (`of` and `freeze` are
+ * not among them: a transform describes its own `of`). */
 static int check_options(const struct schema *s, struct rn_error *e) {
-    static const char *const owned[] = {"type", "in", "at", "match", "weight", "name",
-                                        "host"};
+    static const char *const owned[] = {"type",   "in",   "at",  "match",
+                                        "weight", "name", "host"};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         if (schema_find(s, owned[i]))
-            return error_set(e, RN_E_PLUGIN, "it has an option '%s', a key that is the "
-                                             "host's in every component", owned[i]);
+            return error_set(e, RN_E_PLUGIN,
+                             "it has an option '%s', a key that is the "
+                             "host's in every component",
+                             owned[i]);
     return RN_OK;
 }
 
 int describe(struct arena *a, const char *text, struct component *c,
              struct rn_error *e) {
-    struct port_info *in = arena_array(a, struct port_info, count_lines(text, "in: ") + 1);
+    struct port_info *in =
+        arena_array(a, struct port_info, count_lines(text, "in: ") + 1);
     struct port_info *out =
         arena_array(a, struct port_info, count_lines(text, "out: ") + 1);
     uint32_t number = 0;

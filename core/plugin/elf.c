@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the description section of a shared object. Nothing in the file is trusted. */
+/* Reading the description section of a shared object. Nothing in the file is trusted.
+ */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -43,9 +44,11 @@ static int check_header(const Elf64_Ehdr *h, uint64_t size, struct rn_error *e) 
         return error_set(e, RN_E_PLUGIN, "it is no shared object (no ELF file)");
     if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_DATA] != ELFDATA2LSB ||
         h->e_machine != MACHINE)
-        return error_set(e, RN_E_PLUGIN, "it is for another machine than %s", MACHINE_NAME);
+        return error_set(e, RN_E_PLUGIN, "it is for another machine than %s",
+                         MACHINE_NAME);
     if (h->e_type != ET_DYN)
-        return error_set(e, RN_E_PLUGIN, "it is no shared object (ELF type %u)", h->e_type);
+        return error_set(e, RN_E_PLUGIN, "it is no shared object (ELF type %u)",
+                         h->e_type);
     if (h->e_shentsize != sizeof(Elf64_Shdr) || !h->e_shnum ||
         h->e_shstrndx >= h->e_shnum ||
         !inside(h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr), size) ||
@@ -81,7 +84,8 @@ static int find_section(int fd, const Elf64_Ehdr *h, uint64_t size, struct arena
     for (uint32_t i = 0; i < h->e_shnum; i++) {
         if (!read_at(fd, h->e_shoff + i * sizeof *out, out, sizeof *out))
             return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
-        if (out->sh_name < names.sh_size && strcmp(text + out->sh_name, ".rn_desc") == 0)
+        if (out->sh_name < names.sh_size &&
+            strcmp(text + out->sh_name, ".rn_desc") == 0)
             return RN_OK;
     }
     error_set(e, RN_E_PLUGIN, "it describes no component (no section .rn_desc)");
@@ -100,7 +104,8 @@ int elf_read(const char *file, struct arena *a, struct file_text *out,
         status = error_set(e, RN_E_PLUGIN, "it is no file");
     if (status == RN_OK && st.st_mode & S_IWOTH) {
         /* Whoever may write to it may run anything as the user. */
-        status = error_set(e, RN_E_PLUGIN, "every user of this machine may write to it");
+        status =
+            error_set(e, RN_E_PLUGIN, "every user of this machine may write to it");
         error_hint(e, "chmod o-w %s", file);
     }
     uint64_t size = status == RN_OK ? (uint64_t)st.st_size : 0;

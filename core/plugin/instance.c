@@ -14,7 +14,7 @@ struct instance {
     const struct component *component;
     const struct node *node;
     const struct instance_services *services;
-    struct diag *d;        /* while it is being created */
+    struct diag *d;      /* while it is being created */
     pthread_mutex_t one; /* held in a [worker] call of a component of one thread */
     bool watched;
     struct rn_error fault; /* the first thing it did wrong or reported while watched */
@@ -57,8 +57,8 @@ static int complain(struct instance *i, const char *path, const char *what) {
     else if (!i->watched)
         log_say(RN_LOG_WARNING, "%s asks for '%s' %s", i->component->name, path, what);
     else if (!i->fault.status)
-        error_set(&i->fault, RN_E_PLUGIN, "%s asks for '%s' %s", i->component->name, path,
-                  what);
+        error_set(&i->fault, RN_E_PLUGIN, "%s asks for '%s' %s", i->component->name,
+                  path, what);
     return RN_E_PLUGIN;
 }
 
@@ -106,8 +106,10 @@ static int scalar(struct instance *i, const char *path, const struct node **out)
     return status;
 }
 
-/* Does the option's own type allow the getter? Nested ones are checked by their value. */
-static bool type_is(const struct instance *i, const char *path, const char *const *types) {
+/* Does the option's own type allow the getter? Nested ones are checked by their value.
+ */
+static bool type_is(const struct instance *i, const char *path,
+                    const char *const *types) {
     const struct option_info *o = option_of(i, path);
     if (strchr(path, '.'))
         return true;
@@ -156,8 +158,8 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
     if (status != RN_OK)
         return status;
     if (!type_is(of(h), path,
-                 (const char *const[]){"string", "choice", "path", "duration", "pattern",
-                                       "any", NULL}))
+                 (const char *const[]){"string", "choice", "path", "duration",
+                                       "pattern", "any", NULL}))
         return complain(of(h), path, "as a string, but it is described otherwise");
     *out = node_string(n);
     return RN_OK;
@@ -265,10 +267,20 @@ static const void *extension(struct rn_host *h, const char *id) {
     return s && s->extension ? s->extension(s->context, of(h), id) : NULL;
 }
 
-static const struct rn_host_api api = {
-    sizeof(struct rn_host_api), 0,      get_bool,      get_int, get_float, get_string,
-    get_count,                  get_key, has,           get_component, report, log_line,
-    is_cancelled,               extension};
+static const struct rn_host_api api = {sizeof(struct rn_host_api),
+                                       0,
+                                       get_bool,
+                                       get_int,
+                                       get_float,
+                                       get_string,
+                                       get_count,
+                                       get_key,
+                                       has,
+                                       get_component,
+                                       report,
+                                       log_line,
+                                       is_cancelled,
+                                       extension};
 
 /* ---------------------------------------------------------------------- life */
 
@@ -324,7 +336,8 @@ int instance_create(struct session *s, const struct component *c,
         call_leave(mark);
         i->created = true;
         if (status != RN_OK || diag_count(d) > before) {
-            if (diag_count(d) == before) { /* it said nothing but the error it returned */
+            if (diag_count(d) ==
+                before) { /* it said nothing but the error it returned */
                 if (!e.message[0])
                     error_set(&e, status, "%s could not be set up", c->name);
                 e.status = status;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening a plugin: its entry, its version, its interfaces, checked before any is used. */
+/* Opening a plugin: its entry, its version, its interfaces, checked before any is used.
+ */
 #define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
 #include <string.h>
@@ -14,8 +15,8 @@ int abi_check(const struct abi_version *host, const struct abi_version *needed,
                                   : needed->minor <= host->minor);
     if (fits)
         return RN_OK;
-    error_set(e, RN_E_PLUGIN, "it needs ABI %u.%u; this runner has %u.%u", needed->major,
-              needed->minor, host->major, host->minor);
+    error_set(e, RN_E_PLUGIN, "it needs ABI %u.%u; this runner has %u.%u",
+              needed->major, needed->minor, host->major, host->minor);
     if (needed->major == host->major && needed->minor > host->minor)
         return error_hint(e, "a later runner has it");
     return error_hint(e, "build the plugin anew with this runner's headers");
@@ -33,7 +34,8 @@ struct demand {
 };
 
 #define END(type, member) ((uint32_t)(offsetof(type, member) + sizeof(void (*)(void))))
-#define NEEDS(type, member) {#member, offsetof(type, member)}
+#define NEEDS(type, member)                                                            \
+    { #member, offsetof(type, member) }
 
 static const struct demand demands[] = {
     {"source",
@@ -59,15 +61,15 @@ static const struct demand demands[] = {
     {"hook", END(struct rn_hook, load), {{NULL, 0}}},
     {"backend",
      END(struct rn_backend, run),
-     {NEEDS(struct rn_backend, create),         NEEDS(struct rn_backend, info),
-      NEEDS(struct rn_backend, alloc),          NEEDS(struct rn_backend, release),
-      NEEDS(struct rn_backend, stream_create),  NEEDS(struct rn_backend, stream_destroy),
-      NEEDS(struct rn_backend, event_create),   NEEDS(struct rn_backend, event_destroy),
-      NEEDS(struct rn_backend, event_record),   NEEDS(struct rn_backend, event_wait),
-      NEEDS(struct rn_backend, event_sync),     NEEDS(struct rn_backend, stream_sync),
-      NEEDS(struct rn_backend, copy),           NEEDS(struct rn_backend, fill_zero),
-      NEEDS(struct rn_backend, query),          NEEDS(struct rn_backend, compile),
-      NEEDS(struct rn_backend, exe_destroy),    NEEDS(struct rn_backend, run)}}};
+     {NEEDS(struct rn_backend, create), NEEDS(struct rn_backend, info),
+      NEEDS(struct rn_backend, alloc), NEEDS(struct rn_backend, release),
+      NEEDS(struct rn_backend, stream_create), NEEDS(struct rn_backend, stream_destroy),
+      NEEDS(struct rn_backend, event_create), NEEDS(struct rn_backend, event_destroy),
+      NEEDS(struct rn_backend, event_record), NEEDS(struct rn_backend, event_wait),
+      NEEDS(struct rn_backend, event_sync), NEEDS(struct rn_backend, stream_sync),
+      NEEDS(struct rn_backend, copy), NEEDS(struct rn_backend, fill_zero),
+      NEEDS(struct rn_backend, query), NEEDS(struct rn_backend, compile),
+      NEEDS(struct rn_backend, exe_destroy), NEEDS(struct rn_backend, run)}}};
 
 /* Members that come together or not at all. */
 static const char *half(const char *kind, const void *iface) {
@@ -80,7 +82,7 @@ static const char *half(const char *kind, const void *iface) {
         const struct rn_transform *t = iface;
         if (t->fit_begin && (!t->fit_rows || !t->fit_end))
             return "fit_begin without fit_rows and fit_end";
-        return !t->save != !t->load ? "only one of save and load"
+        return !t->save != !t->load       ? "only one of save and load"
                : t->fit_begin && !t->save ? "a fit that cannot be saved"
                                           : NULL;
     }
@@ -96,25 +98,27 @@ static const char *half(const char *kind, const void *iface) {
         const struct rn_hook *h = iface;
         if (h->rewrite)
             return "the form rewrite, which this runner does not have yet";
-        return !h->tap != !h->tapped    ? "only one of tap and tapped"
+        return !h->tap != !h->tapped  ? "only one of tap and tapped"
                : !h->save != !h->load ? "only one of save and load"
                                       : NULL;
     }
     return NULL;
 }
 
-static int check_iface(const struct component *c, const void *iface, struct rn_error *e) {
+static int check_iface(const struct component *c, const void *iface,
+                       struct rn_error *e) {
     const struct demand *d = demands;
     uint32_t size;
     if (!iface)
-        return error_set(e, RN_E_PLUGIN, "the %s %s has no interface", c->kind, c->name);
+        return error_set(e, RN_E_PLUGIN, "the %s %s has no interface", c->kind,
+                         c->name);
     while (strcmp(d->kind, c->kind) != 0)
         d++; /* describe() knows the kinds */
     memcpy(&size, iface, sizeof size);
     if (size < d->bytes)
         return error_set(e, RN_E_PLUGIN,
-                         "the interface of the %s %s is %u bytes, %u are wanted", c->kind,
-                         c->name, size, d->bytes);
+                         "the interface of the %s %s is %u bytes, %u are wanted",
+                         c->kind, c->name, size, d->bytes);
     for (size_t i = 0; i < sizeof d->members / sizeof d->members[0]; i++) {
         void (*member)(void);
         if (!d->members[i].name)
@@ -179,8 +183,9 @@ static int match(struct owned *o, struct rn_error *e) {
         o->c.iface = c->iface;
         return RN_OK;
     }
-    return error_set(e, RN_E_PLUGIN, "its entry does not give the %s %s that it describes",
-                     o->c.kind, o->c.name);
+    return error_set(e, RN_E_PLUGIN,
+                     "its entry does not give the %s %s that it describes", o->c.kind,
+                     o->c.name);
 }
 
 int component_open(struct owned *o, struct rn_error *e) {

@@ -49,7 +49,8 @@ const struct component *session_at(const struct session *s, uint32_t i);
 const struct component *session_find(struct session *s, const char *kind,
                                      const char *name, struct rn_error *e);
 /* The hint of an error of session_find, with every refused file and why. */
-void session_explain(const struct session *s, const struct rn_error *e, struct text *out);
+void session_explain(const struct session *s, const struct rn_error *e,
+                     struct text *out);
 /* Open the plugin (RTLD_NOW | RTLD_LOCAL), check entry and struct sizes; sets iface. */
 int session_load(struct session *s, const struct component *c, struct rn_error *e);
 /* Files that were refused while indexing, with the sentence. */
@@ -73,15 +74,15 @@ void instance_destroy(struct instance *i);
 const struct component *instance_component(const struct instance *i);
 const struct node *instance_node(const struct instance *i);
 struct rn_host *instance_host(struct instance *i);
-/* Around a [worker] call: waits while another thread is in such a call, when the component
- * says `threads: one`; else nothing. */
+/* Around a [worker] call: waits while another thread is in such a call, when the
+ * component says `threads: one`; else nothing. */
 void instance_enter(struct instance *i);
 void instance_leave(struct instance *i);
 /* An error that the component returned, not reported: at its node, or where it says. */
 void instance_error(struct instance *i, struct diag *d, const struct rn_error *e);
-/* Around a call that describes: what the component asks for wrongly or reports meanwhile
- * is an error, the first of them moved to e; RN_OK when there is none. Outside of such a
- * pair, and of create, it is a warning in the log. */
+/* Around a call that describes: what the component asks for wrongly or reports
+ * meanwhile is an error, the first of them moved to e; RN_OK when there is none.
+ * Outside of such a pair, and of create, it is a warning in the log. */
 void instance_watch(struct instance *i);
 int instance_fault(struct instance *i, struct rn_error *e);
 /* Is the option live? For builders. */
@@ -92,7 +93,8 @@ void *instance_context(struct rn_host *h);
 /* Name of the component in call on this thread, for crash reports; "" = none. */
 const char *plugin_in_call(void);
 
-/* The file that the code at `address` was loaded from, NULL: none; *base: where it lies. */
+/* The file that the code at `address` was loaded from, NULL: none; *base: where it
+ * lies. */
 const char *module_at(const void *address, const void **base);
 
 #endif

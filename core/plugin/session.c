@@ -54,8 +54,8 @@ static int read_file(struct session *s, const char *file, bool built_in,
         for (uint32_t i = first; i < s->count && status == RN_OK; i++)
             if (strcmp(s->all[i]->c.kind, o->c.kind) == 0 &&
                 strcmp(s->all[i]->c.name, o->c.name) == 0)
-                status = error_set(e, RN_E_PLUGIN, "it describes the %s %s twice", o->c.kind,
-                                   o->c.name);
+                status = error_set(e, RN_E_PLUGIN, "it describes the %s %s twice",
+                                   o->c.kind, o->c.name);
         o->c.file = l->file;
         o->c.built_in = built_in;
         o->library = l;
@@ -104,7 +104,8 @@ int session_add_folder(struct session *s, const char *folder, bool built_in,
     const char **names = NULL;
     uint32_t count = 0, capacity = 0;
     if (!dir)
-        return error_set(e, RN_E_PLUGIN, "plugin folder %s: %s", folder, strerror(errno));
+        return error_set(e, RN_E_PLUGIN, "plugin folder %s: %s", folder,
+                         strerror(errno));
     for (struct dirent *f; (f = readdir(dir));) {
         size_t n = strlen(f->d_name);
         if (n > 3 && strcmp(f->d_name + n - 3, ".so") == 0)
@@ -169,7 +170,8 @@ void session_refused_at(const struct session *s, uint32_t i, const char **file,
 
 /* ------------------------------------------------------------------- finding */
 
-void session_explain(const struct session *s, const struct rn_error *e, struct text *out) {
+void session_explain(const struct session *s, const struct rn_error *e,
+                     struct text *out) {
     text_add(out, e->hint);
     for (uint32_t i = 0; i < s->refused_count; i++)
         text_addf(out, "%srefused: %s: %s", out->length ? "\n" : "", s->refused[i].file,
@@ -178,7 +180,8 @@ void session_explain(const struct session *s, const struct rn_error *e, struct t
 
 static int not_found(struct session *s, const char *kind, const char *name,
                      struct rn_error *e) {
-    const char **names = memory_get(memory_mul(2 * (size_t)s->count + 1, sizeof *names));
+    const char **names =
+        memory_get(memory_mul(2 * (size_t)s->count + 1, sizeof *names));
     uint32_t n = 0;
     struct text hint = {0};
     const char *other = NULL;

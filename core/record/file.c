@@ -29,8 +29,8 @@ int file_error(struct rn_error *e, const char *verb, const char *path) {
                       "then resume");
         return RN_E_IO;
     }
-    return error_set(e, code == ENOMEM ? RN_E_MEMORY : RN_E_IO, "cannot %s %s: %s", verb, path,
-                     code ? strerror(code) : "unknown error");
+    return error_set(e, code == ENOMEM ? RN_E_MEMORY : RN_E_IO, "cannot %s %s: %s",
+                     verb, path, code ? strerror(code) : "unknown error");
 }
 
 int file_write(int fd, const void *data, uint64_t bytes, uint64_t offset,

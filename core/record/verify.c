@@ -34,11 +34,10 @@ static int check_log(const struct record *r, uint64_t durable, uint64_t *rows,
         status = error_set(e, RN_E_CHECKPOINT, "%s is damaged at byte %" PRIu64,
                            r->log_path, v.damaged_at);
     else if (!status && v.good < durable)
-        status =
-            error_set(e, RN_E_CHECKPOINT,
-                      "%s is damaged: %" PRIu64 " bytes were durable, %" PRIu64
-                      " are readable",
-                      r->log_path, durable, v.good);
+        status = error_set(e, RN_E_CHECKPOINT,
+                           "%s is damaged: %" PRIu64 " bytes were durable, %" PRIu64
+                           " are readable",
+                           r->log_path, durable, v.good);
     *rows = v.row_count;
     log_view_finish(&v);
     return status;

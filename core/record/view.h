@@ -11,8 +11,8 @@
  *   40 u32 dtype        44 u32 length of the doc
  *   48 u64 bytes of data
  *   56 i64 shape[rank], data, name, doc, zeros to a multiple of 8
- * Kinds: a scalar row, a tensor row, a note (name: key; data: text), a rewind (data: u64
- * rows; of the rows so far those after that many, and those with a greater step, no
+ * Kinds: a scalar row, a tensor row, a note (name: key; data: text), a rewind (data:
+ * u64 rows; of the rows so far those after that many, and those with a greater step, no
  * longer count).
  *
  * An unreadable record with nothing durable after it is a torn tail: normal after a

@@ -63,7 +63,9 @@ static void add(struct metric_list *l, const char *name, double value, int bette
 }
 
 static int direction(const struct port_info *p) {
-    return strcmp(p->better, "higher") == 0 ? 1 : strcmp(p->better, "lower") == 0 ? -1 : 0;
+    return strcmp(p->better, "higher") == 0  ? 1
+           : strcmp(p->better, "lower") == 0 ? -1
+                                             : 0;
 }
 
 static const char *output_name(const struct evaluator *v, const char *split,
@@ -83,7 +85,8 @@ void evaluator_names(const struct evaluator *v, const char *split,
     const struct stage *s = v->s;
     add(out, arena_format(v->a, "%s/loss", split), 0.0, -1);
     for (uint32_t i = 0; s->x->losses.count > 1 && i < s->x->losses.count; i++)
-        add(out, arena_format(v->a, "%s/loss.%s", split, s->x->losses.at[i].name), 0.0, -1);
+        add(out, arena_format(v->a, "%s/loss.%s", split, s->x->losses.at[i].name), 0.0,
+            -1);
     for (uint32_t i = 0; i < s->x->metrics.count; i++) {
         const struct component *c = s->x->metrics.at[i].component;
         for (uint32_t k = 0; k < c->out_count; k++)
@@ -146,8 +149,8 @@ static int update_host(struct evaluator *v, uint32_t index, const struct shaped 
         values[k] = (struct rn_tensor){(void *)(uintptr_t)data, base->shape, NULL,
                                        base->dtype, base->rank};
     }
-    struct rn_metric_batch batch = {sizeof batch, p->component->in_count, values,
-                                    b->rows,      b->ids,                 NULL};
+    struct rn_metric_batch batch = {
+        sizeof batch, p->component->in_count, values, b->rows, b->ids, NULL};
     int status = m->update(instance_self(p->instance), &batch, e);
     return status ? error_context(e, "%s", p->path), status : RN_OK;
 }
@@ -167,11 +170,16 @@ struct sink {
 
 static double element(const struct rn_tensor *t) {
     switch (t->dtype) {
-    case RN_F32: return (double)*(const float *)t->data;
-    case RN_F64: return *(const double *)t->data;
-    case RN_I64: return (double)*(const int64_t *)t->data;
-    case RN_I32: return *(const int32_t *)t->data;
-    default: return 0.0;
+    case RN_F32:
+        return (double)*(const float *)t->data;
+    case RN_F64:
+        return *(const double *)t->data;
+    case RN_I64:
+        return (double)*(const int64_t *)t->data;
+    case RN_I32:
+        return *(const int32_t *)t->data;
+    default:
+        return 0.0;
     }
 }
 
@@ -184,10 +192,10 @@ static int32_t put(struct rn_metric_sink *api, const char *name,
             continue;
         if (is_scalar(&c->out[i]) != (value->rank == 0))
             return error_set(k->e, RN_E_PLUGIN,
-                             "output '%s' of %s is declared as %s, but it has rank %u", name,
-                             c->name, c->out[i].shape, value->rank);
-        if (value->dtype != RN_F32 && value->dtype != RN_F64 && value->dtype != RN_I64 &&
-            value->dtype != RN_I32)
+                             "output '%s' of %s is declared as %s, but it has rank %u",
+                             name, c->name, c->out[i].shape, value->rank);
+        if (value->dtype != RN_F32 && value->dtype != RN_F64 &&
+            value->dtype != RN_I64 && value->dtype != RN_I32)
             return error_set(k->e, RN_E_PLUGIN,
                              "output '%s' of %s is neither f32, f64, i64 nor i32", name,
                              c->name);
@@ -199,8 +207,8 @@ static int32_t put(struct rn_metric_sink *api, const char *name,
         }
         return k->tensor ? k->tensor(k->context, full, c->out[i].doc, value) : RN_OK;
     }
-    return error_set(k->e, RN_E_PLUGIN, "%s gives an output '%s' that it does not declare",
-                     c->name, name);
+    return error_set(k->e, RN_E_PLUGIN,
+                     "%s gives an output '%s' that it does not declare", c->name, name);
 }
 
 static const struct rn_metric_sink_api sink_api = {sizeof(struct rn_metric_sink_api), 0,
@@ -215,14 +223,17 @@ static int finish(struct evaluator *v, uint32_t index, struct sink *k,
     struct rn_tensor states[16];
     uint32_t n = 0;
     int status = RN_OK;
-    for (uint32_t i = 0; m->describe && i < variables_count(all) && status == RN_OK; i++) {
+    for (uint32_t i = 0; m->describe && i < variables_count(all) && status == RN_OK;
+         i++) {
         const struct variable *x = variables_at(all, i);
         if (strcmp(x->owner, p->path) != 0)
             continue;
         if (n == 16)
-            return error_set(e, RN_E_PLUGIN, "metric %s has more than 16 states", p->path);
-        states[n] = (struct rn_tensor){memory_get(x->count * RN_DTYPE_BYTES(x->dtype) + 8),
-                                       x->shape, NULL, x->dtype, x->rank};
+            return error_set(e, RN_E_PLUGIN, "metric %s has more than 16 states",
+                             p->path);
+        states[n] =
+            (struct rn_tensor){memory_get(x->count * RN_DTYPE_BYTES(x->dtype) + 8),
+                               x->shape, NULL, x->dtype, x->rank};
         status = device_variable_read(s->device, i, states[n++].data, e);
     }
     k->metric = index;
@@ -293,7 +304,8 @@ static int evaluate_batch(struct evaluator *v, const struct batch *b, double *su
     return status;
 }
 
-int evaluator_run(struct evaluator *v, enum data_split_kind split, struct metric_list *out,
+int evaluator_run(struct evaluator *v, enum data_split_kind split,
+                  struct metric_list *out,
                   int (*tensor)(void *context, const char *series, const char *doc,
                                 const struct rn_tensor *value),
                   void *context, struct rn_error *e) {
@@ -314,7 +326,8 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split, struct metric
             status = evaluate_batch(v, &b, sums, weights, e);
     }
     for (uint32_t i = 0; i < n; i++)
-        total += s->programs->factors[i] * (weights[i] > 0.0 ? sums[i] / weights[i] : 0.0);
+        total +=
+            s->programs->factors[i] * (weights[i] > 0.0 ? sums[i] / weights[i] : 0.0);
     if (status == RN_OK)
         add(out, arena_format(v->a, "%s/loss", name), total, -1);
     for (uint32_t i = 0; n > 1 && i < n && status == RN_OK; i++)

@@ -7,9 +7,9 @@
 #include "train/experiment.h"
 
 static const char *const host_keys[] = {
-    "type",         "model.in",   "loss.in",     "loss.weight",  "metric.in",
-    "init.match",   "hook.at",    "schedule.of", "transform.of", "augment.of",
-    "optimizer.match", NULL};
+    "type",         "model.in",   "loss.in",         "loss.weight",
+    "metric.in",    "init.match", "hook.at",         "schedule.of",
+    "transform.of", "augment.of", "optimizer.match", NULL};
 
 bool pattern_match(const char *pattern, const char *text) {
     for (; *pattern; pattern++, text++) {
@@ -82,7 +82,8 @@ static const struct schema *resolve(void *context, const char *kind, const char 
 
 /* What schemas cannot say. */
 static void check_sections(const struct node *root, struct diag *d) {
-    const struct node *name = node_find(root, "name"), *train = node_find(root, "train");
+    const struct node *name = node_find(root, "name"),
+                      *train = node_find(root, "train");
     const struct node *steps = train ? node_find(train, "steps") : NULL;
     const struct node *epochs = train ? node_find(train, "epochs") : NULL;
     const struct node *most = train ? node_find(train, "max_time") : NULL;
@@ -102,7 +103,8 @@ static void check_sections(const struct node *root, struct diag *d) {
         diag_hint(d, "give train.epochs or train.steps");
     }
     if (most && node_kind(most) == NODE_SCALAR &&
-        duration_parse(node_string(most), &t, &e) == RN_OK && t.unit != DURATION_SECONDS)
+        duration_parse(node_string(most), &t, &e) == RN_OK &&
+        t.unit != DURATION_SECONDS)
         node_error(d, most, false, RN_E_CONFIG,
                    "max_time: '%s' is no time: 2h, 90s, 30min", node_string(most));
 }
@@ -229,25 +231,27 @@ const struct part *experiment_default(struct experiment *x, const char *kind,
     p.component = session_find(x->session, kind, name, &e);
     if (!p.component || session_load(x->session, p.component, &e) != RN_OK) {
         const struct node *n = node_at(x->root, owner);
-        node_error(d, n ? n : x->root, false, e.status, "%s, which '%s' wants", e.message,
-                   wanted_by);
+        node_error(d, n ? n : x->root, false, e.status, "%s, which '%s' wants",
+                   e.message, wanted_by);
         diag_hint(d, "%s", e.hint);
         return NULL;
     }
-    if (x->default_config_count == sizeof x->default_configs / sizeof *x->default_configs) {
+    if (x->default_config_count ==
+        sizeof x->default_configs / sizeof *x->default_configs) {
         error_set(&e, RN_E_PLUGIN, "more than 32 kinds of init are named by layers");
         diag_add(d, &e);
         return NULL;
     }
-    struct config *c = config_from_text(
-        p.path, arena_format(x->arena, "type: %s\n", name), d);
+    struct config *c =
+        config_from_text(p.path, arena_format(x->arena, "type: %s\n", name), d);
     struct schema_resolver r = {resolve, x->session};
-    if (!c || schema_check(c, config_root(c), p.component->schema, host_keys, &r, d) != RN_OK)
+    if (!c ||
+        schema_check(c, config_root(c), p.component->schema, host_keys, &r, d) != RN_OK)
         return NULL;
     x->default_configs[x->default_config_count++] = c;
     p.node = config_root(c);
-    if (instance_create(x->session, p.component, p.node, &x->services, d, &p.instance) !=
-        RN_OK)
+    if (instance_create(x->session, p.component, p.node, &x->services, d,
+                        &p.instance) != RN_OK)
         return NULL;
     vec_push(known->at, known->count, x->default_capacity, p);
     return &known->at[known->count - 1];

@@ -52,7 +52,8 @@ struct config *experiment_read(struct session *session, const char *file, uint32
                                const char *const *overrides, struct diag *d);
 
 /* JSON Schema of experiments with the components of the session. */
-int experiment_schema_json(struct session *session, struct text *out, struct rn_error *e);
+int experiment_schema_json(struct session *session, struct text *out,
+                           struct rn_error *e);
 
 /* A component that nobody configured, with the defaults of its options; kept with x.
  * For an error: what wants it, and the path of the component that this belongs to. */

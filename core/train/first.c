@@ -36,11 +36,15 @@ static void fans(const struct variable *v, int64_t *in, int64_t *out) {
     int64_t field = 1;
     for (uint32_t i = 2; i < v->rank; i++)
         field *= v->shape[i];
-    *in = v->fan_in ? v->fan_in : field * (v->rank > 1 ? v->shape[1] : v->rank ? v->shape[0] : 1);
+    *in = v->fan_in ? v->fan_in
+                    : field * (v->rank > 1 ? v->shape[1]
+                               : v->rank   ? v->shape[0]
+                                           : 1);
     *out = v->fan_out ? v->fan_out : field * (v->rank ? v->shape[0] : 1);
 }
 
-static int fill(struct stage *s, const struct variable *v, void *bytes, struct diag *d) {
+static int fill(struct stage *s, const struct variable *v, void *bytes,
+                struct diag *d) {
     if (v->dtype != RN_F32) {
         for (uint64_t i = 0; v->dtype == RN_I64 && i < v->count; i++)
             ((int64_t *)bytes)[i] = (int64_t)v->value;
@@ -68,7 +72,8 @@ static int fill(struct stage *s, const struct variable *v, void *bytes, struct d
     struct rn_error e = {0};
     int status = iface->fill(instance_self(p->instance), &r, bytes, &e);
     if (status != RN_OK)
-        return node_error(d, p->node, false, status, "init of '%s': %s", v->name, e.message);
+        return node_error(d, p->node, false, status, "init of '%s': %s", v->name,
+                          e.message);
     return RN_OK;
 }
 
@@ -79,12 +84,14 @@ int stage_init(struct stage *s, struct diag *d) {
         struct rn_error e = {0};
         void *bytes = memory_try(memory_mul(v->count, RN_DTYPE_BYTES(v->dtype)));
         if (!bytes) {
-            error_set(&e, RN_E_MEMORY, "no memory for the first values of '%s'", v->name);
+            error_set(&e, RN_E_MEMORY, "no memory for the first values of '%s'",
+                      v->name);
             diag_add(d, &e);
             return e.status;
         }
         int status = fill(s, v, bytes, d);
-        if (status == RN_OK && device_variable_write(s->device, i, bytes, &e) != RN_OK) {
+        if (status == RN_OK &&
+            device_variable_write(s->device, i, bytes, &e) != RN_OK) {
             diag_add(d, &e);
             status = e.status;
         }

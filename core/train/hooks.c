@@ -14,7 +14,8 @@ struct actions {
 static void ask_stop(struct rn_actions *a, const char *reason) {
     struct actions *x = (struct actions *)a;
     x->l->stop = true;
-    snprintf(x->l->stop_reason, sizeof x->l->stop_reason, "%s: %s", x->hook->path, reason);
+    snprintf(x->l->stop_reason, sizeof x->l->stop_reason, "%s: %s", x->hook->path,
+             reason);
 }
 
 static void ask_save(struct rn_actions *a) {
@@ -32,8 +33,8 @@ static void ask_look(struct rn_actions *a) {
     x->l->tap_now[x->hook - x->l->s->x->hooks.at] = true;
 }
 
-static const struct rn_actions_api actions_api = {sizeof(struct rn_actions_api), 0,
-                                                  ask_stop, ask_save, ask_live, ask_look};
+static const struct rn_actions_api actions_api = {
+    sizeof(struct rn_actions_api), 0, ask_stop, ask_save, ask_live, ask_look};
 
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
     const struct parts *hooks = &l->s->x->hooks;
@@ -50,12 +51,11 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
             known[n++] = (struct rn_event_metric){"train/gradient_norm", l->last_norm};
         }
         for (uint32_t k = 0; k < l->metrics.count && n < 64; k++)
-            known[n++] = (struct rn_event_metric){l->metrics.at[k].name,
-                                                  l->metrics.at[k].value};
-        struct rn_event ev = {sizeof ev, what,
-                              l->at.step, l->at.step / l->s->steps_per_epoch,
-                              n,          sizeof *known,
-                              known};
+            known[n++] =
+                (struct rn_event_metric){l->metrics.at[k].name, l->metrics.at[k].value};
+        struct rn_event ev = {
+            sizeof ev, what,          l->at.step, l->at.step / l->s->steps_per_epoch,
+            n,         sizeof *known, known};
         status = h->event(instance_self(hooks->at[i].instance), &ev, &a.api, e);
         if (status != RN_OK)
             error_context(e, "%s", hooks->at[i].path);
@@ -96,8 +96,8 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
             const void *data = program_result(p, name, &dtype, &rank, shapes[k], e);
             if (!data)
                 status = e->status ? e->status : RN_E_INTERNAL;
-            values[k] = (struct rn_tensor){(void *)(uintptr_t)data, shapes[k], NULL, dtype,
-                                           rank};
+            values[k] = (struct rn_tensor){(void *)(uintptr_t)data, shapes[k], NULL,
+                                           dtype, rank};
         }
         struct rn_point point = {sizeof point, t->kind, t->path, t->op, RN_NONE, 0};
         if (status == RN_OK)

@@ -65,8 +65,9 @@ int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d) {
                    "%s: row %llu has the %s %lld, but %s takes 0 to %lld", bad.file,
                    (unsigned long long)bad.row, f->name, (long long)bad.value,
                    g->nodes[i].scope, (long long)n - 1);
-        diag_hint(d, "mend the row, give the model an output for each %s, or map them "
-                     "with {type: label_map, of: %s}",
+        diag_hint(d,
+                  "mend the row, give the model an output for each %s, or map them "
+                  "with {type: label_map, of: %s}",
                   f->name, f->name);
         return RN_E_DATA;
     }

@@ -15,10 +15,10 @@ static int add_parts(const struct experiment *x, const struct parts *parts,
             const struct node *n = node_find(p->node, o.name);
             if (!o.live || !n || node_kind(n) != NODE_SCALAR)
                 continue;
-            vec_push(l->at, l->count, *capacity,
-                     (struct live_value){
-                         arena_format(x->arena, "%s.%s", p->path, o.name), node_float(n),
-                         node_float(n), NULL, false});
+            vec_push(
+                l->at, l->count, *capacity,
+                (struct live_value){arena_format(x->arena, "%s.%s", p->path, o.name),
+                                    node_float(n), node_float(n), NULL, false});
         }
     }
     return RN_OK;
@@ -27,7 +27,8 @@ static int add_parts(const struct experiment *x, const struct parts *parts,
 /* Does a schedule without `of` drive this one? Every optimizer's learning rate. */
 static bool is_rate(const char *name) {
     size_t n = strlen(name);
-    return strncmp(name, "optimizer", 9) == 0 && n > 3 && strcmp(name + n - 3, ".lr") == 0;
+    return strncmp(name, "optimizer", 9) == 0 && n > 3 &&
+           strcmp(name + n - 3, ".lr") == 0;
 }
 
 static int attach(struct live *l, const struct part *p, const char *pattern,
@@ -67,8 +68,8 @@ static int attach(struct live *l, const struct part *p, const char *pattern,
     return RN_E_CONFIG;
 }
 
-int live_create(const struct experiment *x, int64_t total_steps, int64_t steps_per_epoch,
-                struct live *l, struct diag *d) {
+int live_create(const struct experiment *x, int64_t total_steps,
+                int64_t steps_per_epoch, struct live *l, struct diag *d) {
     uint32_t capacity = 0;
     int status = RN_OK;
     *l = (struct live){.total_steps = total_steps, .steps_per_epoch = steps_per_epoch};
@@ -84,7 +85,8 @@ int live_create(const struct experiment *x, int64_t total_steps, int64_t steps_p
             s = attach(l, p, NULL, p->node, d);
         else if (node_kind(of) == NODE_SCALAR)
             s = attach(l, p, node_raw(of), of, d);
-        for (uint32_t k = 0; of && node_kind(of) == NODE_LIST && k < node_count(of); k++) {
+        for (uint32_t k = 0; of && node_kind(of) == NODE_LIST && k < node_count(of);
+             k++) {
             int one = attach(l, p, node_raw(node_item(of, k)), node_item(of, k), d);
             s = s ? s : one;
         }
@@ -102,8 +104,7 @@ int live_step(struct live *l, int64_t step, struct rn_error *e) {
         if (!v->schedule)
             continue;
         const struct rn_schedule *s = v->schedule->component->iface;
-        struct rn_schedule_at at = {sizeof at,      0,
-                                    step,           l->total_steps,
+        struct rn_schedule_at at = {sizeof at,          0,      step, l->total_steps,
                                     l->steps_per_epoch, v->base};
         int status = s->value(instance_self(v->schedule->instance), &at, &v->now, e);
         if (status != RN_OK)
@@ -139,9 +140,14 @@ int live_duration(const char *text, int64_t total_steps, int64_t steps_per_epoch
         return status;
     double unit = 1.0;
     switch (t.unit) {
-    case DURATION_STEPS: break;
-    case DURATION_EPOCHS: unit = (double)steps_per_epoch; break;
-    case DURATION_SHARE: unit = (double)total_steps; break;
+    case DURATION_STEPS:
+        break;
+    case DURATION_EPOCHS:
+        unit = (double)steps_per_epoch;
+        break;
+    case DURATION_SHARE:
+        unit = (double)total_steps;
+        break;
     default:
         error_set(e, RN_E_CONFIG, "'%s': a time cannot be counted in steps here", text);
         return error_hint(e, "500st (steps), 10ep (epochs), 20%% (of the run)");

@@ -22,8 +22,8 @@ struct live {
 };
 
 /* All live options of the opened parts, and which schedule drives which. */
-int live_create(const struct experiment *x, int64_t total_steps, int64_t steps_per_epoch,
-                struct live *out, struct diag *d);
+int live_create(const struct experiment *x, int64_t total_steps,
+                int64_t steps_per_epoch, struct live *out, struct diag *d);
 /* The values for `step`. */
 int live_step(struct live *l, int64_t step, struct rn_error *e);
 /* -1: there is none of this name. */

@@ -68,7 +68,8 @@ static int total_weights(struct loop *l, struct trainer *t, const struct batch *
     for (uint32_t i = 0; i < n; i++)
         weights[i] = t->weights ? 0.0 : (double)b->rows * l->row_elements[i];
     for (int64_t row = 0; t->weights && row < (int64_t)b->rows;) {
-        int64_t rows = (int64_t)b->rows - row < s->batch ? (int64_t)b->rows - row : s->batch;
+        int64_t rows =
+            (int64_t)b->rows - row < s->batch ? (int64_t)b->rows - row : s->batch;
         struct shaped *p = of_rows(t->weights, t->count, rows);
         int status = p ? stage_feed(s, p, b, row, e) : no_program(rows, e);
         if (status != RN_OK)
@@ -100,7 +101,8 @@ static int step_accumulated(struct loop *l, uint32_t objective, const struct bat
     int status = total_weights(l, t, b, weights, e);
     out->loss = 0.0;
     for (int64_t row = 0; row < (int64_t)b->rows && status == RN_OK;) {
-        int64_t rows = (int64_t)b->rows - row < s->batch ? (int64_t)b->rows - row : s->batch;
+        int64_t rows =
+            (int64_t)b->rows - row < s->batch ? (int64_t)b->rows - row : s->batch;
         struct shaped *p = of_rows(t->step, t->count, rows);
         double part = 0.0;
         status = p ? stage_feed(s, p, b, row, e) : no_program(rows, e);

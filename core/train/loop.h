@@ -20,8 +20,8 @@ struct loop {
     struct evaluator *evaluator;
     const struct run_options *o;
     struct position at;
-    double *weights;      /* scratch, by loss */
-    double *row_elements; /* by loss: weight of one row when nothing weighs */
+    double *weights;            /* scratch, by loss */
+    double *row_elements;       /* by loss: weight of one row when nothing weighs */
     struct metric_list metrics; /* latest of all splits */
     int64_t eval_every, save_every, log_every; /* steps */
     int64_t *tap_every;                        /* by hook */
@@ -33,12 +33,12 @@ struct loop {
     double min_delta;
     double max_seconds;
     bool stop, save_now;
-    bool fell_back; /* resumed from another checkpoint than CURRENT's */
+    bool fell_back;       /* resumed from another checkpoint than CURRENT's */
     const char *said[64]; /* keys of sentences that hooks have said */
     uint32_t said_count;
     struct series_doc { /* what hooks say of their tensors */
         const char *name, *doc;
-    } *docs;
+    } * docs;
     uint32_t doc_count, doc_capacity;
     bool interrupted, early;
     char stop_reason[160];
@@ -50,8 +50,8 @@ double now_seconds(void);
 /* Scratch of the steps; then the loader of training batches. */
 void loop_prepare(struct loop *l);
 int loop_open_loader(struct loop *l, struct rn_error *e);
-int loop_step(struct loop *l, const struct batch *b, bool tapped, struct step_result *out,
-              struct rn_error *e);
+int loop_step(struct loop *l, const struct batch *b, bool tapped,
+              struct step_result *out, struct rn_error *e);
 /* hooks.c */
 int hooks_event(struct loop *l, int what, struct rn_error *e);
 int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e);

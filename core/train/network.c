@@ -308,8 +308,10 @@ int network_check(const struct network *n, const struct part *part,
         /* The weights of a loss's terms are its kind's, declared or not. */
         open |= strcmp(c->kind, "loss") == 0 && strcmp(name, "weight") == 0;
         if (!port && !open)
-            return error_set(e, RN_E_PLUGIN, "%s gives an output '%s' that it does not "
-                             "declare", c->name, name);
+            return error_set(e, RN_E_PLUGIN,
+                             "%s gives an output '%s' that it does not "
+                             "declare",
+                             c->name, name);
         if (!port || fits(n, port, v))
             continue;
         describe_value(n, v, have, sizeof have);

@@ -52,7 +52,8 @@ static bool group_takes(const struct part *o, const struct variable *v) {
     return !match || variable_matches(match, v);
 }
 
-/* Every word of a list must mean something: the first that matches none of the names. */
+/* Every word of a list must mean something: the first that matches none of the names.
+ */
 static const struct node *unused_word(const struct node *list, uint32_t n,
                                       const char *const *names, bool covers) {
     uint32_t count = node_kind(list) == NODE_SCALAR ? 1 : node_count(list);
@@ -90,18 +91,20 @@ static int no_such(struct diag *d, const struct node *at, const char *what,
 static int pick(const struct programs *p, const struct node *list,
                 const struct parts *parts, const char *what, const char *none,
                 uint32_t *out, uint32_t *count, struct diag *d) {
-    const char **names = arena_array(p->arena, const char *, 2 * (size_t)parts->count + 1);
+    const char **names =
+        arena_array(p->arena, const char *, 2 * (size_t)parts->count + 1);
     uint32_t n = 0;
     for (uint32_t i = 0; i < parts->count; i++) {
         if (*parts->at[i].name)
             names[n++] = parts->at[i].name;
         names[n++] = parts->at[i].path;
-        if (!list || list_has(list, parts->at[i].name) || list_has(list, parts->at[i].path))
+        if (!list || list_has(list, parts->at[i].name) ||
+            list_has(list, parts->at[i].path))
             out[(*count)++] = i;
     }
     if (!parts->count) {
-        node_error(d, p->experiment->root, false, RN_E_CONFIG, "there is no %s: %s", what,
-                   none);
+        node_error(d, p->experiment->root, false, RN_E_CONFIG, "there is no %s: %s",
+                   what, none);
         diag_hint(d, "`runner plugin list %s` shows what there is", what);
         return RN_E_CONFIG;
     }
@@ -110,7 +113,7 @@ static int pick(const struct programs *p, const struct node *list,
 }
 
 int objective_read(struct programs *p, const struct node *n, struct objective *o,
-                          struct diag *d) {
+                   struct diag *d) {
     struct experiment *x = p->experiment;
     const struct node *every = n ? node_find(n, "every") : NULL;
     o->node = n;
@@ -120,8 +123,9 @@ int objective_read(struct programs *p, const struct node *n, struct objective *o
     o->every = every ? node_int(every) : 1;
     int status = pick(p, n ? node_find(n, "minimize") : NULL, &x->losses, "loss",
                       "nothing to minimise", o->losses, &o->loss_count, d);
-    int other = pick(p, n ? node_find(n, "optimizer") : NULL, &x->optimizers, "optimizer",
-                     "nothing would be learnt", o->optimizers, &o->optimizer_count, d);
+    int other =
+        pick(p, n ? node_find(n, "optimizer") : NULL, &x->optimizers, "optimizer",
+             "nothing would be learnt", o->optimizers, &o->optimizer_count, d);
     for (const struct objective *before = p->objectives; before < o; before++)
         if (strcmp(before->name, o->name) == 0)
             other = node_error(d, node_find(n, "name"), false, RN_E_CONFIG,
@@ -143,7 +147,8 @@ static const char *match_text(struct arena *a, const struct node *match) {
 }
 
 /* What a pattern may name: parameters that are trained, with role and rank. */
-static int no_match(const struct programs *p, const struct node *match, struct diag *d) {
+static int no_match(const struct programs *p, const struct node *match,
+                    struct diag *d) {
     uint32_t n = variables_count(p->variables), count = 0;
     const char **names = arena_array(p->arena, const char *, n + 1);
     bool by_name = node_kind(match) == NODE_SCALAR;
@@ -178,10 +183,11 @@ static int check_groups(struct programs *p, struct objective *o, const uint32_t 
             continue;
         int one = match ? match_check(p, match, d) : RN_OK;
         if (one == RN_OK)
-            one = node_error(d, match ? match : part->node, false, RN_E_CONFIG,
-                             "no parameter is left for the optimizer group '%s': earlier "
-                             "groups take all that it matches",
-                             part->path);
+            one =
+                node_error(d, match ? match : part->node, false, RN_E_CONFIG,
+                           "no parameter is left for the optimizer group '%s': earlier "
+                           "groups take all that it matches",
+                           part->path);
         status = status ? status : one;
     }
     return status;

@@ -130,8 +130,8 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     }
     /* One pass declares the models' variables, in the order of the file. */
     struct network net;
-    struct network_options no = 
-        options(p, "declare", training ? RN_PHASE_TRAIN : RN_PHASE_EVAL, rows, training);
+    struct network_options no = options(
+        p, "declare", training ? RN_PHASE_TRAIN : RN_PHASE_EVAL, rows, training);
     if (status == RN_OK)
         status = network_build(&no, &net, d);
     p->elements = arena_array(a, double, x->losses.count + 1);
@@ -186,7 +186,8 @@ static rn_value total_loss(struct make *m, struct programs *p,
 }
 
 /* The last value of each layer: what the forward pass left of its scope. */
-static void tap_activations(struct make *m, struct programs *p, uint32_t forward_nodes) {
+static void tap_activations(struct make *m, struct programs *p,
+                            uint32_t forward_nodes) {
     for (uint32_t i = 0; i < forward_nodes; i++) {
         const struct gnode *n = &m->g->nodes[i];
         bool last = strncmp(n->scope, "model", 5) == 0 && n->out_count &&
@@ -195,17 +196,19 @@ static void tap_activations(struct make *m, struct programs *p, uint32_t forward
             last = strcmp(m->g->nodes[k].scope, n->scope) != 0;
         if (!last || graph_value(m->g, n->out[0])->dtype != RN_F32)
             continue;
-        struct rn_point point = {sizeof point, RN_POINT_ACTIVATION, n->scope,
-                                 op_name(n->op), n->out[0], 0};
+        struct rn_point point = {sizeof point,   RN_POINT_ACTIVATION, n->scope,
+                                 op_name(n->op), n->out[0],           0};
         p->tap(p->tap_context, m->g, &point);
     }
 }
 
-static void tap_parameters(struct make *m, struct programs *p, const struct objective *o,
-                           const rn_value *xs, const rn_value *gs) {
+static void tap_parameters(struct make *m, struct programs *p,
+                           const struct objective *o, const rn_value *xs,
+                           const rn_value *gs) {
     for (uint32_t i = 0; i < o->parameter_count; i++) {
         const char *name = variables_at(p->variables, o->parameters[i].variable)->name;
-        struct rn_point gradient = {sizeof gradient, RN_POINT_GRADIENT, name, "", gs[i], 0};
+        struct rn_point gradient = {
+            sizeof gradient, RN_POINT_GRADIENT, name, "", gs[i], 0};
         struct rn_point weight = {sizeof weight, RN_POINT_WEIGHT, name, "", xs[i], 0};
         p->tap(p->tap_context, m->g, &gradient);
         p->tap(p->tap_context, m->g, &weight);

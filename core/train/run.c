@@ -21,8 +21,8 @@ static const struct metric_value *find_metric(const struct metric_list *l,
 
 /* The monitored metric must exist before step one. */
 static int check_monitor(struct loop *l, const struct node *at,
-                         const struct metric_list *known, const char **name, int *better,
-                         struct diag *d) {
+                         const struct metric_list *known, const char **name,
+                         int *better, struct diag *d) {
     const char *names[128];
     struct text have = {0};
     uint32_t n = 0;
@@ -43,8 +43,9 @@ static int check_monitor(struct loop *l, const struct node *at,
     const char *near = error_nearest(*name, names, n);
     node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
     if (!n)
-        diag_hint(d, "there is no validation split to measure on: give data.split.val, or "
-                     "data.val");
+        diag_hint(d,
+                  "there is no validation split to measure on: give data.split.val, or "
+                  "data.val");
     else if (near)
         diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
     else
@@ -73,7 +74,8 @@ static int monitors(struct loop *l, struct diag *d) {
     if (best)
         status = check_monitor(l, best, &known, &l->monitor_best, &l->better_best, d);
     if (early) {
-        int one = check_monitor(l, early, &known, &l->monitor_early, &l->better_early, d);
+        int one =
+            check_monitor(l, early, &known, &l->monitor_early, &l->better_early, d);
         status = status ? status : one;
         l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
         l->min_delta = experiment_float(s->x, "train.early_stop.min_delta", 0.0);
@@ -91,13 +93,12 @@ static int monitors(struct loop *l, struct diag *d) {
     return status;
 }
 
-static int duration(struct loop *l, const char *path, const char *otherwise, int64_t *out,
-                    struct diag *d) {
+static int duration(struct loop *l, const char *path, const char *otherwise,
+                    int64_t *out, struct diag *d) {
     struct rn_error e = {0};
     const struct node *n = node_at(l->s->x->root, path);
     const char *text = n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
-    int status =
-        live_duration(text, l->s->total_steps, l->s->steps_per_epoch, out, &e);
+    int status = live_duration(text, l->s->total_steps, l->s->steps_per_epoch, out, &e);
     if (status == RN_OK)
         return RN_OK;
     if (!n) {
@@ -121,8 +122,8 @@ static int read_cadences(struct loop *l, struct diag *d) {
     struct duration t;
     if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
         if (t.unit != DURATION_SECONDS)
-            return node_error(d, most, false, RN_E_CONFIG, "'%s' is no time: 2h, 90s, 30min",
-                              node_string(most));
+            return node_error(d, most, false, RN_E_CONFIG,
+                              "'%s' is no time: 2h, 90s, 30min", node_string(most));
         l->max_seconds = t.amount;
     }
     l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
@@ -136,7 +137,8 @@ static int read_cadences(struct loop *l, struct diag *d) {
         int one = live_duration(every ? node_string(every) : "1ep", s->total_steps,
                                 s->steps_per_epoch, &l->tap_every[i], &e);
         if (one != RN_OK)
-            status = node_error(d, every ? every : p->node, false, one, "%s", e.message);
+            status =
+                node_error(d, every ? every : p->node, false, one, "%s", e.message);
         if (!l->tap_every[i])
             l->tap_every[i] = 1;
     }
@@ -235,7 +237,7 @@ static int observe_schedules(struct loop *l, struct rn_error *e) {
         const struct node *monitor = monitor_of(p->node);
         const struct metric_value *m =
             monitor ? find_metric(&l->metrics, node_string(monitor)) : NULL;
-        struct rn_schedule_at at = {sizeof at,      0, l->at.step, s->total_steps,
+        struct rn_schedule_at at = {sizeof at,          0,  l->at.step, s->total_steps,
                                     s->steps_per_epoch, 0.0};
         if (m && iface->observe)
             status = iface->observe(instance_self(p->instance), &at, m->value,
@@ -260,8 +262,7 @@ static int save(struct loop *l, const char *name, bool current, struct rn_error 
 static int evaluate(struct loop *l, struct rn_error *e) {
     if (!data_rows(l->s->data, DATA_VAL))
         return RN_OK;
-    int status =
-        evaluator_run(l->evaluator, DATA_VAL, &l->metrics, keep_tensor, l, e);
+    int status = evaluator_run(l->evaluator, DATA_VAL, &l->metrics, keep_tensor, l, e);
     for (uint32_t i = 0; i < l->metrics.count && status == RN_OK; i++)
         status = scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
     if (status == RN_OK)
@@ -291,7 +292,8 @@ static int evaluate(struct loop *l, struct rn_error *e) {
         status = record_publish_soon(l->record, e);
     log_metrics(l, &l->metrics);
     tell(l, RUN_EVALUATED,
-         l->at.interval_weight > 0.0 ? l->at.interval_loss / l->at.interval_weight : NAN,
+         l->at.interval_weight > 0.0 ? l->at.interval_loss / l->at.interval_weight
+                                     : NAN,
          0.0);
     return status;
 }
@@ -313,8 +315,9 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
         return RN_OK;
     }
     error_set(e, RN_E_DIVERGED, "step %lld: %s", (long long)l->at.step, what);
-    return error_hint(e, "nothing was updated; a smaller learning rate or train.clip.norm "
-                         "may help; train.on_nan: skip leaves such steps out");
+    return error_hint(e,
+                      "nothing was updated; a smaller learning rate or train.clip.norm "
+                      "may help; train.on_nan: skip leaves such steps out");
 }
 
 /* The mean of each of several objectives since the last row, of those that ran. */
@@ -487,7 +490,8 @@ static void save_before(struct loop *l) {
         l->s->programs->objective_count > 1 || save(l, NULL, true, &e) != RN_OK)
         return;
     snprintf(line, sizeof line,
-             "the state before this step is saved; runner resume RUN optimizer.lr=X goes on");
+             "the state before this step is saved; runner resume RUN optimizer.lr=X "
+             "goes on");
     say(l, RN_LOG_INFO, line);
 }
 
@@ -526,7 +530,8 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     note_memory(l);
     /* What was learnt so far is worth keeping in every case but a full disk. */
     struct rn_error late = {0};
-    if (record_sync(l->record, &late) != RN_OK || record_publish(l->record, &late) != RN_OK)
+    if (record_sync(l->record, &late) != RN_OK ||
+        record_publish(l->record, &late) != RN_OK)
         if (status == RN_OK) {
             *e = late;
             status = late.status;
@@ -559,8 +564,9 @@ static int32_t hook_document(struct rn_host *h, const char *name, const char *do
     for (uint32_t i = 0; i < l->doc_count; i++)
         if (strcmp(l->docs[i].name, name) == 0)
             return RN_OK;
-    vec_push(l->docs, l->doc_count, l->doc_capacity,
-             (struct series_doc){arena_copy(s->arena, name), arena_copy(s->arena, doc)});
+    vec_push(
+        l->docs, l->doc_count, l->doc_capacity,
+        (struct series_doc){arena_copy(s->arena, name), arena_copy(s->arena, doc)});
     return RN_OK;
 }
 
@@ -586,9 +592,8 @@ static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
     return RN_OK;
 }
 
-static const struct rn_record_api record_api = {sizeof(struct rn_record_api), 0,
-                                                hook_tensor, hook_scalar, hook_say,
-                                                hook_document};
+static const struct rn_record_api record_api = {
+    sizeof(struct rn_record_api), 0, hook_tensor, hook_scalar, hook_say, hook_document};
 
 static int asked_to_stop(void *context) {
     struct loop *l = context;
@@ -607,7 +612,7 @@ static void notes(struct loop *l) {
     record_note(l->record, "parameters", text, &e);
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->x->seed);
     record_note(l->record, "seed", text, &e);
-    const struct parts *lists[] = {&s->x->models, &s->x->losses, &s->x->optimizers,
+    const struct parts *lists[] = {&s->x->models,    &s->x->losses,  &s->x->optimizers,
                                    &s->x->schedules, &s->x->metrics, &s->x->hooks};
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
         for (uint32_t i = 0; i < lists[k]->count; i++) {
@@ -620,7 +625,8 @@ static void notes(struct loop *l) {
         }
 }
 
-/* First lines of log.txt, of a run or of its resumption: what runs, on what, from what. */
+/* First lines of log.txt, of a run or of its resumption: what runs, on what, from what.
+ */
 static void log_begin(struct loop *l) {
     struct stage *s = l->s;
     struct text t = {0}, data = {0};
@@ -648,7 +654,8 @@ static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
     if (status == RN_OK) {
         struct text split = {0};
         data_split_write(l->s->data, &split);
-        status = record_text(l->record, "split.txt", text_get(&split), split.length, &e);
+        status =
+            record_text(l->record, "split.txt", text_get(&split), split.length, &e);
         text_finish(&split);
     }
     l->at.best = l->at.early_best = NAN;

@@ -102,8 +102,8 @@ struct bench_options {
 };
 struct bench_result {
     uint64_t steps, rows, batch, parameters;
-    double seconds, waited;      /* of all measured steps; waiting for batches in it */
-    double median, low, high;    /* seconds a step of a full batch; 10 % and 90 % */
+    double seconds, waited;   /* of all measured steps; waiting for batches in it */
+    double median, low, high; /* seconds a step of a full batch; 10 % and 90 % */
     double first_loss, last_loss;
     uint64_t memory; /* device bytes, peak */
     uint32_t threads;

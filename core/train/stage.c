@@ -57,8 +57,9 @@ static void read_lengths(struct stage *s) {
         return;
     }
     if (rows && s->batch > rows) {
-        log_say(RN_LOG_WARNING, "data.batch is %lld, the training split has %lld rows: "
-                                "each step takes them all",
+        log_say(RN_LOG_WARNING,
+                "data.batch is %lld, the training split has %lld rows: "
+                "each step takes them all",
                 (long long)s->batch, (long long)rows);
         s->batch = rows;
     }
@@ -126,7 +127,8 @@ static int tap_point(void *context, struct graph *g, const struct rn_point *poin
         const struct part *part = &s->x->hooks.at[i];
         const struct rn_hook *hook = part->component->iface;
         /* One error is enough: the next points would have it too. */
-        if (!hook->tap || diag_count(s->tap_errors) || !aims_at(part, point->path, NULL))
+        if (!hook->tap || diag_count(s->tap_errors) ||
+            !aims_at(part, point->path, NULL))
             continue;
         struct builder_options bo = {.graph = g,
                                      .host = instance_host(part->instance),
@@ -169,10 +171,10 @@ static int tap_point(void *context, struct graph *g, const struct rn_point *poin
         for (uint32_t k = 0; k < known->output_count; k++) {
             rn_value v = builder_output(b, known->outputs[k]);
             if (v)
-                graph_output(g,
-                             arena_format(s->arena, "%s.%s", known->prefix,
-                                          known->outputs[k]),
-                             v, &e);
+                graph_output(
+                    g,
+                    arena_format(s->arena, "%s.%s", known->prefix, known->outputs[k]),
+                    v, &e);
         }
     }
     return RN_OK;
@@ -194,7 +196,8 @@ static int check_aims(struct stage *s, struct diag *d) {
         for (uint32_t k = 0; k < n; k++) {
             if (used[k])
                 continue;
-            const struct node *word = node_kind(at) == NODE_LIST ? node_item(at, k) : at;
+            const struct node *word =
+                node_kind(at) == NODE_LIST ? node_item(at, k) : at;
             struct text all = {0};
             for (uint32_t v = 0; v < g->node_count && all.length < 400; v++) {
                 const char *scope = g->nodes[v].scope;
@@ -247,7 +250,8 @@ static int plan_training(struct stage *s, struct diag *d) {
         if (p->accumulate)
             status = programs_weighted(p, o, &weighted, d);
         for (uint32_t i = 0; i < n && status == RN_OK; i++) {
-            status = (p->accumulate ? programs_grad : programs_train)(p, o, rows[i], &g, d);
+            status =
+                (p->accumulate ? programs_grad : programs_train)(p, o, rows[i], &g, d);
             if (status == RN_OK)
                 status = make_plan(s, g, rows[i], &t->step[i], d);
         }
@@ -357,8 +361,8 @@ static const char *source_override(struct stage *s, const char *file) {
     return NULL;
 }
 
-static struct experiment *open_experiment(struct stage *s, const struct stage_options *o,
-                                          struct diag *d) {
+static struct experiment *
+open_experiment(struct stage *s, const struct stage_options *o, struct diag *d) {
     s->x = experiment_open(o->session, o->file, o->override_count, o->overrides, d);
     if (!s->x || !o->data_override)
         return s->x;
@@ -409,7 +413,8 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         goto failed;
     int64_t rows = s->batch;
     if (s->use != STAGE_TRAIN) {
-        rows = (int64_t)data_rows(s->data, s->use == STAGE_PREDICT ? DATA_TEST : DATA_VAL);
+        rows =
+            (int64_t)data_rows(s->data, s->use == STAGE_PREDICT ? DATA_TEST : DATA_VAL);
         rows = rows > 0 && rows < s->eval_batch ? rows : s->eval_batch;
     }
     if (programs_create(s->x, a, s->field_count, s->fields, rows, s->use == STAGE_TRAIN,
@@ -540,7 +545,8 @@ static int load(void *context, struct shaped *p) {
     return RN_OK;
 }
 
-/* Said before anything is allocated: a host that overcommits kills the process later. */
+/* Said before anything is allocated: a host that overcommits kills the process later.
+ */
 static int check_memory(const struct stage *s, struct rn_error *e) {
     struct exec_footprint f = stage_footprint(s);
     uint64_t need = f.total + f.pinned + s->info->context_bytes;
@@ -557,8 +563,8 @@ int stage_load(struct stage *s, struct diag *d) {
     const struct part *b = &s->x->backend;
     int status = check_memory(s, &l.e);
     if (status == RN_OK)
-        status = device_open(b->component->iface, instance_self(b->instance), &s->device,
-                             &l.e);
+        status = device_open(b->component->iface, instance_self(b->instance),
+                             &s->device, &l.e);
     if (status == RN_OK)
         status = device_variables(s->device, s->programs->variables, &l.e);
     if (status == RN_OK)
@@ -572,7 +578,8 @@ int stage_load(struct stage *s, struct diag *d) {
     diag_add(d, &l.e);
     if (status == RN_E_MEMORY) {
         struct text t = {0};
-        const struct plan *p = s->trainers ? s->trainers[0].step[0].plan : s->evals[0].plan;
+        const struct plan *p =
+            s->trainers ? s->trainers[0].step[0].plan : s->evals[0].plan;
         text_add(&t, "the largest tensors at the peak:\n");
         plan_largest(p, 8, &t);
         diag_hint(d, "%s", text_get(&t));
@@ -590,7 +597,8 @@ int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t
         void *to = program_input(p->program, p->inputs[i], &bytes, e);
         if (!to)
             return e->status ? e->status : RN_E_INTERNAL;
-        memcpy(to, (const char *)b->fields[s->field_index[i]] + (uint64_t)first * row, bytes);
+        memcpy(to, (const char *)b->fields[s->field_index[i]] + (uint64_t)first * row,
+               bytes);
     }
     return RN_OK;
 }

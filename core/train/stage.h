@@ -18,8 +18,8 @@ struct shaped {
     struct program *program; /* after stage_load */
     int *live;               /* scalar index of each live value, -1: not used */
     int seed, step, row, first, share;
-    int *inverse;            /* of each loss */
-    int *inputs;             /* of each data field */
+    int *inverse; /* of each loss */
+    int *inputs;  /* of each data field */
 };
 
 /* One objective's programs. rows of a kind: the full batch and what is left over. */
@@ -29,7 +29,8 @@ struct trainer {
     struct shaped *tapped;  /* the same with taps; NULL without hooks that tap */
     struct shaped *weights; /* NULL unless a loss weighs and a step accumulates */
     struct shaped apply;    /* plan NULL unless accumulating */
-    double loss, loss_rows; /* sum over rows since the last recorded row, and its rows */
+    double loss,
+        loss_rows; /* sum over rows since the last recorded row, and its rows */
 };
 
 /* A tapped point of a program. */
@@ -63,7 +64,7 @@ struct stage {
     struct diag *tap_errors; /* while taps are described */
     struct device *device;
     const struct rn_device_info *info;
-    struct rn_device_info device_text; /* before the device is opened */
+    struct rn_device_info device_text;      /* before the device is opened */
     const struct rn_record_api *record_api; /* extension for hooks, or NULL */
     void *record_context;
     int (*cancelled)(void *context);

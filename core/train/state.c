@@ -65,7 +65,8 @@ struct saver {
 
 static void add_blob(struct saver *s, const char *name, const void *data,
                      uint64_t bytes) {
-    vec_push(s->blobs, s->count, s->capacity, (struct checkpoint_blob){name, data, bytes});
+    vec_push(s->blobs, s->count, s->capacity,
+             (struct checkpoint_blob){name, data, bytes});
 }
 
 static struct memory_stream *blob_stream(struct saver *s) {
@@ -97,10 +98,9 @@ static int save_parts(struct stage *stage, struct saver *s, struct rn_error *e) 
     struct experiment *x = stage->x;
     int status = RN_OK;
     for (uint32_t i = 0; i < x->schedules.count && status == RN_OK; i++)
-        status = save_part(s, &x->schedules.at[i],
-                           ((const struct rn_schedule *)x->schedules.at[i].component->iface)
-                               ->save,
-                           e);
+        status = save_part(
+            s, &x->schedules.at[i],
+            ((const struct rn_schedule *)x->schedules.at[i].component->iface)->save, e);
     for (uint32_t i = 0; i < x->hooks.count && status == RN_OK; i++)
         status = save_part(
             s, &x->hooks.at[i],
@@ -123,8 +123,8 @@ static int read_tensors(struct stage *stage, struct saver *s,
         int status = device_variable_read(stage->device, i, data, e);
         if (status != RN_OK)
             return status;
-        tensors[(*count)++] = (struct checkpoint_tensor){
-            v->name, v->role, v->dtype, v->rank, v->shape, data};
+        tensors[(*count)++] = (struct checkpoint_tensor){v->name, v->role,  v->dtype,
+                                                         v->rank, v->shape, data};
     }
     return RN_OK;
 }
@@ -133,7 +133,8 @@ int state_save(struct stage *stage, struct record *r, const char *name, bool cur
                uint32_t keep_count, const struct position *at, struct rn_error *e) {
     struct saver s = {.a = arena_create()};
     uint32_t n = variables_count(stage->programs->variables), count = 0;
-    struct checkpoint_tensor *tensors = arena_array(s.a, struct checkpoint_tensor, n + 1);
+    struct checkpoint_tensor *tensors =
+        arena_array(s.a, struct checkpoint_tensor, n + 1);
     int status = read_tensors(stage, &s, tensors, &count, e);
     if (status == RN_OK)
         status = save_parts(stage, &s, e);
@@ -164,12 +165,9 @@ int state_save(struct stage *stage, struct record *r, const char *name, bool cur
     add_blob(&s, "live", live->data, live->bytes);
     add_blob(&s, "objectives", means->data, means->bytes);
     add_blob(&s, "split", text_get(&split), split.length);
-    struct checkpoint c = {at->step,
-                           (double)at->step / (double)stage->steps_per_epoch,
-                           count,
-                           tensors,
-                           s.count,
-                           s.blobs};
+    struct checkpoint c = {at->step, (double)at->step / (double)stage->steps_per_epoch,
+                           count,    tensors,
+                           s.count,  s.blobs};
     if (status == RN_OK)
         status = checkpoint_write(r, name, &c, current, keep_count, e);
     text_finish(&split);
@@ -223,8 +221,8 @@ static int load_part(struct arena *a, const struct part *p, load_fn fn,
     return status ? error_context(e, "%s", p->path), status : RN_OK;
 }
 
-int state_load(struct stage *stage, const struct checkpoint_file *f, struct position *at,
-               bool weights_only, struct rn_error *e) {
+int state_load(struct stage *stage, const struct checkpoint_file *f,
+               struct position *at, bool weights_only, struct rn_error *e) {
     struct experiment *x = stage->x;
     int status = load_tensors(stage, checkpoint_get(f), e);
     if (status != RN_OK || weights_only)
@@ -233,15 +231,16 @@ int state_load(struct stage *stage, const struct checkpoint_file *f, struct posi
     const struct checkpoint_blob *live = checkpoint_blob(f, "live");
     const struct checkpoint_blob *objectives = checkpoint_blob(f, "objectives");
     if (!position || position->bytes != sizeof *at)
-        return error_set(e, RN_E_CHECKPOINT, "the checkpoint does not say where it stands");
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the checkpoint does not say where it stands");
     if (at)
         memcpy(at, position->data, sizeof *at);
     struct arena *a = arena_create();
     for (uint32_t i = 0; i < x->schedules.count && status == RN_OK; i++)
-        status = load_part(a, &x->schedules.at[i],
-                           ((const struct rn_schedule *)x->schedules.at[i].component->iface)
-                               ->load,
-                           f, e);
+        status = load_part(
+            a, &x->schedules.at[i],
+            ((const struct rn_schedule *)x->schedules.at[i].component->iface)->load, f,
+            e);
     for (uint32_t i = 0; i < x->hooks.count && status == RN_OK; i++)
         status = load_part(
             a, &x->hooks.at[i],

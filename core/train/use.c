@@ -35,8 +35,10 @@ static int find_checkpoint(struct use *u, const struct use_options *o,
         return RN_OK;
     if (access(arena_format(u->a, "%s/checkpoints/best.h5", record_folder(u->record)),
                F_OK) == 0)
-        log_say(RN_LOG_WARNING, "%s; the newest is used in place of the best", e->message);
-    int status = checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
+        log_say(RN_LOG_WARNING, "%s; the newest is used in place of the best",
+                e->message);
+    int status =
+        checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
     if (status == RN_OK && fell_back[0])
         log_say(RN_LOG_WARNING, "%s", fell_back);
     return status;
@@ -130,16 +132,17 @@ static int collect(struct use *u, struct shaped *p, struct outputs *out,
         if (!data)
             return e->status ? e->status : RN_E_INTERNAL;
         out->names[out->count] = b->name + (strncmp(b->name, "out.", 4) == 0 ? 4 : 0);
-        out->values[out->count++] = (struct rn_tensor){(void *)(uintptr_t)data, b->shape,
-                                                       NULL, b->dtype, b->rank};
+        out->values[out->count++] = (struct rn_tensor){
+            (void *)(uintptr_t)data, b->shape, NULL, b->dtype, b->rank};
     }
     (void)u;
     return RN_OK;
 }
 
 int run_predict(const struct use_options *o,
-                int (*batch)(void *context, uint64_t rows, const int64_t *ids, uint32_t n,
-                             const char *const *names, const struct rn_tensor *values),
+                int (*batch)(void *context, uint64_t rows, const int64_t *ids,
+                             uint32_t n, const char *const *names,
+                             const struct rn_tensor *values),
                 void *context, struct diag *d) {
     struct use u = {0};
     struct rn_error e = {0};
@@ -174,8 +177,8 @@ int run_predict(const struct use_options *o,
         }
         if (status == RN_OK)
             status = collect(&u, p, &out, &e);
-        if (status == RN_OK && batch(context, b.rows, b.ids, out.count, out.names,
-                                     out.values) != 0)
+        if (status == RN_OK &&
+            batch(context, b.rows, b.ids, out.count, out.names, out.values) != 0)
             status = error_set(&e, RN_E_IO, "the predictions cannot be written");
     }
     if (status != RN_OK)

@@ -7,19 +7,17 @@
  *   host        made and freed by the host; valid as long as the comment says
  *   plugin      made and freed by the plugin; valid until its destroy function
  *   transferred the receiver must free it with the function named beside it
- * A pointer that is an argument is borrowed where nothing else is said; a pointer that a
- * call gives back has its word in the member's comment. `self` and `worker` are what the
- * plugin's create and worker_open gave: plugin. A create that fails after it wrote *self
- * is followed by destroy.
- * Thread tags, last word of a member's comment:
- *   [setup]      before the first step, one thread
- *   [step]       between steps, on the training thread
+ * A pointer that is an argument is borrowed where nothing else is said; a pointer that
+ * a call gives back has its word in the member's comment. `self` and `worker` are what
+ * the plugin's create and worker_open gave: plugin. A create that fails after it wrote
+ * *self is followed by destroy. Thread tags, last word of a member's comment: [setup]
+ * before the first step, one thread [step]       between steps, on the training thread
  *   [worker]     on a data worker; several at once, each with its own worker state
  *   [any-thread] at any time from anywhere
  * Structs: one that begins with struct_size may grow at its end, so a member is read or
- * written only where RN_HAS says that it is there. Who fills a struct for the other side
- * writes member by member, never the whole. Rows of arrays have no size of their own;
- * their stride stands beside the pointer.
+ * written only where RN_HAS says that it is there. Who fills a struct for the other
+ * side writes member by member, never the whole. Rows of arrays have no size of their
+ * own; their stride stands beside the pointer.
  */
 #ifndef RUNNER_ABI_H
 #define RUNNER_ABI_H
@@ -151,8 +149,8 @@ struct rn_component {
     uint32_t reserved;
     const char *text;  /* plugin, static: the description */
     const void *iface; /* plugin, static: struct rn_loss and so on, by kind */
-    /* What else the component can do, by string id ("runner.validate/1"): plugin, static;
-     * NULL: not that. The member itself may be NULL. [any-thread] */
+    /* What else the component can do, by string id ("runner.validate/1"): plugin,
+     * static; NULL: not that. The member itself may be NULL. [any-thread] */
     const void *(*extension)(const char *id);
 };
 

@@ -39,9 +39,9 @@ struct rn_program;
  * filled in, axes >= 0). in/out index the program's slots; RN_NO_SLOT = absent or
  * unused output. op "region": `sub` is a program of elementwise nodes whose slots are
  * registers (base RN_BASE_REGISTER, shapes broadcastable to `space`): inputs
- * sub->inputs match `in`, sub->outputs match `out` and fill the space. An output may lie
- * exactly where an input of the same type and size lies that no later node of sub reads.
- * op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
+ * sub->inputs match `in`, sub->outputs match `out` and fill the space. An output may
+ * lie exactly where an input of the same type and size lies that no later node of sub
+ * reads. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
  */
 #define RN_NO_SLOT       0xffffffffu
 #define RN_BASE_REGISTER 0xfffffffeu
@@ -58,7 +58,7 @@ struct rn_node {
     const struct rn_attr *attrs;  /* host */
     const struct rn_program *sub; /* host, or NULL */
     const void *custom;           /* plugin, static, or NULL: struct rn_operator */
-    uint64_t workspace_offset; /* in the arena; valid if workspace_bytes > 0 */
+    uint64_t workspace_offset;    /* in the arena; valid if workspace_bytes > 0 */
     uint64_t workspace_bytes;
 };
 
@@ -72,11 +72,11 @@ struct rn_program {
     uint32_t node_count;
     uint32_t node_stride;
     const struct rn_node *nodes; /* host */
-    uint32_t input_count;  /* of a sub program */
-    uint32_t output_count; /* of a sub program */
-    const uint32_t *inputs;  /* host */
-    const uint32_t *outputs; /* host */
-    uint32_t space_rank; /* of a region: the iteration space */
+    uint32_t input_count;        /* of a sub program */
+    uint32_t output_count;       /* of a sub program */
+    const uint32_t *inputs;      /* host */
+    const uint32_t *outputs;     /* host */
+    uint32_t space_rank;         /* of a region: the iteration space */
     uint32_t reserved;
     int64_t space[RN_MAX_RANK];
     uint64_t arena_bytes;

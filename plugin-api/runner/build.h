@@ -90,11 +90,12 @@ struct rn_build_api {
     void (*push)(struct rn_build *b, const char *scope);
     void (*pop)(struct rn_build *b);      /* [setup] */
     int32_t (*phase)(struct rn_build *b); /* RN_PHASE_* [setup] */
-    /* The component's own error; sticks. where: an option path or NULL. message NULL: no
-     * error of its own, but where the one that stuck before came from. [setup] */
+    /* The component's own error; sticks. where: an option path or NULL. message NULL:
+     * no error of its own, but where the one that stuck before came from. [setup] */
     void (*fail)(struct rn_build *b, const char *message, const char *hint,
                  const char *where);
-    /* An extension by string id ("runner.gradient/1"), or NULL. Host, static. [setup] */
+    /* An extension by string id ("runner.gradient/1"), or NULL. Host, static. [setup]
+     */
     const void *(*extension)(struct rn_build *b, const char *id);
 };
 
@@ -226,8 +227,8 @@ static inline struct rn_attr rn_attr_string(const char *name, const char *s) {
     return a;
 }
 
-/* Extension "runner.gradient/1" of struct rn_build: d(sum of y)/dxs as values, which may
- * be differentiated again (a gradient penalty). RN_NONE where nothing flows. */
+/* Extension "runner.gradient/1" of struct rn_build: d(sum of y)/dxs as values, which
+ * may be differentiated again (a gradient penalty). RN_NONE where nothing flows. */
 struct rn_gradient_api {
     uint32_t struct_size;
     uint32_t reserved;

@@ -132,14 +132,15 @@ struct rn_stream {
 struct rn_stream_api {
     uint32_t struct_size;
     uint32_t reserved;
-    int32_t (*write)(struct rn_stream *s, const void *data, uint64_t bytes); /* [step] */
-    int32_t (*read)(struct rn_stream *s, void *data, uint64_t bytes);        /* [step] */
+    int32_t (*write)(struct rn_stream *s, const void *data,
+                     uint64_t bytes);                                 /* [step] */
+    int32_t (*read)(struct rn_stream *s, void *data, uint64_t bytes); /* [step] */
     uint64_t (*left)(struct rn_stream *s); /* bytes not yet read [step] */
 };
 
 /* Extension of a component: checks across its options, which the text cannot say
- * ("nesterov needs momentum"). Called once the options have passed the description's own
- * checks, before create. */
+ * ("nesterov needs momentum"). Called once the options have passed the description's
+ * own checks, before create. */
 #define RN_EXT_VALIDATE "runner.validate/1"
 struct rn_validate_api {
     uint32_t struct_size;

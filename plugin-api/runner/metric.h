@@ -43,7 +43,7 @@ struct rn_metric {
     uint32_t reserved;
     /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
-    void (*destroy)(void *self); /* [setup] */
+    void (*destroy)(void *self);             /* [setup] */
     int32_t (*describe)(struct rn_build *b); /* graph form, else NULL [setup] */
     int32_t (*reset)(void *self, struct rn_error *e); /* host form [step] */
     int32_t (*update)(void *self, const struct rn_metric_batch *batch,

@@ -86,10 +86,10 @@ static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
 static const struct rn_augment iface = {
     sizeof(struct rn_augment), 0, create, free, plan, apply};
 
-RN_AUGMENT(
-    crop, iface, "runner/crop 1",
-    RN_DOC("Pad an image and cut its size out at a random place") IMAGE_OF("the image")
-        RN_OPTION("padding int = 4 ; min 0 ; max 65535 | pixels on each side")
-            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples changed")
-                RN_OPTION("fill float = 0 | value of the padding"));
+RN_AUGMENT(crop, iface, "runner/crop 1",
+           RN_DOC("Pad an image and cut its size out at a random place")
+           IMAGE_OF("the image")
+           RN_OPTION("padding int = 4 ; min 0 ; max 65535 | pixels on each side")
+           RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples changed")
+           RN_OPTION("fill float = 0 | value of the padding"));
 RN_PLUGIN(&crop);

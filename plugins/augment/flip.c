@@ -60,8 +60,9 @@ static const struct rn_augment iface = {
     sizeof(struct rn_augment), 0, create, free, plan, apply};
 
 RN_AUGMENT(flip, iface, "runner/flip 1",
-           RN_DOC("Mirror an image at random") IMAGE_OF("the image")
-               RN_OPTION("p float = 0.5 ; min 0 ; max 1 | share of samples mirrored")
-                   RN_OPTION("axis choice(horizontal,vertical) = horizontal | left and "
-                             "right, or top and bottom, change places"));
+           RN_DOC("Mirror an image at random")
+           IMAGE_OF("the image")
+           RN_OPTION("p float = 0.5 ; min 0 ; max 1 | share of samples mirrored")
+           RN_OPTION("axis choice(horizontal,vertical) = horizontal | left and "
+                     "right, or top and bottom, change places"));
 RN_PLUGIN(&flip);

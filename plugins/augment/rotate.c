@@ -92,9 +92,9 @@ static const struct rn_augment iface = {
 
 RN_AUGMENT(rotate, iface, "runner/rotate 1",
            RN_DOC("Turn an image about its centre by a random angle, bilinear")
-               IMAGE_OF("the image") RN_OPTION(
-                   "degrees float = 10 ; min 0 ; max 180 ; unit degree | the "
-                   "largest angle, either way")
-                   RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples turned")
-                       RN_OPTION("fill float = 0 | value of what lies outside"));
+           IMAGE_OF("the image")
+           RN_OPTION("degrees float = 10 ; min 0 ; max 180 ; unit degree | the "
+                     "largest angle, either way")
+           RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples turned")
+           RN_OPTION("fill float = 0 | value of what lies outside"));
 RN_PLUGIN(&rotate);

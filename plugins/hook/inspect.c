@@ -250,16 +250,14 @@ static const struct rn_hook iface = {
 
 RN_HOOK(inspect, iface, "runner/inspect 1",
         RN_DOC("Statistics of activations, gradients and weights; early words")
-            RN_OPTION("every duration = 1ep | how often a step is looked at")
-                RN_OPTION("activations bool = true | of each layer's output") RN_OPTION(
-                    "gradients bool = true | of each parameter, before clipping")
-                    RN_OPTION("weights bool = true | of each parameter") RN_OPTION(
-                        "explode float = 100 ; above 1 | a parameter's gradient "
-                        "norm is too large above this times the largest at the "
-                        "first look")
-                        RN_OPTION("vanish float = 1e-9 ; min 0 | a weight's gradient "
-                                  "norm is too small below this times that of all")
-                            RN_OPTION("dead float = 0.5 ; above 0 ; max 1 | share of "
-                                      "units behind a ReLU, zero for a whole batch, "
-                                      "that is too many"));
+        RN_OPTION("every duration = 1ep | how often a step is looked at")
+        RN_OPTION("activations bool = true | of each layer's output")
+        RN_OPTION("gradients bool = true | of each parameter, before clipping")
+        RN_OPTION("weights bool = true | of each parameter")
+        RN_OPTION("explode float = 100 ; above 1 | a parameter's gradient norm is "
+                  "too large above this times the largest at the first look")
+        RN_OPTION("vanish float = 1e-9 ; min 0 | a weight's gradient norm is too "
+                  "small below this times that of all")
+        RN_OPTION("dead float = 0.5 ; above 0 ; max 1 | share of units behind a "
+                  "ReLU, zero for a whole batch, that is too many"));
 RN_PLUGIN(&inspect);

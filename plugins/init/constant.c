@@ -21,11 +21,9 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     return RN_OK;
 }
 
-/* clang-format off */
-RN_INIT(
-    constant, create, free, fill, "runner/constant 1",
-    RN_DOC("Every element the same value")
-    RN_OPTION("value float = 0 | the value"));
-RN_INIT(zeros, NULL, NULL, fill, "runner/zeros 1", RN_DOC("Every element 0"));
-/* clang-format on */
+RN_INIT(constant, create, free, fill, "runner/constant 1",
+        RN_DOC("Every element the same value")
+        RN_OPTION("value float = 0 | the value"));
+RN_INIT(zeros, NULL, NULL, fill, "runner/zeros 1",
+        RN_DOC("Every element 0"));
 RN_PLUGIN(&constant, &zeros);

@@ -62,11 +62,8 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     return RN_OK;
 }
 
-/* clang-format off */
-RN_INIT(
-    orthogonal, create, free, fill, "runner/orthogonal 1",
-    RN_DOC("Gain times orthonormal rows, or columns where those are fewer, of the matrix "
-           "[shape[0], all the rest] (Saxe et al. 2014, section 4)")
-    RN_OPTION("gain float = 1 ; above 0 | factor of the matrix"));
-/* clang-format on */
+RN_INIT(orthogonal, create, free, fill, "runner/orthogonal 1",
+        RN_DOC("Gain times orthonormal rows, or columns where those are fewer, of "
+               "the matrix [shape[0], all the rest] (Saxe et al. 2014, section 4)")
+        RN_OPTION("gain float = 1 ; above 0 | factor of the matrix"));
 RN_PLUGIN(&orthogonal);

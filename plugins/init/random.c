@@ -94,37 +94,33 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     return RN_OK;
 }
 
-/* clang-format off */
-RN_INIT(
-    normal, create_normal, free, fill, "runner/normal 1",
-    RN_DOC("Normal numbers")
-    RN_OPTION("mean float = 0 | mean")
-    RN_OPTION("std float = 1 ; min 0 | standard deviation"));
-RN_INIT(
-    uniform, create_uniform, free, fill, "runner/uniform 1",
-    RN_DOC("Uniform numbers in [low, high)")
-    RN_OPTION("low float = -1 | lower end")
-    RN_OPTION("high float = 1 | upper end, above low"));
+RN_INIT(normal, create_normal, free, fill, "runner/normal 1",
+        RN_DOC("Normal numbers")
+        RN_OPTION("mean float = 0 | mean")
+        RN_OPTION("std float = 1 ; min 0 | standard deviation"));
+RN_INIT(uniform, create_uniform, free, fill, "runner/uniform 1",
+        RN_DOC("Uniform numbers in [low, high)")
+        RN_OPTION("low float = -1 | lower end")
+        RN_OPTION("high float = 1 | upper end, above low"));
 
 #define DISTRIBUTION(otherwise)                                                        \
     RN_OPTION("distribution choice(uniform,normal) = " otherwise                       \
               " | of that variance; uniform: within sqrt(3) standard deviations")
 #define GAIN RN_OPTION("gain float = 1 ; above 0 | factor of the standard deviation")
-RN_INIT(
-    xavier, create_xavier, free, fill, "runner/xavier 1",
-    RN_DOC("Xavier (Glorot): variance 2/(fan_in + fan_out), for tanh and linear layers "
-           "(Glorot & Bengio 2010, eq. 12 and 16)")
-    DISTRIBUTION("uniform") GAIN);
-RN_INIT(
-    he, create_he, free, fill, "runner/he 1",
-    RN_DOC("He (Kaiming): variance 2/fan, for ReLU (He et al. 2015, eq. 10 and 14)")
-    DISTRIBUTION("uniform")
-    RN_OPTION("fan choice(in,out,average) = in | in keeps the variance of activations, "
-              "out that of gradients")
-    GAIN);
-RN_INIT(
-    lecun, create_lecun, free, fill, "runner/lecun 1",
-    RN_DOC("LeCun: variance 1/fan_in, for SELU (LeCun et al. 1998, eq. 16)")
-    DISTRIBUTION("normal") GAIN);
-/* clang-format on */
+RN_INIT(xavier, create_xavier, free, fill, "runner/xavier 1",
+        RN_DOC("Xavier (Glorot): variance 2/(fan_in + fan_out), for tanh and linear "
+               "layers (Glorot & Bengio 2010, eq. 12 and 16)")
+        DISTRIBUTION("uniform")
+        GAIN);
+RN_INIT(he, create_he, free, fill, "runner/he 1",
+        RN_DOC("He (Kaiming): variance 2/fan, for ReLU (He et al. 2015, eq. 10 and "
+               "14)")
+        DISTRIBUTION("uniform")
+        RN_OPTION("fan choice(in,out,average) = in | in keeps the variance of "
+                  "activations, out that of gradients")
+        GAIN);
+RN_INIT(lecun, create_lecun, free, fill, "runner/lecun 1",
+        RN_DOC("LeCun: variance 1/fan_in, for SELU (LeCun et al. 1998, eq. 16)")
+        DISTRIBUTION("normal")
+        GAIN);
 RN_PLUGIN(&normal, &uniform, &xavier, &he, &lecun);

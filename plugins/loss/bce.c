@@ -20,18 +20,16 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_LOSS(
-    bce, describe, "runner/bce 1",
-    RN_DOC("Binary cross-entropy between logits and targets in [0,1]: "
-           "-pos_weight t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid; as PyTorch's "
-           "BCEWithLogitsLoss")
-    RN_IN("logits float [N,...] | scores before the sigmoid")
-    RN_IN("target float [N,...] | 0, 1 or between; a number for all rows will do")
-    WEIGHT_PORT
-    RN_OUT("loss float [N,...] ; scope element | one term a number")
-    RN_OPTION("pos_weight float = 1 ; above 0 ; live | weight of the positive term")
-    RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | pulls targets towards 0.5: "
-              "t (1 - smoothing) + smoothing/2 (Szegedy et al. 2016)"));
-/* clang-format on */
+RN_LOSS(bce, describe, "runner/bce 1",
+        RN_DOC("Binary cross-entropy between logits and targets in [0,1]: "
+               "-pos_weight t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid; as "
+               "PyTorch's BCEWithLogitsLoss")
+        RN_IN("logits float [N,...] | scores before the sigmoid")
+        RN_IN("target float [N,...] | 0, 1 or between; a number for all rows will do")
+        WEIGHT_PORT
+        RN_OUT("loss float [N,...] ; scope element | one term a number")
+        RN_OPTION("pos_weight float = 1 ; above 0 ; live | weight of the positive "
+                  "term")
+        RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | pulls targets towards "
+                  "0.5: t (1 - smoothing) + smoothing/2 (Szegedy et al. 2016)"));
 RN_PLUGIN(&bce);

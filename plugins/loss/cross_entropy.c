@@ -54,26 +54,23 @@ static int32_t by_distribution(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_LOSS(
-    cross_entropy, by_label, "runner/cross_entropy 1",
-    RN_DOC("Softmax cross-entropy between logits and integer class labels: "
-           "-log softmax(logits)[label]; as PyTorch's CrossEntropyLoss")
-    RN_IN("logits float [N,C,...] | scores before softmax")
-    RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
-    WEIGHT_PORT
-    RN_OUT("loss float [N,...] ; scope element | one term a label")
-    RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | label smoothing: the share of "
-              "the target spread over all classes (Szegedy et al. 2016, section 7)")
-    RN_OPTION("class_weights list(float) ; min 0 | one weight per class; the mean is "
-              "weighted by that of each label; default: all 1"));
-RN_LOSS(
-    soft_cross_entropy, by_distribution, "runner/soft_cross_entropy 1",
-    RN_DOC("Softmax cross-entropy between logits and a distribution over classes: "
-           "-sum_c target_c log softmax(logits)_c")
-    RN_IN("logits float [N,C,...] | scores before softmax")
-    RN_IN("target float [N,C,...] | the share of each class, adding to 1 along C")
-    WEIGHT_PORT
-    RN_OUT("loss float [N,...] ; scope element | one term a distribution"));
-/* clang-format on */
+RN_LOSS(cross_entropy, by_label, "runner/cross_entropy 1",
+        RN_DOC("Softmax cross-entropy between logits and integer class labels: -log "
+               "softmax(logits)[label]; as PyTorch's CrossEntropyLoss")
+        RN_IN("logits float [N,C,...] | scores before softmax")
+        RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
+        WEIGHT_PORT
+        RN_OUT("loss float [N,...] ; scope element | one term a label")
+        RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | label smoothing: the "
+                  "share of the target spread over all classes (Szegedy et al. 2016, "
+                  "section 7)")
+        RN_OPTION("class_weights list(float) ; min 0 | one weight per class; the "
+                  "mean is weighted by that of each label; default: all 1"));
+RN_LOSS(soft_cross_entropy, by_distribution, "runner/soft_cross_entropy 1",
+        RN_DOC("Softmax cross-entropy between logits and a distribution over "
+               "classes: -sum_c target_c log softmax(logits)_c")
+        RN_IN("logits float [N,C,...] | scores before softmax")
+        RN_IN("target float [N,C,...] | the share of each class, adding to 1 along C")
+        WEIGHT_PORT
+        RN_OUT("loss float [N,...] ; scope element | one term a distribution"));
 RN_PLUGIN(&cross_entropy, &soft_cross_entropy);

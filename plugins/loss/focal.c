@@ -18,18 +18,15 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_LOSS(
-    focal, describe, "runner/focal 1",
-    RN_DOC("Focal loss: cross-entropy that looks away from what is easy, "
-           "-alpha (1 - p)^gamma log p (Lin et al. 2017, eq. 5)")
-    RN_IN("logits float [N,C,...] | scores before softmax")
-    RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
-    WEIGHT_PORT
-    RN_OUT("loss float [N,...] ; scope element | one term a label")
-    RN_OPTION("gamma float = 2 ; min 0 ; live | focusing; 0 is cross-entropy")
-    RN_OPTION("alpha float = 1 ; above 0 ; live | overall factor")
-    RN_OPTION("class_weights list(float) ; min 0 | one weight per class; the mean is "
-              "weighted by that of each label; default: all 1"));
-/* clang-format on */
+RN_LOSS(focal, describe, "runner/focal 1",
+        RN_DOC("Focal loss: cross-entropy that looks away from what is easy, -alpha "
+               "(1 - p)^gamma log p (Lin et al. 2017, eq. 5)")
+        RN_IN("logits float [N,C,...] | scores before softmax")
+        RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
+        WEIGHT_PORT
+        RN_OUT("loss float [N,...] ; scope element | one term a label")
+        RN_OPTION("gamma float = 2 ; min 0 ; live | focusing; 0 is cross-entropy")
+        RN_OPTION("alpha float = 1 ; above 0 ; live | overall factor")
+        RN_OPTION("class_weights list(float) ; min 0 | one weight per class; the "
+                  "mean is weighted by that of each label; default: all 1"));
 RN_PLUGIN(&focal);

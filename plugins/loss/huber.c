@@ -16,16 +16,14 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_LOSS(
-    huber, describe, "runner/huber 1",
-    RN_DOC("Huber's loss: quadratic for errors within delta, linear beyond "
-           "(Huber 1964); as PyTorch's HuberLoss")
-    RN_IN("prediction float [N,...] | the model's values")
-    RN_IN("target float [N,...] | what they should be; a number for all rows will do")
-    WEIGHT_PORT
-    RN_OUT("loss float [N,...] ; scope element | one term a number")
-    RN_OPTION("delta float = 1 ; above 0 ; live | where it turns linear, in the "
-              "target's unit"));
-/* clang-format on */
+RN_LOSS(huber, describe, "runner/huber 1",
+        RN_DOC("Huber's loss: quadratic for errors within delta, linear beyond "
+               "(Huber 1964); as PyTorch's HuberLoss")
+        RN_IN("prediction float [N,...] | the model's values")
+        RN_IN("target float [N,...] | what they should be; a number for all rows "
+              "will do")
+        WEIGHT_PORT
+        RN_OUT("loss float [N,...] ; scope element | one term a number")
+        RN_OPTION("delta float = 1 ; above 0 ; live | where it turns linear, in the "
+                  "target's unit"));
 RN_PLUGIN(&huber);

@@ -12,13 +12,11 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_LOSS(
-    mse, describe, "runner/mse 1",
-    RN_DOC("Mean squared error: (prediction - target)^2, averaged over elements")
-    RN_IN("prediction float [N,...] | the model's values")
-    RN_IN("target float [N,...] | what they should be; a number for all rows will do")
-    WEIGHT_PORT
-    RN_OUT("loss float [N,...] ; scope element | one term a number"));
-/* clang-format on */
+RN_LOSS(mse, describe, "runner/mse 1",
+        RN_DOC("Mean squared error: (prediction - target)^2, averaged over elements")
+        RN_IN("prediction float [N,...] | the model's values")
+        RN_IN("target float [N,...] | what they should be; a number for all rows "
+              "will do")
+        WEIGHT_PORT
+        RN_OUT("loss float [N,...] ; scope element | one term a number"));
 RN_PLUGIN(&mse);

@@ -35,12 +35,13 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        NULL,
                                        finish};
 
-RN_METRIC(
-    accuracy, iface, "runner/accuracy 1",
-    RN_DOC("Share of rows whose largest score is at the label") RN_IN(
-        "scores float [N,C] | logits or probabilities; C = 1: of class 1 against 0")
-        RN_IN("label int [N] | class index")
-            SHARE_WEIGHT RN_OUT("accuracy f64 [] ; better higher") RN_OPTION(
-                "threshold float = 0 | with one score a row: class 1 above it; 0 "
-                "is for logits, 0.5 for probabilities"));
+RN_METRIC(accuracy, iface, "runner/accuracy 1",
+          RN_DOC("Share of rows whose largest score is at the label")
+          RN_IN("scores float [N,C] | logits or probabilities; C = 1: of class 1 "
+                "against 0")
+          RN_IN("label int [N] | class index")
+          SHARE_WEIGHT
+          RN_OUT("accuracy f64 [] ; better higher")
+          RN_OPTION("threshold float = 0 | with one score a row: class 1 above it; 0 "
+                    "is for logits, 0.5 for probabilities"));
 RN_PLUGIN(&accuracy);

@@ -200,12 +200,15 @@ METRIC_(r2);
 
 RN_METRIC(mse, mse_iface, "runner/mse 1",
           RN_DOC("Mean squared error over all elements")
-              PORTS RN_OUT("mse f64 [] ; better lower"));
+          PORTS
+          RN_OUT("mse f64 [] ; better lower"));
 RN_METRIC(mae, mae_iface, "runner/mae 1",
           RN_DOC("Mean absolute error over all elements")
-              PORTS RN_OUT("mae f64 [] ; better lower"));
+          PORTS
+          RN_OUT("mae f64 [] ; better lower"));
 RN_METRIC(r2, r2_iface, "runner/r2 1",
           RN_DOC("Coefficient of determination: 1 - residual / total sum of squares, "
                  "the mean over the elements of a row")
-              PORTS RN_OUT("r2 f64 [] ; better higher"));
+          PORTS
+          RN_OUT("r2 f64 [] ; better higher"));
 RN_PLUGIN(&mse, &mae, &r2);

@@ -42,8 +42,9 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
 
 RN_METRIC(top_k, iface, "runner/top_k 1",
           RN_DOC("Share of rows whose label is among the k largest scores")
-              RN_IN("scores float [N,C] | logits or probabilities")
-                  RN_IN("label int [N] | class index")
-                      SHARE_WEIGHT RN_OUT("top_k f64 [] ; better higher")
-                          RN_OPTION("k int = 5 ; min 1 | how many scores count"));
+          RN_IN("scores float [N,C] | logits or probabilities")
+          RN_IN("label int [N] | class index")
+          SHARE_WEIGHT
+          RN_OUT("top_k f64 [] ; better higher")
+          RN_OPTION("k int = 5 ; min 1 | how many scores count"));
 RN_PLUGIN(&top_k);

@@ -25,16 +25,14 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_MODEL(
-    lenet, describe, "runner/lenet 1",
-    RN_DOC("LeNet-5 (LeCun et al. 1998, section II.B, as it is taught today): 5x5 "
-           "convolutions of 6 (padded by 2) and 16 channels, each with 2x2 max pooling, "
-           "then linear layers of 120, 84 and `outputs`; 61,706 parameters on 1x28x28")
-    RN_IN("x float [N,C,H,W] | images, 12x12 or larger")
-    RN_OUT("out float [N,K] | logits, K = outputs")
-    RN_OPTION("outputs int = 10 ; min 1 | classes")
-    RN_OPTION("activation choice(relu,tanh,sigmoid,gelu,silu) = relu | after each layer "
-              "but the last"));
-/* clang-format on */
+RN_MODEL(lenet, describe, "runner/lenet 1",
+         RN_DOC("LeNet-5 (LeCun et al. 1998, section II.B, as it is taught today): "
+                "5x5 convolutions of 6 (padded by 2) and 16 channels, each with 2x2 "
+                "max pooling, then linear layers of 120, 84 and `outputs`; 61,706 "
+                "parameters on 1x28x28")
+         RN_IN("x float [N,C,H,W] | images, 12x12 or larger")
+         RN_OUT("out float [N,K] | logits, K = outputs")
+         RN_OPTION("outputs int = 10 ; min 1 | classes")
+         RN_OPTION("activation choice(relu,tanh,sigmoid,gelu,silu) = relu | after "
+                   "each layer but the last"));
 RN_PLUGIN(&lenet);

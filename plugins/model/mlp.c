@@ -21,18 +21,18 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_MODEL(
-    mlp, describe, "runner/mlp 1",
-    RN_DOC("Multilayer perceptron: flatten, hidden layers (linear, activation, dropout), "
-           "linear head")
-    RN_IN("x float [N,...] | features, flattened")
-    RN_OUT("out float [N,K] | the head's values (logits), K = outputs")
-    RN_OPTION("hidden list(int) ; min 1 | units of each hidden layer; none: linear")
-    RN_OPTION("outputs int ; required ; min 1 | units of the head: classes or targets")
-    RN_OPTION("activation choice(relu,tanh,sigmoid,gelu,silu,elu,selu,mish,softplus,none) "
-              "= relu | after each hidden layer")
-    RN_OPTION("dropout float = 0 ; min 0 ; below 1 | share dropped after each hidden "
-              "activation, in training"));
-/* clang-format on */
+RN_MODEL(mlp, describe, "runner/mlp 1",
+         RN_DOC("Multilayer perceptron: flatten, hidden layers (linear, activation, "
+                "dropout), linear head")
+         RN_IN("x float [N,...] | features, flattened")
+         RN_OUT("out float [N,K] | the head's values (logits), K = outputs")
+         RN_OPTION("hidden list(int) ; min 1 | units of each hidden layer; none: "
+                   "linear")
+         RN_OPTION("outputs int ; required ; min 1 | units of the head: classes or "
+                   "targets")
+         RN_OPTION("activation "
+                   "choice(relu,tanh,sigmoid,gelu,silu,elu,selu,mish,softplus,none) "
+                   "= relu | after each hidden layer")
+         RN_OPTION("dropout float = 0 ; min 0 ; below 1 | share dropped after each "
+                   "hidden activation, in training"));
 RN_PLUGIN(&mlp);

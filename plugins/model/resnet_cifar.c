@@ -61,19 +61,17 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_MODEL(
-    resnet_cifar, describe, "runner/resnet_cifar 1",
-    RN_DOC("ResNet for small images (He et al. 2016, section 4.2): depth 6n + 2, 3x3 "
-           "convolutions with batch normalisation; depth 20 on 3x32x32: 269,722 "
-           "parameters")
-    RN_IN("x float [N,C,H,W] | images, 8x8 or larger")
-    RN_OUT("out float [N,K] | logits, K = outputs")
-    RN_OPTION("outputs int = 10 ; min 1 | classes")
-    RN_OPTION("depth int = 20 ; min 8 | layers, 6n + 2: 20, 32, 44, 56, 110")
-    RN_OPTION("width int = 16 ; min 1 | channels of the first stage, doubled in the "
-              "second and third")
-    RN_OPTION("shortcut choice(A,B) = A | where the shape changes, A: every second "
-              "pixel, zeros for new channels; B: 1x1 convolution with normalisation"));
-/* clang-format on */
+RN_MODEL(resnet_cifar, describe, "runner/resnet_cifar 1",
+         RN_DOC("ResNet for small images (He et al. 2016, section 4.2): depth 6n + "
+                "2, 3x3 convolutions with batch normalisation; depth 20 on 3x32x32: "
+                "269,722 parameters")
+         RN_IN("x float [N,C,H,W] | images, 8x8 or larger")
+         RN_OUT("out float [N,K] | logits, K = outputs")
+         RN_OPTION("outputs int = 10 ; min 1 | classes")
+         RN_OPTION("depth int = 20 ; min 8 | layers, 6n + 2: 20, 32, 44, 56, 110")
+         RN_OPTION("width int = 16 ; min 1 | channels of the first stage, doubled in "
+                   "the second and third")
+         RN_OPTION("shortcut choice(A,B) = A | where the shape changes, A: every "
+                   "second pixel, zeros for new channels; B: 1x1 convolution with "
+                   "normalisation"));
 RN_PLUGIN(&resnet_cifar);

@@ -511,15 +511,17 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_MODEL(
-    sequential, describe, "runner/sequential 1",
-    RN_DOC("A network described in YAML: layers in a row, with branches by name")
-    RN_IN("x any [N,...] | the input of the first layer, named x")
-    RN_OUT("out float [N,...] | the last layer's output")
-    RN_OUT("* float [N,...] | every named layer, as model.NAME")
-    LAYERS_WEIGHTED LAYERS_NORM LAYERS_POOL LAYERS_FUNCTION LAYERS_SHAPE LAYERS_JOIN
-    LAYERS_UNION
-    RN_OPTION("layers list(layer) ; required | in order, each with `type`"));
-/* clang-format on */
+RN_MODEL(sequential, describe, "runner/sequential 1",
+         RN_DOC("A network described in YAML: layers in a row, with branches by name")
+         RN_IN("x any [N,...] | the input of the first layer, named x")
+         RN_OUT("out float [N,...] | the last layer's output")
+         RN_OUT("* float [N,...] | every named layer, as model.NAME")
+         LAYERS_WEIGHTED
+         LAYERS_NORM
+         LAYERS_POOL
+         LAYERS_FUNCTION
+         LAYERS_SHAPE
+         LAYERS_JOIN
+         LAYERS_UNION
+         RN_OPTION("layers list(layer) ; required | in order, each with `type`"));
 RN_PLUGIN(&sequential);

@@ -12,15 +12,12 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_OPTIMIZER(
-    adam, describe, "runner/adam 1",
-    RN_DOC("Adam: p -= lr m_hat / (sqrt(v_hat) + eps), moments m and v of the gradient "
-           "(Kingma & Ba 2015, algorithm 1)")
-    UPDATE_PORTS
-    RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate")
-    MOMENT_OPTIONS
-    RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times the parameter, "
-              "added to the gradient (AdamW decouples it)"));
-/* clang-format on */
+RN_OPTIMIZER(adam, describe, "runner/adam 1",
+             RN_DOC("Adam: p -= lr m_hat / (sqrt(v_hat) + eps), moments m and v of "
+                    "the gradient (Kingma & Ba 2015, algorithm 1)")
+             UPDATE_PORTS
+             RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate")
+             MOMENT_OPTIONS
+             RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times "
+                       "the parameter, added to the gradient (AdamW decouples it)"));
 RN_PLUGIN(&adam);

@@ -15,15 +15,13 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_OPTIMIZER(
-    adamw, describe, "runner/adamw 1",
-    RN_DOC("AdamW: p -= lr (m_hat / (sqrt(v_hat) + eps) + weight_decay p), Adam with "
-           "decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2)")
-    UPDATE_PORTS
-    RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate")
-    MOMENT_OPTIONS
-    RN_OPTION("weight_decay float = 0.01 ; min 0 ; live | share of the parameter, times "
-              "lr, taken away each step"));
-/* clang-format on */
+RN_OPTIMIZER(adamw, describe, "runner/adamw 1",
+             RN_DOC("AdamW: p -= lr (m_hat / (sqrt(v_hat) + eps) + weight_decay p), "
+                    "Adam with decoupled weight decay (Loshchilov & Hutter 2019, "
+                    "algorithm 2)")
+             UPDATE_PORTS
+             RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate")
+             MOMENT_OPTIONS
+             RN_OPTION("weight_decay float = 0.01 ; min 0 ; live | share of the "
+                       "parameter, times lr, taken away each step"));
 RN_PLUGIN(&adamw);

@@ -31,19 +31,20 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_OPTIMIZER(
-    rmsprop, describe, "runner/rmsprop 1",
-    RN_DOC("RMSprop: p -= lr g / (sqrt(v) + eps), v the running mean of g^2 (Tieleman & "
-           "Hinton 2012, lecture 6.5; centred: Graves 2013, eq. 38-45)")
-    UPDATE_PORTS
-    RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate")
-    RN_OPTION("alpha float = 0.99 ; min 0 ; below 1 | decay of the mean square a step")
-    RN_OPTION("eps float = 1e-8 ; above 0 | added to the root of the mean square")
-    RN_OPTION("momentum float = 0 ; min 0 ; below 1 | momentum of the divided gradient")
-    RN_OPTION("centered bool = false | divide by the standard deviation: subtract the "
-              "squared mean of the gradient")
-    RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times the parameter, "
-              "added to the gradient"));
-/* clang-format on */
+RN_OPTIMIZER(rmsprop, describe, "runner/rmsprop 1",
+             RN_DOC("RMSprop: p -= lr g / (sqrt(v) + eps), v the running mean of g^2 "
+                    "(Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, eq. "
+                    "38-45)")
+             UPDATE_PORTS
+             RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate")
+             RN_OPTION("alpha float = 0.99 ; min 0 ; below 1 | decay of the mean "
+                       "square a step")
+             RN_OPTION("eps float = 1e-8 ; above 0 | added to the root of the mean "
+                       "square")
+             RN_OPTION("momentum float = 0 ; min 0 ; below 1 | momentum of the "
+                       "divided gradient")
+             RN_OPTION("centered bool = false | divide by the standard deviation: "
+                       "subtract the squared mean of the gradient")
+             RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times "
+                       "the parameter, added to the gradient"));
 RN_PLUGIN(&rmsprop);

@@ -30,20 +30,18 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-/* clang-format off */
-RN_OPTIMIZER(
-    sgd, describe, "runner/sgd 1",
-    RN_DOC("Stochastic gradient descent: v = momentum v + (1 - dampening) g, "
-           "p -= lr v; Nesterov's form: p -= lr (g + momentum v) (Sutskever et al. 2013, "
-           "as PyTorch writes it)")
-    UPDATE_PORTS
-    RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate")
-    RN_OPTION("momentum float = 0 ; min 0 ; below 1 | share of the velocity that stays")
-    RN_OPTION("dampening float = 0 ; min 0 ; max 1 | share of the gradient kept out of "
-              "the velocity, from the second step on")
-    RN_OPTION("nesterov bool = false | look ahead by the velocity; needs momentum, and "
-              "no dampening")
-    RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times the parameter, "
-              "added to the gradient"));
-/* clang-format on */
+RN_OPTIMIZER(sgd, describe, "runner/sgd 1",
+             RN_DOC("Stochastic gradient descent: v = momentum v + (1 - dampening) "
+                    "g, p -= lr v; Nesterov's form: p -= lr (g + momentum v) "
+                    "(Sutskever et al. 2013, as PyTorch writes it)")
+             UPDATE_PORTS
+             RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate")
+             RN_OPTION("momentum float = 0 ; min 0 ; below 1 | share of the velocity "
+                       "that stays")
+             RN_OPTION("dampening float = 0 ; min 0 ; max 1 | share of the gradient "
+                       "kept out of the velocity, from the second step on")
+             RN_OPTION("nesterov bool = false | look ahead by the velocity; needs "
+                       "momentum, and no dampening")
+             RN_OPTION("weight_decay float = 0 ; min 0 ; live | L2 penalty: times "
+                       "the parameter, added to the gradient"));
 RN_PLUGIN(&sgd);

@@ -42,13 +42,11 @@ static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
 static const struct rn_schedule iface = {
     sizeof(struct rn_schedule), 0, create, free, value, NULL, NULL, NULL};
 
-/* clang-format off */
-RN_SCHEDULE(
-    cosine, iface, "runner/cosine 1",
-    RN_DOC("Half a cosine from the base value down to low times it: base (low + (1 - low) "
-           "(1 + cos(pi t/length))/2) at step t (Loshchilov & Hutter 2017, eq. 5)")
-    RN_OPTION("length duration | how long it falls, staying low afterwards; default: "
-              "what is left of the run")
-    RN_OPTION("low float = 0 ; min 0 ; max 1 | share of the base at the end"));
-/* clang-format on */
+RN_SCHEDULE(cosine, iface, "runner/cosine 1",
+            RN_DOC("Half a cosine from the base value down to low times it: base "
+                   "(low + (1 - low) (1 + cos(pi t/length))/2) at step t (Loshchilov "
+                   "& Hutter 2017, eq. 5)")
+            RN_OPTION("length duration | how long it falls, staying low afterwards; "
+                      "default: what is left of the run")
+            RN_OPTION("low float = 0 ; min 0 ; max 1 | share of the base at the end"));
 RN_PLUGIN(&cosine);

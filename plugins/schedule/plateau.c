@@ -86,19 +86,18 @@ static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
 static const struct rn_schedule iface = {
     sizeof(struct rn_schedule), 0, create, free, value, observe, save, load};
 
-/* clang-format off */
-RN_SCHEDULE(
-    plateau, iface, "runner/plateau 1",
-    RN_DOC("Times factor whenever the monitored metric has not become better for more "
-           "than `patience` evaluations")
-    RN_OPTION("monitor string = val/loss | the metric to watch; it says itself which way "
-              "is better")
-    RN_OPTION("factor float = 0.1 ; above 0 ; below 1 | what the value is multiplied by")
-    RN_OPTION("patience int = 10 ; min 0 ; unit evaluations | how many without gain to "
-              "bear")
-    RN_OPTION("min_delta float = 0.0001 ; min 0 | smaller gains do not count, in the "
-              "metric's unit")
-    RN_OPTION("cooldown int = 0 ; min 0 ; unit evaluations | rest after a cut")
-    RN_OPTION("low float = 0 ; min 0 ; max 1 | smallest share of the base"));
-/* clang-format on */
+RN_SCHEDULE(plateau, iface, "runner/plateau 1",
+            RN_DOC("Times factor whenever the monitored metric has not become better "
+                   "for more than `patience` evaluations")
+            RN_OPTION("monitor string = val/loss | the metric to watch; it says "
+                      "itself which way is better")
+            RN_OPTION("factor float = 0.1 ; above 0 ; below 1 | what the value is "
+                      "multiplied by")
+            RN_OPTION("patience int = 10 ; min 0 ; unit evaluations | how many "
+                      "without gain to bear")
+            RN_OPTION("min_delta float = 0.0001 ; min 0 | smaller gains do not "
+                      "count, in the metric's unit")
+            RN_OPTION("cooldown int = 0 ; min 0 ; unit evaluations | rest after a "
+                      "cut")
+            RN_OPTION("low float = 0 ; min 0 ; max 1 | smallest share of the base"));
 RN_PLUGIN(&plateau);

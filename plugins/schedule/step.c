@@ -30,7 +30,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->gamma = rn_get_float(h, "gamma", 0.1);
     s->count = count;
     for (uint32_t i = 0; i < count; i++) {
-        const char *when = rn_get_string(h, rn_path(path, sizeof path, "milestones", i), "");
+        const char *when =
+            rn_get_string(h, rn_path(path, sizeof path, "milestones", i), "");
         int32_t status = duration->steps(h, when, &s->at[i]);
         if (status != RN_OK)
             return status;
@@ -66,15 +67,12 @@ static const struct rn_schedule step_iface = {
 static const struct rn_schedule constant_iface = {
     sizeof(struct rn_schedule), 0, NULL, NULL, same, NULL, NULL, NULL};
 
-/* clang-format off */
-RN_SCHEDULE(
-    step, step_iface, "runner/step 1",
-    RN_DOC("Times gamma after every so long, or at each of the given moments")
-    RN_OPTION("every duration | how long a level lasts: 10ep, 500st, 25%")
-    RN_OPTION("milestones list(duration) | when a level ends, in place of `every`")
-    RN_OPTION("gamma float = 0.1 ; above 0 | factor between levels"));
-RN_SCHEDULE(
-    constant, constant_iface, "runner/constant 1",
-    RN_DOC("The value that the YAML gives, all along"));
-/* clang-format on */
+RN_SCHEDULE(step, step_iface, "runner/step 1",
+            RN_DOC("Times gamma after every so long, or at each of the given moments")
+            RN_OPTION("every duration | how long a level lasts: 10ep, 500st, 25%")
+            RN_OPTION("milestones list(duration) | when a level ends, in place of "
+                      "`every`")
+            RN_OPTION("gamma float = 0.1 ; above 0 | factor between levels"));
+RN_SCHEDULE(constant, constant_iface, "runner/constant 1",
+            RN_DOC("The value that the YAML gives, all along"));
 RN_PLUGIN(&step, &constant);

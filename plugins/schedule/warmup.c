@@ -78,14 +78,12 @@ static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
 static const struct rn_schedule iface = {
     sizeof(struct rn_schedule), 0, create, free, value, observe, save, load};
 
-/* clang-format off */
-RN_SCHEDULE(
-    warmup, iface, "runner/warmup 1",
-    RN_DOC("A straight line up to the base value, base (start + (1 - start) t/length) at "
-           "step t, then another schedule")
-    RN_OPTION("length duration ; required | how long it rises: 500st, 1ep, 5%")
-    RN_OPTION("start float = 0 ; min 0 ; max 1 | share of the base at step 0")
-    RN_OPTION("then component(schedule) | what follows, counted from the end of the "
-              "warm-up; default: the base value"));
-/* clang-format on */
+RN_SCHEDULE(warmup, iface, "runner/warmup 1",
+            RN_DOC("A straight line up to the base value, base (start + (1 - start) "
+                   "t/length) at step t, then another schedule")
+            RN_OPTION("length duration ; required | how long it rises: 500st, 1ep, "
+                      "5%")
+            RN_OPTION("start float = 0 ; min 0 ; max 1 | share of the base at step 0")
+            RN_OPTION("then component(schedule) | what follows, counted from the end "
+                      "of the warm-up; default: the base value"));
 RN_PLUGIN(&warmup);

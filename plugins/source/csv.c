@@ -569,27 +569,22 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
 static const struct rn_source iface = {
     sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
 
-RN_SOURCE(
-    csv, iface, "runner/csv 1",
-    RN_DOC("A table in a text file (CSV, TSV), held in memory")
-        RN_OUT("x f32 [N,F] | the feature columns, in the file's order") RN_OUT(
-            "* any [N,...] | the target and each column of `fields`, by its name")
-            RN_OPTION("file path ; required | the file") RN_OPTION(
-                "header bool = true | the first row names the columns; else they are "
-                "c1, "
-                "c2, ...")
-                RN_OPTION(
-                    "separator string = \",\" | one character between cells, or tab")
-                    RN_OPTION("target string | the column to learn, a field of its own")
-                        RN_OPTION("target_type choice(auto,float,int,text) = auto | "
-                                  "how the target is read")
-                            RN_OPTION("features list(string) | the columns of x; "
-                                      "default: all that are not "
-                                      "named elsewhere")
-                                RN_OPTION("fields list(string) | further columns, each "
-                                          "a field of its own: "
-                                          "integers, numbers or text")
-                                    RN_OPTION("missing list(string) | cells that mean "
-                                              "missing; default: empty, NA, NaN, "
-                                              "nan, null, ?"));
+RN_SOURCE(csv, iface, "runner/csv 1",
+          RN_DOC("A table in a text file (CSV, TSV), held in memory")
+          RN_OUT("x f32 [N,F] | the feature columns, in the file's order")
+          RN_OUT("* any [N,...] | the target and each column of `fields`, by its "
+                 "name")
+          RN_OPTION("file path ; required | the file")
+          RN_OPTION("header bool = true | the first row names the columns; else they "
+                    "are c1, c2, ...")
+          RN_OPTION("separator string = \",\" | one character between cells, or tab")
+          RN_OPTION("target string | the column to learn, a field of its own")
+          RN_OPTION("target_type choice(auto,float,int,text) = auto | how the target "
+                    "is read")
+          RN_OPTION("features list(string) | the columns of x; default: all that are "
+                    "not named elsewhere")
+          RN_OPTION("fields list(string) | further columns, each a field of its own: "
+                    "integers, numbers or text")
+          RN_OPTION("missing list(string) | cells that mean missing; default: empty, "
+                    "NA, NaN, nan, null, ?"));
 RN_PLUGIN(&csv);

@@ -375,14 +375,12 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
 static const struct rn_source iface = {
     sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
 
-RN_SOURCE(
-    hdf5, iface, "runner/hdf5 1",
-    RN_DOC(
-        "Datasets of an HDF5 file, one a field; contiguous ones are read from disk as "
-        "needed, others are held in memory")
-        RN_OUT("* any [N,...] | a field for each entry of `datasets`")
-            RN_OPTION("file path ; required | the file") RN_OPTION(
-                "datasets map(string) ; required | field name: path in the file")
-                RN_OPTION("memory int = 4096 ; min 0 ; unit MiB | most that may be "
-                          "held in memory"));
+RN_SOURCE(hdf5, iface, "runner/hdf5 1",
+          RN_DOC("Datasets of an HDF5 file, one a field; contiguous ones are read "
+                 "from disk as needed, others are held in memory")
+          RN_OUT("* any [N,...] | a field for each entry of `datasets`")
+          RN_OPTION("file path ; required | the file")
+          RN_OPTION("datasets map(string) ; required | field name: path in the file")
+          RN_OPTION("memory int = 4096 ; min 0 ; unit MiB | most that may be held in "
+                    "memory"));
 RN_PLUGIN(&hdf5);

@@ -297,12 +297,11 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
 static const struct rn_source iface = {
     sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
 
-RN_SOURCE(
-    idx, iface, "runner/idx 1",
-    RN_DOC("IDX files, as of MNIST: images and labels, plain or gzipped; held in "
-           "memory")
-        RN_OUT("image any [N,...] | [1,H,W] of a file of rank 3; else as it stands")
-            RN_OUT("label i64 [N] | when `labels` is given")
-                RN_OPTION("images path ; required | the images' file")
-                    RN_OPTION("labels path | the labels' file"));
+RN_SOURCE(idx, iface, "runner/idx 1",
+          RN_DOC("IDX files, as of MNIST: images and labels, plain or gzipped; held "
+                 "in memory")
+          RN_OUT("image any [N,...] | [1,H,W] of a file of rank 3; else as it stands")
+          RN_OUT("label i64 [N] | when `labels` is given")
+          RN_OPTION("images path ; required | the images' file")
+          RN_OPTION("labels path | the labels' file"));
 RN_PLUGIN(&idx);

@@ -311,6 +311,6 @@ static const struct rn_source iface = {
 RN_SOURCE(npy, iface, "runner/npy 1",
           RN_DOC("NumPy's .npy files, one a field; read from disk as needed, from "
                  "memory in Fortran's order")
-              RN_OUT("* any [N,...] | a field for each entry of `files`")
-                  RN_OPTION("files map(path) ; required | field name: file"));
+          RN_OUT("* any [N,...] | a field for each entry of `files`")
+          RN_OPTION("files map(path) ; required | field name: file"));
 RN_PLUGIN(&npy);

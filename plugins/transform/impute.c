@@ -42,8 +42,10 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           NULL};
 
 RN_TRANSFORM(impute, iface, "runner/impute 1",
-             RN_DOC("Fill missing numbers, as f32") FITTED_OF FITTED_PER RN_OPTION(
-                 "with choice(mean,constant) = mean | what takes their place: "
-                 "the training samples' mean, or `value`")
-                 RN_OPTION("value float = 0 | the constant"));
+             RN_DOC("Fill missing numbers, as f32")
+             FITTED_OF
+             FITTED_PER
+             RN_OPTION("with choice(mean,constant) = mean | what takes their place: "
+                       "the training samples' mean, or `value`")
+             RN_OPTION("value float = 0 | the constant"));
 RN_PLUGIN(&impute);

@@ -330,7 +330,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
 
 RN_TRANSFORM(label_map, iface, "runner/label_map 1",
              RN_DOC("Text or integers as class indices 0..K-1")
-                 RN_OPTION("of list(string) ; required | the field")
-                     RN_OPTION("classes list(string) | the classes in order; default: "
-                               "those of the training samples, sorted"));
+             RN_OPTION("of list(string) ; required | the field")
+             RN_OPTION("classes list(string) | the classes in order; default: those "
+                       "of the training samples, sorted"));
 RN_PLUGIN(&label_map);

@@ -44,7 +44,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
 
 RN_TRANSFORM(minmax, iface, "runner/minmax 1",
              RN_DOC("The range of the training samples to [low, high], as f32")
-                 FITTED_OF FITTED_PER
-                     RN_OPTION("low float = 0 | what the least number becomes")
-                         RN_OPTION("high float = 1 | what the greatest becomes"));
+             FITTED_OF
+             FITTED_PER
+             RN_OPTION("low float = 0 | what the least number becomes")
+             RN_OPTION("high float = 1 | what the greatest becomes"));
 RN_PLUGIN(&minmax);

@@ -182,7 +182,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
 
 RN_TRANSFORM(one_hot, iface, "runner/one_hot 1",
              RN_DOC("Integers 0..K-1 as K numbers of f32, one of them 1")
-                 RN_OPTION("of list(string) ; required | fields of integers")
-                     RN_OPTION("classes int ; min 1 ; max 65536 | K; default: the "
-                               "largest in the training samples + 1"));
+             RN_OPTION("of list(string) ; required | fields of integers")
+             RN_OPTION("classes int ; min 1 ; max 65536 | K; default: the largest in "
+                       "the training samples + 1"));
 RN_PLUGIN(&one_hot);

@@ -128,13 +128,12 @@ static const struct rn_transform reshape_iface = {sizeof(struct rn_transform),
                                                   NULL};
 
 RN_TRANSFORM(flatten, flatten_iface, "runner/flatten 1",
-             RN_DOC("One axis of all elements of a sample") RN_OPTION(
-                 "of list(string) | fields; default: all of rank 2 and more"));
-RN_TRANSFORM(
-    reshape, reshape_iface, "runner/reshape 1",
-    RN_DOC("Another shape for a sample's elements, in the same order")
-        RN_OPTION("of list(string) | fields; default: all that are not text or "
-                  "single numbers")
-            RN_OPTION("shape list(int) ; required | sizes without the batch; "
-                      "one may be -1: what is left"));
+             RN_DOC("One axis of all elements of a sample")
+             RN_OPTION("of list(string) | fields; default: all of rank 2 and more"));
+RN_TRANSFORM(reshape, reshape_iface, "runner/reshape 1",
+             RN_DOC("Another shape for a sample's elements, in the same order")
+             RN_OPTION("of list(string) | fields; default: all that are not text or "
+                       "single numbers")
+             RN_OPTION("shape list(int) ; required | sizes without the batch; one "
+                       "may be -1: what is left"));
 RN_PLUGIN(&flatten, &reshape);

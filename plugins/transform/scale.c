@@ -60,6 +60,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
 
 RN_TRANSFORM(scale, iface, "runner/scale 1",
              RN_DOC("x * factor + shift, as f32")
-                 FITTED_OF RN_OPTION("factor float | default: 1/255 for u8, else 1")
-                     RN_OPTION("shift float = 0 | added after"));
+             FITTED_OF
+             RN_OPTION("factor float | default: 1/255 for u8, else 1")
+             RN_OPTION("shift float = 0 | added after"));
 RN_PLUGIN(&scale);

@@ -36,5 +36,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           NULL};
 
 RN_TRANSFORM(standardise, iface, "runner/standardise 1",
-             RN_DOC("Mean 0 and variance 1, as f32") FITTED_OF FITTED_PER);
+             RN_DOC("Mean 0 and variance 1, as f32")
+             FITTED_OF
+             FITTED_PER);
 RN_PLUGIN(&standardise);

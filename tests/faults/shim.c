@@ -73,7 +73,7 @@ static int watched(int fd) {
 #define REAL(type, name, ...)                                                          \
     static type (*real)(__VA_ARGS__);                                                  \
     if (!real)                                                                         \
-        real = (type(*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, name)
+    real = (type(*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, name)
 
 EXPORT ssize_t write(int fd, const void *p, size_t n) {
     REAL(ssize_t, "write", int, const void *, size_t);

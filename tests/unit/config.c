@@ -8,8 +8,8 @@
 #include "check.h"
 #include "config/config.h"
 
-static const char *const host_keys[] = {"type",        "in", "loss.match",
-                                        "loss.weight", NULL};
+static const char *const host_keys[] = {"type", "in", "loss.match", "loss.weight",
+                                        NULL};
 
 static const char *const experiment_text =
     "record: inner | a group\n"
@@ -321,7 +321,8 @@ static void test_bad(struct world *w) {
          "    1 | model: {type: mse, weight: 1}\n"
          "      |                    ^\n"
          "  it is a key of a loss; allowed here: gamma, in\n"},
-        {"loss: {type: mse, match: [a]}\n", "a.yaml:1:26: error: a name is wanted here"},
+        {"loss: {type: mse, match: [a]}\n",
+         "a.yaml:1:26: error: a name is wanted here"},
         {"loss: {type: mse, match: {}}\n", "an empty pattern: say role, rank or name"},
         {"loss: {type: mse, match: {rol: a}}\n",
          "a.yaml:1:27: error: a pattern has no 'rol'\n"
@@ -330,9 +331,11 @@ static void test_bad(struct world *w) {
          "  did you mean 'role'? match: takes role, rank and name\n"},
         {"loss: {type: mse, match: {rank: two}}\n", "rank: 'two' is no whole number"},
         {"loss: {type: mse, match: {rank: [2]}}\n", "a name is wanted here"},
-        {"loss: {type: mse, in: {x: [a]}}\n", "a.yaml:1:27: error: a name is wanted here"},
+        {"loss: {type: mse, in: {x: [a]}}\n",
+         "a.yaml:1:27: error: a name is wanted here"},
         {"model: {type: mse, in: {x: [a, [b]]}}\n", "a name is wanted here"},
-        {"model: {type: mse, in: {x: []}}\n", "a name is wanted here, or a list of names"},
+        {"model: {type: mse, in: {x: []}}\n",
+         "a name is wanted here, or a list of names"},
         /* more than one thing at a time */
         {"count: 1\ncount: x\nrate: y\n", "a.yaml:3:7: error: rate: 'y' is no number"},
         {"name: ${nmae}\nrate: y\n", "a.yaml:2:7: error: rate: 'y' is no number"},
@@ -786,7 +789,8 @@ static void test_core(struct world *w) {
     CHECK(c && node_count(at(c, "definitions.shape.anyOf")) == 2);
     if (c)
         CHECK_TEXT(node_raw(at(c, "definitions.round.properties.type.const")), "round");
-    CHECK(strstr(text_get(&out), "\"component.loss.mse\": {\"description\": \"squares\"") &&
+    CHECK(strstr(text_get(&out),
+                 "\"component.loss.mse\": {\"description\": \"squares\"") &&
           strstr(text_get(&out), "\"weight\": {\"type\": [\"number\", \"string\"]}") &&
           strstr(text_get(&out), "\"component.model\": "));
     config_destroy(c);

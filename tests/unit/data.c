@@ -436,7 +436,8 @@ static void test_sections(void) {
     REFUSED("data: {batch: 3}", RN_E_CONFIG, "where the samples come from is missing");
     REFUSED(MADE "  train: {type: test/made}", RN_E_CONFIG, "both given");
     REFUSED("data: {source: {type: maid}}", RN_E_CONFIG, "maid");
-    REFUSED("data: {source: {type: idx, images: /proc/absent}}", RN_E_DATA, "/proc/absent");
+    REFUSED("data: {source: {type: idx, images: /proc/absent}}", RN_E_DATA,
+            "/proc/absent");
     REFUSED("data: {train: {type: test/made}, test: {type: test/made, label: false}}",
             RN_E_DATA, "do not have the same fields");
     REFUSED(MADE "  transforms: [{type: label_map, of: label, classes: [one, one]}]\n"

@@ -81,8 +81,8 @@ static inline void open_how(struct opened *o, const char *yaml, struct how how) 
     memset(o, 0, sizeof *o);
     o->a = arena_create();
     o->d = diag_create();
-    const char *whole =
-        arena_format(o->a, "%s\nmodel: {type: mlp, outputs: 2}\ndevice: reference\n", yaml);
+    const char *whole = arena_format(
+        o->a, "%s\nmodel: {type: mlp, outputs: 2}\ndevice: reference\n", yaml);
     o->config = config_from_text("test.yaml", whole, o->d);
     struct schema *s = schema_parse(o->a, config_core_schema(), &e);
     struct schema_resolver r = {world_resolve, world.session};

@@ -44,7 +44,10 @@ static rn_value op1(struct setup *s, const char *name, rn_value x) {
 
 static uint32_t declare(struct setup *s, const char *name, uint32_t rank,
                         const int64_t *shape) {
-    struct variable v = {.name = name, .role = "weight", .dtype = RN_F32, .rank = rank,
+    struct variable v = {.name = name,
+                         .role = "weight",
+                         .dtype = RN_F32,
+                         .rank = rank,
                          .trainable = true};
     uint32_t id = 0;
     memcpy(v.shape, shape, rank * sizeof *shape);
@@ -52,7 +55,8 @@ static uint32_t declare(struct setup *s, const char *name, uint32_t rank,
     return id;
 }
 
-/* loss = mean((tanh(x w + b))^2), one step of w -= 0.1 g; compare g with differences. */
+/* loss = mean((tanh(x w + b))^2), one step of w -= 0.1 g; compare g with differences.
+ */
 static void train(bool fuse) {
     struct setup s = start("train");
     int64_t xs[2] = {4, 3}, ws[2] = {5, 3}, bs[1] = {5};
@@ -101,8 +105,8 @@ static void train(bool fuse) {
             memcpy(program_input(run, program_input_index(run, "x"), NULL, &s.e), x,
                    sizeof x);
             CHECK(program_run(run, &s.e) == RN_OK);
-            loss_at[sign] =
-                *(const float *)program_output(run, program_output_index(run, "loss"), &s.e);
+            loss_at[sign] = *(const float *)program_output(
+                run, program_output_index(run, "loss"), &s.e);
             if (k < 0)
                 memcpy(gw, program_output(run, program_output_index(run, "gw"), &s.e),
                        sizeof gw);
@@ -111,7 +115,8 @@ static void train(bool fuse) {
             CHECK(memcmp(old, moved, sizeof moved) == 0);
             float after[15];
             device_variable_read(d, w, after, &s.e);
-            const float *now = program_output(run, program_output_index(run, "gw"), &s.e);
+            const float *now =
+                program_output(run, program_output_index(run, "gw"), &s.e);
             for (int i = 0; i < 15; i++)
                 CHECK(after[i] == moved[i] - 0.1f * now[i]);
         }

@@ -8,7 +8,8 @@
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     (void)h;
     *self = calloc(1, 1);
-    return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
+    return *self ? RN_OK
+                 : rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
 }
 
 static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) {
@@ -42,7 +43,8 @@ static void unmake(void *self, void *p) {
     (void)self, (void)p;
 }
 
-static int32_t event_on_stream(void *self, void *event, void *stream, struct rn_error *e) {
+static int32_t event_on_stream(void *self, void *event, void *stream,
+                               struct rn_error *e) {
     (void)self, (void)event, (void)stream, (void)e;
     return RN_OK;
 }
@@ -52,8 +54,8 @@ static int32_t wait(void *self, void *p, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst, const void *src,
-                    uint64_t bytes, struct rn_error *e) {
+static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
+                    const void *src, uint64_t bytes, struct rn_error *e) {
     (void)self, (void)stream, (void)direction, (void)e;
     memmove(dst, src, (size_t)bytes);
     return RN_OK;
@@ -87,12 +89,27 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
     return RN_OK;
 }
 
-static const struct rn_backend iface = {
-    sizeof(struct rn_backend), 0,    create,          free,            info,
-    allocate,                  release, make,         unmake,          make,
-    unmake,                    event_on_stream, event_on_stream, wait, wait,
-    copy,                      fill_zero, query,      compile,         unmake,
-    run};
+static const struct rn_backend iface = {sizeof(struct rn_backend),
+                                        0,
+                                        create,
+                                        free,
+                                        info,
+                                        allocate,
+                                        release,
+                                        make,
+                                        unmake,
+                                        make,
+                                        unmake,
+                                        event_on_stream,
+                                        event_on_stream,
+                                        wait,
+                                        wait,
+                                        copy,
+                                        fill_zero,
+                                        query,
+                                        compile,
+                                        unmake,
+                                        run};
 
 RN_BACKEND(null, iface, "runner/null 1",
            RN_DOC("Plans and allocates, computes nothing")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plain kernels: every primitive of ops.h over dense row-major host memory, f32 and
- * f64 where the operator is float, all types where it only moves. Linked by the reference
- * backend, which is the definition, and by others for what they have no kernel of. */
+ * f64 where the operator is float, all types where it only moves. Linked by the
+ * reference backend, which is the definition, and by others for what they have no
+ * kernel of. */
 #ifndef REFERENCE_KERNELS_H
 #define REFERENCE_KERNELS_H
 
@@ -40,13 +41,20 @@ kernel_fn kernel_move(const char *op, rn_dtype t);
 
 static inline double kernel_load(const void *p, rn_dtype t, uint64_t i) {
     switch (t) {
-    case RN_F32: return (double)((const float *)p)[i];
-    case RN_F64: return ((const double *)p)[i];
-    case RN_I64: return (double)((const int64_t *)p)[i];
-    case RN_I32: return ((const int32_t *)p)[i];
-    case RN_U32: return ((const uint32_t *)p)[i];
-    case RN_I8: return ((const int8_t *)p)[i];
-    default: return ((const uint8_t *)p)[i];
+    case RN_F32:
+        return (double)((const float *)p)[i];
+    case RN_F64:
+        return ((const double *)p)[i];
+    case RN_I64:
+        return (double)((const int64_t *)p)[i];
+    case RN_I32:
+        return ((const int32_t *)p)[i];
+    case RN_U32:
+        return ((const uint32_t *)p)[i];
+    case RN_I8:
+        return ((const int8_t *)p)[i];
+    default:
+        return ((const uint8_t *)p)[i];
     }
 }
 

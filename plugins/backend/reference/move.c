@@ -83,15 +83,33 @@ static int32_t broadcast_to(const struct kernel_call *c, struct rn_error *e) {
 
 static void store(void *p, rn_dtype t, uint64_t i, double v) {
     switch (t) {
-    case RN_F32: ((float *)p)[i] = (float)v; break;
-    case RN_F64: ((double *)p)[i] = v; break;
-    case RN_BF16: ((uint16_t *)p)[i] = rn_bf16_from_f32((float)v); break;
-    case RN_F16: ((uint16_t *)p)[i] = rn_f16_from_f32((float)v); break;
-    case RN_I64: ((int64_t *)p)[i] = (int64_t)v; break;
-    case RN_I32: ((int32_t *)p)[i] = (int32_t)v; break;
-    case RN_U32: ((uint32_t *)p)[i] = (uint32_t)v; break;
-    case RN_I8: ((int8_t *)p)[i] = (int8_t)v; break;
-    default: ((uint8_t *)p)[i] = (uint8_t)v; break;
+    case RN_F32:
+        ((float *)p)[i] = (float)v;
+        break;
+    case RN_F64:
+        ((double *)p)[i] = v;
+        break;
+    case RN_BF16:
+        ((uint16_t *)p)[i] = rn_bf16_from_f32((float)v);
+        break;
+    case RN_F16:
+        ((uint16_t *)p)[i] = rn_f16_from_f32((float)v);
+        break;
+    case RN_I64:
+        ((int64_t *)p)[i] = (int64_t)v;
+        break;
+    case RN_I32:
+        ((int32_t *)p)[i] = (int32_t)v;
+        break;
+    case RN_U32:
+        ((uint32_t *)p)[i] = (uint32_t)v;
+        break;
+    case RN_I8:
+        ((int8_t *)p)[i] = (int8_t)v;
+        break;
+    default:
+        ((uint8_t *)p)[i] = (uint8_t)v;
+        break;
     }
 }
 
@@ -130,9 +148,9 @@ static int32_t concat(const struct kernel_call *c, struct rn_error *e) {
     for (uint32_t k = 0; k < c->n_in; k++) {
         int64_t n = c->in[k].shape[axis] * inner;
         for (int64_t o = 0; o < outer; o++)
-            memcpy((char *)y->data +
-                       (size_t)(o * y->shape[axis] * inner + done) * size,
-                   (const char *)c->in[k].data + (size_t)(o * n) * size, (size_t)n * size);
+            memcpy((char *)y->data + (size_t)(o * y->shape[axis] * inner + done) * size,
+                   (const char *)c->in[k].data + (size_t)(o * n) * size,
+                   (size_t)n * size);
         done += n;
     }
     return RN_OK;
@@ -246,7 +264,8 @@ static int32_t put_along_add(const struct kernel_call *c, struct rn_error *e) {
 
 static int32_t random(const struct kernel_call *c, struct rn_error *e) {
     const struct kernel_tensor *y = &c->out[0];
-    uint32_t seed = *(const uint32_t *)c->in[0].data, step = *(const uint32_t *)c->in[1].data;
+    uint32_t seed = *(const uint32_t *)c->in[0].data,
+             step = *(const uint32_t *)c->in[1].data;
     uint32_t first = *(const uint32_t *)c->in[2].data;
     uint32_t stream = (uint32_t)kernel_int(c, "stream");
     int by_row = kernel_int(c, "rows") && y->rank > 0;
@@ -254,9 +273,11 @@ static int32_t random(const struct kernel_call *c, struct rn_error *e) {
     int normal = strcmp(c->node->op, "random_normal") == 0;
     (void)e;
     for (uint64_t i = 0; i < y->count; i++) {
-        uint32_t row = by_row ? first + (uint32_t)(i / each) : 0, k = (uint32_t)(i % each);
-        ((float *)y->data)[i] = normal ? rn_random_normal_at(seed, stream, step, row, k)
-                                       : rn_random_uniform_at(seed, stream, step, row, k);
+        uint32_t row = by_row ? first + (uint32_t)(i / each) : 0,
+                 k = (uint32_t)(i % each);
+        ((float *)y->data)[i] = normal
+                                    ? rn_random_normal_at(seed, stream, step, row, k)
+                                    : rn_random_uniform_at(seed, stream, step, row, k);
     }
     return RN_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reference backend: the plain kernels one after the other on host memory. It is the
- * definition of each operator: slow, obvious, exact, in f64 too. */
+/* The reference backend: the plain kernels one after the other on host memory. It is
+ * the definition of each operator: slow, obvious, exact, in f64 too. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,8 @@
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     (void)h;
     *self = calloc(1, 1);
-    return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
+    return *self ? RN_OK
+                 : rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
 }
 
 static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) {
@@ -46,7 +47,8 @@ static void unmake(void *self, void *p) {
     (void)self, (void)p;
 }
 
-static int32_t event_on_stream(void *self, void *event, void *stream, struct rn_error *e) {
+static int32_t event_on_stream(void *self, void *event, void *stream,
+                               struct rn_error *e) {
     (void)self, (void)event, (void)stream, (void)e;
     return RN_OK;
 }
@@ -56,8 +58,8 @@ static int32_t wait(void *self, void *p, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst, const void *src,
-                    uint64_t bytes, struct rn_error *e) {
+static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
+                    const void *src, uint64_t bytes, struct rn_error *e) {
     (void)self, (void)stream, (void)direction, (void)e;
     memmove(dst, src, (size_t)bytes);
     return RN_OK;
@@ -73,16 +75,19 @@ static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
 /* --------------------------------------------------------------- operators */
 
 static const struct rn_slot *slot(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_slot *)((const char *)p->slots + (size_t)i * p->slot_stride);
+    return (const struct rn_slot *)((const char *)p->slots +
+                                    (size_t)i * p->slot_stride);
 }
 
 static const struct rn_node *node(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_node *)((const char *)p->nodes + (size_t)i * p->node_stride);
+    return (const struct rn_node *)((const char *)p->nodes +
+                                    (size_t)i * p->node_stride);
 }
 
 #define MOST 80
 
-static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i, void *const *bases) {
+static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i,
+                                   void *const *bases) {
     struct kernel_tensor t = {NULL, 0, 0, NULL, 0};
     if (i == RN_NO_SLOT)
         return t;
@@ -97,8 +102,9 @@ static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i, void 
     return t;
 }
 
-static void gather(const struct rn_program *p, const struct rn_node *n, void *const *bases,
-                   struct kernel_tensor *in, struct kernel_tensor *out) {
+static void gather(const struct rn_program *p, const struct rn_node *n,
+                   void *const *bases, struct kernel_tensor *in,
+                   struct kernel_tensor *out) {
     for (uint32_t i = 0; i < n->in_count && i < MOST; i++)
         in[i] = tensor(p, n->in[i], bases);
     for (uint32_t i = 0; i < n->out_count && i < 8; i++)
@@ -111,8 +117,8 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t index,
     struct kernel_tensor ins[MOST], outs[8];
     (void)self, (void)e;
     gather(p, n, NULL, ins, outs);
-    out->supported = n->in_count <= MOST && (n->custom || kernel_find(n->op, ins, n->in_count,
-                                                                      outs) != NULL);
+    out->supported = n->in_count <= MOST &&
+                     (n->custom || kernel_find(n->op, ins, n->in_count, outs) != NULL);
     memcpy(out->kernel, "reference", 10);
     /* Elementwise kernels read element i before they write it. */
     for (uint32_t i = 0; out->supported && !n->custom && i < n->in_count && i < 8; i++)
@@ -130,10 +136,11 @@ static int32_t run_custom(const struct rn_node *n, const struct kernel_tensor *i
     const struct rn_operator *op = n->custom;
     struct rn_tensor ins[MOST], outs[8];
     for (uint32_t i = 0; i < n->in_count; i++)
-        ins[i] = (struct rn_tensor){in[i].data, in[i].shape, NULL, in[i].dtype, in[i].rank};
+        ins[i] =
+            (struct rn_tensor){in[i].data, in[i].shape, NULL, in[i].dtype, in[i].rank};
     for (uint32_t i = 0; i < n->out_count; i++)
-        outs[i] =
-            (struct rn_tensor){out[i].data, out[i].shape, NULL, out[i].dtype, out[i].rank};
+        outs[i] = (struct rn_tensor){out[i].data, out[i].shape, NULL, out[i].dtype,
+                                     out[i].rank};
     return op->host(n->in_count, ins, n->out_count, outs, n->attr_count, n->attrs, e);
 }
 
@@ -158,8 +165,8 @@ static int32_t compile(void *self, const struct rn_program *p, void **exe,
         gather(p, n, NULL, ins, outs);
         if (n->custom ? !((const struct rn_operator *)n->custom)->host
                       : !(x->kernels[i] = kernel_find(n->op, ins, n->in_count, outs)))
-            return rn_fail(e, RN_E_UNSUPPORTED, "no plain kernel for an operator", n->op,
-                           n->label);
+            return rn_fail(e, RN_E_UNSUPPORTED, "no plain kernel for an operator",
+                           n->op, n->label);
     }
     return RN_OK;
 }
@@ -188,12 +195,27 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
     return RN_OK;
 }
 
-static const struct rn_backend iface = {
-    sizeof(struct rn_backend), 0,    create,          free,            info,
-    allocate,                  release, make,         unmake,          make,
-    unmake,                    event_on_stream, event_on_stream, wait, wait,
-    copy,                      fill_zero, query,      compile,         exe_destroy,
-    run};
+static const struct rn_backend iface = {sizeof(struct rn_backend),
+                                        0,
+                                        create,
+                                        free,
+                                        info,
+                                        allocate,
+                                        release,
+                                        make,
+                                        unmake,
+                                        make,
+                                        unmake,
+                                        event_on_stream,
+                                        event_on_stream,
+                                        wait,
+                                        wait,
+                                        copy,
+                                        fill_zero,
+                                        query,
+                                        compile,
+                                        exe_destroy,
+                                        run};
 
 RN_BACKEND(reference, iface, "runner/reference 1",
            RN_DOC("Plain C, one thread: the definition of every operator")
