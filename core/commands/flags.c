@@ -264,6 +264,9 @@ struct session *open_session(void) {
                 "runner: error: the folder of the built-in plugins is missing\n");
         goto failed;
     }
+    /* Directly in it: what the system's administrator adds. */
+    if (add(s, plugin_folder(), false) != RN_OK)
+        goto failed;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", plugin_folder(), kinds[i]);
         if (add(s, path, true) != RN_OK)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An installed runner finds its plugins, brings its man page and its completions."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,13 @@ with Scratch() as top:
     log = (r.folder(top) / "log.txt").read_text().splitlines()
     c.ok("log.txt: what began", " began digits on cpu" in log[0] and "3 steps" in log[0], log)
     c.ok("log.txt: what was measured", log[-1].startswith("step 3: test/loss"), log)
+
+    lib = next(prefix.rglob("runner/plugins"))
+    (lib / "mine.so").write_bytes((lib / "loss/mse.so").read_bytes())
+    r = runner("plugin", "list", "loss", cwd=top)
+    c.ok("a plugin that the system's administrator added",
+         re.search(r"^  runner/mse ", r.out, re.M), r.out)
+    (lib / "mine.so").unlink()
 
     page = prefix / "share/man/man1/runner.1"
     text = page.read_text()
