@@ -32,21 +32,29 @@ def mlp(model, features):
     return nn.Sequential(*layers)
 
 
+def pair(sides):
+    """One number for both, or two."""
+    return (sides[0], sides[-1])
+
+
 def padding(o):
-    return (o["kernel"] - 1) // 2 if o["padding"] == "same" else o["pad"]
+    if o["padding"] == "same":
+        return tuple((side - 1) // 2 for side in pair(o["kernel"]))
+    return pair(o["pad"])
 
 
 def layer(o, shape):
     kind = o["type"]
     if kind == "conv2d":
-        return first_values(nn.Conv2d(shape[1], o["channels"], o["kernel"],
-                                      o["stride"], padding(o), bias=o["bias"]), o["init"])
+        return first_values(nn.Conv2d(shape[1], o["channels"], pair(o["kernel"]),
+                                      pair(o["stride"]), padding(o), bias=o["bias"]),
+                            o["init"])
     if kind == "dense":
         return first_values(nn.Linear(shape[1], o["units"], bias=o["bias"]), o["init"])
     if kind == "batch_norm":
         return nn.BatchNorm2d(shape[1], eps=float(o["eps"]), momentum=o["momentum"])
     if kind == "max_pool2d":
-        return nn.MaxPool2d(o["kernel"])
+        return nn.MaxPool2d(pair(o["kernel"]))
     if kind == "dropout":
         return nn.Dropout(o["p"])
     return {"relu": nn.ReLU, "flatten": nn.Flatten}[kind]()
