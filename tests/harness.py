@@ -51,6 +51,13 @@ def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
                   p.stderr.decode(errors="replace"))
 
 
+def preload(library):
+    """The environment that loads a library first. LD_PRELOAD is divided at spaces, so it
+    holds the name alone."""
+    library = pathlib.Path(library).resolve()
+    return {"LD_PRELOAD": library.name, "LD_LIBRARY_PATH": str(library.parent)}
+
+
 class Scratch:
     """A folder that goes away at the end; its name has a space, on purpose."""
 

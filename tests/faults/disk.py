@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch  # noqa: E402
+from harness import Checks, RUNNER, Scratch, preload  # noqa: E402
 
 SHIM = pathlib.Path(sys.argv[2]).resolve()
 SANITIZED = b"__asan_init" in RUNNER.read_bytes()
@@ -52,7 +52,7 @@ class Faults:
 
     def run(self, kind, n, error, where):
         out = self.top / "out"
-        env = {"LD_PRELOAD": str(SHIM), "SHIM_FAIL": f"{kind}:{n}:{error}:{where}",
+        env = {**preload(SHIM), "SHIM_FAIL": f"{kind}:{n}:{error}:{where}",
                "SHIM_CALLS": str(self.top / "calls")}
         r = runner(self.path, f"output={out}", env=env, timeout=60)
         runs = sorted((out / "tiny").glob("2*")) if (out / "tiny").is_dir() else []

@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch  # noqa: E402
+from harness import Checks, RUNNER, Scratch, preload  # noqa: E402
 
 SHIM = pathlib.Path(sys.argv[2]).resolve()
 GOLDEN = json.loads((pathlib.Path(__file__).parent / "plan_golden.json").read_text())
@@ -109,7 +109,7 @@ def counted(c, top, what, path, *args):
     if not c.ok(f"{what}: plans", isinstance(said, dict), str(said)):
         return
     peak = top / "peak"
-    env = {} if SANITIZED else {"LD_PRELOAD": str(SHIM), "SHIM_PEAK": str(peak)}
+    env = {} if SANITIZED else {**preload(SHIM), "SHIM_PEAK": str(peak)}
     r, folder = train(path, *args, env=env)
     c.equal(f"{what}: exit", r.code, 0)
     with h5py.File(folder / "run.h5", "r") as f:
