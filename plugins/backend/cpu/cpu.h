@@ -24,7 +24,14 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
     RN_OPTION("threads int = 0 ; min 0 ; max 1024 | 0: one for each processor")        \
     RN_OPTION("deterministic choice(run,threads) = run | threads: the same bits for "  \
               "any number of threads; slower products")                                \
-    RN_OPTION("numerics choice(fast,strict) = fast | strict: no Winograd convolution")
+    RN_OPTION("numerics choice(fast,strict) = fast | strict: no Winograd convolution") \
+    RN_OPTION("isa choice(best,base,v3,v4) = best | instruction set, a level of "      \
+              "x86-64; the results do not depend on it")                               \
+    RN_OPTION("generate choice(auto,off,wait) = auto | compile elementwise regions "   \
+              "with the system's C compiler. auto: in the background once it pays; "   \
+              "wait: before the first step; off: interpret. Results are the same")     \
+    RN_OPTION("compiler string | C compiler for `generate`; default: cc, gcc or "      \
+              "clang")
 void cpu_engine_destroy(struct cpu_engine *g);
 int cpu_engine_threads(const struct cpu_engine *g);
 /* "cpu: MODEL, avx512, 2 threads" */
@@ -88,6 +95,19 @@ static inline uint64_t cpu_align(uint64_t bytes) {
 typedef void (*cpu_range)(void *context, int64_t begin, int64_t end, int thread);
 void cpu_parallel(int threads, int64_t n, int64_t grain, cpu_range fn, void *context);
 
+/* ------------------------------------------------------------- expressions */
+
+/* An elementwise operator for its types (expressions.h). */
+struct cpu_expression {
+    const char *op;
+    rn_dtype in, out; /* out 0: fixed by the operator */
+    uint32_t arity;
+    const char *text;
+};
+extern const struct cpu_expression cpu_expressions[];
+/* Index, also into an instruction set's blocks; -1: none. */
+int cpu_expression_find(const char *op, rn_dtype in, rn_dtype out);
+
 /* ------------------------------------------ kernels by instruction set (isa/) */
 
 /* out[i] = f(in[0][i], ...); out may be exactly one of the inputs. */
@@ -106,7 +126,7 @@ struct cpu_gemm {
 
 struct cpu_isa {
     const char *name;
-    cpu_block (*block)(const char *op, rn_dtype in, rn_dtype out); /* NULL: none */
+    const cpu_block *blocks; /* by expression */
     cpu_room reduce, normalise, window, move;
     uint64_t pack_bytes;                                /* gemm's scratch */
     void (*gemm)(const struct cpu_gemm *g, void *pack); /* one thread */
@@ -114,6 +134,8 @@ struct cpu_isa {
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
 bool cpu_strict(const struct cpu_engine *g);
 const struct cpu_isa *cpu_isa_best(void);
+/* "best" or a level; NULL: this machine does not have it. */
+const struct cpu_isa *cpu_isa_find(const char *name);
 extern const struct cpu_isa cpu_isa_base;
 #if defined(__x86_64__)
 extern const struct cpu_isa cpu_isa_v3, cpu_isa_v4;

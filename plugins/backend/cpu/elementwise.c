@@ -2,52 +2,15 @@
 /* Elementwise operators and regions. The space is walked in blocks of BLOCK elements;
  * every register is one block in cache, inputs that are dense are read where they lie,
  * outputs that are dense are written where they belong. A single operator is a region
- * of one step. */
+ * of one step. Once a region has a compiled function (compiled.c), that does all steps
+ * at once and only what is broadcast in short rows goes through blocks. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "region.h"
 
-#define BLOCK 1024
-
-struct reg {
-    rn_dtype dtype;
-    uint32_t size;      /* bytes of an element */
-    int32_t input;      /* index of the node's input, or -1 */
-    int32_t output;     /* output written directly, or -1 */
-    bool dense, scalar; /* of the whole space; one value */
-    bool buffered;      /* lives in scratch */
-    uint32_t buffer;    /* which block of scratch */
-    int32_t last;       /* last step that reads it */
-    int64_t stride[RN_MAX_RANK];
-};
-
-struct step {
-    cpu_block block; /* NULL: plain */
-    kernel_fn plain;
-    const struct rn_node *node;
-    uint32_t in_count, in[3], out;
-};
-
-struct store { /* an output that needs a copy at the block's end */
-    uint32_t reg, output;
-    bool dense;
-    int64_t stride[RN_MAX_RANK];
-};
-
-struct region {
-    uint32_t rank;
-    int64_t size[RN_MAX_RANK]; /* the space, merged */
-    int64_t count, inner, per_row, units;
-    bool rows;   /* blocks end at rows */
-    bool serial; /* an output is smaller than the space */
-    uint32_t reg_count, step_count, store_count, buffer_count;
-    uint32_t wide; /* bytes of the widest register's element */
-    struct reg *regs;
-    struct step *steps;
-    struct store *stores;
-    uint64_t scratch; /* bytes for one thread */
-};
+#define ROW_LEAST 128   /* shorter rows are copied into blocks */
+#define ROW_MOST  16384 /* longer rows are cut */
 
 static void region_free(void *state) {
     struct region *r = state;
@@ -154,11 +117,30 @@ static bool step_make(const struct cpu_setup *s, struct region *r, uint32_t inde
     t->node = n;
     t->in_count = n->in_count;
     rn_dtype in = r->regs[t->in[0]].dtype, out = r->regs[t->out].dtype;
-    t->block = cpu_isa(s->engine)->block(n->op, in, out);
+    t->expression = cpu_expression_find(n->op, in, out);
+    t->block = t->expression < 0 ? NULL : cpu_isa(s->engine)->blocks[t->expression];
     t->plain = t->block ? NULL : kernel_elementwise(n->op, in, out);
     for (uint32_t i = 0; i < t->in_count; i++)
         r->regs[t->in[i]].last = (int32_t)index;
     return t->block || t->plain;
+}
+
+/* How compiled code walks: rows where they lie if they are long enough, else blocks
+ * that end with a row where that is possible. */
+static void lay_out_compiled(struct region *r) {
+    struct walk *w = &r->walk;
+    bool broadcast = false;
+    for (uint32_t i = 0; i < r->reg_count; i++)
+        broadcast |= r->regs[i].input >= 0 && !r->regs[i].dense && !r->regs[i].scalar;
+    w->rows = broadcast && !r->serial && r->rank > 1 && r->inner >= ROW_LEAST;
+    if (w->rows) {
+        w->piece = r->inner <= ROW_MOST ? r->inner : ROW_MOST;
+        w->per_row = (r->inner + w->piece - 1) / w->piece;
+        w->units = r->count / r->inner * w->per_row;
+        return;
+    }
+    w->piece = broadcast && r->inner <= BLOCK / 2 ? BLOCK / r->inner * r->inner : BLOCK;
+    w->units = (r->count + w->piece - 1) / w->piece;
 }
 
 /* Where every register lives; the scratch of a thread; the walk. */
@@ -195,6 +177,7 @@ static void lay_out(struct region *r) {
     r->per_row = (r->inner + BLOCK - 1) / BLOCK;
     r->units =
         r->rows ? r->count / r->inner * r->per_row : (r->count + BLOCK - 1) / BLOCK;
+    lay_out_compiled(r);
 }
 
 /* Output 0 may lie where input i lies if i is dense, as wide, and not read after. */
@@ -237,6 +220,8 @@ static struct region *from_program(struct cpu_setup *s, const struct rn_program 
     struct region *r = region_new(p->slot_count, p->node_count, p->output_count);
     if (!r)
         return NULL;
+    r->input_count = p->input_count;
+    r->output_count = p->output_count;
     *ok = set_space(r, p->space_rank, p->space) && p->input_count == s->n_in &&
           p->output_count == s->n_out;
     for (uint32_t i = 0; i < p->slot_count && *ok; i++) {
@@ -278,6 +263,9 @@ static struct region *from_node(struct cpu_setup *s, bool *ok) {
     struct region *r = region_new(n->in_count + 1, 1, 0);
     if (!r)
         return NULL;
+    r->single = true;
+    r->input_count = n->in_count;
+    r->output_count = 1;
     *ok = set_space(r, s->out[0].rank, s->out[0].shape);
     for (uint32_t i = 0; i < n->in_count && *ok; i++) {
         r->steps[0].in[i] = i;
@@ -413,14 +401,150 @@ static void walk(void *context, int64_t begin, int64_t end, int thread) {
     }
 }
 
+/* ---------------------------------------------------------- running compiled */
+
+struct compiled_call {
+    const struct cpu_call *c;
+    region_fn fn;
+};
+
+/* The row that holds element `start`, and the offset of its first element. */
+struct place {
+    int64_t at[RN_MAX_RANK];
+};
+
+static void place_find(const struct region *r, int64_t row, struct place *p) {
+    for (uint32_t d = r->rank - 1; d-- > 0;) {
+        p->at[d] = row % r->size[d];
+        row /= r->size[d];
+    }
+}
+
+static void place_next(const struct region *r, struct place *p) {
+    for (uint32_t d = r->rank - 1; d-- > 0;) {
+        if (++p->at[d] < r->size[d])
+            return;
+        p->at[d] = 0;
+    }
+}
+
+static void walk_rows(const struct region *r, const struct cpu_call *c, region_fn fn,
+                      int64_t begin, int64_t end) {
+    char *pointer[REGION_POINTERS];
+    struct place place;
+    place_find(r, begin / r->walk.per_row, &place);
+    for (int64_t u = begin; u < end; u++) {
+        int64_t part = u % r->walk.per_row, column = part * r->walk.piece;
+        int64_t start = u / r->walk.per_row * r->inner + column;
+        int64_t n = r->inner - column;
+        for (uint32_t i = 0; i < r->reg_count; i++) {
+            const struct reg *g = &r->regs[i];
+            if (g->input < 0)
+                continue;
+            int64_t offset = g->scalar ? 0 : start;
+            if (!g->scalar && !g->dense) {
+                offset = column * g->stride[r->rank - 1];
+                for (uint32_t d = 0; d + 1 < r->rank; d++)
+                    offset += place.at[d] * g->stride[d];
+            }
+            pointer[g->input] = (char *)c->k.in[g->input].data + offset * g->size;
+        }
+        for (uint32_t i = 0; i < r->output_count; i++)
+            pointer[r->input_count + i] =
+                (char *)c->k.out[i].data +
+                start * (int64_t)RN_DTYPE_BYTES(c->k.out[i].dtype);
+        fn(pointer, n < r->walk.piece ? n : r->walk.piece);
+        if (part + 1 == r->walk.per_row)
+            place_next(r, &place);
+    }
+}
+
+/* Does every block hold the same of this input? */
+static bool repeats(const struct region *r, const struct reg *g) {
+    bool same = r->walk.piece % r->inner == 0;
+    for (uint32_t d = 0; d + 1 < r->rank; d++)
+        same &= g->stride[d] == 0;
+    return same;
+}
+
+static void walk_compiled(void *context, int64_t begin, int64_t end, int thread) {
+    const struct compiled_call *call = context;
+    const struct cpu_call *c = call->c;
+    const struct region *r = c->state;
+    char *scratch = c->workspace + (size_t)thread * r->scratch;
+    char *pointer[REGION_POINTERS];
+    bool blocks = r->serial;
+    if (r->walk.rows) {
+        walk_rows(r, c, call->fn, begin, end);
+        return;
+    }
+    for (uint32_t i = 0; i < r->reg_count; i++) {
+        const struct reg *g = &r->regs[i];
+        if (g->input >= 0 && region_feed(r, g) == FEED_BLOCK)
+            blocks = true;
+    }
+    int64_t step = blocks ? r->walk.piece : (end - begin) * r->walk.piece;
+    int64_t first = begin * r->walk.piece, last = end * r->walk.piece;
+    last = last < r->count ? last : r->count;
+    for (int64_t start = first; start < last; start += step) {
+        int64_t n = last - start < step ? last - start : step;
+        for (uint32_t i = 0; i < r->reg_count; i++) {
+            const struct reg *g = &r->regs[i];
+            if (g->input < 0)
+                continue;
+            char *data = c->k.in[g->input].data;
+            enum feed feed = region_feed(r, g);
+            if (feed == FEED_BLOCK) {
+                char *block = scratch + (size_t)g->buffer * BLOCK * r->wide;
+                if (start == first || !repeats(r, g))
+                    transfer(r, g->stride, g->size, start, n, data, block, false);
+                pointer[g->input] = block;
+            } else {
+                pointer[g->input] = feed == FEED_ONE ? data : data + start * g->size;
+            }
+        }
+        for (uint32_t i = 0; i < r->output_count; i++)
+            pointer[r->input_count + i] =
+                (char *)c->k.out[i].data +
+                start * (int64_t)RN_DTYPE_BYTES(c->k.out[i].dtype);
+        for (uint32_t i = 0; i < r->store_count; i++) {
+            const struct store *t = &r->stores[i];
+            if (!t->dense)
+                pointer[r->input_count + t->output] =
+                    scratch + (size_t)r->regs[t->reg].buffer * BLOCK * r->wide;
+        }
+        call->fn(pointer, n);
+        for (uint32_t i = 0; i < r->store_count; i++) {
+            const struct store *t = &r->stores[i];
+            const struct reg *g = &r->regs[t->reg];
+            if (!t->dense)
+                transfer(r, t->stride, g->size, start, n, c->k.out[t->output].data,
+                         scratch + (size_t)g->buffer * BLOCK * r->wide, true);
+        }
+    }
+}
+
 static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     const struct region *r = c->state;
+    region_fn fn = atomic_load_explicit(&r->fn, memory_order_acquire);
     int64_t grain = 64 / (1 + (int64_t)r->step_count);
     struct cpu_call call = *c;
     (void)e;
+    if (fn) {
+        struct compiled_call compiled = {c, fn};
+        grain = (256 * BLOCK) / (1 + (int64_t)r->step_count) / r->walk.piece;
+        cpu_parallel(r->serial ? 1 : c->threads, r->walk.units, grain < 1 ? 1 : grain,
+                     walk_compiled, &compiled);
+        return RN_OK;
+    }
     cpu_parallel(r->serial ? 1 : c->threads, r->units, grain < 2 ? 2 : grain, walk,
                  &call);
     return RN_OK;
+}
+
+struct region *cpu_region_of(cpu_fn fn, void *state) {
+    struct region *r = fn == run ? state : NULL;
+    return r && !r->single ? r : NULL;
 }
 
 int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e) {
@@ -429,7 +553,7 @@ int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e) {
     bool ok = true, region = strcmp(n->op, "region") == 0;
     if (region ? !n->sub : n->in_count < 1 || n->in_count > 3 || n->out_count != 1)
         return 0;
-    if (!region && !cpu_isa(s->engine)->block(n->op, s->in[0].dtype, s->out[0].dtype) &&
+    if (!region && cpu_expression_find(n->op, s->in[0].dtype, s->out[0].dtype) < 0 &&
         !kernel_elementwise(n->op, s->in[0].dtype, s->out[0].dtype))
         return 0;
     r = region ? from_program(s, n->sub, &ok) : from_node(s, &ok);

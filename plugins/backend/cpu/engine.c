@@ -3,18 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-#include "cpu.h"
+#include "compiled.h"
+
+#define WORTH_NS 100000000 /* in interpreted regions, before a compiler is started */
 
 struct cpu_engine {
     int threads;
     bool exact;  /* no library whose sums depend on the number of threads */
     bool strict; /* no Winograd */
     const struct cpu_isa *isa;
+    struct cpu_compiler *compiler; /* NULL: regions are interpreted */
 #ifdef CPU_ONEDNN
     struct cpu_onednn *onednn;
 #endif
@@ -35,14 +39,21 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
     (void)threads;
     g->threads = 1;
 #endif
-    g->isa = cpu_isa_best();
+    g->isa = cpu_isa_find(rn_get_string(h, "isa", "best"));
+    int32_t status = RN_OK;
+    if (!g->isa)
+        status = rn_fail(e, RN_E_CONFIG, "this processor lacks that instruction set",
+                         "best takes what it has", "isa");
 #ifdef CPU_ONEDNN
-    int32_t status = g->exact ? RN_OK : cpu_onednn_create(&g->onednn, e);
+    if (status == RN_OK && !g->exact)
+        status = cpu_onednn_create(&g->onednn, e);
+#endif
+    if (status == RN_OK)
+        status = cpu_compiler_create(h, g->isa, &g->compiler, e);
     if (status != RN_OK) {
-        free(g);
+        cpu_engine_destroy(g);
         return status;
     }
-#endif
     *out = g;
     return RN_OK;
 }
@@ -52,9 +63,11 @@ bool cpu_strict(const struct cpu_engine *g) {
 }
 
 void cpu_engine_destroy(struct cpu_engine *g) {
+    if (!g)
+        return;
+    cpu_compiler_destroy(g->compiler);
 #ifdef CPU_ONEDNN
-    if (g)
-        cpu_onednn_destroy(g->onednn);
+    cpu_onednn_destroy(g->onednn);
 #endif
     free(g);
 }
@@ -293,6 +306,7 @@ int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p,
 
 struct task {
     cpu_fn run;
+    bool region;
     void *state;
     void (*finish)(void *);
     struct cpu_call call;
@@ -305,8 +319,29 @@ struct cpu_exe {
     uint32_t task_count;
     struct task *tasks;
     struct kernel_tensor *tensors;
-    const struct rn_slot **slots; /* of each tensor, NULL = absent */
+    const struct rn_slot **slots;  /* of each tensor, NULL = absent */
+    struct cpu_compiled *compiled; /* its regions, or NULL */
+    bool counting;                 /* time in regions, until they are compiled */
+    int64_t spent;                 /* that time, ns */
 };
+
+/* Hand the regions to the compiler. */
+static int32_t compile_regions(struct cpu_exe *x, struct rn_error *e) {
+    struct region **regions = calloc((size_t)x->task_count + 1, sizeof(*regions));
+    uint32_t count = 0;
+    if (!regions)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
+    for (uint32_t i = 0; i < x->task_count; i++) {
+        struct region *r = cpu_region_of(x->tasks[i].run, x->tasks[i].state);
+        x->tasks[i].region = r != NULL;
+        if (r)
+            regions[count++] = r;
+    }
+    x->compiled = cpu_compiled_create(x->engine->compiler, count, regions);
+    x->counting = cpu_compiled_waits(x->compiled);
+    free(regions);
+    return RN_OK;
+}
 
 int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
                     struct cpu_exe **out, struct rn_error *e) {
@@ -367,6 +402,8 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
                 rn_fail(e, RN_E_INTERNAL, "a node's workspace is smaller than asked",
                         n->op, n->label);
     }
+    if (status == RN_OK)
+        status = compile_regions(x, e);
     threads_leave(before);
     if (status != RN_OK) {
         cpu_exe_destroy(x);
@@ -374,6 +411,12 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
     }
     *out = x;
     return RN_OK;
+}
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
@@ -388,17 +431,26 @@ int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
                     (char *)bases[x->slots[k]->base] + x->slots[k]->offset;
         if (n->workspace_bytes)
             t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
+        bool counted = x->counting && t->region;
+        int64_t begin = counted ? now_ns() : 0;
         status = t->run(&t->call, e);
+        if (counted)
+            x->spent += now_ns() - begin;
         if (status != RN_OK && e && !e->where[0] && n->label)
             snprintf(e->where, sizeof e->where, "%s", n->label);
     }
     threads_leave(before);
+    if (x->counting && x->spent > WORTH_NS) {
+        x->counting = false;
+        cpu_compiled_start(x->compiled);
+    }
     return status;
 }
 
 void cpu_exe_destroy(struct cpu_exe *x) {
     if (!x)
         return;
+    cpu_compiled_destroy(x->compiled); /* before the regions that it fills */
     for (uint32_t i = 0; i < x->task_count; i++)
         finish(x->tasks[i].finish, x->tasks[i].state);
     free(x->tasks);

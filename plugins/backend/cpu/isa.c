@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which kernels this machine runs. */
+#include <string.h>
+
 #include "cpu.h"
 
 const struct cpu_isa *cpu_isa_best(void) {
@@ -14,4 +16,24 @@ const struct cpu_isa *cpu_isa_best(void) {
         return &cpu_isa_v3;
 #endif
     return &cpu_isa_base;
+}
+
+const struct cpu_isa *cpu_isa_find(const char *name) {
+    const struct cpu_isa *best = cpu_isa_best();
+    const struct cpu_isa *const all[] = {
+        &cpu_isa_base,
+#if defined(__x86_64__)
+        &cpu_isa_v3,
+        &cpu_isa_v4,
+#endif
+    };
+    if (strcmp(name, "best") == 0)
+        return best;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(all[i]->name, name) == 0)
+            return all[i];
+        if (all[i] == best)
+            break;
+    }
+    return NULL;
 }

@@ -78,7 +78,6 @@ static inline void extreme_add(float *lane, const float *x, int64_t n, int sign)
 /* Scratch for the squares and products that are summed. */
 #define CHUNK 512
 
-cpu_block CPU_NAME(cpu_block_find)(const char *op, rn_dtype in, rn_dtype out);
 int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A region inside the cpu backend: what elementwise.c interprets and generate.c prints
+ * as C. A region is a list of elementwise steps over one space; a register is the value
+ * of one step or an input. */
+#ifndef CPU_REGION_H
+#define CPU_REGION_H
+
+#include <stdatomic.h>
+
+#include "cpu.h"
+
+#define BLOCK 1024 /* elements of a register that are worked on at a time */
+
+struct reg {
+    rn_dtype dtype;
+    uint32_t size;      /* bytes of an element */
+    int32_t input;      /* index of the node's input, or -1 */
+    int32_t output;     /* output written directly, or -1 */
+    bool dense, scalar; /* of the whole space; one value */
+    bool buffered;      /* lives in scratch */
+    uint32_t buffer;    /* which block of scratch */
+    int32_t last;       /* last step that reads it */
+    int64_t stride[RN_MAX_RANK];
+};
+
+struct step {
+    int expression;  /* -1: plain */
+    cpu_block block; /* NULL: plain */
+    kernel_fn plain;
+    const struct rn_node *node;
+    uint32_t in_count, in[3], out;
+};
+
+struct store { /* an output that needs a copy at the block's end */
+    uint32_t reg, output;
+    bool dense;
+    int64_t stride[RN_MAX_RANK];
+};
+
+/* The steps of a region as one function over n neighbouring elements. pointer[i] is
+ * input i (at the first element, or at its one value), pointer[inputs + j] is output j.
+ * An output may lie exactly on an input. */
+typedef void (*region_fn)(char *const *pointer, int64_t n);
+
+/* How generated code gets an input. */
+enum feed {
+    FEED_WHOLE, /* where it lies: dense */
+    FEED_ONE,   /* one value */
+    FEED_ROW,   /* where it lies, from the row's start on */
+    FEED_EACH,  /* one value a row */
+    FEED_BLOCK  /* copied into a block of scratch */
+};
+
+/* The walk of generated code: pieces of rows, or blocks of the whole. */
+struct walk {
+    bool rows;
+    int64_t piece, per_row, units;
+};
+
+struct region {
+    uint32_t rank;
+    int64_t size[RN_MAX_RANK]; /* the space, merged */
+    int64_t count, inner, per_row, units;
+    bool rows;   /* blocks end at rows */
+    bool serial; /* an output is smaller than the space */
+    bool single; /* one operator, not from a region of the plan */
+    uint32_t reg_count, step_count, store_count, buffer_count;
+    uint32_t input_count, output_count;
+    uint32_t wide; /* bytes of the widest register's element */
+    struct reg *regs;
+    struct step *steps;
+    struct store *stores;
+    uint64_t scratch; /* bytes for one thread */
+    /* generated code: fn appears once, between two runs or during one */
+    struct walk walk;
+    _Atomic(region_fn) fn;
+};
+
+#define REGION_POINTERS 64 /* inputs and outputs of a region with generated code */
+
+/* The region behind a prepared call, or NULL: it is none. */
+struct region *cpu_region_of(cpu_fn fn, void *state);
+
+/* How an input reaches generated code. */
+enum feed region_feed(const struct region *r, const struct reg *g);
+
+/* The function of a region as C text named `name`, or false: it has a step without an
+ * expression, or too many inputs. The text depends on operators, types and on which
+ * inputs are one value, on no size: so one function serves many regions. */
+struct cpu_text {
+    char *data; /* owned, NULL: empty */
+    size_t length, capacity;
+    bool failed; /* no memory */
+};
+void cpu_text_add(struct cpu_text *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+bool cpu_generate_text(const struct region *r, struct cpu_text *out);
+/* Types, functions and macros that the text needs. */
+extern const char *const cpu_generate_prelude[]; /* lines, NULL ends */
+
+#endif
