@@ -301,28 +301,26 @@ static inline double rn_erf_f64(double x) {
     return x != x ? x : a < 1.0 ? x * small : copysign(tail, x);
 }
 
-/* IEEE pow: e^(y log|x|) with the cases of C17 F.10.4.4. */
+/* IEEE pow: e^(y log|x|) with the cases of C17 F.10.4.4, later lines before earlier ones.
+ */
 static inline double rn_pow_f64(double x, double y) {
-    double half = rn_floor_f64(0.5 * y), whole = rn_floor_f64(y);
+    double half = rn_floor_f64(0.5 * y), whole = rn_floor_f64(y), a = fabs(x);
     int integer = whole == y,
-        odd = integer && half * 2.0 != y && fabs(y) < 9007199254740992.0;
-    double a = fabs(x), r;
-    if (y == 0.0 || x == 1.0)
-        return 1.0;
-    if (x != x || y != y)
-        return x + y;
-    if (fabs(y) == INFINITY)
-        return a == 1.0 ? 1.0 : (a > 1.0) == (y > 0.0) ? INFINITY : 0.0;
-    if (y == 1.0)
-        return x;
-    if (y == 2.0)
-        return x * x;
-    if (y == 0.5 && x >= 0.0)
-        return sqrt(x);
-    if (x < 0.0 && !integer && a != INFINITY)
-        return NAN;
-    r = a == 0.0 ? (y > 0.0 ? 0.0 : INFINITY) : rn_exp_f64(y * rn_log_f64(a));
-    return odd ? copysign(r, x) : r;
+        odd = integer & (half * 2.0 != y) & (fabs(y) < 9007199254740992.0);
+    double r = rn_exp_f64(y * rn_log_f64(a));
+    r = a == 0.0 ? (y > 0.0 ? 0.0 : INFINITY) : r;
+    r = odd ? copysign(r, x) : r;
+    r = (x < 0.0) & !integer & (a != INFINITY) ? NAN : r;
+    r = (y == 0.5) & (x >= 0.0) ? sqrt(x) : r;
+    r = y == 2.0 ? x * x : r;
+    r = y == 1.0 ? x : r;
+    {
+        double up = a > 1.0 ? INFINITY : 0.0, down = a > 1.0 ? 0.0 : INFINITY;
+        double far = a == 1.0 ? 1.0 : y > 0.0 ? up : down;
+        r = fabs(y) == INFINITY ? far : r;
+    }
+    r = (x != x) | (y != y) ? x + y : r;
+    return (y == 0.0) | (x == 1.0) ? 1.0 : r;
 }
 
 #define RN_F32_BY_F64_(name)                                                           \

@@ -360,7 +360,7 @@ static void every_operator(rn_dtype t) {
             rn_value v = op(&b, float_unary[i], 1, x, 0, 0);
             if (i < 13)
                 output(&b, v);
-            sum = op(&b, "maximum", 2, sum, v, 0);
+            sum = op(&b, "add", 2, sum, v, 0);
         }
         for (size_t i = 0; i < COUNT(arithmetic) && (t != RN_U8 || i < 3); i++) {
             rn_value v = op(&b, arithmetic[i], 2, x, y, 0);

@@ -129,6 +129,12 @@ static void identify(struct cpu_compiler *c) {
                  (long long)s.st_mtim.tv_sec, (long)s.st_mtim.tv_nsec);
         cache_key_add(&c->key, text);
     }
+    for (size_t i = 0; i < cpu_expression_count; i++) { /* calls are by number */
+        const struct cpu_expression *x = &cpu_expressions[i];
+        snprintf(text, sizeof text, "%s %x %x", x->op, (unsigned)x->in,
+                 (unsigned)x->out);
+        cache_key_add(&c->key, text);
+    }
     for (const char *const *f = flags_all; *f; f++)
         cache_key_add(&c->key, *f);
     for (const char *const *f = isa_flags(c->isa); *f; f++)
@@ -347,7 +353,7 @@ static bool write_functions(struct cpu_compiled *p, uint32_t count,
         struct cpu_text *t = &texts[functions];
         uint32_t at = 0;
         t->length = 0;
-        if (!cpu_generate_text(regions[i], t)) {
+        if (!cpu_generate_text(regions[i], p->compiler->isa, t)) {
             good = !t->failed;
             continue; /* stays interpreted */
         }

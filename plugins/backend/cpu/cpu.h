@@ -105,6 +105,7 @@ struct cpu_expression {
     const char *text;
 };
 extern const struct cpu_expression cpu_expressions[];
+extern const size_t cpu_expression_count;
 /* Index, also into an instruction set's blocks; -1: none. */
 int cpu_expression_find(const char *op, rn_dtype in, rn_dtype out);
 

@@ -453,7 +453,7 @@ static void walk_rows(const struct region *r, const struct cpu_call *c, region_f
             pointer[r->input_count + i] =
                 (char *)c->k.out[i].data +
                 start * (int64_t)RN_DTYPE_BYTES(c->k.out[i].dtype);
-        fn(pointer, n < r->walk.piece ? n : r->walk.piece);
+        fn(pointer, n < r->walk.piece ? n : r->walk.piece, r->blocks);
         if (part + 1 == r->walk.per_row)
             place_next(r, &place);
     }
@@ -513,7 +513,7 @@ static void walk_compiled(void *context, int64_t begin, int64_t end, int thread)
                 pointer[r->input_count + t->output] =
                     scratch + (size_t)r->regs[t->reg].buffer * BLOCK * r->wide;
         }
-        call->fn(pointer, n);
+        call->fn(pointer, n, r->blocks);
         for (uint32_t i = 0; i < r->store_count; i++) {
             const struct store *t = &r->stores[i];
             const struct reg *g = &r->regs[t->reg];
@@ -573,6 +573,7 @@ int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e) {
     lay_out(r);
     s->in_place = in_place(r, last);
     free(last);
+    r->blocks = cpu_isa(s->engine)->blocks;
     s->workspace = r->scratch * (uint64_t)s->threads;
     s->state = r;
     s->finish = region_free;

@@ -12,6 +12,8 @@ const struct cpu_expression cpu_expressions[] = {
 #include "expressions.h"
 };
 
+const size_t cpu_expression_count = sizeof cpu_expressions / sizeof cpu_expressions[0];
+
 /* The type that stands for all of this width. */
 static rn_dtype width(rn_dtype t) {
     switch (RN_DTYPE_BYTES(t)) {
@@ -35,7 +37,7 @@ int cpu_expression_find(const char *op, rn_dtype in, rn_dtype out) {
         in = width(in);
     if (moves || strcmp(op, "select") == 0)
         out = width(out);
-    for (size_t i = 0; i < sizeof cpu_expressions / sizeof cpu_expressions[0]; i++) {
+    for (size_t i = 0; i < cpu_expression_count; i++) {
         const struct cpu_expression *x = &cpu_expressions[i];
         if (x->in == in && (x->out == 0 || x->out == out) && strcmp(x->op, op) == 0)
             return (int)i;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """generate_prelude.py numerics.h out.c: the definition of numbers as lines of text in the
-backend, so that generated code needs no file of the source tree and no header."""
+backend, so that generated code needs no file of the source tree and no header. Everything
+is inlined by force: a loop with a call in it does not become vectors."""
 import json
 import sys
 
@@ -28,6 +29,8 @@ typedef __UINT64_TYPE__ uint64_t;
 #else
 #define LOOP_ _Pragma("GCC ivdep")
 #endif
+#define inline inline __attribute__((always_inline))
+typedef void (*block_fn)(void *, const void *const *, __SIZE_TYPE__);
 #define EACH(i, n) LOOP_ for (int64_t i = 0; i < n; i++)
 """
 

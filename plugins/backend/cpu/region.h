@@ -39,8 +39,8 @@ struct store { /* an output that needs a copy at the block's end */
 
 /* The steps of a region as one function over n neighbouring elements. pointer[i] is
  * input i (at the first element, or at its one value), pointer[inputs + j] is output j.
- * An output may lie exactly on an input. */
-typedef void (*region_fn)(char *const *pointer, int64_t n);
+ * An output may lie exactly on an input. blocks: of the instruction set. */
+typedef void (*region_fn)(char *const *pointer, int64_t n, const cpu_block *blocks);
 
 /* How generated code gets an input. */
 enum feed {
@@ -73,6 +73,7 @@ struct region {
     uint64_t scratch; /* bytes for one thread */
     /* generated code: fn appears once, between two runs or during one */
     struct walk walk;
+    const cpu_block *blocks;
     _Atomic(region_fn) fn;
 };
 
@@ -94,7 +95,8 @@ struct cpu_text {
 };
 void cpu_text_add(struct cpu_text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-bool cpu_generate_text(const struct region *r, struct cpu_text *out);
+bool cpu_generate_text(const struct region *r, const struct cpu_isa *isa,
+                       struct cpu_text *out);
 /* Types, functions and macros that the text needs. */
 extern const char *const cpu_generate_prelude[]; /* lines, NULL ends */
 

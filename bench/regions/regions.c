@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AdamW over one buffer and focal loss with its derivative: a region interpreted, the
+ * same compiled, and hand-fused C with the same flags, in turns in one process. Prints
+ * medians and ratios; a copy of the same bytes beside AdamW tells what memory gives.
+ * Arguments: the plugin cpu [threads [rounds]]. */
+#define _DEFAULT_SOURCE /* madvise */
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sys/mman.h>
+
+#include "exec/exec.h"
+#include "graph/graph.h"
+#include "hand.h"
+#include "plan/plan.h"
+
+struct options {
+    struct rn_host host;
+    const char *generate;
+    int64_t threads;
+    int compiled;
+};
+
+static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
+    *out = ((struct options *)(void *)h)->threads;
+    return strcmp(path, "threads") == 0 ? RN_OK : RN_E_UNSUPPORTED;
+}
+
+static int32_t get_string(struct rn_host *h, const char *path, const char **out) {
+    *out = ((struct options *)(void *)h)->generate;
+    return strcmp(path, "generate") == 0 ? RN_OK : RN_E_UNSUPPORTED;
+}
+
+static void hear(struct rn_host *h, int32_t level, const char *text) {
+    (void)level;
+    ((struct options *)(void *)h)->compiled +=
+        strncmp(text, "regions compiled by", 19) == 0;
+}
+
+static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
+                                            .get_int = get_int,
+                                            .get_string = get_string,
+                                            .log = hear};
+
+static void need(int status, const struct rn_error *e) {
+    if (status == RN_OK)
+        return;
+    fprintf(stderr, "bench: %s (%s %s)\n", e->message, e->hint, e->where);
+    exit(1);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* -------------------------------------------------------------------- graphs */
+
+static rn_value op(struct graph *g, const char *name, uint32_t n, rn_value x,
+                   rn_value y) {
+    rn_value in[2] = {x, y}, out = RN_NONE;
+    struct rn_error e = {0};
+    need(graph_op(g, name, n, in, 0, NULL, 1, &out, &e), &e);
+    return out;
+}
+
+static rn_value number(struct graph *g, double x) {
+    return graph_scalar(g, RN_F32, x);
+}
+
+static rn_value variable(struct graph *g, const char *name, int64_t n, uint32_t *id) {
+    struct variable v = {.name = name,
+                         .role = "state",
+                         .owner = "bench",
+                         .dtype = RN_F32,
+                         .rank = 1,
+                         .shape = {n},
+                         .count = (uint64_t)n};
+    struct rn_error e = {0};
+    need(variables_declare(g->variables, &v, id, &e), &e);
+    return graph_variable(g, *id);
+}
+
+/* plugins/optimizer/adamw.c, line by line. */
+static void build_adamw(struct graph *g, int64_t n) {
+    struct rn_error e = {0};
+    uint32_t ip, im, iv;
+    rn_value p = variable(g, "p", n, &ip), m = variable(g, "m", n, &im),
+             v = variable(g, "v", n, &iv), x = graph_input(g, "x", RN_F32, 1, &n);
+    rn_value lr = graph_live(g, "lr", RN_F32), decay = graph_live(g, "decay", RN_F32),
+             t = graph_live(g, "t", RN_F32);
+    rn_value one = number(g, 1.0), b1 = number(g, 0.9), b2 = number(g, 0.999);
+    m = op(g, "add", 2, op(g, "mul", 2, b1, m),
+           op(g, "mul", 2, number(g, 1.0 - 0.9), x));
+    v = op(g, "add", 2, op(g, "mul", 2, b2, v),
+           op(g, "mul", 2, number(g, 1.0 - 0.999), op(g, "mul", 2, x, x)));
+    rn_value c1 = op(g, "sub", 2, one, op(g, "pow", 2, b1, t)),
+             c2 = op(g, "sub", 2, one, op(g, "pow", 2, b2, t));
+    rn_value below = op(
+        g, "add", 2, op(g, "div", 2, op(g, "sqrt", 1, v, 0), op(g, "sqrt", 1, c2, 0)),
+        number(g, 1e-8));
+    p = op(g, "mul", 2, p, op(g, "sub", 2, one, op(g, "mul", 2, lr, decay)));
+    p = op(g, "sub", 2, p,
+           op(g, "mul", 2, op(g, "div", 2, lr, c1), op(g, "div", 2, m, below)));
+    need(graph_assign(g, im, m, &e), &e);
+    need(graph_assign(g, iv, v, &e), &e);
+    need(graph_assign(g, ip, p, &e), &e);
+}
+
+/* plugins/loss/focal.c from log p on, and the derivative that the core finds. */
+static void build_focal(struct graph *g, int64_t n) {
+    struct rn_error e = {0};
+    rn_value l = graph_input(g, "x", RN_F32, 1, &n), d;
+    rn_value miss = op(g, "sub", 2, number(g, 1.0), op(g, "exp", 1, l, 0));
+    rn_value w = op(g, "pow", 2, miss, graph_live(g, "gamma", RN_F32));
+    rn_value y = op(g, "mul", 2, graph_live(g, "alpha", RN_F32),
+                    op(g, "mul", 2, op(g, "neg", 1, w, 0), l));
+    need(graph_gradient(g, 1, &y, NULL, 1, &l, &d, &e), &e);
+    need(graph_output(g, "loss", y, &e), &e);
+    need(graph_output(g, "d", d, &e), &e);
+}
+
+/* ------------------------------------------------------------------- running */
+
+struct side {
+    struct options options;
+    void *self;
+    struct arena *arena;
+    struct device *device;
+    struct program *program;
+    int regions, nodes;
+};
+
+static void open_side(struct side *s, const struct rn_backend *b, const char *generate,
+                      int threads, void (*build)(struct graph *, int64_t), int64_t n,
+                      const float *x) {
+    struct rn_error e = {0};
+    const struct plan *plan;
+    s->options = (struct options){{&host_api}, generate, threads, 0};
+    need(b->create(&s->options.host, &s->self, &e), &e);
+    s->arena = arena_create();
+    struct variables *variables = variables_create(s->arena);
+    struct graph *g = graph_create(s->arena, variables, "bench");
+    build(g, n);
+    g = graph_simplify(g, s->arena);
+    struct plan_options options = {b, s->self, true};
+    need(plan_make(g, s->arena, &options, &plan, &e), &e);
+    need(device_open(b, s->self, &s->device, &e), &e);
+    need(device_variables(s->device, variables, &e), &e);
+    need(program_create(s->device, plan, &s->program, &e), &e);
+    need(device_reserve(s->device, &e), &e);
+    s->regions = 0;
+    for (uint32_t i = 0; i < plan->program.node_count; i++)
+        s->regions += strcmp(plan->program.nodes[i].op, "region") == 0;
+    s->nodes = (int)plan->program.node_count;
+    memcpy(program_input(s->program, program_input_index(s->program, "x"), NULL, &e), x,
+           (size_t)n * sizeof *x);
+    static const struct {
+        const char *name;
+        float value;
+    } live[] = {{"lr", 1e-3f},
+                {"decay", 0.01f},
+                {"t", 7.0f},
+                {"gamma", 1.7f},
+                {"alpha", 0.25f}};
+    for (size_t i = 0; i < sizeof live / sizeof live[0]; i++)
+        program_set_f32(s->program, program_scalar_index(s->program, live[i].name),
+                        live[i].value);
+}
+
+static void close_side(struct side *s, const struct rn_backend *b) {
+    program_destroy(s->program);
+    device_close(s->device);
+    b->destroy(s->self);
+    arena_destroy(s->arena);
+}
+
+static double time_side(struct side *s) {
+    struct rn_error e = {0};
+    double start = now();
+    need(program_run(s->program, &e), &e);
+    return now() - start;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *t, int n) {
+    qsort(t, (size_t)n, sizeof *t, by_value);
+    return t[n / 2];
+}
+
+/* ratio of two, round by round: slow moments hit both */
+static double ratio(const double *a, const double *b, int n) {
+    double *r = malloc((size_t)n * sizeof *r), m;
+    for (int i = 0; i < n; i++)
+        r[i] = a[i] / b[i];
+    m = median(r, n);
+    free(r);
+    return m;
+}
+
+static const struct hand *best_hand(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return &hand_v4;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &hand_v3;
+#endif
+    return &hand_base;
+}
+
+static void *buffer(int64_t n) {
+    float *p = aligned_alloc(1 << 21, ((size_t)n * sizeof *p + (1 << 21)) >> 21 << 21);
+    if (!p)
+        exit(1);
+    madvise(p, (size_t)n * sizeof *p, MADV_HUGEPAGE); /* as the backend does */
+    memset(p, 0, (size_t)n * sizeof *p);
+    return p;
+}
+
+#define SHARE(t, n) ((n) * (t) / threads), ((n) * ((t) + 1) / threads)
+
+static void bench(const struct rn_backend *b, const char *name, bool adamw, int64_t n,
+                  int threads, int rounds) {
+    struct side off, on;
+    float *x = buffer(n), *y[3] = {buffer(n), buffer(n), buffer(n)};
+    const struct hand *hand = best_hand();
+    double *t[4];
+    for (int64_t i = 0; i < n; i++)
+        x[i] = -0.001f - (float)(i % 1013) * 0.004f;
+    void (*build)(struct graph *, int64_t) = adamw ? build_adamw : build_focal;
+    open_side(&off, b, "off", threads, build, n, x);
+    open_side(&on, b, "wait", threads, build, n, x);
+    for (int i = 0; i < 4; i++)
+        t[i] = calloc((size_t)rounds, sizeof **t);
+    struct adamw a = {y[0],
+                      y[1],
+                      y[2],
+                      x,
+                      1e-3f,
+                      0.01f,
+                      0.9f,
+                      0.999f,
+                      1e-8f,
+                      1.0f - powf(0.9f, 7.0f),
+                      1.0f - powf(0.999f, 7.0f)};
+    for (int r = -3; r < rounds; r++) {
+        double one = time_side(&off), two = time_side(&on), start = now();
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+#endif
+        for (int k = 0; k < threads; k++)
+            if (adamw)
+                hand->adamw(&a, SHARE(k, n));
+            else
+                hand->focal(x, y[0], y[1], 0.25f, 1.7f, SHARE(k, n));
+        double three = now() - start;
+        start = now();
+        for (int i = 0; i < 3; i++) { /* as many bytes as AdamW moves: 7 a step */
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+#endif
+            for (int k = 0; k < threads; k++)
+                memcpy(y[(i + 1) % 3] + n * k / threads, y[i] + n * k / threads,
+                       (size_t)(n * (k + 1) / threads - n * k / threads) * 4);
+        }
+        double four = now() - start;
+        if (r >= 0)
+            t[0][r] = one, t[1][r] = two, t[2][r] = three, t[3][r] = four;
+        if (adamw) /* the copies mixed the moments up */
+            memset(y[1], 0, (size_t)n * 4), memset(y[2], 0, (size_t)n * 4);
+    }
+    double to_hand = ratio(t[1], t[2], rounds), to_off = ratio(t[0], t[1], rounds);
+    double ms[4];
+    for (int i = 0; i < 4; i++)
+        ms[i] = 1e3 * median(t[i], rounds);
+    printf("%-14s %9lld x %d threads, %d region(s) of %d nodes%s\n", name, (long long)n,
+           threads, on.regions, on.nodes,
+           on.options.compiled ? "" : " (from the cache)");
+    printf("  interpreted %8.3f ms   compiled %8.3f ms   by hand %8.3f ms", ms[0],
+           ms[1], ms[2]);
+    if (adamw)
+        printf("   copies of 6/7 the bytes %8.3f ms", ms[3]);
+    printf("\n  compiled / by hand %.3f   interpreted / compiled %.2f\n", to_hand,
+           to_off);
+    close_side(&off, b);
+    close_side(&on, b);
+    free(x);
+    for (int i = 0; i < 3; i++)
+        free(y[i]);
+    for (int i = 0; i < 4; i++)
+        free(t[i]);
+}
+
+int main(int argc, char **argv) {
+    int threads = argc > 2 ? atoi(argv[2]) : 1, rounds = argc > 3 ? atoi(argv[3]) : 41;
+    void *so = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
+    void *symbol = so ? dlsym(so, RN_ENTRY_SYMBOL) : NULL;
+    if (!symbol || threads < 1 || rounds < 1) {
+        fputs("usage: bench_regions plugins/backend/cpu.so [threads [rounds]]\n",
+              stderr);
+        return 2;
+    }
+    rn_entry_fn entry;
+    memcpy(&entry, &symbol, sizeof entry);
+    const struct rn_backend *b = entry()->components[0]->iface;
+    bench(b, "adamw", true, 10000000, threads, rounds);
+    bench(b, "adamw small", true, 100000, threads, 10 * rounds);
+    bench(b, "focal", false, 1000000, threads, rounds);
+    return 0;
+}
