@@ -310,8 +310,8 @@ static inline double rn_pow_f64(double x, double y) {
     double r = rn_exp_f64(y * rn_log_f64(a));
     r = a == 0.0 ? (y > 0.0 ? 0.0 : INFINITY) : r;
     r = odd ? copysign(r, x) : r;
-    r = (x < 0.0) & !integer & (a != INFINITY) ? NAN : r;
-    r = (y == 0.5) & (x >= 0.0) ? sqrt(x) : r;
+    r = ((x < 0.0) & !integer & (a != INFINITY)) ? NAN : r;
+    r = ((y == 0.5) & (x >= 0.0)) ? sqrt(x) : r;
     r = y == 2.0 ? x * x : r;
     r = y == 1.0 ? x : r;
     {
@@ -319,8 +319,8 @@ static inline double rn_pow_f64(double x, double y) {
         double far = a == 1.0 ? 1.0 : y > 0.0 ? up : down;
         r = fabs(y) == INFINITY ? far : r;
     }
-    r = (x != x) | (y != y) ? x + y : r;
-    return (y == 0.0) | (x == 1.0) ? 1.0 : r;
+    r = ((x != x) | (y != y)) ? x + y : r;
+    return ((y == 0.0) | (x == 1.0)) ? 1.0 : r;
 }
 
 #define RN_F32_BY_F64_(name)                                                           \

@@ -67,9 +67,9 @@ EXPRESSION_ALL2(mul, A * B, (uint64_t)A * (uint64_t)B, (uint32_t)A * (uint32_t)B
 EXPRESSION_ALL2(div, A / B,
                 B == 0 ? 0 : B == -1 ? (int64_t)(0 - (uint64_t)A) : A / B,
                 B == 0 ? 0 : B == -1 ? (int32_t)(0 - (uint32_t)A) : A / B)
-EXPRESSION_ALL2(maximum, A != A ? A : (B != B) | (B > A) ? B : A,
+EXPRESSION_ALL2(maximum, A != A ? A : ((B != B) | (B > A)) ? B : A,
                 A > B ? A : B, A > B ? A : B)
-EXPRESSION_ALL2(minimum, A != A ? A : (B != B) | (B < A) ? B : A,
+EXPRESSION_ALL2(minimum, A != A ? A : ((B != B) | (B < A)) ? B : A,
                 A < B ? A : B, A < B ? A : B)
 EXPRESSION_SMALL2(add, A + B)
 EXPRESSION_SMALL2(sub, A - B)
