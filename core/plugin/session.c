@@ -112,7 +112,8 @@ int session_add_folder(struct session *s, const char *folder, bool built_in,
             vec_push(names, count, capacity, arena_copy(s->arena, f->d_name));
     }
     closedir(dir);
-    qsort(names, count, sizeof *names, by_name);
+    if (count)
+        qsort(names, count, sizeof *names, by_name);
     for (uint32_t i = 0; i < count; i++) {
         char joined[PATH_MAX], path[PATH_MAX];
         struct rn_error why = {0};

@@ -308,7 +308,7 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     if (!checkpoint_name_good(name))
         return error_set(e, RN_E_INTERNAL, "'%s' cannot name a checkpoint", name);
     if (!h5_start())
-        return error_set(e, RN_E_INTERNAL, "HDF5 does not start");
+        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     struct arena *a = arena_create();
     struct part *parts =
         arena_array(a, struct part, c->tensor_count + c->blob_count + 1);

@@ -238,7 +238,7 @@ int checkpoint_read(const char *file, struct checkpoint_file **out,
                     struct rn_error *e) {
     *out = NULL;
     if (!h5_start())
-        return error_set(e, RN_E_INTERNAL, "HDF5 does not start");
+        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     /* HDF5 opens by name, the data are read by descriptor: a run that goes on may put
      * another file in between. */
     bool again = true;

@@ -196,7 +196,7 @@ static char *build(const struct log_view *v, uint64_t *bytes) {
 int record_publish(struct record *r, struct rn_error *e) {
     double start = record_clock();
     if (!h5_start())
-        return error_set(e, RN_E_INTERNAL, "HDF5 does not start");
+        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     int status = record_sync(r, e);
     if (status)
         return status;
