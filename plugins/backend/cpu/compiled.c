@@ -229,6 +229,10 @@ static bool run_compiler(struct cpu_compiler *c, const char *scratch,
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+    /* HDF5 locks what it writes, and does not close it in children. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+    posix_spawn_file_actions_addclosefrom_np(&files, 3);
+#endif
     pid_t child = 0;
     char *args[40];
     memcpy(args, argv, sizeof args); /* spawn writes to none of them */
