@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compiled regions on disk: ${XDG_CACHE_HOME:-~/.cache}/runner/regions/KEY.so, each
- * sealed with its length and a checksum, so that a torn file is never opened. */
+ * sealed with its length and a checksum, so that a torn file is never opened. The one
+ * place of a plugin that opens shared objects: those that it had made (layering.py). */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -225,4 +226,15 @@ void *cache_open(const char *path, const struct cache_key *k) {
     if (!so)
         unlink(path);
     return so;
+}
+
+region_fn cache_function(void *so, const char *name) {
+    region_fn fn;
+    void *symbol = dlsym(so, name);
+    memcpy(&fn, &symbol, sizeof fn);
+    return fn;
+}
+
+void cache_close(void *so) {
+    dlclose(so);
 }

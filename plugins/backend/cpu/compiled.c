@@ -6,7 +6,6 @@
  * Everything that may go wrong here (no compiler, no folder, a compiler's error) leaves
  * the regions interpreted: slower, with the same results. */
 #define _GNU_SOURCE /* a thread's own priority, Linux */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -281,18 +280,16 @@ static void *build(struct cpu_compiler *c, const struct cpu_compiled *p) {
 static void install(struct cpu_compiled *p, void *so) {
     for (uint32_t i = 0; i < p->count; i++) {
         char name[32];
-        region_fn fn;
         snprintf(name, sizeof name, "region_%u", p->function[i]);
-        void *symbol = dlsym(so, name);
-        memcpy(&fn, &symbol, sizeof fn);
-        atomic_store_explicit(&p->regions[i]->fn, fn, memory_order_release);
+        atomic_store_explicit(&p->regions[i]->fn, cache_function(so, name),
+                              memory_order_release);
     }
     p->so = so;
 }
 
 static void compiled_free(struct cpu_compiled *p) {
     if (p->so)
-        dlclose(p->so);
+        cache_close(p->so);
     free(p->source.data);
     free(p->regions);
     free(p->function);
@@ -318,7 +315,7 @@ static void *work(void *context) {
         if (so && !p->dropped)
             install(p, so);
         else if (so)
-            dlclose(so);
+            cache_close(so);
         if (p->dropped)
             compiled_free(p);
     }

@@ -27,6 +27,8 @@ char *cache_path(const char *folder, const struct cache_key *k);
 /* Open what cache_put sealed. NULL if it is not there, not ours alone, or damaged: then
  * it is removed. */
 void *cache_open(const char *path, const struct cache_key *k);
+region_fn cache_function(void *so, const char *name); /* NULL: it has none */
+void cache_close(void *so);
 
 /* ------------------------------------------------------------- compiled.c */
 
