@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AdamW and focal loss by hand; HAND names the instruction set. Inlined by force: a loop
- * with a call in it does not become vectors. */
+/* AdamW and focal loss by hand; HAND names the instruction set. Inlined by force: a
+ * loop with a call in it does not become vectors. */
 #define inline inline __attribute__((always_inline))
 #include <runner/numerics.h>
 

@@ -714,7 +714,8 @@ static void check_background(void) {
         CHECK(good && cache_entries("", NULL) == 2); /* its folder is there */
         double start = now();
         if (how == 0)
-            nanosleep(&(struct timespec){0, 100000000}, NULL); /* the second time the script may not have begun */
+            nanosleep(&(struct timespec){0, 100000000},
+                      NULL); /* the second time the script may not have begun */
         end_ready(&r);
         close_engine(&o);
         CHECK(now() - start < 5.0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every elementwise operator as one C expression of A, B and C: compiled into the block
- * kernels (blocks.c) and, as text, printed into generated code (generate.c), so that the
- * two cannot drift apart. The meaning is the reference's (reference/elementwise.c).
+ * kernels (blocks.c) and, as text, printed into generated code (generate.c), so that
+ * the two cannot drift apart. The meaning is the reference's (reference/elementwise.c).
  *
  * Include it with these defined; each is undefined at the end:
  *   EXPRESSION1(id, op, in, out, T, U, text)  A of type T, result cast to U
