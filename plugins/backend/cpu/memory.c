@@ -56,11 +56,10 @@ static uint64_t group_left(const char *folder, const char *limit, const char *us
 
 static uint64_t groups_left(void) {
     char line[256], folder[300];
-    uint64_t left = group_left("/sys/fs/cgroup", "memory.max", "memory.current",
-                               "inactive_file ");
-    uint64_t old =
-        group_left("/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-                   "memory.usage_in_bytes", "total_inactive_file ");
+    uint64_t left =
+        group_left("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file ");
+    uint64_t old = group_left("/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+                              "memory.usage_in_bytes", "total_inactive_file ");
     left = old < left ? old : left;
     FILE *f = fopen("/proc/self/cgroup", "r");
     while (f && fgets(line, sizeof line, f)) {
@@ -86,9 +85,9 @@ uint64_t cpu_memory_left(void) {
     left = group < left ? group : left;
     if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY) {
         uint64_t pages = number_in("/proc/self/statm");
-        uint64_t space = less(r.rlim_cur, pages == NO_LIMIT
-                                              ? 0
-                                              : pages * (uint64_t)sysconf(_SC_PAGESIZE));
+        uint64_t space =
+            less(r.rlim_cur,
+                 pages == NO_LIMIT ? 0 : pages * (uint64_t)sysconf(_SC_PAGESIZE));
         left = space < left ? space : left;
     }
     return left == NO_LIMIT ? 0 : left;
