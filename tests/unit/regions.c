@@ -691,7 +691,7 @@ static void check_background(void) {
     CHECK(get_ready(&o, &b, &r, &e) == RN_OK);
     bool good = true;
     int rounds = 0, after = 0;
-    for (double end = now() + 30.0; after < 5 && now() < end && good; rounds++) {
+    for (double end = now() + 300.0; after < 5 && now() < end && good; rounds++) {
         after += o.options.compiled > 0;
         good = run_once(&b, &r, &e) == RN_OK && take(&b, &r, &got, &e) == RN_OK &&
                same(&want, &got);
@@ -709,7 +709,7 @@ static void check_background(void) {
     for (int how = 0; how < 2; how++) {
         CHECK(open_engine(&o, "best", 1, "auto", file) == RN_OK);
         CHECK(get_ready(&o, &b, &r, &e) == RN_OK);
-        for (double end = now() + 30.0; cache_entries("", NULL) == 1 && now() < end;)
+        for (double end = now() + 300.0; cache_entries("", NULL) == 1 && now() < end;)
             good = good && run_once(&b, &r, &e) == RN_OK;
         CHECK(good && cache_entries("", NULL) == 2); /* its folder is there */
         double start = now();
