@@ -2,6 +2,8 @@
 """The ABI headers as data: structs, members, the comments that belong to them."""
 import pathlib
 import re
+import shutil
+import subprocess
 from dataclasses import dataclass, field
 
 HEADERS = pathlib.Path(__file__).resolve().parents[2] / "plugin-api/runner"
@@ -9,6 +11,17 @@ HEADERS = pathlib.Path(__file__).resolve().parents[2] / "plugin-api/runner"
 
 def headers():
     return sorted(HEADERS.rglob("*.h"))
+
+
+def no_compiler(name):
+    """Why the compiler `name` cannot be used; None: it can."""
+    if not shutil.which(name):
+        return f"{name} is not installed"
+    try:
+        p = subprocess.run([name, "--version"], capture_output=True)
+    except OSError as e:
+        return f"{name} does not run ({e.strerror})"
+    return f"{name} --version ends with {p.returncode}" if p.returncode else None
 
 
 @dataclass

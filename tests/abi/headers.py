@@ -4,7 +4,6 @@ nothing but standard headers, fixed-width types, an ownership word at every poin
 thread tag at every function, names that begin with rn."""
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
@@ -27,14 +26,11 @@ def run(*command):
 def compilers():
     """(command, language): the compilers that are here."""
     yield sys.argv[1:] or ["cc"], "c"
-    if shutil.which("g++"):
-        yield ["g++"], "c++"
-    else:
-        print("SKIP: g++ is not installed: the headers are not compiled as C++")
-    if shutil.which("clang"):
-        yield ["clang"], "c"
-    if shutil.which("clang++"):
-        yield ["clang++"], "c++"
+    for name, language in (("g++", "c++"), ("clang", "c"), ("clang++", "c++")):
+        if why := api.no_compiler(name):
+            print(f"SKIP: {why}: the headers are not compiled with it")
+        else:
+            yield [name], language
 
 
 with Scratch() as top:

@@ -181,12 +181,12 @@ typedef int nothing"""))
         build(here / "outside/loss.c", top / f"{name}.so", own, *flags)
         if shutil.which("strip"):
             subprocess.run(["strip", "-s", top / f"{name}.so"], check=True)
-    if shutil.which("clang"):
+    if why := api.no_compiler("clang"):
+        print(f"SKIP: {why}: a plugin of another compiler is not tried")
+    else:
         build(here / "outside/loss.c", top / "clang.so", own, "-O2", "-Wl,--gc-sections",
               compiler="clang")
         ways["clang"] = []
-    else:
-        print("SKIP: clang is not installed: a plugin of another compiler is not tried")
     for name in ways:
         r = runner("plugin", "show", top / f"{name}.so")
         shown[name] = re.sub(r"\n  (file|sha256) .*", "", r.out)
