@@ -83,4 +83,14 @@ static inline rn_value layer_batch_norm(struct rn_build *b, const char *scope,
     return x;
 }
 
+/* A square convolution that keeps the size at stride 1, without bias, and batch norm.
+ */
+static inline rn_value layer_conv_norm(struct rn_build *b, const char *conv,
+                                       const char *norm, rn_value x, int64_t channels,
+                                       int64_t kernel, int64_t stride) {
+    struct rn_window win = rn_window_square(kernel, stride, kernel / 2);
+    x = layer_conv(b, conv, x, channels, &win, 0, "he");
+    return layer_batch_norm(b, norm, x, 0.1, 1e-5);
+}
+
 #endif

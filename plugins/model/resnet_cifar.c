@@ -5,14 +5,6 @@
  * channels zero; or B: a 1x1 convolution. */
 #include "layers.h"
 
-static rn_value conv_norm(struct rn_build *b, const char *conv, const char *norm,
-                          rn_value x, int64_t channels, int64_t kernel,
-                          int64_t stride) {
-    struct rn_window win = rn_window_square(kernel, stride, kernel / 2);
-    x = layer_conv(b, conv, x, channels, &win, 0, "he");
-    return layer_batch_norm(b, norm, x, 0.1, 1e-5);
-}
-
 static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
                          int64_t stride) {
     int64_t have = rn_dim(b, x, 1), zero[4] = {0, 0, 0, 0}, low[4] = {0, 0, 0, 0};
@@ -20,7 +12,7 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
     if (have == channels && stride == 1)
         return x;
     if (strcmp(rn_get_string(b->host, "shortcut", "A"), "B") == 0)
-        return conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
+        return layer_conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
     for (int i = 0; i < 4; i++)
         stop[i] = rn_dim(b, x, i);
     x = rn_slice(b, x, 4, zero, stop, step);
@@ -32,8 +24,8 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
 static rn_value block(struct rn_build *b, rn_value x, int64_t channels,
                       int64_t stride) {
     rn_value skip = shortcut(b, x, channels, stride);
-    x = rn_relu(b, conv_norm(b, "conv1", "norm1", x, channels, 3, stride));
-    x = conv_norm(b, "conv2", "norm2", x, channels, 3, 1);
+    x = rn_relu(b, layer_conv_norm(b, "conv1", "norm1", x, channels, 3, stride));
+    x = layer_conv_norm(b, "conv2", "norm2", x, channels, 3, 1);
     return rn_relu(b, rn_add(b, x, skip));
 }
 
@@ -46,7 +38,7 @@ static int32_t describe(struct rn_build *b) {
         b->api->fail(b, "depth must be 6n + 2", "for example 20, 32, 44, 56", "depth");
         return RN_E_CONFIG;
     }
-    x = rn_relu(b, conv_norm(b, "stem", "stem_norm", x, width, 3, 1));
+    x = rn_relu(b, layer_conv_norm(b, "stem", "stem_norm", x, width, 3, 1));
     for (uint32_t stage = 0; stage < 3; stage++)
         for (int64_t i = 0; i < (depth - 2) / 6; i++) {
             rn_push(b, rn_name(scope, sizeof scope, "stage", stage + 1));

@@ -93,6 +93,35 @@ class Resnet(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Resnet18(nn.Module):
+    """Depth 18 or 34, table 1 of the paper, option B throughout."""
+
+    def __init__(self, o, shape):
+        super().__init__()
+        width, self.large = o.get("width", 64), o.get("stem") == "large"
+        kernel = (7, 2, 3) if self.large else (3, 1, 1)
+        self.stem = nn.Conv2d(shape[0], width, *kernel, bias=False)
+        self.stem_norm = nn.BatchNorm2d(width)
+        have = width
+        for s, n in enumerate((3, 4, 6, 3) if o.get("depth") == "34" else (2, 2, 2, 2)):
+            blocks = nn.Module()
+            for i in range(n):
+                blocks.add_module(f"block{i + 1}", Block(have, width << s,
+                                                         2 if s and i == 0 else 1, "B"))
+                have = width << s
+            self.add_module(f"stage{s + 1}", blocks)
+        self.head = nn.Linear(have, o.get("outputs", 10))
+
+    def forward(self, x):
+        x = F.relu(self.stem_norm(self.stem(x)))
+        if self.large:
+            x = F.max_pool2d(x, 3, 2, 1)
+        for s in range(4):
+            for block in getattr(self, f"stage{s + 1}").children():
+                x = block(x)
+        return self.head(x.mean((2, 3)))
+
+
 def runner_names(net):
     """Tensors of a module by the names that the runner gives them."""
     norms = {n for n, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)}
@@ -109,7 +138,8 @@ def runner_names(net):
 
 def train(name):
     o, shape, _ = cases()[name]
-    kinds = {"mlp": Mlp, "lenet": Lenet, "resnet_cifar": Resnet}
+    kinds = {"mlp": Mlp, "lenet": Lenet, "resnet_cifar": Resnet,
+             "resnet": Resnet18}
     net = kinds[o["type"]](o, shape).double()
     named = runner_names(net)
     with torch.no_grad():

@@ -4,11 +4,12 @@ steps on one batch of images with labels."""
 from parts import integers, numbers
 
 STEPS, VAL_ROWS = 10, 5
+DEEP = ("resnet 18", "resnet 34 large", "resnet 20")
 
 
 def sgd(name):
     # Deep and normalised: at 0.02 PyTorch's own f32 leaves its f64 by 1e-3 in ten steps.
-    return {"type": "sgd", "lr": 0.001 if name == "resnet 20" else 0.02, "momentum": 0.9}
+    return {"type": "sgd", "lr": 0.001 if name in DEEP else 0.02, "momentum": 0.9}
 
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "silu", "elu", "selu", "mish", "softplus",
@@ -27,6 +28,9 @@ def cases():
                      (3, 12, 10), 8),
         "resnet B": ({"type": "resnet_cifar", "depth": 14, "width": 4, "outputs": 4,
                       "shortcut": "B"}, (1, 9, 11), 8),
+        "resnet 18": ({"type": "resnet", "width": 4, "outputs": 4}, (3, 16, 18), 8),
+        "resnet 34 large": ({"type": "resnet", "depth": "34", "width": 2, "outputs": 3,
+                             "stem": "large"}, (1, 45, 40), 8),
         "resnet 20": ({"type": "resnet_cifar"}, (3, 32, 32), 16),
     }
     for a in ACTIVATIONS[1:]:

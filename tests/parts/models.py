@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mlp, lenet and resnet_cifar against modules of PyTorch: from the same weights, ten steps of
+"""mlp, lenet, resnet_cifar and resnet against modules of PyTorch: from the same weights, ten steps of
 training: the curve, every variable after the first step, the loss in evaluation."""
 import numpy as np
 import parts
@@ -75,7 +75,10 @@ def wrong(c, folder):
         ({"type": "resnet_cifar", "depth": 2}, image, "depth is 2: it must be at least 8"),
         ({"type": "resnet_cifar", "width": 0}, image, "width is 0: it must be at least 1"),
         ({"type": "resnet_cifar", "shortcut": "C"}, image, "'C' is none of A, B"),
-        ({"type": "resnet"}, image, "there is no model 'resnet'"),
+        ({"type": "resnet", "depth": 50}, image, "'50' is none of 18, 34"),
+        ({"type": "resnet", "width": 0}, image, "width is 0: it must be at least 1"),
+        ({"type": "resnet", "stem": "tiny"}, image, "'tiny' is none of small, large"),
+        ({"type": "resnets"}, image, "there is no model 'resnets'"),
     ]
     runs = parts.run_all([((folder, experiment(o), rows), {}) for o, rows, _ in tries])
     for (o, _, sentence), r in zip(tries, runs):

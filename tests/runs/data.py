@@ -186,6 +186,27 @@ def test_npy(folder):
         check.within(f"npy {says}", r.err, says)
 
 
+def test_pad(folder):
+    rng = np.random.default_rng(9)
+    for kind, shape, padding, around, fill in [
+            ("u1", (2, 3, 4), 2, (2, 2, 2, 2), 7), ("f4", (3, 4), [1, 0], (1, 0, 1, 0), -0.5),
+            ("f8", (1, 2, 2), [0, 1, 2, 3], (0, 1, 2, 3), 0.25),
+            ("i8", (2, 2), [3, 0, 0, 0], (3, 0, 0, 0), -2), ("i4", (5, 1), 0, (0, 0, 0, 0), 1),
+            ("u4", (2, 1, 2), 1, (1, 1, 1, 1), 5), ("i1", (2, 2), 1, (1, 1, 1, 1), -9)]:
+        a = (rng.standard_normal((6, *shape)) * 50).astype("f8")
+        a = (np.abs(a) if kind[0] == "u" else a).astype(kind)
+        y = np.arange(6)
+        np.save(folder / "pad-x.npy", a)
+        np.save(folder / "pad-y.npy", y)
+        top, left, bottom, right = around
+        want = np.pad(a, [(0, 0)] * (a.ndim - 2) + [(top, bottom), (left, right)],
+                      constant_values=np.array(fill).astype(kind))
+        data = {"source": {"type": "npy", "files": {"x": "pad-x.npy", "y": "pad-y.npy"}},
+                "transforms": [{"type": "pad", "padding": padding, "fill": fill},
+                               *as_float("x", "y")]}
+        same(f"pad {kind} {padding}", folder, data, {"x": want, "y": y})
+
+
 def test_hdf5(folder):
     rng = np.random.default_rng(4)
     with h5py.File(folder / "d.h5", "w") as f:
@@ -438,7 +459,7 @@ def test_short_batch(folder):
 
 
 with Scratch() as folder:
-    for test in (test_idx, test_csv, test_npy, test_hdf5, test_fashion, test_fitted, test_files,
-                 test_workers, test_short_batch):
+    for test in (test_idx, test_csv, test_npy, test_pad, test_hdf5, test_fashion, test_fitted,
+                 test_files, test_workers, test_short_batch):
         test(folder)
 check.done()
