@@ -19,8 +19,12 @@ static int32_t describe(struct rn_build *b) {
     static const int blocks[2][4] = {{2, 2, 2, 2}, {3, 4, 6, 3}};
     rn_value x = rn_input(b, "x");
     int64_t width = rn_get_int(b->host, "width", 64);
-    int deep = strcmp(rn_get_string(b->host, "depth", "18"), "34") == 0;
+    int64_t depth = rn_get_int(b->host, "depth", 18);
     char scope[32];
+    if (depth != 18 && depth != 34) {
+        b->api->fail(b, "depth must be 18 or 34", "resnet_cifar has others", "depth");
+        return RN_E_CONFIG;
+    }
     if (strcmp(rn_get_string(b->host, "stem", "small"), "large") == 0) {
         struct rn_window half = rn_window_square(3, 2, 1);
         x = rn_relu(b, layer_conv_norm(b, "stem", "stem_norm", x, width, 7, 2));
@@ -29,7 +33,7 @@ static int32_t describe(struct rn_build *b) {
         x = rn_relu(b, layer_conv_norm(b, "stem", "stem_norm", x, width, 3, 1));
     }
     for (uint32_t stage = 0; stage < 4; stage++)
-        for (int i = 0; i < blocks[deep][stage]; i++) {
+        for (int i = 0; i < blocks[depth == 34][stage]; i++) {
             rn_push(b, rn_name(scope, sizeof scope, "stage", stage + 1));
             rn_push(b, rn_name(scope, sizeof scope, "block", (uint64_t)i + 1));
             x = block(b, x, width << stage, stage && i == 0 ? 2 : 1);
@@ -48,7 +52,7 @@ RN_MODEL(resnet, describe, "runner/resnet 1",
          RN_IN("x float [N,C,H,W] | images, 8x8 or larger")
          RN_OUT("out float [N,K] | logits, K = outputs")
          RN_OPTION("outputs int = 10 ; min 1 | classes")
-         RN_OPTION("depth choice(18,34) = 18 | layers: 2, 2, 2, 2 or 3, 4, 6, 3 blocks "
+         RN_OPTION("depth int = 18 | 18 or 34 layers: 2, 2, 2, 2 or 3, 4, 6, 3 blocks "
                    "in the four stages")
          RN_OPTION("width int = 64 ; min 1 | channels of the first stage, doubled in "
                    "each of the others")

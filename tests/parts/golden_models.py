@@ -103,7 +103,7 @@ class Resnet18(nn.Module):
         self.stem = nn.Conv2d(shape[0], width, *kernel, bias=False)
         self.stem_norm = nn.BatchNorm2d(width)
         have = width
-        for s, n in enumerate((3, 4, 6, 3) if o.get("depth") == "34" else (2, 2, 2, 2)):
+        for s, n in enumerate((3, 4, 6, 3) if o.get("depth") == 34 else (2, 2, 2, 2)):
             blocks = nn.Module()
             for i in range(n):
                 blocks.add_module(f"block{i + 1}", Block(have, width << s,

@@ -29,7 +29,7 @@ def cases():
         "resnet B": ({"type": "resnet_cifar", "depth": 14, "width": 4, "outputs": 4,
                       "shortcut": "B"}, (1, 9, 11), 8),
         "resnet 18": ({"type": "resnet", "width": 4, "outputs": 4}, (3, 16, 18), 8),
-        "resnet 34 large": ({"type": "resnet", "depth": "34", "width": 2, "outputs": 3,
+        "resnet 34 large": ({"type": "resnet", "depth": 34, "width": 2, "outputs": 3,
                              "stem": "large"}, (1, 45, 40), 8),
         "resnet 20": ({"type": "resnet_cifar"}, (3, 32, 32), 16),
     }

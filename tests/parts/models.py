@@ -75,7 +75,7 @@ def wrong(c, folder):
         ({"type": "resnet_cifar", "depth": 2}, image, "depth is 2: it must be at least 8"),
         ({"type": "resnet_cifar", "width": 0}, image, "width is 0: it must be at least 1"),
         ({"type": "resnet_cifar", "shortcut": "C"}, image, "'C' is none of A, B"),
-        ({"type": "resnet", "depth": 50}, image, "'50' is none of 18, 34"),
+        ({"type": "resnet", "depth": 50}, image, "depth must be 18 or 34"),
         ({"type": "resnet", "width": 0}, image, "width is 0: it must be at least 1"),
         ({"type": "resnet", "stem": "tiny"}, image, "'tiny' is none of small, large"),
         ({"type": "resnets"}, image, "there is no model 'resnets'"),
