@@ -20,8 +20,9 @@ struct command {
 };
 
 extern const struct command command_train, command_resume, command_eval,
-    command_predict, command_plan, command_bench, command_config, command_schema,
-    command_verify, command_plugin, command_doctor, command_completion, command_help;
+    command_predict, command_plan, command_bench, command_profile, command_config,
+    command_schema, command_verify, command_plugin, command_doctor, command_completion,
+    command_help;
 const struct command *const *command_list(unsigned *count);
 /* crash.c: from now on a crash says where it was, and exits with 70 (1 in our own
  * code); so does a library that calls exit. crash_over: the verb has ended, with this
@@ -39,6 +40,8 @@ struct flags {
     const char *out;      /* --out FILE */
     const char *checkpoint, *split, *data;
     const char *seconds; /* --seconds S */
+    const char *steps;   /* --steps N */
+    const char *trace;   /* --trace FILE */
     bool dot, resolved, blame, kernels, man;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */
@@ -62,6 +65,10 @@ void program_name_set(const char *argv0);
 /* `path` as one would type it: from the current folder when it lies below, quoted for a
  * shell when it must be. */
 void typed_path(const char *path, struct text *out);
+
+struct profile_result;
+/* trace.c: what a profile saw, as JSON that Perfetto and Chrome's tracing open. */
+void trace_print(const struct profile_result *r, FILE *out);
 
 /* What a component says of itself, for `plugin show`. */
 void component_print(const struct component *c);

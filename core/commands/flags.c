@@ -100,7 +100,9 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
                      {"checkpoint", &out->checkpoint, NULL},
                      {"split", &out->split, NULL},
                      {"data", &out->data, NULL},
-                     {"seconds", &out->seconds, NULL}};
+                     {"seconds", &out->seconds, NULL},
+                     {"steps", &out->steps, NULL},
+                     {"trace", &out->trace, NULL}};
         for (size_t k = 0; k < sizeof table / sizeof table[0]; k++)
             if (strcmp(table[k].name, name) == 0) {
                 if (table[k].text)

@@ -100,6 +100,14 @@ int data_find_outside(const struct data *data, uint32_t field, int64_t low,
 
 /* ---- loaders ---- */
 
+/* Told of each batch when it is made: by worker (0 ..), which calls it on its own
+ * thread; began and ended on CLOCK_MONOTONIC, ns. Without workers: worker 0 on the
+ * caller's thread. */
+struct loader_watch {
+    void *context;
+    void (*made)(void *context, uint32_t worker, int64_t began, int64_t ended);
+};
+
 struct loader_options {
     enum data_split_kind split;
     uint64_t batch;   /* rows; the last of an epoch has what is left, never 0 */
@@ -109,6 +117,7 @@ struct loader_options {
     uint32_t workers; /* threads; 0: the caller does the work */
     uint32_t keep;    /* a batch stays valid until this many further loader_next calls;
                        * 0 counts as 1 */
+    struct loader_watch watch; /* made NULL: nobody asks */
 };
 
 /* Where a loader stands: the next batch. All that a checkpoint holds of it. */

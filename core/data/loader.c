@@ -179,6 +179,12 @@ static bool may_begin(const struct loader *l, uint64_t t) {
     return t < released + l->slot_count && epoch <= here + 1;
 }
 
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* Under the lock: take the next ticket, let go, work, lock again. */
 static void fill_one(struct loader *l, struct worker *w) {
     uint64_t t = l->next++, at = l->base + t;
@@ -187,7 +193,11 @@ static void fill_one(struct loader *l, struct worker *w) {
     l->busy++;
     s->ticket = 0;
     pthread_mutex_unlock(&l->lock);
+    int64_t began = l->o.watch.made ? now_ns() : 0;
     int status = assemble(l, w, s, order, at / l->batches, at % l->batches);
+    if (l->o.watch.made)
+        l->o.watch.made(l->o.watch.context, (uint32_t)(w - l->workers), began,
+                        now_ns());
     pthread_mutex_lock(&l->lock);
     s->status = status;
     s->ticket = t + 1;
@@ -209,14 +219,8 @@ static void *work(void *context) {
     return NULL;
 }
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
-    double began = seconds();
+    int64_t began = now_ns();
     pthread_mutex_lock(&l->lock);
     uint64_t t = l->handed;
     struct slot *s = &l->slots[t % l->slot_count];
@@ -237,7 +241,7 @@ int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
             error_set(e, status, "a batch could not be made");
     }
     pthread_mutex_unlock(&l->lock);
-    l->waited += seconds() - began;
+    l->waited += 1e-9 * (double)(now_ns() - began);
     return status;
 }
 

@@ -2,6 +2,7 @@
 /* A device: backend, streams, one arena for all programs, the storage of variables. A
  * program: a compiled plan with its constants, scalars, inputs and outputs. */
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "exec/exec.h"
@@ -20,6 +21,8 @@ struct device {
     char *arena;
     uint64_t arena_bytes, arena_needed;
     struct program *programs; /* all that are alive */
+    struct device_watch watch;
+    int64_t *times; /* of the nodes of one run; NULL: nobody watches */
 };
 
 struct staged { /* an input: pinned copies that go to the device in turn */
@@ -116,6 +119,7 @@ void device_close(struct device *d) {
     put(d, RN_SPACE_DEVICE, d->variables, d->variable_bytes);
     put(d, RN_SPACE_DEVICE, d->arena, d->arena_bytes);
     memory_release(d->offsets);
+    memory_release(d->times);
     d->b->stream_destroy(d->self, d->stream);
     memory_release(d);
 }
@@ -386,6 +390,44 @@ static int send(struct program *p, struct staged *s, struct rn_error *e) {
     return status;
 }
 
+int device_watch(struct device *d, const struct device_watch *w, struct rn_error *e) {
+    size_t most = 1;
+    memory_release(d->times);
+    d->times = NULL;
+    if (!w)
+        return RN_OK;
+    if (!RN_HAS(d->b, struct rn_backend, profile) || !d->b->profile)
+        return error_set(e, RN_E_UNSUPPORTED, "%s cannot time its nodes", d->info.name);
+    for (const struct program *p = d->programs; p; p = p->next)
+        if (p->plan->program.node_count > most)
+            most = p->plan->program.node_count;
+    d->times = memory_get(memory_mul(2 * most, sizeof *d->times));
+    d->watch = *w;
+    return RN_OK;
+}
+
+int device_peaks(struct device *d, struct rn_device_peaks *out, struct rn_error *e) {
+    *out = (struct rn_device_peaks){.struct_size = sizeof *out};
+    if (!RN_HAS(d->b, struct rn_backend, peaks) || !d->b->peaks)
+        return RN_OK;
+    return d->b->peaks(d->self, out, e);
+}
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int run_watched(struct program *p, struct rn_error *e) {
+    struct device *d = p->d;
+    int64_t began = now_ns();
+    int status = d->b->profile(d->self, p->exe, d->stream, p->bases, d->times, e);
+    if (status == RN_OK)
+        d->watch.ran(d->watch.context, p->plan, began, now_ns(), d->times);
+    return status;
+}
+
 int program_run(struct program *p, struct rn_error *e) {
     struct device *d = p->d;
     int status = RN_OK;
@@ -396,7 +438,8 @@ int program_run(struct program *p, struct rn_error *e) {
             status = send(p, &p->scalars, e);
     }
     if (status == RN_OK)
-        status = d->b->run(d->self, p->exe, d->stream, p->bases, e);
+        status = d->times ? run_watched(p, e)
+                          : d->b->run(d->self, p->exe, d->stream, p->bases, e);
     if (status == RN_OK && !d->info.host_memory) {
         for (uint32_t i = 0; i < p->output_count && status == RN_OK; i++)
             status = d->b->copy(d->self, d->stream, RN_COPY_TO_HOST, p->outputs[i].host,

@@ -53,6 +53,18 @@ const void *program_output(struct program *p, int index, struct rn_error *e);
 /* The same by name, with its type: dims has room for RN_MAX_RANK. */
 const void *program_result(struct program *p, const char *name, rn_dtype *dtype,
                            uint32_t *rank, int64_t *dims, struct rn_error *e);
+/* While a watch is set, a program's run is done when program_run returns, and `ran` is
+ * told when its nodes ran: times[2 i], times[2 i + 1] as rn_backend.profile says; began
+ * and ended: the call of the backend, on the same clock. NULL: no more. Set after the
+ * last program_create; RN_E_UNSUPPORTED when the backend cannot. */
+struct device_watch {
+    void *context;
+    void (*ran)(void *context, const struct plan *p, int64_t began, int64_t ended,
+                const int64_t *times);
+};
+int device_watch(struct device *d, const struct device_watch *w, struct rn_error *e);
+/* Measured now; zeros where the backend does not know. Between runs only. */
+int device_peaks(struct device *d, struct rn_device_peaks *out, struct rn_error *e);
 /* Wait for everything that was enqueued. */
 int device_sync(struct device *d, struct rn_error *e);
 

@@ -194,7 +194,10 @@ int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
         if (status != RN_OK)
             return status;
     }
+    enum graph_part part = g->part;
+    g->part = GRAPH_BACKWARD;
     int status = backward(&s, 0, nodes);
+    g->part = part;
     for (uint32_t i = 0; i < nx && status == RN_OK; i++)
         gxs[i] = xs[i] ? s.grad[xs[i]] : RN_NONE;
     return status ? status : graph_verify(g, e);

@@ -152,6 +152,7 @@ struct gnode *graph_node_append(struct graph *g, const struct op *op, uint32_t n
     if (n_in)
         memcpy(n->in, in, n_in * sizeof *in);
     n->scope = g->scope;
+    n->part = g->part;
     for (uint32_t i = 0; i < n_out; i++) {
         struct gvalue *v = &g->values[g->value_count];
         *v = outs[i];

@@ -65,6 +65,9 @@ struct gvalue {
     uint32_t index; /* which output */
 };
 
+/* What a node is for; says nothing of its meaning. */
+enum graph_part { GRAPH_FORWARD, GRAPH_BACKWARD, GRAPH_UPDATE };
+
 struct gnode {
     const struct op *op;
     const struct rn_operator *custom; /* for op "custom" */
@@ -73,6 +76,7 @@ struct gnode {
     uint32_t attr_count;
     struct rn_attr *attrs; /* all present, defaults filled in, axes >= 0, arena-owned */
     const char *scope;     /* "model.conv1"; "" at top */
+    enum graph_part part;
     /* sources only */
     const char *name;  /* input's or live option's name */
     uint32_t variable; /* variable's id */
@@ -103,7 +107,8 @@ struct graph {
     uint32_t output_count, output_capacity;
     struct gassign *assigns;
     uint32_t assign_count, assign_capacity;
-    const char *scope; /* where new nodes go */
+    const char *scope;    /* where new nodes go */
+    enum graph_part part; /* the same */
 };
 
 struct graph *graph_create(struct arena *a, struct variables *v, const char *name);

@@ -176,6 +176,7 @@ static int copy_plain(struct copier *c, const struct gnode *n, const rn_value *i
     made->attrs = copy_attrs(g, n, c->f64);
     made->attr_count = n->attr_count;
     made->scope = arena_copy(g->arena, n->scope);
+    made->part = n->part;
     made->name = n->name ? arena_copy(g->arena, n->name) : NULL;
     made->variable = n->variable;
     made->padded_rows = n->padded_rows;
@@ -210,6 +211,7 @@ static int copy_decomposed(struct copier *c, const struct gnode *n,
     rn_value out[OP_MAX_OUT] = {RN_NONE};
     rn_value *ins = arena_array(c->g->arena, rn_value, n->in_count + 1);
     scratch->scope = n->scope;
+    scratch->part = n->part;
     for (uint32_t i = 0; i < n->in_count; i++) {
         const struct gvalue *v = graph_value(c->g, in[i]);
         struct gnode *made =

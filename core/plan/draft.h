@@ -59,6 +59,9 @@ uint32_t unit_inputs(const struct draft *d, const struct unit *u, rn_value *in,
                      uint32_t capacity);
 rn_value region_operand(const struct draft *d, rn_value v);
 
+/* work.c: what each node of the finished program does. */
+const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *infos);
+
 /* memory.c: offsets of all blocks. */
 uint64_t draft_layout(struct draft *d);
 

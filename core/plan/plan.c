@@ -748,6 +748,7 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     p->blocks = d.blocks;
     p->block_count = d.block_count;
     p->live_bound = live_bound(&d);
+    p->work = draft_work(&d, infos);
     for (uint32_t i = 0; i < plain->node_count; i++)
         p->flops += gnode_flops(plain, &plain->nodes[i]);
     *out = p;

@@ -34,6 +34,15 @@ struct plan_layer { /* a row of `runner plan` */
     uint64_t parameters, flops, bytes;
 };
 
+struct plan_work {     /* what a node of the program does */
+    const char *scope; /* "" none */
+    enum graph_part part;
+    uint64_t flops;
+    uint64_t bytes;      /* of the values that it reads and writes, each once */
+    const char *kernel;  /* the backend's word; "" none */
+    uint32_t operations; /* of the graph */
+};
+
 struct plan {
     const struct graph *graph; /* the rewritten graph that was planned */
     struct rn_program program; /* for the backend */
@@ -45,6 +54,7 @@ struct plan {
     const void *constants; /* host copy of base RN_BASE_CONSTANTS */
     uint64_t live_bound;   /* largest sum of bytes alive at once: arena >= this */
     uint64_t flops;
+    const struct plan_work *work; /* by node of the program */
     uint32_t region_count;
     const struct plan_block *blocks; /* of the arena, for plan_verify and tables */
     uint32_t block_count;

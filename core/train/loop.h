@@ -17,6 +17,7 @@ struct loop {
     struct stage *s;
     struct record *record;
     struct loader *loader;
+    struct loader_watch loader_watch; /* before loop_open_loader */
     struct evaluator *evaluator;
     const struct run_options *o;
     struct position at;

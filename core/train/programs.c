@@ -264,6 +264,7 @@ static rn_value statistics_finite(struct make *m, rn_value ok) {
 static int update(struct make *m, struct programs *p, const struct objective *o,
                   const rn_value *xs, rn_value *gs, rn_value loss, struct diag *d) {
     struct graph *g = m->g;
+    g->part = GRAPH_UPDATE;
     rn_value norm = global_norm(m, o->parameter_count, gs);
     rn_value ok = op1(m, "is_finite", norm);
     if (loss)
@@ -377,6 +378,7 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
     rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
     rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
     gradients(&m, p, o, total, xs, gs);
+    m.g->part = GRAPH_UPDATE;
     /* The update looks at the gradients alone: a running statistic that is not finite
      * stays as it was and spoils them. */
     rn_value sound = statistics_finite(&m, RN_NONE);

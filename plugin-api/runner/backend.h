@@ -104,6 +104,14 @@ struct rn_device_info {
     uint32_t reserved;
 };
 
+/* What the device reaches at best, measured; 0 = not known. */
+struct rn_device_peaks {
+    uint32_t struct_size;
+    uint32_t reserved;
+    double flops; /* f32 operations a second, a multiply-add counted as two */
+    double bytes; /* a second, read and written, in arrays of 100 MB */
+};
+
 #define RN_SPACE_DEVICE 0 /* where kernels read and write */
 #define RN_SPACE_PINNED 1 /* host memory that copies can use asynchronously */
 
@@ -157,6 +165,15 @@ struct rn_backend {
     /* Enqueue one run. bases: program->base_count device pointers, borrowed. [step] */
     int32_t (*run)(void *self, void *exe, void *stream, void *const *bases,
                    struct rn_error *e);
+    /* NULL: not supported. Like run, but back only when it is done, each node timed:
+     * times[2 i], times[2 i + 1]: begin and end of node i in nanoseconds of the host's
+     * CLOCK_MONOTONIC, as near as the device can tell; equal where the node's work is
+     * done in another one. Results are run's. [step] */
+    int32_t (*profile)(void *self, void *exe, void *stream, void *const *bases,
+                       int64_t *times, struct rn_error *e);
+    /* NULL: not known. A probe of at most a second, with all that run may use; the
+     * host runs nothing meanwhile. [setup] */
+    int32_t (*peaks)(void *self, struct rn_device_peaks *out, struct rn_error *e);
 };
 
 #define RN_BACKEND(id, iface, head, body) RN_COMPONENT(id, iface, "backend " head, body)

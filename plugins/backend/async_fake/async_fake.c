@@ -47,7 +47,8 @@ struct operation {
     struct event *event;
     uint64_t count; /* RECORD, WAIT: the event's number */
     struct exe *exe;
-    void *bases[]; /* RUN */
+    int64_t *times; /* RUN: of its nodes, or NULL */
+    void *bases[];  /* RUN */
 };
 
 struct stream {
@@ -148,7 +149,8 @@ static void perform(struct stream *s, struct operation *o) {
         memset(o->to, 0, (size_t)o->bytes);
     if (o->kind == RUN) {
         pthread_mutex_lock(&o->exe->one);
-        status = cpu_run(o->exe->program, o->bases, &error);
+        status = o->times ? cpu_profile(o->exe->program, o->bases, o->times, &error)
+                          : cpu_run(o->exe->program, o->bases, &error);
         pthread_mutex_unlock(&o->exe->one);
     }
     pthread_mutex_lock(&f->lock);
@@ -376,8 +378,8 @@ static void exe_destroy(void *self, void *exe) {
     free(x);
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
+static int32_t enqueue(void *self, void *exe, void *stream, void *const *bases,
+                       int64_t *times, struct rn_error *e) {
     struct exe *x = exe;
     struct operation *o = operation(RUN, x->base_count);
     for (uint32_t i = 0; o && i < x->base_count; i++) {
@@ -389,9 +391,26 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
             return wrong(e, "a program is given memory that is not the device's");
         }
     }
-    if (o)
+    if (o) {
         o->exe = x;
+        o->times = times;
+    }
     return push(stream, o, e);
+}
+
+static int32_t run(void *self, void *exe, void *stream, void *const *bases,
+                   struct rn_error *e) {
+    return enqueue(self, exe, stream, bases, NULL, e);
+}
+
+static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
+                       int64_t *times, struct rn_error *e) {
+    int32_t status = enqueue(self, exe, stream, bases, times, e);
+    return status ? status : stream_sync(self, stream, e);
+}
+
+static int32_t peaks(void *self, struct rn_device_peaks *out, struct rn_error *e) {
+    return cpu_peaks(((struct fake *)self)->engine, out, e);
 }
 
 /* ----------------------------------------------------------------- backend */
@@ -460,7 +479,9 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .query = query,
                                         .compile = compile,
                                         .exe_destroy = exe_destroy,
-                                        .run = run};
+                                        .run = run,
+                                        .profile = profile,
+                                        .peaks = peaks};
 
 RN_BACKEND(
     async_fake, iface, "runner/async_fake 1",

@@ -52,4 +52,6 @@ const struct cpu_isa CPU_NAME(cpu_isa) = {TEXT(CPU_ISA),
                                           CPU_NAME(cpu_window),
                                           CPU_NAME(cpu_move),
                                           1u << 20,
-                                          CPU_NAME(cpu_gemm)};
+                                          CPU_NAME(cpu_gemm),
+                                          CPU_NAME(cpu_multiply_add),
+                                          2 * 12 * CPU_LANES};

@@ -111,6 +111,16 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
     return cpu_run(exe, bases, e);
 }
 
+static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
+                       int64_t *times, struct rn_error *e) {
+    (void)self, (void)stream;
+    return cpu_profile(exe, bases, times, e);
+}
+
+static int32_t peaks(void *self, struct rn_device_peaks *out, struct rn_error *e) {
+    return cpu_peaks(self, out, e);
+}
+
 static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend),
                                         .create = create,
                                         .destroy = destroy,
@@ -130,7 +140,9 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .query = query,
                                         .compile = compile,
                                         .exe_destroy = exe_destroy,
-                                        .run = run};
+                                        .run = run,
+                                        .profile = profile,
+                                        .peaks = peaks};
 
 RN_BACKEND(cpu, iface, "runner/cpu 1",
            RN_DOC("Threads and vectors on the host; oneDNN where it was built with it")

@@ -45,6 +45,12 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
                     struct cpu_exe **out, struct rn_error *e);
 /* One run at a time for each exe. */
 int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e);
+/* The same, with begin and end of each node on CLOCK_MONOTONIC, ns. */
+int32_t cpu_profile(struct cpu_exe *x, void *const *bases, int64_t *times,
+                    struct rn_error *e);
+/* probe.c: by a loop of multiply-adds and by streaming, with the engine's threads. */
+int32_t cpu_peaks(const struct cpu_engine *g, struct rn_device_peaks *out,
+                  struct rn_error *e);
 void cpu_exe_destroy(struct cpu_exe *x);
 
 /* ------------------------------------------------------------------- rooms */
@@ -131,6 +137,9 @@ struct cpu_isa {
     cpu_room reduce, normalise, window, move;
     uint64_t pack_bytes;                                /* gemm's scratch */
     void (*gemm)(const struct cpu_gemm *g, void *pack); /* one thread */
+    /* Multiply-adds in registers; how many f32 operations each round is. */
+    float (*multiply_add)(int64_t rounds);
+    int64_t multiply_add_flops;
 };
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
 bool cpu_strict(const struct cpu_engine *g);

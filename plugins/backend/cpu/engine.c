@@ -419,7 +419,9 @@ static int64_t now_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
+/* times: of each node, or NULL. */
+static int32_t run_all(struct cpu_exe *x, void *const *bases, int64_t *times,
+                       struct rn_error *e) {
     int32_t status = RN_OK;
     int before = threads_enter(x->engine);
     for (uint32_t i = 0; i < x->task_count && status == RN_OK; i++) {
@@ -432,10 +434,15 @@ int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
         if (n->workspace_bytes)
             t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
         bool counted = x->counting && t->region;
-        int64_t begin = counted ? now_ns() : 0;
+        int64_t begin = counted || times ? now_ns() : 0;
         status = t->run(&t->call, e);
+        int64_t end = counted || times ? now_ns() : 0;
         if (counted)
-            x->spent += now_ns() - begin;
+            x->spent += end - begin;
+        if (times) {
+            times[2 * i] = begin;
+            times[2 * i + 1] = end;
+        }
         if (status != RN_OK && e && !e->where[0] && n->label)
             snprintf(e->where, sizeof e->where, "%s", n->label);
     }
@@ -445,6 +452,15 @@ int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
         cpu_compiled_start(x->compiled);
     }
     return status;
+}
+
+int32_t cpu_run(struct cpu_exe *x, void *const *bases, struct rn_error *e) {
+    return run_all(x, bases, NULL, e);
+}
+
+int32_t cpu_profile(struct cpu_exe *x, void *const *bases, int64_t *times,
+                    struct rn_error *e) {
+    return run_all(x, bases, times, e);
 }
 
 void cpu_exe_destroy(struct cpu_exe *x) {

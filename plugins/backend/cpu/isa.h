@@ -83,5 +83,14 @@ int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_move)(struct cpu_setup *s, struct rn_error *e);
 void CPU_NAME(cpu_gemm)(const struct cpu_gemm *g, void *pack);
+/* Twelve chains of one register each, two operations a lane. */
+#if defined(__AVX512F__)
+#define CPU_LANES 16
+#elif defined(__AVX__)
+#define CPU_LANES 8
+#else
+#define CPU_LANES 4
+#endif
+float CPU_NAME(cpu_multiply_add)(int64_t rounds);
 
 #endif

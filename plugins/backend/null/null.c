@@ -109,7 +109,9 @@ static const struct rn_backend iface = {sizeof(struct rn_backend),
                                         query,
                                         compile,
                                         unmake,
-                                        run};
+                                        run,
+                                        NULL,
+                                        NULL};
 
 RN_BACKEND(null, iface, "runner/null 1",
            RN_DOC("Plans and allocates, computes nothing")

@@ -3,6 +3,7 @@
  * the definition of each operator: slow, obvious, exact, in f64 too. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kernels.h"
 
@@ -179,8 +180,14 @@ static void exe_destroy(void *self, void *exe) {
     free(x);
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
+                       int64_t *times, struct rn_error *e) {
     const struct executable *x = exe;
     (void)self, (void)stream;
     for (uint32_t i = 0; i < x->program->node_count; i++) {
@@ -188,11 +195,20 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
         struct kernel_tensor ins[MOST], outs[8];
         struct kernel_call c = {n, n->in_count, n->out_count, ins, outs};
         gather(x->program, n, bases, ins, outs);
+        if (times)
+            times[2 * i] = now_ns();
         int32_t status = n->custom ? run_custom(n, ins, outs, e) : x->kernels[i](&c, e);
+        if (times)
+            times[2 * i + 1] = now_ns();
         if (status != RN_OK)
             return status;
     }
     return RN_OK;
+}
+
+static int32_t run(void *self, void *exe, void *stream, void *const *bases,
+                   struct rn_error *e) {
+    return profile(self, exe, stream, bases, NULL, e);
 }
 
 static const struct rn_backend iface = {sizeof(struct rn_backend),
@@ -215,7 +231,9 @@ static const struct rn_backend iface = {sizeof(struct rn_backend),
                                         query,
                                         compile,
                                         exe_destroy,
-                                        run};
+                                        run,
+                                        profile,
+                                        NULL};
 
 RN_BACKEND(reference, iface, "runner/reference 1",
            RN_DOC("Plain C, one thread: the definition of every operator")

@@ -313,7 +313,7 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
 static const struct rn_backend iface = {
     sizeof(struct rn_backend), 0, create, free, info, allocate, release, make, unmake,
     make, unmake, on_stream, on_stream, wait_for, wait_for, copy, fill_zero, query, compile,
-    exe_destroy, run};
+    exe_destroy, run, NULL, NULL};
 
 RN_BACKEND(abacus, iface, "acme.backends/abacus 1",
            RN_DOC("Plain loops for one-layer networks"));
