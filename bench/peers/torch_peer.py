@@ -1,116 +1,134 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch's side of bench/run: builds the network of a row in several variants and, asked
-on stdin, trains for some seconds and answers with its median step.
+"""PyTorch's side of a row: the network in several variants, from the weights that runner
+starts with.
 
-    torch_peer.py ROW THREADS eager|compile
+    torch_peer.py JSON    see specification() in table/training.py
 """
-import gzip
+import itertools
 import json
-import os
-import resource
-import statistics
 import sys
-import time
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-
-def images():
-    """All training images and labels, in memory, as the row's YAML prepares them."""
-    def idx(name):
-        raw = gzip.open(os.path.join(os.environ["BENCH_DATA"], name)).read()
-        shape = np.frombuffer(raw, ">i4", count=raw[3], offset=4)
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
-
-    x = idx("train-images-idx3-ubyte.gz")[:, None].astype(np.float32) / 255.0
-    x = (x - x.mean(dtype=np.float64).astype(np.float32)) / x.std(dtype=np.float64)
-    y = idx("train-labels-idx1-ubyte.gz").astype(np.int64)
-    return torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y)
+import arrays
+import torch_nets
+import worker
 
 
-def mlp():
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128),
-                         nn.ReLU(), nn.Linear(128, 10))
+def optimizer(o, parameters, how):
+    how = {"fused": {"fused": True}, "foreach": {"foreach": True}, "compiled": {}}[how]
+    kind = o["type"]
+    if kind == "sgd":
+        return torch.optim.SGD(parameters, lr=o["lr"], momentum=o["momentum"],
+                               nesterov=o["nesterov"], weight_decay=o["weight_decay"], **how)
+    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
+    return make(parameters, lr=o["lr"], betas=(o["beta1"], o["beta2"]), eps=o["eps"],
+                weight_decay=o["weight_decay"], **how)
 
 
-def cnn():
-    def block(inputs, outputs):
-        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-                nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*block(1, 32), *block(32, 64), *block(64, 128), nn.Flatten(),
-                         nn.Dropout(0.3), nn.Linear(1152, 10))
+class Data:
+    """All rows in memory: as f32, or, lean, as the bytes that they are on disk."""
 
+    def __init__(self, kind, folder, lean):
+        x, y, table = arrays.load(kind, folder)
+        self.table = None
+        if table is not None and lean:
+            self.table = torch.from_numpy(table)
+            x = torch.from_numpy(x.copy())
+        else:
+            x = torch.from_numpy(table[x] if table is not None else x)
+        self.x, self.y = x, torch.from_numpy(y)
 
-ROWS = {"mlp": (mlp, 128, [False]), "cnn": (cnn, 128, [False, True])}
+    def take(self, ids):
+        x = self.x.index_select(0, ids)
+        if self.table is not None:
+            x = self.table[x.int()]
+        return x, self.y.index_select(0, ids)
 
 
 class Variant:
-    """One way to train: layout of images, implementation of Adam, compiled or not."""
+    """One way to train: layout of images, the optimizer's implementation, compiled or
+    not."""
 
-    def __init__(self, row, channels_last, adam, compiled, data):
-        build, self.batch, _ = ROWS[row]
-        self.name = " ".join(filter(None, ["channels-last" if channels_last else "",
-                                           f"{adam} Adam"]))
-        torch.manual_seed(1)
-        self.net = build()
-        self.rows, self.labels = data
-        if channels_last:
-            self.net = self.net.to(memory_format=torch.channels_last)
-            self.rows = self.rows.to(memory_format=torch.channels_last)
-        self.net.train()
-        how = {"fused": {"fused": True}, "foreach": {"foreach": True}, "compiled": {}}[adam]
-        self.adam = torch.optim.Adam(self.net.parameters(), lr=0.001, **how)
-        self.loss_of = lambda x, y: F.cross_entropy(self.net(x), y)
-        self.update = self.adam.step
-        if compiled:
-            self.loss_of = torch.compile(self.loss_of)
-        if adam == "compiled":
+    def __init__(self, spec, data, layout, how, compiled):
+        word = "SGD" if spec["optimizer"]["type"] == "sgd" else "Adam"
+        self.name = " ".join(filter(None, [layout, f"{how} {word}"]))
+        self.spec, self.data, self.layout, self.how = spec, data, layout, how
+        self.compiled = compiled
+        self.order, self.at = None, 1 << 60
+        self.net = None
+
+    def prepare(self, dropout=True):
+        if self.net is None:
+            self.net = torch_nets.NETS[self.spec["net"]]()
+            if self.layout:
+                self.net = self.net.to(memory_format=torch.channels_last)
+            self.net.train()
+            self.first_p = [m.p for m in self.net.modules() if isinstance(m, nn.Dropout)]
+            self.loss_of = lambda x, y: F.cross_entropy(self.net(x), y)
+            if self.compiled:
+                self.loss_of = torch.compile(self.loss_of)
+        torch_nets.load(self.net, np.load(self.spec["weights"]))
+        for m, p in zip((m for m in self.net.modules() if isinstance(m, nn.Dropout)),
+                        self.first_p):
+            m.p = p if dropout else 0.0
+        self.rule = optimizer(self.spec["optimizer"], self.net.parameters(), self.how)
+        self.update = self.rule.step
+        if self.how == "compiled":
             self.update = torch.compile(self.update)
-        self.order, self.at = None, len(self.rows)
 
-    def step(self):
-        if self.at + self.batch > len(self.rows):
-            self.order, self.at = torch.randperm(len(self.rows)), 0
-        ids = self.order[self.at:self.at + self.batch]
-        self.at += self.batch
-        loss = self.loss_of(self.rows.index_select(0, ids), self.labels.index_select(0, ids))
+    def train_on(self, x, y):
+        if self.layout:
+            x = x.contiguous(memory_format=torch.channels_last)
+        loss = self.loss_of(x, y)
         loss.backward()
         self.update()
-        self.adam.zero_grad(set_to_none=True)
+        self.rule.zero_grad(set_to_none=True)
         return loss.item()
 
-    def measure(self, seconds):
-        began, times, first = time.perf_counter(), [], None
-        while len(times) < 3 or time.perf_counter() - began < 1.2 * seconds:
-            at = time.perf_counter()
-            loss = self.step()
-            # A fifth of the time is warming up, as `runner bench` does it.
-            if len(times) < 3 or at - began > 0.2 * seconds:
-                times.append(time.perf_counter() - at)
-            first = loss if first is None else first
-        times = sorted(times[3:] or times)
-        return {"ms": 1e3 * statistics.median(times), "ms_10": 1e3 * times[len(times) // 10],
-                "ms_90": 1e3 * times[-1 - len(times) // 10], "steps": len(times),
-                "first_loss": first, "last_loss": loss,
-                "rss": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    def step(self):
+        if self.net is None:
+            self.prepare()
+        batch, rows = self.spec["batch"], len(self.data.x)
+        if self.at + batch > rows:
+            self.order, self.at = torch.randperm(rows), 0
+        ids = self.order[self.at:self.at + batch]
+        self.at += batch
+        return self.train_on(*self.data.take(ids))
+
+
+def check(variant, steps):
+    """Losses from the first weights on one batch; nothing is dropped. Leaves the variant
+    as if it were new."""
+    dropout = any(isinstance(m, nn.Dropout)
+                  for m in torch_nets.NETS[variant.spec["net"]]().modules())
+    if dropout and variant.compiled:
+        return None  # it would be compiled once more
+    variant.prepare(dropout=False)
+    x, y = Data(variant.spec["data"], variant.spec["check"], False).take(
+        torch.arange(variant.spec["batch"]))
+    losses = [variant.train_on(x, y) for _ in range(steps)]
+    variant.prepare()
+    return losses
 
 
 def main():
-    row, threads, kind = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    torch.set_num_threads(threads)
-    data = images()
-    variants = [Variant(row, layout, adam, kind == "compile", data)
-                for layout in ROWS[row][2]
-                for adam in ({"eager": ["fused", "foreach"],
-                              "compile": ["fused", "compiled"]}[kind])]
-    print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads(),
-                      "variants": [v.name for v in variants]}), flush=True)
-    for line in sys.stdin:
-        ask = json.loads(line)
-        print(json.dumps(variants[ask["variant"]].measure(ask["seconds"])), flush=True)
+    spec = json.loads(sys.argv[1])
+    torch.set_num_threads(spec["threads"])
+    torch.manual_seed(1)
+    data = Data(spec["data"], spec["folder"], spec["lean"])
+    compiled = spec["kind"] == "compile"
+    variants = [Variant(spec, data, layout, how, compiled)
+                for layout, how in itertools.product(
+                    ["", "channels-last"] if spec["images"] else [""],
+                    ["fused", "compiled"] if compiled else ["fused", "foreach"])]
+    if spec["variant"] is not None:
+        variants = [v for v in variants if v.name == spec["variant"]]
+    count = torch_nets.load(torch_nets.NETS[spec["net"]](), np.load(spec["weights"]))
+    worker.serve({"threads": torch.get_num_threads(), "parameters": count}, variants, check)
 
 
 main()

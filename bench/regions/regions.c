@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AdamW over one buffer and focal loss with its derivative: a region interpreted, the
- * same compiled, and hand-fused C with the same flags, in turns in one process. Prints
- * medians and ratios; a copy of the same bytes beside AdamW tells what memory gives.
- * Arguments: the plugin cpu [threads [rounds]]. */
+ * same compiled, and hand-fused C with the same flags, in turns in one process. Beside
+ * AdamW a loop that moves the same bytes and computes next to nothing tells what memory
+ * gives. Prints medians in ms and ratios, a line of JSON a case.
+ *
+ *     bench_regions CPU.SO THREADS ROUNDS adamw:10000000 focal:1000000 ...
+ */
 #define _DEFAULT_SOURCE /* madvise */
 #include <dlfcn.h>
 #include <math.h>
@@ -229,92 +232,137 @@ static void *buffer(int64_t n) {
     return p;
 }
 
-#define SHARE(t, n) ((n) * (t) / threads), ((n) * ((t) + 1) / threads)
+/* Four streams read, three written, as AdamW does. */
+static void stream(float *p, float *m, float *v, const float *g, int64_t begin,
+                   int64_t end) {
+#pragma GCC ivdep
+    for (int64_t i = begin; i < end; i++) {
+        float x = g[i];
+        m[i] += x;
+        v[i] -= x;
+        p[i] += x;
+    }
+}
 
-static void bench(const struct rn_backend *b, const char *name, bool adamw, int64_t n,
-                  int threads, int rounds) {
-    struct side off, on;
-    float *x = buffer(n), *y[3] = {buffer(n), buffer(n), buffer(n)},
-          *z[3] = {buffer(n), buffer(n), buffer(n)}; /* for copies */
+enum side_name { OFF, ON, HAND, STREAM, SIDES };
+
+struct bench {
+    const struct rn_backend *backend;
+    int threads, rounds;
+    bool adamw;
+    int64_t n;
+    float *x, *y[3];
+};
+
+/* One call of the loop by hand, or of the streams, on all threads. */
+static double time_loop(const struct bench *b, bool by_hand) {
+    static const float lr = 1e-3f, decay = 0.01f, eps = 1e-8f;
     const struct hand *hand = best_hand();
-    double *t[4];
-    for (int64_t i = 0; i < n; i++)
-        x[i] = -0.001f - (float)(i % 1013) * 0.004f;
-    void (*build)(struct graph *, int64_t) = adamw ? build_adamw : build_focal;
-    open_side(&off, b, "off", threads, build, n, x);
-    open_side(&on, b, "wait", threads, build, n, x);
-    for (int i = 0; i < 4; i++)
-        t[i] = calloc((size_t)rounds, sizeof **t);
-    struct adamw a = {y[0],
-                      y[1],
-                      y[2],
-                      x,
-                      1e-3f,
-                      0.01f,
+    struct adamw a = {b->y[0],
+                      b->y[1],
+                      b->y[2],
+                      b->x,
+                      lr,
+                      decay,
                       0.9f,
                       0.999f,
-                      1e-8f,
+                      eps,
                       1.0f - powf(0.9f, 7.0f),
                       1.0f - powf(0.999f, 7.0f)};
-    for (int r = -3; r < rounds; r++) {
-        double one = time_side(&off), two = time_side(&on), start = now();
+    double start = now();
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
+#pragma omp parallel for num_threads(b->threads) schedule(static, 1)
 #endif
-        for (int k = 0; k < threads; k++)
-            if (adamw)
-                hand->adamw(&a, SHARE(k, n));
-            else
-                hand->focal(x, y[0], y[1], 0.25f, 1.7f, SHARE(k, n));
-        double three = now() - start;
-        start = now();
-        for (int i = 0; i < 3; i++) /* as many bytes as AdamW moves, less a seventh */
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-#endif
-            for (int k = 0; k < threads; k++)
-                memcpy(z[(i + 1) % 3] + n * k / threads, z[i] + n * k / threads,
-                       (size_t)(n * (k + 1) / threads - n * k / threads) * 4);
-        double four = now() - start;
-        if (r >= 0)
-            t[0][r] = one, t[1][r] = two, t[2][r] = three, t[3][r] = four;
+    for (int k = 0; k < b->threads; k++) {
+        int64_t begin = b->n * k / b->threads, end = b->n * (k + 1) / b->threads;
+        if (!by_hand)
+            stream(b->y[0], b->y[1], b->y[2], b->x, begin, end);
+        else if (b->adamw)
+            hand->adamw(&a, begin, end);
+        else
+            hand->focal(b->x, b->y[0], b->y[1], 0.25f, 1.7f, begin, end);
     }
-    double to_hand = ratio(t[1], t[2], rounds), to_off = ratio(t[0], t[1], rounds);
-    double ms[4];
-    for (int i = 0; i < 4; i++)
-        ms[i] = 1e3 * median(t[i], rounds);
-    printf("%-14s %9lld x %d threads, %d region(s) of %d nodes%s\n", name, (long long)n,
-           threads, on.regions, on.nodes,
-           on.options.compiled ? "" : " (from the cache)");
-    printf("  interpreted %8.3f ms   compiled %8.3f ms   by hand %8.3f ms", ms[0],
-           ms[1], ms[2]);
-    if (adamw)
-        printf("   copies of 6/7 the bytes %8.3f ms", ms[3]);
-    printf("\n  compiled / by hand %.3f   interpreted / compiled %.2f\n", to_hand,
-           to_off);
-    close_side(&off, b);
-    close_side(&on, b);
-    free(x);
+    return now() - start;
+}
+
+static void print_ratio(const char *name, double *const t[SIDES], int above, int below,
+                        int rounds) {
+    printf(", \"%s\": %.6g", name, ratio(t[above], t[below], rounds));
+}
+
+/* What takes much memory, and is no rival, is left out for large buffers. */
+static void run(struct bench *b) {
+    static const char *const names[SIDES] = {"interpreted", "compiled", "by_hand",
+                                             "stream"};
+    bool take[SIDES] = {b->n <= 20000000, true, true, b->adamw};
+    struct side side[2];
+    double *t[SIDES];
+    b->x = buffer(b->n);
     for (int i = 0; i < 3; i++)
-        free(y[i]), free(z[i]);
-    for (int i = 0; i < 4; i++)
+        b->y[i] = buffer(b->n);
+    for (int64_t i = 0; i < b->n; i++)
+        b->x[i] = -0.001f - (float)(i % 1013) * 0.004f;
+    for (int i = 0; i < SIDES; i++)
+        if (!(t[i] = calloc((size_t)b->rounds, sizeof **t)))
+            exit(1);
+    for (int i = OFF; i <= ON; i++)
+        if (take[i])
+            open_side(&side[i], b->backend, i == ON ? "wait" : "off", b->threads,
+                      b->adamw ? build_adamw : build_focal, b->n, b->x);
+    for (int r = -2; r < b->rounds; r++)
+        for (int i = 0; i < SIDES; i++) {
+            double one = !take[i]  ? 0.0
+                         : i <= ON ? time_side(&side[i])
+                                   : time_loop(b, i == HAND);
+            if (r >= 0)
+                t[i][r] = one;
+        }
+    printf("{\"case\": \"%s\", \"count\": %lld, \"threads\": %d, \"regions\": %d, "
+           "\"nodes\": %d, \"from_cache\": %s",
+           b->adamw ? "adamw" : "focal", (long long)b->n, b->threads, side[ON].regions,
+           side[ON].nodes, side[ON].options.compiled ? "false" : "true");
+    print_ratio("compiled_to_hand", t, ON, HAND, b->rounds);
+    if (take[OFF])
+        print_ratio("interpreted_to_compiled", t, OFF, ON, b->rounds);
+    if (take[STREAM])
+        print_ratio("stream_to_compiled", t, STREAM, ON, b->rounds);
+    for (int i = 0; i < SIDES; i++)
+        if (take[i])
+            printf(", \"%s\": %.6g", names[i], 1e3 * median(t[i], b->rounds));
+    puts("}");
+    for (int i = OFF; i <= ON; i++)
+        if (take[i])
+            close_side(&side[i], b->backend);
+    free(b->x);
+    for (int i = 0; i < 3; i++)
+        free(b->y[i]);
+    for (int i = 0; i < SIDES; i++)
         free(t[i]);
 }
 
+static int usage(void) {
+    fputs("usage: bench_regions CPU.SO THREADS ROUNDS adamw:COUNT|focal:COUNT ...\n",
+          stderr);
+    return 2;
+}
+
 int main(int argc, char **argv) {
-    int threads = argc > 2 ? atoi(argv[2]) : 1, rounds = argc > 3 ? atoi(argv[3]) : 41;
-    void *so = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (argc < 5)
+        return usage();
+    void *so = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
     void *symbol = so ? dlsym(so, RN_ENTRY_SYMBOL) : NULL;
-    if (!symbol || threads < 1 || rounds < 1) {
-        fputs("usage: bench_regions plugins/backend/cpu.so [threads [rounds]]\n",
-              stderr);
-        return 2;
-    }
+    struct bench b = {.threads = atoi(argv[2]), .rounds = atoi(argv[3])};
+    if (!symbol || b.threads < 1 || b.rounds < 1)
+        return usage();
     rn_entry_fn entry;
     memcpy(&entry, &symbol, sizeof entry);
-    const struct rn_backend *b = entry()->components[0]->iface;
-    bench(b, "adamw", true, 10000000, threads, rounds);
-    bench(b, "adamw small", true, 100000, threads, 10 * rounds);
-    bench(b, "focal", false, 1000000, threads, rounds);
+    b.backend = entry()->components[0]->iface;
+    for (int i = 4; i < argc; i++) {
+        b.adamw = strncmp(argv[i], "adamw:", 6) == 0;
+        if ((!b.adamw && strncmp(argv[i], "focal:", 6) != 0) ||
+            (b.n = atoll(argv[i] + 6)) < 1)
+            return usage();
+        run(&b);
+    }
     return 0;
 }

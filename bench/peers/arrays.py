@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data that both sides train on, as NumPy arrays: read, or made, from a folder."""
+import gzip
+import pathlib
+import struct
+
+import numpy as np
+
+
+def write_idx(path, a):
+    kind = {"uint8": 8, "int64": 8}[str(a.dtype)]
+    a = a.astype(np.uint8)
+    with gzip.open(path, "wb", 1) as f:
+        f.write(struct.pack(f">4B{a.ndim}i", 0, 0, kind, a.ndim, *a.shape) + a.tobytes())
+
+
+def read_idx(path):
+    raw = gzip.open(path).read()
+    shape = np.frombuffer(raw, ">i4", count=raw[3], offset=4)
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+
+
+def patterns(rows, shape, rng):
+    """Bytes of a class's pattern under noise: something that can be learned."""
+    label = rng.integers(0, 10, rows)
+    base = rng.integers(0, 128, (10, *shape), dtype=np.uint8)
+    return base[label] + rng.integers(0, 128, (rows, *shape), dtype=np.uint8), label
+
+
+def make(kind, folder, rows=None):
+    """Writes what `kind` is made of, the same at every call."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(7)
+    if kind == "table":
+        x = rng.standard_normal((rows or 65536, 54), dtype=np.float32)
+        label = (x @ rng.standard_normal((54, 10))).argmax(1)
+        np.save(folder / "x.npy", x)
+        np.save(folder / "label.npy", label)
+    else:
+        shape = (3, 32, 32) if kind == "colour" else (28, 28)
+        x, label = patterns(rows or 12800, shape, rng)
+        write_idx(folder / "train-images-idx3-ubyte.gz", x)
+        write_idx(folder / "train-labels-idx1-ubyte.gz", label)
+    (folder / "complete").touch()
+
+
+def cut(kind, source, folder, rows):
+    """The first rows of a data set, as one of its own: a batch in which order is all
+    that shuffling changes."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    source = pathlib.Path(source)
+    if kind == "table":
+        for name in ("x.npy", "label.npy"):
+            np.save(folder / name, np.load(source / name)[:rows])
+    else:
+        for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"):
+            write_idx(folder / name, read_idx(source / name)[:rows])
+
+
+def load(kind, folder):
+    """x and y as they lie on disk (bytes of images), and what each byte becomes: the
+    row's YAML scales to 0..1, then to mean 0 and variance 1 over all."""
+    folder = pathlib.Path(folder)
+    if kind == "table":
+        return np.load(folder / "x.npy"), np.load(folder / "label.npy"), None
+    x = read_idx(folder / "train-images-idx3-ubyte.gz")
+    x = x if x.ndim == 4 else x[:, None]
+    y = read_idx(folder / "train-labels-idx1-ubyte.gz").astype(np.int64)
+    count = np.bincount(x.reshape(-1), minlength=256).astype(np.float64)
+    value = np.arange(256) / 255.0
+    mean = (count * value).sum() / count.sum()
+    deviation = np.sqrt((count * (value - mean) ** 2).sum() / count.sum())
+    return x, y, ((value - mean) / deviation).astype(np.float32)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks of the rows in JAX: functions of a dictionary of weights under runner's
+names. Each gives logits, and the running statistics that it has moved on."""
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class Net:
+    """What one call of a network sees. `layout` of images is NCHW or NHWC; kernels are
+    stored to match (OIHW or HWIO)."""
+
+    def __init__(self, p, layout, key, dropout):
+        self.p, self.layout, self.key, self.dropout = p, layout, key, dropout
+        self.kernel = "OIHW" if layout == "NCHW" else "HWIO"
+        self.channel = layout.index("C")
+        self.space = (layout.index("H"), layout.index("W"))
+        self.moved = {}
+
+    def dense(self, name, x):
+        return x @ self.p[f"{name}.weight"].T + self.p[f"{name}.bias"]
+
+    def conv(self, name, x, stride=1, pad=1):
+        x = lax.conv_general_dilated(
+            x, self.p[f"{name}.weight"], (stride, stride), [(pad, pad)] * 2,
+            dimension_numbers=(self.layout, self.kernel, self.layout))
+        bias = self.p.get(f"{name}.bias")
+        return x if bias is None else x + self.along(bias)
+
+    def along(self, v):
+        """A number for each channel."""
+        return v.reshape([-1 if i == self.channel else 1 for i in range(4)])
+
+    def norm(self, name, x):
+        axes = tuple(i for i in range(4) if i != self.channel)
+        mean = x.mean(axes)
+        variance = jnp.square(x - self.along(mean)).mean(axes)
+        count = x.size // mean.size
+        for word, value in (("mean", mean), ("variance", variance * count / (count - 1))):
+            self.moved[f"{name}.{word}"] = 0.9 * self.p[f"{name}.{word}"] + 0.1 * value
+        scale = self.p[f"{name}.scale"] * lax.rsqrt(variance + 1e-5)
+        return (x - self.along(mean)) * self.along(scale) + self.along(
+            self.p[f"{name}.shift"])
+
+    def pool(self, x):
+        window = tuple(2 if i in self.space else 1 for i in range(4))
+        return lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
+
+    def flat(self, x):
+        """In runner's order: channels, rows, columns."""
+        if x.ndim == 4 and self.layout == "NHWC":
+            x = x.transpose(0, 3, 1, 2)
+        return x.reshape(len(x), -1)
+
+    def drop(self, x, share):
+        if not self.dropout:
+            return x
+        keep = jax.random.bernoulli(self.key, 1.0 - share, x.shape)
+        return jnp.where(keep, x / (1.0 - share), 0.0)
+
+
+def perceptron(hidden):
+    def forward(n, x):
+        x = n.flat(x)
+        for i in range(hidden):
+            x = jax.nn.relu(n.dense(f"hidden{i + 1}", x))
+        return n.dense("head", x)
+    return forward
+
+
+def cnn(n, x):
+    for at in (1, 5, 9):
+        x = n.pool(jax.nn.relu(n.norm(f"batch_norm{at + 1}", n.conv(f"conv2d{at}", x))))
+    return n.dense("dense15", n.drop(n.flat(x), 0.3))
+
+
+def lenet(n, x):
+    x = n.pool(jax.nn.relu(n.conv("conv1", x, pad=2)))
+    x = n.flat(n.pool(jax.nn.relu(n.conv("conv2", x, pad=0))))
+    x = jax.nn.relu(n.dense("fc1", x))
+    return n.dense("head", jax.nn.relu(n.dense("fc2", x)))
+
+
+def block(n, at, x, outputs, stride):
+    y = jax.nn.relu(n.norm(f"{at}.norm1", n.conv(f"{at}.conv1", x, stride)))
+    y = n.norm(f"{at}.norm2", n.conv(f"{at}.conv2", y))
+    if f"{at}.conv_skip.weight" in n.p:
+        x = n.norm(f"{at}.norm_skip", n.conv(f"{at}.conv_skip", x, stride, 0))
+    elif stride != 1 or x.shape[n.channel] != outputs:
+        new = outputs - x.shape[n.channel]
+        step, pads = [1] * 4, [(0, 0)] * 4
+        step[n.space[0]] = step[n.space[1]] = stride
+        pads[n.channel] = (new // 2, new - new // 2)
+        x = jnp.pad(lax.slice(x, (0,) * 4, x.shape, step), pads)
+    return jax.nn.relu(y + x)
+
+
+def resnet(blocks, width):
+    def forward(n, x):
+        x = jax.nn.relu(n.norm("stem_norm", n.conv("stem", x)))
+        for i, count in enumerate(blocks):
+            for k in range(count):
+                x = block(n, f"stage{i + 1}.block{k + 1}", x, width << i,
+                          2 if i and not k else 1)
+        return n.dense("head", x.mean(n.space))
+    return forward
+
+
+NETS = {"mlp": perceptron(2), "tabular": perceptron(3), "cnn": cnn, "lenet": lenet,
+        "resnet20": resnet([3, 3, 3], 16), "resnet18": resnet([2, 2, 2, 2], 64)}

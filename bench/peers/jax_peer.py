@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JAX's side of a row: one jitted function is the whole step, from taking the batch to
+the optimizer (optax), its state given back in place.
+
+    jax_peer.py JSON    see specification() in table/training.py
+"""
+import json
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import arrays
+import jax_nets
+import worker
+
+STATISTICS = (".mean", ".variance")  # of batch normalisation: moved, not trained
+
+
+def optimizer(o):
+    if o["type"] == "sgd":
+        return optax.chain(optax.add_decayed_weights(o["weight_decay"]),
+                           optax.sgd(o["lr"], o["momentum"], o["nesterov"]))
+    if o["type"] == "adam":
+        return optax.adam(o["lr"], o["beta1"], o["beta2"], o["eps"])
+    return optax.adamw(o["lr"], o["beta1"], o["beta2"], o["eps"],
+                       weight_decay=o["weight_decay"])
+
+
+class Variant:
+    """One layout of images."""
+
+    def __init__(self, spec, layout):
+        self.spec, self.layout = spec, layout
+        self.name = layout if spec["images"] else "plain"
+        self.rule = optimizer(spec["optimizer"])
+        self.order, self.at, self.state = None, 1 << 60, None
+        self.random = np.random.default_rng(1)
+
+    def first(self):
+        weights = {k.removeprefix("model."): v for k, v in
+                   np.load(self.spec["weights"]).items()}
+        if self.layout == "NHWC":
+            weights = {k: v.transpose(2, 3, 1, 0) if v.ndim == 4 else v
+                       for k, v in weights.items()}
+        weights = {k: jnp.array(v) for k, v in weights.items()}
+        rest = {k: weights.pop(k) for k in list(weights) if k.endswith(STATISTICS)}
+        return weights, rest, self.rule.init(weights), jax.random.key(1)
+
+    def data(self, folder):
+        x, y, table = arrays.load(self.spec["data"], folder)
+        x = x if table is None else table[x]
+        if x.ndim == 4 and self.layout == "NHWC":
+            x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        return jnp.array(x), jnp.array(y.astype(np.int32))
+
+    def compile(self, dropout):
+        net = jax_nets.NETS[self.spec["net"]]
+
+        def loss_of(p, rest, x, y, key):
+            n = jax_nets.Net({**p, **rest}, self.layout, key, dropout)
+            logits = net(n, x)
+            loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+            return loss, {**rest, **n.moved}
+
+        def step(state, rows, labels, ids):
+            p, rest, moments, key = state
+            key, now = jax.random.split(key)
+            (loss, rest), g = jax.value_and_grad(loss_of, has_aux=True)(
+                p, rest, rows[ids], labels[ids], now)
+            change, moments = self.rule.update(g, moments, p)
+            return (optax.apply_updates(p, change), rest, moments, key), loss
+
+        return jax.jit(step, donate_argnums=0)
+
+    def step(self):
+        if self.state is None:
+            self.rows, self.labels = self.data(self.spec["folder"])
+            self.state, self.run = self.first(), self.compile(True)
+        batch, rows = self.spec["batch"], len(self.rows)
+        if self.at + batch > rows:
+            self.order, self.at = self.random.permutation(rows).astype(np.int32), 0
+        ids = self.order[self.at:self.at + batch]
+        self.at += batch
+        self.state, loss = self.run(self.state, self.rows, self.labels, ids)
+        return float(loss)
+
+
+def check(variant, steps):
+    """Losses from the first weights on one batch; nothing is dropped."""
+    run, state = variant.compile(False), variant.first()
+    rows, labels = variant.data(variant.spec["check"])
+    ids, losses = np.arange(variant.spec["batch"], dtype=np.int32), []
+    for _ in range(steps):
+        state, loss = run(state, rows, labels, ids)
+        losses.append(float(loss))
+    return losses
+
+
+def main():
+    spec = json.loads(sys.argv[1])
+    variants = [Variant(spec, layout)
+                for layout in (["NHWC", "NCHW"] if spec["images"] else ["NCHW"])]
+    if spec["variant"] is not None:
+        variants = [v for v in variants if v.name == spec["variant"]]
+    weights = np.load(spec["weights"])
+    worker.serve({"threads": spec["threads"],
+                  "parameters": int(sum(v.size for k, v in weights.items()
+                                        if not k.endswith(STATISTICS)))}, variants, check)
+
+
+main()

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks of the rows in PyTorch. Modules have the names that runner's variables
+have, so that first weights can be set equal."""
+from collections import OrderedDict
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def perceptron(*units):
+    layers = OrderedDict(flat=nn.Flatten())
+    for i in range(1, len(units) - 1):
+        layers[f"hidden{i}"] = nn.Linear(units[i - 1], units[i])
+        layers[f"relu{i}"] = nn.ReLU()
+    layers["head"] = nn.Linear(units[-2], units[-1])
+    return nn.Sequential(layers)
+
+
+def cnn():
+    layers, channels = OrderedDict(), [1, 32, 64, 128]
+    for i in range(3):
+        at = 4 * i
+        layers[f"conv2d{at + 1}"] = nn.Conv2d(channels[i], channels[i + 1], 3, padding=1,
+                                              bias=False)
+        layers[f"batch_norm{at + 2}"] = nn.BatchNorm2d(channels[i + 1])
+        layers[f"relu{at + 3}"] = nn.ReLU()
+        layers[f"pool{at + 4}"] = nn.MaxPool2d(2)
+    layers.update(flat=nn.Flatten(), drop=nn.Dropout(0.3), dense15=nn.Linear(1152, 10))
+    return nn.Sequential(layers)
+
+
+def lenet():
+    return nn.Sequential(OrderedDict(
+        conv1=nn.Conv2d(1, 6, 5, padding=2), a1=nn.ReLU(), p1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(6, 16, 5), a2=nn.ReLU(), p2=nn.MaxPool2d(2), flat=nn.Flatten(),
+        fc1=nn.Linear(400, 120), a3=nn.ReLU(), fc2=nn.Linear(120, 84), a4=nn.ReLU(),
+        head=nn.Linear(84, 10)))
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions. Shortcut A: every second pixel, zeros for new channels; B: a
+    1x1 convolution."""
+
+    def __init__(self, inputs, outputs, stride, shortcut):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.stride, self.new = stride, outputs - inputs
+        self.changes = inputs != outputs or stride != 1
+        if self.changes and shortcut == "B":
+            self.conv_skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.norm_skip = nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = self.norm2(self.conv2(y))
+        if hasattr(self, "conv_skip"):
+            x = self.norm_skip(self.conv_skip(x))
+        elif self.changes:
+            low = self.new // 2
+            x = F.pad(x[:, :, ::self.stride, ::self.stride],
+                      (0, 0, 0, 0, low, self.new - low))
+        return F.relu(y + x, inplace=True)
+
+
+class ResNet(nn.Module):
+    def __init__(self, blocks, width, shortcut):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.stem_norm = nn.BatchNorm2d(width)
+        inputs = width
+        for i, count in enumerate(blocks):
+            stage = OrderedDict()
+            for k in range(count):
+                stage[f"block{k + 1}"] = Block(inputs, width << i, 2 if i and not k else 1,
+                                               shortcut)
+                inputs = width << i
+            setattr(self, f"stage{i + 1}", nn.Sequential(stage))
+        self.stages = len(blocks)
+        self.head = nn.Linear(inputs, 10)
+
+    def forward(self, x):
+        x = F.relu(self.stem_norm(self.stem(x)), inplace=True)
+        for i in range(self.stages):
+            x = getattr(self, f"stage{i + 1}")(x)
+        return self.head(x.mean((2, 3)))
+
+
+NETS = {"mlp": lambda: perceptron(784, 256, 128, 10),
+        "tabular": lambda: perceptron(54, 256, 256, 256, 10),
+        "cnn": cnn, "lenet": lenet, "resnet20": lambda: ResNet([3, 3, 3], 16, "A"),
+        "resnet18": lambda: ResNet([2, 2, 2, 2], 64, "B")}
+
+# runner's word for a variable of a module, where it is not PyTorch's.
+WORDS = {nn.BatchNorm2d: {"weight": "scale", "bias": "shift", "running_mean": "mean",
+                          "running_var": "variance"},
+         nn.LayerNorm: {"weight": "scale", "bias": "shift"}}
+
+
+def load(net, weights):
+    """Sets everything that runner stored; both sides have the same, or it is an error."""
+    left, parameters = set(weights), 0
+    with torch.no_grad():
+        for path, module in net.named_modules():
+            words = WORDS.get(type(module), {})
+            for name, value in [*module.named_parameters(recurse=False),
+                                *module.named_buffers(recurse=False)]:
+                if name == "num_batches_tracked":
+                    continue
+                key = ".".join(filter(None, ["model", path, words.get(name, name)]))
+                if key not in weights:
+                    raise SystemExit(f"runner has no {key}; it has {sorted(left)}")
+                if tuple(value.shape) != weights[key].shape:
+                    raise SystemExit(f"{key}: {tuple(value.shape)} here, "
+                                     f"{weights[key].shape} in runner")
+                value.copy_(torch.from_numpy(weights[key]))
+                left.discard(key)
+                parameters += value.numel() * isinstance(value, nn.Parameter)
+    if left:
+        raise SystemExit(f"runner also has {sorted(left)}")
+    return parameters

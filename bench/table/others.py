@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows that are not training steps: the optimizer by itself, plugins beside loops by
+hand, the start of a process, its memory, the input pipeline."""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import tempfile
+import time
+
+from table import setup, training
+from table.rows import OTHERS, TRAINING
+from table.setup import BENCH, BUILD, TREE, say
+from table.training import Peer, Unfit, spread, summary
+
+
+def line(name, peer, ratio):
+    return f"{name} {peer} ratio={ratio:.2f} limit={OTHERS[name][peer]:g}"
+
+
+def ratios(kept, name, peer, values, text=""):
+    """Keeps and prints the ratios of some rounds; gives the last line."""
+    kept["peers"][peer] = {"ratio": summary(values), "limit": OTHERS[name][peer]}
+    say(f"  {peer:14} ratio {spread(values)}{text}")
+    return line(name, peer, statistics.median(values))
+
+
+def regions(o, rounds, *cases):
+    out = subprocess.run([BUILD / "bench/regions/bench_regions",
+                          BUILD / "plugins/backend/cpu.so", str(o.threads), str(rounds),
+                          *cases], capture_output=True, text=True, check=True).stdout
+    return [json.loads(one) for one in out.splitlines()]
+
+
+# ------------------------------------------------------------------------- adamw-*
+
+def adamw(o, name):
+    count = {"adamw-10m": 10_000_000, "adamw-100m": 100_000_000}[name]
+    say(f"\n{name}: AdamW over one buffer of {count:,} parameters, the update alone")
+    peers = {}
+    for kind in ("fused", "foreach", "compile", "jax"):
+        if {"fused": "eager", "foreach": "eager"}.get(kind, kind) not in o.peers:
+            continue
+        try:
+            spec = {"count": count, "threads": o.threads, "kind": kind}
+            peers[kind] = Peer(o, "jax_adamw.py" if kind == "jax" else "torch_adamw.py",
+                               spec, setup.allocators()["glibc keeping its pages"])
+            first = peers[kind].ask(0, seconds=0.0, most=1)["first_step"]
+            if kind in ("compile", "jax"):
+                say(f"  {kind}: its first step took {first:.1f} s")
+        except Unfit as e:
+            peers.pop(kind, None)
+            say(f"SKIP: {name} {kind}: {e}")
+    ours, theirs = [], {k: [] for k in peers}
+    for _ in range(o.rounds):
+        ours += regions(o, 3 if count > 20_000_000 else 9, f"adamw:{count}")
+        for k, p in peers.items():
+            theirs[k].append(p.ask(0, seconds=o.seconds / 2))
+    for p in peers.values():
+        p.close()
+    kept = {"runner": {"ms": summary([r["compiled"] for r in ours])}, "peers": {},
+            "share": summary([r["stream_to_compiled"] for r in ours]), "share_goal": 0.95,
+            "stream_ms": summary([r["stream"] for r in ours])}
+    say(f"  runner         {spread([r['compiled'] for r in ours])} ms, the probe in "
+        f"Adam's pattern {spread([r['stream'] for r in ours])} ms: "
+        f"{28e-6 * count / statistics.median(r['stream'] for r in ours):.1f} GB/s")
+    lines = [ratios(kept, name, k, [t["ms"] / r["compiled"] for t, r in zip(rounds, ours)],
+                    f"; {spread([t['ms'] for t in rounds])} ms, peak memory "
+                    f"{max(t['rss'] for t in rounds) / 2**20:.0f} MiB")
+             for k, rounds in theirs.items()]
+    lines.append(ratios(kept, name, "by-hand", [1.0 / r["compiled_to_hand"] for r in ours]))
+    lines.append(ratios(kept, name, "machine", [r["stream_to_compiled"] for r in ours]))
+    return kept, lines
+
+
+# -------------------------------------------------------------------------- plugin
+
+def plugin(o, name):
+    say(f"\n{name}: an optimizer and a loss of thirty lines beside loops by hand; "
+        "AdamW fits the caches here")
+    rounds = [regions(o, 21, "adamw:100000", "focal:1000000") for _ in range(o.rounds)]
+    kept, lines = {"peers": {}, "runner": {}}, []
+    for i, case in enumerate(("adamw", "focal")):
+        ms = [r[i]["compiled"] for r in rounds]
+        kept["runner"][f"{case}_ms"] = summary(ms)
+        lines.append(ratios(kept, name, f"{case}-by-hand",
+                            [1.0 / r[i]["compiled_to_hand"] for r in rounds],
+                            f"; {spread(ms)} ms, interpreted "
+                            f"{statistics.median(r[i]['interpreted'] for r in rounds):.3f}"))
+    return kept, lines
+
+
+# --------------------------------------------------------------------------- start
+
+def start(o, name):
+    """runner's whole process, which also writes its record; PyTorch's up to its loss."""
+    say(f"\n{name}: from the start of the process to a first step done, digits MLP, "
+        "files in the page cache")
+    digits = [TREE / f"datasets/digits-{x}.gz" for x in ("images.idx3", "labels.idx1")]
+    ours, theirs, memory = [], [], [0, 0]
+    with tempfile.TemporaryDirectory(prefix="runner-bench-") as work:
+        for i in range(-1, max(5, o.rounds)):
+            began = time.perf_counter()
+            _, rss = training.runner(o, TRAINING["mlp"], BENCH / "rows/start.yaml",
+                                     f"output={work}", "--progress", "none", data=work,
+                                     generate="auto")
+            one = 1e3 * (time.perf_counter() - began)
+            began = time.perf_counter()
+            process = subprocess.Popen(
+                [o.python, BENCH / "peers/torch_start.py", *digits, str(o.threads)],
+                stdout=subprocess.PIPE, env=dict(os.environ, OMP_NUM_THREADS=str(o.threads)))
+            process.stdout.readline()
+            two = 1e3 * (time.perf_counter() - began)
+            _, _, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+            if i >= 0:
+                ours.append(one)
+                theirs.append(two)
+                memory = [rss, 1024 * usage.ru_maxrss]
+    kept = {"runner": {"ms": summary(ours), "rss": memory[0]}, "peers": {}}
+    say(f"  runner, until its process has ended: {spread(ours)} ms, "
+        f"{memory[0] / 2**20:.0f} MiB")
+    lines = [ratios(kept, name, "eager", [b / a for a, b in zip(ours, theirs)],
+                    f"; {spread(theirs)} ms, {memory[1] / 2**20:.0f} MiB"),
+             ratios(kept, name, "100ms", [100.0 / a for a in ours])]
+    return kept, lines
+
+
+# -------------------------------------------------------------------------- memory
+
+def memory(o, name):
+    """Peak of the process over some steps. PyTorch holds the bytes of the images as
+    runner does, in one variant, with the allocator that it comes with."""
+    say(f"\n{name}: peak memory of the process in training; ratio: PyTorch's over runner's")
+    kept, lines = {"runner": {}, "peers": {}}, []
+    for net in [n for n in ("mlp", "cnn", "resnet20", "resnet18", "gpt") if n in TRAINING]:
+        row = TRAINING[net]
+        file, folder = BENCH / f"rows/{row.net or net}.yaml", None
+        folder, _ = setup.data(row.data, o.venv, o.cache)
+        with tempfile.TemporaryDirectory(prefix="runner-bench-") as work:
+            work = pathlib.Path(work)
+            setup.cut(o, row, folder, work / "check")
+            weights, _ = training.first_weights(o, row, file, work / "check", work)
+            ours = training.measure(o, row, file, folder, 0.3)
+            resolved = json.loads(training.runner(o, row, "config", file, "--json",
+                                                  data=folder)[0])
+            spec = training.specification(o, net, row, folder, work, weights, resolved)
+            spec.update(kind="eager", lean=True, variant=None)
+            peer = Peer(o, "torch_peer.py", spec, {})
+            theirs = peer.ask(0, seconds=0.3)
+            peer.close()
+        kept["runner"][net] = {"rss": ours["rss"], "owns": ours["memory"]}
+        lines.append(ratios(kept, name, f"{net}-eager", [theirs["rss"] / ours["rss"]],
+                            f"; runner {ours['rss'] / 2**20:.0f} MiB, of which its device "
+                            f"{ours['memory'] / 2**20:.0f}; PyTorch "
+                            f"{theirs['rss'] / 2**20:.0f}"))
+    return kept, lines
+
+
+# --------------------------------------------------------------------------- input
+
+def inputs(o, name):
+    say(f"\n{name}: batches of images from memory, beside PyTorch's DataLoader")
+    say("SKIP: input: bench/input has no measurement yet")
+    return None, []
+
+
+def run(o, name):
+    how = {"adamw-10m": adamw, "adamw-100m": adamw, "plugin": plugin, "start": start,
+           "memory": memory, "input": inputs}
+    if name == "memory" and "eager" not in o.peers:
+        return None, []
+    return how[name](o, name)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the table: what is trained, beside whom, and the goals.
+
+A goal is a ratio, the peer's time over runner's; `share` that of the machine's peak,
+counting the arithmetic of direct convolution. docs/performance.md says where the goals
+come from."""
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Training:
+    """Whole training steps: rows/YAML.yaml here, the same network in peers/."""
+    data: str            # what peers/arrays.py makes or reads
+    limits: dict         # peer: goal
+    share: float = None  # of the peak, goal
+    batch: int = 128
+    net: str = None      # in peers/*_nets.py; default: the row's name
+    set: list = field(default_factory=list)  # overrides of the YAML
+    check: list = field(default_factory=list)  # overrides for equal losses
+    images: bool = False  # channels-last is worth a try
+    rows: int = None     # of the data, where it is made
+
+
+def three(eager, compiled, jax=None):
+    return {"eager": eager, "compile": compiled, "jax": jax or compiled}
+
+
+TRAINING = {
+    "mlp": Training("fashion", three(1.8, 1.4), 0.75),
+    "tabular-b256": Training("table", three(1.8, 1.8), 0.75, 256, "tabular"),
+    "tabular-b32": Training("table", three(3.0, 3.0), 0.75, 32, "tabular",
+                            set=["data.batch=32"]),
+    "lenet": Training("fashion", three(1.5, 1.5), None, 64, images=True),
+    "cnn": Training("fashion", three(1.3, 1.3), 0.9, images=True,
+                    check=["model.layers.13.p=0"]),
+    "resnet20": Training("colour", three(1.3, 1.3), 0.85, images=True),
+    "resnet18": Training("colour", three(1.9, 1.9), 1.7, images=True),
+    # No Winograd: the goals of direct convolution.
+    "resnet18-strict": Training("colour", three(1.15, 1.15), 0.9, 128, "resnet18",
+                                set=["device.numerics=strict"], images=True),
+}
+
+# Rows of other kinds, see table/others.py: the goal of each of their lines. `machine` is
+# what a loop that only moves the same bytes takes, `100ms` that time.
+ADAMW = {"fused": 1.1, "foreach": 2.5, "compile": 1.1, "jax": 1.1, "by-hand": 0.95,
+         "machine": 0.95}
+OTHERS = {
+    "adamw-10m": ADAMW, "adamw-100m": ADAMW,
+    "plugin": {"adamw-by-hand": 0.95, "focal-by-hand": 0.95},
+    "start": {"eager": 20, "100ms": 1},
+    # 1/0.6
+    "memory": {f"{net}-eager": 1.67 for net in ("mlp", "cnn", "resnet20", "resnet18", "gpt")},
+    "input": {"dataloader-28": 10, "dataloader-32": 10},
+}
+
+# Words for several rows.
+GROUPS = {"tabular": ["tabular-b256", "tabular-b32"], "adamw": ["adamw-10m", "adamw-100m"]}

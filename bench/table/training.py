@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A row of whole training steps: runner and its peers, the rounds interleaved, beside
+what the machine can do at that moment."""
+import atexit
+import json
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import threading
+
+from table import setup
+from table.rows import TRAINING
+from table.setup import BENCH, say
+
+CHECK_STEPS = 4
+
+
+class Unfit(Exception):
+    """A peer that cannot take part; the text says why."""
+
+
+class Peer:
+    """A process that waits between its rounds."""
+
+    def __init__(self, o, script, spec, extra):
+        env = dict(os.environ, OMP_NUM_THREADS=str(o.threads), JAX_PLATFORMS="cpu",
+                   TORCHINDUCTOR_CACHE_DIR=str(o.cache / "inductor"),
+                   XLA_FLAGS=f"{os.environ.get('XLA_FLAGS', '')} "
+                             "--xla_cpu_multi_thread_eigen=true", **extra)
+        self.process = subprocess.Popen(
+            [*few_processors(o.threads), o.python, BENCH / "peers" / script,
+             json.dumps(spec)], env=env, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, start_new_session=True,
+            stderr=None if o.verbose else subprocess.DEVNULL)
+        atexit.register(self.end)  # a session of its own hears no ^C
+        self.patience = o.patience
+        hello = self.read()
+        self.variants, self.parameters = hello["variants"], hello["parameters"]
+
+    def end(self):
+        # Compilers have processes of their own.
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        atexit.unregister(self.end)
+
+    def read(self):
+        timer = threading.Timer(self.patience, self.end)
+        timer.start()
+        line = self.process.stdout.readline()
+        alive = timer.is_alive()
+        timer.cancel()
+        if not line:
+            self.end()
+            raise Unfit("it ended (--verbose shows why)" if alive else
+                        f"no answer within {self.patience:g} s, which --patience sets")
+        return json.loads(line)
+
+    def ask(self, variant, **what):
+        self.process.stdin.write(json.dumps({"variant": variant, **what}) + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        self.end()
+        self.process.wait()
+
+
+def few_processors(threads):
+    """JAX takes every processor that it may use."""
+    if threads < len(os.sched_getaffinity(0)) and shutil.which("taskset"):
+        return ["taskset", "-c", ",".join(map(str, sorted(os.sched_getaffinity(0))
+                                              [:threads]))]
+    return []
+
+
+class Kind:
+    """The fastest of a peer's variants. What was tried is in `tried`."""
+
+    def __init__(self, o, name, spec, script, environments):
+        self.name, self.tried, self.steps = name, [], None
+        spec = dict(spec, kind=name, variant=None)
+        (word, extra), *others = environments
+        peer = Peer(o, script, spec, extra)
+        self.parameters = peer.parameters
+        best = None
+        for i, variant in enumerate(peer.variants):
+            try:
+                ms = self.try_one(o, peer, i, word)
+            except Unfit as e:
+                # The others have a process of their own.
+                say(f"SKIP: {name} {variant}: {e}")
+                if i + 1 == len(peer.variants):
+                    break
+                peer = Peer(o, script, spec, extra)
+                continue
+            if best is None or ms < best[0]:
+                best = (ms, variant, word, extra)
+        if best is None:
+            raise Unfit("no variant of it runs")
+        peer.close()
+        chosen = dict(spec, variant=best[1])
+        for word, extra in [] if o.quick else others:
+            peer = Peer(o, script, chosen, extra)
+            ms = self.try_one(o, peer, 0, word)
+            if ms < best[0]:
+                best = (ms, best[1], word, extra)
+            peer.close()
+        # One variant in one process: nothing else takes its memory.
+        self.variant, self.environment, self.extra = best[1:]
+        self.peer = Peer(o, script, chosen, best[3])
+        self.again = self.peer.ask(0, seconds=0.0, most=1)["first_step"]
+        self.check = self.peer.ask(0, check=CHECK_STEPS)["losses"]
+        self.peer.ask(0, seconds=0.1)
+        self.compiled = max(t["first_step"] for t in self.tried)
+
+    def try_one(self, o, peer, i, environment):
+        first = peer.ask(i, seconds=0.0, most=1)["first_step"]
+        ms = peer.ask(i, seconds=min(0.4, o.seconds / 2))["ms"]
+        self.tried.append({"variant": peer.variants[i], "environment": environment,
+                           "ms": ms, "first_step": first})
+        say(f"  {self.name:8}{ms:9.3f} ms  {peer.variants[i]}, {environment}; its first "
+            f"step took {first:.1f} s")
+        return ms
+
+    def measure(self, seconds):
+        return self.peer.ask(0, seconds=seconds)
+
+    def close(self):
+        self.peer.close()
+
+
+# ---------------------------------------------------------------------------- runner
+
+def runner(o, row, *words, data, generate="wait"):
+    """Runs it and gives its output and peak memory. The row's own overrides count after
+    the device's, those of --set last."""
+    command = [o.runner, *words,
+               "device={type: cpu, threads: %d, generate: %s}" % (o.threads, generate),
+               *row.set, *o.set]
+    env = dict(os.environ, BENCH_DATA=str(data))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env,
+                               stderr=None if o.verbose else subprocess.DEVNULL)
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"bench: runner ends with {process.returncode}: "
+                         f"BENCH_DATA={data} {' '.join(map(str, command))}")
+    return out, 1024 * usage.ru_maxrss
+
+
+def measure(o, row, file, folder, seconds):
+    out, rss = runner(o, row, "bench", file, "--json", "--seconds", str(seconds),
+                      data=folder)
+    return dict(json.loads(out), rss=rss)
+
+
+def first_weights(o, row, file, check, work):
+    """Runs runner on one batch: weights before the first step, and some losses."""
+    common = [file, "~train.epochs", "train.log_every=1", f"output={work}",
+              "--progress", "none"]
+    runner(o, row, *common, "name=still", "optimizer.lr=0", "train.steps=1", data=check)
+    runner(o, row, *common, "name=moving", f"train.steps={CHECK_STEPS}", *row.check,
+           data=check)
+    read = [o.python, BENCH / "peers/first.py"]
+    subprocess.run([*read, work / "still/latest", "weights", work / "weights.npz"],
+                   check=True)
+    out = subprocess.run([*read, work / "moving/latest", "losses"], check=True,
+                         capture_output=True, text=True).stdout
+    return work / "weights.npz", json.loads(out)
+
+
+# --------------------------------------------------------------------------- the row
+
+def spread(values):
+    return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def summary(values):
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def same(ours, theirs):
+    """The largest relative difference of the losses, the first by itself."""
+    off = [abs(a - b) / abs(a) for a, b in zip(ours, theirs)]
+    return off[0], max(off)
+
+
+def environments(o, name):
+    if name == "jax":
+        return [("XLA", {})]
+    found = list(setup.allocators().items())
+    intel = setup.intel_openmp(o.venv)
+    if intel:
+        found.append(("Intel's OpenMP", dict(found[0][1], **intel)))
+    # What the compiled code allocates is little: one allocator will do.
+    return found if name == "eager" else found[:1]
+
+
+def run(o, name):
+    """Prints the row; gives what is to be kept of it, and its last lines."""
+    row = TRAINING[name]
+    net = row.net or name
+    file = BENCH / f"rows/{net}.yaml"
+    folder, what = setup.data(row.data, o.venv, o.cache)
+    with tempfile.TemporaryDirectory(prefix="runner-bench-") as work:
+        work = pathlib.Path(work)
+        setup.cut(o, row, folder, work / "check")
+        return run_in(o, name, row, net, file, folder, what, work)
+
+
+def specification(o, net, row, folder, work, weights, resolved):
+    """What a peer is told. It adds which peer it is and, once chosen, its variant."""
+    return {"net": row.net or net, "batch": row.batch, "data": row.data,
+            "folder": str(folder), "check": str(work / "check"), "weights": str(weights),
+            "lean": False, "threads": o.threads, "optimizer": resolved["optimizer"],
+            "images": row.images}
+
+
+def run_in(o, name, row, net, file, folder, what, work):
+    weights, losses = first_weights(o, row, file, work / "check", work)
+    resolved = json.loads(runner(o, row, "config", file, "--json", data=folder)[0])
+    plan = json.loads(runner(o, row, "plan", file, "--json", data=folder)[0])
+    spec = specification(o, net, row, folder, work, weights, resolved)
+    say(f"\n{name}: batches of {row.batch}, {plan['parameters']:,} parameters, "
+        f"{plan['step_flops'] / 1e6:,.0f} MFLOP a step; {what}")
+    kinds = []
+    for kind in o.peers:
+        try:
+            kinds.append(Kind(o, kind, spec, "jax_peer.py" if kind == "jax" else
+                              "torch_peer.py", environments(o, kind)))
+        except Unfit as e:
+            say(f"SKIP: {name} {kind}: {e}")
+    for k in kinds:
+        compare(k, plan["parameters"], losses)
+    ours, theirs, peaks = [], {k.name: [] for k in kinds}, []
+    seconds = o.seconds
+    for _ in range(o.rounds):
+        peaks.append(setup.probe(o.threads, "peak")["peak"])
+        ours.append(measure(o, row, file, folder, seconds))
+        for k in kinds:
+            theirs[k.name].append(k.measure(seconds))
+    for k in kinds:
+        k.close()
+    return report(name, row, plan, kinds, ours, theirs, peaks, losses)
+
+
+def compare(k, parameters, losses):
+    if k.parameters != parameters:
+        raise SystemExit(f"bench: {k.name} has {k.parameters} parameters, runner "
+                         f"{parameters}")
+    if k.check is None:
+        say(f"  {k.name}: losses not compared, as it would be compiled anew without "
+            "dropout")
+        return
+    first, later = same(losses, k.check)
+    say(f"  {k.name}: {k.parameters:,} parameters; from the same weights on one batch "
+        f"the losses differ by {first:.1e}, over {len(losses)} steps by {later:.1e}")
+    if first > 1e-4 or later > 3e-2:
+        raise SystemExit(f"bench: this is not the same network and optimizer: runner "
+                         f"{losses}, {k.name} {k.check}")
+
+
+def report(name, row, plan, kinds, ours, theirs, peaks, losses):
+    share = [plan["step_flops"] / (1e-3 * a["ms"]) / p for a, p in zip(ours, peaks)]
+    say(f"  {'':10} {'ms a step':>32} {'steps':>7} {'peak memory':>12}")
+    for who, rounds in [("runner", ours), *theirs.items()]:
+        say(f"  {who:10} {spread([r['ms'] for r in rounds]):>32} "
+            f"{sum(r['steps'] for r in rounds):>7} "
+            f"{max(r['rss'] for r in rounds) / 2**20:>8.0f} MiB")
+    wait = statistics.median(r["data_wait"] for r in ours)
+    say(f"  runner waits for data {100 * wait:.2f} % of the time, owns "
+        f"{ours[0]['memory'] / 2**20:.1f} MiB")
+    kept = {"parameters": plan["parameters"], "step_flops": plan["step_flops"],
+            "batch": row.batch, "losses": losses, "data_wait": wait,
+            "memory": ours[0]["memory"], "peak_flops": summary(peaks),
+            "share": summary(share), "share_goal": row.share,
+            "runner": {"ms": summary([r["ms"] for r in ours]),
+                       "rss": max(r["rss"] for r in ours)}, "peers": {}}
+    goal = f", goal {100 * row.share:.0f} %" if row.share else ""
+    say(f"  runner does {100 * statistics.median(share):.0f} % of the peak of "
+        f"{statistics.median(peaks) / 1e9:.0f} GFLOP/s that the probe reached{goal}")
+    lines = []
+    if row.share:
+        lines.append(f"{name} machine ratio={statistics.median(share):.2f} "
+                     f"limit={row.share}")
+    for k in kinds:
+        ratios = [b["ms"] / a["ms"] for a, b in zip(ours, theirs[k.name])]
+        limit = row.limits[k.name]
+        say(f"  {k.name}: {k.variant}, {k.environment}; ratio {spread(ratios)}"
+            + (f"; compiling took {k.compiled:.1f} s, {k.again:.1f} s with its caches"
+               if k.name != "eager" else ""))
+        lines.append(f"{name} {k.name} ratio={statistics.median(ratios):.2f} limit={limit}")
+        kept["peers"][k.name] = {
+            "ratio": summary(ratios), "limit": limit, "variant": k.variant,
+            "environment": k.environment, "tried": k.tried, "losses": k.check,
+            "ms": summary([r["ms"] for r in theirs[k.name]]),
+            "rss": max(r["rss"] for r in theirs[k.name])}
+        if k.name != "eager":
+            kept["peers"][k.name]["first_step_s"] = {"search": k.compiled,
+                                                     "with caches": k.again}
+    return kept, lines
