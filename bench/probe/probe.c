@@ -33,7 +33,9 @@ static double arithmetic(const struct fma *f, int threads, double work) {
     float sum = 0.0f;
     for (int call = 0; call < 5 || now() - began < SECONDS; call++) {
         double start = now();
+#ifdef _OPENMP
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : sum)
+#endif
         for (int k = 0; k < threads; k++)
             sum += f->run(rounds);
         double rate = f->flops * (double)rounds * threads / (now() - start);
@@ -124,7 +126,9 @@ static void probe_memory(int threads, bool adam) {
         b[i] = buffer();
     for (int round = 0; round < 3 || now() - began < 2 * SECONDS; round++) {
         double start = now();
+#ifdef _OPENMP
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
+#endif
         for (int k = 0; k < threads; k++) {
             int64_t from = n * k / threads, to = n * (k + 1) / threads;
             if (adam)
