@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The three hashes. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -20,55 +21,127 @@ static uint32_t ror(uint32_t x, int n) {
     return x >> n | x << (32 - n);
 }
 
-static void compress(uint32_t h[8], const uint8_t *p) {
-    uint32_t w[64], v[8];
-    for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
-               (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
-    for (int i = 16; i < 64; i++) {
-        uint32_t a = w[i - 15], b = w[i - 2];
-        w[i] = w[i - 16] + (ror(a, 7) ^ ror(a, 18) ^ a >> 3) + w[i - 7] +
-               (ror(b, 17) ^ ror(b, 19) ^ b >> 10);
+/* One round; the caller renames the eight words instead of moving them. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                               \
+    do {                                                                               \
+        uint32_t t_ = (h) + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +                    \
+                      ((g) ^ ((e) & ((f) ^ (g)))) + K[i] + w[i];                       \
+        (d) += t_;                                                                     \
+        (h) = t_ + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) +                             \
+              (((a) & (b)) | ((c) & ((a) | (b))));                                     \
+    } while (0)
+
+void sha256_plain(uint32_t s[8], const uint8_t *p, size_t blocks) {
+    uint32_t w[64];
+    for (; blocks; blocks--, p += 64) {
+        for (int i = 0; i < 16; i++)
+            w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
+                   (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+        for (int i = 16; i < 64; i++) {
+            uint32_t a = w[i - 15], b = w[i - 2];
+            w[i] = w[i - 16] + (ror(a, 7) ^ ror(a, 18) ^ a >> 3) + w[i - 7] +
+                   (ror(b, 17) ^ ror(b, 19) ^ b >> 10);
+        }
+        uint32_t a = s[0], b = s[1], c = s[2], d = s[3];
+        uint32_t e = s[4], f = s[5], g = s[6], h = s[7];
+        for (int i = 0; i < 64; i += 8) {
+            ROUND(a, b, c, d, e, f, g, h, i);
+            ROUND(h, a, b, c, d, e, f, g, i + 1);
+            ROUND(g, h, a, b, c, d, e, f, i + 2);
+            ROUND(f, g, h, a, b, c, d, e, i + 3);
+            ROUND(e, f, g, h, a, b, c, d, i + 4);
+            ROUND(d, e, f, g, h, a, b, c, i + 5);
+            ROUND(c, d, e, f, g, h, a, b, i + 6);
+            ROUND(b, c, d, e, f, g, h, a, i + 7);
+        }
+        s[0] += a, s[1] += b, s[2] += c, s[3] += d;
+        s[4] += e, s[5] += f, s[6] += g, s[7] += h;
     }
-    memcpy(v, h, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        uint32_t t1 = v[7] + (ror(v[4], 6) ^ ror(v[4], 11) ^ ror(v[4], 25)) +
-                      ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[i] + w[i];
-        uint32_t t2 = (ror(v[0], 2) ^ ror(v[0], 13) ^ ror(v[0], 22)) +
-                      ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += t1;
-        v[0] = t1 + t2;
-    }
-    for (int i = 0; i < 8; i++)
-        h[i] += v[i];
 }
+
+#if defined(__x86_64__)
+typedef int words __attribute__((vector_size(16)));
+typedef char bytes __attribute__((vector_size(16)));
+
+/* The processor's own rounds, ten times as fast. Words of the state lie as the
+ * instructions want them: f e b a, and h g d c. */
+__attribute__((target("sha,ssse3"))) static void
+sha256_rounds(uint32_t s[8], const uint8_t *p, size_t blocks) {
+    words x = {(int)s[5], (int)s[4], (int)s[1], (int)s[0]};
+    words y = {(int)s[7], (int)s[6], (int)s[3], (int)s[2]};
+    const bytes swap = {3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12};
+    for (; blocks; blocks--, p += 64) {
+        words w[4], k, x0 = x, y0 = y;
+        for (int i = 0; i < 16; i++) {
+            words *now = &w[i % 4];
+            const words *before = &w[(i + 3) % 4], *third = &w[(i + 2) % 4];
+            if (i < 4) {
+                memcpy(now, p + 16 * i, sizeof *now);
+                *now = (words)__builtin_ia32_pshufb128((bytes)*now, swap);
+            } else {
+                words seven = __builtin_shufflevector(*third, *before, 1, 2, 3, 4);
+                words old = __builtin_ia32_sha256msg1(*now, w[(i + 1) % 4]);
+                *now = __builtin_ia32_sha256msg2(old + seven, *before);
+            }
+            memcpy(&k, &K[4 * i], sizeof k);
+            k += *now;
+            y = __builtin_ia32_sha256rnds2(y, x, k);
+            k = __builtin_shufflevector(k, k, 2, 3, 2, 3);
+            x = __builtin_ia32_sha256rnds2(x, y, k);
+        }
+        x += x0;
+        y += y0;
+    }
+    s[0] = (uint32_t)x[3], s[1] = (uint32_t)x[2];
+    s[4] = (uint32_t)x[1], s[5] = (uint32_t)x[0];
+    s[2] = (uint32_t)y[3], s[3] = (uint32_t)y[2];
+    s[6] = (uint32_t)y[1], s[7] = (uint32_t)y[0];
+}
+
+static uint32_t cpuid(uint32_t leaf, uint32_t *b) {
+    uint32_t c = 0, d;
+    __asm__("cpuid" : "+a"(leaf), "=b"(*b), "+c"(c), "=d"(d));
+    return leaf;
+}
+
+static bool has_rounds(void) {
+    uint32_t b;
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("ssse3") && cpuid(0, &b) >= 7 &&
+           (cpuid(7, &b), b >> 29 & 1);
+}
+#else
+#define sha256_rounds sha256_plain
+static bool has_rounds(void) {
+    return false;
+}
+#endif
 
 void sha256_init(struct sha256 *s) {
     static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     memcpy(s->h, start, sizeof start);
     s->bytes = 0;
+    s->compress = has_rounds() ? sha256_rounds : sha256_plain;
 }
 
 void sha256_add(struct sha256 *s, const void *data, size_t n) {
     const uint8_t *p = data;
     size_t fill = s->bytes % 64;
+    if (!n)
+        return;
     s->bytes += n;
-    while (n) {
-        if (!fill && n >= 64) {
-            compress(s->h, p);
-            p += 64, n -= 64;
-            continue;
-        }
+    if (fill) {
         size_t take = 64 - fill < n ? 64 - fill : n;
         memcpy(s->block + fill, p, take);
-        fill += take, p += take, n -= take;
-        if (fill == 64) {
-            compress(s->h, s->block);
-            fill = 0;
-        }
+        p += take, n -= take;
+        if (fill + take < 64)
+            return;
+        s->compress(s->h, s->block, 1);
     }
+    s->compress(s->h, p, n / 64);
+    if (n % 64)
+        memcpy(s->block, p + n / 64 * 64, n % 64);
 }
 
 void sha256_finish(struct sha256 *s, uint8_t out[32]) {

@@ -11,10 +11,14 @@ struct sha256 {
     uint32_t h[8];
     uint64_t bytes;
     uint8_t block[64];
+    void (*compress)(uint32_t s[8], const uint8_t *p, size_t blocks);
 };
+/* Sets compress to the fastest that this processor has. */
 void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t n);
 void sha256_finish(struct sha256 *s, uint8_t out[32]);
+/* The one that every processor has. */
+void sha256_plain(uint32_t s[8], const uint8_t *p, size_t blocks);
 void sha256_hex(const uint8_t digest[32], char out[65]);
 
 /* Continue from `crc` (0 at the start). */

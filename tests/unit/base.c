@@ -46,6 +46,26 @@ static void test_error(void) {
     CHECK(error_set(NULL, RN_E_IO, "x") == RN_E_IO);
 }
 
+/* The processor's rounds beside the plain ones, in pieces of every length. */
+static void test_rounds(void) {
+    uint8_t data[700], one[32], two[32];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * i * 31 + i / 7);
+    for (size_t n = 0; n <= sizeof data; n += 13)
+        for (size_t piece = 1; piece < 200; piece += 37) {
+            struct sha256 best, plain;
+            sha256_init(&best);
+            sha256_init(&plain);
+            plain.compress = sha256_plain;
+            for (size_t at = 0; at < n; at += piece)
+                sha256_add(&best, data + at, n - at < piece ? n - at : piece);
+            sha256_add(&plain, data, n);
+            sha256_finish(&best, one);
+            sha256_finish(&plain, two);
+            CHECK(memcmp(one, two, 32) == 0);
+        }
+}
+
 static void test_hash(void) {
     struct sha256 s;
     uint8_t d[32];
@@ -70,6 +90,7 @@ int main(void) {
     test_arena();
     test_text();
     test_error();
+    test_rounds();
     test_hash();
     return check_done();
 }
