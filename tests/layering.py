@@ -34,8 +34,12 @@ SYSTEM = re.compile(
     r"termios|unistd|sys/\w+|omp)\.h$")
 # Of the system, but one room's own: nobody else opens plugins.
 OWNED = {"dlfcn.h": "plugin", "elf.h": "plugin"}
-# But for what a backend had compiled itself (docs/regions.md).
-OPENS_ITS_OWN = {"plugins/backend/cpu/cache.c"}
+# But for what a backend had compiled itself (docs/regions.md), and for a vendor's
+# libraries, which may be missing where the plugin is not (docs/cuda.md).
+OPENS_ITS_OWN = {"plugins/backend/cpu/cache.c", "plugins/backend/cuda/libraries.c"}
+# One vendor's headers are one library.
+VENDORS = {"cuda.h": "nvidia", "cudnn.h": "nvidia", "cublasLt.h": "nvidia",
+           "nvrtc.h": "nvidia"}
 PRINTS = re.compile(r"\b(printf|vprintf|puts|putchar|perror|stdout|stderr|exit|_exit|"
                     r"_Exit|quick_exit)\b")
 # base/memory.c aborts when nobody has said what to do without memory.
@@ -96,7 +100,7 @@ def check_plugins(tree, foreign):
         for mark, what in includes(code):
             if mark == "<":
                 if not what.startswith("runner/") and not SYSTEM.match(what):
-                    vendors.add(what.split("/")[0])
+                    vendors.add(VENDORS.get(what, what.split("/")[0]))
                 elif what in OWNED and str(name) not in OPENS_ITS_OWN:
                     yield f"{name}: a plugin opens no plugins (<{what}>)"
                 continue

@@ -31,7 +31,11 @@ static bool try_backend(struct session *s, const struct component *c, char text[
         *threads = info.threads;
         snprintf(text, 512, "%s", info.name);
     } else {
-        snprintf(text, 512, "%s", e.message[0] ? e.message : "it cannot be opened");
+        const char *hint = "", *first = diag_first(d, &hint);
+        if (e.message[0])
+            first = e.message, hint = e.hint;
+        snprintf(text, 512, "%.300s%s%.200s", first ? first : "it cannot be opened",
+                 hint && *hint ? "; " : "", hint ? hint : "");
     }
     instance_destroy(i);
     config_destroy(config);

@@ -25,6 +25,8 @@ void diag_destroy(struct diag *d);
 uint32_t diag_count(const struct diag *d);
 /* Worst first status (the first error's), 0 if none. */
 int diag_status(const struct diag *d);
+/* Message and hint of the first error; NULL: there is none. */
+const char *diag_first(const struct diag *d, const char **hint);
 void diag_add(struct diag *d, const struct rn_error *e);
 /* Render as people read it: `file:3:7: error: ...`, source line, caret, hint. */
 void diag_print(const struct diag *d, struct text *out, bool colour);

@@ -44,6 +44,11 @@ int diag_status(const struct diag *d) {
     return d->kept ? d->all[0].status : RN_OK;
 }
 
+const char *diag_first(const struct diag *d, const char **hint) {
+    *hint = d->kept ? d->all[0].hint : NULL;
+    return d->kept ? d->all[0].message : NULL;
+}
+
 void diag_add(struct diag *d, const struct rn_error *e) {
     if (++d->count > MOST_KEPT)
         return;

@@ -9,7 +9,12 @@
 
 static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
     const struct backend_options *o = (const void *)h;
-    *out = strcmp(path, "threads") == 0 ? o->threads : 50;
+    if (strcmp(path, "threads") == 0)
+        *out = o->threads;
+    else if (strcmp(path, "delay") == 0)
+        *out = 50;
+    else
+        return RN_E_UNSUPPORTED;
     return RN_OK;
 }
 
@@ -19,6 +24,10 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
         *out = o->deterministic;
     else if (strcmp(path, "numerics") == 0)
         *out = o->numerics;
+    else if (strcmp(path, "order") == 0)
+        *out = o->order;
+    else if (strcmp(path, "libraries") == 0)
+        *out = o->libraries;
     else
         return RN_E_UNSUPPORTED;
     return RN_OK;
@@ -39,7 +48,7 @@ bool backend_open(struct opened *o, const char *file, int n, char **options) {
     memcpy(&entry, &symbol, sizeof entry);
     memset(o, 0, sizeof *o);
     o->backend = entry()->components[0]->iface;
-    o->options = (struct backend_options){{&host_api}, 1, "run", "fast"};
+    o->options = (struct backend_options){{&host_api}, 1, "run", "fast", "forwards", "auto"};
     const char *slash = strrchr(file, '/');
     size_t used =
         (size_t)snprintf(o->name, sizeof o->name, "%.24s", slash ? slash + 1 : file);
@@ -54,6 +63,10 @@ bool backend_open(struct opened *o, const char *file, int n, char **options) {
             o->options.threads = strtoll(value, NULL, 10);
         else if (strncmp(options[i], "deterministic=", 14) == 0)
             o->options.deterministic = value;
+        else if (strncmp(options[i], "order=", 6) == 0)
+            o->options.order = value;
+        else if (strncmp(options[i], "libraries=", 10) == 0)
+            o->options.libraries = value;
         else
             o->options.numerics = value;
         used += (size_t)snprintf(o->name + used, sizeof o->name - used, " %.20s",

@@ -42,6 +42,8 @@ int main(int argc, char **argv) {
         while (i + 1 + n < argc &&
                (strncmp(argv[i + 1 + n], "threads=", 8) == 0 ||
                 strncmp(argv[i + 1 + n], "deterministic=", 14) == 0 ||
+                strncmp(argv[i + 1 + n], "order=", 6) == 0 ||
+                strncmp(argv[i + 1 + n], "libraries=", 10) == 0 ||
                 strncmp(argv[i + 1 + n], "numerics=", 9) == 0))
             n++;
         if (count == 12 || !backend_open(&b[count], argv[i], n, &argv[i + 1]))

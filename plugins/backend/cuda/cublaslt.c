@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Matrix products by cuBLASLt, f32 (TF32 only when asked), the bias as its epilogue.
+ * The library counts in columns: our row-major y [m,n] = a b is its y' [n,m] = b' a',
+ * so its first operand is our second. The workspace is a function of the shape alone,
+ * so that a plan made without a device is exact. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "products.h"
+
+#define WORKSPACE_MOST (32u << 20)
+
+struct lt {
+    cublasLtMatmulDesc_t desc;
+    cublasLtMatrixLayout_t a, b, y; /* in the library's order */
+    cublasLtMatmulAlgo_t algo;
+    size_t workspace;
+    struct ref ra, rb, ry, rbias, rwork; /* ra: its first operand */
+};
+
+/* For split sums: up to sixteen partial results. */
+static uint64_t workspace(const struct product *p) {
+    uint64_t n =
+        cuda_align((uint64_t)p->m * (uint64_t)p->n * (uint64_t)p->batches * 64);
+    return n > WORKSPACE_MOST ? WORKSPACE_MOST : n;
+}
+
+/* One stride over the whole batch, or -1. */
+static int64_t single_stride(const struct product *p, const int64_t *stride,
+                             int64_t whole) {
+    bool none = true, dense = true;
+    int64_t step = whole;
+    for (int64_t d = p->rank - 1; d >= 0; d--) {
+        if (p->size[d] == 1)
+            continue;
+        none &= stride[d] == 0;
+        dense &= stride[d] == step;
+        step *= p->size[d];
+    }
+    return none ? 0 : dense ? whole : -1;
+}
+
+static int32_t failed(struct rn_error *e, const char *what) {
+    return rn_fail(e, RN_E_PLUGIN, what, "device.libraries: off does without it", NULL);
+}
+
+static void lt_finish(struct cuda_exe *x, void *state) {
+    const struct cublaslt_table *lt = &x->device->lib.cublaslt;
+    struct lt *m = state;
+    if (!m)
+        return;
+    if (m->desc)
+        lt->cublasLtMatmulDescDestroy(m->desc);
+    if (m->a)
+        lt->cublasLtMatrixLayoutDestroy(m->a);
+    if (m->b)
+        lt->cublasLtMatrixLayoutDestroy(m->b);
+    if (m->y)
+        lt->cublasLtMatrixLayoutDestroy(m->y);
+    free(m);
+}
+
+/* A matrix of the library: rows x columns, batches of them. */
+static bool layout(const struct cublaslt_table *lt, cublasLtMatrixLayout_t *out,
+                   int64_t rows, int64_t columns, int64_t batches, int64_t stride) {
+    int32_t count = (int32_t)batches;
+    return lt->cublasLtMatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)rows,
+                                          (uint64_t)columns,
+                                          rows) == CUBLAS_STATUS_SUCCESS &&
+           (batches == 1 || (lt->cublasLtMatrixLayoutSetAttribute(
+                                 *out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
+                                 sizeof count) == CUBLAS_STATUS_SUCCESS &&
+                             lt->cublasLtMatrixLayoutSetAttribute(
+                                 *out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                 &stride, sizeof stride) == CUBLAS_STATUS_SUCCESS));
+}
+
+static bool describe(const struct cuda_device *d, const struct product *p, struct lt *m,
+                     int64_t a_stride, int64_t b_stride) {
+    const struct cublaslt_table *lt = &d->lib.cublaslt;
+    cublasComputeType_t compute =
+        d->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    cublasOperation_t yes = CUBLAS_OP_T, no = CUBLAS_OP_N;
+    cublasLtEpilogue_t bias = CUBLASLT_EPILOGUE_BIAS;
+    bool good = lt->cublasLtMatmulDescCreate(&m->desc, compute, CUDA_R_32F) ==
+                CUBLAS_STATUS_SUCCESS;
+    good = good && lt->cublasLtMatmulDescSetAttribute(
+                       m->desc, CUBLASLT_MATMUL_DESC_TRANSA, p->trans_b ? &yes : &no,
+                       sizeof yes) == CUBLAS_STATUS_SUCCESS;
+    good = good && lt->cublasLtMatmulDescSetAttribute(
+                       m->desc, CUBLASLT_MATMUL_DESC_TRANSB, p->trans_a ? &yes : &no,
+                       sizeof yes) == CUBLAS_STATUS_SUCCESS;
+    if (p->bias)
+        good = good && lt->cublasLtMatmulDescSetAttribute(
+                           m->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &bias,
+                           sizeof bias) == CUBLAS_STATUS_SUCCESS;
+    /* b [k,n] by rows is [n,k] by columns; transposed, [k,n] */
+    good = good && layout(lt, &m->a, p->trans_b ? p->k : p->n, p->trans_b ? p->n : p->k,
+                          p->batches, b_stride);
+    good = good && layout(lt, &m->b, p->trans_a ? p->m : p->k, p->trans_a ? p->k : p->m,
+                          p->batches, a_stride);
+    return good && layout(lt, &m->y, p->n, p->m, p->batches, p->m * p->n);
+}
+
+/* The library's first choice within the workspace. */
+static bool choose(const struct cuda_device *d, struct lt *m, uint64_t most) {
+    const struct cublaslt_table *lt = &d->lib.cublaslt;
+    cublasLtMatmulPreference_t wish = NULL;
+    cublasLtMatmulHeuristicResult_t found;
+    int count = 0;
+    bool good = lt->cublasLtMatmulPreferenceCreate(&wish) == CUBLAS_STATUS_SUCCESS &&
+                lt->cublasLtMatmulPreferenceSetAttribute(
+                    wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
+                    sizeof most) == CUBLAS_STATUS_SUCCESS &&
+                lt->cublasLtMatmulAlgoGetHeuristic(d->cublaslt, m->desc, m->a, m->b,
+                                                   m->y, m->y, wish, 1, &found,
+                                                   &count) == CUBLAS_STATUS_SUCCESS &&
+                count > 0 && found.state == CUBLAS_STATUS_SUCCESS;
+    if (wish)
+        lt->cublasLtMatmulPreferenceDestroy(wish);
+    if (good) {
+        m->algo = found.algo;
+        m->workspace = found.workspaceSize;
+    }
+    return good;
+}
+
+static int32_t run_lt(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
+                      void *const *bases, struct rn_error *e) {
+    const struct cublaslt_table *lt = &x->device->lib.cublaslt;
+    const struct lt *m = t->state;
+    const float one = 1.0f, zero = 0.0f;
+    if (m->rbias.base != RN_NO_SLOT) {
+        const void *bias = cuda_at(m->rbias, bases);
+        if (lt->cublasLtMatmulDescSetAttribute(m->desc,
+                                               CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
+                                               sizeof bias) != CUBLAS_STATUS_SUCCESS)
+            return failed(e, "cuBLASLt refuses a bias");
+    }
+    void *y = cuda_at(m->ry, bases);
+    if (lt->cublasLtMatmul(x->device->cublaslt, m->desc, &one, cuda_at(m->ra, bases),
+                           m->a, cuda_at(m->rb, bases), m->b, &zero, y, m->y, y, m->y,
+                           &m->algo, m->workspace ? cuda_at(m->rwork, bases) : NULL,
+                           m->workspace, stream) != CUBLAS_STATUS_SUCCESS)
+        return failed(e, "cuBLASLt fails in a matrix product");
+    return RN_OK;
+}
+
+int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
+    struct cuda_device *d = s->device;
+    struct product p;
+    if (!d->use_libraries || (!d->cublaslt && !d->planning) || s->n_out != 1 ||
+        s->out[0].dtype != RN_F32 || !cuda_product(s, &p))
+        return 0;
+    int64_t a_stride = single_stride(&p, p.a_stride, p.m * p.k);
+    int64_t b_stride = single_stride(&p, p.b_stride, p.k * p.n);
+    if (a_stride < 0 || b_stride < 0 || p.m < 1 || p.n < 1 || p.k < 1 ||
+        p.batches > INT32_MAX)
+        return 0;
+    s->workspace = workspace(&p);
+    s->kernel = "cublaslt";
+    if (d->planning)
+        return 1;
+    struct lt *m = calloc(1, sizeof *m);
+    if (!m)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a product", NULL, NULL);
+    if (!describe(d, &p, m, a_stride, b_stride) || !choose(d, m, s->workspace)) {
+        lt_finish(s->exe, m); /* our own kernel does it */
+        s->workspace = 0;
+        return 0;
+    }
+    m->ra = p.b->at;
+    m->rb = p.a->at;
+    m->ry = p.y->at;
+    m->rbias = p.bias ? p.bias->at : (struct ref){RN_NO_SLOT, 0};
+    m->rwork = s->work;
+    struct cuda_task *t = cuda_task_add(s, run_lt);
+    t->state = m;
+    t->finish = lt_finish;
+    return 1;
+}

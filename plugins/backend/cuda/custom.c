@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A plugin's own operator that has only a function for the host: its tensors are copied
+ * to pinned memory, the function runs in the stream's order, and its results are copied
+ * back. Slow, and right; it can be part of a CUDA graph. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <runner/operator.h>
+
+#include "engine.h"
+
+#define MOST 32
+
+struct custom {
+    struct cuda_device *device;
+    const struct rn_node *node;
+    uint32_t n_in, n_out;
+    struct rn_tensor in[MOST], out[MOST];
+    struct ref in_at[MOST], out_at[MOST];
+    uint64_t in_bytes[MOST], out_bytes[MOST];
+    void *pinned; /* owned */
+};
+
+/* On a thread of the driver's: no call into CUDA is allowed. */
+static void CUDA_CB on_host(void *context) {
+    struct custom *c = context;
+    const struct rn_operator *op = c->node->custom;
+    struct rn_error e = {0};
+    int32_t status = op->host(c->n_in, c->in, c->n_out, c->out, c->node->attr_count,
+                              c->node->attrs, &e);
+    if (status != RN_OK && c->device->host_status == RN_OK) {
+        c->device->host_error = e;
+        c->device->host_status = status;
+    }
+}
+
+static int32_t run_custom(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
+                          void *const *bases, struct rn_error *e) {
+    const struct driver_table *cu = &x->device->lib.driver;
+    struct custom *c = t->state;
+    int32_t status = RN_OK;
+    for (uint32_t i = 0; i < c->n_in && status == RN_OK; i++)
+        if (c->in_bytes[i])
+            status = cuda_check(x->device,
+                                cu->cuMemcpyDtoHAsync(
+                                    c->in[i].data,
+                                    (CUdeviceptr)(uintptr_t)cuda_at(c->in_at[i], bases),
+                                    (size_t)c->in_bytes[i], stream),
+                                "a copy", e);
+    if (status == RN_OK)
+        status = cuda_check(x->device, cu->cuLaunchHostFunc(stream, on_host, c),
+                            "a plugin's function", e);
+    for (uint32_t i = 0; i < c->n_out && status == RN_OK; i++)
+        if (c->out_bytes[i])
+            status =
+                cuda_check(x->device,
+                           cu->cuMemcpyHtoDAsync(
+                               (CUdeviceptr)(uintptr_t)cuda_at(c->out_at[i], bases),
+                               c->out[i].data, (size_t)c->out_bytes[i], stream),
+                           "a copy", e);
+    return status;
+}
+
+static void finish(struct cuda_exe *x, void *state) {
+    struct custom *c = state;
+    if (c && c->pinned)
+        x->device->lib.driver.cuMemFreeHost(c->pinned);
+    free(c);
+}
+
+int32_t cuda_room_custom(struct cuda_setup *s, struct rn_error *e) {
+    const struct rn_operator *op = s->node->custom;
+    uint64_t all = 256;
+    if (!op->host || s->n_in > MOST || s->n_out > MOST)
+        return 0;
+    s->kernel = "plugin, on the host";
+    if (!s->building)
+        return 1;
+    struct custom *c = calloc(1, sizeof *c);
+    if (!c)
+        return rn_fail(e, RN_E_MEMORY, "no memory for an operator", NULL, NULL);
+    c->device = s->device;
+    c->node = s->node;
+    c->n_in = s->n_in;
+    c->n_out = s->n_out;
+    for (uint32_t i = 0; i < s->n_in; i++) {
+        c->in_at[i] = s->in[i].at;
+        c->in_bytes[i] = s->in[i].count * RN_DTYPE_BYTES(s->in[i].dtype);
+        all += cuda_align(c->in_bytes[i]);
+    }
+    for (uint32_t i = 0; i < s->n_out; i++) {
+        c->out_at[i] = s->out[i].at;
+        c->out_bytes[i] = s->out[i].count * RN_DTYPE_BYTES(s->out[i].dtype);
+        all += cuda_align(c->out_bytes[i]);
+    }
+    struct cuda_task *t = cuda_task_add(s, run_custom);
+    t->state = c;
+    t->finish = finish;
+    int32_t status = cuda_check(
+        s->device, s->device->lib.driver.cuMemHostAlloc(&c->pinned, (size_t)all, 0),
+        "pinned memory for a plugin's operator", e);
+    if (status != RN_OK)
+        return status;
+    char *at = c->pinned;
+    for (uint32_t i = 0; i < s->n_in; i++) {
+        const struct tensor *x = &s->in[i];
+        c->in[i] = (struct rn_tensor){at, x->shape, NULL, x->dtype, x->rank};
+        at += cuda_align(c->in_bytes[i]);
+    }
+    for (uint32_t i = 0; i < s->n_out; i++) {
+        const struct tensor *x = &s->out[i];
+        c->out[i] = (struct rn_tensor){at, x->shape, NULL, x->dtype, x->rank};
+        at += cuda_align(c->out_bytes[i]);
+    }
+    return 1;
+}

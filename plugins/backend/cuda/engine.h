@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cuda backend's inside. A node goes to the first room that takes it and becomes
+ * tasks: launches of kernels, copies, calls of a library. A program is one list of
+ * tasks, compiled as one module; the second run of it captures the list as a CUDA
+ * graph, every later run launches that. Room functions answer queries and compile with
+ * the same code: a query throws its tasks away. */
+#ifndef CUDA_ENGINE_H
+#define CUDA_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libraries.h"
+
+#include "kernels/args.h"
+
+/* ------------------------------------------------------------------ device */
+
+struct cuda_device {
+    struct cuda_libraries lib;
+    bool planning; /* no device: plans only */
+    bool tf32, deterministic, graphs, use_libraries;
+    int major, minor, multiprocessors;
+    CUdevice device;
+    CUcontext context;
+    cublasLtHandle_t cublaslt;           /* NULL: own products */
+    cudnnHandle_t cudnn;                 /* NULL: own convolutions */
+    cudnnBackendDescriptor_t properties; /* for planning without a device, or NULL */
+    char name[128];
+    int32_t host_status; /* of a plugin's operator that failed on the host; sticks */
+    struct rn_error host_error;
+};
+
+/* 0, or a status with the library's words. */
+int32_t cuda_check(const struct cuda_device *d, CUresult r, const char *what,
+                   struct rn_error *e);
+int32_t cuda_current(const struct cuda_device *d, struct rn_error *e);
+
+/* -------------------------------------------------------------------- text */
+
+struct cuda_text {
+    char *data; /* owned; NULL: empty */
+    size_t length, capacity;
+    bool failed;
+};
+void cuda_text_add(struct cuda_text *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Themes of kernels, one file each. */
+#define THEME_REDUCE   1u
+#define THEME_LINES    2u
+#define THEME_MOVE     4u
+#define THEME_INDEX    8u
+#define THEME_WINDOW   16u
+#define THEME_PRODUCTS 32u
+#define THEMES         6
+
+/* The whole source of a module: prelude, themes, generated kernels. */
+void cuda_source(uint32_t themes, const char *generated, struct cuda_text *out);
+/* The cubin for sm_MAJORMINOR, from the cache or by NVRTC. *image: owned. module.c */
+int32_t cuda_compile_source(const struct cuda_device *d, const char *source,
+                            void **image, size_t *bytes, struct rn_error *e);
+/* What cuModuleLoadData takes for these kernels: *image owned. */
+int32_t cuda_image(const struct cuda_device *d, uint32_t themes, const char *generated,
+                   void **image, struct rn_error *e);
+
+/* ------------------------------------------------------------------- tasks */
+
+struct ref {       /* where something lies: bases[base] + offset */
+    uint32_t base; /* RN_NO_SLOT: NULL */
+    uint64_t offset;
+};
+
+struct tensor {
+    rn_dtype dtype;
+    uint32_t rank;
+    const int64_t *shape;
+    uint64_t count;
+    struct ref at; /* base RN_NO_SLOT: absent */
+};
+
+#define TASK_POINTERS 96
+
+struct pointer { /* of a kernel's arguments */
+    uint32_t at; /* byte in the arguments */
+    struct ref ref;
+};
+
+struct cuda_exe;
+struct cuda_task;
+typedef int32_t (*task_fn)(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
+                           void *const *bases, struct rn_error *e);
+
+struct cuda_task {
+    const char *label; /* the node's; host */
+    task_fn run;
+    /* a launch */
+    char kernel[64];
+    CUfunction function;
+    uint32_t grid;
+    void *args; /* owned */
+    uint32_t pointer_count;
+    struct pointer *pointers; /* owned */
+    /* a copy, a library's call, a plugin's function */
+    struct ref to, from;
+    uint64_t bytes;
+    void *state;
+    void (*finish)(struct cuda_exe *x, void *state); /* NULL: nothing */
+};
+
+#define GRAPHS_MOST 4
+
+struct cuda_graph {
+    void **bases;      /* owned */
+    CUgraphExec graph; /* NULL: ran once, directly */
+};
+
+struct cuda_exe {
+    struct cuda_device *device;
+    const struct rn_program *program;
+    uint32_t task_count, task_capacity;
+    struct cuda_task *tasks;
+    uint32_t themes;
+    struct cuda_text generated;
+    CUmodule module;
+    struct cuda_graph graphs[GRAPHS_MOST];
+    uint32_t next_graph;
+    bool capturable;
+    bool failed; /* no memory while tasks were added */
+};
+
+int32_t cuda_query(struct cuda_device *d, const struct rn_program *p, uint32_t node,
+                   struct rn_node_info *out, struct rn_error *e);
+int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
+                        struct cuda_exe **out, struct rn_error *e);
+int32_t cuda_exe_run(struct cuda_exe *x, CUstream stream, void *const *bases,
+                     struct rn_error *e);
+void cuda_exe_destroy(struct cuda_exe *x);
+
+/* ------------------------------------------------------------------- rooms */
+
+struct cuda_setup {
+    struct cuda_device *device;
+    struct cuda_exe *exe;
+    const struct rn_node *node;
+    const struct tensor *in, *out;
+    uint32_t n_in, n_out;
+    struct ref work; /* the node's workspace */
+    bool building;   /* compile; else a query */
+    /* what the room answers */
+    uint64_t workspace, in_place;
+    const char *kernel;
+    char why[128];
+};
+
+/* A room: 1 taken, 0 not mine, negative status on failure. */
+typedef int32_t (*cuda_room)(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_elementwise(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_reduce(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_lines(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_move(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_index(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_window(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_products(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_custom(struct cuda_setup *s, struct rn_error *e);
+
+/* A task at the list's end; a spare one if there is no memory (exe->failed). */
+struct cuda_task *cuda_task_add(struct cuda_setup *s, task_fn run);
+/* A launch of `kernel` for `work` threads (blocks when `blocks`); args are copied. */
+struct cuda_task *cuda_launch(struct cuda_setup *s, uint32_t theme, uint64_t work,
+                              bool blocks, const void *args, size_t bytes,
+                              const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+void cuda_pointer(struct cuda_setup *s, struct cuda_task *t, size_t at, struct ref r);
+#define CUDA_POINTER(s, t, type, member, ref)                                          \
+    cuda_pointer(s, t, offsetof(struct type, member), ref)
+void cuda_copy(struct cuda_setup *s, struct ref to, struct ref from, uint64_t bytes);
+void *cuda_at(struct ref r, void *const *bases);
+static inline struct ref cuda_after(struct ref r, uint64_t bytes) {
+    r.offset += bytes;
+    return r;
+}
+
+const struct rn_attr *cuda_attr(const struct rn_node *n, const char *name);
+int64_t cuda_int(const struct rn_node *n, const char *name, int64_t otherwise);
+double cuda_float(const struct rn_node *n, const char *name, double otherwise);
+const int64_t *cuda_ints(const struct rn_node *n, const char *name);
+static inline bool cuda_is(const struct cuda_setup *s, const char *op) {
+    const char *x = s->node->op;
+    while (*x && *x == *op)
+        x++, op++;
+    return *x == *op;
+}
+/* "f32", "f64", "i64", "i32" or NULL */
+const char *cuda_suffix(rn_dtype t);
+static inline uint64_t cuda_align(uint64_t bytes) {
+    return (bytes + 255) / 256 * 256;
+}
+/* Row-major strides in elements. */
+void cuda_strides(uint32_t rank, const int64_t *shape, int64_t *stride);
+/* Drop dims of size 1, join neighbours that lie together in all of `n` operands;
+ * strides[operand][dim]. Rank 0 becomes one dim of size 1. */
+uint32_t cuda_merge(uint32_t rank, int64_t *size, uint32_t n,
+                    int64_t (*strides)[RN_MAX_RANK]);
+
+#endif

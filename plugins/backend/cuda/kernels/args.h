@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a kernel is given: one struct by value, the same on the host, on the device and
+ * in the emulation. Pointers are device pointers; counts and strides are elements. */
+#ifndef CUDA_KERNELS_ARGS_H
+#define CUDA_KERNELS_ARGS_H
+
+#include <stdint.h>
+
+#define THREADS  256 /* of every block */
+#define MOST_DIM 8   /* RN_MAX_RANK */
+
+/* Loop over a space in row-major order; dims that lie together are merged. */
+struct space {
+    int64_t rank;
+    int64_t size[MOST_DIM];
+    int64_t stride[MOST_DIM];
+};
+
+struct reduce_args {
+    const void *x;
+    void *y;
+    uint64_t outputs, count; /* count: elements of one reduction */
+    int64_t by_column;       /* neighbouring outputs lie side by side in x */
+    struct space kept, gone;
+};
+
+/* Lines along an axis: outer x n x inner. */
+struct line_args {
+    const void *x;
+    void *y, *y2;     /* y2: i64 indices, or NULL */
+    const void *from; /* i32 [lines, n]: order so far */
+    void *to;         /* i32 [lines, n] */
+    uint64_t count;   /* threads that have something to do */
+    int64_t outer, n, inner, k, width;
+    int64_t down, exclusive, reverse; /* down: largest first, also arg_max */
+    int64_t type;                     /* of integer keys */
+};
+
+struct move_args {
+    const void *x;
+    void *y;
+    uint64_t count;
+    int64_t start;     /* of the first element in x */
+    struct space from; /* sizes: the output's; strides: in x */
+};
+
+struct pad_args {
+    const void *x;
+    void *y;
+    uint64_t count; /* of y */
+    uint64_t value; /* bits */
+    int64_t rank;
+    int64_t size[MOST_DIM];                       /* of y */
+    int64_t x_size[MOST_DIM], x_stride[MOST_DIM]; /* of x */
+    int64_t low[MOST_DIM], step[MOST_DIM];        /* step: interior + 1 */
+};
+
+struct concat_args {
+    const void *x;
+    void *y;
+    uint64_t count;            /* of x */
+    int64_t part, total, done; /* elements of a row of x, of y, before x in y */
+};
+
+struct fill_args {
+    void *y;
+    uint64_t count, value; /* bits */
+};
+
+struct iota_args {
+    void *y;
+    uint64_t count;
+    int64_t n, inner, type;
+};
+
+struct random_args {
+    void *y;
+    const void *seed, *step, *row; /* u32 each */
+    uint64_t count, each;
+    int64_t by_row, normal;
+    uint64_t stream;
+};
+
+struct index_args { /* gather, scatter_add */
+    const void *x, *index, *updates, *order;
+    void *y;
+    uint64_t count;         /* of y */
+    uint64_t value;         /* bits of what an index outside gives */
+    int64_t n, keys, inner; /* size of the axis, number of indices */
+    int64_t type;           /* of the indices */
+};
+
+struct along_args { /* take_along, put_along_add */
+    const void *x, *index, *updates;
+    void *y;
+    uint64_t count, value;
+    int64_t type, axis, rank;
+    int64_t x_size[MOST_DIM], index_size[MOST_DIM];
+};
+
+struct window_args {
+    const void *x, *g; /* g: a gradient, of y's or of x's shape */
+    void *y;
+    uint64_t count;       /* of what is written */
+    int64_t h, w, oh, ow; /* the image, the output */
+    int64_t kh, kw, sh, sw, top, left;
+    int64_t count_pad, bilinear;
+};
+
+struct matmul_args {
+    const void *a, *b, *bias; /* bias: [n] or NULL */
+    void *y;
+    int64_t m, n, k, trans_a, trans_b, batches;
+    int64_t rank; /* of the batch; strides in whole matrices' elements, 0: broadcast */
+    int64_t size[MOST_DIM], a_stride[MOST_DIM], b_stride[MOST_DIM];
+};
+
+struct conv_args {
+    const void *x, *w, *y, *bias; /* what is read; the one that is written is `out` */
+    void *out;
+    uint64_t count;          /* of out */
+    int64_t batch, c, h, wd; /* image */
+    int64_t o, cg, kh, kw;   /* weight [o, cg, kh, kw] */
+    int64_t oh, ow;          /* output */
+    int64_t sh, sw, top, left, dh, dw, groups;
+};
+
+#endif

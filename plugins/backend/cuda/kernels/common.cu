@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small functions of several kernels. */
+
+/* Offset of element i of the space. */
+static inline int64_t space_offset(const struct space *s, uint64_t i) {
+    int64_t at = 0;
+    if (s->rank == 1)
+        return (int64_t)i * s->stride[0];
+    for (int64_t k = s->rank - 1; k >= 0; k--) {
+        uint64_t size = (uint64_t)s->size[k], next = i / size;
+        at += (int64_t)(i - next * size) * s->stride[k];
+        i = next;
+    }
+    return at;
+}
+
+/* rn_dtype: code | bits << 8 */
+static inline int64_t load_index(const void *p, int64_t type, int64_t i) {
+    switch (type) {
+    case 64 << 8:
+        return ((const int64_t *)p)[i];
+    case 32 << 8:
+        return ((const int32_t *)p)[i];
+    case 1 | 32 << 8:
+        return ((const uint32_t *)p)[i];
+    case 8 << 8:
+        return ((const int8_t *)p)[i];
+    default:
+        return ((const uint8_t *)p)[i];
+    }
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reductions. Sums of floats are the fixed tree of numerics.h: element i to lane i mod
+ * 16, lanes added 8, 4, 2, 1; so a lane is a thread. */
+
+#define LANES 16
+#define PER   (THREADS / LANES) /* outputs of a block */
+#define TILE  4096              /* elements of a long row at a time */
+
+/* Add up lanes; lane k of output o is at o * 16 + k. */
+#define ADD_LANES(lane)                                                                \
+    for (uint32_t w = LANES / 2; w; w /= 2) {                                          \
+        EACH_THREAD {                                                                  \
+            if (TX % LANES < w)                                                        \
+                lane[TX] += lane[TX + w];                                              \
+        }                                                                              \
+        SYNC();                                                                        \
+    }
+
+#define REDUCE_SUM(T, S)                                                               \
+    KERNEL(reduce_sum_##S, reduce_args) {                                              \
+        SHARED(T, lane, THREADS);                                                      \
+        for (uint64_t first = BX * PER; first < a.outputs; first += GRID * PER) {      \
+            EACH_THREAD {                                                              \
+                uint32_t k = a.by_column ? TX / PER : TX % LANES;                      \
+                uint32_t o = a.by_column ? TX % PER : TX / LANES;                      \
+                T sum = 0;                                                             \
+                if (first + o < a.outputs) {                                           \
+                    const T *x = (const T *)a.x + space_offset(&a.kept, first + o);    \
+                    for (uint64_t i = k; i < a.count; i += LANES)                      \
+                        sum += x[space_offset(&a.gone, i)];                            \
+                }                                                                      \
+                lane[o * LANES + k] = sum;                                             \
+            }                                                                          \
+            SYNC();                                                                    \
+            ADD_LANES(lane)                                                            \
+            EACH_THREAD {                                                              \
+                if (TX < PER && first + TX < a.outputs)                                \
+                    ((T *)a.y)[first + TX] = lane[TX * LANES];                         \
+            }                                                                          \
+            SYNC();                                                                    \
+        }                                                                              \
+    }                                                                                  \
+    /* One output a block: all threads fetch, sixteen add. */                          \
+    KERNEL(reduce_sum_long_##S, reduce_args) {                                         \
+        SHARED(T, lane, THREADS);                                                      \
+        SHARED(T, tile, TILE);                                                         \
+        for (uint64_t o = BX; o < a.outputs; o += GRID) {                              \
+            const T *x = (const T *)a.x + space_offset(&a.kept, o);                    \
+            EACH_THREAD {                                                              \
+                lane[TX] = 0;                                                          \
+            }                                                                          \
+            SYNC();                                                                    \
+            for (uint64_t at = 0; at < a.count; at += TILE) {                          \
+                uint64_t left = a.count - at, n = left < TILE ? left : TILE;           \
+                EACH_THREAD {                                                          \
+                    for (uint64_t i = TX; i < n; i += THREADS)                         \
+                        tile[i] = x[space_offset(&a.gone, at + i)];                    \
+                }                                                                      \
+                SYNC();                                                                \
+                EACH_THREAD {                                                          \
+                    if (TX < LANES) {                                                  \
+                        T sum = lane[TX];                                              \
+                        for (uint64_t i = TX; i < n; i += LANES)                       \
+                            sum += tile[i];                                            \
+                        lane[TX] = sum;                                                \
+                    }                                                                  \
+                }                                                                      \
+                SYNC();                                                                \
+            }                                                                          \
+            ADD_LANES(lane)                                                            \
+            EACH_THREAD {                                                              \
+                if (TX == 0)                                                           \
+                    ((T *)a.y)[o] = lane[0];                                           \
+            }                                                                          \
+            SYNC();                                                                    \
+        }                                                                              \
+    }
+
+/* The first of equal ones (zeros have signs), NaN before all. */
+#define REDUCE_BEST(T, S, NAME, BETTER)                                                \
+    KERNEL(NAME##_##S, reduce_args) {                                                  \
+        SHARED(T, lane, THREADS);                                                      \
+        SHARED(uint64_t, place, THREADS);                                              \
+        for (uint64_t first = BX * PER; first < a.outputs; first += GRID * PER) {      \
+            EACH_THREAD {                                                              \
+                uint32_t k = a.by_column ? TX / PER : TX % LANES;                      \
+                uint32_t o = a.by_column ? TX % PER : TX / LANES;                      \
+                T best = 0;                                                            \
+                uint64_t at = a.count; /* none */                                      \
+                if (first + o < a.outputs) {                                           \
+                    const T *x = (const T *)a.x + space_offset(&a.kept, first + o);    \
+                    for (uint64_t i = k; i < a.count; i += LANES) {                    \
+                        T v = x[space_offset(&a.gone, i)];                             \
+                        if (at == a.count ||                                           \
+                            (best == best && (v != v || v BETTER best)))               \
+                            best = v, at = i;                                          \
+                    }                                                                  \
+                }                                                                      \
+                lane[o * LANES + k] = best;                                            \
+                place[o * LANES + k] = at;                                             \
+            }                                                                          \
+            SYNC();                                                                    \
+            for (uint32_t w = LANES / 2; w; w /= 2) {                                  \
+                EACH_THREAD {                                                          \
+                    if (TX % LANES < w && place[TX + w] != a.count) {                  \
+                        T p = lane[TX], q = lane[TX + w];                              \
+                        if (place[TX] == a.count ||                                    \
+                            (p == p && (q != q || q BETTER p ||                        \
+                                        (q == p && place[TX + w] < place[TX])))) {     \
+                            lane[TX] = q;                                              \
+                            place[TX] = place[TX + w];                                 \
+                        }                                                              \
+                    }                                                                  \
+                }                                                                      \
+                SYNC();                                                                \
+            }                                                                          \
+            EACH_THREAD {                                                              \
+                if (TX < PER && first + TX < a.outputs)                                \
+                    ((T *)a.y)[first + TX] = lane[TX * LANES];                         \
+            }                                                                          \
+            SYNC();                                                                    \
+        }                                                                              \
+    }
+
+/* In order, one thread each. */
+#define REDUCE_PROD(T, S)                                                              \
+    KERNEL(reduce_prod_##S, reduce_args) {                                             \
+        EACH_INDEX(o, a.outputs) {                                                     \
+            const T *x = (const T *)a.x + space_offset(&a.kept, o);                    \
+            T product = x[0];                                                          \
+            for (uint64_t i = 1; i < a.count; i++)                                     \
+                product *= x[space_offset(&a.gone, i)];                                \
+            ((T *)a.y)[o] = product;                                                   \
+        }                                                                              \
+    }
+
+#define REDUCE(T, S)                                                                   \
+    REDUCE_BEST(T, S, reduce_max, >)                                                   \
+    REDUCE_BEST(T, S, reduce_min, <)
+
+REDUCE_SUM(float, f32)
+REDUCE_SUM(double, f64)
+REDUCE_SUM(uint64_t, i64) /* integers wrap */
+REDUCE_SUM(uint32_t, i32)
+REDUCE(float, f32)
+REDUCE(double, f64)
+REDUCE(int64_t, i64)
+REDUCE(int32_t, i32)
+REDUCE_PROD(float, f32)
+REDUCE_PROD(double, f64)
+REDUCE_PROD(uint64_t, i64)
+REDUCE_PROD(uint32_t, i32)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A matrix product or a convolution, read from its node: for our own kernels and for
+ * the libraries alike. */
+#ifndef CUDA_PRODUCTS_H
+#define CUDA_PRODUCTS_H
+
+#include "engine.h"
+
+/* y [batches,m,n] = a [..,m,k] b [..,k,n] (+ bias [n]); strides of the batch's dims in
+ * elements, 0: broadcast. What trans says lies the other way round. */
+struct product {
+    int64_t m, n, k, batches, rank;
+    bool trans_a, trans_b;
+    int64_t size[RN_MAX_RANK], a_stride[RN_MAX_RANK], b_stride[RN_MAX_RANK];
+    const struct tensor *a, *b, *bias, *y; /* bias: NULL */
+};
+bool cuda_product(const struct cuda_setup *s, struct product *p);
+
+enum conv_pass { CONV_FORWARD, CONV_INPUT, CONV_WEIGHT };
+struct conv {
+    enum conv_pass pass;
+    const struct tensor *x, *w, *y, *bias; /* one of x, w, y is what is written */
+    int64_t stride[2], pad[4], dilation[2], groups;
+};
+bool cuda_conv(const struct cuda_setup *s, struct conv *c);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The libraries of a GPU, on a CPU: the tables of plugins/backend/cuda/libraries.h
+ * filled with functions that do what NVIDIA's say they do, so that the whole cuda
+ * backend runs without a GPU. Operations are late: nothing happens before somebody
+ * waits. */
+#ifndef TESTS_CUDA_EMULATED_H
+#define TESTS_CUDA_EMULATED_H
+
+#include "libraries.h"
+
+#define EMULATED_OPTIONS                                                               \
+    RN_OPTION("order choice(forwards,backwards) = forwards | of blocks and threads")   \
+    RN_OPTION("memory int = 0 ; min 0 | bytes of the device; 0: no limit")
+
+void emulated_open(struct cuda_libraries *l, struct rn_host *h);
+
+/* ---- between the parts ---- */
+void emulated_fill_driver(struct driver_table *t);
+void emulated_fill_cublaslt(struct cublaslt_table *t);
+void emulated_fill_cudnn(struct cudnn_table *t);
+/* fn(context) when the stream comes to it; context is copied. */
+CUresult emulated_push(CUstream stream, void (*fn)(void *context), const void *context,
+                       size_t bytes);
+
+#endif

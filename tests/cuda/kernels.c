@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All kernels of the cuda backend, compiled for a CPU. */
+#include "kernels/args.h"
+
+#include "shim.h"
+
+#include "kernels/common.cu"
+#include "kernels/index.cu"
+#include "kernels/lines.cu"
+#undef LINE
+#include "kernels/move.cu"
+#include "kernels/products.cu"
+#include "kernels/reduce.cu"
+#include "kernels/window.cu"

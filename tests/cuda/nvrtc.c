@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nvrtc GENERATED.cu CHIP...: do all kernels, those of the tree and the generated ones of
+ * the file, compile for each chip (80, 90)? Needs NVRTC and no device. */
+#include <stdlib.h>
+
+#include "../check.h"
+#include "engine.h"
+
+static char *read_all(const char *name) {
+    FILE *f = fopen(name, "rb");
+    char *text = calloc(1, 64u << 20);
+    if (!f || !text)
+        return NULL;
+    size_t n = fread(text, 1, (64u << 20) - 1, f);
+    text[n] = '\0';
+    fclose(f);
+    return text;
+}
+
+/* Does the cubin hold a kernel of this name? */
+static bool holds(const char *cubin, size_t bytes, const char *name) {
+    char section[128];
+    size_t n = (size_t)snprintf(section, sizeof section, ".text.%s", name) + 1;
+    for (size_t i = 0; i + n <= bytes; i++)
+        if (memcmp(cubin + i, section, n) == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv) {
+    struct cuda_device d = {.planning = true};
+    char *generated = argc > 2 ? read_all(argv[1]) : NULL;
+    if (!generated)
+        return 1;
+    cuda_libraries_open(&d.lib, false);
+    if (!d.lib.have_nvrtc) {
+        printf("SKIP: no NVRTC: %s\n", d.lib.no_nvrtc);
+        return 0;
+    }
+    for (int i = 2; i < argc; i++) {
+        struct cuda_text source = {0};
+        struct rn_error e = {0};
+        void *cubin = NULL;
+        size_t bytes = 0;
+        int chip = atoi(argv[i]), kernels = 0;
+        d.major = chip / 10;
+        d.minor = chip % 10;
+        cuda_source((1u << THEMES) - 1, generated, &source);
+        int32_t status = cuda_compile_source(&d, source.data, &cubin, &bytes, &e);
+        CHECK(status == RN_OK);
+        if (status != RN_OK)
+            fprintf(stderr, "sm_%d: %s\n", chip, e.message);
+        static const char *const names[] = {
+            "reduce_sum_f32", "reduce_sum_long_f64", "reduce_min_i64", "sort_merge_f32",
+            "cumsum_i32",     "move_16",             "take_along_64",  "random",
+            "keys_merge",     "scatter_add_f32",     "max_pool2d_grad_f64",
+            "resize2d_f32",   "matmul_f32",          "conv2d_grad_weight_f64"};
+        for (size_t k = 0; k < sizeof names / sizeof names[0] && cubin; k++) {
+            CHECK(holds(cubin, bytes, names[k]));
+            kernels++;
+        }
+        for (const char *p = generated; cubin && (p = strstr(p, "KERNEL(region_"));) {
+            char name[40];
+            snprintf(name, sizeof name, "%.23s", p += 7);
+            CHECK(holds(cubin, bytes, name));
+            kernels++;
+        }
+        printf("sm_%d: %zu bytes, %d kernels looked up\n", chip, bytes, kernels);
+        free(cubin);
+        free(source.data);
+    }
+    free(generated);
+    return check_done();
+}
