@@ -28,6 +28,8 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
         *out = o->order;
     else if (strcmp(path, "libraries") == 0)
         *out = o->libraries;
+    else if (strcmp(path, "plan_for") == 0)
+        *out = o->plan_for;
     else
         return RN_E_UNSUPPORTED;
     return RN_OK;
@@ -48,7 +50,7 @@ bool backend_open(struct opened *o, const char *file, int n, char **options) {
     memcpy(&entry, &symbol, sizeof entry);
     memset(o, 0, sizeof *o);
     o->backend = entry()->components[0]->iface;
-    o->options = (struct backend_options){{&host_api}, 1, "run", "fast", "forwards", "auto"};
+    o->options = (struct backend_options){{&host_api}, 1, "run", "fast", "forwards", "auto", ""};
     const char *slash = strrchr(file, '/');
     size_t used =
         (size_t)snprintf(o->name, sizeof o->name, "%.24s", slash ? slash + 1 : file);
@@ -67,6 +69,8 @@ bool backend_open(struct opened *o, const char *file, int n, char **options) {
             o->options.order = value;
         else if (strncmp(options[i], "libraries=", 10) == 0)
             o->options.libraries = value;
+        else if (strncmp(options[i], "plan_for=", 9) == 0)
+            o->options.plan_for = value;
         else
             o->options.numerics = value;
         used += (size_t)snprintf(o->name + used, sizeof o->name - used, " %.20s",

@@ -20,7 +20,7 @@ struct backend_options {
     struct rn_host host;
     int64_t threads;
     const char *deterministic, *numerics;
-    const char *order, *libraries; /* of cuda */
+    const char *order, *libraries, *plan_for; /* of cuda */
 };
 struct opened {
     char name[96]; /* "cpu threads=2" */

@@ -32,12 +32,9 @@ static void destroy(void *self) {
         return;
     if (d->context)
         d->lib.driver.cuCtxSetCurrent(d->context);
-    if (d->properties)
-        d->lib.cudnn.cudnnBackendDestroyDescriptor(d->properties);
+    cuda_cudnn_close(d);
     if (d->cublaslt)
         d->lib.cublaslt.cublasLtDestroy(d->cublaslt);
-    if (d->cudnn)
-        d->lib.cudnn.cudnnDestroy(d->cudnn);
     if (d->context) {
         d->lib.driver.cuCtxSetCurrent(NULL);
         d->lib.driver.cuDevicePrimaryCtxRelease(d->device);
@@ -111,14 +108,10 @@ static int32_t open_device(struct cuda_device *d, int64_t index, struct rn_error
         d->cublaslt = NULL;
         snprintf(d->lib.no_cublaslt, sizeof d->lib.no_cublaslt, "it does not start");
     }
-    if (d->use_libraries && d->lib.have_cudnn &&
-        d->lib.cudnn.cudnnCreate(&d->cudnn) != CUDNN_STATUS_SUCCESS) {
-        d->cudnn = NULL;
-        snprintf(d->lib.no_cudnn, sizeof d->lib.no_cudnn, "it does not start");
-    }
+    cuda_cudnn_open(d);
     snprintf(d->name, sizeof d->name, "cuda: %.50s, sm_%d%d%s%s", name, d->major,
              d->minor, d->cublaslt ? ", cuBLASLt" : ", own products",
-             d->cudnn ? ", cuDNN" : ", own convolutions");
+             d->properties ? ", cuDNN" : ", own convolutions");
     return RN_OK;
 }
 
@@ -133,7 +126,9 @@ static int32_t open_plan(struct cuda_device *d, const char *chip, struct rn_erro
     d->planning = true;
     d->major = n / 10;
     d->minor = n % 10;
-    snprintf(d->name, sizeof d->name, "cuda: planned for sm_%d, without a device", n);
+    cuda_cudnn_open(d);
+    snprintf(d->name, sizeof d->name, "cuda: planned for sm_%d, without a device%s", n,
+             d->properties ? ", cuDNN" : ", own convolutions");
     return RN_OK;
 }
 

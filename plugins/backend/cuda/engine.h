@@ -26,7 +26,7 @@ struct cuda_device {
     CUcontext context;
     cublasLtHandle_t cublaslt;           /* NULL: own products */
     cudnnHandle_t cudnn;                 /* NULL: own convolutions */
-    cudnnBackendDescriptor_t properties; /* for planning without a device, or NULL */
+    cudnnBackendDescriptor_t properties; /* of the device or the chip; NULL: no cuDNN */
     char name[128];
     int32_t host_status; /* of a plugin's operator that failed on the host; sticks */
     struct rn_error host_error;
@@ -36,6 +36,10 @@ struct cuda_device {
 int32_t cuda_check(const struct cuda_device *d, CUresult r, const char *what,
                    struct rn_error *e);
 int32_t cuda_current(const struct cuda_device *d, struct rn_error *e);
+
+/* cuDNN for the device or the chip, if it can be had; cudnn.c */
+void cuda_cudnn_open(struct cuda_device *d);
+void cuda_cudnn_close(struct cuda_device *d);
 
 /* -------------------------------------------------------------------- text */
 

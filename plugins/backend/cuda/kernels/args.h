@@ -125,4 +125,11 @@ struct conv_args {
     int64_t sh, sw, top, left, dh, dw, groups;
 };
 
+struct bias_args { /* y[n, channel, area] += bias[channel] */
+    const void *bias;
+    void *y;
+    uint64_t count;
+    int64_t channels, area;
+};
+
 #endif

@@ -162,6 +162,13 @@
         }                                                                              \
     }
 
+KERNEL(add_bias_f32, bias_args) {
+    EACH_INDEX(i, a.count) {
+        ((float *)a.y)[i] +=
+            ((const float *)a.bias)[(int64_t)i / a.area % a.channels];
+    }
+}
+
 MATMUL(float, f32)
 MATMUL(double, f64)
 CONV(float, f32)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plans CUDA CHIP: every case of the operator suite planned for a chip, without a device.
+ * A plan is the same when it is made again; products go to the libraries, whose engines
+ * are found by the chip's properties. */
+#include <stdlib.h>
+
+#include "ops/ops.h"
+
+void ops_check(bool good, const char *format, ...) {
+    (void)format;
+    CHECK(good);
+}
+
+struct count {
+    int cases, cudnn, own_conv, lt, own_matmul;
+    uint64_t workspace;
+};
+
+static bool starts(const char *text, const char *with) {
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void plan_case(const struct opened *o, const char *text, struct count *n) {
+    struct built b;
+    struct rn_error e = {0};
+    struct plan_options options = {o->backend, o->self, true};
+    const struct plan *p = NULL, *again = NULL;
+    if (!case_build(text, false, &b))
+        return;
+    int status = plan_make(b.graph, b.a, &options, &p, &e);
+    CHECK(status == RN_OK);
+    if (status == RN_OK)
+        status = plan_make(b.graph, b.a, &options, &again, &e);
+    CHECK(status == RN_OK && plan_verify(p, &e) == RN_OK);
+    CHECK(status == RN_OK && again->program.arena_bytes == p->program.arena_bytes);
+    if (status != RN_OK)
+        fprintf(stderr, "%s: %s\n", text, e.message);
+    for (uint32_t i = 0; status == RN_OK && i < p->program.node_count; i++) {
+        const struct rn_node *node = &p->program.nodes[i];
+        const char *kernel = p->work[i].kernel;
+        n->workspace += node->workspace_bytes;
+        n->cudnn += strcmp(kernel, "cudnn") == 0;
+        n->own_conv += strcmp(kernel, "own convolution") == 0;
+        n->lt += strcmp(kernel, "cublaslt") == 0;
+        n->own_matmul += strcmp(kernel, "own matmul") == 0;
+        if (getenv("PLANS_SHOW") && starts(node->op, "conv2d"))
+            printf("%-20s %-16s %llu  %s\n", node->op, kernel,
+                   (unsigned long long)node->workspace_bytes, text);
+    }
+    n->cases++;
+    built_free(&b);
+}
+
+int main(int argc, char **argv) {
+    struct opened o;
+    struct count n = {0, 0, 0, 0, 0, 0};
+    char option[64];
+    if (argc < 3)
+        return 1;
+    snprintf(option, sizeof option, "plan_for=%s", argv[2]);
+    if (!backend_open(&o, argv[1], 1, (char *[]){option}))
+        return 1;
+    for (uint32_t i = 0; i < op_case_count; i++)
+        plan_case(&o, op_cases[i].text, &n);
+    struct rn_device_info info = {.struct_size = sizeof info};
+    struct rn_error e = {0};
+    CHECK(o.backend->info(o.self, &info, &e) == RN_OK);
+    CHECK(n.cases > 300);
+    CHECK(n.lt > 8 && n.lt > n.own_matmul);
+    void *p;
+    CHECK(o.backend->alloc(o.self, RN_SPACE_DEVICE, 64, &p, &e) == RN_E_CONFIG);
+    if (strstr(info.name, ", cuDNN"))
+        CHECK(n.cudnn > 10 && n.cudnn > n.own_conv);
+    else
+        printf("SKIP: engines: no cuDNN from 9.8 on, or it does not know %s\n", argv[2]);
+    printf("%s: %d cases; cuDNN %d, own convolutions %d, cuBLASLt %d, own products %d; "
+           "%llu bytes of workspace\n",
+           info.name, n.cases, n.cudnn, n.own_conv, n.lt, n.own_matmul,
+           (unsigned long long)n.workspace);
+    backend_close(&o);
+    return check_done();
+}
