@@ -604,7 +604,9 @@ void emulated_open(struct cuda_libraries *l, struct rn_host *h) {
     memset(l, 0, sizeof *l);
     emulated_fill_driver(&l->driver);
     l->nvrtc.nvrtcVersion = nvrtc_version;
-    l->have_driver = l->have_nvrtc = true;
+    emulated_fill_cublaslt(&l->cublaslt);
+    emulated_fill_cudnn(&l->cudnn);
+    l->have_driver = l->have_nvrtc = l->have_cublaslt = l->have_cudnn = true;
     gpu.backwards = strcmp(rn_get_string(h, "order", "forwards"), "backwards") == 0;
     gpu.limit = (size_t)rn_get_int(h, "memory", 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nvrtc GENERATED.cu CHIP...: do all kernels, those of the tree and the generated ones of
- * the file, compile for each chip (80, 90)? Needs NVRTC and no device. */
+/* nvrtc GENERATED.cu CHIP...: do all kernels, those of the tree and the generated ones
+ * of the file, compile for each chip (80, 90)? Needs NVRTC and no device. */
 #include <stdlib.h>
 
 #include "../check.h"
@@ -51,10 +51,13 @@ int main(int argc, char **argv) {
         if (status != RN_OK)
             fprintf(stderr, "sm_%d: %s\n", chip, e.message);
         static const char *const names[] = {
-            "reduce_sum_f32", "reduce_sum_long_f64", "reduce_min_i64", "sort_merge_f32",
-            "cumsum_i32",     "move_16",             "take_along_64",  "random",
-            "keys_merge",     "scatter_add_f32",     "max_pool2d_grad_f64",
-            "resize2d_f32",   "matmul_f32",          "conv2d_grad_weight_f64"};
+            "reduce_sum_f32",      "reduce_sum_long_f64",
+            "reduce_min_i64",      "sort_merge_f32",
+            "cumsum_i32",          "move_16",
+            "take_along_64",       "random",
+            "keys_merge",          "scatter_add_f32",
+            "max_pool2d_grad_f64", "resize2d_f32",
+            "matmul_f32",          "conv2d_grad_weight_f64"};
         for (size_t k = 0; k < sizeof names / sizeof names[0] && cubin; k++) {
             CHECK(holds(cubin, bytes, names[k]));
             kernels++;

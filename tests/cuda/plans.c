@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plans CUDA CHIP: every case of the operator suite planned for a chip, without a device.
- * A plan is the same when it is made again; products go to the libraries, whose engines
- * are found by the chip's properties. */
+/* plans CUDA CHIP: every case of the operator suite planned for a chip, without a
+ * device. A plan is the same when it is made again; products go to the libraries, whose
+ * engines are found by the chip's properties. */
 #include <stdlib.h>
 
 #include "ops/ops.h"
@@ -72,7 +72,8 @@ int main(int argc, char **argv) {
     if (strstr(info.name, ", cuDNN"))
         CHECK(n.cudnn > 10 && n.cudnn > n.own_conv);
     else
-        printf("SKIP: engines: no cuDNN from 9.8 on, or it does not know %s\n", argv[2]);
+        printf("SKIP: engines: no cuDNN from 9.8 on, or it does not know %s\n",
+               argv[2]);
     printf("%s: %d cases; cuDNN %d, own convolutions %d, cuBLASLt %d, own products %d; "
            "%llu bytes of workspace\n",
            info.name, n.cases, n.cudnn, n.own_conv, n.lt, n.own_matmul,

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cuBLASLt: descriptors and column-major layouts as its header has them, and the
+ * product by plain loops. What the backend has not set, or set wrong, ends the process.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emulated.h"
+
+struct matrix {
+    uint64_t rows, columns;
+    int64_t ld, stride;
+    int32_t batches;
+};
+
+struct product {
+    cublasOperation_t trans_a, trans_b;
+    cublasLtEpilogue_t epilogue;
+    const float *bias;
+};
+
+static void misuse(const char *what) {
+    fprintf(stderr, "emulated cuBLASLt: %s\n", what);
+    abort();
+}
+
+static cublasStatus_t CUBLASWINAPI create(cublasLtHandle_t *h) {
+    *h = malloc(1);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI destroy(cublasLtHandle_t h) {
+    free(h);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static size_t CUBLASWINAPI version(void) {
+    return 130000;
+}
+
+static cublasStatus_t CUBLASWINAPI desc_create(cublasLtMatmulDesc_t *d,
+                                               cublasComputeType_t compute,
+                                               cudaDataType_t scale) {
+    struct product *p = calloc(1, sizeof *p);
+    if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F)
+        misuse("f32 is computed in f32");
+    p->trans_a = p->trans_b = CUBLAS_OP_N;
+    p->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    *d = (void *)p;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI desc_destroy(cublasLtMatmulDesc_t d) {
+    free(d);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static void take(void *to, size_t want, const void *from, size_t bytes) {
+    if (want != bytes)
+        misuse("an attribute has another size");
+    memcpy(to, from, want);
+}
+
+static cublasStatus_t CUBLASWINAPI desc_set(cublasLtMatmulDesc_t d,
+                                            cublasLtMatmulDescAttributes_t what,
+                                            const void *value, size_t bytes) {
+    struct product *p = (void *)d;
+    switch (what) {
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+        take(&p->trans_a, sizeof(int32_t), value, bytes);
+        break;
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+        take(&p->trans_b, sizeof(int32_t), value, bytes);
+        break;
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+        take(&p->epilogue, sizeof(uint32_t), value, bytes);
+        break;
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+        take(&p->bias, sizeof(void *), value, bytes);
+        break;
+    default:
+        misuse("an attribute that it does not have");
+    }
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI layout_create(cublasLtMatrixLayout_t *l,
+                                                 cudaDataType type, uint64_t rows,
+                                                 uint64_t columns, int64_t ld) {
+    struct matrix *m = calloc(1, sizeof *m);
+    if (type != CUDA_R_32F || ld < (int64_t)rows)
+        misuse("a layout is wrong");
+    *m = (struct matrix){rows, columns, ld, 0, 1};
+    *l = (void *)m;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI layout_destroy(cublasLtMatrixLayout_t l) {
+    free(l);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI layout_set(cublasLtMatrixLayout_t l,
+                                              cublasLtMatrixLayoutAttribute_t what,
+                                              const void *value, size_t bytes) {
+    struct matrix *m = (void *)l;
+    if (what == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT)
+        take(&m->batches, sizeof m->batches, value, bytes);
+    else if (what == CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET)
+        take(&m->stride, sizeof m->stride, value, bytes);
+    else
+        misuse("an attribute that it does not have");
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI wish_create(cublasLtMatmulPreference_t *w) {
+    *w = calloc(1, sizeof(uint64_t));
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI wish_destroy(cublasLtMatmulPreference_t w) {
+    free(w);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t CUBLASWINAPI wish_set(cublasLtMatmulPreference_t w,
+                                            cublasLtMatmulPreferenceAttributes_t what,
+                                            const void *value, size_t bytes) {
+    if (what != CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES)
+        misuse("an attribute that it does not have");
+    take(w, sizeof(uint64_t), value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Shapes agree? The library says "not supported" where they do not. */
+static int fits(const struct product *p, const struct matrix *a, const struct matrix *b,
+                const struct matrix *c) {
+    uint64_t m = p->trans_a == CUBLAS_OP_T ? a->columns : a->rows;
+    uint64_t ka = p->trans_a == CUBLAS_OP_T ? a->rows : a->columns;
+    uint64_t kb = p->trans_b == CUBLAS_OP_T ? b->columns : b->rows;
+    uint64_t n = p->trans_b == CUBLAS_OP_T ? b->rows : b->columns;
+    return m == c->rows && n == c->columns && ka == kb && a->batches == c->batches &&
+           b->batches == c->batches;
+}
+
+static cublasStatus_t CUBLASWINAPI
+heuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
+          cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t o,
+          cublasLtMatmulPreference_t wish, int want,
+          cublasLtMatmulHeuristicResult_t *out, int *found) {
+    uint64_t most;
+    memcpy(&most, wish, sizeof most);
+    if (!h || o != c || want < 1)
+        misuse("a question is wrong");
+    if (!fits((void *)d, (void *)a, (void *)b, (void *)c))
+        misuse("the shapes of a product do not agree");
+    memset(out, 0, sizeof *out);
+    out->state = CUBLAS_STATUS_SUCCESS;
+    out->workspaceSize = most < 512 ? (size_t)most : 512;
+    out->algo.data[0] = 77;
+    *found = 1;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+struct call {
+    struct product p;
+    struct matrix a, b, c;
+    const float *x, *y;
+    float *z;
+    char *work;
+    size_t work_bytes;
+};
+
+static void run(void *context) {
+    const struct call *k = context;
+    uint64_t terms = k->p.trans_a == CUBLAS_OP_T ? k->a.rows : k->a.columns;
+    memset(k->work, 0xff, k->work_bytes);
+    for (int64_t batch = 0; batch < k->c.batches; batch++) {
+        const float *x = k->x + batch * k->a.stride, *y = k->y + batch * k->b.stride;
+        float *z = k->z + batch * k->c.stride;
+        for (uint64_t j = 0; j < k->c.columns; j++)
+            for (uint64_t i = 0; i < k->c.rows; i++) {
+                float sum = 0.0f;
+                for (uint64_t q = 0; q < terms; q++)
+                    sum += x[k->p.trans_a == CUBLAS_OP_T ? q + i * (uint64_t)k->a.ld
+                                                         : i + q * (uint64_t)k->a.ld] *
+                           y[k->p.trans_b == CUBLAS_OP_T ? j + q * (uint64_t)k->b.ld
+                                                         : q + j * (uint64_t)k->b.ld];
+                if (k->p.epilogue == CUBLASLT_EPILOGUE_BIAS)
+                    sum += k->p.bias[i];
+                z[i + j * (uint64_t)k->c.ld] = sum;
+            }
+    }
+}
+
+static cublasStatus_t CUBLASWINAPI matmul(cublasLtHandle_t h, cublasLtMatmulDesc_t d,
+                                          const void *alpha, const void *x,
+                                          cublasLtMatrixLayout_t a, const void *y,
+                                          cublasLtMatrixLayout_t b, const void *beta,
+                                          const void *z, cublasLtMatrixLayout_t c,
+                                          void *out, cublasLtMatrixLayout_t o,
+                                          const cublasLtMatmulAlgo_t *algo, void *work,
+                                          size_t work_bytes, cudaStream_t stream) {
+    struct call k = {.x = x, .y = y, .z = out, .work = work, .work_bytes = work_bytes};
+    memcpy(&k.p, (void *)d, sizeof k.p);
+    memcpy(&k.a, (void *)a, sizeof k.a);
+    memcpy(&k.b, (void *)b, sizeof k.b);
+    memcpy(&k.c, (void *)c, sizeof k.c);
+    if (!h || *(const float *)alpha != 1.0f || *(const float *)beta != 0.0f ||
+        z != out || o != c || !algo || algo->data[0] != 77 || (work_bytes && !work) ||
+        (k.p.epilogue == CUBLASLT_EPILOGUE_BIAS) != (k.p.bias != NULL))
+        misuse("a call is wrong");
+    emulated_push((CUstream)stream, run, &k, sizeof k);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+void emulated_fill_cublaslt(struct cublaslt_table *t) {
+    *t = (struct cublaslt_table){.cublasLtCreate = create,
+                                 .cublasLtDestroy = destroy,
+                                 .cublasLtGetVersion = version,
+                                 .cublasLtMatmulDescCreate = desc_create,
+                                 .cublasLtMatmulDescDestroy = desc_destroy,
+                                 .cublasLtMatmulDescSetAttribute = desc_set,
+                                 .cublasLtMatrixLayoutCreate = layout_create,
+                                 .cublasLtMatrixLayoutDestroy = layout_destroy,
+                                 .cublasLtMatrixLayoutSetAttribute = layout_set,
+                                 .cublasLtMatmulPreferenceCreate = wish_create,
+                                 .cublasLtMatmulPreferenceDestroy = wish_destroy,
+                                 .cublasLtMatmulPreferenceSetAttribute = wish_set,
+                                 .cublasLtMatmulAlgoGetHeuristic = heuristic,
+                                 .cublasLtMatmul = matmul};
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cuDNN's graph API: descriptors hold attributes until they are finished; a graph of
+ * one convolution is run by plain loops over the dims and strides of its tensors. The
+ * first engine proposed is not deterministic and the second uses tensor cores, both of
+ * which give wrong numbers here: the backend must not take them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emulated.h"
+
+#define ATTRIBUTES 16
+#define WORK_BYTES 640
+
+struct attribute {
+    cudnnBackendAttributeName_t name;
+    int64_t count;
+    size_t bytes;
+    void *data;
+};
+
+struct descriptor {
+    cudnnBackendDescriptorType_t type;
+    int references, finished, engine;
+    uint32_t count;
+    struct attribute attributes[ATTRIBUTES];
+    struct descriptor *graph; /* of an engine's or a configuration's; referenced */
+};
+
+struct handle {
+    CUstream stream;
+};
+
+static void misuse(const char *what) {
+    fprintf(stderr, "emulated cuDNN: %s\n", what);
+    abort();
+}
+
+static size_t size_of(cudnnBackendAttributeType_t type) {
+    switch (type) {
+    case CUDNN_TYPE_INT64:
+        return sizeof(int64_t);
+    case CUDNN_TYPE_VOID_PTR:
+    case CUDNN_TYPE_HANDLE:
+    case CUDNN_TYPE_BACKEND_DESCRIPTOR:
+        return sizeof(void *);
+    case CUDNN_TYPE_FLOAT:
+        return sizeof(float);
+    case CUDNN_TYPE_CHAR:
+        return 1;
+    case CUDNN_TYPE_DATA_TYPE:
+    case CUDNN_TYPE_CONVOLUTION_MODE:
+    case CUDNN_TYPE_HEUR_MODE:
+        return sizeof(int);
+    default:
+        misuse("a type that it does not have");
+        return 0;
+    }
+}
+
+static void release(struct descriptor *d) {
+    if (!d || --d->references)
+        return;
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct attribute *a = &d->attributes[i];
+        if (a->bytes == 0)
+            for (int64_t k = 0; k < a->count; k++)
+                release(((struct descriptor **)a->data)[k]);
+        free(a->data);
+    }
+    release(d->graph);
+    free(d);
+}
+
+static cudnnStatus_t CUDNNWINAPI create(cudnnBackendDescriptorType_t type,
+                                        cudnnBackendDescriptor_t *out) {
+    struct descriptor *d = calloc(1, sizeof *d);
+    d->type = type;
+    d->references = 1;
+    *out = d;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t CUDNNWINAPI destroy(cudnnBackendDescriptor_t d) {
+    release((void *)d);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t CUDNNWINAPI set(cudnnBackendDescriptor_t descriptor,
+                                     cudnnBackendAttributeName_t name,
+                                     cudnnBackendAttributeType_t type, int64_t n,
+                                     const void *value) {
+    struct descriptor *d = (void *)descriptor;
+    if (d->finished || d->count == ATTRIBUTES || n < 1)
+        misuse("an attribute comes too late");
+    struct attribute *a = &d->attributes[d->count++];
+    bool child = type == CUDNN_TYPE_BACKEND_DESCRIPTOR;
+    *a = (struct attribute){name, n, child ? 0 : size_of(type),
+                            malloc((size_t)n * size_of(type))};
+    memcpy(a->data, value, (size_t)n * size_of(type));
+    for (int64_t k = 0; child && k < n; k++) {
+        struct descriptor *c = ((struct descriptor **)a->data)[k];
+        if (!c->finished)
+            misuse("a descriptor is used before it is finished");
+        c->references++;
+    }
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static const struct attribute *find(const struct descriptor *d,
+                                    cudnnBackendAttributeName_t name) {
+    for (uint32_t i = 0; i < d->count; i++)
+        if (d->attributes[i].name == name)
+            return &d->attributes[i];
+    return NULL;
+}
+
+static const void *get_data(const struct descriptor *d,
+                            cudnnBackendAttributeName_t name, int64_t count) {
+    const struct attribute *a = find(d, name);
+    if (!a || a->count != count)
+        misuse("an attribute is missing");
+    return a->data;
+}
+
+static struct descriptor *child(const struct descriptor *d,
+                                cudnnBackendAttributeName_t name) {
+    struct descriptor *c;
+    memcpy(&c, get_data(d, name, 1), sizeof c);
+    return c;
+}
+
+static cudnnStatus_t CUDNNWINAPI finish(cudnnBackendDescriptor_t descriptor) {
+    struct descriptor *d = (void *)descriptor;
+    if (d->finished)
+        misuse("a descriptor is finished twice");
+    if (d->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)
+        child(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+    if (d->type == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)
+        child(d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
+    d->finished = 1;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static void become(struct descriptor *to, struct descriptor *graph, int engine) {
+    to->finished = 1;
+    to->engine = engine;
+    to->graph = graph;
+    graph->references++;
+}
+
+static cudnnStatus_t CUDNNWINAPI get(cudnnBackendDescriptor_t descriptor,
+                                     cudnnBackendAttributeName_t name,
+                                     cudnnBackendAttributeType_t type, int64_t room,
+                                     int64_t *n, void *out) {
+    struct descriptor *d = (void *)descriptor;
+    (void)type;
+    if (!d->finished)
+        misuse("an unfinished descriptor is asked");
+    switch (name) {
+    case CUDNN_ATTR_ENGINEHEUR_RESULTS:
+        *n = 3;
+        for (int i = 0; i < 3 && i < room; i++)
+            become(((struct descriptor **)out)[i],
+                   child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH), i);
+        break;
+    case CUDNN_ATTR_ENGINECFG_ENGINE:
+        *n = 1;
+        become(*(struct descriptor **)out, d->graph, d->engine);
+        break;
+    case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
+        *n = d->engine < 2;
+        if (d->engine < 2)
+            *(cudnnBackendNumericalNote_t *)out =
+                d->engine ? CUDNN_NUMERICAL_NOTE_TENSOR_CORE
+                          : CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+        break;
+    case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
+        *n = 1;
+        *(int64_t *)out = WORK_BYTES;
+        break;
+    default:
+        misuse("an attribute that it does not have");
+    }
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* --------------------------------------------------------------- execution */
+
+struct image {
+    int64_t dim[4], stride[4];
+    float *data;
+};
+
+struct call {
+    struct image x, w, y;
+    int64_t pad[2], stride[2], dilation[2];
+    int pass; /* 0 forward, 1 data, 2 filter */
+    float wrong;
+    char *work;
+};
+
+static float *at(const struct image *t, int64_t a, int64_t b, int64_t c, int64_t d) {
+    return t->data + a * t->stride[0] + b * t->stride[1] + c * t->stride[2] +
+           d * t->stride[3];
+}
+
+static void run(void *context) {
+    const struct call *k = context;
+    const struct image *out = k->pass == 0 ? &k->y : k->pass == 1 ? &k->x : &k->w;
+    int64_t groups = k->x.dim[1] / k->w.dim[1];
+    memset(k->work, 0xff, WORK_BYTES);
+    for (int64_t a = 0; a < out->dim[0]; a++)
+        for (int64_t b = 0; b < out->dim[1]; b++)
+            for (int64_t c = 0; c < out->dim[2]; c++)
+                for (int64_t d = 0; d < out->dim[3]; d++)
+                    *at(out, a, b, c, d) = k->wrong;
+    for (int64_t n = 0; n < k->y.dim[0]; n++)
+        for (int64_t o = 0; o < k->y.dim[1]; o++)
+            for (int64_t i = 0; i < k->y.dim[2]; i++)
+                for (int64_t j = 0; j < k->y.dim[3]; j++)
+                    for (int64_t c = 0; c < k->w.dim[1]; c++)
+                        for (int64_t u = 0; u < k->w.dim[2]; u++)
+                            for (int64_t v = 0; v < k->w.dim[3]; v++) {
+                                int64_t first =
+                                    o / (k->w.dim[0] / groups) * k->w.dim[1];
+                                int64_t p =
+                                    i * k->stride[0] - k->pad[0] + u * k->dilation[0];
+                                int64_t q =
+                                    j * k->stride[1] - k->pad[1] + v * k->dilation[1];
+                                if (p < 0 || q < 0 || p >= k->x.dim[2] ||
+                                    q >= k->x.dim[3])
+                                    continue;
+                                float *x = at(&k->x, n, first + c, p, q);
+                                float *w = at(&k->w, o, c, u, v);
+                                float *y = at(&k->y, n, o, i, j);
+                                if (k->pass == 0)
+                                    *y += *x * *w;
+                                else if (k->pass == 1)
+                                    *x += *y * *w;
+                                else
+                                    *w += *x * *y;
+                            }
+}
+
+static void read_image(const struct descriptor *t, const struct descriptor *pack,
+                       struct image *out) {
+    int64_t uid;
+    memcpy(&uid, get_data(t, CUDNN_ATTR_TENSOR_UNIQUE_ID, 1), sizeof uid);
+    memcpy(out->dim, get_data(t, CUDNN_ATTR_TENSOR_DIMENSIONS, 4), sizeof out->dim);
+    memcpy(out->stride, get_data(t, CUDNN_ATTR_TENSOR_STRIDES, 4), sizeof out->stride);
+    if (*(const cudnnDataType_t *)get_data(t, CUDNN_ATTR_TENSOR_DATA_TYPE, 1) !=
+        CUDNN_DATA_FLOAT)
+        misuse("only f32");
+    const int64_t *uids = get_data(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, 3);
+    float *const *pointers = get_data(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 3);
+    for (int i = 0; i < 3; i++)
+        if (uids[i] == uid)
+            out->data = pointers[i];
+    if (!out->data || (uintptr_t)out->data % 16)
+        misuse("a tensor is missing or not aligned");
+}
+
+static cudnnStatus_t CUDNNWINAPI execute(cudnnHandle_t handle,
+                                         cudnnBackendDescriptor_t plan_,
+                                         cudnnBackendDescriptor_t pack_) {
+    struct handle *h = (void *)handle;
+    const struct descriptor *pack = (void *)pack_;
+    const struct descriptor *config =
+        child((void *)plan_, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+    const struct descriptor *op = child(config->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+    static const cudnnBackendAttributeName_t names[3][6] = {
+        {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
+        {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
+        {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
+    struct call k = {
+        .pass =
+            op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR ? 0
+            : op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR
+                ? 1
+                : 2,
+        .wrong = config->engine < 2 ? 1000.0f : 0.0f};
+    const cudnnBackendAttributeName_t *a = names[k.pass];
+    const struct descriptor *window = child(op, a[3]);
+    read_image(child(op, a[0]), pack, &k.x);
+    read_image(child(op, a[1]), pack, &k.w);
+    read_image(child(op, a[2]), pack, &k.y);
+    memcpy(k.pad, get_data(window, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 2),
+           sizeof k.pad);
+    memcpy(k.stride, get_data(window, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, 2),
+           sizeof k.stride);
+    memcpy(k.dilation, get_data(window, CUDNN_ATTR_CONVOLUTION_DILATIONS, 2),
+           sizeof k.dilation);
+    const int64_t *post = get_data(window, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, 2);
+    for (int i = 0; i < 2; i++)
+        if (k.y.dim[2 + i] != (k.x.dim[2 + i] + k.pad[i] + post[i] -
+                               k.dilation[i] * (k.w.dim[2 + i] - 1) - 1) /
+                                      k.stride[i] +
+                                  1)
+            misuse("the sides of a convolution do not agree");
+    if (*(const float *)get_data(op, a[4], 1) != 1.0f ||
+        *(const float *)get_data(op, a[5], 1) != 0.0f)
+        misuse("alpha is 1, beta 0");
+    memcpy(&k.work, get_data(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 1),
+           sizeof k.work);
+    if (!k.work || !pack->finished || !h->stream)
+        misuse("a call is wrong");
+    emulated_push(h->stream, run, &k, sizeof k);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t CUDNNWINAPI handle_create(cudnnHandle_t *h) {
+    *h = calloc(1, sizeof(struct handle));
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t CUDNNWINAPI handle_destroy(cudnnHandle_t h) {
+    free(h);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t CUDNNWINAPI set_stream(cudnnHandle_t h, cudaStream_t stream) {
+    ((struct handle *)(void *)h)->stream = (CUstream)stream;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static size_t CUDNNWINAPI version(void) {
+    return 91900;
+}
+
+void emulated_fill_cudnn(struct cudnn_table *t) {
+    *t = (struct cudnn_table){.cudnnGetVersion = version,
+                              .cudnnCreate = handle_create,
+                              .cudnnDestroy = handle_destroy,
+                              .cudnnSetStream = set_stream,
+                              .cudnnBackendCreateDescriptor = create,
+                              .cudnnBackendDestroyDescriptor = destroy,
+                              .cudnnBackendSetAttribute = set,
+                              .cudnnBackendGetAttribute = get,
+                              .cudnnBackendFinalize = finish,
+                              .cudnnBackendExecute = execute};
+}
