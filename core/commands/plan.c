@@ -35,7 +35,7 @@ static void row(const char *name, uint64_t bytes, bool json, bool last) {
 
 static void print_memory(const struct stage *s, bool json) {
     struct exec_footprint f = stage_footprint(s);
-    uint64_t need = f.total + f.pinned + s->info->context_bytes;
+    uint64_t need = f.total + s->info->context_bytes;
     uint64_t usable = s->info->memory_bytes;
     char total[32], have[32];
     if (json)

@@ -549,7 +549,7 @@ static int load(void *context, struct shaped *p) {
  */
 static int check_memory(const struct stage *s, struct rn_error *e) {
     struct exec_footprint f = stage_footprint(s);
-    uint64_t need = f.total + f.pinned + s->info->context_bytes;
+    uint64_t need = f.total + s->info->context_bytes;
     if (!s->info->memory_bytes || need <= s->info->memory_bytes)
         return RN_OK;
     return error_set(e, RN_E_MEMORY,
