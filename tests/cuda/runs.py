@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs on the emulated device, and what a machine without a GPU is told:
+runs.py RUNNER EMULATED."""
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+emulated = pathlib.Path(sys.argv[2]).resolve()
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
+from recorded import *  # noqa: E402,F403
+from harness import Checks, Scratch  # noqa: E402
+
+# Everything that has a state, and a convolution.
+FULL = """
+name: full
+seed: 3
+data:
+DIGITS
+  split: {kind: stratified, by: label, val: 0.05, test: 0.9, seed: 7}
+  batch: 24
+  workers: 1
+augment: {type: crop, of: image, padding: 1}
+model:
+  type: sequential
+  in: {x: data.image}
+  layers:
+    - {type: conv2d, channels: 4, kernel: 3, bias: false}
+    - {type: batch_norm}
+    - {type: relu}
+    - {type: conv2d, channels: 4, kernel: 3, stride: 2}
+    - {type: max_pool2d, kernel: 2}
+    - {type: flatten}
+    - {type: dropout, p: 0.3}
+    - {type: dense, units: 10}
+loss: cross_entropy
+metrics: [accuracy, confusion]
+optimizer: {type: adamw, lr: 0.01}
+schedule: cosine
+train: {epochs: 2, log_every: 1}
+hooks: {type: inspect, every: 2st}
+"""
+DEVICE = "device={type: runner/cuda_emulated%s}"
+PLUGIN = f"plugins=[{json.dumps(str(emulated))}]"
+
+
+def same_bits(c, name, a, b):
+    c.equal(f"{name}: verified alike", verified(b), verified(a))
+    c.equal(f"{name}: run.h5 differs in",
+            [k for k in difference(datasets(a / "run.h5"), datasets(b / "run.h5"))
+             if not k.startswith("@") and k != "notes/resolved"], [])
+
+
+c = Checks()
+with Scratch() as top:
+    path = config(top, FULL)
+    r, cpu = train(path)
+    c.equal("cpu: exit", r.code, 0)
+    r, gpu = train(path, PLUGIN, DEVICE % "")
+    c.equal("emulated: exit", r.code, 0)
+    c.ok("emulated: quiet", "emulated" not in r.err.replace("cuda_emulated", ""), r.err)
+    for name in ("train/loss", "val/loss", "test/loss"):
+        x, y = series(cpu, name)[1], series(gpu, name)[1]
+        c.ok(f"emulated beside cpu: {name}", np.allclose(x, y, rtol=2e-3, atol=1e-4),
+             f"{x}\n{y}")
+    # One direct launch after the other, blocks and threads backwards: the same bits.
+    r, direct = train(path, PLUGIN, DEVICE % ", graphs: off")
+    same_bits(c, "without graphs", gpu, direct)
+    r, back = train(path, PLUGIN, DEVICE % ", order: backwards")
+    same_bits(c, "backwards", gpu, back)
+    r, own = train(path, PLUGIN, DEVICE % ", libraries: off")
+    x, y = series(gpu, "train/loss")[1], series(own, "train/loss")[1]
+    c.ok("own products", np.allclose(x, y, rtol=2e-3, atol=1e-4), f"{x}\n{y}")
+
+    # Stopped and gone on: on the same device to the bit, on the other one nearly.
+    for start, go in (("", ""), ("cpu", ""), ("", "cpu")):
+        name = f"{start or 'emulated'} to {go or 'emulated'}"
+        device = {"": DEVICE % "", "cpu": "device=cpu"}
+        r, half = train(path, PLUGIN, device[start], "train.max_time=0.000001s")
+        c.equal(f"{name}: stopped", r.code, 75)
+        r = runner("resume", half, device[go], "~train.max_time")
+        c.equal(f"{name}: resumed", (r.code, verified(half)[0]), (0, verified(gpu)[0]))
+        x, y = series(half, "train/loss")[1], series(gpu, "train/loss")[1]
+        c.ok(f"{name}: loss", np.allclose(x, y, rtol=2e-3, atol=1e-4), f"{x}\n{y}")
+        if start == go == "":
+            same_bits(c, name, gpu, half)
+
+    # Memory: the plan is what a run takes, to the byte.
+    r = runner("plan", path, PLUGIN, DEVICE % "", "--json")
+    c.equal("plan: exit", r.code, 0)
+    peak = json.loads(r.out)["memory"]["peak"]
+    r, _ = train(path, PLUGIN, DEVICE % f", memory: {peak + 100}", "train.epochs=1")
+    c.equal("memory that just suffices", r.code, 0)
+    r, _ = train(path, PLUGIN, DEVICE % f", memory: {peak - 1}")
+    c.equal("memory one byte short: exit", r.code, 6)
+    c.within("says how much", r.err, f"{peak} bytes")
+    c.ok("and shows the largest tensors", r.err.count(" bytes") > 5, r.err)
+
+    # Without a device.
+    r = runner("plan", path, "device={type: cuda, plan_for: sm_90}", "--json")
+    c.equal("plan_for: exit", r.code, 0)
+    c.ok("plan_for: a peak", json.loads(r.out)["memory"]["peak"] > 10000, r.out)
+    r, _ = train(path, "device={type: cuda, plan_for: sm_90}")
+    c.equal("plan_for does not train: exit", r.code, 2)
+    c.within("plan_for does not train", r.err, "makes plans")
+    r = runner("plan", path, "device={type: cuda, plan_for: h100}")
+    c.equal("no such chip: exit", r.code, 2)
+    c.within("no such chip", r.err, "wants a chip such as sm_90")
+    said = json.loads(runner("doctor", "--json").out)["backends"]
+    cuda = [b for b in said if b["name"] == "cuda"]
+    c.equal("doctor lists cuda", len(cuda), 1)
+    if cuda and not cuda[0]["usable"]:
+        c.within("doctor says why not", cuda[0]["says"], "no NVIDIA driver (libcuda")
+        r, _ = train(path, "device=cuda")
+        c.equal("device: cuda without a driver: exit", r.code, 4)
+        c.within("and what to do", r.err, "install NVIDIA's driver")
+        print("SKIP: training on a device: " + cuda[0]["says"])
+    elif cuda:
+        r, real = train(path, "device=cuda")
+        c.equal("on the device: exit", r.code, 0)
+        for name in ("train/loss", "val/loss", "test/loss"):
+            x, y = series(cpu, name)[1], series(real, name)[1]
+            c.ok(f"on the device: {name}", np.allclose(x, y, rtol=2e-3, atol=1e-4),
+                 f"{x}\n{y}")
+c.done()
