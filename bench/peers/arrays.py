@@ -27,6 +27,10 @@ def patterns(rows, shape, rng):
     return base[label] + rng.integers(0, 128, (rows, *shape), dtype=np.uint8), label
 
 
+WINDOW = 256  # characters, of the row gpt
+BOOK = pathlib.Path(__file__).resolve().parents[2] / "datasets/opticks.txt"
+
+
 def make(kind, folder, rows=None):
     """Writes what `kind` is made of, the same at every call."""
     folder = pathlib.Path(folder)
@@ -37,6 +41,8 @@ def make(kind, folder, rows=None):
         label = (x @ rng.standard_normal((54, 10))).argmax(1)
         np.save(folder / "x.npy", x)
         np.save(folder / "label.npy", label)
+    elif kind == "text":
+        (folder / "text.txt").write_text(BOOK.read_text())
     else:
         shape = (3, 32, 32) if kind == "colour" else (28, 28)
         x, label = patterns(rows or 12800, shape, rng)
@@ -54,6 +60,9 @@ def cut(kind, source, folder, rows):
     if kind == "table":
         for name in ("x.npy", "label.npy"):
             np.save(folder / name, np.load(source / name)[:rows])
+    elif kind == "text":
+        (folder / "text.txt").write_text((source / "text.txt").read_text()
+                                         [:rows * WINDOW + 1])
     else:
         for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"):
             write_idx(folder / name, read_idx(source / name)[:rows])
@@ -65,6 +74,12 @@ def load(kind, folder):
     folder = pathlib.Path(folder)
     if kind == "table":
         return np.load(folder / "x.npy"), np.load(folder / "label.npy"), None
+    if kind == "text":
+        code = np.array([ord(c) for c in (folder / "text.txt").read_text()])
+        number = np.searchsorted(np.unique(code), code)
+        rows = (len(number) - 1) // WINDOW
+        x, y = number[:rows * WINDOW], number[1:rows * WINDOW + 1]
+        return x.reshape(rows, WINDOW), y.reshape(rows, WINDOW), None
     x = read_idx(folder / "train-images-idx3-ubyte.gz")
     x = x if x.ndim == 4 else x[:, None]
     y = read_idx(folder / "train-labels-idx1-ubyte.gz").astype(np.int64)
@@ -73,3 +88,13 @@ def load(kind, folder):
     mean = (count * value).sum() / count.sum()
     deviation = np.sqrt((count * (value - mean) ** 2).sum() / count.sum())
     return x, y, ((value - mean) / deviation).astype(np.float32)
+
+
+def joined(weights):
+    """Query, key and value as one matrix, where there is attention."""
+    weights = dict(weights)
+    for key in [k for k in weights if ".attention.query." in k]:
+        parts = [weights.pop(key.replace(".query.", f".{part}."))
+                 for part in ("query", "key", "value")]
+        weights[key.replace(".query.", ".qkv.")] = np.concatenate(parts)
+    return weights

@@ -42,6 +42,11 @@ class Net:
         return (x - self.along(mean)) * self.along(scale) + self.along(
             self.p[f"{name}.shift"])
 
+    def layer_norm(self, name, x):
+        x = x - x.mean(-1, keepdims=True)
+        x = x * lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-5)
+        return x * self.p[f"{name}.scale"] + self.p[f"{name}.shift"]
+
     def pool(self, x):
         window = tuple(2 if i in self.space else 1 for i in range(4))
         return lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
@@ -106,5 +111,29 @@ def resnet(blocks, width):
     return forward
 
 
+def attention(n, at, x, heads):
+    q, k, v = (y.reshape(*x.shape[:2], heads, -1)
+               for y in jnp.split(n.dense(f"{at}.qkv", x), 3, -1))
+    y = jax.nn.dot_product_attention(q, k, v, is_causal=True)
+    return n.dense(f"{at}.out", y.reshape(x.shape))
+
+
+def gpt(heads, blocks):
+    """The scores are products with the embedding."""
+    def forward(n, tokens):
+        table = n.p["embedding.weight"]
+        x = table[tokens] + n.p["position.weight"][:tokens.shape[1]]
+        for i in range(blocks):
+            at = f"block{i + 1}"
+            x = x + attention(n, f"{at}.attention", n.layer_norm(f"{at}.norm1", x), heads)
+            y = jax.nn.gelu(n.dense(f"{at}.hidden", n.layer_norm(f"{at}.norm2", x)),
+                            approximate=False)
+            x = x + n.dense(f"{at}.out", y)
+        return n.layer_norm("norm", x) @ table.T
+    return forward
+
+
 NETS = {"mlp": perceptron(2), "tabular": perceptron(3), "cnn": cnn, "lenet": lenet,
-        "resnet20": resnet([3, 3, 3], 16), "resnet18": resnet([2, 2, 2, 2], 64)}
+        "resnet20": resnet([3, 3, 3], 16), "resnet18": resnet([2, 2, 2, 2], 64),
+        "gpt": gpt(6, 6)}
+DROPS = {"cnn"}  # nets that differ without dropout

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import arrays
+
 
 def perceptron(*units):
     layers = OrderedDict(flat=nn.Flatten())
@@ -89,10 +91,58 @@ class ResNet(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Attention(nn.Module):
+    """Query, key and value are one product, as a PyTorch user writes it."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x):
+        n, t, c = x.shape
+        q, k, v = (y.view(n, t, self.heads, c // self.heads).transpose(1, 2)
+                   for y in self.qkv(x).split(c, 2))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(y.transpose(1, 2).reshape(n, t, c))
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.hidden, self.out = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.out(F.gelu(self.hidden(self.norm2(x))))
+
+
+class GPT(nn.Module):
+    """The scores are products with the embedding."""
+
+    def __init__(self, vocabulary, context, width, heads, blocks):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.position = nn.Embedding(context, width)
+        for i in range(blocks):
+            setattr(self, f"block{i + 1}", TransformerBlock(width, heads))
+        self.blocks, self.norm = blocks, nn.LayerNorm(width)
+
+    def forward(self, tokens):
+        x = self.embedding(tokens) + self.position.weight[:tokens.shape[1]]
+        for i in range(self.blocks):
+            x = getattr(self, f"block{i + 1}")(x)
+        return F.linear(self.norm(x), self.embedding.weight)
+
+
 NETS = {"mlp": lambda: perceptron(784, 256, 128, 10),
         "tabular": lambda: perceptron(54, 256, 256, 256, 10),
         "cnn": cnn, "lenet": lenet, "resnet20": lambda: ResNet([3, 3, 3], 16, "A"),
-        "resnet18": lambda: ResNet([2, 2, 2, 2], 64, "B")}
+        "resnet18": lambda: ResNet([2, 2, 2, 2], 64, "B"),
+        "gpt": lambda: GPT(91, 256, 384, 6, 6)}
 
 # runner's word for a variable of a module, where it is not PyTorch's.
 WORDS = {nn.BatchNorm2d: {"weight": "scale", "bias": "shift", "running_mean": "mean",
@@ -102,6 +152,7 @@ WORDS = {nn.BatchNorm2d: {"weight": "scale", "bias": "shift", "running_mean": "m
 
 def load(net, weights):
     """Sets everything that runner stored; both sides have the same, or it is an error."""
+    weights = arrays.joined(weights)
     left, parameters = set(weights), 0
     with torch.no_grad():
         for path, module in net.named_modules():

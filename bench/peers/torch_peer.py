@@ -68,7 +68,7 @@ class Variant:
                 self.net = self.net.to(memory_format=torch.channels_last)
             self.net.train()
             self.first_p = [m.p for m in self.net.modules() if isinstance(m, nn.Dropout)]
-            self.loss_of = lambda x, y: F.cross_entropy(self.net(x), y)
+            self.loss_of = self.loss
             if self.compiled:
                 self.loss_of = torch.compile(self.loss_of)
         torch_nets.load(self.net, np.load(self.spec["weights"]))
@@ -79,6 +79,10 @@ class Variant:
         self.update = self.rule.step
         if self.how == "compiled":
             self.update = torch.compile(self.update)
+
+    def loss(self, x, y):
+        logits = self.net(x)
+        return F.cross_entropy(logits.flatten(0, -2), y.flatten())
 
     def train_on(self, x, y):
         if self.layout:
@@ -124,6 +128,7 @@ def main():
     variants = [Variant(spec, data, layout, how, compiled)
                 for layout, how in itertools.product(
                     ["", "channels-last"] if spec["images"] else [""],
+                    ["fused"] if spec["heavy"] else
                     ["fused", "compiled"] if compiled else ["fused", "foreach"])]
     if spec["variant"] is not None:
         variants = [v for v in variants if v.name == spec["variant"]]

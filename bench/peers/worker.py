@@ -11,6 +11,7 @@ import time
 
 def measure(variant, seconds, most=1 << 30):
     began, times, losses = time.perf_counter(), [], []
+    # The first is not counted; of long steps two are enough in a round.
     while len(times) < 3 or time.perf_counter() - began < 1.2 * seconds:
         at = time.perf_counter()
         losses.append(variant.step())

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from table import setup, training
-from table.rows import OTHERS, TRAINING
+from table.rows import MEMORY, OTHERS, TRAINING
 from table.setup import BENCH, BUILD, TREE, say
 from table.training import Peer, Unfit, spread, summary
 
@@ -71,7 +71,7 @@ def adamw(o, name):
              for k, rounds in theirs.items()]
     lines.append(ratios(kept, name, "by-hand", [1.0 / r["compiled_to_hand"] for r in ours]))
     lines.append(ratios(kept, name, "machine", [r["stream_to_compiled"] for r in ours]))
-    return kept, lines
+    return {name: kept}, lines
 
 
 # -------------------------------------------------------------------------- plugin
@@ -88,7 +88,7 @@ def plugin(o, name):
                             [1.0 / r[i]["compiled_to_hand"] for r in rounds],
                             f"; {spread(ms)} ms, interpreted "
                             f"{statistics.median(r[i]['interpreted'] for r in rounds):.3f}"))
-    return kept, lines
+    return {name: kept}, lines
 
 
 # --------------------------------------------------------------------------- start
@@ -102,8 +102,9 @@ def start(o, name):
     with tempfile.TemporaryDirectory(prefix="runner-bench-") as work:
         for i in range(-1, max(5, o.rounds)):
             began = time.perf_counter()
-            _, rss = training.runner(o, TRAINING["mlp"], BENCH / "rows/start.yaml",
-                                     f"output={work}", "--progress", "none", data=work,
+            _, rss = training.runner(o, TRAINING["mlp"],
+                                     ["train", BENCH / "rows/start.yaml", "--progress",
+                                      "none"], [f"output={work}"], data=work,
                                      generate="auto")
             one = 1e3 * (time.perf_counter() - began)
             began = time.perf_counter()
@@ -124,7 +125,7 @@ def start(o, name):
     lines = [ratios(kept, name, "eager", [b / a for a, b in zip(ours, theirs)],
                     f"; {spread(theirs)} ms, {memory[1] / 2**20:.0f} MiB"),
              ratios(kept, name, "100ms", [100.0 / a for a in ours])]
-    return kept, lines
+    return {name: kept}, lines
 
 
 # -------------------------------------------------------------------------- memory
@@ -134,16 +135,16 @@ def memory(o, name):
     runner does, in one variant, with the allocator that it comes with."""
     say(f"\n{name}: peak memory of the process in training; ratio: PyTorch's over runner's")
     kept, lines = {"runner": {}, "peers": {}}, []
-    for net in [n for n in ("mlp", "cnn", "resnet20", "resnet18", "gpt") if n in TRAINING]:
+    for net in MEMORY[:2] if o.quick else MEMORY:
         row = TRAINING[net]
         file, folder = BENCH / f"rows/{row.net or net}.yaml", None
-        folder, _ = setup.data(row.data, o.venv, o.cache)
+        folder, _ = setup.data(row.data, o)
         with tempfile.TemporaryDirectory(prefix="runner-bench-") as work:
             work = pathlib.Path(work)
             setup.cut(o, row, folder, work / "check")
             weights, _ = training.first_weights(o, row, file, work / "check", work)
             ours = training.measure(o, row, file, folder, 0.3)
-            resolved = json.loads(training.runner(o, row, "config", file, "--json",
+            resolved = json.loads(training.runner(o, row, ["config", file, "--json"],
                                                   data=folder)[0])
             spec = training.specification(o, net, row, folder, work, weights, resolved)
             spec.update(kind="eager", lean=True, variant=None)
@@ -155,7 +156,7 @@ def memory(o, name):
                             f"; runner {ours['rss'] / 2**20:.0f} MiB, of which its device "
                             f"{ours['memory'] / 2**20:.0f}; PyTorch "
                             f"{theirs['rss'] / 2**20:.0f}"))
-    return kept, lines
+    return {name: kept}, lines
 
 
 # --------------------------------------------------------------------------- input
@@ -163,12 +164,12 @@ def memory(o, name):
 def inputs(o, name):
     say(f"\n{name}: batches of images from memory, beside PyTorch's DataLoader")
     say("SKIP: input: bench/input has no measurement yet")
-    return None, []
+    return {}, []
 
 
 def run(o, name):
     how = {"adamw-10m": adamw, "adamw-100m": adamw, "plugin": plugin, "start": start,
            "memory": memory, "input": inputs}
     if name == "memory" and "eager" not in o.peers:
-        return None, []
+        return {}, []
     return how[name](o, name)

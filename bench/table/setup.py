@@ -71,10 +71,16 @@ def library(name):
 
 def build():
     if not (BUILD / "build.ninja").exists():
-        subprocess.run(["meson", "setup", BUILD, TREE, "-Dbuildtype=release"], check=True,
-                       stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", BUILD, "--quiet", "all", "bench/probe/bench_probe",
-                    "bench/regions/bench_regions"], check=True, stdout=sys.stderr)
+        quietly("meson", "setup", BUILD, TREE, "-Dbuildtype=release")
+    quietly("ninja", "-C", BUILD, "all", "bench/probe/bench_probe",
+            "bench/regions/bench_regions")
+
+
+def quietly(*command):
+    out = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         text=True)
+    if out.returncode:
+        sys.exit(f"{out.stdout}bench: {command[0]} ends with {out.returncode}")
 
 
 def probe(threads, *what):
@@ -84,16 +90,17 @@ def probe(threads, *what):
     return json.loads(out.stdout)
 
 
-def data(kind, venv, work, rows=None):
+def data(kind, o):
     """The folder with a row's data, and what it is."""
     fashion = pathlib.Path(os.environ.get("FASHION_MNIST",
                                           "/usr/share/datasets/fashion-mnist"))
     if kind == "fashion" and (fashion / "train-images-idx3-ubyte.gz").exists():
         return fashion, "Fashion-MNIST"
-    folder = CACHE / f"data-{kind}"
+    folder = o.cache / f"data-{kind}"
     if not (folder / "complete").exists():
-        arrays(venv, f"make({kind!r}, {str(folder)!r})")
+        arrays(o.venv, f"make({kind!r}, {str(folder)!r})")
     return folder, {"fashion": "made-up images of 28x28", "table": "a made-up table",
+                    "text": "the text of datasets/opticks.txt",
                     "colour": "made-up colour images of 32x32"}[kind]
 
 
