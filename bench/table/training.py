@@ -189,14 +189,17 @@ def runner(o, row, words, overrides=(), *, data, generate="wait"):
                "device={type: cpu, threads: %d, generate: %s}" % (o.threads, generate),
                *row.set, *overrides, *o.set]
     env = dict(os.environ, BENCH_DATA=str(data))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env,
-                               stderr=None if o.verbose else subprocess.DEVNULL)
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env,
+                                   stderr=said)
+        out = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        words = said.read()
     if process.returncode:
-        raise Failed(f"runner ends with {process.returncode}: "
-                     f"BENCH_DATA={data} {' '.join(map(str, command))}")
+        raise Failed(f"runner ends with {process.returncode}: BENCH_DATA={data} "
+                     f"{' '.join(map(str, command))}\n{words}")
     return out, 1024 * usage.ru_maxrss
 
 
