@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checked allocation and arenas. */
+#define _DEFAULT_SOURCE /* madvise */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/memory.h"
 
 #define BLOCK_BYTES 65536u
 #define ALIGN       16u
+#define HUGE_PAGE   ((size_t)2 << 20)
 
 struct block {
     struct block *next;
@@ -41,6 +44,22 @@ void *memory_get(size_t bytes) {
 
 void *memory_try(size_t bytes) {
     return calloc(1, bytes ? bytes : 1);
+}
+
+void *memory_large(size_t bytes) {
+    if (bytes > SIZE_MAX - HUGE_PAGE)
+        return NULL;
+    if (bytes < 2 * HUGE_PAGE) {
+        void *small = malloc(bytes ? bytes : 1);
+        if (small)
+            memset(small, 0, bytes);
+        return small;
+    }
+    bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *p = aligned_alloc(HUGE_PAGE, bytes);
+    if (p)
+        madvise(p, bytes, MADV_HUGEPAGE); /* a wish; small pages do as well */
+    return p;
 }
 
 void *memory_grow(void *p, size_t bytes) {

@@ -13,6 +13,10 @@
 void *memory_get(size_t bytes);
 /* Zeroed, NULL when it does not fit: for buffers whose size comes from data. */
 void *memory_try(size_t bytes);
+/* For what is filled little by little, so that no page is missing then: small blocks
+ * have their pages at once, large ones are in huge pages where the system has them.
+ * Content undefined; NULL when it does not fit. */
+void *memory_large(size_t bytes);
 /* Like realloc (grown part not zeroed), never NULL. */
 void *memory_grow(void *p, size_t bytes);
 void memory_release(void *p);

@@ -7,6 +7,14 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+void text_reserve(struct text *t, size_t bytes) {
+    if (bytes + 1 > t->capacity) {
+        t->s = memory_grow(t->s, bytes + 1);
+        t->capacity = bytes + 1;
+    }
+    memset(t->s + t->length, 0, t->capacity - t->length);
+}
+
 void text_add_n(struct text *t, const char *s, size_t n) {
     if (t->length + n + 1 > t->capacity) {
         size_t capacity = t->capacity ? t->capacity * 2 : 64;

@@ -10,6 +10,8 @@ struct text {
     size_t length, capacity;
 };
 
+/* Room for this many bytes, its pages there: adding up to them allocates nothing. */
+void text_reserve(struct text *t, size_t bytes);
 void text_add(struct text *t, const char *s);
 void text_add_n(struct text *t, const char *s, size_t n);
 __attribute__((format(printf, 2, 3))) void text_addf(struct text *t, const char *format,

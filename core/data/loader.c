@@ -318,8 +318,9 @@ static void open_cache(struct loader *l) {
     struct cache **c = &data->caches[l->o.split];
     uint64_t bytes = memory_mul(l->rows, data->row_bytes);
     if (!*c && bytes <= data->cache_bytes) {
-        struct cache fresh = {memory_try(bytes + 1), memory_try(l->rows + 1)};
+        struct cache fresh = {memory_large(bytes + 1), memory_large(l->rows + 1)};
         if (fresh.rows && fresh.state) {
+            memset(fresh.state, 0, l->rows + 1);
             *c = arena_new(data->arena, struct cache);
             **c = fresh;
         } else {

@@ -17,6 +17,9 @@
 #include "record/h5.h"
 #include "record/state.h"
 
+/* Rows that wait take no more, unless they are tensors. */
+#define WAITING_BYTES 65536
+
 enum { rows_per_sync = 100, note_max = 1 << 20 };
 
 double record_clock(void) {
@@ -81,6 +84,8 @@ int log_open(struct record *r, struct rn_error *e) {
         if (!status && fsync(r->log))
             status = file_error(e, "sync", r->log_path);
     }
+    if (!status && r->write)
+        text_reserve(&r->waiting, WAITING_BYTES);
     if (!status) {
         r->durable = v.good;
         take_over(r, &v);

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A step allocates nothing and touches no page for the first time: counted by a
+preloaded allocator and by the system, between two steps of whole runs, in all threads.
+
+oneDNN keeps the books of each call (which argument is which memory) in small blocks that
+it gives back before it returns; nothing in its interface avoids that. They are told apart
+by who asks (libstdc++, as the library is C++) and may be no larger than book-keeping."""
+import pathlib
+import shutil
+import sys
+from collections import Counter
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
+from recorded import *  # noqa: E402,F403
+from harness import Checks, RUNNER, Scratch, preload  # noqa: E402
+
+COUNTER, WINDOW = (pathlib.Path(p).resolve() for p in sys.argv[2:4])
+FROM, TO = 60, 160
+EXPERIMENT = """
+name: steps
+data:
+DIGITS
+  split: {kind: stratified, by: label, val: 0.1, test: 0.2, seed: 7}
+  batch: 4
+model: {type: mlp, in: {x: data.image}, hidden: [64, 32], outputs: 10}
+loss: cross_entropy
+metrics: [accuracy]
+optimizer: {type: adam, lr: 0.003}
+train: {steps: 200, log_every: 1, clip: {norm: 5}}
+"""
+CNN = ("model={type: sequential, in: {x: data.image}, layers: ["
+       "{type: conv2d, channels: 16, kernel: 3}, {type: batch_norm}, {type: relu}, "
+       "{type: conv2d, channels: 32, kernel: 3}, {type: relu}, "
+       "{type: max_pool2d, kernel: 2}, {type: flatten}, {type: dropout, p: 0.2}, "
+       "{type: dense, units: 10}]}")
+
+
+def count(scratch, path, *args):
+    """(result, page faults, [(bytes, object)]) of the steps from FROM to TO."""
+    faults, calls = scratch / "faults", scratch / "calls"
+    for old in (faults, calls):
+        old.unlink(missing_ok=True)
+    r = runner(path, f"output={scratch}/runs", f"plugins=['{WINDOW}']",
+               f"hooks=[{{type: test.hooks/window, from: {FROM}, to: {TO}, "
+               f"file: '{faults}'}}]", *args,
+               env={**preload(COUNTER), "COUNTER_FILE": str(calls)})
+    if r.code:
+        return r, None, []
+    lines = calls.read_text().splitlines()
+    # The first line is how many there were.
+    return r, int(faults.read_text()), [(int(n), who) for n, who in
+                                        (line.split(" ", 1) for line in lines[1:])]
+
+
+def main():
+    c = Checks()
+    if b"__asan_init" in RUNNER.read_bytes():
+        print("SKIP: a sanitizer has its own allocator")
+        sys.exit(0)
+    cases = {"perceptron": [], "convolutional network": [CNN],
+             "its batches made by the loop": [CNN, "data.workers=0"],
+             "augmented": [CNN, "augment=[{type: crop, of: image, padding: 1}]"],
+             "own products": [CNN, "device.deterministic=threads"]}
+    if shutil.which("cc"):
+        cases["generated regions"] = [CNN, "device.generate=wait"]
+    else:
+        print("SKIP: no C compiler: generated regions are not counted")
+    with Scratch() as scratch:
+        path = config(scratch, EXPERIMENT + "device: {type: cpu, generate: off}\n")
+        for name, args in cases.items():
+            r, faults, calls = count(scratch, path, *args)
+            if not c.equal(f"{name}: exit code", r.code, 0):
+                print(r.err)
+                continue
+            ours = [x for x in calls if not x[1].startswith(("libstdc++", "libdnnl"))]
+            c.equal(f"{name}: nothing is allocated", Counter(ours), Counter())
+            library = [n for n, who in calls if who.startswith(("libstdc++", "libdnnl"))]
+            c.ok(f"{name}: oneDNN only keeps books", all(n <= 512 for n in library),
+                 max(library, default=0))
+            # Not one in ten steps: what happens in each would be a hundred.
+            c.ok(f"{name}: no page faults", faults < (TO - FROM) / 10, faults)
+        # The count can fail: a hook that looks into steps copies what it sees.
+        r, faults, calls = count(scratch, path, "hooks+={type: inspect, every: 10st}")
+        c.equal("with a hook: exit code", r.code, 0)
+        c.ok("what a hook allocates is seen", len(calls) > 0)
+    c.done()
+
+
+main()
