@@ -52,10 +52,14 @@ static void print_memory(const struct stage *s, bool json) {
     if (json || f.pinned)
         row("pinned", f.pinned, json, false);
     if (json) {
+        row("arena_bound", f.arena_bound, json, false);
         row("usable", usable, json, false);
         printf("\"fits\": %s}", !usable ? "null" : need <= usable ? "true" : "false");
         return;
     }
+    if (f.arena_bound)
+        printf("The arena is %.3f of what is alive at once.\n",
+               (double)f.arena / (double)f.arena_bound);
     number_text(need, total);
     number_text(usable, have);
     if (!usable)

@@ -496,6 +496,8 @@ struct exec_footprint exec_footprint(const struct rn_device_info *device,
         uint64_t scalars = round64(8u * (uint64_t)p->scalar_count);
         if (p->program.arena_bytes > f.arena)
             f.arena = p->program.arena_bytes;
+        if (p->live_bound > f.arena_bound)
+            f.arena_bound = p->live_bound;
         f.constants += round64(p->constant_bytes);
         f.scalars += scalars;
         f.pinned += device->host_memory ? 0 : 2 * scalars;

@@ -73,7 +73,8 @@ int device_sync(struct device *d, struct rn_error *e);
 struct exec_footprint {
     uint64_t variables, arena, constants, scalars, inputs, outputs; /* device */
     uint64_t pinned;
-    uint64_t total; /* device bytes */
+    uint64_t total;       /* device bytes */
+    uint64_t arena_bound; /* what is alive at once: no arena is smaller */
 };
 struct exec_footprint exec_footprint(const struct rn_device_info *device,
                                      const struct variables *v, uint32_t n,

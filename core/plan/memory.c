@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Offsets in the arena: largest block first, at the lowest place that is free for as
- * long as it lives. */
+/* Offsets in the arena: one block after the other at the lowest or the tightest place
+ * that is free for as long as it lives. Which order is best depends on the graph, so
+ * several are tried, and then improved by placing earlier what sticks out. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "plan/draft.h"
 
@@ -9,57 +11,131 @@ uint64_t round64(uint64_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
-struct placed {
-    const struct plan_block *block;
+struct layout {
+    struct plan_block *blocks;
+    uint32_t count;
+    uint32_t *order;  /* blocks, first placed first */
+    uint32_t *placed; /* scratch: those that have a place, by offset */
+    uint64_t *best;   /* offsets of the smallest layout so far */
+    uint64_t least;   /* its size */
+};
+
+/* What to place first. */
+enum order { BY_SIZE, BY_AREA, BY_LIFE, BY_TIME, ORDERS };
+
+struct key {
+    uint64_t first, second;
     uint32_t index;
 };
 
-static int by_size(const void *a, const void *b) {
-    const struct placed *x = a, *y = b;
-    if (x->block->bytes != y->block->bytes)
-        return x->block->bytes < y->block->bytes ? 1 : -1;
-    if (x->block->first != y->block->first)
-        return x->block->first < y->block->first ? -1 : 1;
+static int largest_first(const void *a, const void *b) {
+    const struct key *x = a, *y = b;
+    if (x->first != y->first)
+        return x->first < y->first ? 1 : -1;
+    if (x->second != y->second)
+        return x->second < y->second ? 1 : -1;
     return x->index < y->index ? -1 : 1;
 }
 
-static int by_offset(const void *a, const void *b) {
-    const struct plan_block *x = *(const struct plan_block *const *)a;
-    const struct plan_block *y = *(const struct plan_block *const *)b;
-    return (x->offset > y->offset) - (x->offset < y->offset);
+static void sort(struct layout *l, enum order how, struct key *keys) {
+    for (uint32_t i = 0; i < l->count; i++) {
+        const struct plan_block *b = &l->blocks[i];
+        uint64_t life = (uint64_t)b->last - b->first + 1;
+        uint64_t early = UINT32_MAX - (uint64_t)b->first;
+        keys[i] = how == BY_SIZE   ? (struct key){b->bytes, early, i}
+                  : how == BY_AREA ? (struct key){b->bytes * life, b->bytes, i}
+                  : how == BY_LIFE ? (struct key){life, b->bytes, i}
+                                   : (struct key){early, b->bytes, i};
+    }
+    qsort(keys, l->count, sizeof *keys, largest_first);
+    for (uint32_t i = 0; i < l->count; i++)
+        l->order[i] = keys[i].index;
 }
 
-uint64_t draft_layout(struct draft *d) {
-    uint32_t n = d->block_count;
+/* Places all blocks in order; the size. tight: into the smallest gap that fits, else
+ * into the lowest. */
+static uint64_t place(struct layout *l, bool tight) {
     uint64_t total = 0;
-    struct placed *all = arena_array(d->a, struct placed, n + 1);
-    const struct plan_block **near =
-        arena_array(d->a, const struct plan_block *, n + 1);
-    for (uint32_t i = 0; i < n; i++)
-        all[i] = (struct placed){&d->blocks[i], i};
-    qsort(all, n, sizeof *all, by_size);
-    for (uint32_t i = 0; i < n; i++) {
-        struct plan_block *b = &d->blocks[all[i].index];
-        uint32_t k = 0;
-        for (uint32_t j = 0; j < i; j++) {
-            const struct plan_block *o = all[j].block;
-            if (o->first <= b->last && b->first <= o->last)
-                near[k++] = o;
-        }
-        qsort(near, k, sizeof *near, by_offset);
+    for (uint32_t i = 0; i < l->count; i++) {
+        struct plan_block *b = &l->blocks[l->order[i]];
         uint64_t at = 0, best = UINT64_MAX, gap = UINT64_MAX;
-        for (uint32_t j = 0; j < k; j++) { /* the tightest gap that fits */
-            if (near[j]->offset > at && near[j]->offset - at >= b->bytes &&
-                near[j]->offset - at < gap) {
-                gap = near[j]->offset - at;
+        for (uint32_t j = 0; j < i && (tight || best == UINT64_MAX); j++) {
+            const struct plan_block *o = &l->blocks[l->placed[j]];
+            if (o->last < b->first || b->last < o->first)
+                continue;
+            if (o->offset > at && o->offset - at >= b->bytes && o->offset - at < gap) {
+                gap = o->offset - at;
                 best = at;
             }
-            if (near[j]->offset + near[j]->bytes > at)
-                at = near[j]->offset + near[j]->bytes;
+            if (o->offset + o->bytes > at)
+                at = o->offset + o->bytes;
         }
         b->offset = best == UINT64_MAX ? at : best;
         if (b->offset + b->bytes > total)
             total = b->offset + b->bytes;
+        uint32_t k = i;
+        for (; k && l->blocks[l->placed[k - 1]].offset > b->offset; k--)
+            l->placed[k] = l->placed[k - 1];
+        l->placed[k] = l->order[i];
+    }
+    if (total < l->least) {
+        l->least = total;
+        for (uint32_t i = 0; i < l->count; i++)
+            l->best[i] = l->blocks[i].offset;
     }
     return total;
+}
+
+/* Place the block that reaches the end earlier: halfway to the front. */
+static void move_last(struct layout *l, uint64_t total) {
+    uint32_t i = l->count - 1;
+    while (i && l->blocks[l->order[i]].offset + l->blocks[l->order[i]].bytes != total)
+        i--;
+    uint32_t block = l->order[i], to = i / 2;
+    memmove(&l->order[to + 1], &l->order[to], (i - to) * sizeof *l->order);
+    l->order[to] = block;
+}
+
+/* No layout is smaller than what is alive at once. */
+static uint64_t bound_of(const struct draft *d) {
+    uint64_t most = 0;
+    for (uint32_t t = 0; t < d->node_count; t++) {
+        uint64_t now = 0;
+        for (uint32_t i = 0; i < d->block_count; i++)
+            if (d->blocks[i].first <= t && t <= d->blocks[i].last)
+                now += d->blocks[i].bytes;
+        most = now > most ? now : most;
+    }
+    return most;
+}
+
+#define WORK  40000000u /* pairs of blocks looked at for one plan, about 0.1 s */
+#define TRIES 200
+
+uint64_t draft_layout(struct draft *d) {
+    uint32_t n = d->block_count;
+    struct layout l = {.blocks = d->blocks,
+                       .count = n,
+                       .order = arena_array(d->a, uint32_t, n + 1),
+                       .placed = arena_array(d->a, uint32_t, n + 1),
+                       .best = arena_array(d->a, uint64_t, n + 1),
+                       .least = UINT64_MAX};
+    struct key *keys = arena_array(d->a, struct key, n + 1);
+    uint64_t bound = bound_of(d), enough = bound + bound / 100;
+    uint64_t tries = WORK / ((uint64_t)n * n + 1), least = UINT64_MAX;
+    int best = 0;
+    for (int way = 0; way < 2 * ORDERS && n && l.least > bound; way++) {
+        sort(&l, (enum order)(way / 2), keys);
+        uint64_t total = place(&l, way % 2);
+        if (total < least) {
+            least = total;
+            best = way;
+        }
+    }
+    sort(&l, (enum order)(best / 2), keys);
+    for (uint64_t i = 0; i < tries && i < TRIES && l.least > enough; i++)
+        move_last(&l, place(&l, best % 2));
+    for (uint32_t i = 0; i < n; i++)
+        d->blocks[i].offset = l.best[i];
+    return n ? l.least : 0;
 }
