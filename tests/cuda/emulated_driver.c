@@ -612,9 +612,9 @@ void emulated_open(struct cuda_libraries *l, struct rn_host *h) {
 }
 
 /* What is loaded as a module is the generated text itself; the rest is kernels.c. */
-int32_t cuda_image(const struct cuda_device *d, uint32_t themes, const char *generated,
-                   void **image, struct rn_error *e) {
-    (void)d, (void)themes;
+int32_t cuda_image(const struct cuda_device *d, uint32_t themes, uint32_t types,
+                   const char *generated, void **image, struct rn_error *e) {
+    (void)d, (void)themes, (void)types;
     *image = malloc(strlen(generated) + 1);
     if (!*image)
         return rn_fail(e, RN_E_MEMORY, "no memory for kernels", NULL, NULL);

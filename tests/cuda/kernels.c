@@ -2,6 +2,8 @@
 /* All kernels of the cuda backend, compiled for a CPU. */
 #include "kernels/args.h"
 
+#define KERNEL_TYPES KERNELS_ALL
+
 #include "shim.h"
 
 #include "kernels/common.cu"

@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
         int chip = atoi(argv[i]), kernels = 0;
         d.major = chip / 10;
         d.minor = chip % 10;
-        cuda_source((1u << THEMES) - 1, generated, &source);
+        cuda_source((1u << THEMES) - 1, KERNELS_ALL, generated, &source);
         int32_t status = cuda_compile_source(&d, source.data, &cubin, &bytes, &e);
         CHECK(status == RN_OK);
         if (status != RN_OK)
@@ -72,6 +72,21 @@ int main(int argc, char **argv) {
         free(cubin);
         free(source.data);
     }
+    /* A program takes only the types that it needs. */
+    struct cuda_text some = {0};
+    struct rn_error e = {0};
+    void *cubin = NULL;
+    size_t bytes = 0;
+    d.major = 9;
+    d.minor = 0;
+    cuda_source((1u << THEMES) - 1, KERNELS_F32 | KERNELS_32, "", &some);
+    CHECK(cuda_compile_source(&d, some.data, &cubin, &bytes, &e) == RN_OK);
+    CHECK(cubin && holds(cubin, bytes, "put_along_add_f32"));
+    CHECK(cubin && holds(cubin, bytes, "concat_32"));
+    CHECK(cubin && !holds(cubin, bytes, "concat_64"));
+    CHECK(cubin && !holds(cubin, bytes, "reduce_sum_f64"));
+    free(cubin);
+    free(some.data);
     free(generated);
     return check_done();
 }

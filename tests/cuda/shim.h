@@ -44,6 +44,7 @@ static inline int shim_next(struct emulated_grid *g) {
 #define EACH_THREAD for (g_->step = 0; shim_next(g_);)
 #define EACH_INDEX(i, n)                                                               \
     EACH_THREAD for (uint64_t i = BX * THREADS + TX; i < (n); i += GRID * THREADS)
+#define NOINLINE
 #define SYNC()
 #define SHARED(T, name, count)                                                         \
     T name[count];                                                                     \

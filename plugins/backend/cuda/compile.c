@@ -189,11 +189,11 @@ int32_t cuda_compile_source(const struct cuda_device *d, const char *source,
 }
 
 #ifndef CUDA_EMULATED
-int32_t cuda_image(const struct cuda_device *d, uint32_t themes, const char *generated,
-                   void **image, struct rn_error *e) {
+int32_t cuda_image(const struct cuda_device *d, uint32_t themes, uint32_t types,
+                   const char *generated, void **image, struct rn_error *e) {
     struct cuda_text t = {0};
     size_t bytes = 0;
-    cuda_source(themes, generated, &t);
+    cuda_source(themes, types, generated, &t);
     int32_t status = t.failed
                          ? rn_fail(e, RN_E_MEMORY, "no memory for kernels", NULL, NULL)
                          : cuda_compile_source(d, t.data, image, &bytes, e);

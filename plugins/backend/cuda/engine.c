@@ -171,6 +171,21 @@ static int32_t run_launch(struct cuda_exe *x, struct cuda_task *t, CUstream stre
                       t->kernel, e);
 }
 
+/* Of a kernel's name: KERNELS_ of its end. */
+static uint32_t types_of(const char *kernel) {
+    static const struct {
+        const char *end;
+        uint32_t type;
+    } known[] = {{"_f32", KERNELS_F32}, {"_f64", KERNELS_F64}, {"_i64", KERNELS_I64},
+                 {"_i32", KERNELS_I32}, {"_8", KERNELS_8},     {"_16", KERNELS_16},
+                 {"_32", KERNELS_32},   {"_64", KERNELS_64}};
+    const char *end = strrchr(kernel, '_');
+    for (size_t i = 0; end && i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(end, known[i].end) == 0)
+            return known[i].type;
+    return 0;
+}
+
 struct cuda_task *cuda_launch(struct cuda_setup *s, uint32_t theme, uint64_t work,
                               bool blocks, const void *args, size_t bytes,
                               const char *format, ...) {
@@ -181,6 +196,7 @@ struct cuda_task *cuda_launch(struct cuda_setup *s, uint32_t theme, uint64_t wor
     vsnprintf(t->kernel, sizeof t->kernel, format, list);
     va_end(list);
     s->exe->themes |= theme;
+    s->exe->types |= theme ? types_of(t->kernel) : 0;
     t->grid = (uint32_t)(grid < 1 ? 1 : grid > GRID_MOST ? GRID_MOST : grid);
     t->args = malloc(bytes);
     t->pointers = malloc(TASK_POINTERS * sizeof *t->pointers);
@@ -354,8 +370,9 @@ static int32_t load_module(struct cuda_exe *x, struct rn_error *e) {
     void *image = NULL;
     if (!x->themes && !x->generated.length)
         return RN_OK;
-    int32_t status = cuda_image(
-        d, x->themes, x->generated.length ? x->generated.data : "", &image, e);
+    int32_t status =
+        cuda_image(d, x->themes, x->types, x->generated.length ? x->generated.data : "",
+                   &image, e);
     if (status == RN_OK)
         status = cuda_check(d, d->lib.driver.cuModuleLoadData(&x->module, image),
                             "loading kernels", e);

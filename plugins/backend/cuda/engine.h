@@ -61,13 +61,14 @@ void cuda_text_add(struct cuda_text *t, const char *format, ...)
 #define THEMES         6
 
 /* The whole source of a module: prelude, themes, generated kernels. */
-void cuda_source(uint32_t themes, const char *generated, struct cuda_text *out);
+void cuda_source(uint32_t themes, uint32_t types, const char *generated,
+                 struct cuda_text *out);
 /* The cubin for sm_MAJORMINOR, from the cache or by NVRTC. *image: owned. module.c */
 int32_t cuda_compile_source(const struct cuda_device *d, const char *source,
                             void **image, size_t *bytes, struct rn_error *e);
 /* What cuModuleLoadData takes for these kernels: *image owned. */
-int32_t cuda_image(const struct cuda_device *d, uint32_t themes, const char *generated,
-                   void **image, struct rn_error *e);
+int32_t cuda_image(const struct cuda_device *d, uint32_t themes, uint32_t types,
+                   const char *generated, void **image, struct rn_error *e);
 
 /* ------------------------------------------------------------------- tasks */
 
@@ -125,7 +126,7 @@ struct cuda_exe {
     const struct rn_program *program;
     uint32_t task_count, task_capacity;
     struct cuda_task *tasks;
-    uint32_t themes;
+    uint32_t themes, types; /* THEME_, KERNELS_ */
     struct cuda_text generated;
     CUmodule module;
     struct cuda_graph graphs[GRAPHS_MOST];

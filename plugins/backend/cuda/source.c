@@ -4,26 +4,28 @@
 #include "texts.h"
 
 /* NVRTC has no headers: the types by their size. */
-static const char *const types[] = {"typedef signed char int8_t;",
-                                    "typedef short int16_t;",
-                                    "typedef int int32_t;",
-                                    "typedef long long int64_t;",
-                                    "typedef unsigned char uint8_t;",
-                                    "typedef unsigned short uint16_t;",
-                                    "typedef unsigned int uint32_t;",
-                                    "typedef unsigned long long uint64_t;",
-                                    NULL};
+static const char *const integers[] = {"typedef signed char int8_t;",
+                                       "typedef short int16_t;",
+                                       "typedef int int32_t;",
+                                       "typedef long long int64_t;",
+                                       "typedef unsigned char uint8_t;",
+                                       "typedef unsigned short uint16_t;",
+                                       "typedef unsigned int uint32_t;",
+                                       "typedef unsigned long long uint64_t;",
+                                       NULL};
 
 static void add(struct cuda_text *t, const char *const *lines) {
     for (; *lines; lines++)
         cuda_text_add(t, "%s\n", *lines);
 }
 
-void cuda_source(uint32_t themes, const char *generated, struct cuda_text *out) {
+void cuda_source(uint32_t themes, uint32_t types, const char *generated,
+                 struct cuda_text *out) {
     const char *const *const files[THEMES] = {cuda_text_reduce, cuda_text_lines,
                                               cuda_text_move,   cuda_text_index,
                                               cuda_text_window, cuda_text_products};
-    add(out, types);
+    add(out, integers);
+    cuda_text_add(out, "#define KERNEL_TYPES %u\n", types);
     add(out, cuda_text_args);
     add(out, cuda_text_device);
     add(out, cuda_text_numerics);

@@ -9,6 +9,17 @@
 #define THREADS  256 /* of every block */
 #define MOST_DIM 8   /* RN_MAX_RANK */
 
+/* KERNEL_TYPES says for which types and widths the kernels of a file are wanted. */
+#define KERNELS_F32 1
+#define KERNELS_F64 2
+#define KERNELS_I64 4
+#define KERNELS_I32 8
+#define KERNELS_8   16
+#define KERNELS_16  32
+#define KERNELS_32  64
+#define KERNELS_64  128
+#define KERNELS_ALL 255
+
 /* Loop over a space in row-major order; dims that lie together are merged. */
 struct space {
     int64_t rank;

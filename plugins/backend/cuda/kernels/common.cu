@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small functions of several kernels. */
 
-/* Offset of element i of the space. */
-static inline int64_t space_offset(const struct space *s, uint64_t i) {
+/* Offset of element i of a space of several dims: a call, its divisions are long. */
+NOINLINE static int64_t space_walk(const struct space *s, uint64_t i) {
     int64_t at = 0;
-    if (s->rank == 1)
-        return (int64_t)i * s->stride[0];
     for (int64_t k = s->rank - 1; k >= 0; k--) {
         uint64_t size = (uint64_t)s->size[k], next = i / size;
         at += (int64_t)(i - next * size) * s->stride[k];
         i = next;
     }
     return at;
+}
+
+static inline int64_t space_offset(const struct space *s, uint64_t i) {
+    return s->rank == 1 ? (int64_t)i * s->stride[0] : space_walk(s, i);
 }
 
 /* rn_dtype: code | bits << 8 */

@@ -22,6 +22,7 @@
 #define EACH_THREAD for (bool once_ = true; once_; once_ = false)
 #define EACH_INDEX(i, n)                                                               \
     for (uint64_t i = BX * THREADS + TX; i < (n); i += GRID * THREADS)
+#define NOINLINE               __noinline__
 #define SYNC()                 __syncthreads()
 #define SHARED(T, name, count) __shared__ T name[count]
 #define LOCAL(T, name, count)  T name[count]

@@ -85,7 +85,15 @@ KERNEL(keys_merge, line_args) {
         }                                                                              \
     }
 
+#if KERNEL_TYPES & KERNELS_F32
 SCATTER(float, f32)
+#endif
+#if KERNEL_TYPES & KERNELS_F64
 SCATTER(double, f64)
+#endif
+#if KERNEL_TYPES & KERNELS_I64
 SCATTER(uint64_t, i64)
+#endif
+#if KERNEL_TYPES & KERNELS_I32
 SCATTER(uint32_t, i32)
+#endif

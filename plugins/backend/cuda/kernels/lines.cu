@@ -94,15 +94,23 @@ KERNEL(sort_start, line_args) {
     }
 }
 
+#if KERNEL_TYPES & KERNELS_F32
 ARG(float, f32)
-ARG(double, f64)
-ARG(int64_t, i64)
-ARG(int32_t, i32)
 CUMSUM(float, f32)
-CUMSUM(double, f64)
-CUMSUM(uint64_t, i64)
-CUMSUM(uint32_t, i32)
 SORT(float, f32)
+#endif
+#if KERNEL_TYPES & KERNELS_F64
+ARG(double, f64)
+CUMSUM(double, f64)
 SORT(double, f64)
+#endif
+#if KERNEL_TYPES & KERNELS_I64
+ARG(int64_t, i64)
+CUMSUM(uint64_t, i64)
 SORT(int64_t, i64)
+#endif
+#if KERNEL_TYPES & KERNELS_I32
+ARG(int32_t, i32)
+CUMSUM(uint32_t, i32)
 SORT(int32_t, i32)
+#endif

@@ -58,10 +58,18 @@
         }                                                                              \
     }
 
+#if KERNEL_TYPES & KERNELS_8
 MOVE(uint8_t, 8)
+#endif
+#if KERNEL_TYPES & KERNELS_16
 MOVE(uint16_t, 16)
+#endif
+#if KERNEL_TYPES & KERNELS_32
 MOVE(uint32_t, 32)
+#endif
+#if KERNEL_TYPES & KERNELS_64
 MOVE(uint64_t, 64)
+#endif
 
 KERNEL(iota, iota_args) {
     EACH_INDEX(i, a.count) {

@@ -169,7 +169,11 @@ KERNEL(add_bias_f32, bias_args) {
     }
 }
 
+#if KERNEL_TYPES & KERNELS_F32
 MATMUL(float, f32)
-MATMUL(double, f64)
 CONV(float, f32)
+#endif
+#if KERNEL_TYPES & KERNELS_F64
+MATMUL(double, f64)
 CONV(double, f64)
+#endif

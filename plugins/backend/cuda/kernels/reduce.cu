@@ -138,15 +138,23 @@
     REDUCE_BEST(T, S, reduce_max, >)                                                   \
     REDUCE_BEST(T, S, reduce_min, <)
 
+#if KERNEL_TYPES & KERNELS_F32
 REDUCE_SUM(float, f32)
-REDUCE_SUM(double, f64)
-REDUCE_SUM(uint64_t, i64) /* integers wrap */
-REDUCE_SUM(uint32_t, i32)
 REDUCE(float, f32)
-REDUCE(double, f64)
-REDUCE(int64_t, i64)
-REDUCE(int32_t, i32)
 REDUCE_PROD(float, f32)
+#endif
+#if KERNEL_TYPES & KERNELS_F64
+REDUCE_SUM(double, f64)
+REDUCE(double, f64)
 REDUCE_PROD(double, f64)
+#endif
+#if KERNEL_TYPES & KERNELS_I64
+REDUCE_SUM(uint64_t, i64) /* integers wrap */
+REDUCE(int64_t, i64)
 REDUCE_PROD(uint64_t, i64)
+#endif
+#if KERNEL_TYPES & KERNELS_I32
+REDUCE_SUM(uint32_t, i32)
+REDUCE(int32_t, i32)
 REDUCE_PROD(uint32_t, i32)
+#endif

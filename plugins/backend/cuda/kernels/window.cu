@@ -148,5 +148,9 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
         }                                                                              \
     }
 
+#if KERNEL_TYPES & KERNELS_F32
 WINDOW(float, f32)
+#endif
+#if KERNEL_TYPES & KERNELS_F64
 WINDOW(double, f64)
+#endif
