@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# check-gpu [OUT]: everything that only a machine with a GPU can show, in one go. Ends with
+# a line that says whether all of it passed; OUT (default ./check-gpu) keeps the outputs.
+here=$(dirname "$(readlink -f "$0")")
+out=${1:-check-gpu}
+plugins="$here/@PLUGINS@/backend"
+mkdir -p "$out" || exit 1
+failed=0
+
+run() {
+    "$here/bin/@LOADER@" --library-path "$here/lib" "$@"
+}
+
+part() { # NAME COMMAND...
+    name=$1
+    shift
+    if "$@" >"$out/$name.txt" 2>&1; then
+        echo "passed  $name: $(tail -n 1 "$out/$name.txt")"
+    else
+        echo "FAILED  $name: see $out/$name.txt"
+        tail -n 5 "$out/$name.txt"
+        failed=$((failed + 1))
+    fi
+}
+
+part doctor "$here/runner" doctor
+grep '^  cuda ' "$out/doctor.txt"
+if ! grep -q '^  cuda  *cuda: ' "$out/doctor.txt"; then
+    echo "this machine cannot use the cuda backend, for the reason above"
+    exit 4
+fi
+part operators run "$here/bin/ops" test "$plugins/reference.so" "$plugins/cuda.so"
+part operators-own run "$here/bin/ops" test "$plugins/reference.so" "$plugins/cuda.so" \
+    libraries=off
+part golden run "$here/bin/ops" golden "golden=$here/golden.bin" \
+    "$plugins/reference.so" "$plugins/cuda.so"
+for config in quickstart lenet resnet-cifar; do
+    for device in cpu cuda; do
+        part "$config-$device" "$here/runner" "$here/configs/$config.yaml" \
+            "device=$device" "output=$out/runs"
+    done
+done
+part direct "$here/runner" "$here/configs/quickstart.yaml" \
+    "device={type: cuda, graphs: off}" "output=$out/runs"
+part bench-cuda "$here/runner" bench "$here/configs/quickstart.yaml" device=cuda
+part bench-operators run "$here/bin/ops" bench "$plugins/cpu.so" "$plugins/cuda.so"
+if command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck racecheck initcheck synccheck; do
+        part "$tool" compute-sanitizer --tool "$tool" --error-exitcode 42 \
+            "$here/bin/@LOADER@" --library-path "$here/lib" "$here/bin/ops" test \
+            "$plugins/reference.so" "$plugins/cuda.so"
+    done
+else
+    echo "SKIP: compute-sanitizer: it is not in PATH"
+fi
+echo "$failed failed"
+[ "$failed" = 0 ]
