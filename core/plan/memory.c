@@ -124,7 +124,9 @@ uint64_t draft_layout(struct draft *d) {
     uint64_t bound = bound_of(d), enough = bound + bound / 100;
     uint64_t tries = WORK / ((uint64_t)n * n + 1), least = UINT64_MAX;
     int best = 0;
-    for (int way = 0; way < 2 * ORDERS && n && l.least > bound; way++) {
+    if (!n)
+        return 0;
+    for (int way = 0; way < 2 * ORDERS && l.least > bound; way++) {
         sort(&l, (enum order)(way / 2), keys);
         uint64_t total = place(&l, way % 2);
         if (total < least) {
@@ -137,5 +139,5 @@ uint64_t draft_layout(struct draft *d) {
         move_last(&l, place(&l, best % 2));
     for (uint32_t i = 0; i < n; i++)
         d->blocks[i].offset = l.best[i];
-    return n ? l.least : 0;
+    return l.least;
 }
