@@ -140,6 +140,14 @@ uint64_t gnode_flops(const struct graph *g, const struct gnode *n) {
         return 2 * elements(&g->values[n->in[1]]) *
                (uint64_t)(w->shape[1] * w->shape[2] * w->shape[3]);
     }
+    if (strncmp(name, "attention", 9) == 0) { /* two products, and five for gradients */
+        const struct gvalue *q = &g->values[n->in[0]], *v = &g->values[n->in[2]];
+        uint64_t keys = (uint64_t)v->shape[v->rank - 2];
+        uint64_t deep = 2 * elements(q) * keys;
+        uint64_t wide = deep / (uint64_t)q->shape[q->rank - 1] *
+                        (uint64_t)v->shape[v->rank - 1];
+        return name[9] ? 3 * deep + 2 * wide : deep + wide;
+    }
     if (n->op->traits & OP_REDUCTION)
         return elements(&g->values[n->in[0]]);
     if (n->op->traits & OP_ELEMENTWISE)

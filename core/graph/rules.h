@@ -86,7 +86,7 @@ uint64_t elements(const struct gvalue *v);
 
 /* ---- the families' tables; ops.c gathers them ---- */
 extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear[],
-    ops_norm[], ops_index[], ops_shape[];
+    ops_norm[], ops_attention[], ops_index[], ops_shape[];
 #define OPS_END                                                                        \
     { NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0 }
 

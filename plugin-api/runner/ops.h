@@ -258,6 +258,8 @@ static inline rn_value rn_conv2d(struct rn_build *b, rn_value x, rn_value w,
  *   resize2d_grad (gy; input_shape, mode, ...) prim
  *   cross_entropy_grad (logits, label, g; smoothing) -> g*(softmax - t)
  *   softmax_grad (y, gy; axis), log_softmax_grad (y, gy; axis)
+ *   attention_grad (q, k, v, y, lse, gy and, where one flows, glse; heads, causal,
+ *     scale) -> gq, gk, gv
  *   reduce_to (x; shape INTS): sum over broadcast dims, the transpose of broadcast_to
  */
 /* x [N,I,H,W], w [I,O/groups,kh,kw] -> [N,O,H',W'] with
@@ -354,6 +356,24 @@ static inline rn_value rn_rms_norm(struct rn_build *b, rn_value x, rn_value scal
     struct rn_attr a = rn_attr_float("eps", eps);
     in[0] = x, in[1] = scale;
     return rn_op(b, "rms_norm", 2, in, 1, &a);
+}
+
+/* ---- attention (Vaswani et al. 2017, section 3.2.1) ----
+ * q [...,T,heads*D], k [...,S,heads*D], v [...,S,heads*E] -> y [...,T,heads*E],
+ * lse [...,T,heads]; head h has columns h*D to (h+1)*D of q. For each head
+ * y = softmax(scale q k^T) v along the keys, lse = logsumexp of the same. Attributes:
+ * heads 1; causal 0, 1: query i sees keys 0 to i; scale 0, which stands for 1/sqrt(D).
+ * The leading dims of q, k and v are equal. */
+static inline rn_value rn_attention(struct rn_build *b, rn_value q, rn_value k,
+                                    rn_value v, int64_t heads, int32_t causal,
+                                    double scale) {
+    rn_value in[3], out[2] = {RN_NONE, RN_NONE};
+    struct rn_attr a[3];
+    in[0] = q, in[1] = k, in[2] = v;
+    a[0] = rn_attr_int("heads", heads), a[1] = rn_attr_int("causal", causal);
+    a[2] = rn_attr_float("scale", scale);
+    b->api->op(b, "attention", 3, in, 3, a, (uint32_t)sizeof a[0], 2, out);
+    return out[0];
 }
 
 /* ---- indices ---- */

@@ -221,6 +221,33 @@ const struct op_case op_cases[] = {
     {"rms_norm ; f32[3,4] f32[4] ; eps=1e-5", 0},
     {"rms_norm ; f32[2,3,70] f32[70] ; eps=1e-3", L},
     {"rms_norm ; f32[5] f32[5] ; eps=1e-3", 0},
+    /* ---- attention ---- */
+    {"attention ; f32[5,3] f32[5,3] f32[5,3] ; ", N},
+    {"attention ; f32[5,3] f32[5,3] f32[5,3] ; causal=1", N},
+    {"attention ; f32[2,4,6] f32[2,7,6] f32[2,7,4] ; heads=2 scale=0.7", N},
+    {"attention ; f32[2,6,6] f32[2,4,6] f32[2,4,9] ; heads=3 causal=1", N},
+    {"attention ; f32[2,3,2,4] f32[2,3,5,4] f32[2,3,5,4] ; heads=2 causal=1", N},
+    {"attention ; f32[1,1] f32[1,1] f32[1,1] ; causal=1 scale=-2", N},
+    {"attention ; f32[3,150,48] f32[3,300,48] f32[3,300,40] ; heads=2", N | L},
+    {"attention ; f32[1,300,64] f32[1,300,64] f32[1,300,64] ; causal=1", N | L},
+    {"attention ; f32[2,70,24] f32[2,200,24] f32[2,200,24] ; heads=3 causal=1", N | L},
+    {"attention ; f32[2,200,10] f32[2,70,10] f32[2,70,34] ; heads=2 causal=1", N | L},
+    {"attention_grad ; f32[4,3] f32[5,3] f32[5,2] f32[4,2] f32+[4,1] f32[4,2] ; ", N},
+    {"attention_grad ; f32[2,4,6] f32[2,3,6] f32[2,3,4] f32[2,4,4] f32+[2,4,2] "
+     "f32[2,4,4] f32[2,4,2] ; heads=2 causal=1",
+     N},
+    {"attention_grad ; f32[2,3,2] f32[2,5,2] f32[2,5,2] f32[2,3,2] f32+[2,3,1] "
+     "f32[2,3,2] ; causal=1 scale=0.3",
+     N},
+    {"attention_grad ; f32[3,150,48] f32[3,300,48] f32[3,300,40] f32[3,150,40] "
+     "f32+[3,150,2] f32[3,150,40] f32[3,150,2] ; heads=2 scale=0.05",
+     N | L},
+    {"attention_grad ; f32[1,300,64] f32[1,300,64] f32[1,300,64] f32[1,300,64] "
+     "f32+[1,300,1] f32[1,300,64] ; causal=1 scale=0.05",
+     N | L},
+    {"attention_grad ; f32[2,200,10] f32[2,70,10] f32[2,70,34] f32[2,200,34] "
+     "f32+[2,200,2] f32[2,200,34] ; heads=2 causal=1",
+     N | L},
     /* ---- windows ---- */
     {"max_pool2d ; f32[2,3,9,11] ; kernel=2,2 stride=2,2 pad=0,0,0,0", L},
     {"max_pool2d ; f32[2,3,9,11]! ; kernel=3,3 stride=2,2 pad=1,1,1,1", 0},

@@ -40,14 +40,15 @@ def read_attributes(text):
     out = {}
     for word in text.split():
         name, value = word.split("=")
-        if name in ("smoothing", "eps", "alpha", "lo", "hi", "value", "p"):
+        if name in ("smoothing", "eps", "alpha", "lo", "hi", "value", "p", "scale"):
             out[name] = float(value)
         elif name == "dtype":
             out[name] = value
         else:
             numbers = [int(v) for v in value.split(",") if v]
             one = name in ("axis", "keep", "k", "groups", "mode", "count_pad", "exclusive",
-                           "reverse", "trans_a", "trans_b", "descending", "depth", "tanh")
+                           "reverse", "trans_a", "trans_b", "descending", "depth", "tanh",
+                           "heads", "causal")
             out[name] = numbers[0] if one else numbers
     return out
 
@@ -420,6 +421,44 @@ golden("iota ;  ; shape=2,3 axis=1 dtype=i64",
        lambda shape, axis, dtype: torch.arange(3).broadcast_to(2, 3))
 golden("full ;  ; shape=2,3 value=2.5 dtype=f32",
        lambda shape, value, dtype: torch.full((2, 3), value, dtype=torch.float64))
+
+
+# -------------------------------------------------------------------- attention
+def heads_apart(x, heads):
+    return x.unflatten(-1, (heads, -1)).transpose(-2, -3)
+
+
+def attention(q, k, v, heads=1, causal=0, scale=None):
+    q, k, v = (heads_apart(x, heads) for x in (q, k, v))
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=bool(causal), scale=scale)
+    s = q @ k.mT * (scale or q.shape[-1] ** -0.5)
+    if causal:
+        s = s.masked_fill(~torch.ones(s.shape[-2:], dtype=torch.bool).tril(), -torch.inf)
+    return y.transpose(-2, -3).flatten(-2), s.logsumexp(-1).mT
+
+
+golden("attention ; f32[2,4,6] f32[2,5,6] f32[2,5,4] ; heads=2", attention)
+golden("attention ; f32[2,5,6] f32[2,5,6] f32[2,5,6] ; heads=3 causal=1 scale=0.3", attention)
+golden("attention ; f32[2,2,3,4] f32[2,2,5,4] f32[2,2,5,2] ; causal=1", attention)
+golden("attention ; f32[1,20,8] f32[1,30,8] f32[1,30,4] ; heads=2 causal=1", attention)
+
+
+def attention_grad(q, k, v, y, lse, gy, glse=0.0, heads=1, causal=0, scale=None):
+    """The formula of Dao et al. 2022, appendix B.2, for any y and lse. That it is the
+    gradient at attention's own results is in the records of attention."""
+    q, k, v, y, gy = (heads_apart(x, heads) for x in (q, k, v, y, gy))
+    scale = scale or q.shape[-1] ** -0.5
+    p = (q @ k.mT * scale - lse.mT[..., None]).exp()
+    p = p.tril() if causal else p
+    less = (gy * y).sum(-1) - (glse.mT if torch.is_tensor(glse) else glse)
+    gs = p * (gy @ v.mT - less[..., None]) * scale
+    return tuple(g.transpose(-2, -3).flatten(-2) for g in (gs @ k, gs.mT @ q, p.mT @ gy))
+
+
+golden("attention_grad ; f32[2,4,6] f32[2,5,6] f32[2,5,4] f32[2,4,4] f32[2,4,2] f32[2,4,4] "
+       "f32[2,4,2] ; heads=2 causal=1 scale=0.4", attention_grad)
+golden("attention_grad ; f32[3,4] f32[5,4] f32[5,2] f32[3,2] f32[3,1] f32[3,2] ; heads=1",
+       attention_grad)
 
 out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "golden.bin")
 out.write_bytes(b"".join(records))

@@ -36,6 +36,12 @@ static const struct {
     {"neg ; f32[2]=0,nan ; ", "-0 nan"},
     {"leaky_relu ; f32[3]=-2,0,3 ; alpha=0.5", "-1 0 3"},
     {"logical_not ; bool[2]=0,1 ; ", "1 0"},
+    /* attention: query i sees keys 0 to i; scores of any size */
+    {"attention ; f32[3,1]=0,0,0 f32[3,1]=5,6,7 f32[3,1]=2,4,9 ; causal=1",
+     "2 3 5 | 0 0.693147182 1.09861231"},
+    {"attention ; f32[1,1]=10000 f32[2,1]=10000,-10000 f32[2,1]=3,nan ; causal=1",
+     "3 | 1e8"},
+    {"attention ; f32[1,1]=1000 f32[2,1]=1000,-1000 f32[2,1]=3,7 ; ", "3 | 1e6"},
     /* two operands */
     {"maximum ; f32[5]=nan,1,inf,-1,2 f32[5]=1,nan,nan,-2,2 ; ", "nan nan nan -1 2"},
     {"minimum ; f32[5]=nan,1,-inf,-1,2 f32[5]=1,nan,nan,-2,2 ; ", "nan nan nan -2 2"},

@@ -4,9 +4,9 @@
  * async_fake, which add memory and streams.
  *
  * A node goes to the first room that takes it: elementwise (also regions), reduce,
- * normalise, window, move, products (oneDNN or our own), then the plain kernels of the
- * reference. Everything that a call needs is made at compile; scratch comes from the
- * node's workspace. */
+ * normalise, attention, window, move, products (oneDNN or our own), then the plain
+ * kernels of the reference. Everything that a call needs is made at compile; scratch
+ * comes from the node's workspace. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
@@ -130,13 +130,17 @@ struct cpu_gemm {
     int64_t c_row;
     bool add; /* to what c holds */
 };
+/* On the calling thread; pack: cpu_isa's pack_bytes of scratch. */
+typedef void (*cpu_gemm_fn)(const struct cpu_gemm *g, void *pack);
+/* For tiles: oneDNN's or our own. tile.c */
+cpu_gemm_fn cpu_tile_gemm(const struct cpu_engine *g);
 
 struct cpu_isa {
     const char *name;
     const cpu_block *blocks; /* by expression */
-    cpu_room reduce, normalise, window, move;
-    uint64_t pack_bytes;                                /* gemm's scratch */
-    void (*gemm)(const struct cpu_gemm *g, void *pack); /* one thread */
+    cpu_room reduce, normalise, attention, window, move;
+    uint64_t pack_bytes; /* gemm's scratch */
+    cpu_gemm_fn gemm;
     /* Multiply-adds in registers; how many f32 operations each round is. */
     float (*multiply_add)(int64_t rounds);
     int64_t multiply_add_flops;

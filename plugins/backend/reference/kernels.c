@@ -34,5 +34,7 @@ kernel_fn kernel_find(const char *op, const struct kernel_tensor *in, uint32_t n
         fn = kernel_reduce(op, t);
     if (!fn)
         fn = kernel_window(op, t);
+    if (!fn)
+        fn = kernel_attention(op, t);
     return fn ? fn : kernel_move(op, t);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plain kernels: every primitive of ops.h over dense row-major host memory, f32 and
- * f64 where the operator is float, all types where it only moves. Linked by the
+/* The plain kernels: every primitive of ops.h, and attention, over dense row-major host
+ * memory, f32 and f64 where the operator is float, all types where it only moves. Linked by the
  * reference backend, which is the definition, and by others for what they have no
  * kernel of. */
 #ifndef REFERENCE_KERNELS_H
@@ -38,6 +38,7 @@ kernel_fn kernel_elementwise(const char *op, rn_dtype in, rn_dtype out);
 kernel_fn kernel_reduce(const char *op, rn_dtype t);
 kernel_fn kernel_window(const char *op, rn_dtype t);
 kernel_fn kernel_move(const char *op, rn_dtype t);
+kernel_fn kernel_attention(const char *op, rn_dtype t);
 
 static inline double kernel_load(const void *p, rn_dtype t, uint64_t i) {
     switch (t) {

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attention in tiles, f32 (Dao et al. 2022, algorithms 1 and 4): scores of some queries
+ * and some keys at a time, the running maximum and sum of each query, and for the
+ * gradient the logarithm of the sum that forward kept. Memory does not grow with
+ * queries times keys. Units (head and block of queries; head for the gradient) do not
+ * share sums, so the result does not depend on the number of threads. */
+#include <stdlib.h>
+
+#include "isa.h"
+
+#define QUERIES 64
+#define KEYS    256 /* of a tile; a multiple of 16 */
+
+struct sizes {
+    int64_t batch, rows, keys, heads, depth, wide;
+    int64_t deep_row, wide_row; /* from one row of q or k to the next, of v */
+    int64_t blocks;             /* of queries */
+    bool causal;
+    float scale;
+    cpu_gemm_fn gemm;
+    uint64_t pack; /* its scratch */
+};
+
+/* A thread's scratch. */
+struct tiles {
+    float *p, *g;               /* [QUERIES][KEYS] */
+    float *top, *sum, *correct; /* [QUERIES] */
+    void *pack;
+};
+
+static uint64_t tiles_bytes(const struct sizes *z) {
+    return cpu_align(cpu_align(z->pack) +
+                     sizeof(float) * (2 * QUERIES * KEYS + 3 * QUERIES));
+}
+
+static struct tiles tiles_of(const struct cpu_call *c, int thread) {
+    const struct sizes *z = c->state;
+    char *at = c->workspace + (uint64_t)thread * tiles_bytes(z);
+    float *f = (float *)(void *)(at + cpu_align(z->pack));
+    return (struct tiles){.pack = at,
+                          .p = f,
+                          .g = f + QUERIES * KEYS,
+                          .top = f + 2 * QUERIES * KEYS,
+                          .sum = f + 2 * QUERIES * KEYS + QUERIES,
+                          .correct = f + 2 * QUERIES * KEYS + 2 * QUERIES};
+}
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* Keys of the tile that row i sees, at first `first`, n in the tile. */
+static int64_t seen(const struct sizes *z, int64_t i, int64_t first, int64_t n) {
+    int64_t s = z->causal ? least(n, i + 1 - first) : n;
+    return s > 0 ? s : 0;
+}
+
+/* x [rows, n] = a b^T for rows of `columns`. */
+static void scores(const struct sizes *z, const struct tiles *t, const float *a,
+                   const float *b, int64_t row, int64_t rows, int64_t n,
+                   int64_t columns, float *x) {
+    struct cpu_gemm g = {rows, n, columns, a, b, row, 1, 1, row, x, KEYS, false};
+    z->gemm(&g, t->pack);
+}
+
+/* One row of scores: what they are raised to by this tile, the sum so far. */
+static void row_forward(const struct sizes *z, float *s, int64_t n, int64_t sees,
+                        float *top, float *sum, float *correct) {
+    float lane[16], most = *top, scale = z->scale;
+    int64_t whole = (sees + 15) / 16 * 16;
+    struct sum_lanes total = {{0}, 0};
+    *correct = 1.0f;
+    if (sees) {
+        for (int k = 0; k < 16; k++)
+            lane[k] = -INFINITY;
+        EACH(j, sees) s[j] *= scale;
+        extreme_add(lane, s, sees, 1);
+        for (int k = 0; k < 16; k++)
+            most = extreme_of(most, lane[k], 1);
+        for (int64_t j = sees; j < whole; j++)
+            s[j] = most;
+        EACH(j, whole) s[j] = rn_exp_f32(s[j] - most);
+        sum_add(&total, s, sees);
+        *correct = rn_exp_f32(*top - most);
+        *sum = *sum * *correct + sum_total(&total);
+        *top = most;
+    }
+    memset(s + sees, 0, (size_t)(n - sees) * sizeof *s);
+}
+
+/* Units: batch, head, block of queries. */
+static void forward_units(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct sizes *z = c->state;
+    struct tiles t = tiles_of(c, thread);
+    for (int64_t u = begin; u < end; u++) {
+        int64_t block = u % z->blocks, h = u / z->blocks % z->heads;
+        int64_t b = u / z->blocks / z->heads, first = block * QUERIES;
+        int64_t rows = least(QUERIES, z->rows - first), at = b * z->rows + first;
+        int64_t keys = z->causal ? least(z->keys, first + rows) : z->keys;
+        const float *q = (const float *)c->k.in[0].data + at * z->deep_row;
+        const float *k = (const float *)c->k.in[1].data + b * z->keys * z->deep_row;
+        const float *v = (const float *)c->k.in[2].data + b * z->keys * z->wide_row;
+        float *y = c->k.out[0].data, *lse = c->k.out[1].data;
+        q += h * z->depth, k += h * z->depth, v += h * z->wide;
+        for (int64_t i = 0; i < rows; i++)
+            t.top[i] = -INFINITY, t.sum[i] = 0.0f;
+        if (y)
+            y += at * z->wide_row + h * z->wide;
+        for (int64_t j = 0; j < keys; j += KEYS) {
+            int64_t n = least(KEYS, keys - j);
+            scores(z, &t, q, k + j * z->deep_row, z->deep_row, rows, n, z->depth, t.p);
+            for (int64_t i = 0; i < rows; i++) {
+                row_forward(z, t.p + i * KEYS, n, seen(z, first + i, j, n), &t.top[i],
+                            &t.sum[i], &t.correct[i]);
+                float *row = y + i * z->wide_row, by = t.correct[i];
+                if (y && j)
+                    EACH(d, z->wide) row[d] *= by;
+            }
+            struct cpu_gemm g = {.m = rows,
+                                 .n = z->wide,
+                                 .k = n,
+                                 .a = t.p,
+                                 .a_row = KEYS,
+                                 .a_col = 1,
+                                 .b = v + j * z->wide_row,
+                                 .b_row = z->wide_row,
+                                 .b_col = 1,
+                                 .c = y,
+                                 .c_row = z->wide_row,
+                                 .add = j > 0};
+            if (y)
+                z->gemm(&g, t.pack);
+        }
+        for (int64_t i = 0; i < rows; i++) {
+            float *row = y + i * z->wide_row, by = t.sum[i];
+            if (y)
+                EACH(d, z->wide) row[d] /= by;
+            if (lse)
+                lse[(at + i) * z->heads + h] = t.top[i] + rn_log_f32(t.sum[i]);
+        }
+    }
+}
+
+/* One row: p holds scores, g the gradients of what p is to be; then g those of the
+ * scores. less: what every element's is lowered by. */
+static void row_backward(const struct sizes *z, float *p, float *g, int64_t n,
+                         int64_t sees, float lse, float less) {
+    float scale = z->scale;
+    int64_t whole = (sees + 15) / 16 * 16;
+    for (int64_t j = sees; j < whole; j++)
+        p[j] = g[j] = 0.0f;
+    EACH(j, whole) {
+        p[j] = rn_exp_f32(p[j] * scale - lse);
+        g[j] = p[j] * (g[j] - less) * scale;
+    }
+    memset(p + sees, 0, (size_t)(n - sees) * sizeof *p);
+    memset(g + sees, 0, (size_t)(n - sees) * sizeof *g);
+}
+
+static void clear(float *x, int64_t rows, int64_t row, int64_t columns) {
+    for (int64_t i = 0; x && i < rows; i++)
+        memset(x + i * row, 0, (size_t)columns * sizeof *x);
+}
+
+/* c [keys, columns] += x^T b, x [rows, keys] a tile. */
+static void add_transposed(const struct sizes *z, const struct tiles *t, const float *x,
+                           const float *b, int64_t row, int64_t rows, int64_t n,
+                           int64_t columns, float *c) {
+    struct cpu_gemm g = {n, columns, rows, x, b, 1, KEYS, row, 1, c, row, true};
+    z->gemm(&g, t->pack);
+}
+
+/* Units: batch and head. in: q k v y lse gy [glse]; out: gq gk gv */
+static void backward_units(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct sizes *z = c->state;
+    const struct kernel_tensor *in = c->k.in;
+    struct tiles t = tiles_of(c, thread);
+    for (int64_t u = begin; u < end; u++) {
+        int64_t b = u / z->heads, h = u % z->heads;
+        int64_t of_q = b * z->rows * z->deep_row + h * z->depth;
+        int64_t of_k = b * z->keys * z->deep_row + h * z->depth;
+        int64_t of_v = b * z->keys * z->wide_row + h * z->wide;
+        int64_t of_y = b * z->rows * z->wide_row + h * z->wide;
+        float *gq = c->k.out[0].data, *gk = c->k.out[1].data, *gv = c->k.out[2].data;
+        gq = gq ? gq + of_q : NULL, gk = gk ? gk + of_k : NULL;
+        gv = gv ? gv + of_v : NULL;
+        clear(gk, z->keys, z->deep_row, z->depth);
+        clear(gv, z->keys, z->wide_row, z->wide);
+        for (int64_t first = 0; first < z->rows; first += QUERIES) {
+            int64_t rows = least(QUERIES, z->rows - first);
+            int64_t keys = z->causal ? least(z->keys, first + rows) : z->keys;
+            const float *q = (const float *)in[0].data + of_q + first * z->deep_row;
+            const float *y = (const float *)in[3].data + of_y + first * z->wide_row;
+            const float *gy = (const float *)in[5].data + of_y + first * z->wide_row;
+            int64_t sums = (b * z->rows + first) * z->heads + h;
+            for (int64_t i = 0; i < rows; i++) {
+                struct sum_lanes total = {{0}, 0};
+                for (int64_t d = 0; d < z->wide; d += KEYS) {
+                    int64_t n = least(KEYS, z->wide - d), at = i * z->wide_row + d;
+                    EACH(m, n) t.p[m] = y[at + m] * gy[at + m];
+                    sum_add(&total, t.p, n);
+                }
+                t.sum[i] = sum_total(&total);
+                if (c->k.n_in > 6)
+                    t.sum[i] -= ((const float *)in[6].data)[sums + i * z->heads];
+                t.top[i] = ((const float *)in[4].data)[sums + i * z->heads];
+            }
+            for (int64_t j = 0; j < keys; j += KEYS) {
+                int64_t n = least(KEYS, keys - j);
+                const float *k = (const float *)in[1].data + of_k + j * z->deep_row;
+                const float *v = (const float *)in[2].data + of_v + j * z->wide_row;
+                scores(z, &t, q, k, z->deep_row, rows, n, z->depth, t.p);
+                scores(z, &t, gy, v, z->wide_row, rows, n, z->wide, t.g);
+                for (int64_t i = 0; i < rows; i++)
+                    row_backward(z, t.p + i * KEYS, t.g + i * KEYS, n,
+                                 seen(z, first + i, j, n), t.top[i], t.sum[i]);
+                if (gv)
+                    add_transposed(z, &t, t.p, gy, z->wide_row, rows, n, z->wide,
+                                   gv + j * z->wide_row);
+                if (gk)
+                    add_transposed(z, &t, t.g, q, z->deep_row, rows, n, z->depth,
+                                   gk + j * z->deep_row);
+                struct cpu_gemm g = {.m = rows,
+                                     .n = z->depth,
+                                     .k = n,
+                                     .a = t.g,
+                                     .a_row = KEYS,
+                                     .a_col = 1,
+                                     .b = k,
+                                     .b_row = z->deep_row,
+                                     .b_col = 1,
+                                     .c = gq + first * z->deep_row,
+                                     .c_row = z->deep_row,
+                                     .add = j > 0};
+                if (gq)
+                    z->gemm(&g, t.pack);
+            }
+        }
+    }
+}
+
+/* -------------------------------------------------------------------- room */
+
+static int32_t run(const struct cpu_call *c, struct rn_error *e) {
+    const struct sizes *z = c->state;
+    struct cpu_call call = *c;
+    bool backward = c->k.node->op[9] != '\0';
+    int64_t units = z->batch * z->heads;
+    (void)e;
+    cpu_parallel(c->threads, backward ? units : units * z->blocks, 1,
+                 backward ? backward_units : forward_units, &call);
+    return RN_OK;
+}
+
+int32_t CPU_NAME(cpu_attention)(struct cpu_setup *s, struct rn_error *e) {
+    const struct kernel_tensor *q = &s->in[0], *v = &s->in[2];
+    if ((strcmp(s->node->op, "attention") != 0 &&
+         strcmp(s->node->op, "attention_grad") != 0) ||
+        q->dtype != RN_F32)
+        return 0;
+    struct sizes *z = calloc(1, sizeof *z);
+    if (!z)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
+    double scale = cpu_float(s->node, "scale", 0.0);
+    z->rows = q->shape[q->rank - 2], z->keys = v->shape[v->rank - 2];
+    z->heads = cpu_int(s->node, "heads", 1);
+    z->deep_row = q->shape[q->rank - 1], z->wide_row = v->shape[v->rank - 1];
+    z->depth = z->deep_row / z->heads, z->wide = z->wide_row / z->heads;
+    z->batch = (int64_t)q->count / (z->rows * z->deep_row);
+    z->blocks = (z->rows + QUERIES - 1) / QUERIES;
+    z->causal = cpu_int(s->node, "causal", 0) != 0;
+    z->scale = (float)(scale != 0.0 ? scale : 1.0 / sqrt((double)z->depth));
+    z->gemm = cpu_tile_gemm(s->engine);
+    z->pack = cpu_isa(s->engine)->pack_bytes;
+    s->state = z;
+    s->workspace = (uint64_t)s->threads * tiles_bytes(z);
+    s->run = run;
+    s->kernel = "tiles";
+    return 1;
+}
