@@ -63,29 +63,59 @@ static void scores(const struct sizes *z, const struct tiles *t, const float *a,
     z->gemm(&g, t->pack);
 }
 
-/* One row of scores: what they are raised to by this tile, the sum so far. */
-static void row_forward(const struct sizes *z, float *s, int64_t n, int64_t sees,
-                        float *top, float *sum, float *correct) {
-    float lane[16], most = *top, scale = z->scale;
-    int64_t whole = (sees + 15) / 16 * 16;
-    struct sum_lanes total = {{0}, 0};
-    *correct = 1.0f;
-    if (sees) {
-        for (int k = 0; k < 16; k++)
-            lane[k] = -INFINITY;
-        EACH(j, sees) s[j] *= scale;
-        extreme_add(lane, s, sees, 1);
-        for (int k = 0; k < 16; k++)
-            most = extreme_of(most, lane[k], 1);
-        for (int64_t j = sees; j < whole; j++)
-            s[j] = most;
-        EACH(j, whole) s[j] = rn_exp_f32(s[j] - most);
-        sum_add(&total, s, sees);
-        *correct = rn_exp_f32(*top - most);
-        *sum = *sum * *correct + sum_total(&total);
-        *top = most;
+/* The largest of n scores, none of which is NaN; else any number: then exp of the NaN
+ * makes the row NaN. Scores become scaled ones. */
+static float row_scale(float *s, int64_t n, float scale, float most) {
+    float lane[16];
+    int64_t i = 0;
+    for (int k = 0; k < 16; k++)
+        lane[k] = most;
+    for (; i + 16 <= n; i += 16)
+        for (int k = 0; k < 16; k++) {
+            float v = s[i + k] * scale;
+            s[i + k] = v;
+            lane[k] = v > lane[k] ? v : lane[k];
+        }
+    for (int k = 0; i < n; i++, k++) {
+        s[i] *= scale;
+        lane[k] = s[i] > lane[k] ? s[i] : lane[k];
     }
-    memset(s + sees, 0, (size_t)(n - sees) * sizeof *s);
+    for (int w = 8; w; w /= 2)
+        for (int k = 0; k < w; k++)
+            lane[k] = lane[k + w] > lane[k] ? lane[k + w] : lane[k];
+    return lane[0];
+}
+
+/* exp(s - top) of the n first, zeros up to `all`; their sum. */
+static float row_exp(float *s, int64_t n, int64_t all, float top) {
+    struct sum_lanes total = {{0}, 0};
+    int64_t whole = (n + 15) / 16 * 16;
+    for (int64_t j = n; j < whole; j++)
+        s[j] = top;
+    EACH(j, whole) s[j] = rn_exp_f32(s[j] - top);
+    for (int64_t j = n; j < all; j++)
+        s[j] = 0.0f;
+    sum_add(&total, s, n);
+    return sum_total(&total);
+}
+
+/* Scores of a tile to what they weigh; the running top and sum of each row, and by what
+ * the sum so far was corrected. */
+static void tile_forward(const struct sizes *z, const struct tiles *t, int64_t first,
+                         int64_t rows, int64_t j, int64_t n) {
+    float most[QUERIES];
+    for (int64_t i = 0; i < rows; i++)
+        most[i] =
+            row_scale(t->p + i * KEYS, seen(z, first + i, j, n), z->scale, t->top[i]);
+    EACH(i, rows) t->correct[i] = rn_exp_f32(t->top[i] - most[i]);
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t sees = seen(z, first + i, j, n);
+        float sum = sees ? row_exp(t->p + i * KEYS, sees, n, most[i]) : 0.0f;
+        if (!sees)
+            memset(t->p + i * KEYS, 0, (size_t)n * sizeof *t->p);
+        t->sum[i] = t->sum[i] * t->correct[i] + sum;
+        t->top[i] = most[i];
+    }
 }
 
 /* Units: batch, head, block of queries. */
@@ -110,12 +140,10 @@ static void forward_units(void *context, int64_t begin, int64_t end, int thread)
         for (int64_t j = 0; j < keys; j += KEYS) {
             int64_t n = least(KEYS, keys - j);
             scores(z, &t, q, k + j * z->deep_row, z->deep_row, rows, n, z->depth, t.p);
-            for (int64_t i = 0; i < rows; i++) {
-                row_forward(z, t.p + i * KEYS, n, seen(z, first + i, j, n), &t.top[i],
-                            &t.sum[i], &t.correct[i]);
+            tile_forward(z, &t, first, rows, j, n);
+            for (int64_t i = 0; i < rows && y && j; i++) {
                 float *row = y + i * z->wide_row, by = t.correct[i];
-                if (y && j)
-                    EACH(d, z->wide) row[d] *= by;
+                EACH(d, z->wide) row[d] *= by;
             }
             struct cpu_gemm g = {.m = rows,
                                  .n = z->wide,
@@ -132,13 +160,13 @@ static void forward_units(void *context, int64_t begin, int64_t end, int thread)
             if (y)
                 z->gemm(&g, t.pack);
         }
-        for (int64_t i = 0; i < rows; i++) {
+        for (int64_t i = 0; i < rows && y; i++) {
             float *row = y + i * z->wide_row, by = t.sum[i];
-            if (y)
-                EACH(d, z->wide) row[d] /= by;
-            if (lse)
-                lse[(at + i) * z->heads + h] = t.top[i] + rn_log_f32(t.sum[i]);
+            EACH(d, z->wide) row[d] /= by;
         }
+        EACH(i, rows) t.top[i] += rn_log_f32(t.sum[i]);
+        for (int64_t i = 0; i < rows && lse; i++)
+            lse[(at + i) * z->heads + h] = t.top[i];
     }
 }
 
@@ -154,20 +182,15 @@ static void row_backward(const struct sizes *z, float *p, float *g, int64_t n,
         p[j] = rn_exp_f32(p[j] * scale - lse);
         g[j] = p[j] * (g[j] - less) * scale;
     }
-    memset(p + sees, 0, (size_t)(n - sees) * sizeof *p);
-    memset(g + sees, 0, (size_t)(n - sees) * sizeof *g);
+    for (int64_t j = sees; j < n; j++)
+        p[j] = g[j] = 0.0f;
 }
 
-static void clear(float *x, int64_t rows, int64_t row, int64_t columns) {
-    for (int64_t i = 0; x && i < rows; i++)
-        memset(x + i * row, 0, (size_t)columns * sizeof *x);
-}
-
-/* c [keys, columns] += x^T b, x [rows, keys] a tile. */
+/* c [keys, columns] (+)= x^T b, x [rows, keys] a tile. */
 static void add_transposed(const struct sizes *z, const struct tiles *t, const float *x,
                            const float *b, int64_t row, int64_t rows, int64_t n,
-                           int64_t columns, float *c) {
-    struct cpu_gemm g = {n, columns, rows, x, b, 1, KEYS, row, 1, c, row, true};
+                           int64_t columns, float *c, bool add) {
+    struct cpu_gemm g = {n, columns, rows, x, b, 1, KEYS, row, 1, c, row, add};
     z->gemm(&g, t->pack);
 }
 
@@ -186,9 +209,15 @@ static void backward_units(void *context, int64_t begin, int64_t end, int thread
         float *gq = c->k.out[0].data, *gk = c->k.out[1].data, *gv = c->k.out[2].data;
         gq = gq ? gq + of_q : NULL, gk = gk ? gk + of_k : NULL;
         gv = gv ? gv + of_v : NULL;
-        clear(gk, z->keys, z->deep_row, z->depth);
-        clear(gv, z->keys, z->wide_row, z->wide);
-        for (int64_t first = 0; first < z->rows; first += QUERIES) {
+        /* The last queries see every key that any sees, so they begin the sums. */
+        int64_t last = (z->blocks - 1) * QUERIES;
+        for (int64_t j = z->causal ? z->rows : z->keys; j < z->keys; j++) {
+            if (gk)
+                memset(gk + j * z->deep_row, 0, (size_t)z->depth * sizeof *gk);
+            if (gv)
+                memset(gv + j * z->wide_row, 0, (size_t)z->wide * sizeof *gv);
+        }
+        for (int64_t first = last; first >= 0; first -= QUERIES) {
             int64_t rows = least(QUERIES, z->rows - first);
             int64_t keys = z->causal ? least(z->keys, first + rows) : z->keys;
             const float *q = (const float *)in[0].data + of_q + first * z->deep_row;
@@ -218,10 +247,10 @@ static void backward_units(void *context, int64_t begin, int64_t end, int thread
                                  seen(z, first + i, j, n), t.top[i], t.sum[i]);
                 if (gv)
                     add_transposed(z, &t, t.p, gy, z->wide_row, rows, n, z->wide,
-                                   gv + j * z->wide_row);
+                                   gv + j * z->wide_row, first != last);
                 if (gk)
                     add_transposed(z, &t, t.g, q, z->deep_row, rows, n, z->depth,
-                                   gk + j * z->deep_row);
+                                   gk + j * z->deep_row, first != last);
                 struct cpu_gemm g = {.m = rows,
                                      .n = z->depth,
                                      .k = n,
