@@ -380,12 +380,14 @@ open_experiment(struct stage *s, const struct stage_options *o, struct diag *d) 
     return s->x = experiment_open(o->session, o->file, o->override_count + 1, all, d);
 }
 
-/* The labels of the longest-lived program: of a step, else of an evaluation. */
+/* The labels of an evaluation, also where none will be. */
 static int check_labels(struct stage *s, struct diag *d) {
     struct graph *g;
-    if (s->use == STAGE_PREDICT || !s->eval_count)
+    int64_t rows =
+        s->eval_count ? (int64_t)s->evals[0].rows : (int64_t)data_batch(s->data);
+    if (s->use == STAGE_PREDICT)
         return RN_OK;
-    int status = programs_eval(s->programs, s->evals[0].rows, &g, d);
+    int status = programs_eval(s->programs, rows, &g, d);
     return status ? status : stage_check_labels(s, g, d);
 }
 
