@@ -68,18 +68,20 @@ static int find_by(const struct data *data, const char *by, uint32_t *out,
     return RN_E_CONFIG;
 }
 
-/* Rows of the main table in random order, class by class when stratified. counts: rows
- * of each class, ends[0] classes. */
-static int order_rows(struct data *data, const char *by, uint64_t seed, uint64_t *rows,
-                      uint64_t **counts, uint64_t *classes, struct rn_error *e) {
+/* Rows of the main table in random order, class by class when stratified; from the last
+ * to the first by position. counts: rows of each class, ends[0] classes. */
+static int order_rows(struct data *data, const char *by, bool by_position,
+                      uint64_t seed, uint64_t *rows, uint64_t **counts,
+                      uint64_t *classes, struct rn_error *e) {
     struct table *t = &data->tables[data->main_table];
     uint32_t key[2];
     data_key(seed, "data.split", key);
     *counts = memory_get(memory_mul(t->count + 1, sizeof **counts));
     if (!by) {
         for (uint64_t i = 0; i < t->count; i++)
-            rows[i] = i;
-        data_shuffle(rows, t->count, key, 0, 0);
+            rows[i] = by_position ? t->count - 1 - i : i;
+        if (!by_position)
+            data_shuffle(rows, t->count, key, 0, 0);
         (*counts)[0] = t->count;
         *classes = 1;
         return RN_OK;
@@ -168,13 +170,19 @@ static int divide(struct data *data, struct rn_error *e) {
         strcmp(kind, "stratified") == 0 ? data_word(split, "by", NULL) : NULL;
     const struct node *given = split ? node_find(split, "seed") : NULL;
     uint64_t seed = given ? (uint64_t)node_int(given) : data->options.seed;
-    uint64_t want[DATA_SPLITS] = {0}, *counts = NULL, classes = 0;
+    uint64_t want[DATA_SPLITS] = {0}, *counts = NULL, classes = 0, gaps = 0;
+    bool by_position = strcmp(kind, "position") == 0;
+    uint64_t gap = by_position ? (uint64_t)data_number(split, "gap", 0) : 0;
     int status = RN_OK;
     if (strcmp(kind, "stratified") == 0 && !by) {
         error_set(e, RN_E_CONFIG, "data.split is stratified, but `by` is missing");
         error_hint(e, "by: the field whose classes keep their shares, e.g. label");
         error_where(e, "split", 0, 0);
         return RN_E_CONFIG;
+    }
+    if (!by_position && data_number(split, "gap", 0) > 0) {
+        error_set(e, RN_E_CONFIG, "data.split.gap is of kind position, not %s", kind);
+        return error_where(e, "split.gap", 0, 0);
     }
     if (data->val_table < 0)
         status = wanted_rows(data_number(split, "val", 0), t->count, "val",
@@ -184,16 +192,19 @@ static int divide(struct data *data, struct rn_error *e) {
                              &want[DATA_TEST], e);
     if (status != RN_OK)
         return status;
-    if (want[DATA_VAL] + want[DATA_TEST] >= t->count && t->count) {
+    gaps = gap * ((want[DATA_VAL] > 0) + (want[DATA_TEST] > 0));
+    if (want[DATA_VAL] + want[DATA_TEST] + gaps >= t->count && t->count) {
         error_set(e, RN_E_CONFIG,
                   "%llu samples for validation and %llu for the test leave "
                   "none of %llu for training",
                   (unsigned long long)want[DATA_VAL],
                   (unsigned long long)want[DATA_TEST], (unsigned long long)t->count);
+        if (gaps)
+            error_hint(e, "%llu are left out as gaps", (unsigned long long)gaps);
         return error_where(e, "split", 0, 0);
     }
     uint64_t *rows = memory_get(memory_mul(t->count + 1, sizeof *rows));
-    status = order_rows(data, by, seed, rows, &counts, &classes, e);
+    status = order_rows(data, by, by_position, seed, rows, &counts, &classes, e);
     if (status == RN_OK) {
         for (int s = 0; s < DATA_SPLITS; s++) {
             if (s != DATA_TRAIN && !want[s])
@@ -216,7 +227,7 @@ static int divide(struct data *data, struct rn_error *e) {
                 for (uint64_t i = 0; i < due; i++)
                     data->splits[s].ids[data->splits[s].rows++] =
                         (int64_t)(t->offset + rows[at + used + i]);
-                used += due;
+                used += due > 0 ? due + gap : 0;
                 taken[s] += due;
             }
             for (uint64_t i = used; i < counts[c]; i++)

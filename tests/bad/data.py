@@ -89,6 +89,10 @@ def write_idx(d):
     corrupt[30] ^= 0xff
     (d / "corrupt.idx.gz").write_bytes(bytes(corrupt))
     (d / "plain.idx.gz").write_bytes(b"this was never gzipped")
+    (d / "good.txt").write_text("a text of\nthree lines,\nall of them short\n")
+    (d / "latin.txt").write_bytes("a text of\nthree \xe9l\n".encode("latin-1"))
+    (d / "overlong.txt").write_bytes(b"ab\xc0\x80cdefghi\n")
+    (d / "cut.txt.gz").write_bytes(gzip.compress(bytes(range(97, 120)) * 9, mtime=0)[:-9])
     (d / "range.idx").write_bytes(idx(8, (rows,), bytes([9]) + labels[1:]))
 
 

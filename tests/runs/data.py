@@ -186,6 +186,49 @@ def test_npy(folder):
         check.within(f"npy {says}", r.err, says)
 
 
+def test_text(folder):
+    text = "Ünïts of “light”\n\tand 光, or 🜂; a\\b\r\n" * 9
+    letters = sorted(set(text))
+    number = {c: i for i, c in enumerate(letters)}
+    given = "".join(reversed(letters)) + "XYZ"
+    for name, data, alphabet, window, stride in [
+            ("plain", text.encode(), None, 16, None), ("gzipped", gzip.compress(text.encode()),
+                                                       None, 7, 3),
+            ("given", text.encode(), given, 1, 5)]:
+        (folder / "some.txt").write_bytes(data)
+        source = {"type": "text", "file": "some.txt", "window": window}
+        codes = np.array([number[c] for c in text])
+        if stride:
+            source["stride"] = stride
+        if alphabet:
+            source["alphabet"] = alphabet
+            codes = np.array([alphabet.index(c) for c in text])
+        starts = np.arange(0, len(text) - window, stride or window)
+        rows = np.stack([codes[s:s + window] for s in starts])
+        after = np.stack([codes[s + 1:s + 1 + window] for s in starts])
+        same(f"text {name}", folder, {"source": source, "transforms": as_float("token", "next")},
+             {"token": rows, "next": after})
+    # parts by position: every window of the training part before those of the others
+    source = {"type": "text", "file": "some.txt", "window": 16, "stride": 4}
+    data = {"source": source, "transforms": as_float("token", "next"),
+            "split": {"kind": "position", "val": 10, "test": 0.2, "gap": 4}}
+    train(folder, experiment(folder, data, ["token"]))
+    split, _ = stored_split(folder)
+    n = (len(text) - 17) // 4 + 1
+    test = round(n * 0.2)
+    check.equal("text: the test part", list(split["test"]), list(range(n - test, n)))
+    check.equal("text: val", list(split["val"]), list(range(n - test - 14, n - test - 4)))
+    check.equal("text: training", list(split["train"]), list(range(n - test - 18)))
+    # another text is read with the alphabet that was learnt, or refused
+    data = {"source": {"type": "text", "file": "some.txt", "window": 16},
+            "transforms": as_float("token", "next")}
+    train(folder, experiment(folder, data, ["token"]))
+    (folder / "other.txt").write_text("quite another text, of its own letters")
+    r = runner("predict", latest(folder / "runs", "seen"), "--data", "other.txt", cwd=folder)
+    check.equal("other letters", r.code, 3)
+    check.within("other letters", r.err, "are not those that were learnt")
+
+
 def test_pad(folder):
     rng = np.random.default_rng(9)
     for kind, shape, padding, around, fill in [
@@ -459,7 +502,7 @@ def test_short_batch(folder):
 
 
 with Scratch() as folder:
-    for test in (test_idx, test_csv, test_npy, test_pad, test_hdf5, test_fashion, test_fitted,
+    for test in (test_idx, test_csv, test_npy, test_text, test_pad, test_hdf5, test_fashion, test_fitted,
                  test_files, test_workers, test_short_batch):
         test(folder)
 check.done()

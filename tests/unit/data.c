@@ -86,6 +86,27 @@ static void test_split(void) {
     close_opened(&b);
     close_opened(&a);
 
+    /* by position: as they lie, with gaps that no part has */
+    open_good(&a, MADE "  split: {kind: position, val: 0.1, test: 200, gap: 3}",
+              (struct how){.seed = 1});
+    CHECK(data_rows(a.data, DATA_TRAIN) == 694 && data_rows(a.data, DATA_VAL) == 100);
+    CHECK(data_rows(a.data, DATA_TEST) == 200);
+    CHECK(data_ids(a.data, DATA_TRAIN)[0] == 0);
+    CHECK(data_ids(a.data, DATA_TRAIN)[693] == 693);
+    CHECK(data_ids(a.data, DATA_VAL)[0] == 697 &&
+          data_ids(a.data, DATA_VAL)[99] == 796);
+    CHECK(data_ids(a.data, DATA_TEST)[0] == 800);
+    CHECK(data_ids(a.data, DATA_TEST)[199] == 999);
+    close_opened(&a);
+    open_good(&a, MADE "  split: {kind: position, val: 0.25}", (struct how){.seed = 1});
+    check_split(a.data, 1000, 750, 250, 0, by);
+    CHECK(data_ids(a.data, DATA_VAL)[0] == 750);
+    close_opened(&a);
+    REFUSED(MADE "  split: {kind: position, val: 500, test: 400, gap: 50}", RN_E_CONFIG,
+            "leave none of 1000");
+    REFUSED(MADE "  split: {val: 500, gap: 5}", RN_E_CONFIG,
+            "gap is of kind position, not random");
+
     /* no section: all rows train */
     open_good(&a, MADE, (struct how){.seed = 1});
     check_split(a.data, 1000, 1000, 0, 0, by);
