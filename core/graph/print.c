@@ -144,8 +144,8 @@ uint64_t gnode_flops(const struct graph *g, const struct gnode *n) {
         const struct gvalue *q = &g->values[n->in[0]], *v = &g->values[n->in[2]];
         uint64_t keys = (uint64_t)v->shape[v->rank - 2];
         uint64_t deep = 2 * elements(q) * keys;
-        uint64_t wide = deep / (uint64_t)q->shape[q->rank - 1] *
-                        (uint64_t)v->shape[v->rank - 1];
+        uint64_t wide =
+            deep / (uint64_t)q->shape[q->rank - 1] * (uint64_t)v->shape[v->rank - 1];
         return name[9] ? 3 * deep + 2 * wide : deep + wide;
     }
     if (n->op->traits & OP_REDUCTION)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Softmax cross-entropy over integer labels, with label smoothing and class weights as
  * PyTorch defines them together, and over targets that are distributions. */
+#include <string.h>
+
 #include "rows.h"
 
 /* With t = (1 - s) onehot(label) + s/C (Szegedy et al. 2016, eq. 6) and class weights
@@ -20,8 +22,35 @@ static rn_value smoothed(struct rn_build *b, rn_value logits, rn_value label,
                          rn_mul(b, rn_const(b, s / (double)classes), rest)));
 }
 
+/* Classes last: rows of all positions, as the operators have classes on axis 1. Shape:
+ * of the terms, kept for the end; its rank, or 0: nothing was changed. */
+static uint32_t classes_last(struct rn_build *b, rn_value *logits, rn_value *label,
+                             int64_t shape[RN_MAX_RANK]) {
+    uint32_t rank = rn_rank(b, *logits), i;
+    int64_t rows[2] = {-1, rn_dim(b, *logits, -1)};
+    if (strcmp(rn_get_string(b->host, "classes", "second"), "last") != 0 || rank < 3)
+        return 0;
+    for (i = 0; i + 1 < rank; i++)
+        shape[i] = rn_dim(b, *logits, (int32_t)i);
+    for (i = 0; i + 1 < rank && rn_rank(b, *label) + 1 == rank &&
+                rn_dim(b, *label, (int32_t)i) == shape[i];
+         i++)
+        ;
+    if (i + 1 < rank) {
+        b->api->fail(
+            b, "the labels do not have the logits' shape without its last axis",
+            "classes: last is for logits [N,...,C] and labels [N,...]", "classes");
+        return 0;
+    }
+    *logits = rn_reshape(b, *logits, 2, rows);
+    *label = rn_reshape(b, *label, 1, rows);
+    return rank - 1;
+}
+
 static int32_t by_label(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), label = rn_input(b, "label");
+    int64_t shape[RN_MAX_RANK];
+    uint32_t rank = classes_last(b, &logits, &label, shape);
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
     rn_value table = class_weights(b, logits), of_label = RN_NONE, loss;
     char path[48];
@@ -39,6 +68,10 @@ static int32_t by_label(struct rn_build *b) {
         loss = smoothed(b, logits, label, table, of_label, smoothing);
     else
         loss = rn_cross_entropy(b, logits, label, smoothing);
+    if (rank)
+        loss = rn_reshape(b, loss, rank, shape);
+    if (rank && of_label)
+        of_label = rn_reshape(b, of_label, rank, shape);
     rn_output(b, "loss", loss);
     output_weight(b, of_label, row_weight(b, loss));
     return RN_OK;
@@ -57,10 +90,13 @@ static int32_t by_distribution(struct rn_build *b) {
 RN_LOSS(cross_entropy, by_label, "runner/cross_entropy 1",
         RN_DOC("Softmax cross-entropy between logits and integer class labels: -log "
                "softmax(logits)[label]; as PyTorch's CrossEntropyLoss")
-        RN_IN("logits float [N,C,...] | scores before softmax")
+        RN_IN("logits float [N,...] | scores before softmax: [N,C,...], or [N,...,C] "
+              "with `classes: last`")
         RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a label")
+        RN_OPTION("classes choice(second,last) = second | the axis of the logits that "
+                  "they lie on; last: of the scores of a language model [N,T,C]")
         RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | label smoothing: the "
                   "share of the target spread over all classes (Szegedy et al. 2016, "
                   "section 7)")

@@ -42,25 +42,46 @@ static inline rn_value layer_conv(struct rn_build *b, const char *scope, rn_valu
     return x;
 }
 
+/* A parameter that begins as one number everywhere. */
+static inline rn_value layer_filled(struct rn_build *b, const char *name, uint32_t rank,
+                                    const int64_t *shape, double value) {
+    struct rn_variable v = {sizeof(struct rn_variable),
+                            RN_F32,
+                            name,
+                            "scale",
+                            shape,
+                            rank,
+                            1,
+                            0,
+                            0,
+                            NULL,
+                            value};
+    return b->api->variable(b, &v);
+}
+
+/* Layer norm over the axes from `axis` >= 0 on. */
+static inline rn_value layer_layer_norm(struct rn_build *b, const char *scope,
+                                        rn_value x, int64_t axis, double eps) {
+    int64_t shape[RN_MAX_RANK];
+    uint32_t rank = rn_rank(b, x), n = 0, i;
+    for (i = (uint32_t)axis; i < rank; i++)
+        shape[n++] = rn_dim(b, x, (int32_t)i);
+    rn_push(b, scope);
+    rn_value scale = layer_filled(b, "scale", n, shape, 1.0);
+    rn_value shift = rn_param(b, "shift", "shift", n, shape, "zeros");
+    x = rn_layer_norm(b, x, scale, shift, axis, eps);
+    rn_pop(b);
+    return x;
+}
+
 /* Batch norm over axis 1; running mean and variance are state, updated in training with
  * r = (1 - momentum) r + momentum * batch (variance unbiased, as PyTorch). */
 static inline rn_value layer_batch_norm(struct rn_build *b, const char *scope,
                                         rn_value x, double momentum, double eps) {
     int64_t channels = rn_dim(b, x, 1), count = 1;
     uint32_t axis, rank = rn_rank(b, x);
-    struct rn_variable scale = {sizeof(struct rn_variable),
-                                RN_F32,
-                                "scale",
-                                "scale",
-                                &channels,
-                                1,
-                                1,
-                                0,
-                                0,
-                                NULL,
-                                1.0};
     rn_push(b, scope);
-    rn_value g = b->api->variable(b, &scale);
+    rn_value g = layer_filled(b, "scale", 1, &channels, 1.0);
     rn_value shift = rn_param(b, "shift", "shift", 1, &channels, "zeros");
     rn_value mean = rn_state(b, "mean", 1, &channels, 0.0);
     rn_value var = rn_state(b, "variance", 1, &channels, 1.0);

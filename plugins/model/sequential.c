@@ -7,6 +7,7 @@
 
 #include "layers.h"
 #include "sequential_text.h"
+#include "transformer.h"
 
 #define MAX_LAYERS 1024
 
@@ -197,8 +198,14 @@ static rn_value dense(struct state *s, rn_value x) {
 
 static rn_value embedding(struct state *s, rn_value x) {
     int64_t shape[2] = {integer(s, "size", 1), integer(s, "units", 1)};
-    rn_value table = rn_param(s->b, "weight", "embedding", 2, shape, "normal");
+    rn_value table =
+        rn_param(s->b, "weight", "embedding", 2, shape, word(s, "init", "normal"));
     return rn_embedding(s->b, table, x);
+}
+
+static rn_value position_embedding(struct state *s, rn_value x) {
+    return layer_positions(s->b, "", x, integer(s, "length", 0),
+                           word(s, "init", "normal"));
 }
 
 static rn_value batch_norm(struct state *s, rn_value x) {
@@ -206,31 +213,19 @@ static rn_value batch_norm(struct state *s, rn_value x) {
                             real(s, "eps", 1e-5));
 }
 
-static rn_value filled(struct state *s, const char *name, uint32_t rank,
-                       const int64_t *shape, double value) {
-    struct rn_variable v = {sizeof v, RN_F32, name, "scale", shape, rank,
-                            1,        0,      0,    NULL,    value};
-    return s->b->api->variable(s->b, &v);
-}
-
 static rn_value layer_norm(struct state *s, rn_value x) {
-    struct rn_build *b = s->b;
-    int64_t shape[RN_MAX_RANK], axis = integer(s, "axis", -1);
-    uint32_t rank = rn_rank(b, x), n = 0;
+    int64_t axis = integer(s, "axis", -1);
+    uint32_t rank = rn_rank(s->b, x);
     axis += axis < 0 ? rank : 0;
     if (rank && (axis < 1 || axis >= rank))
         return fail(s, "the axis is not one of a sample's", "from 1 on; -1 is the last",
                     "axis");
-    for (uint32_t i = (uint32_t)axis; i < rank; i++)
-        shape[n++] = rn_dim(b, x, (int32_t)i);
-    rn_value scale = filled(s, "scale", n, shape, 1.0);
-    rn_value shift = rn_param(b, "shift", "shift", n, shape, "zeros");
-    return rn_layer_norm(b, x, scale, shift, axis, real(s, "eps", 1e-5));
+    return rank ? layer_layer_norm(s->b, "", x, axis, real(s, "eps", 1e-5)) : RN_NONE;
 }
 
 static rn_value rms_norm(struct state *s, rn_value x) {
     int64_t last = rn_dim(s->b, x, -1);
-    return rn_rms_norm(s->b, x, filled(s, "scale", 1, &last, 1.0),
+    return rn_rms_norm(s->b, x, layer_filled(s->b, "scale", 1, &last, 1.0),
                        real(s, "eps", 1e-5));
 }
 
@@ -238,7 +233,7 @@ static rn_value group_norm(struct state *s, rn_value x) {
     int64_t channels = rn_dim(s->b, x, 1), groups = integer(s, "groups", 1);
     if (channels % groups)
         return fail(s, "groups must divide the channels", NULL, "groups");
-    rn_value scale = filled(s, "scale", 1, &channels, 1.0);
+    rn_value scale = layer_filled(s->b, "scale", 1, &channels, 1.0);
     rn_value shift = rn_param(s->b, "shift", "shift", 1, &channels, "zeros");
     return rn_group_norm(s->b, x, scale, shift, groups, real(s, "eps", 1e-5));
 }
@@ -249,7 +244,7 @@ static rn_value prelu(struct state *s, rn_value x) {
     int64_t channels = rn_dim(b, x, 1), shape[RN_MAX_RANK];
     for (uint32_t i = 0; i < rank; i++)
         shape[i] = i == 1 ? channels : 1;
-    rn_value slope = filled(s, "alpha", 1, &channels, real(s, "alpha", 0.25));
+    rn_value slope = layer_filled(b, "alpha", 1, &channels, real(s, "alpha", 0.25));
     rn_value below = rn_mul(b, x, rn_reshape(b, slope, rank, shape));
     return rn_select(b, rn_gt(b, x, rn_const(b, 0.0)), x, below);
 }
@@ -402,6 +397,30 @@ static rn_value noise(struct state *s, rn_value x) {
     return rn_random_normal(s->b, 2, shape);
 }
 
+/* What the layers of transformers have in common. */
+static struct transformer transformer(struct state *s) {
+    struct transformer t = {.heads = integer(s, "heads", 1),
+                            .hidden = integer(s, "hidden", 0),
+                            .causal = yes(s, "causal", 0),
+                            .bias = yes(s, "bias", 1),
+                            .dropout = real(s, "dropout", 0.0),
+                            .eps = real(s, "eps", 1e-5),
+                            .activation = word(s, "activation", "gelu"),
+                            .init = word(s, "init", "xavier")};
+    return t;
+}
+
+static rn_value attention(struct state *s, rn_value x) {
+    const char *context = word(s, "context", NULL);
+    struct transformer t = transformer(s);
+    return layer_attention(s->b, "", x, context ? named(s, context, "context") : x, &t);
+}
+
+static rn_value transformer_block(struct state *s, rn_value x) {
+    struct transformer t = transformer(s);
+    return layer_transformer(s->b, "", x, &t);
+}
+
 /* ------------------------------------------------------------------------ layers */
 
 static const struct {
@@ -413,6 +432,9 @@ static const struct {
     {"depthwise_conv2d", conv},
     {"conv_transpose2d", conv_transpose},
     {"embedding", embedding},
+    {"position_embedding", position_embedding},
+    {"attention", attention},
+    {"transformer_block", transformer_block},
     {"batch_norm", batch_norm},
     {"layer_norm", layer_norm},
     {"rms_norm", rms_norm},

@@ -17,6 +17,14 @@
 #define BIAS RN_OPTION("bias bool = true | add a bias, zeros at first")
 #define INIT RN_OPTION("init string = he | init of the weight, where `init:` of the "  \
                        "experiment has no rule")
+#define TABLE_INIT RN_OPTION("init string = normal | init of the table, where `init:` " \
+                             "of the experiment has no rule")
+#define LINEAR_INIT RN_OPTION("init string = xavier | init of the weights, where "     \
+                              "`init:` of the experiment has no rule")
+#define HEADS                                                                          \
+    RN_OPTION("heads int ; required ; min 1 | parts of the channels, each with "       \
+              "scores of its own; divides C")                                          \
+    RN_OPTION("causal bool = false | a position sees itself and those before it")
 #define KERNEL RN_OPTION("kernel list(int) = 3 ; min 1 ; unit pixels | one number, or " \
                          "[height, width]")
 #define PAD RN_OPTION("pad list(int) = 0 ; min 0 ; unit pixels | around the image: one " \
@@ -67,7 +75,27 @@
                        "[size,units] of normal numbers at first")                      \
         RN_OPTION("size int ; required ; min 1 | rows: indices 0 to size-1, others "   \
                   "give NaN")                                                          \
-        RN_OPTION("units int ; required ; min 1 | columns") RN_END
+        RN_OPTION("units int ; required ; min 1 | columns") TABLE_INIT RN_END          \
+    LAYER("position_embedding", "[N,T,C] plus a table [length,C] of numbers that are " \
+                                "trained, row by position, normal at first")           \
+        RN_OPTION("length int ; min 1 | rows of the table, as many as positions or "   \
+                  "more; default: T") TABLE_INIT RN_END                                \
+    LAYER("attention", "multi-head attention (Vaswani et al. 2017, section 3.2.2): "   \
+                       "[N,T,C] -> [N,T,C] by linear layers query, key, value and "    \
+                       "out; scores never lie in memory all at once")                  \
+        HEADS                                                                          \
+        RN_OPTION("context string | the earlier layer [N,S,D] that keys and values "   \
+                  "come from; default: the input itself")                              \
+        BIAS LINEAR_INIT RN_END                                                        \
+    LAYER("transformer_block", "attention and two linear layers, each behind a layer " \
+                               "norm and added to its input (pre-norm: Xiong et al. "  \
+                               "2020): [N,T,C] -> [N,T,C]")                            \
+        HEADS                                                                          \
+        RN_OPTION("hidden int ; min 1 | units between the linear layers; default: 4 C")\
+        RN_OPTION("activation choice(gelu,relu,silu,tanh) = gelu | between them")      \
+        RN_OPTION("dropout float = 0 ; min 0 ; below 1 | share dropped of what is "    \
+                  "added, in training")                                                \
+        EPS BIAS LINEAR_INIT RN_END
 
 #define LAYERS_NORM                                                                    \
     LAYER("batch_norm", "batch normalisation of each channel, axis 1 (Ioffe & Szegedy " \
@@ -187,6 +215,7 @@
 #define LAYERS_UNION                                                                   \
     RN_UNION("layer = "                                                                \
              "dense conv2d depthwise_conv2d conv_transpose2d embedding "               \
+             "position_embedding attention transformer_block "                         \
              "batch_norm layer_norm rms_norm group_norm "                              \
              "max_pool2d avg_pool2d global_avg_pool2d global_max_pool2d resize2d "     \
              "pad2d dropout relu relu6 leaky_relu prelu elu selu gelu silu mish tanh " \

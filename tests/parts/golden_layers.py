@@ -23,7 +23,7 @@ class Net:
         return self.state.setdefault(name, torch.full((count,), value))
 
     def __call__(self, x, training):
-        seen = {"x": x}
+        seen = self.seen = {"x": x}
         for i, o in enumerate(self.layers):
             scope = o.get("name", f"{o['type']}{i + 1}")
             x = self.layer(o, f"model.{scope}", seen[o["input"]] if "input" in o else x,
@@ -72,6 +72,33 @@ class Net:
     def embedding(self, o, scope, x, training):
         w = self.param(f"{scope}.weight", (o["size"], o["units"]), "embedding")
         return F.embedding(x, w)
+
+    def position_embedding(self, o, scope, x, training):
+        n = o.get("length", x.shape[1])
+        w = self.param(f"{scope}.weight", (n, x.shape[2]), "embedding")
+        return x + w[:x.shape[1]]
+
+    def attention(self, o, scope, x, training, context=None):
+        if "context" in o:
+            context = self.seen[o["context"]]
+        context = x if context is None else context
+        width, bias = x.shape[-1], o.get("bias", True)
+        q, k, v = (self.dense({"units": width, "bias": bias}, f"{scope}.{name}", y, training)
+                   .unflatten(-1, (o["heads"], -1)).transpose(1, 2)
+                   for name, y in (("query", x), ("key", context), ("value", context)))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=o.get("causal", False))
+        return self.dense({"units": width, "bias": bias}, f"{scope}.out",
+                          y.transpose(1, 2).flatten(2), training)
+
+    def transformer_block(self, o, scope, x, training):
+        norm = {"eps": o.get("eps", 1e-5)}
+        units, bias = o.get("hidden", 4 * x.shape[-1]), o.get("bias", True)
+        f = {"gelu": F.gelu, "relu": F.relu}[o.get("activation", "gelu")]
+        y = self.layer_norm(norm, f"{scope}.norm1", x, training)
+        x = x + self.attention(o, f"{scope}.attention", y, training)
+        y = self.layer_norm(norm, f"{scope}.norm2", x, training)
+        y = f(self.dense({"units": units, "bias": bias}, f"{scope}.hidden", y, training))
+        return x + self.dense({"units": x.shape[-1], "bias": bias}, f"{scope}.out", y, training)
 
     def batch_norm(self, o, scope, x, training):
         c = x.shape[1]

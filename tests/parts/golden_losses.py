@@ -16,6 +16,8 @@ def loss(case, x):
     rows = f.get("w")
     bound = case["loss"]["in"].get("target", "")
     target = f.get("target")
+    if o.get("classes") == "last":
+        x = x.movedim(-1, 1)
     if target is None and bound:
         target = torch.full_like(x, float(bound))
     if kind in ("bce", "mse", "huber"):

@@ -122,9 +122,74 @@ class Resnet18(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Gpt(nn.Module):
+    """Blocks are PyTorch's own, its weights set apart under the runner's names."""
+
+    def __init__(self, o, shape):
+        super().__init__()
+        width, heads = o["width"], o["heads"]
+        self.embedding = nn.Embedding(o["vocabulary"], width)
+        self.position = nn.Embedding(o.get("context", shape[0]), width)
+        self.blocks = [nn.TransformerEncoderLayer(
+            width, heads, o.get("hidden", 4 * width), 0.0, o.get("activation", "gelu"),
+            batch_first=True, norm_first=True, bias=o.get("bias", True))
+            for _ in range(o["layers"])]
+        for i, b in enumerate(self.blocks):
+            names = nn.Module()
+            bias = o.get("bias", True)
+            names.norm1, names.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            names.attention = nn.Module()
+            for part in ("query", "key", "value", "out"):
+                setattr(names.attention, part, nn.Linear(width, width, bias))
+            names.hidden = nn.Linear(width, b.linear1.out_features, bias)
+            names.out = nn.Linear(b.linear1.out_features, width, bias)
+            self.add_module(f"block{i + 1}", names)
+        self.norm = nn.LayerNorm(width)
+        self.head = None if o.get("tied", True) else nn.Linear(width, o["vocabulary"], False)
+
+    def block(self, i, x, mask):
+        """PyTorch's layer on this module's parameters."""
+        b, m = self.blocks[i], getattr(self, f"block{i + 1}")
+        a = m.attention
+        p = {"self_attn.in_proj_weight": torch.cat([a.query.weight, a.key.weight,
+                                                    a.value.weight]),
+             "self_attn.out_proj.weight": a.out.weight, "linear1.weight": m.hidden.weight,
+             "linear2.weight": m.out.weight, "norm1.weight": m.norm1.weight,
+             "norm2.weight": m.norm2.weight}
+        if a.query.bias is not None:
+            p |= {"self_attn.in_proj_bias": torch.cat([a.query.bias, a.key.bias,
+                                                       a.value.bias]),
+                  "self_attn.out_proj.bias": a.out.bias, "linear1.bias": m.hidden.bias,
+                  "linear2.bias": m.out.bias, "norm1.bias": m.norm1.bias,
+                  "norm2.bias": m.norm2.bias}
+            return torch.func.functional_call(b, p, (x,), {"src_mask": mask,
+                                                           "is_causal": True})
+        # without biases PyTorch's layer has none in its norms either: written out
+        y = F.layer_norm(x, x.shape[-1:], m.norm1.weight, m.norm1.bias)
+        y = F.multi_head_attention_forward(
+            *3 * [y.transpose(0, 1)], y.shape[-1], b.self_attn.num_heads,
+            p["self_attn.in_proj_weight"], None, None, None, False, 0.0, a.out.weight, None,
+            attn_mask=mask, need_weights=False)[0].transpose(0, 1)
+        x = x + y
+        y = F.layer_norm(x, x.shape[-1:], m.norm2.weight, m.norm2.bias)
+        return x + m.out(b.activation(m.hidden(y)))
+
+    def forward(self, x):
+        n = x.shape[1]
+        mask = nn.Transformer.generate_square_subsequent_mask(n)
+        x = self.embedding(x) + self.position(torch.arange(n))
+        for i in range(len(self.blocks)):
+            x = self.block(i, x, mask)
+        x = self.norm(x)
+        x = x @ self.embedding.weight.T if self.head is None else self.head(x)
+        return x.transpose(1, 2)  # classes where PyTorch's loss has them
+
+
 def runner_names(net):
     """Tensors of a module by the names that the runner gives them."""
-    norms = {n for n, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    norms = {n for n, m in net.named_modules()
+             if isinstance(m, (nn.BatchNorm2d, nn.LayerNorm))}
+    tables = {n for n, m in net.named_modules() if isinstance(m, nn.Embedding)}
     words = {"weight": "scale", "bias": "shift", "running_mean": "mean",
              "running_var": "variance"}
     out = {}
@@ -133,23 +198,26 @@ def runner_names(net):
         if word == "num_batches_tracked":
             continue
         out[f"model.{owner}.{words[word] if owner in norms else word}"] = t
-    return out
+    return {k: t for k, t in out.items() if not k.startswith("model.blocks")}, tables
 
 
 def train(name):
     o, shape, _ = cases()[name]
     kinds = {"mlp": Mlp, "lenet": Lenet, "resnet_cifar": Resnet,
-             "resnet": Resnet18}
+             "resnet": Resnet18, "gpt": Gpt}
     net = kinds[o["type"]](o, shape).double()
-    named = runner_names(net)
+    named, tables = runner_names(net)
     with torch.no_grad():
         for k, t in named.items():
             if t.requires_grad:
-                t.copy_(torch.tensor(parameter(k, tuple(t.shape), k.rsplit(".", 1)[1])))
+                role = k.rsplit(".", 1)[1]
+                role = "embedding" if k.split(".")[1] in tables else role
+                t.copy_(torch.tensor(parameter(k, tuple(t.shape), role)))
     data = {s: {k: torch.tensor(v) for k, v in batch(name, s).items()}
             for s in ("train", "val")}
-    x, vx = data["train"]["x"].double(), data["val"]["x"].double()
-    optimizer = torch.optim.SGD(net.parameters(), sgd(name)["lr"], sgd(name)["momentum"])
+    x, vx = (v["x"].double() if v["x"].is_floating_point() else v["x"]
+             for v in (data["train"], data["val"]))
+    optimizer = torch.optim.SGD([t for t in named.values() if t.requires_grad], sgd(name)["lr"], sgd(name)["momentum"])
     out = {"losses": []}
     for step in range(STEPS):
         net.train()

@@ -56,6 +56,21 @@ def cases():
             [{"type": "conv_transpose2d", "channels": 6, "groups": 3}], IMAGE),
         "embedding": ([{"type": "embedding", "size": 9, "units": 4}, {"type": "flatten"},
                        dense(3)], 9),
+        "position_embedding": ([dense(4), {"type": "position_embedding"}], (3, 5)),
+        "position_embedding longer": (
+            [{"type": "embedding", "size": 9, "units": 4},
+             {"type": "position_embedding", "length": 7}, dense(3)], 9),
+        "attention": ([{"type": "attention", "heads": 2}], (5, 4)),
+        "attention causal": ([{"type": "attention", "heads": 3, "causal": True,
+                               "bias": False}], (4, 6)),
+        "attention of a context": (
+            [{"type": "transpose", "order": [2, 1], "name": "other"},
+             {"type": "attention", "input": "x", "context": "other", "heads": 1}], (3, 5)),
+        "transformer_block": ([{"type": "transformer_block", "heads": 2}], (5, 4)),
+        "transformer_block all": (
+            [{"type": "transformer_block", "heads": 1, "causal": True, "hidden": 7,
+              "activation": "relu", "eps": 1e-3, "bias": False},
+             {"type": "transformer_block", "heads": 3, "dropout": 0}], (4, 6)),
         "one_hot": ([{"type": "one_hot", "classes": 9}, dense(3)], 9),
         "batch_norm": (after_conv({"type": "batch_norm"})),
         "batch_norm of features": (

@@ -85,6 +85,12 @@ def cases():
     add("ce image rows", "cross_entropy", plain, *image, more=[image_labels, row_weight])
     add("ce image classes smooth", "cross_entropy", plain, *image, more=[image_labels],
         class_weights=WEIGHTS, smoothing=0.1)
+    add("ce last", "cross_entropy", plain, 3, 2, CLASSES, more=[image_labels], classes="last")
+    add("ce last of rows", "cross_entropy", plain, *c, more=[labels], classes="last")
+    add("ce last rows classes", "cross_entropy", plain, 3, 2, CLASSES,
+        more=[image_labels, row_weight], class_weights=WEIGHTS, classes="last")
+    add("ce last classes smooth", "cross_entropy", plain, 3, 2, CLASSES, more=[image_labels],
+        class_weights=WEIGHTS, smoothing=0.1, classes="last")
     add("ce extreme", "cross_entropy", extreme, *c, more=[labels])
     add("ce extreme smooth", "cross_entropy", extreme, *c, more=[labels], smoothing=0.1)
     add("ce extreme classes smooth", "cross_entropy", extreme, *c, more=[labels],

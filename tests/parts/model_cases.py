@@ -31,6 +31,10 @@ def cases():
         "resnet 18": ({"type": "resnet", "width": 4, "outputs": 4}, (3, 16, 18), 8),
         "resnet 34 large": ({"type": "resnet", "depth": 34, "width": 2, "outputs": 3,
                              "stem": "large"}, (1, 45, 40), 8),
+        "gpt": ({"type": "gpt", "vocabulary": 11, "layers": 2, "width": 12, "heads": 3}, (7,), 8),
+        "gpt untied": ({"type": "gpt", "vocabulary": 5, "layers": 1, "width": 8, "heads": 2,
+                        "hidden": 10, "context": 9, "tied": False, "bias": False,
+                        "activation": "relu"}, (6,), 8),
         "resnet 20": ({"type": "resnet_cifar"}, (3, 32, 32), 16),
     }
     for a in ACTIVATIONS[1:]:
@@ -44,5 +48,8 @@ def cases():
 def batch(name, split):
     model, shape, rows = cases()[name]
     rows = rows if split == "train" else VAL_ROWS
+    if model["type"] == "gpt":  # what follows a token need not follow from it here
+        words = integers(f"{name}/{split}", (rows, shape[0] + 1), model["vocabulary"])
+        return {"x": words[:, :-1].copy(), "label": words[:, 1:].copy()}
     return {"x": numbers(f"{name}/{split}", (rows, *shape)),
             "label": integers(f"{name}/{split}/label", (rows,), model.get("outputs", 10))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mlp, lenet, resnet_cifar and resnet against modules of PyTorch: from the same weights, ten steps of
+"""mlp, lenet, resnet_cifar, resnet and gpt against modules of PyTorch: from the same weights, ten steps of
 training: the curve, every variable after the first step, the loss in evaluation."""
 import numpy as np
 import parts
@@ -11,7 +11,9 @@ FIRST = 1e-5   # variables after one step, over the largest element
 
 
 def experiment(model, name="", **more):
-    return {"model": {**model, "in": {"x": "data.x"}}, "loss": "cross_entropy",
+    loss = {"type": "cross_entropy", "classes": "last"} if model["type"] == "gpt" \
+        else "cross_entropy"
+    return {"model": {**model, "in": {"x": "data.x"}}, "loss": loss,
             "optimizer": sgd(name), **more}
 
 
@@ -59,6 +61,7 @@ def wrong(c, folder):
     image = {"x": np.zeros((2, 1, 12, 12), np.float32), "label": np.zeros(2, np.int64)}
     small = {"x": np.zeros((2, 1, 8, 8), np.float32), "label": np.zeros(2, np.int64)}
     flat = {"x": np.zeros((2, 9), np.float32), "label": np.zeros(2, np.int64)}
+    words = {"x": np.zeros((2, 5), np.int64), "label": np.zeros((2, 5), np.int64)}
     tries = [
         ({"type": "mlp"}, flat, "'outputs' is missing"),
         ({"type": "mlp", "outputs": 0}, flat, "outputs is 0: it must be at least 1"),
@@ -78,6 +81,11 @@ def wrong(c, folder):
         ({"type": "resnet", "depth": 50}, image, "depth must be 18 or 34"),
         ({"type": "resnet", "width": 0}, image, "width is 0: it must be at least 1"),
         ({"type": "resnet", "stem": "tiny"}, image, "'tiny' is none of small, large"),
+        ({"type": "gpt"}, words, "'vocabulary' is missing"),
+        ({"type": "gpt", "vocabulary": 4, "width": 8, "heads": 3}, words,
+         "attention: 3 heads do not divide 8 and 8 columns"),
+        ({"type": "gpt", "vocabulary": 4, "width": 8, "heads": 2, "context": 3}, words,
+         "there are more positions than rows in their table"),
         ({"type": "resnets"}, image, "there is no model 'resnets'"),
     ]
     runs = parts.run_all([((folder, experiment(o), rows), {}) for o, rows, _ in tries])

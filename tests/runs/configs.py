@@ -9,6 +9,10 @@ from harness import ROOT, Checks, Scratch, runner
 FASHION = pathlib.Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 CONFIGS = {
     "letters": (["model.hidden=[16, 16]"], "test/accuracy"),
+    "char-gpt": (["model.layers=1", "model.width=16", "data.split.test=16",
+                  "data.split.val=16"], "test/loss"),
+    "char-gpt-large": (["model.layers=1", "model.width=12", "data.split.test=16",
+                        "data.split.val=16", "data.batch=2"], "test/loss"),
     "resnet": (["model.width=2", "data.split.val=50", "data.batch=8"], "test/accuracy"),
 }
 
