@@ -90,8 +90,8 @@ static int32_t by_distribution(struct rn_build *b) {
 RN_LOSS(cross_entropy, by_label, "runner/cross_entropy 1",
         RN_DOC("Softmax cross-entropy between logits and integer class labels: -log "
                "softmax(logits)[label]; as PyTorch's CrossEntropyLoss")
-        RN_IN("logits float [N,...] | scores before softmax: [N,C,...], or [N,...,C] "
-              "with `classes: last`")
+        RN_IN("logits float [N,C,...] | scores before softmax; [N,...,C] with "
+              "`classes: last`")
         RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a label")

