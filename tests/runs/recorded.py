@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run left behind, as numbers that can be compared: run.h5 whole, `verify`."""
+import gzip
 import os
 import pathlib
 import re
@@ -49,6 +50,18 @@ def folder_of(r):
     return pathlib.Path(shlex.split(m.group(1))[0]) if m else None
 
 
+def stand_in(folder):
+    """Files like Fashion-MNIST's, with 600 and 100 images of noise."""
+    rng = np.random.default_rng(2)
+    for name, rows in (("train", 600), ("t10k", 100)):
+        images = rng.integers(0, 256, (rows, 28, 28), dtype=np.uint8)
+        labels = (np.arange(rows) % 10).astype(np.uint8)
+        for kind, rank, a in (("images", 3, images), ("labels", 1, labels)):
+            head = bytes([0, 0, 8, rank]) + np.array(a.shape, ">u4").tobytes()
+            with gzip.open(folder / f"{name}-{kind}-idx{rank}-ubyte.gz", "wb") as f:
+                f.write(head + a.tobytes())
+
+
 def verified(folder):
     """(step, rows, sha256) as `runner verify` says, or its error text."""
     r = runner("verify", folder)
@@ -96,4 +109,4 @@ def variables(folder, checkpoint=None):
 
 
 __all__ = ["ROOT", "config", "datasets", "difference", "folder_of", "latest", "runner",
-           "series", "train", "variables", "verified"]
+           "series", "stand_in", "train", "variables", "verified"]
