@@ -4,7 +4,6 @@ starts with.
 
     torch_peer.py JSON    see specification() in table/training.py
 """
-import itertools
 import json
 import sys
 
@@ -53,11 +52,14 @@ class Variant:
     """One way to train: layout of images, the optimizer's implementation, compiled or
     not."""
 
-    def __init__(self, spec, data, layout, how, compiled):
+    def __init__(self, spec, data, layout, how, compiled, wrapper=False):
         word = "SGD" if spec["optimizer"]["type"] == "sgd" else "Adam"
-        self.name = " ".join(filter(None, [layout, f"{how} {word}"]))
+        self.name = " ".join(filter(None, [layout, f"{how} {word}",
+                                           "C++ wrapper" if wrapper else ""]))
         self.spec, self.data, self.layout, self.how = spec, data, layout, how
         self.compiled = compiled
+        # The compiled parts are called from C++ in place of Python.
+        self.options = {"cpp_wrapper": True} if wrapper else None
         self.order, self.at = None, 1 << 60
         self.net = None
 
@@ -70,7 +72,7 @@ class Variant:
             self.first_p = [m.p for m in self.net.modules() if isinstance(m, nn.Dropout)]
             self.loss_of = self.loss
             if self.compiled:
-                self.loss_of = torch.compile(self.loss_of)
+                self.loss_of = torch.compile(self.loss_of, options=self.options)
         torch_nets.load(self.net, np.load(self.spec["weights"]))
         for m, p in zip((m for m in self.net.modules() if isinstance(m, nn.Dropout)),
                         self.first_p):
@@ -125,11 +127,12 @@ def main():
     torch.manual_seed(1)
     data = Data(spec["data"], spec["folder"], spec["lean"])
     compiled = spec["kind"] == "compile"
-    variants = [Variant(spec, data, layout, how, compiled)
-                for layout, how in itertools.product(
-                    ["", "channels-last"] if spec["images"] else [""],
-                    ["fused"] if spec["heavy"] else
-                    ["fused", "compiled"] if compiled else ["fused", "foreach"])]
+    rules = ["fused", "compiled"] if compiled else ["fused", "foreach"]
+    variants = [Variant(spec, data, layout, rule, compiled)
+                for layout in (["", "channels-last"] if spec["images"] else [""])
+                for rule in (rules[:1] if spec["heavy"] else rules)]
+    if compiled and not spec["images"] and not spec["heavy"]:
+        variants.append(Variant(spec, data, "", "fused", True, wrapper=True))
     if spec["variant"] is not None:
         variants = [v for v in variants if v.name == spec["variant"]]
     count = torch_nets.load(torch_nets.NETS[spec["net"]](), np.load(spec["weights"]))
