@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, NullLocator  # noqa: E402
 
 COLOURS = {"eager": "#3b6ea5", "fused": "#3b6ea5", "foreach": "#8db3d9",
            "compile": "#d17c3f", "jax": "#5a9e6f"}
-WORDS = {"eager": "PyTorch eager", "fused": "PyTorch fused", "foreach": "PyTorch foreach",
+WORDS = {"eager": "PyTorch eager", "fused": "PyTorch fused AdamW", "foreach": "PyTorch foreach AdamW",
          "compile": "torch.compile", "jax": "JAX"}
 ORDER = ["mlp", "tabular-b256", "tabular-b32", "lenet", "cnn", "resnet20", "resnet18",
          "resnet18-strict", "gpt", "adamw-10m", "adamw-100m", "plugin", "start", "memory",
@@ -28,7 +28,7 @@ def bars(results):
     for row in sorted(results["rows"], key=lambda r: ORDER.index(r) if r in ORDER else 99):
         kept = results["rows"][row]
         for peer, one in kept["peers"].items():
-            if peer not in ("machine", "100ms"):
+            if peer.split("-")[0] not in ("machine", "memcpy", "100ms"):
                 yield row, peer, one["ratio"], one["limit"]
 
 
@@ -42,7 +42,7 @@ def draw(results, out):
     high = max([4.0, *(1.3 * r["high"] for _, _, r, _ in rows)])
     seen = set()
     for at, (row, peer, ratio, goal) in zip(place, rows):
-        kind = peer.split("-")[-1] if peer.split("-")[-1] in COLOURS else "other"
+        kind = "eager" if "dataloader" in peer else peer.split("-")[-1]
         colour = COLOURS.get(kind, "#888888")
         word = WORDS.get(kind, "C by hand")
         axes.barh(at, ratio["median"] - 1.0, left=1.0, height=0.8, color=colour,

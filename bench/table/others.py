@@ -4,6 +4,7 @@ hand, the start of a process, its memory, the input pipeline."""
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import tempfile
@@ -163,10 +164,32 @@ def memory(o, name):
 
 # --------------------------------------------------------------------------- input
 
+LAST = re.compile(r"^(\S+) DataLoader ratio=([\d.]+) limit=([\d.]+)$")
+SPREAD = re.compile(r"ratio [\d.]+ \(([\d.]+) to ([\d.]+)\)")
+
+
 def inputs(o, name):
-    say(f"\n{name}: batches of images from memory, beside PyTorch's DataLoader")
-    say("SKIP: input: bench/input has no measurement yet")
-    return {}, []
+    """What bench/input measures; its `limit` is the share of memcpy."""
+    say(f"\n{name}: batches of images from memory, beside PyTorch's DataLoader; ratio: "
+        "samples a second")
+    script = BENCH / "input/input.py"
+    if not script.exists():
+        say("SKIP: input: there is no bench/input/input.py")
+        return {}, []
+    out = subprocess.run([o.python, script, o.runner, "--rounds",
+                          str(1 if o.quick else 3), "--seconds", str(o.seconds / 2)],
+                         stdout=subprocess.PIPE, text=True)
+    if out.returncode:
+        raise training.Failed(f"bench/input ends with {out.returncode}")
+    say("\n".join("  " + one for one in out.stdout.splitlines() if not LAST.match(one)))
+    low_high = [tuple(map(float, m)) for m in SPREAD.findall(out.stdout)]
+    kept, lines = {"runner": {}, "peers": {}}, []
+    found = [m.groups() for m in map(LAST.match, out.stdout.splitlines()) if m]
+    for (case, ratio, share), (low, high) in zip(found, low_high):
+        values = [low, float(ratio), high]
+        lines.append(ratios(kept, name, f"dataloader-{case[:5]}", values))
+        lines.append(ratios(kept, name, f"memcpy-{case[:5]}", [float(share)]))
+    return {name: kept}, lines
 
 
 def run(o, name):

@@ -53,7 +53,8 @@ OTHERS = {
     "plugin": {"adamw-by-hand": 0.95, "focal-by-hand": 0.95},
     "start": {"eager": 20, "100ms": 1},
     "memory": {f"{net}-eager": 1.67 for net in MEMORY},  # 1/0.6
-    "input": {"dataloader-28": 10, "dataloader-32": 10},
+    "input": {"dataloader-28x28": 10, "memcpy-28x28": 0.6, "dataloader-32x32": 10,
+              "memcpy-32x32": 0.6},
 }
 
 # Words for several rows.
