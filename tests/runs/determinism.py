@@ -39,6 +39,9 @@ NETWORKS = {
 # Fewer and smaller steps, where a whole one takes long; the operators are the same.
 SMALL = {"resnet.yaml": ["model.width=8", "data.batch=16"],
          "resnet-cifar.yaml": ["model.depth=8", "data.batch=16"]}
+GPT = ["data.source.window=16", "data.batch=8", "data.split.val=0.01",
+       "data.split.test=0.01", "model.layers=1", "model.width=48"]
+SMALL |= {"char-gpt.yaml": GPT, "char-gpt-large.yaml": GPT}
 
 
 def run(c, name, path, folder, *args):
