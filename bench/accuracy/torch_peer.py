@@ -76,7 +76,7 @@ def rate(o, step, total):
     if o["type"] == "warmup":
         length = int(o["length"].removesuffix("st"))
         if step < length:
-            return o["start"] + (1.0 - o["start"]) * (step + 1) / length
+            return o["start"] + (1.0 - o["start"]) * step / length
         return rate(o["then"], step - length, total - length)
     return o["low"] + (1.0 - o["low"]) * 0.5 * (1.0 + math.cos(math.pi * step / total))
 
