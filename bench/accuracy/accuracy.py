@@ -26,7 +26,7 @@ import experiment
 import linear_peer
 
 NAMES = ["quickstart", "fashion-mnist-cnn", "fashion-mnist-mlp", "diabetes",
-         "breast-cancer"]
+         "breast-cancer", "letters"]
 TREE = experiment.TREE
 
 

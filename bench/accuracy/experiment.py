@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import yaml
 
+# What the fields are called that a network does not read.
+LABELS = ("label", "target", "letter", "next")
 TREE = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -60,20 +62,27 @@ class Experiment:
                 np.concatenate([t[1] for t in tables]))
 
     def transform(self, x, y, fit):
-        label = "target" if self.is_regression else "label"
-        for t in self.yaml["data"]["transforms"]:
-            one = y if t["of"] == [label] else x
-            if t["type"] == "scale":
+        for t in self.yaml["data"].get("transforms", []):
+            of_label = t["of"][0] in LABELS
+            one = y if of_label else x
+            if t["type"] == "label_map":
+                one = np.unique(one, return_inverse=True)[1]
+            elif t["type"] == "pad":
+                border = t["padding"][0] if isinstance(t["padding"], list) else t["padding"]
+                one = np.pad(one, [(0, 0)] * (one.ndim - 2) + 2 * [2 * (border,)])
+            elif t["type"] == "scale":
                 one = one.astype(np.float64) * float(t.get("factor", 1.0 / 255.0))
             else:
                 axis = None if t["per"] == "all" else 0
                 one = one.astype(np.float64)
                 one = (one - one[fit].mean(axis)) / one[fit].std(axis)
-            if t["of"] == [label]:
+            if of_label:
                 y = one
             else:
                 x = one
-        return x.astype(np.float32), y.astype(np.float32 if self.is_regression
+        if x.dtype != np.int32:  # those are tokens
+            x = x.astype(np.float32)
+        return x, y.astype(np.float32 if self.is_regression
                                               else np.int64)
 
 
@@ -90,11 +99,25 @@ def read_split(text):
 def read_source(source):
     if source["type"] == "idx":
         return read_idx(source["images"])[:, None], read_idx(source["labels"])
+    if source["type"] == "text":
+        return read_text(source)
     with open(source["file"], newline="") as f:
         rows = list(csv.reader(f))
     at = rows[0].index(source["target"])
-    table = np.array(rows[1:], dtype=np.float64)
-    return np.delete(table, at, axis=1), table[:, at]
+    target = np.array([row.pop(at) for row in rows[1:]])
+    if np.char.isalpha(target).all():
+        return np.array(rows[1:], dtype=np.float64), target
+    return np.array(rows[1:], dtype=np.float64), target.astype(np.float64)
+
+
+def read_text(source):
+    text = pathlib.Path(source["file"]).read_text()
+    number = {c: i for i, c in enumerate(sorted(set(text)))}
+    codes = np.array([number[c] for c in text], np.int32)
+    window = source["window"]
+    starts = np.arange(0, len(codes) - window, source.get("stride", window))
+    at = starts[:, None] + np.arange(window)
+    return codes[at], codes[at + 1]
 
 
 def read_idx(path):
