@@ -14,6 +14,11 @@ struct matrix {
     int32_t batches;
 };
 
+struct wish {
+    uint64_t most;
+    int aligned; /* operands whose alignment was told */
+};
+
 struct product {
     cublasOperation_t trans_a, trans_b;
     cublasLtEpilogue_t epilogue;
@@ -115,7 +120,7 @@ static cublasStatus_t CUBLASWINAPI layout_set(cublasLtMatrixLayout_t l,
 }
 
 static cublasStatus_t CUBLASWINAPI wish_create(cublasLtMatmulPreference_t *w) {
-    *w = calloc(1, sizeof(uint64_t));
+    *w = calloc(1, sizeof(struct wish));
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -127,9 +132,22 @@ static cublasStatus_t CUBLASWINAPI wish_destroy(cublasLtMatmulPreference_t w) {
 static cublasStatus_t CUBLASWINAPI wish_set(cublasLtMatmulPreference_t w,
                                             cublasLtMatmulPreferenceAttributes_t what,
                                             const void *value, size_t bytes) {
-    if (what != CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES)
+    struct wish *x = (void *)w;
+    uint32_t alignment;
+    switch (what) {
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
+        take(&x->most, sizeof x->most, value, bytes);
+        break;
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
+        take(&alignment, sizeof alignment, value, bytes);
+        x->aligned += alignment == 64;
+        break;
+    default:
         misuse("an attribute that it does not have");
-    take(w, sizeof(uint64_t), value, bytes);
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -149,9 +167,9 @@ heuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
           cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t o,
           cublasLtMatmulPreference_t wish, int want,
           cublasLtMatmulHeuristicResult_t *out, int *found) {
-    uint64_t most;
-    memcpy(&most, wish, sizeof most);
-    if (!h || o != c || want < 1)
+    const struct wish *x = (void *)wish;
+    uint64_t most = x->most;
+    if (!h || o != c || want < 1 || x->aligned != 4)
         misuse("a question is wrong");
     if (!fits((void *)d, (void *)a, (void *)b, (void *)c))
         misuse("the shapes of a product do not agree");
@@ -208,7 +226,8 @@ static cublasStatus_t CUBLASWINAPI matmul(cublasLtHandle_t h, cublasLtMatmulDesc
     memcpy(&k.b, (void *)b, sizeof k.b);
     memcpy(&k.c, (void *)c, sizeof k.c);
     if (!h || *(const float *)alpha != 1.0f || *(const float *)beta != 0.0f ||
-        z != out || o != c || !algo || algo->data[0] != 77 || (work_bytes && !work) ||
+        z != out || o != c || !algo || algo->data[0] != 77 ||
+        (work_bytes && (!work || (uintptr_t)work % 256)) ||
         (k.p.epilogue == CUBLASLT_EPILOGUE_BIAS) != (k.p.bias != NULL))
         misuse("a call is wrong");
     emulated_push((CUstream)stream, run, &k, sizeof k);

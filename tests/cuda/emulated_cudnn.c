@@ -318,7 +318,7 @@ static cudnnStatus_t CUDNNWINAPI execute(cudnnHandle_t handle,
         misuse("alpha is 1, beta 0");
     memcpy(&k.work, get_data(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 1),
            sizeof k.work);
-    if (!k.work || !pack->finished || !h->stream)
+    if (!k.work || (uintptr_t)k.work % 256 || !pack->finished || !h->stream)
         misuse("a call is wrong");
     emulated_push(h->stream, run, &k, sizeof k);
     return CUDNN_STATUS_SUCCESS;

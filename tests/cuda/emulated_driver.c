@@ -353,11 +353,26 @@ struct module {
     struct function *functions;
 };
 
-/* The text as a shared object, kept in the build folder by a hash of it. */
+/* A hash that goes on. */
+static uint64_t hash_file(uint64_t h, const char *name) {
+    FILE *f = fopen(name, "rb");
+    if (!f)
+        misuse("a header of generated kernels is missing");
+    for (int c; (c = getc(f)) != EOF;)
+        h = (h ^ (unsigned char)c) * 0x100000001b3u;
+    fclose(f);
+    return h;
+}
+
+/* The text as a shared object, kept in the build folder by a hash of it and of what it
+ * includes. */
 static void *compile(const char *text) {
     char path[600], source[640], made[640], command[3000];
     uint64_t h = 0xcbf29ce484222325u;
     struct stat s;
+    static const char *const included[] = {EMULATED_INCLUDED};
+    for (size_t i = 0; i < sizeof included / sizeof included[0]; i++)
+        h = hash_file(h, included[i]);
     for (const char *p = text; *p; p++)
         h = (h ^ (unsigned char)*p) * 0x100000001b3u;
     mkdir(EMULATED_CACHE, 0700);
@@ -453,6 +468,7 @@ static void do_launch(void *context) {
     struct emulated_grid g = {.blocks = l->grid, .backwards = gpu.backwards};
     for (uint64_t i = 0; i < l->grid; i++) {
         g.block = gpu.backwards ? l->grid - 1 - i : i;
+        g.open = 0;
         l->f->entry(l->args, &g);
     }
 }

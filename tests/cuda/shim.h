@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of plugins/backend/cuda/kernels/device.h for a CPU. A block is one call;
  * its threads are loops, one for each phase, walked forwards or backwards, so that a
- * phase in which one thread reads what another writes gives two results. Shared memory
- * begins as garbage. */
+ * phase in which one thread reads what another writes gives two results. Two phases
+ * without a barrier between them trap. Shared memory begins as garbage. */
 #ifndef CUDA_SHIM_H
 #define CUDA_SHIM_H
 
@@ -14,6 +14,7 @@
 struct emulated_grid {
     uint64_t block, blocks;
     uint32_t thread, step, backwards;
+    uint32_t open; /* a phase ended, and no barrier came yet */
 };
 
 #define SHIM_EXPORT __attribute__((visibility("default")))
@@ -31,8 +32,12 @@ struct emulated_grid {
     static void name##_block(const struct type a, struct emulated_grid *g_)
 
 static inline int shim_next(struct emulated_grid *g) {
-    if (g->step == THREADS)
+    if (g->step == 0 && g->open)
+        __builtin_trap(); /* two phases without SYNC() between them */
+    if (g->step == THREADS) {
+        g->open = 1;
         return 0;
+    }
     g->thread = g->backwards ? THREADS - 1 - g->step : g->step;
     g->step++;
     return 1;
@@ -45,7 +50,7 @@ static inline int shim_next(struct emulated_grid *g) {
 #define EACH_INDEX(i, n)                                                               \
     EACH_THREAD for (uint64_t i = BX * THREADS + TX; i < (n); i += GRID * THREADS)
 #define NOINLINE
-#define SYNC()
+#define SYNC() ((void)(g_->open = 0))
 #define SHARED(T, name, count)                                                         \
     T name[count];                                                                     \
     memset(name, 0xff, sizeof name)

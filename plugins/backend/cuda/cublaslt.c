@@ -9,6 +9,7 @@
 #include "products.h"
 
 #define WORKSPACE_MOST (32u << 20)
+#define ALIGNMENT      64u /* bytes, of every slot */
 
 struct lt {
     cublasLtMatmulDesc_t desc;
@@ -90,10 +91,16 @@ static bool describe(const struct cuda_device *d, const struct product *p, struc
     good = good && lt->cublasLtMatmulDescSetAttribute(
                        m->desc, CUBLASLT_MATMUL_DESC_TRANSB, p->trans_a ? &yes : &no,
                        sizeof yes) == CUBLAS_STATUS_SUCCESS;
+    /* Where it lies is known later; the heuristics want to see an aligned address. */
+    const void *somewhere = (const void *)(uintptr_t)ALIGNMENT;
     if (p->bias)
-        good = good && lt->cublasLtMatmulDescSetAttribute(
-                           m->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &bias,
-                           sizeof bias) == CUBLAS_STATUS_SUCCESS;
+        good = good &&
+               lt->cublasLtMatmulDescSetAttribute(
+                   m->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &bias, sizeof bias) ==
+                   CUBLAS_STATUS_SUCCESS &&
+               lt->cublasLtMatmulDescSetAttribute(
+                   m->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &somewhere,
+                   sizeof somewhere) == CUBLAS_STATUS_SUCCESS;
     /* b [k,n] by rows is [n,k] by columns; transposed, [k,n] */
     good = good && layout(lt, &m->a, p->trans_b ? p->k : p->n, p->trans_b ? p->n : p->k,
                           p->batches, b_stride);
@@ -107,15 +114,26 @@ static bool choose(const struct cuda_device *d, struct lt *m, uint64_t most) {
     const struct cublaslt_table *lt = &d->lib.cublaslt;
     cublasLtMatmulPreference_t wish = NULL;
     cublasLtMatmulHeuristicResult_t found;
+    static const cublasLtMatmulPreferenceAttributes_t aligned[] = {
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+    const uint32_t alignment = ALIGNMENT; /* the library would assume 256 */
     int count = 0;
     bool good = lt->cublasLtMatmulPreferenceCreate(&wish) == CUBLAS_STATUS_SUCCESS &&
                 lt->cublasLtMatmulPreferenceSetAttribute(
                     wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
-                    sizeof most) == CUBLAS_STATUS_SUCCESS &&
-                lt->cublasLtMatmulAlgoGetHeuristic(d->cublaslt, m->desc, m->a, m->b,
-                                                   m->y, m->y, wish, 1, &found,
-                                                   &count) == CUBLAS_STATUS_SUCCESS &&
-                count > 0 && found.state == CUBLAS_STATUS_SUCCESS;
+                    sizeof most) == CUBLAS_STATUS_SUCCESS;
+    for (size_t i = 0; i < sizeof aligned / sizeof aligned[0]; i++)
+        good = good && lt->cublasLtMatmulPreferenceSetAttribute(
+                           wish, aligned[i], &alignment, sizeof alignment) ==
+                           CUBLAS_STATUS_SUCCESS;
+    good = good &&
+           lt->cublasLtMatmulAlgoGetHeuristic(d->cublaslt, m->desc, m->a, m->b, m->y,
+                                              m->y, wish, 1, &found,
+                                              &count) == CUBLAS_STATUS_SUCCESS &&
+           count > 0 && found.state == CUBLAS_STATUS_SUCCESS;
     if (wish)
         lt->cublasLtMatmulPreferenceDestroy(wish);
     if (good) {
@@ -140,7 +158,7 @@ static int32_t run_lt(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
     void *y = cuda_at(m->ry, bases);
     if (lt->cublasLtMatmul(x->device->cublaslt, m->desc, &one, cuda_at(m->ra, bases),
                            m->a, cuda_at(m->rb, bases), m->b, &zero, y, m->y, y, m->y,
-                           &m->algo, m->workspace ? cuda_at(m->rwork, bases) : NULL,
+                           &m->algo, m->workspace ? cuda_work(m->rwork, bases) : NULL,
                            m->workspace, stream) != CUBLAS_STATUS_SUCCESS)
         return failed(e, "cuBLASLt fails in a matrix product");
     return RN_OK;
@@ -157,14 +175,15 @@ int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
     if (a_stride < 0 || b_stride < 0 || p.m < 1 || p.n < 1 || p.k < 1 ||
         p.batches > INT32_MAX)
         return 0;
-    s->workspace = workspace(&p);
+    uint64_t most = workspace(&p);
+    s->workspace = most + CUDA_WORK_EXTRA;
     s->kernel = "cublaslt";
     if (d->planning)
         return 1;
     struct lt *m = calloc(1, sizeof *m);
     if (!m)
         return rn_fail(e, RN_E_MEMORY, "no memory for a product", NULL, NULL);
-    if (!describe(d, &p, m, a_stride, b_stride) || !choose(d, m, s->workspace)) {
+    if (!describe(d, &p, m, a_stride, b_stride) || !choose(d, m, most)) {
         lt_finish(s->exe, m); /* our own kernel does it */
         s->workspace = 0;
         return 0;

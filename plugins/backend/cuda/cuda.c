@@ -139,7 +139,6 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!d)
         return rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
     d->tf32 = strcmp(rn_get_string(h, "numerics", "f32"), "tf32") == 0;
-    d->deterministic = true;
     d->graphs = strcmp(rn_get_string(h, "graphs", "on"), "off") != 0;
     d->use_libraries = strcmp(rn_get_string(h, "libraries", "auto"), "off") != 0;
 #ifdef CUDA_EMULATED

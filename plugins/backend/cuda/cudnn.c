@@ -306,7 +306,7 @@ static int32_t run_dnn(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
     struct maker m = {c, c->cudnnSetStream(x->device->cudnn, stream) ==
                              CUDNN_STATUS_SUCCESS};
     const int64_t uids[3] = {UID_X, UID_W, UID_Y};
-    void *pointers[3], *work = n->workspace ? cuda_at(n->work, bases) : NULL;
+    void *pointers[3], *work = n->workspace ? cuda_work(n->work, bases) : NULL;
     for (int i = 0; i < 3; i++)
         pointers[i] = cuda_at(n->at[i], bases);
     desc pack = make(&m, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
@@ -352,7 +352,8 @@ int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e) {
         free(n);
         return 0;
     }
-    s->workspace = cuda_align((uint64_t)n->workspace);
+    s->workspace =
+        n->workspace ? cuda_align((uint64_t)n->workspace) + CUDA_WORK_EXTRA : 0;
     s->kernel = "cudnn";
     n->at[0] = c.x->at;
     n->at[1] = c.w->at;

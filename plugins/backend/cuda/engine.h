@@ -20,7 +20,7 @@
 struct cuda_device {
     struct cuda_libraries lib;
     bool planning; /* no device: plans only */
-    bool tf32, deterministic, graphs, use_libraries;
+    bool tf32, graphs, use_libraries;
     int major, minor, multiprocessors;
     CUdevice device;
     CUcontext context;
@@ -184,6 +184,13 @@ void cuda_pointer(struct cuda_setup *s, struct cuda_task *t, size_t at, struct r
     cuda_pointer(s, t, offsetof(struct type, member), ref)
 void cuda_copy(struct cuda_setup *s, struct ref to, struct ref from, uint64_t bytes);
 void *cuda_at(struct ref r, void *const *bases);
+/* A workspace for a library, from the next multiple of 256 on; slots are at multiples of
+ * 64, so ask for CUDA_WORK_EXTRA more. */
+#define CUDA_WORK_EXTRA 256u
+static inline void *cuda_work(struct ref r, void *const *bases) {
+    uintptr_t p = (uintptr_t)cuda_at(r, bases);
+    return (void *)((p + 255) / 256 * 256);
+}
 static inline struct ref cuda_after(struct ref r, uint64_t bytes) {
     r.offset += bytes;
     return r;

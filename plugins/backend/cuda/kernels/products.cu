@@ -27,6 +27,7 @@
                 for (int r = 0; r < EACH4 * EACH4; r++)                                \
                     MINE(acc)[r] = 0;                                                  \
             }                                                                          \
+            SYNC();                                                                    \
             for (int64_t p0 = 0; p0 < a.k; p0 += DEPTH) {                              \
                 EACH_THREAD {                                                          \
                     for (uint32_t e = TX; e < SIDE * DEPTH; e += THREADS) {            \
