@@ -38,8 +38,17 @@ struct rn_operator {
     int32_t (*host)(uint32_t n_in, const struct rn_tensor *in, uint32_t n_out,
                     const struct rn_tensor *out, uint32_t n_attr,
                     const struct rn_attr *attrs, struct rn_error *e);
-    /* Plugin, static: CUDA C source for NVRTC, or NULL; reserved until the cuda backend
-     * defines it. */
+    /* Plugin, static: the kernel as CUDA C, or NULL: the cuda backend then calls `host`
+     * through host memory. It reads RUNNER_KERNEL { ... } and is run with 256 threads a
+     * block, a thread for each element of output 0, at most 65536 blocks:
+     *     RUNNER_KERNEL {
+     *         EACH_INDEX(i, a.out_count[0]) {
+     *             ((float *)a.out[0])[i] = 2.0f * ((const float *)a.in[0])[i];
+     *         }
+     *     }
+     * a.in, a.out: dense device memory; a.in_count, a.out_count: elements; a.attr: int
+     * and float attributes in order, as doubles; at most 16 of each. The functions of
+     * numerics.h are there, and no header. f32 inputs only, else `host` is called. */
     const char *cuda;
 };
 

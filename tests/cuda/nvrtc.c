@@ -62,9 +62,12 @@ int main(int argc, char **argv) {
             CHECK(holds(cubin, bytes, names[k]));
             kernels++;
         }
-        for (const char *p = generated; cubin && (p = strstr(p, "KERNEL(region_"));) {
+        for (const char *p = generated; cubin && (p = strstr(p, "KERNEL("));) {
             char name[40];
-            snprintf(name, sizeof name, "%.23s", p += 7);
+            snprintf(name, sizeof name, "%.23s",
+                     p += 7); /* region_, custom_ and hash */
+            if (strncmp(name, "region_", 7) != 0 && strncmp(name, "custom_", 7) != 0)
+                continue;
             CHECK(holds(cubin, bytes, name));
             kernels++;
         }

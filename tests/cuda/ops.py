@@ -39,11 +39,14 @@ c.ok("numbers by PyTorch", code == 0 and numbers(text)[0] > 1000, text[-3000:])
 # Each generated kernel once, whatever text it came with.
 kernels = {}
 for path in sorted(pathlib.Path(cache).glob("*.cu")):
-    for part in re.split(r"^(?=struct region_)", path.read_text(), flags=re.M):
-        m = re.match(r"struct (region_\w+)_args", part)
+    for part in re.split(r"^(?=struct region_|#undef RUNNER_KERNEL)", path.read_text(),
+                         flags=re.M):
+        m = re.match(r"struct (region_\w+)_args|#undef.*\n.*KERNEL\((custom_\w+)", part)
         if m:
-            c.ok(f"{m[1]} is one text", kernels.setdefault(m[1], part) == part)
+            name = m[1] or m[2]
+            c.ok(f"{name} is one text", kernels.setdefault(name, part) == part)
 c.ok("there are generated kernels", len(kernels) > 200, str(len(kernels)))
+c.ok("and one of a plugin", [k for k in kernels if k.startswith("custom_")])
 everything = pathlib.Path(cache, "all.txt")
 everything.write_text("".join(kernels.values()))
 code, text = run(nvrtc, str(everything), "80", "90")

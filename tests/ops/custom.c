@@ -51,6 +51,17 @@ static int32_t cube_host(uint32_t n_in, const struct rn_tensor *in, uint32_t n_o
 
 static const struct rn_operator cube = {
     sizeof cube, 0, "test/cube", 1, 1, cube_shape, cube_gradient, cube_host, NULL};
+/* The same with a kernel for a GPU. */
+static const char cube_cuda[] =
+    "RUNNER_KERNEL {\n"
+    "    EACH_INDEX(i, a.out_count[0]) {\n"
+    "        const float x = ((const float *)a.in[0])[i];\n"
+    "        ((float *)a.out[0])[i] = (float)a.attr[0] * x * x * x;\n"
+    "    }\n"
+    "}\n";
+static const struct rn_operator cube_on_gpu = {
+    sizeof cube,   0,         "test/cube_on_gpu", 1, 1, cube_shape,
+    cube_gradient, cube_host, cube_cuda};
 static const struct rn_operator blind = {sizeof blind, 0,    "test/blind", 1,   1,
                                          cube_shape,   NULL, cube_host,    NULL};
 
@@ -141,6 +152,12 @@ void test_custom(const struct opened *backends, int count) {
     b.special = true; /* bound.c has no rule for it */
     if (good)
         test_built("custom", &b, false, backends, count);
+    built_free(&b);
+    good = describe(&b, RN_F32, &cube_on_gpu, &e);
+    ops_check(good, "custom with a kernel for a GPU: %s", e.message);
+    b.special = true;
+    if (good)
+        test_built("custom with a kernel for a GPU", &b, false, backends, count);
     built_free(&b);
     check_derivative(&backends[0]);
     check_refused();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plugin's own operator that has only a function for the host: its tensors are copied
- * to pinned memory, the function runs in the stream's order, and its results are copied
- * back. Slow, and right; it can be part of a CUDA graph. */
+/* A plugin's own operator: its kernel for NVRTC; or, if it has only a function for the
+ * host, its tensors are copied to pinned memory, the function runs in the stream's
+ * order, and its results are copied back: slow, and right, and part of a CUDA graph. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,8 +69,56 @@ static void finish(struct cuda_exe *x, void *state) {
     free(c);
 }
 
+static uint64_t hash(const char *p) {
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *p; p++)
+        h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+    return h ^ h >> 32;
+}
+
+/* The plugin's text as a kernel of the program; false: not for these operands. */
+static bool own_kernel(struct cuda_setup *s, const struct rn_operator *op) {
+    struct custom_args a = {.attr = {0.0}};
+    struct cuda_text *all = &s->exe->generated;
+    char name[32];
+    uint32_t n = 0;
+    if (!op->cuda || s->n_in > CUSTOM_MOST || s->n_out > CUSTOM_MOST || s->n_out < 1)
+        return false;
+    for (uint32_t i = 0; i < s->n_in; i++) {
+        a.in_count[i] = s->in[i].count;
+        if (s->in[i].dtype == RN_F64) /* of gradient checks */
+            return false;
+    }
+    for (uint32_t i = 0; i < s->n_out; i++)
+        a.out_count[i] = s->out[i].count;
+    for (uint32_t i = 0; i < s->node->attr_count && n < CUSTOM_MOST; i++) {
+        const struct rn_attr *at = (const void *)((const char *)s->node->attrs +
+                                                  (size_t)i * s->node->attr_stride);
+        if (at->type == RN_ATTR_INT || at->type == RN_ATTR_FLOAT)
+            a.attr[n++] = at->type == RN_ATTR_INT ? (double)at->i : at->f;
+    }
+    snprintf(name, sizeof name, "custom_%016llx", (unsigned long long)hash(op->cuda));
+    if (!all->data || !strstr(all->data, name))
+        cuda_text_add(all,
+                      "#undef RUNNER_KERNEL\n#define RUNNER_KERNEL KERNEL(%s, "
+                      "custom_args)\n%s\n",
+                      name, op->cuda);
+    struct cuda_task *t =
+        cuda_launch(s, 0, s->out[0].count, false, &a, sizeof a, "%s", name);
+    for (uint32_t i = 0; i < s->n_in; i++)
+        cuda_pointer(s, t, offsetof(struct custom_args, in) + i * sizeof(void *),
+                     s->in[i].at);
+    for (uint32_t i = 0; i < s->n_out; i++)
+        cuda_pointer(s, t, offsetof(struct custom_args, out) + i * sizeof(void *),
+                     s->out[i].at);
+    s->kernel = "plugin";
+    return true;
+}
+
 int32_t cuda_room_custom(struct cuda_setup *s, struct rn_error *e) {
     const struct rn_operator *op = s->node->custom;
+    if (own_kernel(s, op))
+        return 1;
     uint64_t all = 256;
     if (!op->host || s->n_in > MOST || s->n_out > MOST)
         return 0;

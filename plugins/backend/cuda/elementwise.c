@@ -32,7 +32,7 @@ struct region {
     int *input;              /* by register: which input, -1 none */
     uint32_t outputs[PORTS]; /* registers */
     struct step steps[STEPS];
-    enum feed in_feed[PORTS], out_feed[PORTS];
+    enum feed feed[PORTS];                  /* of inputs; outputs fill the space */
     int64_t stride[2 * PORTS][RN_MAX_RANK]; /* inputs, then outputs */
 };
 
@@ -174,9 +174,9 @@ static bool lay_out(struct cuda_setup *s, struct region *r) {
     for (uint32_t i = 0; i < ports; i++) {
         enum feed f = feed_of(r, r->stride[i]);
         if (i < r->input_count)
-            r->in_feed[i] = f;
-        else /* one value for many threads: by one of them */
-            r->out_feed[i - r->input_count] = f == FEED_DENSE ? f : FEED_STRIDED;
+            r->feed[i] = f;
+        else if (f != FEED_DENSE)
+            return false;
     }
     return true;
 }
@@ -185,11 +185,11 @@ static bool lay_out(struct cuda_setup *s, struct region *r) {
  * that it reads of an element before it writes. */
 static uint64_t in_place(const struct region *r) {
     uint64_t mask = 0;
-    if (r->output_count < 1 || r->out_feed[0] != FEED_DENSE)
+    if (r->output_count < 1)
         return 0;
     uint32_t bytes = RN_DTYPE_BYTES(r->dtype[r->outputs[0]]);
     for (uint32_t g = 0; g < r->reg_count; g++)
-        if (r->input[g] >= 0 && r->in_feed[r->input[g]] == FEED_DENSE &&
+        if (r->input[g] >= 0 && r->feed[r->input[g]] == FEED_DENSE &&
             RN_DTYPE_BYTES(r->dtype[g]) == bytes)
             mask |= (uint64_t)1 << r->input[g];
     return mask;
@@ -197,14 +197,11 @@ static uint64_t in_place(const struct region *r) {
 
 /* -------------------------------------------------------------------- printing */
 
-static uint64_t strided_ports(const struct region *r, uint32_t *list) {
+static uint32_t strided_inputs(const struct region *r, uint32_t *list) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < r->input_count; i++)
-        if (r->in_feed[i] == FEED_STRIDED)
+        if (r->feed[i] == FEED_STRIDED)
             list[n++] = i;
-    for (uint32_t i = 0; i < r->output_count; i++)
-        if (r->out_feed[i] == FEED_STRIDED)
-            list[n++] = r->input_count + i;
     return n;
 }
 
@@ -214,26 +211,17 @@ static void print_body(const struct region *r, const uint32_t *strided, uint32_t
     cuda_text_add(t, "    EACH_INDEX(i, a.count) {\n");
     if (n) {
         cuda_text_add(t, "        uint64_t left = i;\n");
-        for (uint32_t k = 0; k < n; k++) {
+        for (uint32_t k = 0; k < n; k++)
             cuda_text_add(t, "        int64_t o%u = 0;\n", strided[k]);
-            if (strided[k] >= r->input_count)
-                cuda_text_add(t, "        int first%u = 1;\n", strided[k]);
-        }
         for (uint32_t d = r->rank; d-- > 0;) {
             cuda_text_add(t,
                           "        {\n            uint64_t next = left / a.size[%u];\n"
                           "            int64_t c = (int64_t)(left - next * "
                           "a.size[%u]);\n            left = next;\n",
                           d, d);
-            for (uint32_t k = 0; k < n; k++) {
+            for (uint32_t k = 0; k < n; k++)
                 cuda_text_add(t, "            o%u += c * a.stride[%u][%u];\n",
                               strided[k], k, d);
-                if (strided[k] >= r->input_count)
-                    cuda_text_add(t,
-                                  "            first%u &= c == 0 || "
-                                  "a.stride[%u][%u] != 0;\n",
-                                  strided[k], k, d);
-            }
             cuda_text_add(t, "        }\n");
         }
     }
@@ -244,10 +232,10 @@ static void print_body(const struct region *r, const uint32_t *strided, uint32_t
             continue;
         cuda_text_add(t, "        const %s r%u = ((const %s *)a.in[%d])", type, g, type,
                       in);
-        if (r->in_feed[in] == FEED_STRIDED)
+        if (r->feed[in] == FEED_STRIDED)
             cuda_text_add(t, "[o%d];\n", in);
         else
-            cuda_text_add(t, r->in_feed[in] == FEED_ONE ? "[0];\n" : "[i];\n");
+            cuda_text_add(t, r->feed[in] == FEED_ONE ? "[0];\n" : "[i];\n");
     }
     for (uint32_t k = 0; k < r->step_count; k++) {
         const struct step *s = &r->steps[k];
@@ -259,16 +247,9 @@ static void print_body(const struct region *r, const uint32_t *strided, uint32_t
         cuda_text_add(t, "            r%u = (%s)(%s);\n        }\n", s->out, type,
                       cpu_expressions[s->expression].text);
     }
-    for (uint32_t i = 0; i < r->output_count; i++) {
-        uint32_t port = r->input_count + i;
-        if (r->out_feed[i] == FEED_STRIDED)
-            cuda_text_add(t, "        if (first%u)\n            ((%s *)a.out[%u])[o%u]",
-                          port, type_name(r->dtype[r->outputs[i]]), i, port);
-        else
-            cuda_text_add(t, "        ((%s *)a.out[%u])[i]",
-                          type_name(r->dtype[r->outputs[i]]), i);
-        cuda_text_add(t, " = r%u;\n", r->outputs[i]);
-    }
+    for (uint32_t i = 0; i < r->output_count; i++)
+        cuda_text_add(t, "        ((%s *)a.out[%u])[i] = r%u;\n",
+                      type_name(r->dtype[r->outputs[i]]), i, r->outputs[i]);
     cuda_text_add(t, "    }\n");
 }
 
@@ -307,7 +288,7 @@ static bool print_kernel(struct cuda_setup *s, const struct region *r,
 }
 
 static void launch(struct cuda_setup *s, const struct region *r) {
-    uint32_t strided[2 * PORTS], n = (uint32_t)strided_ports(r, strided);
+    uint32_t strided[2 * PORTS], n = strided_inputs(r, strided);
     uint32_t pointers = r->input_count + r->output_count, at = 0;
     uint64_t args[2 * PORTS + 1 + RN_MAX_RANK + 2 * PORTS * RN_MAX_RANK] = {0};
     char name[32];

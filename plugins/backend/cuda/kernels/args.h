@@ -136,6 +136,15 @@ struct conv_args {
     int64_t sh, sw, top, left, dh, dw, groups;
 };
 
+#define CUSTOM_MOST 16
+
+struct custom_args { /* of a plugin's own kernel: runner/operator.h */
+    const void *in[CUSTOM_MOST];
+    void *out[CUSTOM_MOST];
+    uint64_t in_count[CUSTOM_MOST], out_count[CUSTOM_MOST];
+    double attr[CUSTOM_MOST];
+};
+
 struct bias_args { /* y[n, channel, area] += bias[channel] */
     const void *bias;
     void *y;
