@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,6 +50,7 @@ struct emulated_stream {
 
 struct emulated_event {
     int pending;
+    struct timespec passed;
 };
 
 /* One device for the process. */
@@ -72,8 +74,10 @@ static void perform(struct operation *o) {
         o->fn(o->context);
     for (struct operation *c = o->children; c; c = c->next)
         perform(c);
-    if (o->event)
+    if (o->event) {
         o->event->pending--;
+        clock_gettime(CLOCK_MONOTONIC, &o->event->passed);
+    }
 }
 
 static void flush(void) {
@@ -289,6 +293,15 @@ static CUresult CUDAAPI event_wait(CUstream s, CUevent e, unsigned flags) {
 static CUresult CUDAAPI event_sync(CUevent e) {
     if (((struct emulated_event *)(void *)e)->pending)
         flush();
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI event_elapsed(float *ms, CUevent from, CUevent to) {
+    const struct emulated_event *a = (void *)from, *b = (void *)to;
+    if (a->pending || b->pending)
+        return CUDA_ERROR_NOT_READY;
+    *ms = (float)((double)(b->passed.tv_sec - a->passed.tv_sec) * 1e3 +
+                  (double)(b->passed.tv_nsec - a->passed.tv_nsec) * 1e-6);
     return CUDA_SUCCESS;
 }
 
@@ -599,6 +612,7 @@ void emulated_fill_driver(struct driver_table *t) {
                                .cuEventDestroy = event_destroy,
                                .cuEventRecord = event_record,
                                .cuEventSynchronize = event_sync,
+                               .cuEventElapsedTime = event_elapsed,
                                .cuModuleLoadData = module_load,
                                .cuModuleUnload = module_unload,
                                .cuModuleGetFunction = module_function,

@@ -97,6 +97,12 @@ with Scratch() as top:
     c.within("says how much", r.err, f"{peak} bytes")
     c.ok("and shows the largest tensors", r.err.count(" bytes") > 5, r.err)
 
+    r = runner("profile", path, PLUGIN, DEVICE % "", "--steps", "2", "--json", cwd=top)
+    c.equal("profile: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))
+    if r.code == 0:
+        nodes = json.loads(r.out)["nodes"]
+        c.ok("profile: time was taken", sum(n["ms"] for n in nodes) > 0, r.out[:300])
+
     # Without a device.
     r = runner("plan", path, "device={type: cuda, plan_for: sm_90}", "--json")
     c.equal("plan_for: exit", r.code, 0)

@@ -338,6 +338,12 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
     return cuda_exe_run(exe, stream, bases, e);
 }
 
+static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
+                       int64_t *times, struct rn_error *e) {
+    (void)self;
+    return cuda_exe_profile(exe, stream, bases, times, e);
+}
+
 static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend),
                                         .create = create,
                                         .destroy = destroy,
@@ -357,7 +363,8 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .query = query,
                                         .compile = compile,
                                         .exe_destroy = exe_destroy,
-                                        .run = run};
+                                        .run = run,
+                                        .profile = profile};
 
 RN_BACKEND(cuda, iface, "runner/" COMPONENT " 1",
            RN_DOC("NVIDIA GPUs: cuBLASLt, cuDNN and kernels compiled on the spot")

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine.h"
 
@@ -332,7 +333,10 @@ static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
                            .work = {RN_BASE_ARENA, n->workspace_offset},
                            .building = building,
                            .kernel = ""};
+    uint32_t first = x->task_count;
     int32_t taken = prepare(&s, e);
+    for (uint32_t i = first; i < x->task_count; i++)
+        x->tasks[i].node = index;
     if (taken >= 0 && (x->failed || x->generated.failed))
         taken = rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
     if (taken == 1 && building && s.workspace > n->workspace_bytes)
@@ -478,6 +482,72 @@ int32_t cuda_exe_run(struct cuda_exe *x, CUstream stream, void *const *bases,
         return cuda_check(d, d->lib.driver.cuGraphLaunch(g->graph, stream),
                           "launching a program", e);
     return enqueue(x, stream, bases, e);
+}
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* events[0] before the first node, events[i + 1] after node i. */
+static int32_t run_timed(struct cuda_exe *x, CUstream stream, void *const *bases,
+                         CUevent *events, int64_t *times, struct rn_error *e) {
+    const struct driver_table *cu = &x->device->lib.driver;
+    uint32_t nodes = x->program->node_count, task = 0;
+    int32_t status =
+        cuda_check(x->device, cu->cuEventRecord(events[0], stream), "an event", e);
+    int64_t began = now_ns();
+    for (uint32_t i = 0; i < nodes && status == RN_OK; i++) {
+        times[2 * i] = task; /* has it any? */
+        for (; task < x->task_count && x->tasks[task].node == i && status == RN_OK;
+             task++)
+            status = x->tasks[task].run(x, &x->tasks[task], stream, bases, e);
+        times[2 * i + 1] = task;
+        if (status == RN_OK)
+            status = cuda_check(x->device, cu->cuEventRecord(events[i + 1], stream),
+                                "an event", e);
+    }
+    if (status == RN_OK)
+        status =
+            cuda_check(x->device, cu->cuStreamSynchronize(stream), "the device", e);
+    for (uint32_t i = 0; i < nodes && status == RN_OK; i++) {
+        bool any = times[2 * i] != times[2 * i + 1];
+        float begin = 0.0f, end = 0.0f; /* milliseconds */
+        status =
+            cuda_check(x->device, cu->cuEventElapsedTime(&begin, events[0], events[i]),
+                       "a time", e);
+        if (status == RN_OK)
+            status = cuda_check(x->device,
+                                cu->cuEventElapsedTime(&end, events[0], events[i + 1]),
+                                "a time", e);
+        times[2 * i] = began + (int64_t)((double)begin * 1e6);
+        times[2 * i + 1] = any ? began + (int64_t)((double)end * 1e6) : times[2 * i];
+    }
+    return status;
+}
+
+int32_t cuda_exe_profile(struct cuda_exe *x, CUstream stream, void *const *bases,
+                         int64_t *times, struct rn_error *e) {
+    const struct driver_table *cu = &x->device->lib.driver;
+    uint32_t count = x->program->node_count + 1;
+    CUevent *events = calloc(count, sizeof(*events));
+    int32_t status = cuda_current(x->device, e);
+    if (!events)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a profile", NULL, NULL);
+    for (uint32_t i = 0; i < count && status == RN_OK; i++)
+        status = cuda_check(x->device, cu->cuEventCreate(&events[i], CU_EVENT_DEFAULT),
+                            "an event", e);
+    if (status == RN_OK)
+        status =
+            cuda_check(x->device, cu->cuStreamSynchronize(stream), "the device", e);
+    if (status == RN_OK)
+        status = run_timed(x, stream, bases, events, times, e);
+    for (uint32_t i = 0; i < count; i++)
+        if (events[i])
+            cu->cuEventDestroy(events[i]);
+    free(events);
+    return status;
 }
 
 void cuda_exe_destroy(struct cuda_exe *x) {

@@ -99,6 +99,7 @@ typedef int32_t (*task_fn)(struct cuda_exe *x, struct cuda_task *t, CUstream str
 
 struct cuda_task {
     const char *label; /* the node's; host */
+    uint32_t node;
     task_fn run;
     /* a launch */
     char kernel[64];
@@ -141,6 +142,9 @@ int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
                         struct cuda_exe **out, struct rn_error *e);
 int32_t cuda_exe_run(struct cuda_exe *x, CUstream stream, void *const *bases,
                      struct rn_error *e);
+/* rn_backend.profile: direct launches, an event after each node. */
+int32_t cuda_exe_profile(struct cuda_exe *x, CUstream stream, void *const *bases,
+                         int64_t *times, struct rn_error *e);
 void cuda_exe_destroy(struct cuda_exe *x);
 
 /* ------------------------------------------------------------------- rooms */
@@ -184,8 +188,8 @@ void cuda_pointer(struct cuda_setup *s, struct cuda_task *t, size_t at, struct r
     cuda_pointer(s, t, offsetof(struct type, member), ref)
 void cuda_copy(struct cuda_setup *s, struct ref to, struct ref from, uint64_t bytes);
 void *cuda_at(struct ref r, void *const *bases);
-/* A workspace for a library, from the next multiple of 256 on; slots are at multiples of
- * 64, so ask for CUDA_WORK_EXTRA more. */
+/* A workspace for a library, from the next multiple of 256 on; slots are at multiples
+ * of 64, so ask for CUDA_WORK_EXTRA more. */
 #define CUDA_WORK_EXTRA 256u
 static inline void *cuda_work(struct ref r, void *const *bases) {
     uintptr_t p = (uintptr_t)cuda_at(r, bases);

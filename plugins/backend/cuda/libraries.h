@@ -48,6 +48,7 @@
     F(cuEventDestroy)                                                                  \
     F(cuEventRecord)                                                                   \
     F(cuEventSynchronize)                                                              \
+    F(cuEventElapsedTime)                                                              \
     F(cuModuleLoadData)                                                                \
     F(cuModuleUnload)                                                                  \
     F(cuModuleGetFunction)                                                             \
