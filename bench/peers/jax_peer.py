@@ -36,7 +36,7 @@ class Variant:
         self.spec, self.layout = spec, layout
         self.name = layout if spec["images"] else "plain"
         self.rule = optimizer(spec["optimizer"])
-        self.order, self.at, self.state = None, 1 << 60, None
+        self.order, self.at, self.state, self.pending = None, 1 << 60, None, None
         self.random = np.random.default_rng(1)
 
     def first(self):
@@ -85,7 +85,9 @@ class Variant:
         ids = self.order[self.at:self.at + batch]
         self.at += batch
         self.state, loss = self.run(self.state, self.rows, self.labels, ids)
-        return float(loss)
+        # Waits for the loss before: the next step is prepared while this one runs.
+        before, self.pending = self.pending, loss
+        return float(loss if before is None else before)
 
 
 def check(variant, steps):

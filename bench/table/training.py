@@ -289,6 +289,8 @@ def run_in(o, name, row, net, file, folder, what, work):
                               environments(o, kind, row.heavy)))
         except Unfit as e:
             say(f"SKIP: {name} {kind}: {e}")
+    for peer, why in row.missing.items():
+        say(f"SKIP: {name} {peer}: {why}")
     for k in kinds:
         compare(k, plan["parameters"], losses)
     sides = {name: ((), row.limits, row.share)}
