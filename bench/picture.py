@@ -34,6 +34,8 @@ def bars(results):
 
 def draw(results, out):
     rows, y, place, ticks = list(bars(results)), 0.0, [], []
+    if not rows:
+        sys.exit("picture: there are no ratios to draw")
     for i, (row, *_) in enumerate(rows):
         y += 1.0 if i and rows[i - 1][0] == row else 1.7
         place.append(y)

@@ -27,9 +27,11 @@ def training(name, kept):
     share = f"{100 * kept['share']['median']:.0f} %"
     if kept["share_goal"]:
         share += f" (goal {100 * kept['share_goal']:.0f})"
+    ours = [f"**{name}**", time(runner["ms"]), share, f"{runner['rss'] / 2**20:.0f} MiB"]
+    if not kept["peers"]:
+        yield [*ours, *[""] * 6]
     for i, (peer, one) in enumerate(kept["peers"].items()):
-        ours = [f"**{name}**", time(runner["ms"]), share,
-                f"{runner['rss'] / 2**20:.0f} MiB"] if i == 0 else [""] * 4
+        ours = ours if i == 0 else [""] * 4
         yield [*ours, WORDS[peer], time(one["ms"]), interval(one["ratio"]),
                f"{one['limit']:g}", f"{one['rss'] / 2**20:.0f} MiB",
                f"{one['variant']}, {one['environment']}"]
