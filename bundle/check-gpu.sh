@@ -35,12 +35,20 @@ part operators-own run "$here/bin/ops" test "$plugins/reference.so" "$plugins/cu
     libraries=off
 part golden run "$here/bin/ops" golden "golden=$here/golden.bin" \
     "$plugins/reference.so" "$plugins/cuda.so"
-for config in quickstart lenet resnet-cifar; do
-    for device in cpu cuda; do
+for device in cpu cuda; do
+    for config in quickstart breast-cancer; do
         part "$config-$device" "$here/runner" "$here/configs/$config.yaml" \
             "device=$device" "output=$out/runs"
     done
+    for config in letters char-gpt; do
+        part "$config-$device" "$here/runner" "$here/configs/$config.yaml" \
+            "device=$device" "output=$out/runs" train.steps=30 "~train.epochs"
+    done
+    part "resnet-$device" "$here/runner" "$here/configs/quickstart.yaml" \
+        "device=$device" "output=$out/runs" train.steps=30 "~train.epochs" hooks=null \
+        "model={type: resnet, depth: 18, width: 16, outputs: 10, in: {x: data.image}}"
 done
+part profile "$here/runner" profile "$here/configs/char-gpt.yaml" device=cuda
 part direct "$here/runner" "$here/configs/quickstart.yaml" \
     "device={type: cuda, graphs: off}" "output=$out/runs"
 part bench-cuda "$here/runner" bench "$here/configs/quickstart.yaml" device=cuda
@@ -54,5 +62,8 @@ if command -v compute-sanitizer >/dev/null; then
 else
     echo "SKIP: compute-sanitizer: it is not in PATH"
 fi
+for f in "$out"/*-cpu.txt "$out"/*-cuda.txt; do
+    grep '^test/' "$f" | sed "s|^|$(basename "$f" .txt): |"
+done
 echo "$failed failed"
 [ "$failed" = 0 ]
