@@ -43,7 +43,8 @@ def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
     clean = {k: v for k, v in os.environ.items()
              if not k.startswith(("RUNNER_", "XDG_")) and k != "HOME"}
     # Threads that wait sleep: tests run side by side on few cores.
-    clean.update(HOME="/nonexistent", LC_ALL="C.UTF-8", GOMP_SPINCOUNT="0", **(env or {}))
+    clean.update(HOME="/dev/null", LC_ALL="C.UTF-8", GOMP_SPINCOUNT="0")
+    clean.update(env or {})
     p = subprocess.run([str(RUNNER), *map(str, args)], cwd=cwd, env=clean,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=timeout, preexec_fn=preexec)

@@ -77,7 +77,9 @@ static const struct plan *forward(struct stage *s, struct diag *d) {
     struct graph *g;
     const struct plan *p = NULL;
     const struct part *b = &s->x->backend;
-    struct plan_options o = {b->component->iface, instance_self(b->instance), true};
+    struct plan_options o = {.backend = b->component->iface,
+                             .backend_self = instance_self(b->instance),
+                             .fuse = true};
     struct rn_error e = {0};
     if (programs_predict(s->programs, s->batch, &g, d) == RN_OK &&
         plan_make(g, s->arena, &o, &p, &e) != RN_OK)

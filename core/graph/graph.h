@@ -49,6 +49,7 @@ int variables_declare(struct variables *t, const struct variable *v, uint32_t *i
 #define OP_SOURCE      16u /* input, variable, live, constant: no kernel */
 #define OP_VIEW        32u /* reshape-like: output may be the same bytes */
 #define OP_REDUCTION   64u
+#define OP_BLOCKED     128u /* decomposes where its images are blocked, else primitive */
 struct op; /* the row; private to core/graph but for these */
 const struct op *op_find(const char *name); /* NULL: unknown */
 const char *op_name(const struct op *op);
@@ -154,6 +155,16 @@ int graph_decompose(const struct graph *g, struct arena *a,
                     bool (*keep)(void *context, const struct graph *g,
                                  const struct gnode *n),
                     void *context, struct graph **out, struct rn_error *e);
+/* Each node as `node` rewrites it: 1 = it made `out` in g, 0 = to be copied, reading
+ * `in`, which it may have changed. `result` gives what stands at an output or assign. */
+struct graph_edit {
+    int (*node)(void *context, struct graph *g, const struct gnode *n, rn_value *in,
+                rn_value *out, struct rn_error *e);
+    rn_value (*result)(void *context, struct graph *g, rn_value v, struct rn_error *e);
+    void *context;
+};
+int graph_rewrite(const struct graph *g, struct arena *a, const struct graph_edit *edit,
+                  struct graph **out, struct rn_error *e);
 /* Every f32 value, variable and constant as f64: for gradient checks on reference. */
 struct graph *graph_to_f64(const struct graph *g, struct arena *a,
                            struct variables *f64_variables,

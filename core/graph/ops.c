@@ -37,7 +37,8 @@ const char *op_name(const struct op *op) {
 }
 
 uint32_t op_traits(const struct op *op) {
-    return op->traits | (op->decompose || op->traits & OP_SOURCE ? 0 : OP_PRIMITIVE);
+    bool splits = op->decompose && !(op->traits & OP_BLOCKED);
+    return op->traits | (splits || op->traits & OP_SOURCE ? 0 : OP_PRIMITIVE);
 }
 
 uint32_t op_version(const struct op *op) {
@@ -155,4 +156,38 @@ int op_decompose(struct graph *g, const struct gnode *n, rn_value *in, rn_value 
     if (local.status && e)
         *e = local;
     return status ? status : local.status;
+}
+
+/* ---------------------------------------------------------- blocked images */
+
+bool image_unblock(const struct gvalue *v, int64_t block, struct gvalue *out) {
+    *out = *v;
+    if (!block)
+        return true;
+    if (v->rank != 5 || block < 1 || v->shape[4] != block)
+        return false;
+    out->rank = 4;
+    out->shape[1] = v->shape[1] * block;
+    return true;
+}
+
+bool image_block(struct gvalue *v, int64_t block) {
+    if (!block)
+        return true;
+    if (v->rank != 4 || block < 1 || v->shape[1] % block)
+        return false;
+    v->rank = 5;
+    v->shape[1] /= block;
+    v->shape[4] = block;
+    return true;
+}
+
+bool gnode_blocked(const struct gnode *n) {
+    static const char *const names[] = {"block", "block_in", "block_out"};
+    for (int i = 0; i < 3; i++) {
+        const struct rn_attr *a = gnode_attr(n, names[i]);
+        if (a && a->i)
+            return true;
+    }
+    return false;
 }

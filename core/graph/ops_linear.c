@@ -60,6 +60,30 @@ static int linear_shape(struct shaper *s) {
     return RN_OK;
 }
 
+/* ----------------------------------------------------------- blocked images */
+
+/* Input i as the [N,C,H,W] that it stands for, where attribute `name` says that it is
+ * blocked; *room holds it. */
+static int unblock_in(struct shaper *s, uint32_t i, const char *name,
+                      struct gvalue *room) {
+    int64_t block = shaper_attr(s, name)->i;
+    if (!block)
+        return RN_OK;
+    if (!image_unblock(s->in[i], block, room))
+        return shape_fail(s, "%s is %lld, but input %u is no [N,C/b,H,W,b] of that b",
+                          name, (long long)block, i);
+    s->in[i] = room;
+    return RN_OK;
+}
+
+static int block_result(struct shaper *s, const char *name) {
+    int64_t block = shaper_attr(s, name)->i;
+    if (block && !image_block(&s->out[0], block))
+        return shape_fail(s, "%s is %lld, which does not divide %lld channels", name,
+                          (long long)block, (long long)s->out[0].shape[1]);
+    return RN_OK;
+}
+
 /* Windows: stride, pad, dilation, groups from the attributes, checked. */
 struct window {
     int64_t kernel[2], stride[2], pad[4], dilation[2], groups;
@@ -121,9 +145,13 @@ static int conv_check(struct shaper *s, const struct gvalue *x, const struct gva
 }
 
 static int conv_shape(struct shaper *s) {
+    struct gvalue room;
+    int status = unblock_in(s, 0, "block_in", &room);
+    if (status != RN_OK)
+        return status;
     const struct gvalue *x = s->in[0], *w = s->in[1];
     struct window win;
-    int status = conv_check(s, x, w, &win);
+    status = conv_check(s, x, w, &win);
     if (status != RN_OK)
         return status;
     if (x->shape[1] != w->shape[1] * win.groups || w->shape[0] % win.groups)
@@ -137,12 +165,16 @@ static int conv_shape(struct shaper *s) {
         return shape_fail(s, "the bias must be [%lld]", (long long)w->shape[0]);
     s->out[0] = *x;
     s->out[0].shape[1] = w->shape[0];
-    return window_out(s, &win, x->shape + 2, s->out[0].shape + 2);
+    status = window_out(s, &win, x->shape + 2, s->out[0].shape + 2);
+    return status == RN_OK ? block_result(s, "block_out") : status;
 }
 
 static int conv_grad_input_shape(struct shaper *s) {
     struct window win;
-    int status = conv_check(s, s->in[1], s->in[0], &win);
+    struct gvalue room;
+    int status = unblock_in(s, 1, "block_in", &room);
+    if (status == RN_OK)
+        status = conv_check(s, s->in[1], s->in[0], &win);
     struct rn_attr *a = shaper_attr(s, "input_shape");
     if (status != RN_OK)
         return status;
@@ -157,17 +189,22 @@ static int conv_grad_input_shape(struct shaper *s) {
          s->out[0].shape[1] != s->in[0]->shape[1] * win.groups ||
          s->in[1]->shape[1] != s->in[0]->shape[0]))
         return shape_fail(s, "input_shape does not belong to this output");
-    return status;
+    return status == RN_OK ? block_result(s, "block_out") : status;
 }
 
 static int conv_grad_weight_shape(struct shaper *s) {
     struct window win;
+    struct gvalue room[2];
     struct rn_attr *a = shaper_attr(s, "weight_shape");
     if (a->count != 4)
         return shape_fail(s, "weight_shape needs 4 numbers");
     struct gvalue w = {.dtype = s->in[0]->dtype, .rank = 4};
     memcpy(w.shape, a->p, 4 * sizeof(int64_t));
-    int status = conv_check(s, s->in[0], &w, &win);
+    int status = unblock_in(s, 0, "block_in", &room[0]);
+    if (status == RN_OK)
+        status = unblock_in(s, 1, "block_out", &room[1]);
+    if (status == RN_OK)
+        status = conv_check(s, s->in[0], &w, &win);
     int64_t out[2];
     if (status == RN_OK)
         status = window_out(s, &win, s->in[0]->shape + 2, out);
@@ -213,7 +250,10 @@ static int conv_transpose_shape(struct shaper *s) {
 
 static int pool_shape(struct shaper *s) {
     struct window win;
+    struct gvalue room;
     int status = read_window(s, &win);
+    if (status == RN_OK)
+        status = unblock_in(s, 0, "block", &room);
     if (status != RN_OK)
         return status;
     if (s->in[0]->rank != 4 || !dtype_float(s->in[0]->dtype))
@@ -223,14 +263,16 @@ static int pool_shape(struct shaper *s) {
         if (win.pad[i] >= win.kernel[i % 2])
             return shape_fail(s, "padding must be smaller than the kernel");
     s->out[0] = *s->in[0];
-    return window_out(s, &win, s->in[0]->shape + 2, s->out[0].shape + 2);
+    status = window_out(s, &win, s->in[0]->shape + 2, s->out[0].shape + 2);
+    return status == RN_OK ? block_result(s, "block") : status;
 }
 
 static int pool_grad_shape(struct shaper *s) {
+    struct gvalue x = *s->in[0];
     int status = pool_shape(s);
     if (status == RN_OK && !same_shape(&s->out[0], s->in[1]))
         return shape_fail(s, "the gradient has not the output's shape");
-    s->out[0] = *s->in[0];
+    s->out[0] = x;
     return status;
 }
 
@@ -242,9 +284,12 @@ static int pool_gather_shape(struct shaper *s) {
 
 static int avg_grad_shape(struct shaper *s) {
     struct window win;
+    struct gvalue room;
     int status = read_window(s, &win);
     struct rn_attr *a = shaper_attr(s, "input_shape");
     int64_t out[2];
+    if (status == RN_OK)
+        status = unblock_in(s, 0, "block", &room);
     if (status != RN_OK)
         return status;
     if (a->count != 4 || s->in[0]->rank != 4)
@@ -255,7 +300,7 @@ static int avg_grad_shape(struct shaper *s) {
     if (status == RN_OK &&
         (out[0] != s->in[0]->shape[2] || out[1] != s->in[0]->shape[3]))
         return shape_fail(s, "input_shape does not belong to this output");
-    return status;
+    return status == RN_OK ? block_result(s, "block") : status;
 }
 
 static int global_pool_shape(struct shaper *s) {
@@ -336,11 +381,13 @@ static int c_linear(struct rule *r) {
     return RN_OK;
 }
 
-/* The node's window attributes with one list of sizes in front. */
+/* The node's window attributes with one list of sizes in front; the forms of the first
+ * and the other image. */
 static rn_value conv(struct rule *r, const char *op, rn_value a, rn_value b,
-                     const char *size, const int64_t *shape) {
+                     const char *size, const int64_t *shape, int64_t block_in,
+                     int64_t block_out) {
     rn_value in[2] = {a, b};
-    struct rn_attr at[5];
+    struct rn_attr at[7];
     uint32_t n = 0;
     if (size)
         at[n++] = rn_attr_ints(size, 4, shape);
@@ -348,18 +395,29 @@ static rn_value conv(struct rule *r, const char *op, rn_value a, rn_value b,
     at[n++] = *gnode_attr(r->n, "pad");
     at[n++] = *gnode_attr(r->n, "dilation");
     at[n++] = *gnode_attr(r->n, "groups");
+    at[n++] = rn_attr_int("block_in", block_in);
+    at[n++] = rn_attr_int("block_out", block_out);
     return emit(r, op, 2, in, n, at);
 }
 
+static int64_t block_of(const struct rule *r, const char *name) {
+    return gnode_attr(r->n, name) ? attr_int(r->n, name) : 0;
+}
+
 static rn_value bias_grad(struct rule *r, rn_value g) {
-    int64_t axes[3] = {0, 2, 3};
-    return emit_reduce(r, "reduce_sum", g, 3, axes, 0);
+    int64_t axes[3] = {0, 2, 3}, all = -1;
+    rn_value sum = emit_reduce(r, "reduce_sum", g, 3, axes, 0);
+    return block_of(r, "block_out") ? emit_reshape(r, sum, 1, &all) : sum;
 }
 
 static int d_conv(struct rule *r) {
     const struct gvalue *x = emit_value(r, X), *w = emit_value(r, r->in[1]);
-    r->gin[0] = conv(r, "conv2d_grad_input", r->in[1], G, "input_shape", x->shape);
-    r->gin[1] = conv(r, "conv2d_grad_weight", X, G, "weight_shape", w->shape);
+    int64_t in = block_of(r, "block_in"), out = block_of(r, "block_out");
+    struct gvalue image = *x;
+    image_unblock(x, in, &image);
+    r->gin[0] =
+        conv(r, "conv2d_grad_input", r->in[1], G, "input_shape", image.shape, out, in);
+    r->gin[1] = conv(r, "conv2d_grad_weight", X, G, "weight_shape", w->shape, in, out);
     if (r->n_in == 3)
         r->gin[2] = bias_grad(r, G);
     return RN_OK;
@@ -367,15 +425,90 @@ static int d_conv(struct rule *r) {
 
 static int d_conv_grad_input(struct rule *r) { /* (w, gy) -> gx, bilinear */
     const struct gvalue *w = emit_value(r, r->in[0]);
-    r->gin[0] = conv(r, "conv2d_grad_weight", G, r->in[1], "weight_shape", w->shape);
-    r->gin[1] = conv(r, "conv2d", G, r->in[0], NULL, NULL);
+    int64_t in = block_of(r, "block_in"), out = block_of(r, "block_out");
+    r->gin[0] =
+        conv(r, "conv2d_grad_weight", G, r->in[1], "weight_shape", w->shape, out, in);
+    r->gin[1] = conv(r, "conv2d", G, r->in[0], NULL, NULL, out, in);
     return RN_OK;
 }
 
 static int d_conv_grad_weight(struct rule *r) { /* (x, gy) -> gw, bilinear */
     const struct gvalue *x = emit_value(r, r->in[0]);
-    r->gin[0] = conv(r, "conv2d_grad_input", G, r->in[1], "input_shape", x->shape);
-    r->gin[1] = conv(r, "conv2d", r->in[0], G, NULL, NULL);
+    int64_t in = block_of(r, "block_in"), out = block_of(r, "block_out");
+    struct gvalue image = *x;
+    image_unblock(x, in, &image);
+    r->gin[0] =
+        conv(r, "conv2d_grad_input", G, r->in[1], "input_shape", image.shape, out, in);
+    r->gin[1] = conv(r, "conv2d", r->in[0], G, NULL, NULL, in, out);
+    return RN_OK;
+}
+
+/* Blocked images are defined by what they stand for. */
+static rn_value unblock(struct rule *r, rn_value x, int64_t block) {
+    static const int64_t perm[5] = {0, 1, 4, 2, 3};
+    const struct gvalue *v = emit_value(r, x);
+    struct gvalue image;
+    if (!v || !block || !image_unblock(v, block, &image))
+        return x;
+    return emit_reshape(r, emit_transpose(r, x, 5, perm), 4, image.shape);
+}
+
+static rn_value reblock(struct rule *r, rn_value x, int64_t block) {
+    static const int64_t perm[5] = {0, 1, 3, 4, 2};
+    const struct gvalue *v = emit_value(r, x);
+    if (!v || !block)
+        return x;
+    int64_t apart[5] = {v->shape[0], v->shape[1] / block, block, v->shape[2],
+                        v->shape[3]};
+    return emit_transpose(r, emit_reshape(r, x, 5, apart), 5, perm);
+}
+
+static rn_value plain_conv(struct rule *r, const char *op, rn_value a, rn_value b,
+                           const char *size) {
+    uint32_t count;
+    const int64_t *shape = size ? attr_ints(r->n, size, &count) : NULL;
+    return conv(r, op, a, b, size, shape, 0, 0);
+}
+
+static int c_conv(struct rule *r) {
+    rn_value x = unblock(r, X, block_of(r, "block_in"));
+    rn_value y = plain_conv(r, "conv2d", x, r->in[1], NULL);
+    if (r->n_in == 3) {
+        int64_t shape[4] = {1, -1, 1, 1};
+        y = emit2(r, "add", y, emit_reshape(r, r->in[2], 4, shape));
+    }
+    Y = reblock(r, y, block_of(r, "block_out"));
+    return RN_OK;
+}
+
+static int c_conv_grad_input(struct rule *r) {
+    rn_value g = unblock(r, r->in[1], block_of(r, "block_in"));
+    rn_value x = plain_conv(r, "conv2d_grad_input", r->in[0], g, "input_shape");
+    Y = reblock(r, x, block_of(r, "block_out"));
+    return RN_OK;
+}
+
+static int c_conv_grad_weight(struct rule *r) {
+    rn_value x = unblock(r, r->in[0], block_of(r, "block_in"));
+    rn_value g = unblock(r, r->in[1], block_of(r, "block_out"));
+    Y = plain_conv(r, "conv2d_grad_weight", x, g, "weight_shape");
+    return RN_OK;
+}
+
+/* Any pooling: all its images are of one form. */
+static int c_pool(struct rule *r) {
+    int64_t block = block_of(r, "block");
+    rn_value in[2];
+    struct rn_attr at[8];
+    for (uint32_t i = 0; i < r->n_in; i++)
+        in[i] = unblock(r, r->in[i], block);
+    for (uint32_t i = 0; i < r->n->attr_count; i++) {
+        at[i] = r->n->attrs[i];
+        if (strcmp(at[i].name, "block") == 0)
+            at[i].i = 0;
+    }
+    rn_value y = emit(r, r->n->op->name, r->n_in, in, r->n->attr_count, at);
+    Y = reblock(r, y, block);
     return RN_OK;
 }
 
@@ -400,7 +533,7 @@ static int c_conv_transpose(struct rule *r) {
     if (status != RN_OK)
         return status;
     rn_value y =
-        conv(r, "conv2d_grad_input", r->in[1], X, "input_shape", s.out[0].shape);
+        conv(r, "conv2d_grad_input", r->in[1], X, "input_shape", s.out[0].shape, 0, 0);
     Y = r->n_in == 3 ? with_bias(r, y, r->in[2]) : y;
     return RN_OK;
 }
@@ -426,18 +559,23 @@ static int d_max_pool_gather(struct rule *r) {
 }
 
 static int d_avg_pool(struct rule *r) {
-    const struct gvalue *x = emit_value(r, X);
-    struct rn_attr a[5] = {rn_attr_ints("input_shape", 4, x->shape),
-                           *gnode_attr(r->n, "kernel"), *gnode_attr(r->n, "stride"),
-                           *gnode_attr(r->n, "pad"), *gnode_attr(r->n, "count_pad")};
-    r->gin[0] = emit(r, "avg_pool2d_grad", 1, &r->gout[0], 5, a);
+    struct gvalue image = *emit_value(r, X);
+    image_unblock(emit_value(r, X), block_of(r, "block"), &image);
+    struct rn_attr a[6] = {rn_attr_ints("input_shape", 4, image.shape),
+                           *gnode_attr(r->n, "kernel"),
+                           *gnode_attr(r->n, "stride"),
+                           *gnode_attr(r->n, "pad"),
+                           *gnode_attr(r->n, "count_pad"),
+                           *gnode_attr(r->n, "block")};
+    r->gin[0] = emit(r, "avg_pool2d_grad", 1, &r->gout[0], 6, a);
     return RN_OK;
 }
 
 static int d_avg_pool_grad(struct rule *r) {
-    struct rn_attr a[4] = {*gnode_attr(r->n, "kernel"), *gnode_attr(r->n, "stride"),
-                           *gnode_attr(r->n, "pad"), *gnode_attr(r->n, "count_pad")};
-    r->gin[0] = emit(r, "avg_pool2d", 1, &r->gout[0], 4, a);
+    struct rn_attr a[5] = {*gnode_attr(r->n, "kernel"), *gnode_attr(r->n, "stride"),
+                           *gnode_attr(r->n, "pad"), *gnode_attr(r->n, "count_pad"),
+                           *gnode_attr(r->n, "block")};
+    r->gin[0] = emit(r, "avg_pool2d", 1, &r->gout[0], 5, a);
     return RN_OK;
 }
 
@@ -464,27 +602,31 @@ static int d_resize_grad(struct rule *r) {
 }
 
 #define WIN  "stride:ints=1,1 pad:ints=0,0,0,0 dilation:ints=1,1 groups:int=1"
+#define CONV WIN " block_in:int=0 block_out:int=0"
 #define POOL "kernel:ints! stride:ints=1,1 pad:ints=0,0,0,0"
+#define LAST " block:int=0"
 
 const struct op ops_linear[] = {
     {"matmul", 0, 2, 2, 1, "trans_a:int=0 trans_b:int=0", matmul_shape, d_matmul, NULL,
      1},
     {"linear", 0, 2, 3, 1, NULL, linear_shape, d_linear, c_linear, 1},
-    {"conv2d", 0, 2, 3, 1, WIN, conv_shape, d_conv, NULL, 1},
-    {"conv2d_grad_input", 0, 2, 2, 1, "input_shape:ints! " WIN, conv_grad_input_shape,
-     d_conv_grad_input, NULL, 1},
-    {"conv2d_grad_weight", 0, 2, 2, 1, "weight_shape:ints! " WIN,
-     conv_grad_weight_shape, d_conv_grad_weight, NULL, 1},
+    {"conv2d", OP_BLOCKED, 2, 3, 1, CONV, conv_shape, d_conv, c_conv, 1},
+    {"conv2d_grad_input", OP_BLOCKED, 2, 2, 1, "input_shape:ints! " CONV,
+     conv_grad_input_shape, d_conv_grad_input, c_conv_grad_input, 1},
+    {"conv2d_grad_weight", OP_BLOCKED, 2, 2, 1, "weight_shape:ints! " CONV,
+     conv_grad_weight_shape, d_conv_grad_weight, c_conv_grad_weight, 1},
     {"conv_transpose2d", 0, 2, 3, 1, WIN " output_pad:ints=0,0", conv_transpose_shape,
      NULL, c_conv_transpose, 1},
-    {"max_pool2d", 0, 1, 1, 1, POOL, pool_shape, d_max_pool, NULL, 1},
-    {"max_pool2d_grad", 0, 2, 2, 1, POOL, pool_grad_shape, d_max_pool_grad, NULL, 1},
-    {"max_pool2d_gather", 0, 2, 2, 1, POOL, pool_gather_shape, d_max_pool_gather, NULL,
-     1},
-    {"avg_pool2d", 0, 1, 1, 1, POOL " count_pad:int=0", pool_shape, d_avg_pool, NULL,
-     1},
-    {"avg_pool2d_grad", 0, 1, 1, 1, "input_shape:ints! " POOL " count_pad:int=0",
-     avg_grad_shape, d_avg_pool_grad, NULL, 1},
+    {"max_pool2d", OP_BLOCKED, 1, 1, 1, POOL LAST, pool_shape, d_max_pool, c_pool, 1},
+    {"max_pool2d_grad", OP_BLOCKED, 2, 2, 1, POOL LAST, pool_grad_shape,
+     d_max_pool_grad, c_pool, 1},
+    {"max_pool2d_gather", OP_BLOCKED, 2, 2, 1, POOL LAST, pool_gather_shape,
+     d_max_pool_gather, c_pool, 1},
+    {"avg_pool2d", OP_BLOCKED, 1, 1, 1, POOL " count_pad:int=0" LAST, pool_shape,
+     d_avg_pool, c_pool, 1},
+    {"avg_pool2d_grad", OP_BLOCKED, 1, 1, 1,
+     "input_shape:ints! " POOL " count_pad:int=0" LAST, avg_grad_shape, d_avg_pool_grad,
+     c_pool, 1},
     {"global_avg_pool2d", 0, 1, 1, 1, NULL, global_pool_shape, NULL, c_global_pool, 1},
     {"resize2d", 0, 1, 1, 1, "size:ints! mode:int=0", resize_shape, d_resize, NULL, 1},
     {"resize2d_grad", 0, 1, 1, 1, "input_shape:ints! mode:int=0", resize_grad_shape,

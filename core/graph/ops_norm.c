@@ -8,14 +8,27 @@
 #define X (r->in[0])
 #define G (r->gout[0])
 
+/* With attribute block, x is [N,C/b,...,b]. */
+static int64_t channel_count(struct shaper *s) {
+    const struct gvalue *v = s->in[0];
+    const struct rn_attr *a = shaper_attr(s, "block");
+    return v->rank < 2 ? 0 : v->shape[1] * (a && a->i ? v->shape[v->rank - 1] : 1);
+}
+
 static int channels(struct shaper *s, uint32_t first, uint32_t last, uint32_t x) {
     const struct gvalue *v = s->in[x];
+    const struct rn_attr *a = shaper_attr(s, "block");
+    if (a && a->i && (v->rank != 5 || v->shape[4] != a->i))
+        return shape_fail(s,
+                          "block is %lld, but the input is no [N,C/b,H,W,b] of "
+                          "that b",
+                          (long long)a->i);
     if (v->rank < 2 || !dtype_float(v->dtype))
         return shape_fail(s, "wants float [N,C,...], not rank %u", v->rank);
     for (uint32_t i = first; i <= last; i++)
-        if (s->in[i]->rank != 1 || s->in[i]->shape[0] != v->shape[1])
+        if (s->in[i]->rank != 1 || s->in[i]->shape[0] != channel_count(s))
             return shape_fail(s, "input %u must be [%lld], one for each channel", i,
-                              (long long)v->shape[1]);
+                              (long long)channel_count(s));
     return RN_OK;
 }
 
@@ -27,8 +40,7 @@ static struct gvalue vector(const struct gvalue *x, int64_t n) {
 
 static int batch_norm_shape(struct shaper *s) {
     s->out[0] = *s->in[0];
-    s->out[1] = s->out[2] =
-        vector(s->in[0], s->in[0]->rank > 1 ? s->in[0]->shape[1] : 0);
+    s->out[1] = s->out[2] = vector(s->in[0], channel_count(s));
     return channels(s, 1, 2, 0);
 }
 
@@ -39,8 +51,7 @@ static int batch_norm_infer_shape(struct shaper *s) {
 
 static int batch_norm_grad_shape(struct shaper *s) { /* x scale mean var gy */
     s->out[0] = *s->in[0];
-    s->out[1] = s->out[2] =
-        vector(s->in[0], s->in[0]->rank > 1 ? s->in[0]->shape[1] : 0);
+    s->out[1] = s->out[2] = vector(s->in[0], channel_count(s));
     if (!same_shape(s->in[0], s->in[4]))
         return shape_fail(s, "the gradient has not the output's shape");
     return channels(s, 1, 3, 0);
@@ -138,7 +149,37 @@ static rn_value flat(struct rule *r, rn_value v) {
     return emit_reshape(r, v, 1, &shape);
 }
 
+/* Blocked images are defined by what they stand for: the same operator on [N,C,H,W].
+ * Input `image` is one too, RN_NONE: there is none but the first. */
+static int c_blocked(struct rule *r, uint32_t image, uint32_t outs) {
+    static const int64_t there[5] = {0, 1, 4, 2, 3}, back[5] = {0, 1, 3, 4, 2};
+    const struct gvalue v = *emit_value(r, X);
+    struct gvalue plain;
+    rn_value in[5], out[3] = {RN_NONE, RN_NONE, RN_NONE};
+    struct rn_attr at[4];
+    image_unblock(&v, attr_int(r->n, "block"), &plain);
+    for (uint32_t i = 0; i < r->n_in; i++)
+        in[i] = i && i != image ? r->in[i]
+                                : emit_reshape(r, emit_transpose(r, r->in[i], 5, there),
+                                               4, plain.shape);
+    for (uint32_t i = 0; i < r->n->attr_count; i++) {
+        at[i] = r->n->attrs[i];
+        if (strcmp(at[i].name, "block") == 0)
+            at[i].i = 0;
+    }
+    if (r->e->status == RN_OK)
+        graph_op(r->g, r->n->op->name, r->n_in, in, r->n->attr_count, at, outs, out,
+                 r->e);
+    int64_t apart[5] = {v.shape[0], v.shape[1], v.shape[4], v.shape[2], v.shape[3]};
+    r->out[0] = emit_transpose(r, emit_reshape(r, out[0], 5, apart), 5, back);
+    for (uint32_t i = 1; i < outs; i++)
+        r->out[i] = out[i];
+    return r->e->status;
+}
+
 static int c_batch_norm(struct rule *r) {
+    if (attr_int(r->n, "block"))
+        return c_blocked(r, 0, 3);
     int64_t axes[RN_MAX_RANK];
     uint32_t n = batch_axes(r, X, axes);
     rn_value mean, var, y = normalise(r, X, n, axes, &mean, &var);
@@ -150,6 +191,8 @@ static int c_batch_norm(struct rule *r) {
 }
 
 static int c_batch_norm_infer(struct rule *r) {
+    if (attr_int(r->n, "block"))
+        return c_blocked(r, 0, 1);
     rn_value eps = emit_number(r, X, attr_float(r->n, "eps"));
     rn_value s =
         emit2(r, "div", r->in[1], emit1(r, "sqrt", emit2(r, "add", r->in[4], eps)));
@@ -161,6 +204,8 @@ static int c_batch_norm_infer(struct rule *r) {
 
 /* gx = scale/(m s) (m gy - sum gy - xhat sum(gy xhat)), s = sqrt(var + eps) */
 static int c_batch_norm_grad(struct rule *r) {
+    if (attr_int(r->n, "block"))
+        return c_blocked(r, 4, 3);
     int64_t axes[RN_MAX_RANK];
     uint32_t n = batch_axes(r, X, axes);
     rn_value gy = r->in[4], eps = emit_number(r, X, attr_float(r->n, "eps"));
@@ -254,14 +299,15 @@ static int c_rms_norm(struct rule *r) {
     return RN_OK;
 }
 
-#define EPS "eps:float=1e-5"
+#define EPS    "eps:float=1e-5"
+#define BLOCKS EPS " block:int=0"
 
 const struct op ops_norm[] = {
-    {"batch_norm", OP_MIXES_ROWS, 3, 3, 3, EPS, batch_norm_shape, d_batch_norm,
+    {"batch_norm", OP_MIXES_ROWS, 3, 3, 3, BLOCKS, batch_norm_shape, d_batch_norm,
      c_batch_norm, 1},
-    {"batch_norm_infer", 0, 5, 5, 1, EPS, batch_norm_infer_shape, NULL,
+    {"batch_norm_infer", 0, 5, 5, 1, BLOCKS, batch_norm_infer_shape, NULL,
      c_batch_norm_infer, 1},
-    {"batch_norm_grad", OP_MIXES_ROWS, 5, 5, 3, EPS, batch_norm_grad_shape, NULL,
+    {"batch_norm_grad", OP_MIXES_ROWS, 5, 5, 3, BLOCKS, batch_norm_grad_shape, NULL,
      c_batch_norm_grad, 1},
     {"layer_norm", 0, 3, 3, 1, "axis:int=-1 " EPS, layer_norm_shape, d_layer_norm,
      c_layer_norm, 1},

@@ -15,6 +15,7 @@ struct copier {
     uint32_t table_size; /* a power of two; 0: none */
     bool (*keep)(void *context, const struct graph *g, const struct gnode *n);
     void *context;
+    const struct graph_edit *edit; /* or NULL */
     bool f64;
     struct rn_error *e;
 };
@@ -247,7 +248,19 @@ static int copy_one(struct copier *c, const struct gnode *n) {
         c->map[n->out[0]] = pass;
         return RN_OK;
     }
-    if (c->keep && n->op->decompose && !c->keep(c->context, c->old, n))
+    if (c->edit) {
+        rn_value out[OP_MAX_OUT] = {RN_NONE};
+        int made = c->edit->node(c->edit->context, c->g, n, in, out, c->e);
+        if (c->e->status)
+            return c->e->status;
+        for (uint32_t i = 0; made && i < n->out_count; i++)
+            c->map[n->out[i]] = out[i];
+        if (made)
+            return RN_OK;
+    }
+    bool splits =
+        n->op->decompose && (!(n->op->traits & OP_BLOCKED) || gnode_blocked(n));
+    if (c->keep && splits && !c->keep(c->context, c->old, n))
         return copy_decomposed(c, n, in);
     return copy_plain(c, n, in);
 }
@@ -289,6 +302,12 @@ static int copy_node(struct copier *c, uint32_t index) {
     return RN_OK;
 }
 
+/* What stands where old value v was given out. */
+static rn_value result(struct copier *c, rn_value v) {
+    const struct graph_edit *edit = c->edit;
+    return edit ? edit->result(edit->context, c->g, c->map[v], c->e) : c->map[v];
+}
+
 static int run(struct copier *c) {
     const struct graph *old = c->old;
     struct rn_error none = {0};
@@ -306,13 +325,13 @@ static int run(struct copier *c) {
         status = copy_node(c, old->values[old->outputs[i].value].node);
         if (status == RN_OK)
             status = graph_output(c->g, old->outputs[i].name,
-                                  c->map[old->outputs[i].value], c->e);
+                                  result(c, old->outputs[i].value), c->e);
     }
     for (uint32_t i = 0; i < old->assign_count && status == RN_OK; i++) {
         status = copy_node(c, old->values[old->assigns[i].value].node);
         if (status == RN_OK)
             status = graph_assign(c->g, old->assigns[i].variable,
-                                  c->map[old->assigns[i].value], c->e);
+                                  result(c, old->assigns[i].value), c->e);
     }
     return status ? status : graph_verify(c->g, c->e);
 }
@@ -332,6 +351,14 @@ int graph_decompose(const struct graph *g, struct arena *a,
                        .keep = keep,
                        .context = context,
                        .e = e};
+    *out = c.g;
+    return run(&c);
+}
+
+int graph_rewrite(const struct graph *g, struct arena *a, const struct graph_edit *edit,
+                  struct graph **out, struct rn_error *e) {
+    struct copier c = {
+        .old = g, .g = graph_create(a, g->variables, g->name), .edit = edit, .e = e};
     *out = c.g;
     return run(&c);
 }

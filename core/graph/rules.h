@@ -83,6 +83,12 @@ const char *dtype_name(rn_dtype t);
 bool broadcast_shapes(struct gvalue *a, const struct gvalue *b);
 bool same_shape(const struct gvalue *a, const struct gvalue *b);
 uint64_t elements(const struct gvalue *v);
+/* Blocked images, [N,C/b,H,W,b]: channel c is (c / b, c % b); b = C is NHWC. To and from
+ * the [N,C,H,W] that they stand for; block 0 is [N,C,H,W]. False: v is none such. */
+bool image_unblock(const struct gvalue *v, int64_t block, struct gvalue *out);
+bool image_block(struct gvalue *v, int64_t block);
+/* Some of its images are blocked. */
+bool gnode_blocked(const struct gnode *n);
 
 /* ---- the families' tables; ops.c gathers them ---- */
 extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear[],

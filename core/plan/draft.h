@@ -61,6 +61,10 @@ rn_value region_operand(const struct draft *d, rn_value v);
 
 /* work.c: what each node of the finished program does. */
 const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *infos);
+/* layout.c: the graph with images in the forms that its kernels like best; g itself
+ * where there is nothing to choose. */
+int draft_images(const struct graph *g, struct arena *a, const struct plan_options *o,
+                 const struct graph **out, struct rn_error *e);
 
 /* memory.c: offsets of all blocks. */
 uint64_t draft_layout(struct draft *d);

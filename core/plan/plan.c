@@ -723,11 +723,16 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     }
     if (status != RN_OK)
         return error_context(e, "program %s", g->name) ? status : status;
+    const struct graph *laid = NULL;
+    status = draft_images(plain, a, o, &laid, e);
+    if (status != RN_OK)
+        return error_context(e, "program %s", g->name) ? status : status;
     struct plan *p = arena_new(a, struct plan);
-    struct draft d = {.g = plain, .a = a, .plan = p, .o = o, .e = e};
+    struct draft d = {.g = laid, .a = a, .plan = p, .o = o, .e = e};
     struct rn_node_info *infos = NULL;
     bool refused = false;
-    p->graph = plain;
+    p->graph = laid;
+    p->logical = plain;
     if (o->fuse)
         draft_fuse(&d);
     else

@@ -44,9 +44,10 @@ struct plan_work {     /* what a node of the program does */
 };
 
 struct plan {
-    const struct graph *graph; /* the rewritten graph that was planned */
-    struct rn_program program; /* for the backend */
-    uint32_t base_count;       /* without the three fixed ones */
+    const struct graph *graph;   /* the rewritten graph that was planned */
+    const struct graph *logical; /* the same with images as [N,C,H,W] */
+    struct rn_program program;   /* for the backend */
+    uint32_t base_count;         /* without the three fixed ones */
     const struct plan_base *bases;
     uint32_t scalar_count;
     const struct plan_scalar *scalars;
@@ -71,6 +72,8 @@ struct plan_options {
     const struct rn_backend *backend; /* NULL: plan without asking (null backend) */
     void *backend_self;
     bool fuse;
+    bool layouts;        /* choose how images lie */
+    int64_t image_block; /* rn_device_info's */
 };
 
 /* Everything lives in `a`. Decomposes what the backend lacks, fuses elementwise

@@ -56,7 +56,7 @@ static struct plan_layer *layer_of(struct plan_layer *all, uint32_t *count,
 }
 
 uint32_t plan_layers(const struct plan *p, struct arena *a, struct plan_layer **out) {
-    const struct graph *g = p->graph;
+    const struct graph *g = p->logical;
     struct plan_layer *all = arena_array(a, struct plan_layer, g->node_count + 1);
     uint32_t count = 0;
     for (uint32_t i = 0; i < g->node_count; i++) {
@@ -117,6 +117,17 @@ void plan_largest(const struct plan *p, uint32_t n, struct text *out) {
     memory_release(alive);
 }
 
+/* "[128,2,28,28,16]", padded. */
+static void shape_text(const struct rn_slot *s, struct text *out) {
+    size_t begin = out->length;
+    text_add(out, "[");
+    for (uint32_t i = 0; s && i < s->rank; i++)
+        text_addf(out, "%s%lld", i ? "," : "", (long long)s->shape[i]);
+    text_add(out, "]");
+    while (out->length < begin + 20)
+        text_add(out, " ");
+}
+
 void plan_print(const struct plan *p, struct text *out) {
     const struct rn_program *r = &p->program;
     text_addf(out, "plan %s: %u nodes, %u regions, arena %llu bytes (bound %llu)\n",
@@ -124,7 +135,9 @@ void plan_print(const struct plan *p, struct text *out) {
               (unsigned long long)r->arena_bytes, (unsigned long long)p->live_bound);
     for (uint32_t i = 0; i < r->node_count; i++) {
         const struct rn_node *n = &r->nodes[i];
-        text_addf(out, "%4u %-20s", i, n->op);
+        const char *kernel = p->work && p->work[i].kernel[0] ? p->work[i].kernel : "-";
+        text_addf(out, "%4u %-20s %-34s ", i, n->op, kernel);
+        shape_text(n->out_count ? &r->slots[n->out[0]] : NULL, out);
         for (uint32_t k = 0; k < n->in_count + n->out_count; k++) {
             uint32_t index = k < n->in_count ? n->in[k] : n->out[k - n->in_count];
             const struct rn_slot *s = &r->slots[index];

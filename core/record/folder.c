@@ -36,6 +36,18 @@ int record_text(struct record *r, const char *name, const char *text, size_t len
     return file_replace(record_path(r->arena, r, name), text, length, e);
 }
 
+const char *record_text_read(struct record *r, const char *name) {
+    struct rn_error e = {0};
+    char *text = NULL;
+    uint64_t bytes;
+    const char *path = record_path(r->arena, r, name);
+    if (access(path, R_OK) != 0 || file_load(path, 16u << 20, &text, &bytes, &e) != 0)
+        return NULL;
+    const char *kept = arena_copy(r->arena, text);
+    memory_release(text);
+    return kept;
+}
+
 void record_say(struct record *r, const char *line) {
     if (r->text < 0)
         return;

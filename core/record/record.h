@@ -38,6 +38,8 @@ const char *record_folder(const struct record *r);
 /* A small text beside the others ("split.txt"), whole and durable when it returns. */
 int record_text(struct record *r, const char *name, const char *text, size_t length,
                 struct rn_error *e);
+/* That text again, in the record's memory; NULL: it is not there. */
+const char *record_text_read(struct record *r, const char *name);
 /* A line of log.txt, for people; best effort, not synced. */
 void record_say(struct record *r, const char *line);
 

@@ -658,6 +658,9 @@ static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
             record_text(l->record, "split.txt", text_get(&split), split.length, &e);
         text_finish(&split);
     }
+    const char *kernels = stage_kernels(l->s);
+    if (status == RN_OK && kernels && kernels[0])
+        status = record_text(l->record, "kernels.txt", kernels, strlen(kernels), &e);
     l->at.best = l->at.early_best = NAN;
     (void)o;
     if (status != RN_OK) {
@@ -712,6 +715,7 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
     if (data)
         so->fitted = state_stream(a, data->data, data->bytes);
     so->file = arena_format(a, "%s/resolved.yaml", record_folder(l->record));
+    so->kernels = record_text_read(l->record, "kernels.txt");
     return run_check_resolved(so->file, d);
 }
 

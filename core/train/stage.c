@@ -95,7 +95,8 @@ static void read_fields(struct stage *s) {
 static int make_plan(struct stage *s, struct graph *g, int64_t rows, struct shaped *out,
                      struct diag *d) {
     const struct part *b = &s->x->backend;
-    struct plan_options o = {b->component->iface, instance_self(b->instance), true};
+    struct plan_options o = {b->component->iface, instance_self(b->instance), true,
+                             true, s->info->image_block};
     struct rn_error e = {0};
     out->rows = rows;
     if (plan_make(g, s->arena, &o, &out->plan, &e) != RN_OK) {
@@ -433,6 +434,11 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         goto failed;
     }
     s->info = &s->device_text;
+    if (o->kernels && RN_BACKEND_HAS(b, choose) &&
+        b->choose(instance_self(s->x->backend.instance), o->kernels, &e) != RN_OK) {
+        diag_add(d, &e);
+        goto failed;
+    }
     if ((s->use == STAGE_TRAIN && plan_training(s, d) != RN_OK) ||
         plan_evaluation(s, d) != RN_OK)
         goto failed;
@@ -442,6 +448,16 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
 failed:
     stage_close(s);
     return NULL;
+}
+
+const char *stage_kernels(const struct stage *s) {
+    const struct rn_backend *b = s->x->backend.component->iface;
+    const char *text = NULL;
+    struct rn_error e = {0};
+    if (!RN_BACKEND_HAS(b, choices) ||
+        b->choices(instance_self(s->x->backend.instance), &text, &e) != RN_OK)
+        return NULL;
+    return text;
 }
 
 void stage_close(struct stage *s) {

@@ -80,6 +80,7 @@ struct stage_options {
     const char *data_override; /* predict: another file for the source, or NULL */
     const char *stored_split;  /* resume, eval: text, or NULL */
     struct rn_stream *fitted;  /* resume, eval, predict: transforms' state, or NULL */
+    const char *kernels; /* resume, eval, predict: the backend's choices, or NULL */
     const struct rn_record_api *record_api;
     void *record_context;
     int (*cancelled)(void *context);
@@ -89,6 +90,8 @@ struct stage_options {
 /* NULL when d has any error. */
 struct stage *stage_open(const struct stage_options *o, struct diag *d);
 void stage_close(struct stage *s);
+/* The backend's choices of kernels, for the record; NULL: it makes none. Borrowed. */
+const char *stage_kernels(const struct stage *s);
 /* What the device will hold, as exec counts it. */
 struct exec_footprint stage_footprint(const struct stage *s);
 uint64_t stage_parameters(const struct stage *s);

@@ -64,6 +64,7 @@ static int use_open(struct use *u, const struct use_options *o, enum stage_use u
         .overrides = o->overrides,
         .use = use,
         .data_override = o->data,
+        .kernels = record_text_read(u->record, "kernels.txt"),
         .stored_split = split ? arena_copy_n(u->a, split->data, split->bytes) : NULL,
         .fitted = data ? state_stream(u->a, data->data, data->bytes) : NULL};
     status = run_check_resolved(so.file, d);

@@ -100,8 +100,9 @@ struct rn_device_info {
     uint64_t context_bytes; /* overhead outside what the host allocates */
     uint32_t host_memory;   /* 1: device pointers are host pointers */
     uint32_t alignment;
-    uint32_t fuses; /* 1: takes regions */
-    uint32_t reserved;
+    uint32_t fuses;       /* 1: takes regions */
+    uint32_t image_block; /* channels that lie together in images its convolutions
+                             like best, [N,C/b,H,W,b]; 0: none but NCHW and NHWC */
 };
 
 /* What the device reaches at best, measured; 0 = not known. */
@@ -174,7 +175,21 @@ struct rn_backend {
     /* NULL: not known. A probe of at most a second, with all that run may use; the
      * host runs nothing meanwhile. [setup] */
     int32_t (*peaks)(void *self, struct rn_device_peaks *out, struct rn_error *e);
+    /* Planning: *ns is what node i takes here, by the best of its kernels, which compile
+     * then uses. Timed once and remembered. NULL: layouts are not chosen. [setup] */
+    int32_t (*measure)(void *self, const struct rn_program *program, uint32_t node,
+                       uint64_t *ns, struct rn_error *e);
+    /* What was chosen so far, as text for the record; *text: borrowed, until the next
+     * call. [setup] */
+    int32_t (*choices)(void *self, const char **text, struct rn_error *e);
+    /* Choose as that text says, before anything is planned. [setup] */
+    int32_t (*choose)(void *self, const char *text, struct rn_error *e);
 };
+
+/* Has backend b this member, which may lie beyond its end or be NULL? */
+#define RN_BACKEND_HAS(b, member)                                                      \
+    ((b)->struct_size >= offsetof(struct rn_backend, member) + sizeof((b)->member) &&  \
+     (b)->member)
 
 #define RN_BACKEND(id, iface, head, body) RN_COMPONENT(id, iface, "backend " head, body)
 

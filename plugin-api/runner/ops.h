@@ -232,7 +232,13 @@ static inline struct rn_window rn_window_square(int64_t kernel, int64_t stride,
     w.groups = 1;
     return w;
 }
-/* x [N,C,H,W], w [O,C/groups,kh,kw], bias [O] or RN_NONE -> [N,O,H',W']. Two or three
+/* Blocked images, [N,C/b,H,W,b] with channel c at (c/b, c%b); b = C is NHWC. Attributes
+ * say so: block of a pooling or batch norm, block_in and block_out of a convolution for
+ * the image that it reads and the one that it writes (conv2d_grad_weight: x and gy);
+ * 0, the default, is [N,C,H,W]. The planner chooses them; a plugin need not. Sizes in
+ * other attributes (input_shape) stay those of [N,C,H,W].
+ *
+ * x [N,C,H,W], w [O,C/groups,kh,kw], bias [O] or RN_NONE -> [N,O,H',W']. Two or three
  * inputs. prim without bias (with bias: + reshape(bias)). */
 static inline rn_value rn_conv2d(struct rn_build *b, rn_value x, rn_value w,
                                  rn_value bias, const struct rn_window *win) {

@@ -23,7 +23,8 @@ static bool starts(const char *text, const char *with) {
 static void plan_case(const struct opened *o, const char *text, struct count *n) {
     struct built b;
     struct rn_error e = {0};
-    struct plan_options options = {o->backend, o->self, true};
+    struct plan_options options = {
+        .backend = o->backend, .backend_self = o->self, .fuse = true};
     const struct plan *p = NULL, *again = NULL;
     if (!case_build(text, false, &b))
         return;

@@ -204,6 +204,20 @@ const struct op_case op_cases[] = {
     {"batch_norm ; f32[60,5] f32[5] f32[5] ; eps=1e-5", L},
     {"batch_norm ; f32[4,3] f32[3] f32[3] ; eps=1e-3", 0},
     {"batch_norm ; f32[3,2,2,3] f32[2] f32[2] ; eps=1e-5", 0},
+    {"batch_norm ; f32[6,2,9,7,16] f32[32] f32[32] ; eps=1e-5 block=16", L},
+    {"batch_norm ; f32[6,1,9,7,16] f32[16] f32[16] ; eps=1e-5 block=16", L},
+    {"batch_norm ; f32[5,1,3,7,24] f32[24] f32[24] ; eps=1e-5 block=24", L},
+    {"batch_norm ; f32[3,2,2,3,8] f32[16] f32[16] ; eps=1e-3 block=8", L},
+    {"batch_norm ; f32[3,1,2,3,2] f32[2] f32[2] ; eps=1e-5 block=2", 0},
+    {"batch_norm_infer ; f32[3,2,5,3,16] f32[32] f32[32] f32[32] f32+[32] ; eps=1e-5 "
+     "block=16",
+     L},
+    {"batch_norm_grad ; f32[6,2,9,7,16] f32[32] f32[32] f32+[32] f32[6,2,9,7,16] ; "
+     "eps=1e-5 block=16",
+     L},
+    {"batch_norm_grad ; f32[3,1,2,3,2] f32[2] f32[2] f32+[2] f32[3,1,2,3,2] ; "
+     "eps=1e-3 block=2",
+     0},
     {"batch_norm_infer ; f32[6,5,9,7] f32[5] f32[5] f32[5] f32+[5] ; eps=1e-5", L},
     {"batch_norm_infer ; f32[3,2] f32[2] f32[2] f32[2] f32+[2] ; eps=1e-3", 0},
     {"batch_norm_grad ; f32[6,5,9,7] f32[5] f32[5] f32+[5] f32[6,5,9,7] ; eps=1e-5", L},
@@ -275,6 +289,28 @@ const struct op_case op_cases[] = {
     {"max_pool2d_grad ; f32[4,2,5,32]! f32[4,2,2,16]! ; "
      "kernel=2,2 stride=2,2 pad=0,0,0,0",
      L},
+    {"max_pool2d ; f32[2,2,9,11,16]! ; kernel=3,3 stride=2,2 pad=1,1,1,1 block=16", L},
+    {"max_pool2d ; f32[2,1,6,5,3] ; kernel=2,2 stride=2,2 block=3", 0},
+    {"max_pool2d ; f32[1,1,4,4,70]! ; kernel=2,2 stride=2,2 block=70", L},
+    {"max_pool2d_grad ; f32[2,2,8,9,16]! f32[2,2,4,4,16]! ; kernel=2,2 stride=2,2 "
+     "block=16",
+     L},
+    {"max_pool2d_grad ; f32[2,1,5,5,3] f32[2,1,3,3,3] ; kernel=3,3 stride=2,2 "
+     "pad=1,1,1,1 block=3",
+     0},
+    {"max_pool2d_gather ; f32[2,1,4,4,3] f32[2,1,4,4,3] ; kernel=2,2 stride=2,2 "
+     "block=3",
+     0},
+    {"avg_pool2d ; f32[2,2,9,11,16]! ; kernel=3,3 stride=2,2 pad=1,1,1,1 block=16", L},
+    {"avg_pool2d ; f32[2,1,5,4,3] ; kernel=3,2 stride=2,1 pad=1,0,1,1 count_pad=1 "
+     "block=3",
+     0},
+    {"avg_pool2d_grad ; f32[2,2,5,6,16] ; input_shape=2,32,9,11 kernel=3,3 stride=2,2 "
+     "pad=1,1,1,1 block=16",
+     L},
+    {"avg_pool2d_grad ; f32[2,1,2,2,3] ; input_shape=2,3,4,4 kernel=2,2 stride=2,2 "
+     "block=3",
+     0},
     {"max_pool2d_grad ; f32[2,3,8,8] f32[2,3,4,4] ; kernel=2,2 stride=2,2 pad=0,0,0,0",
      0},
     {"max_pool2d_grad ; f32[2,3,9,11] f32[2,3,5,6] ; kernel=3,3 stride=2,2 "
@@ -338,6 +374,26 @@ const struct op_case op_cases[] = {
      "dilation=2,1 groups=2",
      N},
     {"conv2d ; f32[1,1,1,1] f32[1,1,1,1] f32[1] ; ", N},
+    {"conv2d ; f32[2,3,9,11] f32[32,3,3,3] f32[32] ; pad=1,1,1,1 block_out=16", N | L},
+    {"conv2d ; f32[2,2,9,11,16] f32[32,32,3,3] ; pad=1,1,1,1 block_in=16 block_out=16",
+     N | L},
+    {"conv2d ; f32[2,1,9,11,24] f32[16,24,3,3] f32[16] ; stride=2,2 block_in=24 "
+     "block_out=16",
+     N | L},
+    {"conv2d ; f32[2,1,4,5,2] f32[4,2,2,3] f32[4] ; block_in=2 block_out=4", N},
+    {"conv2d ; f32[2,4,6,5,8] f32[8,32,1,1] ; block_in=8", N | L},
+    {"conv2d_grad_input ; f32[32,16,3,3] f32[2,2,9,11,16] ; input_shape=2,16,9,11 "
+     "pad=1,1,1,1 block_in=16 block_out=16",
+     N | L},
+    {"conv2d_grad_input ; f32[4,2,2,3] f32[2,1,3,3,4] ; input_shape=2,2,4,5 "
+     "block_in=4 block_out=2",
+     N},
+    {"conv2d_grad_weight ; f32[2,3,9,11] f32[2,2,9,11,16] ; weight_shape=32,3,3,3 "
+     "pad=1,1,1,1 block_out=16",
+     N | L},
+    {"conv2d_grad_weight ; f32[2,1,4,5,2] f32[2,1,3,3,4] ; weight_shape=4,2,2,3 "
+     "block_in=2 block_out=4",
+     N},
     {"conv2d ; f32[2,3,7,7] f32[4,3,7,7] ; ", N},
     {"conv2d_grad_input ; f32[8,3,3,3] f32[2,8,9,11] ; stride=1,1 pad=1,1,1,1 "
      "dilation=1,1 groups=1 input_shape=2,3,9,11",

@@ -93,7 +93,8 @@ void backend_close(struct opened *o) {
 /* ---------------------------------------------------------------- programs */
 
 bool exe_open(struct exe *x, const struct opened *o, const struct graph *g, bool fuse) {
-    struct plan_options options = {o->backend, o->self, fuse};
+    struct plan_options options = {
+        .backend = o->backend, .backend_self = o->self, .fuse = fuse};
     memset(x, 0, sizeof *x);
     x->o = o;
     x->a = arena_create();

@@ -105,7 +105,7 @@ with Scratch() as folder:
     c.equal("a torn cache", got, want)
     c.ok("is made anew", all(f.stat().st_size > 500 for f in files))
     got = train(folder, "nowhere", {"type": "cpu", "generate": "wait"},
-                TMPDIR=str(folder))
+                TMPDIR=str(folder), HOME=str(folder / "nobody"))
     c.equal("no folder for a cache", got, want)
     c.ok("and no temporary one is left",
          not [f for f in folder.iterdir() if f.name.startswith("runner-")])
@@ -128,5 +128,5 @@ with Scratch() as folder:
                f"output={folder}/wrong")
     c.equal("a compiler that is not there: exit code", r.code, 2)
     c.within("and what is said", r.err, "there is no such compiler")
-    c.ok("nobody made a home", not os.path.exists("/nonexistent"))
+    c.ok("nobody made a home", not (folder / "nobody").exists())
 c.done()

@@ -73,7 +73,8 @@ static void train(bool fuse) {
     CHECK(graph_output(s.g, "gb", g[1], &s.e) == RN_OK);
     CHECK(graph_output(s.g, "old", in[1], &s.e) == RN_OK);
     CHECK(graph_assign(s.g, w, next, &s.e) == RN_OK);
-    struct plan_options o = {backend, backend_self, fuse};
+    struct plan_options o = {
+        .backend = backend, .backend_self = backend_self, .fuse = fuse};
     const struct plan *p = NULL;
     CHECK(plan_make(s.g, s.a, &o, &p, &s.e) == RN_OK);
     if (s.e.status)
@@ -140,7 +141,8 @@ static void reuse(void) {
     }
     CHECK(graph_output(s.g, "y", v, &s.e) == RN_OK);
     for (int fuse = 0; fuse < 2; fuse++) {
-        struct plan_options o = {backend, backend_self, fuse};
+        struct plan_options o = {
+            .backend = backend, .backend_self = backend_self, .fuse = fuse};
         const struct plan *p = NULL;
         CHECK(plan_make(s.g, s.a, &o, &p, &s.e) == RN_OK);
         CHECK(p->program.arena_bytes <= 2 * 4 * (1 << 16) + 4096);

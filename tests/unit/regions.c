@@ -207,7 +207,8 @@ struct ready {
 
 static int get_ready(const struct opened *o, const struct built *b, struct ready *r,
                      struct rn_error *e) {
-    struct plan_options options = {backend, o->self, true};
+    struct plan_options options = {
+        .backend = backend, .backend_self = o->self, .fuse = true};
     const struct plan *plan;
     memset(r, 0, sizeof *r);
     int status = plan_make(b->graph, b->arena, &options, &plan, e);

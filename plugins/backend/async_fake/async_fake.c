@@ -351,6 +351,21 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t node,
     return cpu_query(((struct fake *)self)->engine, p, node, out, e);
 }
 
+static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
+                       uint64_t *ns, struct rn_error *e) {
+    return cpu_measure(((struct fake *)self)->engine, p, node, ns, e);
+}
+
+static int32_t choices(void *self, const char **text, struct rn_error *e) {
+    return cpu_choices(((struct fake *)self)->engine, text, e);
+}
+
+static int32_t choose(void *self, const char *text, struct rn_error *e) {
+    (void)e;
+    cpu_choose(((struct fake *)self)->engine, text);
+    return RN_OK;
+}
+
 static int32_t compile(void *self, const struct rn_program *p, void **out,
                        struct rn_error *e) {
     struct exe *x = calloc(1, sizeof *x);
@@ -457,6 +472,7 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     out->host_memory = 0;
     out->alignment = 64;
     out->fuses = 1;
+    out->image_block = (uint32_t)cpu_image_block(((struct fake *)self)->engine);
     return RN_OK;
 }
 
@@ -481,7 +497,10 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .exe_destroy = exe_destroy,
                                         .run = run,
                                         .profile = profile,
-                                        .peaks = peaks};
+                                        .peaks = peaks,
+                                        .measure = measure,
+                                        .choices = choices,
+                                        .choose = choose};
 
 RN_BACKEND(
     async_fake, iface, "runner/async_fake 1",

@@ -60,7 +60,7 @@ static bool ours(const struct stat *s) {
     return s->st_uid == geteuid() && (s->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-char *cache_folder(void) {
+char *cache_folder(const char *name) {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char *path = NULL;
     struct stat s;
@@ -68,7 +68,7 @@ char *cache_folder(void) {
         path = joined(base, "");
     else if (home && home[0] == '/')
         path = joined(home, ".cache");
-    static const char *const below[] = {"runner", "regions"};
+    const char *const below[] = {"runner", name};
     for (int i = 0; path && i <= 2; i++) { /* a home that is not there is not made */
         bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
         char *next = made && i < 2 ? joined(path, below[i]) : NULL;

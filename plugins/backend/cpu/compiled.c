@@ -171,7 +171,7 @@ int32_t cpu_compiler_create(struct rn_host *h, const struct cpu_isa *isa,
         return RN_OK;
     }
     identify(c);
-    c->folder = cache_folder();
+    c->folder = cache_folder("regions");
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, NULL);
     *out = c;

@@ -14,8 +14,9 @@ struct cache_key {
 /* Hash of texts; start with a zeroed key. */
 void cache_key_add(struct cache_key *k, const char *text);
 
-/* The user's folder, made if need be: theirs alone, or NULL: there is none. Owned. */
-char *cache_folder(void);
+/* The user's folder runner/NAME, made if need be: theirs alone, or NULL: there is none.
+ * Owned. */
+char *cache_folder(const char *name);
 /* A new private folder, in `folder` or, if NULL, where temporary files go. Owned. */
 char *cache_scratch(const char *folder);
 /* Away with it and the files in it. Frees the name. */

@@ -29,6 +29,7 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     out->host_memory = 1;
     out->alignment = 64;
     out->fuses = 1;
+    out->image_block = (uint32_t)cpu_image_block(self);
     return RN_OK;
 }
 
@@ -92,6 +93,21 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t node,
     return cpu_query(self, p, node, out, e);
 }
 
+static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
+                       uint64_t *ns, struct rn_error *e) {
+    return cpu_measure(self, p, node, ns, e);
+}
+
+static int32_t choices(void *self, const char **text, struct rn_error *e) {
+    return cpu_choices(self, text, e);
+}
+
+static int32_t choose(void *self, const char *text, struct rn_error *e) {
+    (void)e;
+    cpu_choose(self, text);
+    return RN_OK;
+}
+
 static int32_t compile(void *self, const struct rn_program *p, void **exe,
                        struct rn_error *e) {
     struct cpu_exe *x;
@@ -142,7 +158,10 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .exe_destroy = exe_destroy,
                                         .run = run,
                                         .profile = profile,
-                                        .peaks = peaks};
+                                        .peaks = peaks,
+                                        .measure = measure,
+                                        .choices = choices,
+                                        .choose = choose};
 
 RN_BACKEND(cpu, iface, "runner/cpu 1",
            RN_DOC("Threads and vectors on the host; oneDNN where it was built with it")

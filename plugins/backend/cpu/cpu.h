@@ -25,6 +25,9 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
     RN_OPTION("deterministic choice(run,threads) = run | threads: the same bits for "  \
               "any number of threads; slower products")                                \
     RN_OPTION("numerics choice(fast,strict) = fast | strict: no Winograd convolution") \
+    RN_OPTION("tune choice(auto,off) = auto | how convolutions and the layout of "     \
+              "images are chosen. auto: each kernel is timed once on this machine, "   \
+              "the answers are kept; off: by a rule, the same everywhere")             \
     RN_OPTION("isa choice(best,base,v3,v4) = best | instruction set, a level of "      \
               "x86-64; the results do not depend on it")                               \
     RN_OPTION("generate choice(auto,off,wait) = auto | compile elementwise regions "   \
@@ -38,6 +41,13 @@ int cpu_engine_threads(const struct cpu_engine *g);
 void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size);
 /* Bytes that this process may still take; 0 = unknown. memory.c */
 uint64_t cpu_memory_left(void);
+int32_t cpu_measure(const struct cpu_engine *g, const struct rn_program *p,
+                    uint32_t node, uint64_t *ns, struct rn_error *e);
+/* Borrowed until the next call. */
+int32_t cpu_choices(const struct cpu_engine *g, const char **text, struct rn_error *e);
+void cpu_choose(const struct cpu_engine *g, const char *text);
+/* What times of kernels depend on, and the engine's blocks of channels. */
+int64_t cpu_image_block(const struct cpu_engine *g);
 int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p, uint32_t node,
                   struct rn_node_info *out, struct rn_error *e);
 struct cpu_exe;
@@ -73,6 +83,7 @@ struct cpu_setup {
     uint32_t n_in, n_out;
     int threads;
     bool building; /* compile; else a query, which needs only the numbers */
+    char choice;   /* of several kernels, by letter; 0: what is known to be best */
     /* what the room answers */
     cpu_fn run;
     void *state;
@@ -81,6 +92,9 @@ struct cpu_setup {
     uint64_t in_place;
     const char *kernel;
 };
+
+/* Away with what a room made. */
+void cpu_setup_finish(struct cpu_setup *s);
 
 /* A room: 1 taken, 0 not mine, negative status on failure. */
 typedef int32_t (*cpu_room)(struct cpu_setup *s, struct rn_error *e);
@@ -138,7 +152,7 @@ cpu_gemm_fn cpu_tile_gemm(const struct cpu_engine *g);
 struct cpu_isa {
     const char *name;
     const cpu_block *blocks; /* by expression */
-    cpu_room reduce, normalise, attention, window, move;
+    cpu_room reduce, normalise, attention, window, move, blocked;
     uint64_t pack_bytes; /* gemm's scratch */
     cpu_gemm_fn gemm;
     /* Multiply-adds in registers; how many f32 operations each round is. */
@@ -146,6 +160,7 @@ struct cpu_isa {
     int64_t multiply_add_flops;
 };
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
+struct cpu_tuner *cpu_tuner(const struct cpu_engine *g);
 bool cpu_strict(const struct cpu_engine *g);
 const struct cpu_isa *cpu_isa_best(void);
 /* "best" or a level; NULL: this machine does not have it. */
@@ -163,6 +178,9 @@ int32_t cpu_onednn_create(struct cpu_onednn **out, struct rn_error *e);
 void cpu_onednn_destroy(struct cpu_onednn *d);
 struct cpu_onednn *cpu_onednn_of(const struct cpu_engine *g);
 int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e);
+/* The kernels of a convolution by letter: d direct, w Winograd where the library has
+ * it. */
+const char *cpu_onednn_choices(const struct cpu_setup *s);
 #endif
 
 #endif

@@ -10,6 +10,18 @@
 #endif
 
 #include "compiled.h"
+#include "tune.h"
+
+#ifdef CPU_ONEDNN
+#include <dnnl_version.h>
+#define CPU_TEXT_(x) #x
+#define CPU_TEXT(x)  CPU_TEXT_(x)
+#define CPU_LIBRARY                                                                    \
+    "oneDNN " CPU_TEXT(DNNL_VERSION_MAJOR) "." CPU_TEXT(                               \
+        DNNL_VERSION_MINOR) "." CPU_TEXT(DNNL_VERSION_PATCH)
+#else
+#define CPU_LIBRARY "own products"
+#endif
 
 #define WORTH_NS 100000000 /* in interpreted regions, before a compiler is started */
 
@@ -19,6 +31,7 @@ struct cpu_engine {
     bool strict; /* no Winograd */
     const struct cpu_isa *isa;
     struct cpu_compiler *compiler; /* NULL: regions are interpreted */
+    struct cpu_tuner *tuner;
 #ifdef CPU_ONEDNN
     struct cpu_onednn *onednn;
 #endif
@@ -50,12 +63,35 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
 #endif
     if (status == RN_OK)
         status = cpu_compiler_create(h, g->isa, &g->compiler, e);
+    if (status == RN_OK) {
+        char machine[256], name[160];
+        cpu_engine_name(g, name, sizeof name);
+        snprintf(machine, sizeof machine, "1 %s%s " CPU_LIBRARY, name,
+                 g->strict ? " strict" : "");
+        g->tuner = cpu_tuner_create(
+            strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine);
+        if (!g->tuner)
+            status = rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
+    }
     if (status != RN_OK) {
         cpu_engine_destroy(g);
         return status;
     }
     *out = g;
     return RN_OK;
+}
+
+struct cpu_tuner *cpu_tuner(const struct cpu_engine *g) {
+    return g->tuner;
+}
+
+int64_t cpu_image_block(const struct cpu_engine *g) {
+#ifdef CPU_ONEDNN
+    return !g->onednn ? 0 : strcmp(cpu_isa_best()->name, "v4") == 0 ? 16 : 8;
+#else
+    (void)g;
+    return 0;
+#endif
 }
 
 bool cpu_strict(const struct cpu_engine *g) {
@@ -66,6 +102,7 @@ void cpu_engine_destroy(struct cpu_engine *g) {
     if (!g)
         return;
     cpu_compiler_destroy(g->compiler);
+    cpu_tuner_destroy(g->tuner);
 #ifdef CPU_ONEDNN
     cpu_onednn_destroy(g->onednn);
 #endif
@@ -123,6 +160,12 @@ int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise) {
 double cpu_float(const struct rn_node *n, const char *name, double otherwise) {
     const struct rn_attr *a = cpu_attr(n, name);
     return a ? a->f : otherwise;
+}
+
+/* Some of its images are [N,C/b,H,W,b]. */
+static bool cpu_blocked(const struct rn_node *n) {
+    return cpu_int(n, "block", 0) || cpu_int(n, "block_in", 0) ||
+           cpu_int(n, "block_out", 0);
 }
 
 /* ------------------------------------------------------------------ rooms */
@@ -236,8 +279,19 @@ static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
                               cpu_onednn_room,
 #endif
                               cpu_products,    room_plain};
-    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        int32_t taken = rooms[i](s, e);
+    const cpu_room for_blocked[] = {
+        room_basic,
+        isa->blocked,
+#ifdef CPU_ONEDNN
+        cpu_onednn_room,
+#endif
+    };
+    bool blocked = cpu_blocked(s->node);
+    const cpu_room *list = blocked ? for_blocked : rooms;
+    size_t count =
+        blocked ? sizeof for_blocked / sizeof rooms[0] : sizeof rooms / sizeof rooms[0];
+    for (size_t i = 0; i < count; i++) {
+        int32_t taken = list[i](s, e);
         if (taken)
             return taken;
     }
@@ -251,14 +305,15 @@ static void finish(void (*fn)(void *), void *state) {
         free(state);
 }
 
-/* The library takes the calling thread's number of threads; give it back after. */
-static int threads_enter(const struct cpu_engine *g) {
+/* The library takes the calling thread's number of threads (0: the engine's); give it
+ * back after. */
+static int threads_enter(const struct cpu_engine *g, int threads) {
 #ifdef _OPENMP
     int before = omp_get_max_threads();
-    omp_set_num_threads(g->threads);
+    omp_set_num_threads(threads ? threads : g->threads);
     return before;
 #else
-    (void)g;
+    (void)g, (void)threads;
     return 1;
 #endif
 }
@@ -271,25 +326,43 @@ static void threads_leave(int before) {
 #endif
 }
 
-int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p,
-                  uint32_t index, struct rn_node_info *out, struct rn_error *e) {
+void cpu_setup_finish(struct cpu_setup *s) {
+    finish(s->finish, s->state);
+    s->state = NULL;
+}
+
+/* Node `index` as a question; *room: its tensors, to be freed. */
+static int32_t question(const struct cpu_engine *g, const struct rn_program *p,
+                        uint32_t index, struct cpu_setup *out,
+                        struct kernel_tensor **room, struct rn_error *e) {
     const struct rn_node *n = node_at(p, index);
     struct kernel_tensor *t = calloc((size_t)n->in_count + n->out_count + 1, sizeof *t);
+    *room = t;
     if (!t)
         return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
     for (uint32_t i = 0; i < n->in_count; i++)
         t[i] = tensor(p, n->in[i]);
     for (uint32_t i = 0; i < n->out_count; i++)
         t[n->in_count + i] = tensor(p, n->out[i]);
-    struct cpu_setup s = {.engine = g,
-                          .node = n,
-                          .in = t,
-                          .out = t + n->in_count,
-                          .n_in = n->in_count,
-                          .n_out = n->out_count,
-                          .threads = g->threads,
-                          .kernel = ""};
-    int before = threads_enter(g);
+    *out = (struct cpu_setup){.engine = g,
+                              .node = n,
+                              .in = t,
+                              .out = t + n->in_count,
+                              .n_in = n->in_count,
+                              .n_out = n->out_count,
+                              .threads = g->threads,
+                              .kernel = ""};
+    return RN_OK;
+}
+
+int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p,
+                  uint32_t index, struct rn_node_info *out, struct rn_error *e) {
+    struct cpu_setup s;
+    struct kernel_tensor *t;
+    int32_t status = question(g, p, index, &s, &t, e);
+    if (status != RN_OK)
+        return status;
+    int before = threads_enter(g, 0);
     int32_t taken = prepare(&s, e);
     threads_leave(before);
     out->supported = taken > 0;
@@ -298,9 +371,41 @@ int32_t cpu_query(const struct cpu_engine *g, const struct rn_program *p,
     snprintf(out->kernel, sizeof out->kernel, "%s", s.kernel);
     if (!taken)
         snprintf(out->why, sizeof out->why, "the cpu has no kernel for these types");
-    finish(s.finish, s.state);
+    cpu_setup_finish(&s);
     free(t);
     return taken < 0 ? taken : RN_OK;
+}
+
+int32_t cpu_measure(const struct cpu_engine *g, const struct rn_program *p,
+                    uint32_t index, uint64_t *ns, struct rn_error *e) {
+    struct cpu_setup s;
+    struct kernel_tensor *t;
+    int32_t status = question(g, p, index, &s, &t, e);
+    if (status != RN_OK)
+        return status;
+    status = RN_E_UNSUPPORTED;
+#ifdef CPU_ONEDNN
+    if (strncmp(s.node->op, "conv2d", 6) == 0 && g->onednn) {
+        int before = threads_enter(g, 1);
+        status =
+            cpu_tuner_measure(g->tuner, &s, cpu_onednn_choices(&s), prepare, ns, e);
+        threads_leave(before);
+    }
+#else
+    (void)ns;
+#endif
+    free(t);
+    return status;
+}
+
+int32_t cpu_choices(const struct cpu_engine *g, const char **text, struct rn_error *e) {
+    *text = cpu_tuner_text(g->tuner);
+    return *text ? RN_OK
+                 : rn_fail(e, RN_E_MEMORY, "no memory for the choices", NULL, NULL);
+}
+
+void cpu_choose(const struct cpu_engine *g, const char *text) {
+    cpu_tuner_read(g->tuner, text);
 }
 
 /* -------------------------------------------------------------- programs */
@@ -363,7 +468,7 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
     }
     x->engine = g;
     x->program = p;
-    int before = threads_enter(g);
+    int before = threads_enter(g, 0);
     uint32_t at = 0;
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++) {
         const struct rn_node *n = node_at(p, i);
@@ -424,7 +529,7 @@ static int64_t now_ns(void) {
 static int32_t run_all(struct cpu_exe *x, void *const *bases, int64_t *times,
                        struct rn_error *e) {
     int32_t status = RN_OK;
-    int before = threads_enter(x->engine);
+    int before = threads_enter(x->engine, 0);
     for (uint32_t i = 0; i < x->task_count && status == RN_OK; i++) {
         struct task *t = &x->tasks[i];
         const struct rn_node *n = t->call.k.node;

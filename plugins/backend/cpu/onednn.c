@@ -9,7 +9,7 @@
 
 #include <dnnl.h>
 
-#include "cpu.h"
+#include "tune.h"
 
 struct cpu_onednn {
     dnnl_engine_t engine;
@@ -288,15 +288,25 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
 
 /* ------------------------------------------------------------- convolution */
 
+/* Images as they lie, and as the kernel may have them: blocked ones as they lie (the
+ * planner chose), [N,C,H,W] in whatever form it likes. */
 static dnnl_status_t image(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
                            const struct kernel_tensor *x) {
     dnnl_dims_t dims;
+    dnnl_format_tag_t tag = dnnl_nchw;
     memcpy(dims, x->shape, 4 * sizeof dims[0]);
-    dnnl_status_t status =
-        dnnl_memory_desc_init_by_tag(plain, 4, dims, dnnl_f32, dnnl_nchw);
-    return status == dnnl_success ? dnnl_memory_desc_init_by_tag(any, 4, dims, dnnl_f32,
-                                                                 dnnl_format_tag_any)
-                                  : status;
+    if (x->rank == 5) {
+        int64_t block = x->shape[4];
+        dims[1] *= block;
+        tag = block == 16 ? dnnl_nChw16c : block == 8 ? dnnl_nChw8c : dnnl_nhwc;
+        if (tag == dnnl_nhwc && x->shape[1] != 1)
+            return dnnl_unimplemented;
+    }
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(plain, 4, dims, dnnl_f32, tag);
+    return status == dnnl_success
+               ? dnnl_memory_desc_init_by_tag(any, 4, dims, dnnl_f32,
+                                              x->rank == 5 ? tag : dnnl_format_tag_any)
+               : status;
 }
 
 static dnnl_status_t filter(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
@@ -339,9 +349,11 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
     dnnl_dims_t dilates = {dilation[0] - 1, dilation[1] - 1};
     dnnl_dims_t high = {pad[2], pad[3]};
     dnnl_memory_desc_t xp, xa, wp, wa, yp, ya, bias;
-    dnnl_alg_kind_t alg = cpu_strict(s->engine)
+    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s);
+    dnnl_alg_kind_t alg = cpu_strict(s->engine) || choice == 'd'
                               ? dnnl_convolution_direct
-                              : algorithm(w, stride, dilation, groups);
+                          : choice == 'w' ? dnnl_convolution_auto
+                                          : algorithm(w, stride, dilation, groups);
     bool has_bias = what == 0 && s->n_in > 2;
     dnnl_convolution_desc_t d;
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
@@ -429,4 +441,18 @@ int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
     s->workspace = st->workspace;
     s->kernel = st->name;
     return 1;
+}
+
+/* Winograd is for 3x3 windows at every pixel. */
+const char *cpu_onednn_choices(const struct cpu_setup *s) {
+    const struct kernel_tensor *w = strcmp(s->node->op, "conv2d") == 0 ? &s->in[1]
+                                    : strcmp(s->node->op, "conv2d_grad_input") == 0
+                                        ? &s->in[0]
+                                        : &s->out[0];
+    const int64_t *stride = cpu_attr(s->node, "stride")->p;
+    const int64_t *dilation = cpu_attr(s->node, "dilation")->p;
+    bool may = w->shape[2] == 3 && w->shape[3] == 3 && stride[0] == 1 &&
+               stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 &&
+               cpu_int(s->node, "groups", 1) == 1 && !cpu_strict(s->engine);
+    return may ? "dw" : "d";
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reference backend: the plain kernels one after the other on host memory. It is
  * the definition of each operator: slow, obvious, exact, in f64 too. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -112,13 +113,24 @@ static void gather(const struct rn_program *p, const struct rn_node *n,
         out[i] = tensor(p, n->out[i], bases);
 }
 
+/* [N,C/b,H,W,b]: taken apart into what they stand for. */
+static bool blocked(const struct rn_node *n) {
+    for (uint32_t i = 0; i < n->attr_count; i++) {
+        const struct rn_attr *a =
+            (const void *)((const char *)n->attrs + (size_t)i * n->attr_stride);
+        if (a->i && a->type == RN_ATTR_INT && strncmp(a->name, "block", 5) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int32_t query(void *self, const struct rn_program *p, uint32_t index,
                      struct rn_node_info *out, struct rn_error *e) {
     const struct rn_node *n = node(p, index);
     struct kernel_tensor ins[MOST], outs[8];
     (void)self, (void)e;
     gather(p, n, NULL, ins, outs);
-    out->supported = n->in_count <= MOST &&
+    out->supported = n->in_count <= MOST && !blocked(n) &&
                      (n->custom || kernel_find(n->op, ins, n->in_count, outs) != NULL);
     memcpy(out->kernel, "reference", 10);
     /* Elementwise kernels read element i before they write it. */
@@ -211,29 +223,27 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
     return profile(self, exe, stream, bases, NULL, e);
 }
 
-static const struct rn_backend iface = {sizeof(struct rn_backend),
-                                        0,
-                                        create,
-                                        free,
-                                        info,
-                                        allocate,
-                                        release,
-                                        make,
-                                        unmake,
-                                        make,
-                                        unmake,
-                                        event_on_stream,
-                                        event_on_stream,
-                                        wait,
-                                        wait,
-                                        copy,
-                                        fill_zero,
-                                        query,
-                                        compile,
-                                        exe_destroy,
-                                        run,
-                                        profile,
-                                        NULL};
+static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend),
+                                        .create = create,
+                                        .destroy = free,
+                                        .info = info,
+                                        .alloc = allocate,
+                                        .release = release,
+                                        .stream_create = make,
+                                        .stream_destroy = unmake,
+                                        .event_create = make,
+                                        .event_destroy = unmake,
+                                        .event_record = event_on_stream,
+                                        .event_wait = event_on_stream,
+                                        .event_sync = wait,
+                                        .stream_sync = wait,
+                                        .copy = copy,
+                                        .fill_zero = fill_zero,
+                                        .query = query,
+                                        .compile = compile,
+                                        .exe_destroy = exe_destroy,
+                                        .run = run,
+                                        .profile = profile};
 
 RN_BACKEND(reference, iface, "runner/reference 1",
            RN_DOC("Plain C, one thread: the definition of every operator")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A backend: host memory, one stream, plain loops in f64 for the primitives that a
- * one-layer network needs; whatever else is asked for, the host decomposes or refuses. */
+ * one-layer network needs; whatever else is asked for, the host decomposes or refuses.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,17 +9,19 @@
 #include <runner/backend.h>
 
 static const struct rn_slot *slot(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_slot *)((const char *)p->slots + (size_t)i * p->slot_stride);
+    return (const struct rn_slot *)((const char *)p->slots +
+                                    (size_t)i * p->slot_stride);
 }
 
 static const struct rn_node *node(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_node *)((const char *)p->nodes + (size_t)i * p->node_stride);
+    return (const struct rn_node *)((const char *)p->nodes +
+                                    (size_t)i * p->node_stride);
 }
 
 static const struct rn_attr *attr(const struct rn_node *n, const char *name) {
     for (uint32_t i = 0; i < n->attr_count; i++) {
-        const struct rn_attr *a =
-            (const struct rn_attr *)((const char *)n->attrs + (size_t)i * n->attr_stride);
+        const struct rn_attr *a = (const struct rn_attr *)((const char *)n->attrs +
+                                                           (size_t)i * n->attr_stride);
         if (strcmp(a->name, name) == 0)
             return a;
     }
@@ -41,19 +44,31 @@ static uint64_t count(const struct rn_slot *s) {
 
 static double get(struct view v, uint64_t i) {
     switch (v.s->dtype) {
-    case RN_F32: return (double)((const float *)(const void *)v.data)[i];
-    case RN_I64: return (double)((const int64_t *)(const void *)v.data)[i];
-    case RN_U32: return (double)((const uint32_t *)(const void *)v.data)[i];
-    default: return (double)(unsigned char)v.data[i];
+    case RN_F32:
+        return (double)((const float *)(const void *)v.data)[i];
+    case RN_I64:
+        return (double)((const int64_t *)(const void *)v.data)[i];
+    case RN_U32:
+        return (double)((const uint32_t *)(const void *)v.data)[i];
+    default:
+        return (double)(unsigned char)v.data[i];
     }
 }
 
 static void put(struct view v, uint64_t i, double x) {
     switch (v.s->dtype) {
-    case RN_F32: ((float *)(void *)v.data)[i] = (float)x; break;
-    case RN_I64: ((int64_t *)(void *)v.data)[i] = (int64_t)x; break;
-    case RN_U32: ((uint32_t *)(void *)v.data)[i] = (uint32_t)x; break;
-    default: v.data[i] = (char)(unsigned char)x; break;
+    case RN_F32:
+        ((float *)(void *)v.data)[i] = (float)x;
+        break;
+    case RN_I64:
+        ((int64_t *)(void *)v.data)[i] = (int64_t)x;
+        break;
+    case RN_U32:
+        ((uint32_t *)(void *)v.data)[i] = (uint32_t)x;
+        break;
+    default:
+        v.data[i] = (char)(unsigned char)x;
+        break;
     }
 }
 
@@ -73,35 +88,83 @@ static double at(struct view x, const struct rn_slot *y, uint64_t i) {
     return get(x, from);
 }
 
-static double add(const double *v) { return v[0] + v[1]; }
-static double sub(const double *v) { return v[0] - v[1]; }
-static double mul(const double *v) { return v[0] * v[1]; }
-static double divide(const double *v) { return v[0] / v[1]; }
-static double eq(const double *v) { return v[0] == v[1]; }
-static double lt(const double *v) { return v[0] < v[1]; }
-static double ge(const double *v) { return v[0] >= v[1]; }
-static double either(const double *v) { return v[0] != 0.0 || v[1] != 0.0; }
-static double both(const double *v) { return v[0] != 0.0 && v[1] != 0.0; }
-static double none(const double *v) { return v[0] == 0.0; }
-static double choose(const double *v) { return v[0] != 0.0 ? v[1] : v[2]; }
-static double minus(const double *v) { return -v[0]; }
-static double same(const double *v) { return v[0]; }
-static double e_to(const double *v) { return exp(v[0]); }
-static double ln(const double *v) { return log(v[0]); }
-static double root(const double *v) { return sqrt(v[0]); }
-static double finite_one(const double *v) { return isfinite(v[0]) != 0; }
+static double add(const double *v) {
+    return v[0] + v[1];
+}
+static double sub(const double *v) {
+    return v[0] - v[1];
+}
+static double mul(const double *v) {
+    return v[0] * v[1];
+}
+static double divide(const double *v) {
+    return v[0] / v[1];
+}
+static double eq(const double *v) {
+    return v[0] == v[1];
+}
+static double lt(const double *v) {
+    return v[0] < v[1];
+}
+static double ge(const double *v) {
+    return v[0] >= v[1];
+}
+static double either(const double *v) {
+    return v[0] != 0.0 || v[1] != 0.0;
+}
+static double both(const double *v) {
+    return v[0] != 0.0 && v[1] != 0.0;
+}
+static double none(const double *v) {
+    return v[0] == 0.0;
+}
+static double choose(const double *v) {
+    return v[0] != 0.0 ? v[1] : v[2];
+}
+static double minus(const double *v) {
+    return -v[0];
+}
+static double same(const double *v) {
+    return v[0];
+}
+static double e_to(const double *v) {
+    return exp(v[0]);
+}
+static double ln(const double *v) {
+    return log(v[0]);
+}
+static double root(const double *v) {
+    return sqrt(v[0]);
+}
+static double finite_one(const double *v) {
+    return isfinite(v[0]) != 0;
+}
 
 static const struct {
     const char *op;
     double (*fn)(const double *v);
-} elementwise[] = {{"add", add}, {"sub", sub}, {"mul", mul}, {"div", divide},
-                   {"eq", eq}, {"lt", lt}, {"ge", ge}, {"logical_or", either},
-                   {"logical_and", both}, {"logical_not", none}, {"select", choose}, {"neg", minus},
-                   {"identity", same}, {"cast", same}, {"broadcast_to", same},
-                   {"exp", e_to}, {"log", ln}, {"sqrt", root},
+} elementwise[] = {{"add", add},
+                   {"sub", sub},
+                   {"mul", mul},
+                   {"div", divide},
+                   {"eq", eq},
+                   {"lt", lt},
+                   {"ge", ge},
+                   {"logical_or", either},
+                   {"logical_and", both},
+                   {"logical_not", none},
+                   {"select", choose},
+                   {"neg", minus},
+                   {"identity", same},
+                   {"cast", same},
+                   {"broadcast_to", same},
+                   {"exp", e_to},
+                   {"log", ln},
+                   {"sqrt", root},
                    {"is_finite", finite_one}};
 
-static void matmul(const struct rn_node *n, struct view a, struct view b, struct view y) {
+static void matmul(const struct rn_node *n, struct view a, struct view b,
+                   struct view y) {
     uint64_t rows = (uint64_t)y.s->shape[0], columns = (uint64_t)y.s->shape[1];
     int ta = attr(n, "trans_a")->i != 0, tb = attr(n, "trans_b")->i != 0;
     uint64_t inner = (uint64_t)a.s->shape[ta ? 0 : 1];
@@ -160,8 +223,8 @@ static int32_t reduce(const struct rn_node *n, struct view x, struct view y,
 }
 
 static int known(const char *op) {
-    static const char *const others[] = {"matmul", "reduce_sum", "reduce_max", "arg_max",
-                                         "iota"};
+    static const char *const others[] = {"matmul", "reduce_sum", "reduce_max",
+                                         "arg_max", "iota"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(op, others[i]) == 0)
             return 1;
@@ -310,10 +373,26 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
     return status;
 }
 
-static const struct rn_backend iface = {
-    sizeof(struct rn_backend), 0, create, free, info, allocate, release, make, unmake,
-    make, unmake, on_stream, on_stream, wait_for, wait_for, copy, fill_zero, query, compile,
-    exe_destroy, run, NULL, NULL};
+static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend),
+                                        .create = create,
+                                        .destroy = free,
+                                        .info = info,
+                                        .alloc = allocate,
+                                        .release = release,
+                                        .stream_create = make,
+                                        .stream_destroy = unmake,
+                                        .event_create = make,
+                                        .event_destroy = unmake,
+                                        .event_record = on_stream,
+                                        .event_wait = on_stream,
+                                        .event_sync = wait_for,
+                                        .stream_sync = wait_for,
+                                        .copy = copy,
+                                        .fill_zero = fill_zero,
+                                        .query = query,
+                                        .compile = compile,
+                                        .exe_destroy = exe_destroy,
+                                        .run = run};
 
 RN_BACKEND(abacus, iface, "acme.backends/abacus 1",
            RN_DOC("Plain loops for one-layer networks"));

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pooling and batch normalisation of blocked f32 images, [N,C/b,H,W,b]: the channels of
+ * a pixel side by side make the vectors. Same operations and same sums as for [N,C,H,W]
+ * (window.c, normalise.c), so the same bits. */
+#include <stdlib.h>
+
+#include "isa.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* ------------------------------------------------------------------ pooling */
+
+#define WIDEST 16 /* channels at a time */
+
+struct pool {
+    int64_t kh, kw, sh, sw, top, left;
+    int64_t height, width, rows, columns; /* image, output */
+    int64_t planes, block;
+    bool count_pad;
+    char what; /* m: max, g: its gradient, a: average, b: its gradient */
+};
+
+/* The window of output (i, j) inside the image: rows [y0,y1), columns [x0,x1). */
+struct cells {
+    int64_t y0, y1, x0, x1;
+};
+
+INLINE struct cells cells_of(const struct pool *p, int64_t i, int64_t j) {
+    struct cells c = {i * p->sh - p->top, 0, j * p->sw - p->left, 0};
+    c.y1 = c.y0 + p->kh, c.x1 = c.x0 + p->kw;
+    c.y0 = c.y0 < 0 ? 0 : c.y0, c.x0 = c.x0 < 0 ? 0 : c.x0;
+    c.y1 = c.y1 > p->height ? p->height : c.y1;
+    c.x1 = c.x1 > p->width ? p->width : c.x1;
+    return c;
+}
+
+#define TAKE(c, b) (((b) == (b)) & (((c) != (c)) | ((c) > (b))))
+
+/* The first maximum of w channels from x on, and where it lies (pixel, -1: nowhere). */
+INLINE void best_of(const struct pool *p, struct cells c, const float *x, int64_t b,
+                    int64_t w, float *best, int32_t *where) {
+    EACH(k, w) best[k] = -INFINITY;
+    EACH(k, w) where[k] = -1;
+    for (int64_t y = c.y0; y < c.y1; y++)
+        for (int64_t u = c.x0; u < c.x1; u++) {
+            int32_t at = (int32_t)(y * p->width + u);
+            const float *v = x + at * b;
+            EACH(k, w) {
+                int32_t take = (where[k] < 0) | TAKE(v[k], best[k]);
+                best[k] = take ? v[k] : best[k];
+                where[k] = take ? at : where[k];
+            }
+        }
+}
+
+/* The same for sixteen channels, in registers. */
+struct best16 {
+    lanes16 value;
+    ints16 where;
+};
+
+INLINE lanes16 load16(const float *p) {
+    return *(const lanes16 *)(const void *)p;
+}
+
+INLINE void store16(float *p, lanes16 v) {
+    *(lanes16 *)(void *)p = v;
+}
+
+INLINE lanes16 pick16(ints16 take, lanes16 a, lanes16 b) {
+    return (lanes16)((take & (ints16)a) | (~take & (ints16)b));
+}
+
+INLINE struct best16 best16_of(const struct pool *p, struct cells c, const float *x,
+                               int64_t b) {
+    struct best16 best = {(lanes16){0} - INFINITY, (ints16){0} - 1};
+    bool first = true;
+    for (int64_t y = c.y0; y < c.y1; y++)
+        for (int64_t u = c.x0; u < c.x1; u++) {
+            int32_t at = (int32_t)(y * p->width + u);
+            lanes16 v = load16(x + at * b), t = best.value;
+            ints16 take = (t == t) & ((v != v) | (v > t)), here = (ints16){0} + at;
+            best.value = first ? v : pick16(take, v, t);
+            best.where =
+                first ? here : (ints16)((take & here) | (~take & best.where));
+            first = false;
+        }
+    return best;
+}
+
+/* w channels of one plane, from the pointers on. */
+INLINE void max_plane(const struct pool *p, const float *x, float *y, int64_t b,
+                      int64_t w) {
+    float best[WIDEST];
+    int32_t where[WIDEST];
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int64_t j = 0; j < p->columns; j++) {
+            struct cells c = cells_of(p, i, j);
+            float *to = y + (i * p->columns + j) * b;
+            if (w == 16) {
+                store16(to, best16_of(p, c, x, b).value);
+                continue;
+            }
+            best_of(p, c, x, b, w, best, where);
+            EACH(k, w) to[k] = best[k];
+        }
+}
+
+/* No pixel is in two windows. */
+INLINE bool apart(const struct pool *p) {
+    return p->kh <= p->sh && p->kw <= p->sw;
+}
+
+INLINE void max_grad_plane(const struct pool *p, const float *x, const float *g,
+                           float *gx, int64_t b, int64_t w) {
+    float best[WIDEST];
+    int32_t where[WIDEST];
+    bool all = p->kh == p->sh && p->kw == p->sw && p->rows * p->sh == p->height &&
+               p->columns * p->sw == p->width && !p->top && !p->left && w == 16;
+    for (int64_t q = 0; !all && q < p->height * p->width; q++) {
+        EACH(k, w) gx[q * b + k] = 0.0f;
+    }
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int64_t j = 0; j < p->columns; j++) {
+            struct cells c = cells_of(p, i, j);
+            const float *from = g + (i * p->columns + j) * b;
+            if (w == 16) {
+                struct best16 t = best16_of(p, c, x, b);
+                lanes16 zero = {0}, v = load16(from) + zero;
+                for (int64_t y = c.y0; y < c.y1; y++)
+                    for (int64_t u = c.x0; u < c.x1; u++) {
+                        int32_t at = (int32_t)(y * p->width + u);
+                        float *to = gx + at * b;
+                        ints16 hit = t.where == (ints16){0} + at;
+                        if (apart(p))
+                            store16(to, pick16(hit, v, zero));
+                        else
+                            store16(to,
+                                    pick16(hit, load16(to) + load16(from), load16(to)));
+                    }
+                continue;
+            }
+            best_of(p, c, x, b, w, best, where);
+            for (int64_t y = c.y0; y < c.y1; y++)
+                for (int64_t u = c.x0; u < c.x1; u++) {
+                    int32_t at = (int32_t)(y * p->width + u);
+                    float *to = gx + at * b;
+                    EACH(k, w) {
+                        float sum = to[k] + from[k];
+                        to[k] = where[k] == at ? sum : to[k];
+                    }
+                }
+        }
+}
+
+INLINE float share_of(const struct pool *p, struct cells c) {
+    int64_t n = p->count_pad ? p->kh * p->kw : (c.y1 - c.y0) * (c.x1 - c.x0);
+    return c.y1 > c.y0 && c.x1 > c.x0 ? (float)n : 0.0f;
+}
+
+INLINE void average_plane(const struct pool *p, const float *x, float *y, int64_t b,
+                          int64_t w) {
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int64_t j = 0; j < p->columns; j++) {
+            struct cells c = cells_of(p, i, j);
+            float sum[WIDEST], n = share_of(p, c);
+            float *to = y + (i * p->columns + j) * b;
+            EACH(k, w) sum[k] = 0.0f;
+            for (int64_t r = c.y0; r < c.y1; r++)
+                for (int64_t u = c.x0; u < c.x1; u++) {
+                    const float *v = x + (r * p->width + u) * b;
+                    EACH(k, w) sum[k] += v[k];
+                }
+            EACH(k, w) to[k] = n > 0.0f ? sum[k] / n : 0.0f;
+        }
+}
+
+INLINE void average_grad_plane(const struct pool *p, const float *g, float *gx,
+                               int64_t b, int64_t w) {
+    for (int64_t q = 0; q < p->height * p->width; q++) {
+        EACH(k, w) gx[q * b + k] = 0.0f;
+    }
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int64_t j = 0; j < p->columns; j++) {
+            struct cells c = cells_of(p, i, j);
+            float share[WIDEST], n = share_of(p, c);
+            const float *from = g + (i * p->columns + j) * b;
+            EACH(k, w) share[k] = n > 0.0f ? from[k] / n : 0.0f;
+            for (int64_t r = c.y0; r < c.y1; r++)
+                for (int64_t u = c.x0; u < c.x1; u++) {
+                    float *to = gx + (r * p->width + u) * b;
+                    EACH(k, w) to[k] += share[k];
+                }
+        }
+}
+
+INLINE void pool_plane(const struct cpu_call *c, const struct pool *p, int64_t plane,
+                       int64_t b, int64_t first, int64_t w) {
+    int64_t image = plane * p->height * p->width * b + first;
+    int64_t out = plane * p->rows * p->columns * b + first;
+    const float *a = c->k.in[0].data;
+    float *o = c->k.out[0].data;
+    switch (p->what) {
+    case 'm':
+        max_plane(p, a + image, o + out, b, w);
+        break;
+    case 'g':
+        max_grad_plane(p, a + image, (const float *)c->k.in[1].data + out, o + image, b,
+                       w);
+        break;
+    case 'a':
+        average_plane(p, a + image, o + out, b, w);
+        break;
+    default:
+        average_grad_plane(p, a + out, o + image, b, w);
+    }
+}
+
+static void pool_planes(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct pool *p = c->state;
+    (void)thread;
+    for (int64_t k = begin; k < end; k++) {
+        if (p->block == 16) { /* the usual one, with constants */
+            pool_plane(c, p, k, 16, 0, 16);
+            continue;
+        }
+        int64_t first = 0;
+        for (; first + 16 <= p->block; first += 16)
+            pool_plane(c, p, k, p->block, first, 16);
+        if (first < p->block)
+            pool_plane(c, p, k, p->block, first, p->block - first);
+    }
+}
+
+static int32_t run_pool(const struct cpu_call *c, struct rn_error *e) {
+    const struct pool *p = c->state;
+    struct cpu_call call = *c;
+    int64_t cost = p->rows * p->columns * p->kh * p->kw * p->block;
+    (void)e;
+    cpu_parallel(c->threads, p->planes, 1 + 65536 / (cost + 1), pool_planes, &call);
+    return RN_OK;
+}
+
+static int32_t room_pool(struct cpu_setup *s, char what, struct rn_error *e) {
+    const struct kernel_tensor *x = what == 'b' ? &s->out[0] : &s->in[0];
+    const struct kernel_tensor *y = what == 'g'   ? &s->in[1]
+                                    : what == 'b' ? &s->in[0]
+                                                  : &s->out[0];
+    const int64_t *kernel = cpu_attr(s->node, "kernel")->p;
+    const int64_t *stride = cpu_attr(s->node, "stride")->p;
+    const int64_t *pads = cpu_attr(s->node, "pad")->p;
+    if (x->shape[2] * x->shape[3] > INT32_MAX)
+        return 0;
+    struct pool *p = malloc(sizeof *p);
+    if (!p)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
+    *p = (struct pool){kernel[0],
+                       kernel[1],
+                       stride[0],
+                       stride[1],
+                       pads[0],
+                       pads[1],
+                       x->shape[2],
+                       x->shape[3],
+                       y->shape[2],
+                       y->shape[3],
+                       x->shape[0] * x->shape[1],
+                       x->shape[4],
+                       cpu_int(s->node, "count_pad", 0) != 0,
+                       what};
+    s->state = p;
+    s->run = run_pool;
+    s->kernel = "blocked";
+    return 1;
+}
+
+/* --------------------------------------------------------------- batch norm */
+
+/* Sixteen channels at a time (fewer at the end of a block), as chunks. */
+struct norm {
+    int64_t n, area, blocks, block;
+    int64_t chunks; /* of a block */
+    int64_t parts;  /* that the 16 lanes of a sum are divided into: 1 or 4 */
+    char what;      /* f: forward, g: gradient, i: with given statistics */
+    float eps, count;
+};
+
+struct chunk {
+    int64_t offset;  /* of its first channel in an image */
+    int64_t channel; /* its number */
+    int64_t width;
+};
+
+INLINE struct chunk chunk_of(const struct norm *p, int64_t u) {
+    int64_t block = u / p->chunks, first = u % p->chunks * 16;
+    int64_t left = p->block - first;
+    return (struct chunk){block * p->area * p->block + first, block * p->block + first,
+                          left < 16 ? left : 16};
+}
+
+/* The workspace: sums by chunk and lane, two of them; then two numbers a channel. */
+INLINE float *sums_of(const struct cpu_call *c, int64_t chunk, int which) {
+    return (float *)(void *)c->workspace + (2 * chunk + which) * 256;
+}
+
+INLINE float *numbers_of(const struct cpu_call *c, const struct norm *p, int which) {
+    int64_t channels = p->blocks * p->chunks * 16;
+    return (float *)(void *)c->workspace + p->blocks * p->chunks * 512 +
+           which * channels;
+}
+
+typedef struct {
+    float v[16];
+} __attribute__((aligned(64))) channels16;
+
+/* One pixel's share of the sums a and b. pass: s sum of x, v of squares of x - mean,
+ * g of gy and of gy times normalised x. */
+INLINE void pixel(char pass, const float *x, const float *g, const float *mean,
+                  const float *root, int64_t w, float *a, float *b) {
+    if (pass == 's') {
+        EACH(k, w) a[k] += x[k];
+    } else if (pass == 'v') {
+        EACH(k, w) {
+            float d = x[k] - mean[k];
+            a[k] += d * d;
+        }
+    } else {
+        EACH(k, w) {
+            float t = g[k] * ((x[k] - mean[k]) / root[k]);
+            a[k] += g[k];
+            b[k] += t;
+        }
+    }
+}
+
+/* Lanes [from,to) of the sums over all pixels: pixel i of n * area belongs to lane
+ * i % 16, as in rn_sum_f32. */
+INLINE void lanes_pass(const struct cpu_call *c, const struct norm *p, char pass,
+                       int64_t u, struct chunk h, int64_t w, int64_t b, int from,
+                       int to) {
+    const float *x = (const float *)c->k.in[0].data + h.offset;
+    const float *g = pass == 'g' ? (const float *)c->k.in[4].data + h.offset : x;
+    const float *mean = numbers_of(c, p, 0) + u * 16;
+    const float *root = numbers_of(c, p, 1) + u * 16;
+    int64_t image = p->blocks * p->area * b;
+    channels16 sa[16], sb[16], m, r;
+    for (int k = 0; k < 16; k++)
+        m.v[k] = mean[k], r.v[k] = root[k];
+    memset(sa, 0, sizeof sa);
+    memset(sb, 0, sizeof sb);
+    int phase = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        const float *xi = x + i * image, *gi = g + i * image;
+        int64_t q = 0;
+        for (; phase && q < p->area; q++, phase = (phase + 1) & 15)
+            if (phase >= from && phase < to)
+                pixel(pass, xi + q * b, gi + q * b, m.v, r.v, w, sa[phase].v,
+                      sb[phase].v);
+        for (; q + 16 <= p->area; q += 16)
+            for (int l = from; l < to; l++)
+                pixel(pass, xi + (q + l) * b, gi + (q + l) * b, m.v, r.v, w, sa[l].v,
+                      sb[l].v);
+        for (; q < p->area; q++, phase = (phase + 1) & 15)
+            if (phase >= from && phase < to)
+                pixel(pass, xi + q * b, gi + q * b, m.v, r.v, w, sa[phase].v,
+                      sb[phase].v);
+    }
+    for (int l = from; l < to; l++) {
+        memcpy(sums_of(c, u, 0) + 16 * l, sa[l].v, sizeof sa[l].v);
+        memcpy(sums_of(c, u, 1) + 16 * l, sb[l].v, sizeof sb[l].v);
+    }
+}
+
+INLINE void lanes_range(void *context, int64_t begin, int64_t end, char pass) {
+    const struct cpu_call *c = context;
+    const struct norm *p = c->state;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t u = i / p->parts;
+        int from = p->parts == 1 ? 0 : (int)(i % p->parts) * 4;
+        struct chunk h = chunk_of(p, u);
+        bool usual = h.width == 16;
+        if (usual && p->block == 16 && p->parts == 1)
+            lanes_pass(c, p, pass, u, h, 16, 16, 0, 16);
+        else if (usual && p->parts == 1)
+            lanes_pass(c, p, pass, u, h, 16, p->block, 0, 16);
+        else if (usual)
+            lanes_pass(c, p, pass, u, h, 16, p->block, from, from + 4);
+        else
+            lanes_pass(c, p, pass, u, h, h.width, p->block, from,
+                       p->parts == 1 ? 16 : from + 4);
+    }
+}
+
+static void sum_range(void *context, int64_t begin, int64_t end, int thread) {
+    (void)thread;
+    lanes_range(context, begin, end, 's');
+}
+
+static void square_range(void *context, int64_t begin, int64_t end, int thread) {
+    (void)thread;
+    lanes_range(context, begin, end, 'v');
+}
+
+static void grad_range(void *context, int64_t begin, int64_t end, int thread) {
+    (void)thread;
+    lanes_range(context, begin, end, 'g');
+}
+
+/* The tree over the lanes. */
+static void total(float *lane) {
+    for (int w = 8; w; w /= 2)
+        for (int k = 0; k < w; k++) {
+            EACH(j, 16) lane[16 * k + j] += lane[16 * (k + w) + j];
+        }
+}
+
+/* y = (x - mean) / root * scale + shift; or (x - mean) * scale + shift ('i'); or the
+ * gradient of x. One plane of one image. */
+INLINE void apply_plane(char what, const float *x, const float *g, float *y,
+                        int64_t area, int64_t b, int64_t w, const channels16 n[5]) {
+    for (int64_t q = 0; q < area; q++, x += b, y += b, g += b) {
+        if (what == 'f') {
+            EACH(k, w)
+            y[k] = (x[k] - n[0].v[k]) / n[1].v[k] * n[2].v[k] + n[3].v[k];
+        } else if (what == 'i') {
+            EACH(k, w) y[k] = (x[k] - n[0].v[k]) * n[2].v[k] + n[3].v[k];
+        } else {
+            EACH(k, w)
+            y[k] = ((g[k] - n[2].v[k]) - (x[k] - n[0].v[k]) / n[1].v[k] * n[3].v[k]) *
+                   n[4].v[k];
+        }
+    }
+}
+
+/* The five numbers of each channel that apply_plane takes. */
+static void numbers(const struct cpu_call *c, const struct norm *p, int64_t u,
+                    struct chunk h, channels16 n[5]) {
+    const float *a = numbers_of(c, p, 0) + u * 16, *b = numbers_of(c, p, 1) + u * 16;
+    const float *scale = (const float *)c->k.in[1].data + h.channel;
+    for (int64_t k = 0; k < h.width; k++) {
+        if (p->what == 'i') {
+            const float *mean = c->k.in[3].data, *var = c->k.in[4].data;
+            n[0].v[k] = mean[h.channel + k];
+            n[2].v[k] = scale[k] / sqrtf(var[h.channel + k] + p->eps);
+            n[3].v[k] = ((const float *)c->k.in[2].data)[h.channel + k];
+        } else if (p->what == 'f') {
+            n[0].v[k] = a[k], n[1].v[k] = b[k], n[2].v[k] = scale[k];
+            n[3].v[k] = ((const float *)c->k.in[2].data)[h.channel + k];
+        } else {
+            n[0].v[k] = a[k], n[1].v[k] = b[k];
+            n[2].v[k] = sums_of(c, u, 0)[k] / p->count;
+            n[3].v[k] = sums_of(c, u, 1)[k] / p->count;
+            n[4].v[k] = scale[k] / b[k];
+        }
+    }
+}
+
+static void apply_range(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct norm *p = c->state;
+    int64_t units = p->blocks * p->chunks;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) { /* chunks of images */
+        int64_t u = i % units;
+        struct chunk h = chunk_of(p, u);
+        int64_t at = i / units * p->blocks * p->area * p->block + h.offset;
+        channels16 n[5];
+        memset(n, 0, sizeof n);
+        numbers(c, p, u, h, n);
+        const float *x = (const float *)c->k.in[0].data + at;
+        const float *g = p->what == 'g' ? (const float *)c->k.in[4].data + at : x;
+        float *y = (float *)c->k.out[0].data + at;
+        if (p->block == 16 && p->what == 'f')
+            apply_plane('f', x, g, y, p->area, 16, 16, n);
+        else if (p->block == 16 && p->what == 'g')
+            apply_plane('g', x, g, y, p->area, 16, 16, n);
+        else
+            apply_plane(p->what, x, g, y, p->area, p->block, h.width, n);
+    }
+}
+
+static void moments(const struct cpu_call *c, const struct norm *p, bool mean) {
+    float *to = numbers_of(c, p, mean ? 0 : 1);
+    float *out = c->k.out[mean ? 1 : 2].data;
+    for (int64_t u = 0; u < p->blocks * p->chunks; u++) {
+        struct chunk h = chunk_of(p, u);
+        float *sum = sums_of(c, u, 0);
+        total(sum);
+        for (int64_t k = 0; k < h.width; k++) {
+            float v = sum[k] / p->count;
+            to[u * 16 + k] = mean ? v : sqrtf(v + p->eps);
+            if (out)
+                out[h.channel + k] = v;
+        }
+    }
+}
+
+static void given(const struct cpu_call *c, const struct norm *p) {
+    const float *mean = c->k.in[2].data, *var = c->k.in[3].data;
+    for (int64_t u = 0; u < p->blocks * p->chunks; u++) {
+        struct chunk h = chunk_of(p, u);
+        for (int64_t k = 0; k < 16; k++) {
+            bool is = k < h.width;
+            numbers_of(c, p, 0)[u * 16 + k] = is ? mean[h.channel + k] : 0.0f;
+            numbers_of(c, p, 1)[u * 16 + k] =
+                is ? sqrtf(var[h.channel + k] + p->eps) : 1.0f;
+        }
+    }
+}
+
+static void gradients(const struct cpu_call *c, const struct norm *p) {
+    for (int64_t u = 0; u < p->blocks * p->chunks; u++) {
+        struct chunk h = chunk_of(p, u);
+        float *a = sums_of(c, u, 0), *b = sums_of(c, u, 1);
+        total(a);
+        total(b);
+        for (int64_t k = 0; k < h.width; k++) {
+            if (c->k.out[1].data)
+                ((float *)c->k.out[1].data)[h.channel + k] = b[k];
+            if (c->k.out[2].data)
+                ((float *)c->k.out[2].data)[h.channel + k] = a[k];
+        }
+    }
+}
+
+static int32_t run_norm(const struct cpu_call *c, struct rn_error *e) {
+    const struct norm *p = c->state;
+    struct cpu_call call = *c;
+    int64_t units = p->blocks * p->chunks, lanes = units * p->parts;
+    (void)e;
+    if (p->what == 'f') {
+        memset(numbers_of(c, p, 0), 0, (size_t)units * 16 * sizeof(float));
+        cpu_parallel(c->threads, lanes, 1, sum_range, &call);
+        moments(c, p, true);
+        cpu_parallel(c->threads, lanes, 1, square_range, &call);
+        moments(c, p, false);
+    } else if (p->what == 'g') {
+        given(c, p);
+        cpu_parallel(c->threads, lanes, 1, grad_range, &call);
+        gradients(c, p);
+    }
+    if (c->k.out[0].data)
+        cpu_parallel(c->threads, p->n * units, 1 + 4096 / (p->area + 1), apply_range,
+                     &call);
+    return RN_OK;
+}
+
+static int32_t room_norm(struct cpu_setup *s, char what, struct rn_error *e) {
+    const struct kernel_tensor *x = &s->in[0];
+    struct norm *p = malloc(sizeof *p);
+    if (!p)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
+    *p = (struct norm){.n = x->shape[0],
+                       .area = x->shape[2] * x->shape[3],
+                       .blocks = x->shape[1],
+                       .block = x->shape[4],
+                       .chunks = (x->shape[4] + 15) / 16,
+                       .what = what,
+                       .eps = (float)cpu_float(s->node, "eps", 1e-5)};
+    p->count = (float)(p->n * p->area);
+    p->parts = p->blocks * p->chunks < s->threads ? 4 : 1;
+    s->workspace =
+        cpu_align((uint64_t)(p->blocks * p->chunks) * (512 + 32) * sizeof(float));
+    s->state = p;
+    s->run = run_norm;
+    s->kernel = "blocked";
+    return 1;
+}
+
+int32_t CPU_NAME(cpu_blocked)(struct cpu_setup *s, struct rn_error *e) {
+    static const struct {
+        const char *op;
+        char what;
+        int32_t (*room)(struct cpu_setup *s, char what, struct rn_error *e);
+    } table[] = {
+        {"max_pool2d", 'm', room_pool},      {"max_pool2d_grad", 'g', room_pool},
+        {"avg_pool2d", 'a', room_pool},      {"avg_pool2d_grad", 'b', room_pool},
+        {"batch_norm", 'f', room_norm},      {"batch_norm_grad", 'g', room_norm},
+        {"batch_norm_infer", 'i', room_norm}};
+    if (s->in[0].dtype != RN_F32 || !cpu_int(s->node, "block", 0))
+        return 0;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(table[i].op, s->node->op) == 0)
+            return table[i].room(s, table[i].what, e);
+    return 0;
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How images lie: chosen by time or by rule, the same numbers within rounding, written
+into the record and taken from there again, never a matter of who looks."""
+import pathlib
+import re
+import sys
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from recorded import *  # noqa: E402,F403
+from harness import Checks, Scratch  # noqa: E402
+
+# Everything that a layout meets: windows, norms, sums of branches, concatenation,
+# broadcasts from pooled channels, a flatten and a dense layer behind it.
+LAYERS = """
+    - {type: conv2d, channels: 16, kernel: 3, padding: same, bias: false, name: a}
+    - {type: batch_norm}
+    - {type: relu, name: b}
+    - {type: conv2d, channels: 16, kernel: 3, padding: same, input: b, name: c}
+    - {type: add, from: [b, c]}
+    - {type: max_pool2d, kernel: 2, name: d}
+    - {type: conv2d, channels: 32, kernel: 3, padding: same, stride: 2}
+    - {type: relu}
+    - {type: avg_pool2d, kernel: 2}
+    - {type: flatten}
+    - {type: dense, units: 10}
+"""
+STEPS = ["~train.epochs", "train.steps=6", "train.log_every=1", "schedule=null",
+         "optimizer={type: sgd, lr: 0.05}", "data.batch=64", "hooks=null"]
+
+c = Checks()
+
+
+def plan(path, *args, env=None):
+    r = runner("plan", path, "--kernels", *args, env=env)
+    c.equal("plan: exit", r.code, 0)
+    return [dict(zip(("op", "shape"), m)) for m in
+            re.findall(r"^ *\d+ (\S+) .*?(\[[0-9,]*\])  ", r.out, re.M)]
+
+
+def blocked(nodes, op):
+    return [n["shape"].count(",") == 4 for n in nodes if n["op"] == op]
+
+
+with Scratch() as top:
+    base = (ROOT / "configs/quickstart.yaml").read_text()
+    head = re.sub(r"(?ms)^model:.*?(?=^\S|\Z)", "", base)
+    path = top / "net.yaml"
+    path.write_text(head.replace("../", f"{ROOT}/").replace("datasets/", f"{ROOT}/datasets/")
+                    .replace(f"{ROOT}/{ROOT}/", f"{ROOT}/") +
+                    "\nmodel:\n  type: sequential\n  in: {x: data.image}\n  layers:" + LAYERS)
+    cache = top / "cache"
+    cache.mkdir()
+    env = {"XDG_CACHE_HOME": str(cache)}
+
+    def run(name, device, *args, env=env):
+        r = runner(path, f"output={top}/{name}", f"device={device}", *STEPS, *args, env=env)
+        c.equal(f"{name}: exit", r.code, 0)
+        if r.code:
+            print(r.err)
+        return folder_of(r)
+
+    # By rule: blocks wherever channels allow it.
+    nodes = plan(path, "device={type: cpu, tune: off}", env=env)
+    kinds = blocked(nodes, "conv2d") + blocked(nodes, "batch_norm")
+    c.ok("by rule: images are blocked", kinds and all(kinds), nodes)
+    c.ok("and stay so from node to node",
+         sum(n["op"] == "transpose" for n in nodes) <= 3, nodes)
+    c.ok("without own products nothing is blocked", not any(
+        n["shape"].count(",") == 4 for n in
+        plan(path, "device={type: cpu, deterministic: threads}", env=env)))
+    c.ok("nothing was timed", not (cache / "runner/kernels").exists())
+
+    rule = run("rule", "{type: cpu, tune: off}")
+    again = run("again", "{type: cpu, tune: off}")
+    c.equal("by rule: the same bits twice", verified(again), verified(rule))
+    c.equal("by rule: so says the record", (rule / "kernels.txt").read_text(), "rule\n")
+    timed = run("timed", "{type: cpu}")
+    known = sorted((cache / "runner/kernels").iterdir())
+    c.equal("timed: one machine, one file", len(known), 1)
+    lines = (timed / "kernels.txt").read_text().splitlines()
+    c.ok("timed: the record says what was chosen", len(lines) >= 9 and all(
+        re.fullmatch(r"conv2d\S* .* \| \d+,\d+\t[dw]\t[1-9]\d*", x) for x in lines), lines)
+    before = known[0].read_bytes()
+    warm = run("warm", "{type: cpu}")
+    c.equal("from the cache: the same bits", verified(warm), verified(timed))
+    c.equal("nothing is timed again", known[0].read_bytes(), before)
+    late = run("late", "{type: async_fake}")
+    c.equal("async_fake: the same bits", verified(late), verified(timed))
+
+    # The same numbers as the definition, however images lie.
+    plain = run("plain", "reference")
+    for name, other in (("rule", rule), ("timed", timed)):
+        a, b = variables(plain), variables(other)
+        for v in a:
+            if a[v].dtype == np.float32:
+                far = float(np.max(np.abs(a[v] - b[v]), initial=0))
+                c.ok(f"{name}: {v}", far <= 5e-5, f"  {far}")
+        for s in ("train/loss", "val/loss", "test/loss"):
+            x, y = series(plain, s)[1], series(other, s)[1]
+            c.ok(f"{name}: {s}", np.allclose(x, y, rtol=5e-4, atol=1e-5), f"{x}\n{y}")
+
+    # Who looks changes nothing.
+    seen = run("seen", "{type: cpu}", "hooks=[{type: inspect, every: 1st}]")
+    c.equal("looked into: the same bits", verified(seen)[2], verified(timed)[2])
+
+    # The record decides for those who go on, whatever this machine says today. Here
+    # its times are turned round: what was slow is fast.
+    def turned(text):
+        out = []
+        for x in text.splitlines():
+            key, choice, ns = x.split("\t")
+            out.append(f"{key}\t{choice}\t{max(1, 10**12 // int(ns))}")
+        return "\n".join(out) + "\n"
+    known[0].write_text(turned(known[0].read_text()))
+    other = plan(path, "device={type: cpu}", env=env)
+    mine = run("half", "{type: cpu}", "train.steps=3", env=env | {"XDG_CACHE_HOME": str(top / "new")})
+    chosen = (mine / "kernels.txt").read_text()
+    r = runner("resume", mine, "train.steps=6", env=env)
+    c.equal("resumed: exit", r.code, 0)
+    c.equal("resumed: keeps its kernels", (mine / "kernels.txt").read_text(), chosen)
+    whole = run("whole", "{type: cpu}", env=env | {"XDG_CACHE_HOME": str(top / "new")})
+    c.equal("resumed: the bits of the run that was not stopped",
+            verified(mine)[2], verified(whole)[2])
+
+    # A cache that is damaged is no reason to stop.
+    known[0].write_bytes(b"\0\xff garbage\tq\n" + before[: len(before) // 2])
+    torn = run("torn", "{type: cpu}")
+    c.ok("a damaged cache: it trains", np.isfinite(series(torn, "train/loss")[1]).all())
+    lost = run("lost", "{type: cpu}", env={"XDG_CACHE_HOME": "/nowhere/at/all"})
+    c.equal("nowhere to keep times: by rule", verified(lost)[2], verified(rule)[2])
+    r = runner("resume", lost, "train.steps=7", env=env)
+    c.equal("and so when it goes on elsewhere", ((lost / "kernels.txt").read_text(), r.code),
+            ("rule\n", 0))
+c.done()
