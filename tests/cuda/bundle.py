@@ -23,10 +23,10 @@ def run(*args, **more):
 
 c = Checks()
 with Scratch() as top:
-    code, text = run(sys.executable, ROOT / "bundle/make.py", build, top / "first",
+    code, text = run(sys.executable, ROOT / "bench/bundle/make.py", build, top / "first",
                      "--no-cuda")
     c.equal("bundle: exit", (code, text if code else ""), (0, ""))
-    code, text = run(sys.executable, ROOT / "bundle/make.py", build, top / "first")
+    code, text = run(sys.executable, ROOT / "bench/bundle/make.py", build, top / "first")
     c.ok("a folder that is in use is left alone", code != 0 and "not empty" in text, text)
     b = top / "second place"
     (top / "first").rename(b)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = HERE.parent.parent
 # Of the driver: they fit the machine's kernel module and nothing else.
 DRIVER = re.compile(r"lib(cuda|nvidia-\S+)\.so")
 CUDA = ["libnvrtc.so.13", "libnvrtc-builtins.so.13.0", "libcublasLt.so.13",
