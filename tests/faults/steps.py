@@ -43,7 +43,8 @@ def count(scratch, path, *args):
     r = runner(path, f"output={scratch}/runs", f"plugins=['{WINDOW}']",
                f"hooks=[{{type: test.hooks/window, from: {FROM}, to: {TO}, "
                f"file: '{faults}'}}]", *args,
-               env={**preload(COUNTER), "COUNTER_FILE": str(calls)})
+               env={**preload(COUNTER), "COUNTER_FILE": str(calls),
+                    "XDG_CACHE_HOME": str(scratch)})
     if r.code:
         return r, None, []
     lines = calls.read_text().splitlines()

@@ -46,7 +46,8 @@ SMALL |= {"char-gpt.yaml": GPT, "char-gpt-large.yaml": GPT}
 
 def run(c, name, path, folder, *args):
     """(what verify says, every dataset of the record) of one training, or None."""
-    r = runner(path, f"output={folder}/runs", *args, env={"FASHION_MNIST": str(folder)})
+    r = runner(path, f"output={folder}/runs", *args,
+               env={"FASHION_MNIST": str(folder), "XDG_CACHE_HOME": str(folder)})
     if not c.equal(f"{name}: exit code", r.code, 0):
         print(r.err)
         return None

@@ -5,10 +5,17 @@ changed by looking."""
 import json
 import re
 
-from harness import ROOT, Checks, Scratch, runner
+import harness
+from harness import ROOT, Checks, Scratch
 
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
 MLP = ["model.type=mlp", "~model.layers", "model.hidden=[16]", "model.outputs=10"]
+
+
+def runner(*args, cwd=None):
+    """What the system's compiler keeps goes beside `cwd`, not into a home."""
+    cache = {"XDG_CACHE_HOME": f"{cwd.parent}/cache"} if cwd else {}
+    return harness.runner(*args, cwd=cwd, env=cache)
 
 
 def plan_nodes(*args):
@@ -24,10 +31,10 @@ def check_json(c, got, steps, nodes):
             [(n["node"], n["label"]) for n in got["nodes"]],
             [(i, label) for i, _, label in nodes])
     total = sum(n["calls"] * n["ms"] for n in got["nodes"])
-    # The rest of a step is its batch: waited for, copied, and the results' reading.
-    c.ok("the nodes are no longer than the step", total <= got["ms"],
+    # The rest of a step is its batch, which a busy machine makes one wait for: how much
+    # of the program its nodes are is seen in the trace.
+    c.ok("the nodes are no longer than the step", 0 < total <= got["ms"],
          f"{total} of {got['ms']} ms")
-    c.ok("and most of it", total > 0.5 * got["ms"], f"{total} of {got['ms']} ms")
     c.ok("each once a step", all(n["calls"] == 1 for n in got["nodes"]))
     c.ok("parts", {n["part"] for n in got["nodes"]} == {"forward", "backward", "update"})
     c.ok("the wait is a share", 0 <= got["data_wait"] < 1, got["data_wait"])
@@ -76,6 +83,10 @@ def check_trace(c, trace, steps, nodes, workers):
     c.ok("one after the other",
          all(a["ts"] + a["dur"] <= b["ts"] + 0.002
              for a, b in zip(on_device, on_device[1:])))
+    programs = [e for e in slices if e["cat"] == "program"]
+    c.equal("a program for each step", len(programs), steps)
+    share = sum(e["dur"] for e in on_device) / sum(e["dur"] for e in programs)
+    c.ok("the nodes are nearly all of the programs", 0.6 < share <= 1.001, share)
     waits = [e for e in slices if e["name"] == "wait for data"]
     c.equal("a wait for each step", len(waits), steps)
     batches = [e for e in slices if e["name"] == "batch"]
@@ -112,7 +123,10 @@ def check_mistakes(c, scratch):
 
 def main():
     c = Checks()
-    with Scratch() as scratch:
+    with Scratch() as top:
+        scratch = top / "here"
+        scratch.mkdir()
+        (top / "cache").mkdir()
         trace = scratch / "trace.json"
         one = "device={type: cpu, threads: 1}"
         nodes = plan_nodes(one)
