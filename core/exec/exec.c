@@ -342,7 +342,16 @@ void *program_input(struct program *p, int index, uint64_t *bytes, struct rn_err
         return NULL;
     if (bytes)
         *bytes = p->inputs[index].bytes;
+    p->bases[p->inputs[index].base] = p->inputs[index].device;
     return staging(p, &p->inputs[index], e);
+}
+
+bool program_borrow(struct program *p, int index, const void *data) {
+    if (!p->d->info.host_memory || (uintptr_t)data % 64)
+        return false;
+    /* No program writes to its inputs. */
+    p->bases[p->inputs[index].base] = (void *)(uintptr_t)data;
+    return true;
 }
 
 int program_scalar_index(const struct program *p, const char *name) {

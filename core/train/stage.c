@@ -612,11 +612,14 @@ int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t
         if (p->inputs[i] < 0)
             continue;
         uint64_t bytes, row = data_field_at(s->data, s->field_index[i])->bytes;
+        const char *from =
+            (const char *)b->fields[s->field_index[i]] + (uint64_t)first * row;
+        if (program_borrow(p->program, p->inputs[i], from))
+            continue;
         void *to = program_input(p->program, p->inputs[i], &bytes, e);
         if (!to)
             return e->status ? e->status : RN_E_INTERNAL;
-        memcpy(to, (const char *)b->fields[s->field_index[i]] + (uint64_t)first * row,
-               bytes);
+        memcpy(to, from, bytes);
     }
     return RN_OK;
 }

@@ -104,7 +104,8 @@ int stage_check_inits(struct stage *s, struct diag *d);
 /* Are the labels of the data inside of what the graph g indexes by them? */
 int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d);
 
-/* One batch into a program's inputs: rows `first` .. first + shaped->rows of it. */
+/* One batch into a program's inputs: rows `first` .. first + shaped->rows of it, which
+ * stay as they are until the program has run. */
 int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t first,
                struct rn_error *e);
 /* Scalars of a run. */

@@ -22,11 +22,34 @@ static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e
     return image_plan(&((struct flip *)self)->image, field, e);
 }
 
-/* Swap elements i*step and (n-1-i)*step of `bytes` each. */
-static void mirror(uint8_t *p, int64_t n, uint64_t step) {
-    uint8_t *q = p + (uint64_t)(n - 1) * step;
-    for (; p < q; p += step, q -= step)
-        for (uint64_t k = 0; k < step; k++) {
+/* Turn n elements around, from both ends; what is read is kept aside, so that the loops
+ * over whole vectors are the compiler's. */
+#define PIECE 8
+#define MIRROR(name, type)                                                             \
+    static void name(type *p, int64_t n) {                                             \
+        type low[PIECE], high[PIECE], *q = p + n;                                      \
+        for (; q - p >= 2 * PIECE; p += PIECE, q -= PIECE) {                           \
+            memcpy(low, p, sizeof low);                                                \
+            memcpy(high, q - PIECE, sizeof high);                                      \
+            for (int k = 0; k < PIECE; k++)                                            \
+                p[k] = high[PIECE - 1 - k];                                            \
+            for (int k = 0; k < PIECE; k++)                                            \
+                q[k - PIECE] = low[PIECE - 1 - k];                                     \
+        }                                                                              \
+        for (q--; p < q; p++, q--) {                                                   \
+            type t = *p;                                                               \
+            *p = *q;                                                                   \
+            *q = t;                                                                    \
+        }                                                                              \
+    }
+MIRROR(mirror_u8, uint8_t)
+MIRROR(mirror_u32, uint32_t)
+
+/* The lines of a plane change places. */
+static void swap_lines(uint8_t *p, int64_t n, uint64_t line) {
+    uint8_t *q = p + (uint64_t)(n - 1) * line;
+    for (; p < q; p += line, q -= line)
+        for (uint64_t k = 0; k < line; k++) {
             uint8_t t = p[k];
             p[k] = q[k];
             q[k] = t;
@@ -48,10 +71,13 @@ static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
             continue;
         if (s->vertical)
             for (uint64_t c = 0; c < m->planes; c++)
-                mirror(p + c * plane, m->height, line);
+                swap_lines(p + c * plane, m->height, line);
         else
             for (uint64_t y = 0; y < m->planes * (uint64_t)m->height; y++)
-                mirror(p + y * line, m->width, item);
+                if (item == 1)
+                    mirror_u8(p + y * line, m->width);
+                else
+                    mirror_u32((uint32_t *)(void *)(p + y * line), m->width);
     }
     return RN_OK;
 }
