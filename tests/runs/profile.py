@@ -18,9 +18,9 @@ def runner(*args, cwd=None):
     return harness.runner(*args, cwd=cwd, env=cache)
 
 
-def plan_nodes(*args):
+def plan_nodes(cwd, *args):
     """(index, operator, label) of each node as `runner plan --kernels` prints them."""
-    out = runner("plan", QUICKSTART, "--kernels", *args).out
+    out = runner("plan", QUICKSTART, "--kernels", *args, cwd=cwd).out
     rows = re.findall(r"^ *(\d+) (\S+) .*?->[ 0-9@+]*  (\S+)", out, re.M)
     return [(int(i), op, label) for i, op, label in rows]
 
@@ -128,8 +128,8 @@ def main():
         scratch.mkdir()
         (top / "cache").mkdir()
         trace = scratch / "trace.json"
-        one = "device={type: cpu, threads: 1}"
-        nodes = plan_nodes(one)
+        one = "device={type: cpu, threads: 1, tune: off}"
+        nodes = plan_nodes(scratch, one)
         c.ok("the plan has nodes", len(nodes) > 30, nodes)
         r = runner("profile", QUICKSTART, one, "--json", "--steps", "6", "--trace", trace,
                    cwd=scratch)
