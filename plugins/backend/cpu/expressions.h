@@ -98,7 +98,9 @@ EXPRESSION1(move_16, identity, BF16, BF16, uint16_t, uint16_t, A)
 EXPRESSION1(move_32, identity, U32, U32, uint32_t, uint32_t, A)
 EXPRESSION1(move_64, identity, I64, I64, uint64_t, uint64_t, A)
 
-/* Float to integer truncates and saturates, NaN gives 0. */
+/* Float to integer truncates and saturates, NaN gives 0. Back from an integer 0 is +0,
+ * and says so: without floating-point traps gcc takes (float)(int)x for trunc(x), which
+ * is -0 for x between -1 and 0. */
 #define EXPRESSION_CAST(to, from, T, U, text)                                          \
     EXPRESSION1(cast_##to##_from_##from, cast, from, to, T, U, text)
 #define EXPRESSION_CAST_FLOAT(from, T)                                                 \
@@ -134,8 +136,8 @@ EXPRESSION1(move_64, identity, I64, I64, uint64_t, uint64_t, A)
     EXPRESSION_CAST(to, from, T, U,                                                    \
                     (int64_t)A < low ? low : (int64_t)A > high ? high : (int64_t)A)
 #define EXPRESSION_CAST_INT(from, T)                                                   \
-    EXPRESSION_CAST(F32, from, T, float, (float)A)                                     \
-    EXPRESSION_CAST(F64, from, T, double, (double)A)                                   \
+    EXPRESSION_CAST(F32, from, T, float, A == 0 ? 0.0f : (float)A)                     \
+    EXPRESSION_CAST(F64, from, T, double, A == 0 ? 0.0 : (double)A)                    \
     EXPRESSION_CAST(BOOL, from, T, uint8_t, A != 0)                                    \
     EXPRESSION_CAST(I64, from, T, int64_t, A)                                          \
     EXPRESSION_CLAMP(I32, from, T, int32_t, -2147483648ll, 2147483647ll)               \
