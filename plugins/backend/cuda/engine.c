@@ -287,7 +287,11 @@ static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
         room_basic,      cuda_room_elementwise, cuda_room_reduce, cuda_room_lines,
         cuda_room_move,  cuda_room_index,       cuda_room_window, cuda_room_cublaslt,
         cuda_room_cudnn, cuda_room_products};
+    bool blocked = cuda_int(s->node, "block", 0) || cuda_int(s->node, "block_in", 0) ||
+                   cuda_int(s->node, "block_out", 0);
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+        if (i && blocked) /* [N,C/b,H,W,b]: taken apart into what it stands for */
+            return 0;
         int32_t taken = rooms[i](s, e);
         if (taken)
             return taken;

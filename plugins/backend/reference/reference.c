@@ -130,8 +130,9 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t index,
     struct kernel_tensor ins[MOST], outs[8];
     (void)self, (void)e;
     gather(p, n, NULL, ins, outs);
-    out->supported = n->in_count <= MOST && !blocked(n) &&
-                     (n->custom || kernel_find(n->op, ins, n->in_count, outs) != NULL);
+    out->supported = n->in_count <= MOST &&
+                     (n->custom || (!blocked(n) && kernel_find(n->op, ins, n->in_count,
+                                                               outs) != NULL));
     memcpy(out->kernel, "reference", 10);
     /* Elementwise kernels read element i before they write it. */
     for (uint32_t i = 0; out->supported && !n->custom && i < n->in_count && i < 8; i++)
