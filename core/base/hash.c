@@ -62,6 +62,12 @@ void sha256_plain(uint32_t s[8], const uint8_t *p, size_t blocks) {
 #if defined(__x86_64__)
 typedef int words __attribute__((vector_size(16)));
 typedef char bytes __attribute__((vector_size(16)));
+typedef unsigned sums __attribute__((vector_size(16)));
+
+/* Modulo 2^32. */
+static inline words words_add(words a, words b) {
+    return (words)((sums)a + (sums)b);
+}
 
 /* The processor's own rounds, ten times as fast. Words of the state lie as the
  * instructions want them: f e b a, and h g d c. */
@@ -81,16 +87,16 @@ sha256_rounds(uint32_t s[8], const uint8_t *p, size_t blocks) {
             } else {
                 words seven = __builtin_shufflevector(*third, *before, 1, 2, 3, 4);
                 words old = __builtin_ia32_sha256msg1(*now, w[(i + 1) % 4]);
-                *now = __builtin_ia32_sha256msg2(old + seven, *before);
+                *now = __builtin_ia32_sha256msg2(words_add(old, seven), *before);
             }
             memcpy(&k, &K[4 * i], sizeof k);
-            k += *now;
+            k = words_add(k, *now);
             y = __builtin_ia32_sha256rnds2(y, x, k);
             k = __builtin_shufflevector(k, k, 2, 3, 2, 3);
             x = __builtin_ia32_sha256rnds2(x, y, k);
         }
-        x += x0;
-        y += y0;
+        x = words_add(x, x0);
+        y = words_add(y, y0);
     }
     s[0] = (uint32_t)x[3], s[1] = (uint32_t)x[2];
     s[4] = (uint32_t)x[1], s[5] = (uint32_t)x[0];
