@@ -68,6 +68,8 @@ int draft_images(const struct graph *g, struct arena *a, const struct plan_optio
 
 /* memory.c: offsets of all blocks. */
 uint64_t draft_layout(struct draft *d);
+/* What is alive at once: no layout is smaller. */
+uint64_t draft_bound(const struct draft *d);
 
 /* A program of one node of g, for asking the backend; lives in a. */
 const struct rn_program *draft_question(const struct graph *g, const struct gnode *n,

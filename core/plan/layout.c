@@ -612,7 +612,8 @@ int draft_images(const struct graph *g, struct arena *a, const struct plan_optio
     uint32_t n = g->node_count;
     bool any = false;
     *out = g;
-    if (!o->backend || !o->layouts || !RN_BACKEND_HAS(o->backend, measure))
+    if (!o->backend || !o->layouts || !RN_HAS(o->backend, struct rn_backend, measure) ||
+        !o->backend->measure)
         return RN_OK;
     for (uint32_t i = 0; i < n; i++)
         any |= named(&g->nodes[i], "conv2d");

@@ -131,8 +131,7 @@ static void improve(struct layout *l, bool tight, uint64_t tries, uint64_t bound
     }
 }
 
-/* No layout is smaller than what is alive at once. */
-static uint64_t bound_of(const struct draft *d) {
+uint64_t draft_bound(const struct draft *d) {
     uint64_t most = 0;
     for (uint32_t t = 0; t < d->node_count; t++) {
         uint64_t now = 0;
@@ -153,7 +152,7 @@ uint64_t draft_layout(struct draft *d) {
                        .best = arena_array(d->a, uint64_t, n + 1),
                        .least = UINT64_MAX};
     struct key *keys = arena_array(d->a, struct key, n + 1);
-    uint64_t bound = bound_of(d);
+    uint64_t bound = draft_bound(d);
     uint64_t tries = WORK / ((uint64_t)n * n + 1) + 1, least = UINT64_MAX;
     int best = 0;
     if (!n)

@@ -691,18 +691,6 @@ static void copy_constants(struct draft *d) {
     d->plan->constant_bytes = d->constant_bytes;
 }
 
-static uint64_t live_bound(const struct draft *d) {
-    uint64_t most = 0;
-    for (uint32_t t = 0; t < d->node_count; t++) {
-        uint64_t now = 0;
-        for (uint32_t i = 0; i < d->block_count; i++)
-            if (d->blocks[i].first <= t && t <= d->blocks[i].last)
-                now += d->blocks[i].bytes;
-        most = now > most ? now : most;
-    }
-    return most;
-}
-
 int plan_make(const struct graph *g, struct arena *a, const struct plan_options *o,
               const struct plan **out, struct rn_error *e) {
     struct asker k = {.o = o, .a = a};
@@ -752,7 +740,7 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     copy_constants(&d);
     p->blocks = d.blocks;
     p->block_count = d.block_count;
-    p->live_bound = live_bound(&d);
+    p->live_bound = draft_bound(&d);
     p->work = draft_work(&d, infos);
     for (uint32_t i = 0; i < plain->node_count; i++)
         p->flops += gnode_flops(plain, &plain->nodes[i]);

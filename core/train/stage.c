@@ -434,7 +434,7 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         goto failed;
     }
     s->info = &s->device_text;
-    if (o->kernels && RN_BACKEND_HAS(b, choose) &&
+    if (o->kernels && RN_HAS(b, struct rn_backend, choose) && b->choose &&
         b->choose(instance_self(s->x->backend.instance), o->kernels, &e) != RN_OK) {
         diag_add(d, &e);
         goto failed;
@@ -454,7 +454,7 @@ const char *stage_kernels(const struct stage *s) {
     const struct rn_backend *b = s->x->backend.component->iface;
     const char *text = NULL;
     struct rn_error e = {0};
-    if (!RN_BACKEND_HAS(b, choices) ||
+    if (!RN_HAS(b, struct rn_backend, choices) || !b->choices ||
         b->choices(instance_self(s->x->backend.instance), &text, &e) != RN_OK)
         return NULL;
     return text;

@@ -4,6 +4,8 @@
 #ifndef RUNNER_BACKEND_H
 #define RUNNER_BACKEND_H
 
+#include <string.h>
+
 #include <runner/build.h>
 
 #ifdef __cplusplus
@@ -81,6 +83,41 @@ struct rn_program {
     int64_t space[RN_MAX_RANK];
     uint64_t arena_bytes;
 };
+
+/* The i-th of each; structs may have grown since. i < the count. */
+static inline const struct rn_slot *rn_slot_at(const struct rn_program *p, uint32_t i) {
+    return (const struct rn_slot *)(const void *)((const char *)p->slots +
+                                                  (size_t)i * p->slot_stride);
+}
+static inline const struct rn_node *rn_node_at(const struct rn_program *p, uint32_t i) {
+    return (const struct rn_node *)(const void *)((const char *)p->nodes +
+                                                  (size_t)i * p->node_stride);
+}
+static inline const struct rn_attr *rn_attr_at(const struct rn_node *n, uint32_t i) {
+    return (const struct rn_attr *)(const void *)((const char *)n->attrs +
+                                                  (size_t)i * n->attr_stride);
+}
+/* An attribute by name; NULL: there is none. */
+static inline const struct rn_attr *rn_node_attr(const struct rn_node *n,
+                                                 const char *name) {
+    uint32_t i;
+    for (i = 0; i < n->attr_count; i++)
+        if (strcmp(rn_attr_at(n, i)->name, name) == 0)
+            return rn_attr_at(n, i);
+    return NULL;
+}
+/* 1: some image of this operator of ops.h is [N,C/b,H,W,b]. A backend that has no
+ * kernel for it says that it is not supported, and the host takes it apart. */
+static inline int32_t rn_node_blocked(const struct rn_node *n) {
+    static const char *const names[3] = {"block", "block_in", "block_out"};
+    int32_t i;
+    for (i = 0; i < 3 && !n->custom; i++) {
+        const struct rn_attr *a = rn_node_attr(n, names[i]);
+        if (a && a->i)
+            return 1;
+    }
+    return 0;
+}
 
 /* Asked while planning, before memory is laid out; offsets are not set yet. */
 struct rn_node_info {
@@ -175,8 +212,9 @@ struct rn_backend {
     /* NULL: not known. A probe of at most a second, with all that run may use; the
      * host runs nothing meanwhile. [setup] */
     int32_t (*peaks)(void *self, struct rn_device_peaks *out, struct rn_error *e);
-    /* Planning: *ns is what node i takes here, by the best of its kernels, which compile
-     * then uses. Timed once and remembered. NULL: layouts are not chosen. [setup] */
+    /* Planning: *ns is what node i takes here, by the best of its kernels, which
+     * compile then uses. Timed once and remembered. NULL: layouts are not chosen.
+     * [setup] */
     int32_t (*measure)(void *self, const struct rn_program *program, uint32_t node,
                        uint64_t *ns, struct rn_error *e);
     /* What was chosen so far, as text for the record; *text: borrowed, until the next
@@ -185,11 +223,6 @@ struct rn_backend {
     /* Choose as that text says, before anything is planned. [setup] */
     int32_t (*choose)(void *self, const char *text, struct rn_error *e);
 };
-
-/* Has backend b this member, which may lie beyond its end or be NULL? */
-#define RN_BACKEND_HAS(b, member)                                                      \
-    ((b)->struct_size >= offsetof(struct rn_backend, member) + sizeof((b)->member) &&  \
-     (b)->member)
 
 #define RN_BACKEND(id, iface, head, body) RN_COMPONENT(id, iface, "backend " head, body)
 

@@ -114,4 +114,13 @@ static inline rn_value layer_conv_norm(struct rn_build *b, const char *conv,
     return layer_batch_norm(b, norm, x, 0.1, 1e-5);
 }
 
+/* The body of a basic block (He et al. 2016, figure 2) around a shortcut that is there:
+ * relu(norm2(conv2(relu(norm1(conv1(x))))) + skip), 3x3, the stride in conv1. */
+static inline rn_value layer_basic_block(struct rn_build *b, rn_value x, rn_value skip,
+                                         int64_t channels, int64_t stride) {
+    x = rn_relu(b, layer_conv_norm(b, "conv1", "norm1", x, channels, 3, stride));
+    x = layer_conv_norm(b, "conv2", "norm2", x, channels, 3, 1);
+    return rn_relu(b, rn_add(b, x, skip));
+}
+
 #endif

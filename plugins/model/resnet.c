@@ -10,9 +10,7 @@ static rn_value block(struct rn_build *b, rn_value x, int64_t channels,
     rn_value skip = x;
     if (stride != 1 || rn_dim(b, x, 1) != channels)
         skip = layer_conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
-    x = rn_relu(b, layer_conv_norm(b, "conv1", "norm1", x, channels, 3, stride));
-    x = layer_conv_norm(b, "conv2", "norm2", x, channels, 3, 1);
-    return rn_relu(b, rn_add(b, x, skip));
+    return layer_basic_block(b, x, skip, channels, stride);
 }
 
 static int32_t describe(struct rn_build *b) {

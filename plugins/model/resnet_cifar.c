@@ -21,14 +21,6 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
     return rn_pad(b, x, 4, low, high, 0.0);
 }
 
-static rn_value block(struct rn_build *b, rn_value x, int64_t channels,
-                      int64_t stride) {
-    rn_value skip = shortcut(b, x, channels, stride);
-    x = rn_relu(b, layer_conv_norm(b, "conv1", "norm1", x, channels, 3, stride));
-    x = layer_conv_norm(b, "conv2", "norm2", x, channels, 3, 1);
-    return rn_relu(b, rn_add(b, x, skip));
-}
-
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "x");
     int64_t depth = rn_get_int(b->host, "depth", 20),
@@ -43,7 +35,9 @@ static int32_t describe(struct rn_build *b) {
         for (int64_t i = 0; i < (depth - 2) / 6; i++) {
             rn_push(b, rn_name(scope, sizeof scope, "stage", stage + 1));
             rn_push(b, rn_name(scope, sizeof scope, "block", (uint64_t)i + 1));
-            x = block(b, x, width << stage, stage && i == 0 ? 2 : 1);
+            int64_t channels = width << stage, stride = stage && i == 0 ? 2 : 1;
+            x = layer_basic_block(b, x, shortcut(b, x, channels, stride), channels,
+                                  stride);
             rn_pop(b);
             rn_pop(b);
         }

@@ -6,7 +6,7 @@
 
 #include <zlib.h>
 
-#include "../fail.h"
+#include "gz.h"
 
 #define PIECE (1u << 20) /* bytes asked of zlib at a time */
 
@@ -23,21 +23,6 @@ struct idx {
     struct rn_field fields[2];
     uint32_t field_count;
 };
-
-static int32_t broken(gzFile f, const char *file, struct rn_error *e) {
-    int code = 0;
-    const char *why = gzerror(f, &code);
-    if (code == Z_ERRNO)
-        return fail(e, errno == EISDIR ? RN_E_DATA : RN_E_IO, file, 0, 0,
-                    "cannot be read: %s", strerror(errno));
-    if (code == Z_BUF_ERROR)
-        return fail(e, RN_E_DATA, file, 0, 0,
-                    "is cut short: the gzip stream has no end");
-    size_t n = strlen(file); /* zlib's sentence begins with the file */
-    if (strncmp(why, file, n) == 0 && strncmp(why + n, ": ", 2) == 0)
-        why += n + 2;
-    return fail(e, RN_E_DATA, file, 0, 0, "is no intact gzip file: %s", why);
-}
 
 /* Read `want` bytes; the buffer grows with what is really there, so that a false size
  * in a header costs nothing. */
@@ -61,7 +46,7 @@ static int32_t take(gzFile f, const char *file, uint64_t want, uint8_t **out,
         uint64_t ask = room - have < PIECE ? room - have : PIECE;
         int got = gzread(f, data + have, (unsigned)ask);
         if (got < 0)
-            return broken(f, file, e);
+            return gz_error(f, file, e);
         if (got == 0)
             return fail(e, RN_E_DATA, file, 0, 0,
                         "is cut short: %llu bytes of numbers announced, %llu found",
@@ -104,7 +89,7 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
     uint8_t head[4] = {0}, sizes[4 * RN_MAX_RANK], more;
     int got = gzread(f, head, 4);
     if (got < 0)
-        return broken(f, t->file, e);
+        return gz_error(f, t->file, e);
     if (got != 4 || head[0] || head[1])
         return fail(e, RN_E_DATA, t->file, 0, 0,
                     "is not an IDX file: begins with %02x %02x %02x %02x", head[0],
@@ -162,7 +147,7 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
         return status;
     got = gzread(f, &more, 1); /* also makes zlib compare the checksum */
     if (got < 0)
-        return broken(f, t->file, e);
+        return gz_error(f, t->file, e);
     if (got > 0)
         return fail(e, RN_E_DATA, t->file, 0, 0,
                     "goes on after the %llu bytes of numbers that it announces",

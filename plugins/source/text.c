@@ -7,7 +7,7 @@
 
 #include <zlib.h>
 
-#include "../fail.h"
+#include "gz.h"
 
 #define PIECE    (1u << 20) /* bytes asked of zlib at a time */
 #define LETTERS  65536u     /* most characters of an alphabet */
@@ -50,21 +50,6 @@ static uint32_t decode(const uint8_t **p, const uint8_t *end) {
     return c;
 }
 
-static int32_t cannot_read(gzFile f, const char *file, struct rn_error *e) {
-    int code = 0;
-    const char *why = gzerror(f, &code);
-    if (code == Z_ERRNO)
-        return fail(e, errno == EISDIR ? RN_E_DATA : RN_E_IO, file, 0, 0,
-                    "cannot be read: %s", strerror(errno));
-    if (code == Z_BUF_ERROR)
-        return fail(e, RN_E_DATA, file, 0, 0,
-                    "is cut short: the gzip stream has no end");
-    size_t n = strlen(file); /* zlib's sentence begins with the file */
-    if (strncmp(why, file, n) == 0 && strncmp(why + n, ": ", 2) == 0)
-        why += n + 2;
-    return fail(e, RN_E_DATA, file, 0, 0, "is no intact gzip file: %s", why);
-}
-
 /* The file's bytes; *out is the caller's also after an error. */
 static int32_t slurp(const char *file, uint8_t **out, uint64_t *size,
                      struct rn_error *e) {
@@ -90,7 +75,7 @@ static int32_t slurp(const char *file, uint8_t **out, uint64_t *size,
         got = gzread(f, *out + *size, PIECE);
         *size += got > 0 ? (uint64_t)got : 0;
     }
-    int32_t status = got < 0 ? cannot_read(f, file, e) : RN_OK;
+    int32_t status = got < 0 ? gz_error(f, file, e) : RN_OK;
     int closed = gzclose(f);
     if (status == RN_OK && closed != Z_OK)
         status = fail(e, RN_E_DATA, file, 0, 0,

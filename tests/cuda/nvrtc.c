@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (int i = 2; i < argc; i++) {
-        struct cuda_text source = {0};
+        struct source_text source = {0};
         struct rn_error e = {0};
         void *cubin = NULL;
         size_t bytes = 0;
@@ -76,7 +76,7 @@ int main(int argc, char **argv) {
         free(source.data);
     }
     /* A program takes only the types that it needs. */
-    struct cuda_text some = {0};
+    struct source_text some = {0};
     struct rn_error e = {0};
     void *cubin = NULL;
     size_t bytes = 0;

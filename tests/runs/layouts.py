@@ -54,11 +54,14 @@ with Scratch() as top:
     cache.mkdir()
     env = {"XDG_CACHE_HOME": str(cache)}
 
+    said = {}
+
     def run(name, device, *args, env=env):
         r = runner(path, f"output={top}/{name}", f"device={device}", *STEPS, *args, env=env)
         c.equal(f"{name}: exit", r.code, 0)
         if r.code:
             print(r.err)
+        said[name] = r.err
         return folder_of(r)
 
     # By rule: blocks wherever channels allow it.
@@ -86,6 +89,8 @@ with Scratch() as top:
     warm = run("warm", "{type: cpu}")
     c.equal("from the cache: the same bits", verified(warm), verified(timed))
     c.equal("nothing is timed again", known[0].read_bytes(), before)
+    c.equal("who waits is told why, the first time only",
+            [n for n in said if "timing the convolutions" in said[n]], ["timed"])
     late = run("late", "{type: async_fake}")
     c.equal("async_fake: the same bits", verified(late), verified(timed))
 
@@ -114,7 +119,6 @@ with Scratch() as top:
             out.append(f"{key}\t{choice}\t{max(1, 10**12 // int(ns))}")
         return "\n".join(out) + "\n"
     known[0].write_text(turned(known[0].read_text()))
-    other = plan(path, "device={type: cpu}", env=env)
     mine = run("half", "{type: cpu}", "train.steps=3", env=env | {"XDG_CACHE_HOME": str(top / "new")})
     chosen = (mine / "kernels.txt").read_text()
     r = runner("resume", mine, "train.steps=6", env=env)

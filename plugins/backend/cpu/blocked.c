@@ -2,23 +2,13 @@
 /* Pooling and batch normalisation of blocked f32 images, [N,C/b,H,W,b]: the channels of
  * a pixel side by side make the vectors. Same operations and same sums as for [N,C,H,W]
  * (window.c, normalise.c), so the same bits. */
-#include <stdlib.h>
-
-#include "isa.h"
+#include "pool.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 /* ------------------------------------------------------------------ pooling */
 
 #define WIDEST 16 /* channels at a time */
-
-struct pool {
-    int64_t kh, kw, sh, sw, top, left;
-    int64_t height, width, rows, columns; /* image, output */
-    int64_t planes, block;
-    bool count_pad;
-    char what; /* m: max, g: its gradient, a: average, b: its gradient */
-};
 
 /* The window of output (i, j) inside the image: rows [y0,y1), columns [x0,x1). */
 struct cells {
@@ -33,8 +23,6 @@ INLINE struct cells cells_of(const struct pool *p, int64_t i, int64_t j) {
     c.x1 = c.x1 > p->width ? p->width : c.x1;
     return c;
 }
-
-#define TAKE(c, b) (((b) == (b)) & (((c) != (c)) | ((c) > (b))))
 
 /* The first maximum of w channels from x on, and where it lies (pixel, -1: nowhere). */
 INLINE void best_of(const struct pool *p, struct cells c, const float *x, int64_t b,
@@ -81,8 +69,7 @@ INLINE struct best16 best16_of(const struct pool *p, struct cells c, const float
             lanes16 v = load16(x + at * b), t = best.value;
             ints16 take = (t == t) & ((v != v) | (v > t)), here = (ints16){0} + at;
             best.value = first ? v : pick16(take, v, t);
-            best.where =
-                first ? here : (ints16)((take & here) | (~take & best.where));
+            best.where = first ? here : (ints16)((take & here) | (~take & best.where));
             first = false;
         }
     return best;
@@ -243,32 +230,10 @@ static int32_t run_pool(const struct cpu_call *c, struct rn_error *e) {
 }
 
 static int32_t room_pool(struct cpu_setup *s, char what, struct rn_error *e) {
-    const struct kernel_tensor *x = what == 'b' ? &s->out[0] : &s->in[0];
-    const struct kernel_tensor *y = what == 'g'   ? &s->in[1]
-                                    : what == 'b' ? &s->in[0]
-                                                  : &s->out[0];
-    const int64_t *kernel = cpu_attr(s->node, "kernel")->p;
-    const int64_t *stride = cpu_attr(s->node, "stride")->p;
-    const int64_t *pads = cpu_attr(s->node, "pad")->p;
-    if (x->shape[2] * x->shape[3] > INT32_MAX)
-        return 0;
-    struct pool *p = malloc(sizeof *p);
+    bool big;
+    struct pool *p = pool_new(s, what, &big);
     if (!p)
-        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
-    *p = (struct pool){kernel[0],
-                       kernel[1],
-                       stride[0],
-                       stride[1],
-                       pads[0],
-                       pads[1],
-                       x->shape[2],
-                       x->shape[3],
-                       y->shape[2],
-                       y->shape[3],
-                       x->shape[0] * x->shape[1],
-                       x->shape[4],
-                       cpu_int(s->node, "count_pad", 0) != 0,
-                       what};
+        return big ? 0 : rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
     s->state = p;
     s->run = run_pool;
     s->kernel = "blocked";

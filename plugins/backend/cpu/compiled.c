@@ -33,7 +33,7 @@ struct cpu_compiler {
     const struct cpu_isa *isa;
     bool wait;
     char *program;        /* the compiler, absolute or as given */
-    struct cache_key key; /* of the compiler and its flags */
+    struct kept_key key;  /* of the compiler and its flags */
     char *folder;         /* of the cache, or NULL */
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t changed;
@@ -50,8 +50,8 @@ struct cpu_compiled {
     struct cpu_compiled *next;
     enum state state;
     bool dropped; /* while it ran: the thread frees it */
-    struct cpu_text source;
-    struct cache_key key;
+    struct source_text source;
+    struct kept_key key;
     uint32_t count;
     struct region **regions;
     uint32_t *function; /* of each region */
@@ -121,23 +121,23 @@ static const char *const *isa_flags(const struct cpu_isa *isa) {
 static void identify(struct cpu_compiler *c) {
     char *real = realpath(c->program, NULL), text[128];
     struct stat s;
-    cache_key_add(&c->key, FORMAT);
-    cache_key_add(&c->key, real ? real : c->program);
+    kept_key_add(&c->key, FORMAT);
+    kept_key_add(&c->key, real ? real : c->program);
     if (stat(c->program, &s) == 0) {
         snprintf(text, sizeof text, "%lld %lld %ld", (long long)s.st_size,
                  (long long)s.st_mtim.tv_sec, (long)s.st_mtim.tv_nsec);
-        cache_key_add(&c->key, text);
+        kept_key_add(&c->key, text);
     }
     for (size_t i = 0; i < cpu_expression_count; i++) { /* calls are by number */
         const struct cpu_expression *x = &cpu_expressions[i];
         snprintf(text, sizeof text, "%s %x %x", x->op, (unsigned)x->in,
                  (unsigned)x->out);
-        cache_key_add(&c->key, text);
+        kept_key_add(&c->key, text);
     }
     for (const char *const *f = flags_all; *f; f++)
-        cache_key_add(&c->key, *f);
+        kept_key_add(&c->key, *f);
     for (const char *const *f = isa_flags(c->isa); *f; f++)
-        cache_key_add(&c->key, *f);
+        kept_key_add(&c->key, *f);
     free(real);
 }
 
@@ -171,7 +171,7 @@ int32_t cpu_compiler_create(struct rn_host *h, const struct cpu_isa *isa,
         return RN_OK;
     }
     identify(c);
-    c->folder = cache_folder("regions");
+    c->folder = kept_folder("regions");
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, NULL);
     *out = c;
@@ -180,7 +180,7 @@ int32_t cpu_compiler_create(struct rn_host *h, const struct cpu_isa *isa,
 
 /* ---------------------------------------------------------------- building */
 
-static bool write_source(const struct cpu_text *t, const char *file) {
+static bool write_source(const struct source_text *t, const char *file) {
     FILE *f = fopen(file, "w");
     bool good = f && fwrite(t->data, 1, t->length, f) == t->length;
     return (f ? fclose(f) == 0 : false) && good;
@@ -347,11 +347,11 @@ void cpu_compiler_destroy(struct cpu_compiler *c) {
 /* One function for all regions with the same text. */
 static bool write_functions(struct cpu_compiled *p, uint32_t count,
                             struct region *const *regions) {
-    struct cpu_text *texts = calloc((size_t)count + 1, sizeof *texts);
+    struct source_text *texts = calloc((size_t)count + 1, sizeof *texts);
     uint32_t functions = 0;
     bool good = texts != NULL;
     for (uint32_t i = 0; i < count && good; i++) {
-        struct cpu_text *t = &texts[functions];
+        struct source_text *t = &texts[functions];
         uint32_t at = 0;
         t->length = 0;
         if (!cpu_generate_text(regions[i], p->compiler->isa, t)) {
@@ -365,9 +365,9 @@ static bool write_functions(struct cpu_compiled *p, uint32_t count,
         p->function[p->count++] = at;
     }
     for (const char *const *line = cpu_generate_prelude; *line; line++)
-        cpu_text_add(&p->source, "%s\n", *line);
+        source_text_add(&p->source, "%s\n", *line);
     for (uint32_t i = 0; i < functions; i++)
-        cpu_text_add(&p->source, "\nvoid region_%u%s", i, texts[i].data);
+        source_text_add(&p->source, "\nvoid region_%u%s", i, texts[i].data);
     for (uint32_t i = 0; texts && i <= count; i++)
         free(texts[i].data);
     free(texts);
@@ -388,8 +388,8 @@ struct cpu_compiled *cpu_compiled_create(struct cpu_compiler *c, uint32_t count,
         return NULL;
     }
     p->key = c->key;
-    cache_key_add(&p->key, p->source.data);
-    char *path = c->folder ? cache_path(c->folder, &p->key) : NULL;
+    kept_key_add(&p->key, p->source.data);
+    char *path = c->folder ? kept_path(c->folder, &p->key, "so") : NULL;
     void *so = path ? cache_open(path, &p->key) : NULL;
     free(path);
     if (!so && c->wait)

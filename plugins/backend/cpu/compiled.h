@@ -4,30 +4,21 @@
 #ifndef CPU_COMPILED_H
 #define CPU_COMPILED_H
 
+#include "../shared/kept.h"
 #include "region.h"
 
 /* ---------------------------------------------------------------- cache.c */
 
-struct cache_key {
-    uint64_t half[2];
-};
-/* Hash of texts; start with a zeroed key. */
-void cache_key_add(struct cache_key *k, const char *text);
-
-/* The user's folder runner/NAME, made if need be: theirs alone, or NULL: there is none.
- * Owned. */
-char *cache_folder(const char *name);
 /* A new private folder, in `folder` or, if NULL, where temporary files go. Owned. */
 char *cache_scratch(const char *folder);
 /* Away with it and the files in it. Frees the name. */
 void cache_scratch_remove(char *path);
 /* Seal a fresh shared object and move it to its place; `folder` NULL: it stays. The
  * place, owned, or NULL. */
-char *cache_put(const char *folder, const struct cache_key *k, const char *file);
-char *cache_path(const char *folder, const struct cache_key *k);
+char *cache_put(const char *folder, const struct kept_key *k, const char *file);
 /* Open what cache_put sealed. NULL if it is not there, not ours alone, or damaged: then
  * it is removed. */
-void *cache_open(const char *path, const struct cache_key *k);
+void *cache_open(const char *path, const struct kept_key *k);
 region_fn cache_function(void *so, const char *name); /* NULL: it has none */
 void cache_close(void *so);
 

@@ -102,7 +102,6 @@ typedef int32_t (*cpu_room)(struct cpu_setup *s, struct rn_error *e);
 int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e);
 int32_t cpu_products(struct cpu_setup *s, struct rn_error *e); /* our own */
 
-const struct rn_attr *cpu_attr(const struct rn_node *n, const char *name);
 int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise);
 double cpu_float(const struct rn_node *n, const char *name, double otherwise);
 

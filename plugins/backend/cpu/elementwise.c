@@ -211,10 +211,6 @@ static bool set_space(struct region *r, uint32_t rank, const int64_t *shape) {
     return true;
 }
 
-static const struct rn_slot *sub_slot(const struct rn_program *p, uint32_t i) {
-    return (const void *)((const char *)p->slots + (size_t)i * p->slot_stride);
-}
-
 static struct region *from_program(struct cpu_setup *s, const struct rn_program *p,
                                    bool *ok) {
     struct region *r = region_new(p->slot_count, p->node_count, p->output_count);
@@ -225,14 +221,13 @@ static struct region *from_program(struct cpu_setup *s, const struct rn_program 
     *ok = set_space(r, p->space_rank, p->space) && p->input_count == s->n_in &&
           p->output_count == s->n_out;
     for (uint32_t i = 0; i < p->slot_count && *ok; i++) {
-        const struct rn_slot *q = sub_slot(p, i);
+        const struct rn_slot *q = rn_slot_at(p, i);
         *ok = reg_shape(r, i, q->dtype, q->rank, q->shape);
     }
     for (uint32_t i = 0; i < p->input_count && *ok; i++)
         r->regs[p->inputs[i]].input = (int32_t)i;
     for (uint32_t k = 0; k < p->node_count && *ok; k++) {
-        const struct rn_node *n =
-            (const void *)((const char *)p->nodes + (size_t)k * p->node_stride);
+        const struct rn_node *n = rn_node_at(p, k);
         if (n->in_count > 3 || n->out_count != 1) {
             *ok = false;
             break;

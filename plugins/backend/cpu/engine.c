@@ -69,7 +69,7 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
         snprintf(machine, sizeof machine, "1 %s%s " CPU_LIBRARY, name,
                  g->strict ? " strict" : "");
         g->tuner = cpu_tuner_create(
-            strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine);
+            h, strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine);
         if (!g->tuner)
             status = rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
     }
@@ -142,47 +142,23 @@ void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size) {
 
 /* ------------------------------------------------------------- attributes */
 
-const struct rn_attr *cpu_attr(const struct rn_node *n, const char *name) {
-    for (uint32_t i = 0; i < n->attr_count; i++) {
-        const struct rn_attr *a =
-            (const void *)((const char *)n->attrs + (size_t)i * n->attr_stride);
-        if (strcmp(a->name, name) == 0)
-            return a;
-    }
-    return NULL;
-}
-
 int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise) {
-    const struct rn_attr *a = cpu_attr(n, name);
+    const struct rn_attr *a = rn_node_attr(n, name);
     return a ? a->i : otherwise;
 }
 
 double cpu_float(const struct rn_node *n, const char *name, double otherwise) {
-    const struct rn_attr *a = cpu_attr(n, name);
+    const struct rn_attr *a = rn_node_attr(n, name);
     return a ? a->f : otherwise;
 }
 
-/* Some of its images are [N,C/b,H,W,b]. */
-static bool cpu_blocked(const struct rn_node *n) {
-    return cpu_int(n, "block", 0) || cpu_int(n, "block_in", 0) ||
-           cpu_int(n, "block_out", 0);
-}
-
 /* ------------------------------------------------------------------ rooms */
-
-static const struct rn_slot *slot_at(const struct rn_program *p, uint32_t i) {
-    return (const void *)((const char *)p->slots + (size_t)i * p->slot_stride);
-}
-
-static const struct rn_node *node_at(const struct rn_program *p, uint32_t i) {
-    return (const void *)((const char *)p->nodes + (size_t)i * p->node_stride);
-}
 
 static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i) {
     struct kernel_tensor t = {NULL, 0, 0, NULL, 0};
     if (i == RN_NO_SLOT)
         return t;
-    const struct rn_slot *s = slot_at(p, i);
+    const struct rn_slot *s = rn_slot_at(p, i);
     t.dtype = s->dtype;
     t.rank = s->rank;
     t.shape = s->shape;
@@ -286,7 +262,7 @@ static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
         cpu_onednn_room,
 #endif
     };
-    bool blocked = cpu_blocked(s->node);
+    bool blocked = rn_node_blocked(s->node);
     const cpu_room *list = blocked ? for_blocked : rooms;
     size_t count =
         blocked ? sizeof for_blocked / sizeof rooms[0] : sizeof rooms / sizeof rooms[0];
@@ -335,7 +311,7 @@ void cpu_setup_finish(struct cpu_setup *s) {
 static int32_t question(const struct cpu_engine *g, const struct rn_program *p,
                         uint32_t index, struct cpu_setup *out,
                         struct kernel_tensor **room, struct rn_error *e) {
-    const struct rn_node *n = node_at(p, index);
+    const struct rn_node *n = rn_node_at(p, index);
     struct kernel_tensor *t = calloc((size_t)n->in_count + n->out_count + 1, sizeof *t);
     *room = t;
     if (!t)
@@ -456,7 +432,7 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
     int32_t status = RN_OK;
     *out = NULL;
     for (uint32_t i = 0; i < p->node_count; i++)
-        total += (size_t)node_at(p, i)->in_count + node_at(p, i)->out_count;
+        total += (size_t)rn_node_at(p, i)->in_count + rn_node_at(p, i)->out_count;
     if (x) {
         x->tasks = calloc((size_t)p->node_count + 1, sizeof *x->tasks);
         x->tensors = calloc(total, sizeof *x->tensors);
@@ -471,14 +447,14 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
     int before = threads_enter(g, 0);
     uint32_t at = 0;
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++) {
-        const struct rn_node *n = node_at(p, i);
+        const struct rn_node *n = rn_node_at(p, i);
         struct task *t = &x->tasks[i];
         t->first = at;
         t->count = n->in_count + n->out_count;
         for (uint32_t k = 0; k < t->count; k++) {
             uint32_t s = k < n->in_count ? n->in[k] : n->out[k - n->in_count];
             x->tensors[at + k] = tensor(p, s);
-            x->slots[at + k] = s == RN_NO_SLOT ? NULL : slot_at(p, s);
+            x->slots[at + k] = s == RN_NO_SLOT ? NULL : rn_slot_at(p, s);
         }
         struct cpu_setup s = {.engine = g,
                               .node = n,

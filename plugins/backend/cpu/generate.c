@@ -8,59 +8,11 @@
  * stays with the walk of elementwise.c, which hands in either a pointer to read along
  * or one value. So all parameters of an optimizer share a function, a batch size more
  * needs no new one, and what was compiled once serves other experiments. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "region.h"
-
-void cpu_text_add(struct cpu_text *t, const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    int n = vsnprintf(NULL, 0, format, list);
-    va_end(list);
-    if (n < 0 || t->failed) {
-        t->failed = true;
-        return;
-    }
-    if (t->length + (size_t)n + 1 > t->capacity) {
-        size_t capacity = 2 * t->capacity + (size_t)n + 4096;
-        char *grown = realloc(t->data, capacity);
-        if (!grown) {
-            t->failed = true;
-            return;
-        }
-        t->data = grown;
-        t->capacity = capacity;
-    }
-    va_start(list, format);
-    vsnprintf(t->data + t->length, (size_t)n + 1, format, list);
-    va_end(list);
-    t->length += (size_t)n;
-}
-
-static const char *type_name(rn_dtype t) {
-    switch (t) {
-    case RN_F32:
-        return "float";
-    case RN_F64:
-        return "double";
-    case RN_I64:
-        return "int64_t";
-    case RN_I32:
-        return "int32_t";
-    case RN_U32:
-        return "uint32_t";
-    case RN_I8:
-        return "int8_t";
-    case RN_BF16:
-    case RN_F16:
-        return "uint16_t";
-    default:
-        return "uint8_t";
-    }
-}
 
 enum feed region_feed(const struct region *r, const struct reg *g) {
     int64_t inner = g->stride[r->rank - 1];
@@ -115,7 +67,7 @@ static bool is_called(const struct cpu_isa *isa, const struct cpu_expression *x)
 
 struct printer {
     const struct region *r;
-    struct cpu_text *t;
+    struct source_text *t;
     bool *same;      /* by register: one value for all elements */
     uint32_t *stage; /* by register: in which it is made; inputs 0 */
     bool *kept;      /* by register: in an array, for a later stage */
@@ -126,34 +78,34 @@ struct printer {
 };
 
 static const char *reg_type(const struct region *r, uint32_t i) {
-    return type_name(r->regs[i].dtype);
+    return source_type(r->regs[i].dtype);
 }
 
 static void print_step(const struct printer *p, const struct step *s,
                        const char *indent) {
     static const char names[] = "ABC";
     const char *type = reg_type(p->r, s->out);
-    cpu_text_add(p->t, "%s%s r%u;\n%s{\n", indent, type, s->out, indent);
+    source_text_add(p->t, "%s%s r%u;\n%s{\n", indent, type, s->out, indent);
     for (uint32_t i = 0; i < s->in_count; i++)
-        cpu_text_add(p->t, "%s    const %s %c = r%u;\n", indent,
-                     reg_type(p->r, s->in[i]), names[i], s->in[i]);
-    cpu_text_add(p->t, "%s    r%u = (%s)(%s);\n%s}\n", indent, s->out, type,
-                 cpu_expressions[s->expression].text, indent);
+        source_text_add(p->t, "%s    const %s %c = r%u;\n", indent,
+                        reg_type(p->r, s->in[i]), names[i], s->in[i]);
+    source_text_add(p->t, "%s    r%u = (%s)(%s);\n%s}\n", indent, s->out, type,
+                    cpu_expressions[s->expression].text, indent);
 }
 
 static void print_call(const struct printer *p, const struct step *s) {
-    cpu_text_add(p->t, "    {\n        const void *const in[] = {");
+    source_text_add(p->t, "    {\n        const void *const in[] = {");
     for (uint32_t i = 0; i < s->in_count; i++) {
         uint32_t reg = s->in[i];
         if (p->same[reg])
-            cpu_text_add(p->t, "a%u, ", reg);
+            source_text_add(p->t, "a%u, ", reg);
         else if (p->r->regs[reg].input >= 0)
-            cpu_text_add(p->t, "x%u + at, ", reg);
+            source_text_add(p->t, "x%u + at, ", reg);
         else
-            cpu_text_add(p->t, "t%u, ", reg);
+            source_text_add(p->t, "t%u, ", reg);
     }
-    cpu_text_add(p->t, "};\n        block[%d](t%u, in, m); /* %s */\n    }\n",
-                 s->expression, s->out, cpu_expressions[s->expression].op);
+    source_text_add(p->t, "};\n        block[%d](t%u, in, m); /* %s */\n    }\n",
+                    s->expression, s->out, cpu_expressions[s->expression].op);
 }
 
 /* Bring a register into this loop. */
@@ -163,11 +115,11 @@ static void print_load(struct printer *p, uint32_t reg, uint32_t stage) {
         return;
     p->loaded[reg] = true;
     if (g->input >= 0)
-        cpu_text_add(p->t, "        const %s r%u = x%u[%si];\n", reg_type(p->r, reg),
-                     reg, reg, p->chunks ? "at + " : "");
+        source_text_add(p->t, "        const %s r%u = x%u[%si];\n", reg_type(p->r, reg),
+                        reg, reg, p->chunks ? "at + " : "");
     else if (p->stage[reg] != stage)
-        cpu_text_add(p->t, "        const %s r%u = t%u[i];\n", reg_type(p->r, reg), reg,
-                     reg);
+        source_text_add(p->t, "        const %s r%u = t%u[i];\n", reg_type(p->r, reg),
+                        reg, reg);
 }
 
 static void print_stage(struct printer *p, uint32_t stage) {
@@ -181,7 +133,7 @@ static void print_stage(struct printer *p, uint32_t stage) {
         return;
     }
     memset(p->loaded, 0, r->reg_count * sizeof *p->loaded);
-    cpu_text_add(p->t, "    EACH(i, %s) {\n", p->chunks ? "m" : "n");
+    source_text_add(p->t, "    EACH(i, %s) {\n", p->chunks ? "m" : "n");
     for (uint32_t k = 0; k < r->step_count; k++) {
         const struct step *s = &r->steps[k];
         if (p->same[s->out] || p->stage[s->out] != stage)
@@ -201,14 +153,15 @@ static void print_stage(struct printer *p, uint32_t stage) {
             print_step(p, &r->steps[k], "        ");
     for (uint32_t i = 0; i < r->reg_count; i++)
         if (p->kept[i] && p->stage[i] == stage)
-            cpu_text_add(p->t, "        t%u[i] = r%u;\n", i, i);
+            source_text_add(p->t, "        t%u[i] = r%u;\n", i, i);
     for (uint32_t i = 0; last && i < r->reg_count; i++)
         if (r->regs[i].output >= 0)
-            cpu_text_add(p->t, "        y%d[%si] = r%u;\n", r->regs[i].output, at, i);
+            source_text_add(p->t, "        y%d[%si] = r%u;\n", r->regs[i].output, at,
+                            i);
     for (uint32_t i = 0; last && i < r->store_count; i++)
-        cpu_text_add(p->t, "        y%u[%si] = r%u;\n", r->stores[i].output, at,
-                     r->stores[i].reg);
-    cpu_text_add(p->t, "    }\n");
+        source_text_add(p->t, "        y%u[%si] = r%u;\n", r->stores[i].output, at,
+                        r->stores[i].reg);
+    source_text_add(p->t, "    }\n");
 }
 
 /* Which stage makes what, and what must be kept. */
@@ -250,7 +203,7 @@ static void plan_stages(struct printer *p, const struct cpu_isa *isa) {
 
 static void print_function(struct printer *p, const struct cpu_isa *isa) {
     const struct region *r = p->r;
-    cpu_text_add(p->t, "(char *const *p, int64_t n, block_fn const *block) {\n");
+    source_text_add(p->t, "(char *const *p, int64_t n, block_fn const *block) {\n");
     for (uint32_t i = 0; i < r->reg_count; i++) {
         const struct reg *g = &r->regs[i];
         const char *type = reg_type(r, i);
@@ -259,11 +212,11 @@ static void print_function(struct printer *p, const struct cpu_isa *isa) {
         enum feed feed = region_feed(r, g);
         p->same[i] = feed == FEED_ONE || feed == FEED_EACH;
         if (p->same[i])
-            cpu_text_add(p->t, "    const %s r%u = *(const %s *)p[%d];\n", type, i,
-                         type, g->input);
+            source_text_add(p->t, "    const %s r%u = *(const %s *)p[%d];\n", type, i,
+                            type, g->input);
         else
-            cpu_text_add(p->t, "    const %s *const x%u = (const %s *)p[%d];\n", type,
-                         i, type, g->input);
+            source_text_add(p->t, "    const %s *const x%u = (const %s *)p[%d];\n",
+                            type, i, type, g->input);
     }
     plan_stages(p, isa);
     for (uint32_t k = 0; k < r->step_count; k++)
@@ -271,35 +224,35 @@ static void print_function(struct printer *p, const struct cpu_isa *isa) {
             print_step(p, &r->steps[k], "    ");
     for (uint32_t i = 0; i < r->reg_count; i++)
         if (r->regs[i].output >= 0)
-            cpu_text_add(p->t, "    %s *const y%d = (%s *)p[%u];\n", reg_type(r, i),
-                         r->regs[i].output, reg_type(r, i),
-                         r->input_count + (uint32_t)r->regs[i].output);
+            source_text_add(p->t, "    %s *const y%d = (%s *)p[%u];\n", reg_type(r, i),
+                            r->regs[i].output, reg_type(r, i),
+                            r->input_count + (uint32_t)r->regs[i].output);
     for (uint32_t i = 0; i < r->store_count; i++)
-        cpu_text_add(p->t, "    %s *const y%u = (%s *)p[%u];\n",
-                     reg_type(r, r->stores[i].reg), r->stores[i].output,
-                     reg_type(r, r->stores[i].reg),
-                     r->input_count + r->stores[i].output);
+        source_text_add(p->t, "    %s *const y%u = (%s *)p[%u];\n",
+                        reg_type(r, r->stores[i].reg), r->stores[i].output,
+                        reg_type(r, r->stores[i].reg),
+                        r->input_count + r->stores[i].output);
     for (uint32_t i = 0; i < r->reg_count; i++) {
         if (p->kept[i])
-            cpu_text_add(p->t, "    %s t%u[%d];\n", reg_type(r, i), i, CHUNK);
+            source_text_add(p->t, "    %s t%u[%d];\n", reg_type(r, i), i, CHUNK);
         if (p->array[i])
-            cpu_text_add(p->t,
-                         "    %s a%u[%d];\n"
-                         "    EACH(i, %d) a%u[i] = r%u;\n",
-                         reg_type(r, i), i, CHUNK, CHUNK, i, i);
+            source_text_add(p->t,
+                            "    %s a%u[%d];\n"
+                            "    EACH(i, %d) a%u[i] = r%u;\n",
+                            reg_type(r, i), i, CHUNK, CHUNK, i, i);
     }
     if (p->chunks)
-        cpu_text_add(p->t,
-                     "    for (int64_t at = 0; at < n; at += %d) {\n"
-                     "    const int64_t m = n - at < %d ? n - at : %d;\n",
-                     CHUNK, CHUNK, CHUNK);
+        source_text_add(p->t,
+                        "    for (int64_t at = 0; at < n; at += %d) {\n"
+                        "    const int64_t m = n - at < %d ? n - at : %d;\n",
+                        CHUNK, CHUNK, CHUNK);
     for (uint32_t i = 0; i < p->stages; i++)
         print_stage(p, i);
-    cpu_text_add(p->t, p->chunks ? "    }\n}\n" : "}\n");
+    source_text_add(p->t, p->chunks ? "    }\n}\n" : "}\n");
 }
 
 bool cpu_generate_text(const struct region *r, const struct cpu_isa *isa,
-                       struct cpu_text *t) {
+                       struct source_text *t) {
     uint32_t n = r->reg_count + 1;
     if (r->single || r->input_count + r->output_count > REGION_POINTERS)
         return false;

@@ -409,11 +409,11 @@ static int32_t run_random(const struct cpu_call *c, struct rn_error *e) {
 /* The strided copy that a moving operator is; false: it is none. */
 static bool copy_of(const struct cpu_setup *s, struct copy *c) {
     const struct kernel_tensor *x = &s->in[0], *y = &s->out[0];
-    const struct rn_attr *perm = cpu_attr(s->node, "perm");
-    const struct rn_attr *start = cpu_attr(s->node, "start");
-    const struct rn_attr *step = cpu_attr(s->node, "step");
-    const struct rn_attr *low = cpu_attr(s->node, "low");
-    const struct rn_attr *interior = cpu_attr(s->node, "interior");
+    const struct rn_attr *perm = rn_node_attr(s->node, "perm");
+    const struct rn_attr *start = rn_node_attr(s->node, "start");
+    const struct rn_attr *step = rn_node_attr(s->node, "step");
+    const struct rn_attr *low = rn_node_attr(s->node, "low");
+    const struct rn_attr *interior = rn_node_attr(s->node, "interior");
     const char *op = s->node->op;
     int64_t xs[RN_MAX_RANK], ys[RN_MAX_RANK];
     memset(c, 0, sizeof *c);

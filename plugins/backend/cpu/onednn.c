@@ -341,9 +341,9 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
                                     : what == 1 ? &s->in[0]
                                                 : &s->out[0];
     const struct kernel_tensor *y = what == 0 ? &s->out[0] : &s->in[1];
-    const int64_t *stride = cpu_attr(s->node, "stride")->p;
-    const int64_t *pad = cpu_attr(s->node, "pad")->p;
-    const int64_t *dilation = cpu_attr(s->node, "dilation")->p;
+    const int64_t *stride = rn_node_attr(s->node, "stride")->p;
+    const int64_t *pad = rn_node_attr(s->node, "pad")->p;
+    const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
     int64_t groups = cpu_int(s->node, "groups", 1);
     dnnl_dims_t strides = {stride[0], stride[1]}, low = {pad[0], pad[1]};
     dnnl_dims_t dilates = {dilation[0] - 1, dilation[1] - 1};
@@ -449,8 +449,8 @@ const char *cpu_onednn_choices(const struct cpu_setup *s) {
                                     : strcmp(s->node->op, "conv2d_grad_input") == 0
                                         ? &s->in[0]
                                         : &s->out[0];
-    const int64_t *stride = cpu_attr(s->node, "stride")->p;
-    const int64_t *dilation = cpu_attr(s->node, "dilation")->p;
+    const int64_t *stride = rn_node_attr(s->node, "stride")->p;
+    const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
     bool may = w->shape[2] == 3 && w->shape[3] == 3 && stride[0] == 1 &&
                stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 &&
                cpu_int(s->node, "groups", 1) == 1 && !cpu_strict(s->engine);

@@ -250,9 +250,9 @@ static int32_t run_conv(const struct cpu_call *c, struct rn_error *e) {
 static bool conv_of(const struct cpu_setup *s, const struct kernel_tensor *x,
                     const struct kernel_tensor *w, const struct kernel_tensor *y,
                     struct conv *v) {
-    const struct rn_attr *stride = cpu_attr(s->node, "stride");
-    const struct rn_attr *pad = cpu_attr(s->node, "pad");
-    const struct rn_attr *dilation = cpu_attr(s->node, "dilation");
+    const struct rn_attr *stride = rn_node_attr(s->node, "stride");
+    const struct rn_attr *pad = rn_node_attr(s->node, "pad");
+    const struct rn_attr *dilation = rn_node_attr(s->node, "dilation");
     if (!stride || !pad || !dilation)
         return false;
     const int64_t *st = stride->p, *p = pad->p, *d = dilation->p;

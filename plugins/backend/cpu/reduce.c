@@ -149,7 +149,7 @@ int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e) {
                                         "reduce_max",  "reduce_min",
                                         "reduce_prod", "global_avg_pool2d"};
     static const enum kind kinds[] = {SUM, MEAN, MAX, MIN, PROD, MEAN};
-    const struct rn_attr *axes = cpu_attr(s->node, "axes");
+    const struct rn_attr *axes = rn_node_attr(s->node, "axes");
     size_t which = 0;
     while (which < 6 && strcmp(names[which], s->node->op) != 0)
         which++;

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "../shared/source_text.h"
 #include "cpu.h"
 
 #define BLOCK 1024 /* elements of a register that are worked on at a time */
@@ -88,15 +89,8 @@ enum feed region_feed(const struct region *r, const struct reg *g);
 /* The function of a region as C text named `name`, or false: it has a step without an
  * expression, or too many inputs. The text depends on operators, types and on which
  * inputs are one value, on no size: so one function serves many regions. */
-struct cpu_text {
-    char *data; /* owned, NULL: empty */
-    size_t length, capacity;
-    bool failed; /* no memory */
-};
-void cpu_text_add(struct cpu_text *t, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 bool cpu_generate_text(const struct region *r, const struct cpu_isa *isa,
-                       struct cpu_text *out);
+                       struct source_text *out);
 /* Types, functions and macros that the text needs. */
 extern const char *const cpu_generate_prelude[]; /* lines, NULL ends */
 

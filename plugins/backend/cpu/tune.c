@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "compiled.h"
+#include "../shared/kept.h"
 #include "tune.h"
 
 #define KEY_MAX  512
@@ -31,20 +31,23 @@ struct entry {
 };
 
 struct cpu_tuner {
+    struct rn_host *host; /* borrowed: told once that kernels are timed */
+    bool told;
     bool rule;    /* nothing is timed */
     bool by_rule; /* and the rule was asked */
     bool loaded;
-    struct cache_key machine;
+    struct kept_key machine;
     struct entry *entries;
     size_t count, capacity;
     char *text; /* of cpu_tuner_text */
 };
 
-struct cpu_tuner *cpu_tuner_create(bool rule, const char *machine) {
+struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *machine) {
     struct cpu_tuner *t = calloc(1, sizeof *t);
     if (t) {
+        t->host = h;
         t->rule = rule;
-        cache_key_add(&t->machine, machine);
+        kept_key_add(&t->machine, machine);
     }
     return t;
 }
@@ -139,10 +142,8 @@ const char *cpu_tuner_text(struct cpu_tuner *t) {
 /* -------------------------------------------------------------------- disk */
 
 static char *place(const struct cpu_tuner *t) {
-    char name[64], *folder = cache_folder("kernels"), *path = NULL;
-    snprintf(name, sizeof name, "%016llx.txt", (unsigned long long)t->machine.half[0]);
-    if (folder && (path = malloc(strlen(folder) + sizeof name + 2)))
-        sprintf(path, "%s/%s", folder, name);
+    char *folder = kept_folder("kernels");
+    char *path = folder ? kept_path(folder, &t->machine, "txt") : NULL;
     free(folder);
     return path;
 }
@@ -225,9 +226,7 @@ static bool sample_of(const struct cpu_setup *s, struct sample *m) {
     m->setup = *s;
     m->node = *s->node;
     for (uint32_t i = 0; i < s->node->attr_count; i++)
-        m->attrs[i] =
-            *(const struct rn_attr *)(const void *)((const char *)s->node->attrs +
-                                                    (size_t)i * s->node->attr_stride);
+        m->attrs[i] = *rn_attr_at(s->node, i);
     m->node.attrs = m->attrs;
     m->node.attr_stride = sizeof m->attrs[0];
     bool of_input = strcmp(s->node->op, "conv2d_grad_input") == 0;
@@ -272,7 +271,7 @@ static bool key_of(const struct cpu_setup *s, char out[KEY_MAX]) {
     size_t at = 0;
     put(out, &at, s->node->op);
     for (uint32_t i = 0; i < s->node->attr_count; i++) {
-        const struct rn_attr *a = &s->node->attrs[i];
+        const struct rn_attr *a = rn_attr_at(s->node, i);
         if (strncmp(a->name, "block", 5) == 0 || strcmp(a->name, "input_shape") == 0 ||
             strcmp(a->name, "weight_shape") == 0)
             continue;
@@ -386,6 +385,21 @@ static uint64_t by_rule(const struct sample *m) {
     return values * (uint64_t)(in && out ? (last ? 3 : 2) : in || out ? 3 : 4);
 }
 
+/* A run that takes seconds before it begins says why, once. */
+static void tell(struct cpu_tuner *t) {
+    const struct rn_host_api *api = t->host->api;
+    char line[600], *path = t->told ? NULL : place(t);
+    if (path && RN_HAS(api, struct rn_host_api, log) && api->log) {
+        snprintf(line, sizeof line,
+                 "timing the convolutions of this network on this machine, once; the "
+                 "answers are kept in %s",
+                 path);
+        api->log(t->host, RN_LOG_INFO, line);
+    }
+    t->told = true;
+    free(path);
+}
+
 int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
                           const char *choices, cpu_prepare prepare, uint64_t *ns,
                           struct rn_error *e) {
@@ -413,6 +427,7 @@ int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
             known = k->ns;
     }
     char choice = '-';
+    tell(t);
     for (const char *c = choices; *c; c++) {
         struct cpu_setup one = m.setup;
         one.choice = *c;

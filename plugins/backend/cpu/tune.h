@@ -7,9 +7,10 @@
 
 struct cpu_tuner;
 
-/* `machine`: processor, instruction set, threads, library: what times depend on. rule:
- * nothing is timed, a rule decides. NULL: no memory. */
-struct cpu_tuner *cpu_tuner_create(bool rule, const char *machine);
+/* h: borrowed, outlives the tuner. `machine`: processor, instruction set, threads,
+ * library: what times depend on. rule: nothing is timed, a rule decides. NULL: no
+ * memory. */
+struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *machine);
 void cpu_tuner_destroy(struct cpu_tuner *t);
 
 typedef int32_t (*cpu_prepare)(struct cpu_setup *s, struct rn_error *e);
@@ -20,7 +21,8 @@ int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
                           struct rn_error *e);
 /* The kernel that was best; 0: it was not measured. */
 char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s);
-/* The lines that this run asked for, borrowed until the next call; and back: known lines are not replaced. */
+/* The lines that this run asked for, borrowed until the next call; and back: known
+ * lines are not replaced. */
 const char *cpu_tuner_text(struct cpu_tuner *t);
 void cpu_tuner_read(struct cpu_tuner *t, const char *text);
 

@@ -1,17 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pooling of f32 images, plane by plane: for each cell of the window one pass over a
  * row of outputs or more, so that the inner loop is long and vectorised. */
-#include <stdlib.h>
-
-#include "isa.h"
-
-struct pool {
-    int64_t kh, kw, sh, sw, top, left;
-    int64_t height, width, rows, columns; /* image, output */
-    int64_t planes;
-    bool count_pad;
-    char what; /* m: max, g: its gradient, t: its gather, a: average, b: its gradient */
-};
+#include "pool.h"
 
 /* Outputs j whose cell v lies inside the image. */
 static void inside(const struct pool *p, int64_t v, int64_t *begin, int64_t *end) {
@@ -29,8 +19,6 @@ static void inside(const struct pool *p, int64_t v, int64_t *begin, int64_t *end
  * Values and their places in the plane (-1: none); rows of `columns`, with SLACK cells
  * behind the last one, so that whole vectors may be written. */
 #define SLACK 16
-
-#define TAKE(c, b) (((b) == (b)) & (((c) != (c)) | ((c) > (b))))
 
 /* n outputs, every cell of the window inside the image; x[t sw + v], t from 0. */
 static inline void along_flat(const float *x, int64_t n, int64_t kw, int64_t sw,
@@ -342,32 +330,10 @@ int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e) {
         i++;
     if (i == 5 || s->in[0].dtype != RN_F32)
         return 0;
-    const struct kernel_tensor *x = i == 4 ? &s->out[0] : &s->in[0];
-    const struct kernel_tensor *y = i == 1   ? &s->in[1]
-                                    : i == 4 ? &s->in[0]
-                                             : &s->out[0];
-    const struct rn_attr *k = cpu_attr(s->node, "kernel");
-    const struct rn_attr *st = cpu_attr(s->node, "stride"),
-                         *pad = cpu_attr(s->node, "pad");
-    if (!k || !st || !pad || x->shape[2] * x->shape[3] > INT32_MAX)
-        return 0;
-    const int64_t *kernel = k->p, *stride = st->p, *pads = pad->p;
-    struct pool *p = malloc(sizeof *p);
+    bool big;
+    struct pool *p = pool_new(s, "mgtab"[i], &big);
     if (!p)
-        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
-    *p = (struct pool){kernel[0],
-                       kernel[1],
-                       stride[0],
-                       stride[1],
-                       pads[0],
-                       pads[1],
-                       x->shape[2],
-                       x->shape[3],
-                       y->shape[2],
-                       y->shape[3],
-                       x->shape[0] * x->shape[1],
-                       cpu_int(s->node, "count_pad", 0) != 0,
-                       "mgtab"[i]};
+        return big ? 0 : rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
     s->state = p;
     s->workspace = (i < 3 ? max_scratch(p) : 2 * cpu_align((uint64_t)p->columns * 4)) *
                    (uint64_t)s->threads;

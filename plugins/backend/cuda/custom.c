@@ -79,7 +79,7 @@ static uint64_t hash(const char *p) {
 /* The plugin's text as a kernel of the program; false: not for these operands. */
 static bool own_kernel(struct cuda_setup *s, const struct rn_operator *op) {
     struct custom_args a = {.attr = {0.0}};
-    struct cuda_text *all = &s->exe->generated;
+    struct source_text *all = &s->exe->generated;
     char name[32];
     uint32_t n = 0;
     if (!op->cuda || s->n_in > CUSTOM_MOST || s->n_out > CUSTOM_MOST || s->n_out < 1)
@@ -92,17 +92,16 @@ static bool own_kernel(struct cuda_setup *s, const struct rn_operator *op) {
     for (uint32_t i = 0; i < s->n_out; i++)
         a.out_count[i] = s->out[i].count;
     for (uint32_t i = 0; i < s->node->attr_count && n < CUSTOM_MOST; i++) {
-        const struct rn_attr *at = (const void *)((const char *)s->node->attrs +
-                                                  (size_t)i * s->node->attr_stride);
+        const struct rn_attr *at = rn_attr_at(s->node, i);
         if (at->type == RN_ATTR_INT || at->type == RN_ATTR_FLOAT)
             a.attr[n++] = at->type == RN_ATTR_INT ? (double)at->i : at->f;
     }
     snprintf(name, sizeof name, "custom_%016llx", (unsigned long long)hash(op->cuda));
     if (!all->data || !strstr(all->data, name))
-        cuda_text_add(all,
-                      "#undef RUNNER_KERNEL\n#define RUNNER_KERNEL KERNEL(%s, "
-                      "custom_args)\n%s\n",
-                      name, op->cuda);
+        source_text_add(all,
+                        "#undef RUNNER_KERNEL\n#define RUNNER_KERNEL KERNEL(%s, "
+                        "custom_args)\n%s\n",
+                        name, op->cuda);
     struct cuda_task *t =
         cuda_launch(s, 0, s->out[0].count, false, &a, sizeof a, "%s", name);
     for (uint32_t i = 0; i < s->n_in; i++)

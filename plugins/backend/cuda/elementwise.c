@@ -36,28 +36,6 @@ struct region {
     int64_t stride[2 * PORTS][RN_MAX_RANK]; /* inputs, then outputs */
 };
 
-static const char *type_name(rn_dtype t) {
-    switch (t) {
-    case RN_F32:
-        return "float";
-    case RN_F64:
-        return "double";
-    case RN_I64:
-        return "int64_t";
-    case RN_I32:
-        return "int32_t";
-    case RN_U32:
-        return "uint32_t";
-    case RN_I8:
-        return "int8_t";
-    case RN_BF16:
-    case RN_F16:
-        return "uint16_t";
-    default:
-        return "uint8_t";
-    }
-}
-
 /* Strides of a broadcast operand in the space; false: it does not fit. */
 static bool broadcast(const struct region *r, uint32_t rank, const int64_t *shape,
                       int64_t *stride) {
@@ -109,16 +87,14 @@ static bool from_program(struct cuda_setup *s, struct region *r) {
     r->output_count = p->output_count;
     r->step_count = p->node_count;
     for (uint32_t i = 0; i < p->slot_count; i++) {
-        const struct rn_slot *q =
-            (const void *)((const char *)p->slots + (size_t)i * p->slot_stride);
+        const struct rn_slot *q = rn_slot_at(p, i);
         r->dtype[i] = q->dtype;
         r->input[i] = -1;
     }
     for (uint32_t i = 0; i < p->input_count; i++)
         r->input[p->inputs[i]] = (int)i;
     for (uint32_t k = 0; k < p->node_count; k++) {
-        const struct rn_node *n =
-            (const void *)((const char *)p->nodes + (size_t)k * p->node_stride);
+        const struct rn_node *n = rn_node_at(p, k);
         if (n->in_count > 3)
             return false;
         for (uint32_t i = 0; i < n->in_count; i++)
@@ -206,51 +182,52 @@ static uint32_t strided_inputs(const struct region *r, uint32_t *list) {
 }
 
 static void print_body(const struct region *r, const uint32_t *strided, uint32_t n,
-                       struct cuda_text *t) {
+                       struct source_text *t) {
     static const char names[] = "ABC";
-    cuda_text_add(t, "    EACH_INDEX(i, a.count) {\n");
+    source_text_add(t, "    EACH_INDEX(i, a.count) {\n");
     if (n) {
-        cuda_text_add(t, "        uint64_t left = i;\n");
+        source_text_add(t, "        uint64_t left = i;\n");
         for (uint32_t k = 0; k < n; k++)
-            cuda_text_add(t, "        int64_t o%u = 0;\n", strided[k]);
+            source_text_add(t, "        int64_t o%u = 0;\n", strided[k]);
         for (uint32_t d = r->rank; d-- > 0;) {
-            cuda_text_add(t,
-                          "        {\n            uint64_t next = left / a.size[%u];\n"
-                          "            int64_t c = (int64_t)(left - next * "
-                          "a.size[%u]);\n            left = next;\n",
-                          d, d);
+            source_text_add(
+                t,
+                "        {\n            uint64_t next = left / a.size[%u];\n"
+                "            int64_t c = (int64_t)(left - next * "
+                "a.size[%u]);\n            left = next;\n",
+                d, d);
             for (uint32_t k = 0; k < n; k++)
-                cuda_text_add(t, "            o%u += c * a.stride[%u][%u];\n",
-                              strided[k], k, d);
-            cuda_text_add(t, "        }\n");
+                source_text_add(t, "            o%u += c * a.stride[%u][%u];\n",
+                                strided[k], k, d);
+            source_text_add(t, "        }\n");
         }
     }
     for (uint32_t g = 0; g < r->reg_count; g++) {
         int in = r->input[g];
-        const char *type = type_name(r->dtype[g]);
+        const char *type = source_type(r->dtype[g]);
         if (in < 0)
             continue;
-        cuda_text_add(t, "        const %s r%u = ((const %s *)a.in[%d])", type, g, type,
-                      in);
+        source_text_add(t, "        const %s r%u = ((const %s *)a.in[%d])", type, g,
+                        type, in);
         if (r->feed[in] == FEED_STRIDED)
-            cuda_text_add(t, "[o%d];\n", in);
+            source_text_add(t, "[o%d];\n", in);
         else
-            cuda_text_add(t, r->feed[in] == FEED_ONE ? "[0];\n" : "[i];\n");
+            source_text_add(t, r->feed[in] == FEED_ONE ? "[0];\n" : "[i];\n");
     }
     for (uint32_t k = 0; k < r->step_count; k++) {
         const struct step *s = &r->steps[k];
-        const char *type = type_name(r->dtype[s->out]);
-        cuda_text_add(t, "        %s r%u;\n        {\n", type, s->out);
+        const char *type = source_type(r->dtype[s->out]);
+        source_text_add(t, "        %s r%u;\n        {\n", type, s->out);
         for (uint32_t i = 0; i < s->in_count; i++)
-            cuda_text_add(t, "            const %s %c = r%u;\n",
-                          type_name(r->dtype[s->in[i]]), names[i], s->in[i]);
-        cuda_text_add(t, "            r%u = (%s)(%s);\n        }\n", s->out, type,
-                      cpu_expressions[s->expression].text);
+            source_text_add(t, "            const %s %c = r%u;\n",
+                            source_type(r->dtype[s->in[i]]), names[i], s->in[i]);
+        source_text_add(t, "            r%u = (%s)(%s);\n        }\n", s->out, type,
+                        cpu_expressions[s->expression].text);
     }
     for (uint32_t i = 0; i < r->output_count; i++)
-        cuda_text_add(t, "        ((%s *)a.out[%u])[i] = r%u;\n",
-                      type_name(r->dtype[r->outputs[i]]), i, r->outputs[i]);
-    cuda_text_add(t, "    }\n");
+        source_text_add(t, "        ((%s *)a.out[%u])[i] = r%u;\n",
+                        source_type(r->dtype[r->outputs[i]]), i, r->outputs[i]);
+    source_text_add(t, "    }\n");
 }
 
 static uint64_t hash(const char *p) {
@@ -263,23 +240,23 @@ static uint64_t hash(const char *p) {
 /* The kernel in the program's text, once; its name. */
 static bool print_kernel(struct cuda_setup *s, const struct region *r,
                          const uint32_t *strided, uint32_t n, char name[32]) {
-    struct cuda_text body = {0}, *all = &s->exe->generated;
-    cuda_text_add(&body,
-                  "_args {\n    const void *in[%u];\n    void *out[%u];\n"
-                  "    uint64_t count;\n",
-                  r->input_count, r->output_count);
+    struct source_text body = {0}, *all = &s->exe->generated;
+    source_text_add(&body,
+                    "_args {\n    const void *in[%u];\n    void *out[%u];\n"
+                    "    uint64_t count;\n",
+                    r->input_count, r->output_count);
     if (n)
-        cuda_text_add(&body, "    uint64_t size[%u];\n    int64_t stride[%u][%u];\n",
-                      r->rank, n, r->rank);
-    cuda_text_add(&body, "};\n");
+        source_text_add(&body, "    uint64_t size[%u];\n    int64_t stride[%u][%u];\n",
+                        r->rank, n, r->rank);
+    source_text_add(&body, "};\n");
     size_t split = body.length;
     print_body(r, strided, n, &body);
     if (!body.failed) {
         snprintf(name, 32, "region_%016llx", (unsigned long long)hash(body.data));
         if (!all->data || !strstr(all->data, name)) {
-            cuda_text_add(all, "struct %s%.*s", name, (int)split, body.data);
-            cuda_text_add(all, "KERNEL(%s, %s_args) {\n%s}\n", name, name,
-                          body.data + split);
+            source_text_add(all, "struct %s%.*s", name, (int)split, body.data);
+            source_text_add(all, "KERNEL(%s, %s_args) {\n%s}\n", name, name,
+                            body.data + split);
         }
     }
     bool good = !body.failed && !all->failed;

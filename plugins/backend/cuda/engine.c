@@ -12,31 +12,6 @@
 
 /* ------------------------------------------------------------------- small */
 
-void cuda_text_add(struct cuda_text *t, const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    int n = vsnprintf(NULL, 0, format, list);
-    va_end(list);
-    if (n < 0 || t->failed) {
-        t->failed = true;
-        return;
-    }
-    if (t->length + (size_t)n + 1 > t->capacity) {
-        size_t capacity = 2 * t->capacity + (size_t)n + 4096;
-        char *grown = realloc(t->data, capacity);
-        if (!grown) {
-            t->failed = true;
-            return;
-        }
-        t->data = grown;
-        t->capacity = capacity;
-    }
-    va_start(list, format);
-    vsnprintf(t->data + t->length, (size_t)n + 1, format, list);
-    va_end(list);
-    t->length += (size_t)n;
-}
-
 int32_t cuda_check(const struct cuda_device *d, CUresult r, const char *what,
                    struct rn_error *e) {
     const char *name = "an unknown error", *text = "";
@@ -58,28 +33,18 @@ int32_t cuda_current(const struct cuda_device *d, struct rn_error *e) {
     return cuda_check(d, d->lib.driver.cuCtxSetCurrent(d->context), "its context", e);
 }
 
-const struct rn_attr *cuda_attr(const struct rn_node *n, const char *name) {
-    for (uint32_t i = 0; i < n->attr_count; i++) {
-        const struct rn_attr *a =
-            (const void *)((const char *)n->attrs + (size_t)i * n->attr_stride);
-        if (strcmp(a->name, name) == 0)
-            return a;
-    }
-    return NULL;
-}
-
 int64_t cuda_int(const struct rn_node *n, const char *name, int64_t otherwise) {
-    const struct rn_attr *a = cuda_attr(n, name);
+    const struct rn_attr *a = rn_node_attr(n, name);
     return a ? a->i : otherwise;
 }
 
 double cuda_float(const struct rn_node *n, const char *name, double otherwise) {
-    const struct rn_attr *a = cuda_attr(n, name);
+    const struct rn_attr *a = rn_node_attr(n, name);
     return a ? a->f : otherwise;
 }
 
 const int64_t *cuda_ints(const struct rn_node *n, const char *name) {
-    const struct rn_attr *a = cuda_attr(n, name);
+    const struct rn_attr *a = rn_node_attr(n, name);
     return a ? a->p : NULL;
 }
 
@@ -236,19 +201,11 @@ void cuda_copy(struct cuda_setup *s, struct ref to, struct ref from, uint64_t by
 
 /* ------------------------------------------------------------------- rooms */
 
-static const struct rn_slot *slot_at(const struct rn_program *p, uint32_t i) {
-    return (const void *)((const char *)p->slots + (size_t)i * p->slot_stride);
-}
-
-static const struct rn_node *node_at(const struct rn_program *p, uint32_t i) {
-    return (const void *)((const char *)p->nodes + (size_t)i * p->node_stride);
-}
-
 static struct tensor tensor(const struct rn_program *p, uint32_t i) {
     struct tensor t = {0, 0, NULL, 0, {RN_NO_SLOT, 0}};
     if (i == RN_NO_SLOT)
         return t;
-    const struct rn_slot *s = slot_at(p, i);
+    const struct rn_slot *s = rn_slot_at(p, i);
     t.dtype = s->dtype;
     t.rank = s->rank;
     t.shape = s->shape;
@@ -287,8 +244,7 @@ static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
         room_basic,      cuda_room_elementwise, cuda_room_reduce, cuda_room_lines,
         cuda_room_move,  cuda_room_index,       cuda_room_window, cuda_room_cublaslt,
         cuda_room_cudnn, cuda_room_products};
-    bool blocked = cuda_int(s->node, "block", 0) || cuda_int(s->node, "block_in", 0) ||
-                   cuda_int(s->node, "block_out", 0);
+    bool blocked = rn_node_blocked(s->node);
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
         if (i && blocked) /* [N,C/b,H,W,b]: taken apart into what it stands for */
             return 0;
@@ -319,7 +275,7 @@ static struct cuda_exe *exe_new(struct cuda_device *d, const struct rn_program *
 static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
                         struct rn_node_info *info, struct rn_error *e) {
     const struct rn_program *p = x->program;
-    const struct rn_node *n = node_at(p, index);
+    const struct rn_node *n = rn_node_at(p, index);
     struct tensor *t = calloc((size_t)n->in_count + n->out_count + 1, sizeof *t);
     if (!t)
         return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);

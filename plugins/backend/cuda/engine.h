@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../shared/source_text.h"
 #include "libraries.h"
 
 #include "kernels/args.h"
@@ -43,14 +44,6 @@ void cuda_cudnn_close(struct cuda_device *d);
 
 /* -------------------------------------------------------------------- text */
 
-struct cuda_text {
-    char *data; /* owned; NULL: empty */
-    size_t length, capacity;
-    bool failed;
-};
-void cuda_text_add(struct cuda_text *t, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
 /* Themes of kernels, one file each. */
 #define THEME_REDUCE   1u
 #define THEME_LINES    2u
@@ -62,7 +55,7 @@ void cuda_text_add(struct cuda_text *t, const char *format, ...)
 
 /* The whole source of a module: prelude, themes, generated kernels. */
 void cuda_source(uint32_t themes, uint32_t types, const char *generated,
-                 struct cuda_text *out);
+                 struct source_text *out);
 /* The cubin for sm_MAJORMINOR, from the cache or by NVRTC. *image: owned. module.c */
 int32_t cuda_compile_source(const struct cuda_device *d, const char *source,
                             void **image, size_t *bytes, struct rn_error *e);
@@ -128,7 +121,7 @@ struct cuda_exe {
     uint32_t task_count, task_capacity;
     struct cuda_task *tasks;
     uint32_t themes, types; /* THEME_, KERNELS_ */
-    struct cuda_text generated;
+    struct source_text generated;
     CUmodule module;
     struct cuda_graph graphs[GRAPHS_MOST];
     uint32_t next_graph;
@@ -200,7 +193,6 @@ static inline struct ref cuda_after(struct ref r, uint64_t bytes) {
     return r;
 }
 
-const struct rn_attr *cuda_attr(const struct rn_node *n, const char *name);
 int64_t cuda_int(const struct rn_node *n, const char *name, int64_t otherwise);
 double cuda_float(const struct rn_node *n, const char *name, double otherwise);
 const int64_t *cuda_ints(const struct rn_node *n, const char *name);

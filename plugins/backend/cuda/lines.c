@@ -11,7 +11,7 @@
 /* The axes that go and the axes that stay, each merged. */
 static void set_axes(const struct cuda_setup *s, struct reduce_args *a) {
     const struct tensor *x = &s->in[0];
-    const struct rn_attr *axes = cuda_attr(s->node, "axes");
+    const struct rn_attr *axes = rn_node_attr(s->node, "axes");
     int64_t stride[RN_MAX_RANK], kept[1][RN_MAX_RANK], gone[1][RN_MAX_RANK];
     uint32_t n_kept = 0, n_gone = 0;
     cuda_strides(x->rank, x->shape, stride);

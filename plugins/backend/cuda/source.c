@@ -14,18 +14,18 @@ static const char *const integers[] = {"typedef signed char int8_t;",
                                        "typedef unsigned long long uint64_t;",
                                        NULL};
 
-static void add(struct cuda_text *t, const char *const *lines) {
+static void add(struct source_text *t, const char *const *lines) {
     for (; *lines; lines++)
-        cuda_text_add(t, "%s\n", *lines);
+        source_text_add(t, "%s\n", *lines);
 }
 
 void cuda_source(uint32_t themes, uint32_t types, const char *generated,
-                 struct cuda_text *out) {
+                 struct source_text *out) {
     const char *const *const files[THEMES] = {cuda_text_reduce, cuda_text_lines,
                                               cuda_text_move,   cuda_text_index,
                                               cuda_text_window, cuda_text_products};
     add(out, integers);
-    cuda_text_add(out, "#define KERNEL_TYPES %u\n", types);
+    source_text_add(out, "#define KERNEL_TYPES %u\n", types);
     add(out, cuda_text_args);
     add(out, cuda_text_device);
     add(out, cuda_text_numerics);
@@ -33,5 +33,5 @@ void cuda_source(uint32_t themes, uint32_t types, const char *generated,
     for (uint32_t i = 0; i < THEMES; i++)
         if (themes >> i & 1)
             add(out, files[i]);
-    cuda_text_add(out, "%s", generated);
+    source_text_add(out, "%s", generated);
 }

@@ -4,25 +4,18 @@
 
 #include "kernels.h"
 
-static const struct rn_attr *attr(const struct kernel_call *c, const char *name) {
-    for (uint32_t i = 0; i < c->node->attr_count; i++)
-        if (strcmp(c->node->attrs[i].name, name) == 0)
-            return &c->node->attrs[i];
-    return NULL;
-}
-
 int64_t kernel_int(const struct kernel_call *c, const char *name) {
-    const struct rn_attr *a = attr(c, name);
+    const struct rn_attr *a = rn_node_attr(c->node, name);
     return a ? a->i : 0;
 }
 
 double kernel_float(const struct kernel_call *c, const char *name) {
-    const struct rn_attr *a = attr(c, name);
+    const struct rn_attr *a = rn_node_attr(c->node, name);
     return a ? a->f : 0.0;
 }
 
 const int64_t *kernel_ints(const struct kernel_call *c, const char *name) {
-    const struct rn_attr *a = attr(c, name);
+    const struct rn_attr *a = rn_node_attr(c->node, name);
     return a ? a->p : NULL;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plain kernels: every primitive of ops.h, and attention, over dense row-major host
- * memory, f32 and f64 where the operator is float, all types where it only moves. Linked by the
- * reference backend, which is the definition, and by others for what they have no
- * kernel of. */
+ * memory, f32 and f64 where the operator is float, all types where it only moves.
+ * Linked by the reference backend, which is the definition, and by others for what they
+ * have no kernel of. */
 #ifndef REFERENCE_KERNELS_H
 #define REFERENCE_KERNELS_H
 

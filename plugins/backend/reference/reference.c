@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reference backend: the plain kernels one after the other on host memory. It is
  * the definition of each operator: slow, obvious, exact, in f64 too. */
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -76,16 +75,6 @@ static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
 
 /* --------------------------------------------------------------- operators */
 
-static const struct rn_slot *slot(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_slot *)((const char *)p->slots +
-                                    (size_t)i * p->slot_stride);
-}
-
-static const struct rn_node *node(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_node *)((const char *)p->nodes +
-                                    (size_t)i * p->node_stride);
-}
-
 #define MOST 80
 
 static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i,
@@ -93,7 +82,7 @@ static struct kernel_tensor tensor(const struct rn_program *p, uint32_t i,
     struct kernel_tensor t = {NULL, 0, 0, NULL, 0};
     if (i == RN_NO_SLOT)
         return t;
-    const struct rn_slot *s = slot(p, i);
+    const struct rn_slot *s = rn_slot_at(p, i);
     t.dtype = s->dtype;
     t.rank = s->rank;
     t.shape = s->shape;
@@ -113,26 +102,16 @@ static void gather(const struct rn_program *p, const struct rn_node *n,
         out[i] = tensor(p, n->out[i], bases);
 }
 
-/* [N,C/b,H,W,b]: taken apart into what they stand for. */
-static bool blocked(const struct rn_node *n) {
-    for (uint32_t i = 0; i < n->attr_count; i++) {
-        const struct rn_attr *a =
-            (const void *)((const char *)n->attrs + (size_t)i * n->attr_stride);
-        if (a->i && a->type == RN_ATTR_INT && strncmp(a->name, "block", 5) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int32_t query(void *self, const struct rn_program *p, uint32_t index,
                      struct rn_node_info *out, struct rn_error *e) {
-    const struct rn_node *n = node(p, index);
+    const struct rn_node *n = rn_node_at(p, index);
     struct kernel_tensor ins[MOST], outs[8];
     (void)self, (void)e;
     gather(p, n, NULL, ins, outs);
-    out->supported = n->in_count <= MOST &&
-                     (n->custom || (!blocked(n) && kernel_find(n->op, ins, n->in_count,
-                                                               outs) != NULL));
+    out->supported =
+        n->in_count <= MOST &&
+        (n->custom ||
+         (!rn_node_blocked(n) && kernel_find(n->op, ins, n->in_count, outs) != NULL));
     memcpy(out->kernel, "reference", 10);
     /* Elementwise kernels read element i before they write it. */
     for (uint32_t i = 0; out->supported && !n->custom && i < n->in_count && i < 8; i++)
@@ -174,7 +153,7 @@ static int32_t compile(void *self, const struct rn_program *p, void **exe,
         return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
     x->program = p;
     for (uint32_t i = 0; i < p->node_count; i++) {
-        const struct rn_node *n = node(p, i);
+        const struct rn_node *n = rn_node_at(p, i);
         struct kernel_tensor ins[MOST], outs[8];
         gather(p, n, NULL, ins, outs);
         if (n->custom ? !((const struct rn_operator *)n->custom)->host
@@ -204,7 +183,7 @@ static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
     const struct executable *x = exe;
     (void)self, (void)stream;
     for (uint32_t i = 0; i < x->program->node_count; i++) {
-        const struct rn_node *n = node(x->program, i);
+        const struct rn_node *n = rn_node_at(x->program, i);
         struct kernel_tensor ins[MOST], outs[8];
         struct kernel_call c = {n, n->in_count, n->out_count, ins, outs};
         gather(x->program, n, bases, ins, outs);

@@ -8,26 +8,6 @@
 
 #include <runner/backend.h>
 
-static const struct rn_slot *slot(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_slot *)((const char *)p->slots +
-                                    (size_t)i * p->slot_stride);
-}
-
-static const struct rn_node *node(const struct rn_program *p, uint32_t i) {
-    return (const struct rn_node *)((const char *)p->nodes +
-                                    (size_t)i * p->node_stride);
-}
-
-static const struct rn_attr *attr(const struct rn_node *n, const char *name) {
-    for (uint32_t i = 0; i < n->attr_count; i++) {
-        const struct rn_attr *a = (const struct rn_attr *)((const char *)n->attrs +
-                                                           (size_t)i * n->attr_stride);
-        if (strcmp(a->name, name) == 0)
-            return a;
-    }
-    return NULL;
-}
-
 /* -------------------------------------------------------------- the numbers */
 
 struct view {
@@ -166,7 +146,8 @@ static const struct {
 static void matmul(const struct rn_node *n, struct view a, struct view b,
                    struct view y) {
     uint64_t rows = (uint64_t)y.s->shape[0], columns = (uint64_t)y.s->shape[1];
-    int ta = attr(n, "trans_a")->i != 0, tb = attr(n, "trans_b")->i != 0;
+    int ta = rn_node_attr(n, "trans_a")->i != 0,
+        tb = rn_node_attr(n, "trans_b")->i != 0;
     uint64_t inner = (uint64_t)a.s->shape[ta ? 0 : 1];
     for (uint64_t i = 0; i < rows; i++)
         for (uint64_t j = 0; j < columns; j++) {
@@ -188,9 +169,10 @@ static int reduced(const struct rn_attr *axes, uint32_t axis) {
 /* Sum, largest, or index of the largest along `axes` or `axis`. */
 static int32_t reduce(const struct rn_node *n, struct view x, struct view y,
                       struct rn_error *e) {
-    int64_t one = attr(n, "axis") ? attr(n, "axis")->i : 0;
+    int64_t one = rn_node_attr(n, "axis") ? rn_node_attr(n, "axis")->i : 0;
     struct rn_attr single = {"axes", RN_ATTR_INTS, 1, 0, 0.0, &one};
-    const struct rn_attr *axes = attr(n, "axes") ? attr(n, "axes") : &single;
+    const struct rn_attr *axes =
+        rn_node_attr(n, "axes") ? rn_node_attr(n, "axes") : &single;
     int sum = strcmp(n->op, "reduce_sum") == 0, arg = strcmp(n->op, "arg_max") == 0;
     uint64_t outs = count(y.s);
     double *best = (double *)malloc((outs + 1) * 2 * sizeof *best);
@@ -237,10 +219,10 @@ static int known(const char *op) {
 static int32_t run_node(const struct rn_program *p, const struct rn_node *n,
                         void *const *bases, struct rn_error *e) {
     struct view in[3], y;
-    y.s = slot(p, n->out[0]);
+    y.s = rn_slot_at(p, n->out[0]);
     y.data = (char *)bases[y.s->base] + y.s->offset;
     for (uint32_t i = 0; i < n->in_count && i < 3; i++) {
-        in[i].s = slot(p, n->in[i]);
+        in[i].s = rn_slot_at(p, n->in[i]);
         in[i].data = (char *)bases[in[i].s->base] + in[i].s->offset;
     }
     for (size_t k = 0; k < sizeof elementwise / sizeof *elementwise; k++) {
@@ -260,7 +242,7 @@ static int32_t run_node(const struct rn_program *p, const struct rn_node *n,
     }
     if (strcmp(n->op, "iota") == 0) {
         uint64_t inner = 1;
-        int64_t axis = attr(n, "axis")->i;
+        int64_t axis = rn_node_attr(n, "axis")->i;
         for (uint32_t k = (uint32_t)axis + 1; k < y.s->rank; k++)
             inner *= (uint64_t)y.s->shape[k];
         for (uint64_t i = 0; i < count(y.s); i++)
@@ -338,7 +320,7 @@ static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
 
 static int32_t query(void *self, const struct rn_program *program, uint32_t index,
                      struct rn_node_info *out, struct rn_error *e) {
-    const struct rn_node *n = node(program, index);
+    const struct rn_node *n = rn_node_at(program, index);
     (void)self, (void)e;
     out->supported = (uint32_t)(!n->custom && !n->sub && known(n->op));
     strcpy(out->kernel, "abacus");
@@ -369,7 +351,7 @@ static int32_t run(void *self, void *exe, void *stream, void *const *bases,
     int32_t status = RN_OK;
     (void)self, (void)stream;
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++)
-        status = run_node(p, node(p, i), bases, e);
+        status = run_node(p, rn_node_at(p, i), bases, e);
     return status;
 }
 
