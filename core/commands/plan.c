@@ -206,7 +206,7 @@ const struct command command_plan = {
     "plan EXPERIMENT.yaml [key=value ...] [--dot | --kernels | --json]",
     "layers, FLOPs and the exact peak of memory, before any step",
     "  --dot      the graph of a step for graphviz: | dot -Tsvg > graph.svg\n"
-    "  --kernels  the steps of the plan, with regions and places in memory\n"
+    "  --kernels  the steps of the plan: kernels, shapes, regions, places in memory\n"
     "  --json     for machines\n",
     "runner plan configs/quickstart.yaml data.batch=256",
     plan};

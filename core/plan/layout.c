@@ -314,15 +314,11 @@ static int write_node(struct layout *l, struct graph *g, const struct gnode *n,
             const int64_t *four = attr_ints(n, "shape", &count);
             at[i] = rn_attr_ints("shape", 5, five_of(l, four, four[1] / by, by));
         } else if (named(n, "slice")) {
-            bool stop = strcmp(name, "stop") == 0, step = strcmp(name, "step") == 0;
+            bool stop = strcmp(name, "stop") == 0;
+            int64_t none = strcmp(name, "step") == 0;
             at[i] = rn_attr_ints(name, 5,
                                  five_of(l, attr_ints(n, name, &count),
-                                         stop   ? x->shape[1]
-                                         : step ? 1
-                                                : 0,
-                                         stop   ? by
-                                         : step ? 1
-                                                : 0));
+                                         stop ? x->shape[1] : none, stop ? by : none));
         } else if (named(n, "pad") && at[i].type == RN_ATTR_INTS && at[i].count) {
             at[i] = rn_attr_ints(name, 5, five_of(l, attr_ints(n, name, &count), 0, 0));
         } else if (named(n, "concat") && x->shape[1] == 1 && by != l->block) {
@@ -335,6 +331,16 @@ static int write_node(struct layout *l, struct graph *g, const struct gnode *n,
 
 /* ------------------------------------------------------------------- prices */
 
+/* The block of operand i when n reads images in bx and writes them in by; 0: none. */
+static int64_t operand_block(const struct layout *l, const struct gnode *n, uint32_t i,
+                             int64_t bx, int64_t by) {
+    if (l->kind[index_of(l, n)] == SAME)
+        return takes_image(l, n, i) ? bx : 0;
+    if (named(n, "conv2d_grad_weight"))
+        return i == 0 ? bx : by;
+    return i == (named(n, "conv2d_grad_input") ? 1u : 0u) ? bx : 0;
+}
+
 /* Node n alone in a graph, with these forms; asked what it costs. */
 static uint64_t ask(struct layout *l, const struct gnode *n, int64_t bx, int64_t by) {
     struct layout alone = {.g = l->g, .a = l->a, .o = l->o, .block = l->block};
@@ -345,12 +351,7 @@ static uint64_t ask(struct layout *l, const struct gnode *n, int64_t bx, int64_t
     alone.e = &e;
     for (uint32_t i = 0; i < n->in_count; i++) {
         struct gvalue v = l->g->values[n->in[i]];
-        bool first = named(n, "conv2d_grad_input") ? i == 1 : i == 0;
-        bool image = l->kind[index_of(l, n)] == SAME ? takes_image(l, n, i)
-                                                     : first || named(n, "conv2d_grad_"
-                                                                         "weight");
-        if (image &&
-            !image_block(&v, named(n, "conv2d_grad_weight") && i == 1 ? by : bx))
+        if (!image_block(&v, operand_block(l, n, i, bx, by)))
             return NEVER;
         in[i] = graph_node_append(g, op_find("input"), 0, NULL, 1, &v)->out[0];
     }
