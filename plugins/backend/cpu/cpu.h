@@ -70,10 +70,27 @@ struct cpu_call {
     struct kernel_call k; /* node and tensors with their data */
     const void *state;    /* what the room made at compile */
     char *workspace;      /* 64-byte aligned */
+    uint64_t scratch;     /* bytes of it for each thread, where a room divides it so */
     int threads;
 };
 
 typedef int32_t (*cpu_fn)(const struct cpu_call *c, struct rn_error *e);
+
+/* A call cut into units that threads may do in any order; what is computed does not
+ * depend on where ranges of units are cut. */
+struct cpu_share;
+typedef void (*cpu_share_fn)(const struct cpu_share *s, int64_t begin, int64_t end,
+                             int thread);
+struct cpu_share {
+    cpu_share_fn fn;
+    const struct cpu_call *call;
+    void (*code)(void); /* fn's own */
+    int64_t units;
+    int64_t cost; /* of all of them, about 50 ps each */
+};
+typedef void (*cpu_split)(const struct cpu_call *c, struct cpu_share *out);
+/* All that the shares hold, as one parallel section. gang.c */
+void cpu_shares_run(int threads, uint32_t count, const struct cpu_share *shares);
 
 /* A node to be prepared; tensors have no data yet. */
 struct cpu_setup {
@@ -86,6 +103,8 @@ struct cpu_setup {
     char choice;   /* of several kernels, by letter; 0: what is known to be best */
     /* what the room answers */
     cpu_fn run;
+    cpu_split split;  /* the same in units, or NULL; scratch as cpu_call's */
+    uint64_t scratch; /* of the workspace, for each thread */
     void *state;
     void (*finish)(void *state); /* NULL: free */
     uint64_t workspace;

@@ -349,10 +349,11 @@ static void plain_step(const struct region *r, const struct step *t, void *out,
     t->plain(&k, NULL);
 }
 
-static void walk(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
+static void walk(const struct cpu_share *s, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = s->call;
     const struct region *r = c->state;
-    char *scratch = c->workspace + (size_t)thread * r->scratch;
+    char *scratch = c->workspace + (size_t)thread * c->scratch;
+    end = r->serial ? r->units : end;
     for (uint32_t i = 0; i < r->reg_count; i++) {
         const struct reg *g = &r->regs[i];
         if (g->input >= 0 && g->buffered && g->scalar)
@@ -397,11 +398,6 @@ static void walk(void *context, int64_t begin, int64_t end, int thread) {
 }
 
 /* ---------------------------------------------------------- running compiled */
-
-struct compiled_call {
-    const struct cpu_call *c;
-    region_fn fn;
-};
 
 /* The row that holds element `start`, and the offset of its first element. */
 struct place {
@@ -462,15 +458,17 @@ static bool repeats(const struct region *r, const struct reg *g) {
     return same;
 }
 
-static void walk_compiled(void *context, int64_t begin, int64_t end, int thread) {
-    const struct compiled_call *call = context;
-    const struct cpu_call *c = call->c;
+static void walk_compiled(const struct cpu_share *s, int64_t begin, int64_t end,
+                          int thread) {
+    const struct cpu_call *c = s->call;
     const struct region *r = c->state;
-    char *scratch = c->workspace + (size_t)thread * r->scratch;
+    region_fn fn = (region_fn)s->code;
+    char *scratch = c->workspace + (size_t)thread * c->scratch;
     char *pointer[REGION_POINTERS];
     bool blocks = r->serial;
+    end = r->serial ? r->walk.units : end;
     if (r->walk.rows) {
-        walk_rows(r, c, call->fn, begin, end);
+        walk_rows(r, c, fn, begin, end);
         return;
     }
     for (uint32_t i = 0; i < r->reg_count; i++) {
@@ -508,7 +506,7 @@ static void walk_compiled(void *context, int64_t begin, int64_t end, int thread)
                 pointer[r->input_count + t->output] =
                     scratch + (size_t)r->regs[t->reg].buffer * BLOCK * r->wide;
         }
-        call->fn(pointer, n, r->blocks);
+        fn(pointer, n, r->blocks);
         for (uint32_t i = 0; i < r->store_count; i++) {
             const struct store *t = &r->stores[i];
             const struct reg *g = &r->regs[t->reg];
@@ -519,21 +517,25 @@ static void walk_compiled(void *context, int64_t begin, int64_t end, int thread)
     }
 }
 
-static int32_t run(const struct cpu_call *c, struct rn_error *e) {
+/* An interpreted step takes about four times as long as a compiled one. */
+static void split(const struct cpu_call *c, struct cpu_share *out) {
     const struct region *r = c->state;
     region_fn fn = atomic_load_explicit(&r->fn, memory_order_acquire);
-    int64_t grain = 64 / (1 + (int64_t)r->step_count);
-    struct cpu_call call = *c;
+    int64_t cost = r->count * (1 + (int64_t)r->step_count);
+    *out = (struct cpu_share){.fn = fn ? walk_compiled : walk,
+                              .call = c,
+                              .code = (void (*)(void))fn,
+                              .units = r->serial ? 1
+                                       : fn      ? r->walk.units
+                                                 : r->units,
+                              .cost = fn ? cost : 4 * cost};
+}
+
+static int32_t run(const struct cpu_call *c, struct rn_error *e) {
+    struct cpu_share s;
     (void)e;
-    if (fn) {
-        struct compiled_call compiled = {c, fn};
-        grain = (256 * BLOCK) / (1 + (int64_t)r->step_count) / r->walk.piece;
-        cpu_parallel(r->serial ? 1 : c->threads, r->walk.units, grain < 1 ? 1 : grain,
-                     walk_compiled, &compiled);
-        return RN_OK;
-    }
-    cpu_parallel(r->serial ? 1 : c->threads, r->units, grain < 2 ? 2 : grain, walk,
-                 &call);
+    split(c, &s);
+    cpu_shares_run(c->threads, 1, &s);
     return RN_OK;
 }
 
@@ -573,6 +575,8 @@ int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e) {
     s->state = r;
     s->finish = region_free;
     s->run = run;
+    s->split = split;
+    s->scratch = r->scratch;
     s->kernel = region ? "region" : "blocks";
     return 1;
 }

@@ -10,6 +10,7 @@
 #endif
 
 #include "compiled.h"
+#include "gang.h"
 #include "tune.h"
 
 #ifdef CPU_ONEDNN
@@ -388,6 +389,9 @@ void cpu_choose(const struct cpu_engine *g, const char *text) {
 
 struct task {
     cpu_fn run;
+    cpu_split split; /* NULL: not in a gang */
+    uint32_t gang;   /* tasks from here on that run as one; 1: this one alone */
+    uint32_t room;   /* of a gang: whose workspace all use */
     bool region;
     void *state;
     void (*finish)(void *);
@@ -402,6 +406,7 @@ struct cpu_exe {
     struct task *tasks;
     struct kernel_tensor *tensors;
     const struct rn_slot **slots;  /* of each tensor, NULL = absent */
+    struct cpu_share *shares;      /* of the longest gang, while it runs */
     struct cpu_compiled *compiled; /* its regions, or NULL */
     bool counting;                 /* time in regions, until they are compiled */
     int64_t spent;                 /* that time, ns */
@@ -423,6 +428,27 @@ static int32_t compile_regions(struct cpu_exe *x, struct rn_error *e) {
     x->counting = cpu_compiled_waits(x->compiled);
     free(regions);
     return RN_OK;
+}
+
+/* Find the gangs. */
+static int32_t find_gangs(struct cpu_exe *x, struct rn_error *e) {
+    uint64_t *scratch = calloc((size_t)x->task_count + 1, sizeof *scratch);
+    uint32_t most = 1;
+    for (uint32_t i = 0; scratch && i < x->task_count; i++)
+        scratch[i] = x->tasks[i].split ? x->tasks[i].call.scratch : CPU_NO_GANG;
+    for (uint32_t i = 0; scratch && i < x->task_count; i += x->tasks[i].gang) {
+        struct cpu_gang g = cpu_gang_find(x->program, i, scratch, x->engine->threads);
+        x->tasks[i].gang = g.count;
+        x->tasks[i].room = g.room;
+        for (uint32_t k = i; g.count > 1 && k < i + g.count; k++)
+            x->tasks[k].call.scratch = g.scratch;
+        most = g.count > most ? g.count : most;
+    }
+    x->shares = calloc(most, sizeof *x->shares);
+    bool good = scratch && x->shares;
+    free(scratch);
+    return good ? RN_OK
+                : rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
 }
 
 int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
@@ -467,10 +493,12 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
                               .kernel = ""};
         int32_t taken = prepare(&s, e);
         t->run = s.run;
+        t->split = s.split;
         t->state = s.state;
         t->finish = s.finish;
         t->call = (struct cpu_call){.k = {n, n->in_count, n->out_count, s.in, s.out},
                                     .state = s.state,
+                                    .scratch = s.scratch,
                                     .threads = g->threads};
         x->task_count = i + 1;
         at += t->count;
@@ -486,6 +514,8 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
     }
     if (status == RN_OK)
         status = compile_regions(x, e);
+    if (status == RN_OK)
+        status = find_gangs(x, e);
     threads_leave(before);
     if (status != RN_OK) {
         cpu_exe_destroy(x);
@@ -501,30 +531,67 @@ static int64_t now_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+static void point(struct cpu_exe *x, struct task *t, void *const *bases) {
+    const struct rn_node *n = t->call.k.node;
+    for (uint32_t k = t->first; k < t->first + t->count; k++)
+        if (x->slots[k])
+            x->tensors[k].data = (char *)bases[x->slots[k]->base] + x->slots[k]->offset;
+    if (n->workspace_bytes)
+        t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
+}
+
+/* The gang of tasks from t on, as one parallel section. */
+static void run_gang(struct cpu_exe *x, struct task *t, void *const *bases) {
+    for (uint32_t i = 0; i < t->gang; i++)
+        point(x, &t[i], bases);
+    char *scratch = x->tasks[t->room].call.workspace;
+    for (uint32_t i = 0; i < t->gang; i++) {
+        t[i].call.workspace = scratch;
+        t[i].split(&t[i].call, &x->shares[i]);
+    }
+    cpu_shares_run(x->engine->threads, t->gang, x->shares);
+}
+
+/* A gang's time goes to its nodes by what they cost. */
+static void share_out(const struct cpu_share *shares, uint32_t count, int64_t begin,
+                      int64_t end, int64_t *times) {
+    double total = 0.0, done = 0.0;
+    for (uint32_t i = 0; i < count; i++)
+        total += (double)shares[i].cost;
+    for (uint32_t i = 0; i < count; i++) {
+        times[2 * i] = i ? times[2 * i - 1] : begin;
+        done += (double)shares[i].cost;
+        times[2 * i + 1] =
+            i + 1 == count || total <= 0.0
+                ? end
+                : begin + (int64_t)((double)(end - begin) * (done / total));
+    }
+}
+
 /* times: of each node, or NULL. */
 static int32_t run_all(struct cpu_exe *x, void *const *bases, int64_t *times,
                        struct rn_error *e) {
     int32_t status = RN_OK;
     int before = threads_enter(x->engine, 0);
-    for (uint32_t i = 0; i < x->task_count && status == RN_OK; i++) {
+    for (uint32_t i = 0, count; i < x->task_count && status == RN_OK; i += count) {
         struct task *t = &x->tasks[i];
         const struct rn_node *n = t->call.k.node;
-        for (uint32_t k = t->first; k < t->first + t->count; k++)
-            if (x->slots[k])
-                x->tensors[k].data =
-                    (char *)bases[x->slots[k]->base] + x->slots[k]->offset;
-        if (n->workspace_bytes)
-            t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
-        bool counted = x->counting && t->region;
+        count = t->gang;
+        bool counted = x->counting && (t->region || count > 1);
         int64_t begin = counted || times ? now_ns() : 0;
-        status = t->run(&t->call, e);
+        if (count > 1) {
+            run_gang(x, t, bases);
+        } else {
+            point(x, t, bases);
+            status = t->run(&t->call, e);
+        }
         int64_t end = counted || times ? now_ns() : 0;
         if (counted)
             x->spent += end - begin;
-        if (times) {
-            times[2 * i] = begin;
-            times[2 * i + 1] = end;
-        }
+        if (times && count > 1)
+            share_out(x->shares, count, begin, end, times + 2 * (size_t)i);
+        else if (times)
+            times[2 * i] = begin, times[2 * i + 1] = end;
         if (status != RN_OK && e && !e->where[0] && n->label)
             snprintf(e->where, sizeof e->where, "%s", n->label);
     }
@@ -551,6 +618,7 @@ void cpu_exe_destroy(struct cpu_exe *x) {
     cpu_compiled_destroy(x->compiled); /* before the regions that it fills */
     for (uint32_t i = 0; i < x->task_count; i++)
         finish(x->tasks[i].finish, x->tasks[i].state);
+    free(x->shares);
     free(x->tasks);
     free(x->tensors);
     free(x->slots);
