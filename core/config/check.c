@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/schema.h"
+#include "config/refer.h"
 
 struct checker {
     struct config *c;
@@ -13,6 +13,7 @@ struct checker {
     const struct schema_resolver *r;
     struct diag *d;
     uint32_t depth; /* of records: defaults could open themselves for ever */
+    struct referrer refer;
 };
 
 /* ----------------------------------------------------------------- scalars */
@@ -235,6 +236,8 @@ static void check_component(struct checker *k, struct node *n, const char *kind,
         return;
     }
     struct node *type = tree_find(n, "type");
+    if (!nested)
+        refer_component(&k->refer, kind, n);
     read_name(k, type, kind);
     if (!type || type->kind != NODE_SCALAR || tree_null(type)) {
         node_error(k->d, type ? type : n, false, RN_E_CONFIG,
@@ -250,6 +253,8 @@ static void check_component(struct checker *k, struct node *n, const char *kind,
     const struct schema *s = k->r->component(k->r->context, kind, type->raw, n, k->d);
     if (s)
         check_record(k, n, s, &s->top, KEYS_HOST, nested ? NULL : kind);
+    else
+        k->refer.unknown = true;
 }
 
 /* Named components over one component: they take its place, unless they are options of
@@ -413,6 +418,8 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
         node_error(k->d, n, false, RN_E_CONFIG, "%s: %s", o->info.name, message);
         return;
     }
+    if (t->kind == TYPE_REFERENCE)
+        refer_ask(&k->refer, n, t->name);
     if (!range_check(o, n, message))
         node_error(k->d, n, false, RN_E_CONFIG, "%s", message);
 }
@@ -627,13 +634,18 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
             missing(k, n, o);
         }
     }
+    for (uint32_t m = 0; keys == KEYS_HOST && kind && m < r->count; m++) {
+        const struct node *c = tree_find(n, r->options[m].info.name);
+        if (c && r->options[m].info.live && c->kind == NODE_SCALAR)
+            refer_live(&k->refer, kind, c);
+    }
     k->depth--;
 }
 
 int schema_check(struct config *c, const struct node *n, const struct schema *s,
                  const char *const *host_keys, const struct schema_resolver *r,
                  struct diag *d) {
-    struct checker k = {c, host_keys, r, d, 0};
+    struct checker k = {.c = c, .host_keys = host_keys, .r = r, .d = d};
     uint32_t before = diag_count(d);
     struct node *own = (struct node *)(uintptr_t)n;
     if (own->kind == NODE_NULL)
@@ -643,5 +655,8 @@ int schema_check(struct config *c, const struct node *n, const struct schema *s,
                           "a map is wanted here: {key: value}");
     /* The top of an experiment has no host keys; a component checked alone has. */
     check_record(&k, own, s, &s->top, s->component ? KEYS_HOST : KEYS_OWN, NULL);
+    if (!s->component) /* one alone has nothing to refer to */
+        refer_resolve(&k.refer, d);
+    refer_finish(&k.refer);
     return diag_count(d) > before ? diag_status(d) : RN_OK;
 }

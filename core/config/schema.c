@@ -70,6 +70,11 @@ static int read_type(struct reader *r, const char *s, size_t n, struct type *t,
         t->name = inner;
         return RN_OK;
     }
+    if (k == 9 && strncmp(word, "reference", 9) == 0) {
+        t->kind = TYPE_REFERENCE;
+        t->name = inner;
+        return RN_OK;
+    }
     if ((k == 4 && strncmp(word, "list", 4) == 0) ||
         (k == 3 && strncmp(word, "map", 3) == 0)) {
         struct type *of = arena_new(r->a, struct type);

@@ -129,6 +129,38 @@ static int check_options(const struct schema *s, struct rn_error *e) {
     return RN_OK;
 }
 
+/* reference(KIND), also inside a list or a map. */
+static int check_reference(const struct option_info *o, struct rn_error *e) {
+    const char *at = strstr(o->type, "reference(");
+    uint32_t n;
+    const char *const *all = kinds(&n);
+    if (!at)
+        return RN_OK;
+    at += strlen("reference(");
+    size_t length = strcspn(at, ")");
+    bool known = length == 4 && strncmp(at, "live", 4) == 0;
+    for (uint32_t i = 0; i < n; i++)
+        known |= strlen(all[i]) == length && strncmp(all[i], at, length) == 0;
+    return known ? RN_OK
+                 : error_set(e, RN_E_PLUGIN,
+                             "option '%s' refers to the unknown kind '%.*s'", o->name,
+                             (int)length, at);
+}
+
+static int check_references(const struct schema *s, struct rn_error *e) {
+    int status = RN_OK;
+    for (uint32_t i = 0; i < schema_count(s) && status == RN_OK; i++) {
+        struct option_info o = schema_option(s, i);
+        status = check_reference(&o, e);
+    }
+    for (uint32_t i = 0; i < schema_record_count(s) && status == RN_OK; i++)
+        for (uint32_t k = 0; k < schema_record_at(s, i).count && status == RN_OK; k++) {
+            struct option_info o = schema_record_option(s, i, k);
+            status = check_reference(&o, e);
+        }
+    return status;
+}
+
 int describe(struct arena *a, const char *text, struct component *c,
              struct rn_error *e) {
     struct port_info *in =
@@ -166,5 +198,8 @@ int describe(struct arena *a, const char *text, struct component *c,
     c->in = in;
     c->out = out;
     c->schema = schema_parse(a, text, e);
-    return c->schema ? check_options(c->schema, e) : (e ? e->status : RN_E_PLUGIN);
+    if (!c->schema)
+        return e ? e->status : RN_E_PLUGIN;
+    status = check_options(c->schema, e);
+    return status ? status : check_references(c->schema, e);
 }

@@ -159,7 +159,7 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
         return status;
     if (!type_is(of(h), path,
                  (const char *const[]){"string", "choice", "path", "duration",
-                                       "pattern", "any", NULL}))
+                                       "pattern", "reference", "any", NULL}))
         return complain(of(h), path, "as a string, but it is described otherwise");
     *out = node_string(n);
     return RN_OK;

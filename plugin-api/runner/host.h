@@ -28,8 +28,8 @@ struct rn_host_api {
     int32_t (*get_int)(struct rn_host *h, const char *path, int64_t *out); /* [setup] */
     int32_t (*get_float)(struct rn_host *h, const char *path,
                          double *out); /* [setup] */
-    /* Also choice, path (absolute), duration and pattern. Host, until destroy. [setup]
-     */
+    /* Also choice, path (absolute), duration, pattern and reference (the path of what
+     * it names: "metrics.f1", "optimizer.lr"). Host, until destroy. [setup] */
     int32_t (*get_string)(struct rn_host *h, const char *path, const char **out);
     /* Items of a list or a map. [setup] */
     int32_t (*get_count)(struct rn_host *h, const char *path, uint32_t *out);

@@ -249,6 +249,33 @@ train: {{steps: 1, log_every: 1}}
     same("hook: it set the learning rate", a.curve("live/optimizer.lr"), [.1, .1, .1, 0.0],
          1e-7)
 
+    # hook: what it refers to is there, by path, by name or by type, or the place is told.
+    two = "{right: {type: accuracy}, best: {type: top_k, k: 3}}"
+    for said, path in [("metrics.best", "metrics.best"), ("right", "metrics.right"),
+                       ("top_k", "metrics.best")]:
+        a = Run(top, {"metrics": two,
+                      "hooks": f"{{type: acme.hooks/watch, part: {said}}}"}, ["hook"])
+        c.within(f"hook: {said} is {path}", a.r.err, f"acme.hooks/watch: {path}\n")
+    for said, sentence, hint in [
+            ("part: rihgt", "'rihgt' is no metric of this experiment",
+             "did you mean 'metrics.right'? there are: metrics.right, metrics.best"),
+            ("live: optimizer.rl", "'optimizer.rl' is no live option of this experiment",
+             "did you mean 'optimizer.lr'? there are: optimizer.lr"),
+            ("live: accuracy", "'accuracy' is no live option of this experiment",
+             "there are: optimizer.lr")]:
+        a = Run(top, {"metrics": two,
+                      "hooks": f"{{type: acme.hooks/watch, {said}}}"}, ["hook"], code=2)
+        c.within(f"hook: {said}", a.r.err, sentence)
+        c.within(f"hook: {said}: hint", a.r.err, hint)
+        c.ok(f"hook: {said}: the place", re.search(r"yaml:\d+:\d+: error", a.r.err), a.r.err)
+    a = Run(top, {"metrics": "{a: {type: accuracy}, b: {type: accuracy}}",
+                  "hooks": "{type: acme.hooks/watch, part: accuracy}"}, ["hook"], code=2)
+    c.within("hook: two of a type", a.r.err, "'accuracy' names two: metrics.a and metrics.b")
+    a = Run(top, {"optimizer": "{type: adaam}", "hooks": "{type: acme.hooks/watch}"},
+            ["hook"], code=2)
+    c.ok("hook: an optimizer that is not there is one error",
+         a.r.err.count("error:") == 1, a.r.err)
+
     # model: logistic regression in C++, zeros first.
     if "model" in kinds:
         a = Run(top, {"model": "{type: acme.models/logistic, in: {x: data.image}}"},

@@ -210,6 +210,11 @@ RN_PLUGIN(&x);
     text("a record that does not end", [*start, "record: r", "option: a int = 1"], "record")
     text("the host's own key", [*start, "option: weight float = 1"],
          "it has an option 'weight', a key that is the host's in every component")
+    text("a reference to no kind", [*start, "option: a list(reference(metrics))"],
+         "option 'a' refers to the unknown kind 'metrics'")
+    text("such a reference in a record",
+         [*start, "record: r", "option: b reference(life)", "end:", "option: a r"],
+         "option 'b' refers to the unknown kind 'life'")
     text("half a port", [*start, "in: logits float"],
          "a port is described as 'logits float': NAME DTYPE [SHAPE]")
     text("an unknown word of a port", [*start, "out: loss float [N] ; scop sample"],

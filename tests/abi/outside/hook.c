@@ -11,6 +11,7 @@ struct watch {
     const struct rn_record_api *record;
     int64_t steps, seen;
     double rate;
+    const char *live, *part; /* host, until destroy */
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -21,10 +22,12 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->host = h;
     s->steps = rn_get_int(h, "steps", 5);
     s->rate = rn_get_float(h, "rate", -1.0);
+    s->live = rn_get_string(h, "live", "");
+    s->part = rn_get_string(h, "part", "");
     s->record = (const struct rn_record_api *)h->api->extension(h, "runner.record/1");
     if (h->api->extension(h, "acme.nothing/1"))
         return rn_fail(e, RN_E_INTERNAL, "an extension that there is not", NULL, NULL);
-    h->api->log(h, RN_LOG_WARNING, "watching");
+    h->api->log(h, RN_LOG_WARNING, *s->part ? s->part : "watching");
     return RN_OK;
 }
 
@@ -59,7 +62,7 @@ static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a
     if (ev->step == 2)
         a->api->save(a);
     if (ev->step == 3 && s->rate >= 0.0 &&
-        (a->api->set_live(a, "optimizer.lr", s->rate) != RN_OK ||
+        (a->api->set_live(a, s->live, s->rate) != RN_OK ||
          a->api->set_live(a, "optimizer.rl", s->rate) != RN_E_UNSUPPORTED))
         return rn_fail(e, RN_E_INTERNAL, "live values cannot be set", NULL, NULL);
     if (ev->step >= s->steps)
@@ -84,5 +87,7 @@ static const struct rn_hook iface = {
 RN_HOOK(watch, iface, "acme.hooks/watch 1",
         RN_DOC("Looks on, then stops") RN_OPTION("steps int = 5 ; min 1 | when to stop")
             RN_OPTION("every duration = 1st | how often weights are summed")
-                RN_OPTION("rate float ; min 0 | learning rate from step 4 on"));
+                RN_OPTION("rate float ; min 0 | value of `live` from step 4 on")
+                    RN_OPTION("live reference(live) = optimizer.lr | what is held")
+                        RN_OPTION("part reference(metric) | named in the log"));
 RN_PLUGIN(&watch);
