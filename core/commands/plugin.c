@@ -45,7 +45,8 @@ static void json_ports(const char *name, const struct port_info *p, uint32_t n) 
         json_member("name", p[i].name);
         json_member("dtype", p[i].dtype);
         json_member("shape", p[i].shape);
-        printf("\"optional\": %s, \"doc\": ", p[i].optional ? "true" : "false");
+        printf("\"optional\": %s, \"variable\": %s, \"doc\": ",
+               p[i].optional ? "true" : "false", p[i].variable ? "true" : "false");
         json_string(p[i].doc);
         putchar('}');
     }

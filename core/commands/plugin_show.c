@@ -39,9 +39,9 @@ void component_print(const struct component *c) {
     if (*c->license)
         printf("  license  %s\n", c->license);
     for (uint32_t i = 0; i < c->in_count; i++)
-        printf("%s  %-12s %-6s %-12s %s%s\n", i ? "" : "\nInputs\n", c->in[i].name,
+        printf("%s  %-12s %-6s %-12s %s%s%s\n", i ? "" : "\nInputs\n", c->in[i].name,
                c->in[i].dtype, c->in[i].shape, c->in[i].optional ? "(optional) " : "",
-               c->in[i].doc);
+               c->in[i].variable ? "(variable size) " : "", c->in[i].doc);
     for (uint32_t i = 0; i < c->out_count; i++)
         printf("%s  %-12s %-6s %-12s %s\n", i ? "" : "\nOutputs\n", c->out[i].name,
                c->out[i].dtype, c->out[i].shape, c->out[i].doc);
@@ -77,6 +77,8 @@ static void docs_ports(const char *title, uint32_t count,
         printf("%s- `%s` %s `%s`", i ? "" : title, p->name, p->dtype, p->shape);
         if (p->optional)
             printf(", optional");
+        if (p->variable)
+            printf(", of variable size too");
         if (*p->scope)
             printf(", a term for each %s", p->scope);
         if (*p->better)

@@ -65,11 +65,11 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
         memcpy(&t->fields[i], from,
                info.field_stride < sizeof *t->fields ? info.field_stride
                                                      : sizeof *t->fields);
-        t->bytes[i] = field_bytes(&t->fields[i]);
+        t->bytes[i] = field_variable(&t->fields[i]) ? 0 : field_bytes(&t->fields[i]);
         t->layouts[i] = info.layouts && info.layouts[i]
                             ? arena_copy(data->arena, info.layouts[i])
                             : "";
-        if (!t->bytes[i] || t->fields[i].rank > RN_MAX_RANK - 1)
+        if (!field_bytes(&t->fields[i]) || t->fields[i].rank > RN_MAX_RANK - 1)
             return node_error(d, node, false, RN_E_DATA, "%s: field '%s' is impossible",
                               t->name, t->fields[i].name);
     }
@@ -78,7 +78,8 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
 }
 
 static bool same_field(const struct rn_field *a, const struct rn_field *b) {
-    if (strcmp(a->name, b->name) != 0 || a->dtype != b->dtype || a->rank != b->rank)
+    if (strcmp(a->name, b->name) != 0 || a->dtype != b->dtype || a->rank != b->rank ||
+        field_variable(a) != field_variable(b))
         return false;
     if (a->flags & b->flags & RN_FIELD_TEXT)
         return true;
@@ -121,7 +122,12 @@ static int store(struct data *data, struct table *t, struct rn_error *e) {
     uint8_t **columns = memory_get(memory_mul(t->field_count + 1, sizeof *columns));
     int64_t ids[DATA_CHUNK];
     int status = RN_OK;
+    t->kept = memory_get(memory_mul(t->field_count + 1, sizeof *t->kept));
     for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++) {
+        if (field_variable(&t->fields[f])) {
+            t->kept[f] = cells_create(t->count, field_bytes(&t->fields[f]));
+            continue;
+        }
         columns[f] = memory_try(memory_mul(t->count + 1, t->bytes[f]));
         if (!columns[f])
             status = error_set(e, RN_E_MEMORY, "%s does not fit into memory", t->name);
@@ -133,10 +139,13 @@ static int store(struct data *data, struct table *t, struct rn_error *e) {
         for (uint64_t i = 0; i < n; i++)
             ids[i] = (int64_t)(t->offset + at + i);
         status = reader_read(&r, n, ids, NULL, e);
-        for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++)
-            for (uint64_t i = 0; i < n; i++)
-                memcpy(columns[f] + (at + i) * t->bytes[f],
-                       r.columns[f] + i * data->columns[f].bytes, t->bytes[f]);
+        for (uint32_t f = 0; f < t->field_count; f++)
+            for (uint64_t i = 0; i < n && status == RN_OK; i++)
+                if (t->kept[f])
+                    status = cells_copy(t->kept[f], at + i, r.cells[f], i, e);
+                else
+                    memcpy(columns[f] + (at + i) * t->bytes[f],
+                           r.columns[f] + i * data->columns[f].bytes, t->bytes[f]);
     }
     reader_close(&r);
     t->stored = columns;
@@ -148,6 +157,16 @@ static bool no_hash(const uint8_t h[32]) {
         if (h[i])
             return false;
     return true;
+}
+
+static void hash_cells(struct sha256 *h, const struct cells *cells, uint64_t n,
+                       uint64_t entry_bytes) {
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t count;
+        const void *cell = cells_get(cells, i, &count);
+        sha256_add(h, &count, sizeof count);
+        sha256_add(h, cell, count * entry_bytes);
+    }
 }
 
 /* SHA-256 over fields and rows, for a source that gives none. */
@@ -165,7 +184,10 @@ static int hash_rows(struct data *data, struct table *t, struct rn_error *e) {
             ids[i] = (int64_t)(t->offset + at + i);
         status = reader_read(&r, n, ids, NULL, e);
         for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++)
-            sha256_add(&h, r.columns[f], n * data->columns[f].bytes);
+            if (r.cells[f])
+                hash_cells(&h, r.cells[f], n, field_bytes(&t->fields[f]));
+            else
+                sha256_add(&h, r.columns[f], n * data->columns[f].bytes);
     }
     reader_close(&r);
     sha256_finish(&h, t->content);
@@ -323,7 +345,10 @@ void data_close(struct data *data) {
         struct table *t = &data->tables[i];
         for (uint32_t f = 0; t->stored && f < t->field_count; f++)
             memory_release(t->stored[f]);
+        for (uint32_t f = 0; t->kept && f < t->field_count; f++)
+            cells_destroy(t->kept[f]);
         memory_release(t->stored);
+        memory_release(t->kept);
     }
     for (uint32_t i = 0; i < DATA_SPLITS; i++)
         instance_destroy(data->tables[i].instance);

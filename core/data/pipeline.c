@@ -5,12 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "data/room.h"
 
+bool field_variable(const struct rn_field *f) {
+    return (f->flags & RN_FIELD_VARIABLE) != 0;
+}
+
 uint64_t field_bytes(const struct rn_field *f) {
     uint64_t n = RN_DTYPE_BYTES(f->dtype);
-    for (uint32_t i = 0; i < f->rank; i++) {
+    uint32_t first = field_variable(f) ? 1 : 0;
+    if (first && (!f->rank || f->shape[0] != -1))
+        return 0;
+    for (uint32_t i = first; i < f->rank; i++) {
         if (f->shape[i] <= 0 || n > (uint64_t)INT64_MAX / 4096 / (uint64_t)f->shape[i])
             return 0;
         n *= (uint64_t)f->shape[i];
@@ -25,6 +33,7 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
     *r = (struct reader){.data = data, .table = t, .capacity = capacity};
     uint32_t n = data->column_count;
     r->columns = memory_get(memory_mul(n + 1, sizeof *r->columns));
+    r->cells = memory_get(memory_mul(n + 1, sizeof *r->cells));
     r->in = memory_get(memory_mul(n + 1, sizeof *r->in));
     r->out = memory_get(memory_mul(n + 1, sizeof *r->out));
     r->shapes = memory_get(memory_mul(n + 1, sizeof *r->shapes));
@@ -46,6 +55,8 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
         r->columns[i] = p;
         p += (capacity * data->columns[i].bytes + 63) / 64 * 64;
         const struct rn_field *f = &data->columns[i].field;
+        if (field_variable(f))
+            r->cells[i] = cells_create(capacity, field_bytes(f));
         for (uint32_t k = 0; k < f->rank; k++)
             r->shapes[i][k + 1] = f->shape[k];
     }
@@ -66,6 +77,9 @@ void reader_close(struct reader *r) {
         r->table->iface->worker_close(r->table->self, r->worker);
         instance_leave(r->table->instance);
     }
+    for (uint32_t i = 0; r->cells && i < r->data->column_count; i++)
+        cells_destroy(r->cells[i]);
+    memory_release(r->cells);
     memory_release(r->block);
     memory_release(r->columns);
     memory_release(r->in);
@@ -77,9 +91,11 @@ void reader_close(struct reader *r) {
 
 static struct rn_tensor view(struct reader *r, uint32_t column, uint64_t n) {
     const struct column *c = &r->data->columns[column];
+    struct cells *cells = r->cells[column];
     r->shapes[column][0] = (int64_t)n;
-    return (struct rn_tensor){r->columns[column], r->shapes[column], NULL,
-                              c->field.dtype, c->field.rank + 1};
+    return (struct rn_tensor){cells ? (void *)cells_handle(cells) : r->columns[column],
+                              r->shapes[column], NULL, c->field.dtype,
+                              c->field.rank + 1};
 }
 
 /* Element of the first number that is not finite, or -1. */
@@ -109,6 +125,58 @@ static void widen(uint8_t *p, uint64_t n, uint64_t from, uint64_t to) {
     }
 }
 
+/* Rows of a source that was read once. */
+static int from_stored(struct reader *r, uint64_t n, struct rn_error *e) {
+    const struct table *t = r->table;
+    int status = RN_OK;
+    for (uint32_t f = 0; f < r->data->raw_count; f++)
+        for (uint64_t i = 0; r->out[f].data && i < n && status == RN_OK; i++)
+            if (r->cells[f])
+                status = cells_copy(r->cells[f], i, t->kept[f], r->indices[i], e);
+            else
+                memcpy(r->columns[f] + i * t->bytes[f],
+                       t->stored[f] + r->indices[i] * t->bytes[f], t->bytes[f]);
+    return status;
+}
+
+/* A number of raw column f that is not finite: entry `at` of row `row` of the batch. */
+static int bad_number(const struct reader *r, uint32_t f, uint64_t row, uint64_t at,
+                      const void *numbers, struct rn_error *e) {
+    const struct table *t = r->table;
+    const struct rn_field *field = &r->data->columns[f].field;
+    double v = field->dtype == RN_F32 ? (double)((const float *)numbers)[at]
+                                      : ((const double *)numbers)[at];
+    error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %llu is %s", t->name,
+              (unsigned long long)r->indices[row] + 1, field->name,
+              (unsigned long long)at + 1, v != v ? "NaN" : "infinite");
+    error_hint(e, "mend the file, or declare the number missing");
+    return error_where(e, t->path, 0, 0);
+}
+
+/* What has to be finite is; cells too. */
+static int check_numbers(const struct reader *r, uint32_t f, uint64_t n,
+                         struct rn_error *e) {
+    const struct column *c = &r->data->columns[f];
+    uint64_t size = RN_DTYPE_BYTES(c->field.dtype);
+    int64_t bad = -1;
+    if (!r->cells[f]) {
+        uint64_t each = c->bytes / size;
+        bad = not_finite(r->columns[f], c->field.dtype, n * each);
+        uint64_t row = bad < 0 ? 0 : (uint64_t)bad / each;
+        return bad < 0 ? RN_OK
+                       : bad_number(r, f, row, (uint64_t)bad % each,
+                                    r->columns[f] + row * c->bytes, e);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t count;
+        const void *cell = cells_get(r->cells[f], i, &count);
+        bad = not_finite(cell, c->field.dtype, count * (field_bytes(&c->field) / size));
+        if (bad >= 0)
+            return bad_number(r, f, i, (uint64_t)bad, cell, e);
+    }
+    return RN_OK;
+}
+
 int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wanted,
                 struct rn_error *e) {
     const struct data *data = r->data;
@@ -119,15 +187,16 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wa
         r->out[f] = view(r, f, n);
         if (wanted && !wanted[f])
             r->out[f].data = NULL;
+        else if (r->cells[f])
+            cells_clear(r->cells[f], n);
         /* A source with narrower text sees its own width. */
         if (t->fields[f].flags & RN_FIELD_TEXT)
             r->shapes[f][1] = t->fields[f].shape[0];
     }
     if (t->stored) {
-        for (uint32_t f = 0; f < data->raw_count; f++)
-            for (uint64_t i = 0; r->out[f].data && i < n; i++)
-                memcpy(r->columns[f] + i * t->bytes[f],
-                       t->stored[f] + r->indices[i] * t->bytes[f], t->bytes[f]);
+        int status = from_stored(r, n, e);
+        if (status != RN_OK)
+            return error_context(e, "%s", t->path);
     } else {
         instance_enter(t->instance);
         int status = t->iface->read(t->self, r->worker, n, r->indices, r->out, e);
@@ -148,20 +217,9 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wa
             widen(r->columns[f], n, t->bytes[f], c->bytes);
         if (c->field.flags & RN_FIELD_NULLABLE)
             continue;
-        uint64_t each = c->bytes / RN_DTYPE_BYTES(c->field.dtype);
-        int64_t bad = not_finite(r->columns[f], c->field.dtype, n * each);
-        if (bad >= 0) {
-            double v = c->field.dtype == RN_F32
-                           ? (double)((const float *)(const void *)r->columns[f])[bad]
-                           : ((const double *)(const void *)r->columns[f])[bad];
-            uint64_t row = r->indices[(uint64_t)bad / each];
-            error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %llu is %s",
-                      t->name, (unsigned long long)row + 1, c->field.name,
-                      (unsigned long long)((uint64_t)bad % each + 1),
-                      v != v ? "NaN" : "infinite");
-            error_hint(e, "mend the file, or declare the number missing");
-            return error_where(e, t->path, 0, 0);
-        }
+        int status = check_numbers(r, f, n, e);
+        if (status != RN_OK)
+            return status;
     }
     return RN_OK;
 }
@@ -188,8 +246,11 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
             continue;
         for (uint32_t i = 0; i < g->in_count; i++)
             r->in[i] = view(r, g->in[i], n);
-        for (uint32_t i = 0; i < g->out_count; i++)
+        for (uint32_t i = 0; i < g->out_count; i++) {
             r->out[i] = view(r, g->out[i], n);
+            if (r->cells[g->out[i]])
+                cells_clear(r->cells[g->out[i]], n);
+        }
         instance_enter(g->instance);
         int status = g->iface->apply(g->self, n, r->in, r->out, e);
         instance_leave(g->instance);
@@ -203,7 +264,7 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
 /* --------------------------------------------------------------- transforms */
 
 uint32_t column_add(struct data *data, const struct rn_field *f) {
-    struct column c = {.field = *f, .bytes = field_bytes(f)};
+    struct column c = {.field = *f, .bytes = field_variable(f) ? 0 : field_bytes(f)};
     c.field.name = arena_copy(data->arena, f->name);
     vec_push(data->columns, data->column_count, data->column_capacity, c);
     return data->column_count - 1;
@@ -241,6 +302,23 @@ static int no_field(const struct data *data, const struct fields *f, const char 
     return RN_E_CONFIG;
 }
 
+static bool takes_variable(const struct component *c) {
+    for (uint32_t i = 0; i < c->in_count; i++)
+        if (c->in[i].variable)
+            return true;
+    return false;
+}
+
+static int too_variable(const struct stage *g, const char *name, const char *where,
+                        struct rn_error *e) {
+    error_set(e, RN_E_CONFIG,
+              "%s takes fields of one size, but '%s' has cells of "
+              "variable size",
+              g->component->bare, name);
+    error_hint(e, "pad_sequence, or characters for text, makes them of one size");
+    return error_where(e, where, 0, 0);
+}
+
 /* Fill g->in by the option `of`: a name, a list of names, or all fields. */
 static int choose(struct data *data, struct stage *g, const struct fields *f,
                   struct rn_error *e) {
@@ -250,8 +328,10 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
     const char *absent = NULL, *where = g->path;
     g->in = arena_array(data->arena, uint32_t, n + 1);
     for (uint32_t i = 0; i < n; i++) {
-        if (!of) {
-            g->in[g->in_count++] = f->at[i];
+        if (!of) { /* all that it can take */
+            if (!field_variable(&data->columns[f->at[i]].field) ||
+                takes_variable(g->component))
+                g->in[g->in_count++] = f->at[i];
             continue;
         }
         const struct node *item = node_kind(of) == NODE_SCALAR ? of : node_item(of, i);
@@ -263,6 +343,9 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
             missing++;
             continue;
         }
+        if (field_variable(&data->columns[f->at[k]].field) &&
+            !takes_variable(g->component))
+            return too_variable(g, name, node_path(item), e);
         for (uint32_t j = 0; j < g->in_count; j++)
             if (g->in[j] == f->at[k]) {
                 error_set(e, RN_E_CONFIG, "%s: field '%s' is named twice", g->path,
@@ -430,17 +513,25 @@ static int run_stages(struct data *data, bool fit, struct rn_error *e) {
         return status;
 
     /* What is left is the sample. */
-    data->field_count = f.count;
+    data->field_count = 0;
     data->fields = arena_array(data->arena, struct data_field, f.count + 1);
     data->field_columns = arena_array(data->arena, uint32_t, f.count + 1);
     data->row_bytes = 0;
     for (uint32_t i = 0; i < f.count; i++) {
         const struct column *c = &data->columns[f.at[i]];
-        struct data_field *d = &data->fields[i];
+        if (field_variable(&c->field)) {
+            log_say(RN_LOG_WARNING,
+                    "field '%s' has cells of variable size and is left out of the "
+                    "sample; pad_sequence, or characters for text, makes them of one "
+                    "size",
+                    c->field.name);
+            continue;
+        }
         if (c->field.flags & RN_FIELD_NULLABLE) {
             return is_missing(data, f.at[i], e);
         }
-        data->field_columns[i] = f.at[i];
+        struct data_field *d = &data->fields[data->field_count];
+        data->field_columns[data->field_count++] = f.at[i];
         d->name = c->field.name;
         d->dtype = c->field.dtype;
         d->rank = c->field.rank;

@@ -8,6 +8,7 @@
 #include <runner/transform.h>
 
 #include "base/memory.h"
+#include "data/cells.h"
 #include "data/data.h"
 
 #define DATA_MAX_FIELDS 256u
@@ -25,16 +26,17 @@ struct table {
     uint32_t access;
     uint32_t field_count;
     struct rn_field *fields; /* as this source gives them */
-    uint64_t *bytes;         /* per sample, by field */
+    uint64_t *bytes;         /* per sample, by field; 0 of variable size */
     const char **layouts;    /* what the elements are, by field; "" = not said */
     uint8_t **stored;        /* whole columns of a sequential source, else NULL */
+    struct cells **kept;     /* the same, of fields of variable size */
     uint8_t content[32];     /* SHA-256 of fields and rows */
 };
 
 /* A column of the pipeline: raw fields come first, then what transforms make. */
 struct column {
     struct rn_field field; /* name in the arena */
-    uint64_t bytes;        /* per sample */
+    uint64_t bytes;        /* per sample; 0 of variable size */
     uint32_t classes;
     const char *const *class_names;
 };
@@ -106,7 +108,8 @@ struct reader {
     bool opened;
     uint64_t capacity;
     void *block;
-    uint8_t **columns; /* [column_count] */
+    uint8_t **columns;    /* [column_count] */
+    struct cells **cells; /* [column_count], NULL where columns are of one size */
     struct rn_tensor *in, *out;
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
     uint64_t *indices;
@@ -122,7 +125,9 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wa
                 struct rn_error *e);
 /* Stages 0 .. count-1 on what was read. */
 int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e);
-uint64_t field_bytes(const struct rn_field *f); /* per sample; 0 = overflow */
+bool field_variable(const struct rn_field *f);
+/* Per sample, or per entry of a field of variable size; 0 = impossible. */
+uint64_t field_bytes(const struct rn_field *f);
 /* After the raw columns are known. */
 int pipeline_fit(struct data *data, struct rn_error *e);
 int pipeline_finish(struct data *data, struct rn_error *e);

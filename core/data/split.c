@@ -55,10 +55,15 @@ static int find_by(const struct data *data, const char *by, uint32_t *out,
     const char *names[DATA_MAX_FIELDS];
     for (uint32_t i = 0; i < data->raw_count; i++) {
         names[i] = data->columns[i].field.name;
-        if (strcmp(names[i], by) == 0) {
-            *out = i;
-            return RN_OK;
+        if (strcmp(names[i], by) != 0)
+            continue;
+        if (field_variable(&data->columns[i].field)) {
+            error_set(e, RN_E_CONFIG,
+                      "data.split.by: the cells of '%s' are of variable size", by);
+            return error_where(e, "split.by", 0, 0);
         }
+        *out = i;
+        return RN_OK;
     }
     const char *near = error_nearest(by, names, data->raw_count);
     error_set(e, RN_E_CONFIG, "data.split.by: the source has no field '%s'", by);

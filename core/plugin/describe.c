@@ -82,6 +82,8 @@ static int read_port(struct arena *a, const char *text, struct port_info *p,
             word[--m] = '\0';
         if (strcmp(word, "optional") == 0)
             p->optional = true;
+        else if (strcmp(word, "variable") == 0)
+            p->variable = true;
         else if (strncmp(word, "scope ", 6) == 0)
             p->scope = arena_copy(a, word + 6);
         else if (strncmp(word, "better ", 7) == 0)

@@ -16,6 +16,7 @@ struct port_info {
     const char *shape;                /* "[N,C]" as written */
     const char *scope, *better, *doc; /* "" when absent */
     bool optional;
+    bool variable; /* takes cells of variable size */
 };
 
 struct component {

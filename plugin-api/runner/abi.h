@@ -120,7 +120,7 @@ struct rn_tensor {
  *   component: KIND vendor.package/name BEHAVIOUR      first line of each component
  *   version:   1.2.3         license: SPDX-ID          doc: one line
  *   threads:   one           its [worker] members are not called at the same time
- *   in:        NAME DTYPE SHAPE [; optional] | doc     e.g. logits f32 [N,C] | scores
+ *   in:        NAME DTYPE SHAPE [; optional] [; variable] | doc
  *   out:       NAME DTYPE SHAPE [; scope sample] [; better higher|lower] | doc
  *   option:    NAME TYPE [= DEFAULT] [; required] [; live] [; min X] [; max X]
  *              [; above X] [; below X] [; unit U] [; checkpoint] | doc

@@ -14,6 +14,10 @@ extern "C" {
  * in float fields; a missing text is empty. */
 #define RN_FIELD_TEXT     1u
 #define RN_FIELD_NULLABLE 2u
+/* Cells of variable size: shape[0] is -1, and each sample has as many entries along
+ * that axis as it has, maybe none; the other axes are fixed. Text of this flag is
+ * [-1] and has no zeros at its end. The data go through struct rn_cells. */
+#define RN_FIELD_VARIABLE 4u
 
 struct rn_field {
     const char *name; /* plugin, until destroy */
@@ -23,6 +27,37 @@ struct rn_field {
     uint32_t flags; /* RN_FIELD_* */
     uint32_t reserved;
 };
+
+/* The cells of such a field for n rows: rn_tensor.data points to one (and the tensor's
+ * shape is [n, -1, rest...]). All are empty until something is reserved. */
+struct rn_cells {
+    const struct rn_cells_api *api; /* host, static */
+};
+
+struct rn_cells_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Of what is written: room for `count` entries in the cell of `row` (0 .. n-1), in
+     * place of what it had; content undefined. *data: host, until the call that was
+     * given the cells returns; NULL with an error. [worker] */
+    int32_t (*reserve)(struct rn_cells *c, uint64_t row, uint64_t count, void **data,
+                       struct rn_error *e);
+    /* Of what is read: the entries of the cell of `row`, and how many. Host, until the
+     * call that was given the cells returns; never NULL. [worker] */
+    const void *(*get)(const struct rn_cells *c, uint64_t row, uint64_t *count);
+};
+
+static inline int32_t rn_reserve(const struct rn_tensor *t, uint64_t row,
+                                 uint64_t count, void **data, struct rn_error *e) {
+    struct rn_cells *c = (struct rn_cells *)t->data;
+    return c->api->reserve(c, row, count, data, e);
+}
+
+static inline const void *rn_cell(const struct rn_tensor *t, uint64_t row,
+                                  uint64_t *count) {
+    const struct rn_cells *c = (const struct rn_cells *)t->data;
+    return c->api->get(c, row, count);
+}
 
 #define RN_ACCESS_RANDOM     0 /* any index, cheaply */
 #define RN_ACCESS_SEQUENTIAL 1 /* in rising order only */
@@ -61,8 +96,9 @@ struct rn_source {
     int32_t (*worker_open)(void *self, void **worker, struct rn_error *e);
     void (*worker_close)(void *self, void *worker); /* [worker] */
     /* Rows `indices` (n of them, any order unless sequential) into out[field], each a
-     * host tensor [n, field shape...], contiguous; data NULL: that field is not
-     * wanted. Must not depend on the worker. [worker] */
+     * host tensor [n, field shape...], contiguous, or the cells of a field of variable
+     * size; data NULL: that field is not wanted. Must not depend on the worker.
+     * [worker] */
     int32_t (*read)(void *self, void *worker, uint64_t n, const uint64_t *indices,
                     const struct rn_tensor *out, struct rn_error *e);
 };

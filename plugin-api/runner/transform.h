@@ -15,7 +15,12 @@ extern "C" {
  * plan -> apply. State is saved with the model and loaded instead of fitting: create ->
  * load -> plan -> apply. The outputs take the place of the inputs among the sample's
  * fields. A field that may hold missing numbers (RN_FIELD_NULLABLE) stays so unless the
- * transform fills them. */
+ * transform fills them.
+ *
+ * Fields of variable size (RN_FIELD_VARIABLE) come only to a transform whose text says
+ * so, by a port with the word `variable` ("fields any [...] ; variable"); it may give
+ * such fields too. What is left of them after the last transform is no part of the
+ * sample. */
 struct rn_transform {
     uint32_t struct_size;
     uint32_t reserved;

@@ -18,6 +18,7 @@ struct cell {
 struct column {
     uint32_t at; /* column of the file */
     void *rows;
+    uint64_t *ends; /* [count + 1] of cells of variable size: where in rows, or NULL */
 };
 
 struct csv {
@@ -47,7 +48,7 @@ static void destroy(void *self) {
     struct csv *s = self;
     if (s) {
         for (uint32_t i = 0; s->columns && i < s->column_count; i++)
-            free(s->columns[i].rows);
+            free(s->columns[i].rows), free(s->columns[i].ends);
         free(s->bytes);
         free(s->cells);
         free(s->numbered);
@@ -343,6 +344,31 @@ static int32_t text_read(struct csv *s, uint32_t column, struct rn_field *f,
     return RN_OK;
 }
 
+/* Text of whatever length: the cells one after the other. */
+static int32_t cells_read(struct csv *s, struct rn_error *e, uint32_t column) {
+    struct rn_field *f = &s->fields[s->field_count++];
+    struct column *c = &s->columns[s->column_count++];
+    uint64_t bytes = 0;
+    c->at = column;
+    *f = (struct rn_field){
+        s->names[column], RN_U8, 1, {-1}, RN_FIELD_TEXT | RN_FIELD_VARIABLE, 0};
+    c->ends = calloc(s->count + 1, sizeof *c->ends);
+    if (!c->ends)
+        return no_memory(s, e);
+    for (uint64_t r = 0; r < s->count; r++) {
+        const char *text = cell_at(s, r, column)->text;
+        bytes += is_missing(s, text) ? 0 : strlen(text);
+        c->ends[r + 1] = bytes;
+    }
+    c->rows = malloc(bytes + 1);
+    if (!c->rows)
+        return no_memory(s, e);
+    for (uint64_t r = 0; r < s->count; r++)
+        memcpy((char *)c->rows + c->ends[r], cell_at(s, r, column)->text,
+               c->ends[r + 1] - c->ends[r]);
+    return RN_OK;
+}
+
 /* type: 'a' guess, 'i', 'f', 't'. required: a missing cell is bad. */
 static int32_t column_read(struct csv *s, uint32_t column, char type, int required,
                            struct rn_error *e) {
@@ -429,9 +455,10 @@ static int32_t features_read(struct csv *s, const uint8_t *wanted, struct rn_err
     return RN_OK;
 }
 
-/* Which columns are what: 'x' features, 't' target, 'o' others, 0 nothing. */
+/* Which columns are what: 'x' features, 't' target, 'o' others, 'v' text of variable
+ * size, 0 nothing. */
 static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
-    static const char *const options[2] = {"fields", "features"};
+    static const char *const options[3] = {"fields", "features", "texts"};
     struct rn_host *h = s->host;
     char path[40];
     int predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
@@ -446,7 +473,7 @@ static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
             if (is_missing(s, cell_at(s, r, (uint32_t)k)->text))
                 role[k] = '-'; /* the field is left out */
     }
-    for (int o = 0; o < 2; o++)
+    for (int o = 0; o < 3; o++)
         for (uint32_t i = 0; i < rn_get_count(h, options[o]); i++) {
             rn_path(path, sizeof path, options[o], i);
             const char *name = rn_get_string(h, path, "");
@@ -456,10 +483,10 @@ static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
             if (role[k])
                 return fail(e, RN_E_CONFIG, path, 0, 0, "column '%s' is used twice",
                             name);
-            if (o == 0 && strcmp(name, "x") == 0)
+            if (o != 1 && strcmp(name, "x") == 0)
                 return fail(e, RN_E_CONFIG, path, 0, 0,
                             "a field 'x' is the features; rename the column");
-            role[k] = o ? 'x' : 'o';
+            role[k] = (uint8_t) "oxv"[o];
         }
     if (!rn_get_count(h, "features"))
         for (uint32_t k = 0; k < s->width; k++)
@@ -479,6 +506,8 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
     for (uint32_t k = 0; status == RN_OK && k < s->width; k++)
         if (role[k] == 'o')
             status = column_read(s, k, 'a', 0, e);
+        else if (role[k] == 'v')
+            status = cells_read(s, e, k);
     for (uint32_t k = 0; status == RN_OK && k < s->width; k++)
         if (role[k] == 't')
             status = column_read(s, k, type[0], 1, e);
@@ -547,21 +576,42 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
+static int32_t read_cells(const struct column *c, uint64_t n, const uint64_t *indices,
+                          const struct rn_tensor *out, struct rn_error *e) {
+    for (uint64_t i = 0; i < n; i++) {
+        const uint64_t *ends = c->ends + indices[i];
+        void *to;
+        int32_t status = rn_reserve(out, i, ends[1] - ends[0], &to, e);
+        if (status != RN_OK)
+            return status;
+        memcpy(to, (const char *)c->rows + ends[0], ends[1] - ends[0]);
+    }
+    return RN_OK;
+}
+
 static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
                          const struct rn_tensor *out, struct rn_error *e) {
     const struct csv *s = self;
     (void)worker;
+    for (uint64_t i = 0; i < n; i++)
+        if (indices[i] >= s->count)
+            return fail(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
+                        (unsigned long long)indices[i]);
     for (uint32_t f = 0; f < s->field_count; f++) {
         uint32_t own = f - (s->x ? 1u : 0u);
+        if (!(s->x && f == 0) && s->columns[own].ends) {
+            int32_t status = out[f].data
+                                 ? read_cells(&s->columns[own], n, indices, &out[f], e)
+                                 : RN_OK;
+            if (status != RN_OK)
+                return status;
+            continue;
+        }
         const char *from = s->x && f == 0 ? (const char *)s->x : s->columns[own].rows;
         uint64_t bytes = field_bytes(&s->fields[f]);
         char *to = out[f].data;
-        for (uint64_t i = 0; to && i < n; i++, to += bytes) {
-            if (indices[i] >= s->count)
-                return fail(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
-                            (unsigned long long)indices[i]);
+        for (uint64_t i = 0; to && i < n; i++, to += bytes)
             memcpy(to, from + indices[i] * bytes, bytes);
-        }
     }
     return RN_OK;
 }
@@ -572,8 +622,8 @@ static const struct rn_source iface = {
 RN_SOURCE(csv, iface, "runner/csv 1",
           RN_DOC("A table in a text file (CSV, TSV), held in memory")
           RN_OUT("x f32 [N,F] | the feature columns, in the file's order")
-          RN_OUT("* any [N,...] | the target and each column of `fields`, by its "
-                 "name")
+          RN_OUT("* any [N,...] | the target and each column of `fields` and `texts`, "
+                 "by its name")
           RN_OPTION("file path ; required | the file")
           RN_OPTION("header bool = true | the first row names the columns; else they "
                     "are c1, c2, ...")
@@ -585,6 +635,8 @@ RN_SOURCE(csv, iface, "runner/csv 1",
                     "not named elsewhere")
           RN_OPTION("fields list(string) | further columns, each a field of its own: "
                     "integers, numbers or text")
+          RN_OPTION("texts list(string) | columns of text that is long or of very "
+                    "different lengths: fields of cells of variable size")
           RN_OPTION("missing list(string) | cells that mean missing; default: empty, "
                     "NA, NaN, nan, null, ?"));
 RN_PLUGIN(&csv);

@@ -154,6 +154,36 @@ train: {{steps: 1, log_every: 1}}
     same("source: one step of gradient descent on its rows", w[name],
          [0.1 * 2 * np.mean(y[:, None] * x, axis=0)], 1e-6)
 
+    # source and transform: cells of variable size, reserved through the host.
+    walks = [np.array([[r, j] for j in range(r % 5)], np.float32).reshape(-1, 2)
+             for r in range(40)]
+    walks = [np.repeat(w, 2, axis=0)[-6:] for w in walks]
+    walks = np.stack([np.concatenate([w, np.full((6 - len(w), 2), -1, np.float32)])
+                      for w in walks]).reshape(40, 12)
+    walk = table.replace("rows: 40}, batch: 40}", """rows: 40, walk: true}, batch: 40,
+  transforms: [{type: acme.data/doubled, of: walk},
+    {type: pad_sequence, of: walk, length: 6, value: -1, keep: last, lengths: true}]}""")
+    walk = walk.replace("data.x", "data.walk").replace(
+        "layers: [{", "layers: [{type: flatten}, {").replace("lr: 0.1", "lr: 0.001")
+    a = Run(top, {}, ["source", "transform"], base=walk)
+    w = a.weights()
+    name = next(n for n in w if n.startswith("model") and n.endswith(".weight"))
+    same("source: cells of variable size, through two transforms", w[name],
+         [0.001 * 2 * np.mean(y[:, None] * walks, axis=0)], 1e-6)
+    a = Run(top, {}, ["source", "transform"], base=walk.replace(
+        "walk: true", "walk: true, astray: true"), code=4)
+    c.within("source: a cell that is not there", a.r.err,
+             "cell 1000000 of 40 rows is asked for")
+    a = Run(top, {}, ["source", "transform"], code=2,
+            base=walk.replace("acme.data/doubled", "scale, factor: 2"))
+    c.within("transform: not for cells of variable size", a.r.err,
+             "scale takes fields of one size, but 'walk' has cells of variable size")
+    c.ok("transform: the place", re.search(r"yaml:\d+:\d+: error: .*scale", a.r.err), a.r.err)
+    a = Run(top, {}, ["source"], base=re.sub(r"transforms: \[.*?\]", "transforms: []", walk,
+                                             flags=re.S).replace("data.walk", "data.x"))
+    c.within("source: what is left of variable size", a.r.err,
+             "field 'walk' has cells of variable size and is left out")
+
     # transform: the training mean is taken away, and a checkpoint brings it back.
     totals = "{type: acme.metrics/totals, in: {label: data.label, image: data.image}}"
     sections = {"data": f"""

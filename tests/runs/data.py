@@ -157,6 +157,87 @@ def test_csv(folder):
     check.within("a missing target", r.err, "m.csv:3:1: error: row 2, column 'a'")
 
 
+def test_cells(folder):
+    """Text of any length: reserved cell by cell, then ids of characters."""
+    rng = np.random.default_rng(12)
+    letters = list("aab, c") + ["\u00e9", "\u65e5", "\U0001f702"]
+    texts = ["".join(rng.choice(letters, n)) for n in rng.integers(1, 40, 60)]
+    texts[7] = texts[8] = ""  # missing: an empty cell
+    with open(folder / "c.csv", "w", newline="") as f:
+        w = csv.writer(f)
+        w.writerow(["review", "stars"])
+        w.writerows([t.strip() if t.strip() == t else "x" + t + "x", i % 3]
+                    for i, t in enumerate(texts))
+    with open(folder / "c.csv", newline="") as f:
+        texts = [r["review"] for r in csv.DictReader(f)]
+    seen = sorted({c: 0 for t in texts for c in t})
+    count = {c: sum(t.count(c) for t in texts) for c in seen}
+    order = sorted(seen, key=lambda c: (-count[c], ord(c)))
+
+    def ids(length, vocabulary):
+        known = {c: i + 2 for i, c in enumerate(order[:vocabulary - 2])}
+        rows = [[known.get(c, 1) for c in t][:length] for t in texts]
+        return np.array([r + [0] * (length - len(r)) for r in rows])
+
+    for length, vocabulary in [(12, 256), (64, 6)]:
+        for how in ("texts", "fields"):
+            for workers in (0, 3):
+                data = {"source": {"type": "csv", "file": "c.csv", "target": "stars",
+                                   how: ["review"]}, "workers": workers, "batch": 7,
+                        "transforms": [{"type": "characters", "of": "review",
+                                        "length": length, "vocabulary": vocabulary},
+                                       *as_float("review", "stars")]}
+                same(f"characters {how} {length}", folder, data,
+                     {"review": ids(length, vocabulary), "stars": np.arange(60) % 3})
+    # bytes, cut and filled
+    data["source"] = {"type": "csv", "file": "c.csv", "target": "stars", "texts": ["review"]}
+    data["transforms"] = [{"type": "pad_sequence", "of": "review", "length": 9, "value": 32,
+                           "keep": "last", "lengths": True},
+                          *as_float("review", "review_length")]
+    raw = [t.encode()[-9:] for t in texts]
+    same("pad_sequence", folder, data,
+         {"review": np.array([list(t) + [32] * (9 - len(t)) for t in raw]),
+          "review_length": np.array([len(t) for t in raw])})
+    # the vocabulary is that of the training samples, and what was learnt stays
+    data["transforms"] = [{"type": "characters", "of": "review", "length": 12},
+                          *as_float("review")]
+    train(folder, experiment(folder, data, ["review"]))
+    (folder / "new.csv").write_text("stars,review\n1,ab\u00e9~\n2,\n")
+    _, got = predict(folder, "--data", "new.csv")
+    known = {c: i + 2 for i, c in enumerate(order)}
+    want = np.zeros((2, 12))
+    want[0, :4] = [known["a"], known["b"], known["\u00e9"], 1]
+    check.ok("characters of another file", np.array_equal(got, want), f"{got}\n{want}")
+    # the content hash sees a letter move from one cell to the next
+    run = latest(folder / "runs", "seen")
+    first = next(i for i in range(60) if len(texts[i]) > 2 and texts[i][-1] in "ab")
+    moved = [*texts]
+    moved[first], moved[first + 1] = texts[first][:-1], texts[first][-1] + texts[first + 1]
+    check.equal("a letter moved", "".join(moved), "".join(texts))
+    with open(folder / "c.csv", "w", newline="") as f:
+        csv.writer(f).writerows([["review", "stars"],
+                                 *([t, i % 3] for i, t in enumerate(moved))])
+    r = runner("resume", run, "train.steps=2", cwd=folder)
+    check.equal("resume on changed cells", r.code, 3)
+    check.within("resume on changed cells", r.err, "the files have changed since")
+    for transforms, split, where, says in [
+            ([{"type": "standardise", "of": "review"}], None, "9:",
+             "standardise takes fields of one size, but 'review' has cells of variable size"),
+            ([{"type": "pad_sequence", "of": "stars", "length": 3}], None, "",
+             "field 'stars' is of one size already"),
+            ([{"type": "pad_sequence", "of": "review", "length": 3, "value": 300}], None, "",
+             "300 is no u8, which 'review' holds"),
+            ([{"type": "characters", "of": "stars", "length": 3}], None, "",
+             "field 'stars' holds i64, not text"),
+            ([], {"kind": "stratified", "by": "review", "val": 0.2}, "",
+             "the cells of 'review' are of variable size")]:
+        bad = {**data, "transforms": transforms, **({"split": split} if split else {})}
+        r = train(folder, experiment(folder, bad, ["stars"]), code=2)
+        check.within(f"cells: {says}", r.err, says)
+        check.ok(f"cells: the place of {says}", re.search(r"e\.yaml:\d+:\d+: error", r.err),
+                 r.err)
+
+
 def test_npy(folder):
     rng = np.random.default_rng(3)
     files, wanted = {}, {}
@@ -502,7 +583,7 @@ def test_short_batch(folder):
 
 
 with Scratch() as folder:
-    for test in (test_idx, test_csv, test_npy, test_text, test_pad, test_hdf5, test_fashion, test_fitted,
+    for test in (test_idx, test_csv, test_cells, test_npy, test_text, test_pad, test_hdf5, test_fashion, test_fitted,
                  test_files, test_workers, test_short_batch):
         test(folder)
 check.done()

@@ -30,6 +30,8 @@ def files(folder):
     for name, n in (("train", 100), ("test", 30)):
         np.save(folder / f"{name}-x.npy", rng.standard_normal((n, 4)).astype("f4"))
         np.save(folder / f"{name}-y.npy", rng.integers(0, 3, n))
+    (folder / "reviews.csv").write_text("review,stars\n" + "".join(
+        f"{'good ' * (i % 3) + 'bad' * (i % 7 % 2)} {i},{i % 3}\n" for i in range(60)))
     for name in ("digits-images.idx3.gz", "digits-labels.idx1.gz"):
         shutil.copy(ROOT / "datasets" / name, folder)
 
@@ -50,7 +52,7 @@ def train(folder, name):
 with Scratch() as folder:
     files(folder)
     check.equal("blocks", sorted(blocks),
-                ["files", "measured", "pictures", "table", "watched"])
+                ["files", "measured", "pictures", "reviews", "table", "watched"])
     runs = {name: train(folder, name) for name in blocks}
 
     text = (runs["table"] / "split.txt").read_text()

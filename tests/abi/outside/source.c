@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A source whose rows are known: x[k] = ((4*row + k) % 7)/7, y = 1 + x[0] - 2*x[3].
- * Sequential on purpose: the host reads it once, in order, and keeps it. */
+ * Sequential on purpose: the host reads it once, in order, and keeps it. With `walk`, also
+ * cells of variable size: row % 5 pairs (row, 0), (row, 1) and so on. */
 #include <stdlib.h>
 
 #include <runner/source.h>
@@ -8,7 +9,8 @@
 struct ramp {
     struct rn_host *host;
     uint64_t rows, next;
-    struct rn_field fields[2];
+    int32_t walk, astray;
+    struct rn_field fields[3];
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -22,6 +24,13 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->fields[0].dtype = s->fields[1].dtype = RN_F32;
     s->fields[0].rank = s->fields[1].rank = 1;
     s->fields[0].shape[0] = 4, s->fields[1].shape[0] = 1;
+    s->walk = rn_get_bool(h, "walk", 0);
+    s->astray = rn_get_bool(h, "astray", 0);
+    s->fields[2].name = "walk";
+    s->fields[2].dtype = RN_F32;
+    s->fields[2].rank = 2;
+    s->fields[2].shape[0] = -1, s->fields[2].shape[1] = 2;
+    s->fields[2].flags = RN_FIELD_VARIABLE;
     return RN_OK;
 }
 
@@ -30,7 +39,7 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     (void)e;
     out->access = RN_ACCESS_SEQUENTIAL;
     out->count = s->rows;
-    out->field_count = 2;
+    out->field_count = s->walk ? 3 : 2;
     out->field_stride = sizeof s->fields[0];
     out->fields = s->fields;
     if (RN_HAS(out, struct rn_source_info, name))
@@ -40,6 +49,16 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
 
 static float x_of(uint64_t row, uint64_t k) {
     return (float)((4 * row + k) % 7) / 7.0f;
+}
+
+static int32_t walk_read(struct ramp *s, uint64_t i, uint64_t row,
+                         const struct rn_tensor *out, struct rn_error *e) {
+    void *data;
+    int32_t status = rn_reserve(out, s->astray ? 1000000 : i, row % 5, &data, e);
+    float *pair = (float *)data;
+    for (uint64_t k = 0; status == RN_OK && k < row % 5; k++)
+        pair[2 * k] = (float)row, pair[2 * k + 1] = (float)k;
+    return status;
 }
 
 static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
@@ -57,6 +76,11 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
             x[4 * i + k] = x_of(indices[i], k);
         if (y)
             y[i] = 1.0f + x_of(indices[i], 0) - 2.0f * x_of(indices[i], 3);
+        int32_t status = s->walk && out[2].data
+                             ? walk_read(s, i, indices[i], &out[2], e)
+                             : RN_OK;
+        if (status != RN_OK)
+            return status;
     }
     return RN_OK;
 }
@@ -66,5 +90,7 @@ static const struct rn_source iface = {
 
 RN_SOURCE(ramp, iface, "acme.data/ramp 1",
           RN_DOC("Rows known in advance") RN_OPTION(
-              "rows int ; required ; min 1 | how many rows"));
+              "rows int ; required ; min 1 | how many rows")
+              RN_OPTION("walk bool = false | also a field of cells of variable size")
+                  RN_OPTION("astray bool = false | reserve a cell of another row"));
 RN_PLUGIN(&ramp);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A transform with state: u8 or f32 pixels minus their mean over the training split. */
+/* A transform with state: u8 or f32 pixels minus their mean over the training split; and
+ * one from cells of variable size to such cells: each of f32 pairs, twice. */
 #include <stdlib.h>
 
 #include <runner/transform.h>
@@ -93,4 +94,50 @@ static const struct rn_transform iface = {
 RN_TRANSFORM(centre, iface, "acme.data/centre 1",
              RN_DOC("Minus the mean of the training split")
                  RN_OPTION("of string = image | the field"));
-RN_PLUGIN(&centre);
+
+static int32_t doubled_create(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)h, (void)e;
+    *self = NULL;
+    return RN_OK;
+}
+
+static int32_t doubled_plan(void *self, uint32_t in_count, const struct rn_field *in,
+                            uint32_t *out_count, struct rn_field *out,
+                            struct rn_error *e) {
+    (void)self;
+    if (in_count != 1 || !(in[0].flags & RN_FIELD_VARIABLE))
+        return rn_fail(e, RN_E_CONFIG, "one field of variable size is wanted", NULL, NULL);
+    out[0] = in[0];
+    *out_count = 1;
+    return RN_OK;
+}
+
+static int32_t doubled_apply(void *self, uint64_t n, const struct rn_tensor *in,
+                             const struct rn_tensor *out, struct rn_error *e) {
+    (void)self;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t count;
+        const float *from = (const float *)rn_cell(in, i, &count);
+        void *data;
+        int32_t status = rn_reserve(out, i, 2 * count, &data, e);
+        if (status != RN_OK)
+            return status;
+        for (uint64_t k = 0; k < 4 * count; k++)
+            ((float *)data)[k] = from[k / 4 * 2 + k % 2];
+    }
+    return RN_OK;
+}
+
+static void doubled_destroy(void *self) {
+    (void)self;
+}
+
+static const struct rn_transform doubled_iface = {
+    sizeof(struct rn_transform), 0, doubled_create, doubled_destroy, doubled_plan, NULL,
+    NULL, NULL, doubled_apply, NULL, NULL, NULL};
+
+RN_TRANSFORM(doubled, doubled_iface, "acme.data/doubled 1",
+             RN_DOC("Every entry of a cell twice")
+                 RN_IN("cells f32 [...] ; variable | of variable size")
+                     RN_OPTION("of list(string) ; required | the field"));
+RN_PLUGIN(&centre, &doubled);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text as ids of its characters (Unicode code points of UTF-8), of one length. */
+#include <stdlib.h>
+
+#include <runner/transform.h>
+
+#include "../fail.h"
+
+#define VERSION  1u
+#define POINTS   0x110000u
+#define PADDING  0
+#define UNKNOWN  1
+#define FIRST    2u
+#define NO_POINT 0xFFFFFFFFu /* a byte that is no UTF-8 */
+
+struct characters {
+    char field[160];
+    uint64_t length, width; /* width: of text of one size; 0: variable */
+    uint32_t vocabulary;    /* most ids */
+    uint64_t *seen;         /* [POINTS], while fitting */
+    uint32_t known;         /* characters with an id */
+    uint32_t *points;       /* [known] code point of id FIRST + i */
+    uint32_t *ids;          /* [POINTS], 0: none */
+};
+
+static void destroy(void *self) {
+    struct characters *s = self;
+    if (s) {
+        free(s->seen);
+        free(s->points);
+        free(s->ids);
+    }
+    free(s);
+}
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct characters *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+    s->length = (uint64_t)rn_get_int(h, "length", 1);
+    s->vocabulary = (uint32_t)rn_get_int(h, "vocabulary", 256);
+    s->points = calloc(s->vocabulary, sizeof *s->points);
+    s->ids = calloc(POINTS, sizeof *s->ids);
+    if (!s->points || !s->ids)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a vocabulary", NULL, NULL);
+    return RN_OK;
+}
+
+/* The code point at p, n bytes left, and how many bytes it has (RFC 3629: no surrogate,
+ * no longer form than needed, at most U+10FFFF). */
+static uint32_t decode(const uint8_t *p, uint64_t n, uint64_t *used) {
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    uint32_t bytes = p[0] < 0x80       ? 1
+                     : p[0] >> 5 == 6  ? 2
+                     : p[0] >> 4 == 14 ? 3
+                     : p[0] >> 3 == 30 ? 4
+                                       : 0;
+    *used = 1;
+    if (bytes == 1)
+        return p[0];
+    if (!bytes || bytes > n)
+        return NO_POINT;
+    uint32_t c = p[0] & (0x7Fu >> bytes);
+    for (uint32_t i = 1; i < bytes; i++) {
+        if (p[i] >> 6 != 2)
+            return NO_POINT;
+        c = c << 6 | (p[i] & 0x3Fu);
+    }
+    if (c < least[bytes] || c >= POINTS || (c >= 0xD800 && c < 0xE000))
+        return NO_POINT;
+    *used = bytes;
+    return c;
+}
+
+static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
+                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+    struct characters *s = self;
+    if (in_count != 1 || *out_count < 1)
+        return rn_fail(e, RN_E_CONFIG, "takes one field", "use one for each", "of");
+    if (!(in->flags & RN_FIELD_TEXT))
+        return fail(e, RN_E_CONFIG, "of", 0, 0, "field '%s' holds %s, not text",
+                    in->name, dtype_name(in->dtype));
+    s->width = in->flags & RN_FIELD_VARIABLE ? 0 : (uint64_t)in->shape[0];
+    snprintf(s->field, sizeof s->field, "%s", in->name);
+    *out_count = 1;
+    out[0] = (struct rn_field){s->field, RN_I64, 1, {(int64_t)s->length}, 0, 0};
+    return RN_OK;
+}
+
+static const uint8_t *text_of(const struct characters *s, const struct rn_tensor *in,
+                              uint64_t row, uint64_t *n) {
+    if (!s->width)
+        return rn_cell(in, row, n);
+    const uint8_t *p = (const uint8_t *)in->data + row * s->width;
+    *n = strnlen((const char *)p, s->width);
+    return p;
+}
+
+static int32_t fit_begin(void *self, struct rn_error *e) {
+    struct characters *s = self;
+    s->known = 0;
+    memset(s->ids, 0, POINTS * sizeof *s->ids);
+    free(s->seen);
+    s->seen = calloc(POINTS, sizeof *s->seen);
+    return s->seen ? RN_OK
+                   : rn_fail(e, RN_E_MEMORY, "no memory for a vocabulary", NULL, NULL);
+}
+
+static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
+                        struct rn_error *e) {
+    struct characters *s = self;
+    (void)e;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t bytes, used;
+        const uint8_t *p = text_of(s, in, i, &bytes);
+        for (uint64_t at = 0; at < bytes; at += used) {
+            uint32_t c = decode(p + at, bytes - at, &used);
+            if (c != NO_POINT)
+                s->seen[c]++;
+        }
+    }
+    return RN_OK;
+}
+
+struct count {
+    uint64_t seen;
+    uint32_t point;
+};
+
+/* Most frequent first, at equal counts the lower code point. */
+static int by_count(const void *a, const void *b) {
+    const struct count *x = a, *y = b;
+    return x->seen != y->seen ? (x->seen < y->seen) - (x->seen > y->seen)
+                              : (x->point > y->point) - (x->point < y->point);
+}
+
+static int32_t fit_end(void *self, struct rn_error *e) {
+    struct characters *s = self;
+    size_t n = 0;
+    for (uint32_t c = 0; c < POINTS; c++)
+        n += s->seen[c] > 0;
+    struct count *all = calloc(n + 1, sizeof *all);
+    if (!all)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a vocabulary", NULL, NULL);
+    n = 0;
+    for (uint32_t c = 0; c < POINTS; c++)
+        if (s->seen[c])
+            all[n++] = (struct count){s->seen[c], c};
+    qsort(all, n, sizeof *all, by_count);
+    for (s->known = 0; s->known < n && FIRST + s->known < s->vocabulary; s->known++) {
+        s->points[s->known] = all[s->known].point;
+        s->ids[all[s->known].point] = FIRST + s->known;
+    }
+    free(all);
+    free(s->seen);
+    s->seen = NULL;
+    return RN_OK;
+}
+
+static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
+                     const struct rn_tensor *out, struct rn_error *e) {
+    const struct characters *s = self;
+    int64_t *to = out->data;
+    (void)e;
+    for (uint64_t i = 0; i < n; i++, to += s->length) {
+        uint64_t bytes, used, k = 0;
+        const uint8_t *p = text_of(s, in, i, &bytes);
+        for (uint64_t at = 0; at < bytes && k < s->length; at += used) {
+            uint32_t c = decode(p + at, bytes - at, &used);
+            to[k++] = c != NO_POINT && s->ids[c] ? s->ids[c] : UNKNOWN;
+        }
+        for (; k < s->length; k++)
+            to[k] = PADDING;
+    }
+    return RN_OK;
+}
+
+static int32_t save(void *self, struct rn_stream *to) {
+    const struct characters *s = self;
+    uint32_t head[2] = {VERSION, s->known};
+    int32_t status = to->api->write(to, head, sizeof head);
+    return status ? status
+                  : to->api->write(to, s->points, s->known * sizeof *s->points);
+}
+
+static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
+    struct characters *s = self;
+    uint32_t head[2] = {0, 0};
+    int32_t status = from->api->read(from, head, sizeof head);
+    if (status == RN_OK && (head[0] != VERSION || head[1] + FIRST > s->vocabulary))
+        status = RN_E_CHECKPOINT;
+    if (status == RN_OK)
+        status = from->api->read(from, s->points, head[1] * sizeof *s->points);
+    memset(s->ids, 0, POINTS * sizeof *s->ids);
+    for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
+        if (s->points[i] >= POINTS || s->ids[s->points[i]])
+            status = RN_E_CHECKPOINT;
+        else
+            s->ids[s->points[i]] = FIRST + i;
+    }
+    if (status != RN_OK)
+        return rn_fail(e, status, "the stored vocabulary cannot be read", NULL, NULL);
+    s->known = head[1];
+    return RN_OK;
+}
+
+static const struct rn_transform iface = {sizeof(struct rn_transform),
+                                          0,
+                                          create,
+                                          destroy,
+                                          plan,
+                                          fit_begin,
+                                          fit_rows,
+                                          fit_end,
+                                          apply,
+                                          save,
+                                          load,
+                                          NULL};
+
+RN_TRANSFORM(characters, iface, "runner/characters 1",
+             RN_DOC("Text as ids of its characters, i64 [L]: 0 after its end, 1 for "
+                    "what has no id, then the characters of the training samples, the "
+                    "most frequent first")
+             RN_IN("field u8 [...] ; variable | text in UTF-8")
+             RN_OPTION("of list(string) ; required | the field")
+             RN_OPTION("length int ; required ; min 1 ; max 1048576 | L; longer text "
+                       "is cut")
+             RN_OPTION("vocabulary int = 256 ; min 3 ; max 65536 ; checkpoint | ids "
+                       "are below it: the size of an embedding"));
+RN_PLUGIN(&characters);
