@@ -23,23 +23,46 @@ static inline void row_exp(const float *x, struct lower by, float *y, int64_t n)
     }
 }
 
-static struct lower row_lower(const float *x, int64_t n) {
-    float lane[16], top, part[CHUNK];
-    struct sum_lanes s = {{0}, 0};
+/* In any order: where 0 and -0 are the largest, two or more terms are 1 and the
+ * logarithm of their sum hides the sign. */
+static float row_top(const float *x, int64_t n) {
+    float lane[16];
+    int64_t whole = n / 16 * 16;
     for (int k = 0; k < 16; k++)
-        lane[k] = -INFINITY;
-    extreme_add(lane, x, n, 1);
-    top = lane[0];
-    for (int k = 1; k < 16; k++)
-        top = extreme_of(top, lane[k], 1);
-    if ((rn_bits_f32(top) & 0x7f800000u) == 0x7f800000u)
-        top = 0.0f;
+        lane[k] = k < n - whole ? x[whole + k] : -INFINITY;
+    extreme_add(lane, x, whole, 1);
+    for (int w = 8; w; w /= 2)
+        EACH(k, w) lane[k] = extreme_of(lane[k], lane[k + w], 1);
+    return (rn_bits_f32(lane[0]) & 0x7f800000u) == 0x7f800000u ? 0.0f : lane[0];
+}
+
+static float row_sum(const float *x, float top, int64_t n) {
+    float part[CHUNK];
+    struct sum_lanes s = {{0}, 0};
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t m = n - i < CHUNK ? n - i : CHUNK;
         row_exp(x + i, (struct lower){top, 0.0f}, part, m);
         sum_add(&s, part, m);
     }
-    return (struct lower){top, rn_log_f32(sum_total(&s))};
+    return sum_total(&s);
+}
+
+/* Rows at a time: their logarithms are one vector, and what one row waits for another
+ * does meanwhile. */
+#define ROWS 16
+
+static void rows_lower(const float *x, int64_t rows, int64_t n, struct lower *by) {
+    float sum[ROWS], top[ROWS];
+    rows = rows < ROWS ? rows : ROWS;
+    for (int64_t r = 0; r < ROWS; r++)
+        sum[r] = 1.0f;
+    for (int64_t r = 0; r < rows; r++)
+        top[r] = row_top(x + r * n, n);
+    for (int64_t r = 0; r < rows; r++)
+        sum[r] = row_sum(x + r * n, top[r], n);
+    EACH(r, ROWS) sum[r] = rn_log_f32(sum[r]);
+    for (int64_t r = 0; r < rows; r++)
+        by[r] = (struct lower){top[r], sum[r]};
 }
 
 static void softmax_rows(void *context, int64_t begin, int64_t end, int thread) {
@@ -47,10 +70,13 @@ static void softmax_rows(void *context, int64_t begin, int64_t end, int thread) 
     bool logs = c->k.node->op[0] == 'l';
     int64_t n = c->k.in[0].shape[c->k.in[0].rank - 1];
     (void)thread;
+    struct lower all[ROWS];
     for (int64_t r = begin; r < end; r++) {
         const float *x = (const float *)c->k.in[0].data + r * n;
         float *y = (float *)c->k.out[0].data + r * n;
-        struct lower by = row_lower(x, n);
+        if ((r - begin) % ROWS == 0)
+            rows_lower(x, end - r, n, all);
+        struct lower by = all[(r - begin) % ROWS];
         if (logs) {
             EACH(i, n) y[i] = (x[i] - by.top) - by.rest;
         } else {
@@ -105,11 +131,14 @@ static struct target target_of(const struct cpu_call *c, int64_t row) {
 static void entropy_rows(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     int64_t n = c->k.in[0].shape[1];
+    struct lower all[ROWS];
     (void)thread;
     for (int64_t r = begin; r < end; r++) {
         const float *x = (const float *)c->k.in[0].data + r * n;
         float *y = (float *)c->k.out[0].data + r, part[CHUNK];
-        struct lower by = row_lower(x, n);
+        if ((r - begin) % ROWS == 0)
+            rows_lower(x, end - r, n, all);
+        struct lower by = all[(r - begin) % ROWS];
         struct target t = target_of(c, r);
         struct sum_lanes s = {{0}, 0};
         for (int64_t i = 0; i < n; i += CHUNK) {
@@ -127,11 +156,14 @@ static void entropy_rows(void *context, int64_t begin, int64_t end, int thread) 
 static void entropy_grad_rows(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     int64_t n = c->k.in[0].shape[1];
+    struct lower all[ROWS];
     (void)thread;
     for (int64_t r = begin; r < end; r++) {
         const float *x = (const float *)c->k.in[0].data + r * n;
         float *y = (float *)c->k.out[0].data + r * n;
-        struct lower by = row_lower(x, n);
+        if ((r - begin) % ROWS == 0)
+            rows_lower(x, end - r, n, all);
+        struct lower by = all[(r - begin) % ROWS];
         float g = ((const float *)c->k.in[2].data)[r];
         struct target t = target_of(c, r);
         row_exp(x, by, y, n);
@@ -413,7 +445,7 @@ int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
         if (x->rank != 2)
             return 0;
         o.units = x->shape[0];
-        o.cost = x->shape[1] * 4 + 64;
+        o.cost = x->shape[1] * 4 + 400; /* logarithm, target: 0.1 us a row */
         break;
     case 'c':
     case 'p': {
