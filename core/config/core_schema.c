@@ -88,6 +88,8 @@ const char *config_core_schema(void) {
            "option: name string = run | of the folder under `output`\n"
            "option: seed int = 0 ; min 0 ; max 4294967295 | of every random number\n"
            "option: device component(backend) = cpu | where it runs\n"
+           "option: precision choice(f32,bf16,f16) = f32 | of products and what lies "
+           "between them; bf16: sums, weights and updates stay f32; f16: reserved\n"
            "option: data data ; required | where samples come from\n"
            "option: augment components(augment) | random changes of training samples\n"
            "option: model components(model) ; required | what is trained\n"

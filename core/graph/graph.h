@@ -49,7 +49,9 @@ int variables_declare(struct variables *t, const struct variable *v, uint32_t *i
 #define OP_SOURCE      16u /* input, variable, live, constant: no kernel */
 #define OP_VIEW        32u /* reshape-like: output may be the same bytes */
 #define OP_REDUCTION   64u
-#define OP_BLOCKED     128u /* decomposes where its images are blocked, else primitive */
+/* Decomposes where its images are blocked or its operands have 16 bits, else primitive.
+ */
+#define OP_BLOCKED 128u
 struct op; /* the row; private to core/graph but for these */
 const struct op *op_find(const char *name); /* NULL: unknown */
 const char *op_name(const struct op *op);
@@ -165,6 +167,11 @@ struct graph_edit {
 };
 int graph_rewrite(const struct graph *g, struct arena *a, const struct graph_edit *edit,
                   struct graph **out, struct rn_error *e);
+/* Mixed precision (docs/precision.md): operands of products are `low`, a dtype of 16
+ * bits, with sums in f32, and what lies between products is stored so; variables, sums,
+ * norms, losses and updates stay f32. precision.c */
+struct graph *graph_precision(const struct graph *g, struct arena *a, rn_dtype low,
+                              struct rn_error *e); /* NULL: see e */
 /* Every f32 value, variable and constant as f64: for gradient checks on reference. */
 struct graph *graph_to_f64(const struct graph *g, struct arena *a,
                            struct variables *f64_variables,

@@ -191,3 +191,8 @@ bool gnode_blocked(const struct gnode *n) {
     }
     return false;
 }
+
+bool gnode_narrow(const struct graph *g, const struct gnode *n) {
+    rn_dtype t = n->in_count ? g->values[n->in[0]].dtype : 0;
+    return t == RN_BF16 || t == RN_F16;
+}

@@ -10,11 +10,31 @@
 
 /* ------------------------------------------------------------------- shapes */
 
+static bool narrow(rn_dtype t) {
+    return t == RN_BF16 || t == RN_F16;
+}
+
+/* One float type; beside operands of 16 bits a bias may be f32. */
 static int two_types(struct shaper *s) {
-    for (uint32_t i = 0; i < s->n_in; i++)
-        if (!dtype_float(s->in[i]->dtype) || s->in[i]->dtype != s->in[0]->dtype)
+    rn_dtype t = s->in[0]->dtype;
+    for (uint32_t i = 0; i < s->n_in; i++) {
+        bool bias = i == 2 && narrow(t) && s->in[i]->dtype == RN_F32;
+        if (!bias && (!dtype_float(s->in[i]->dtype) || s->in[i]->dtype != t))
             return shape_fail(s, "operands must have one float type (%s, %s)",
-                              dtype_name(s->in[0]->dtype), dtype_name(s->in[i]->dtype));
+                              dtype_name(t), dtype_name(s->in[i]->dtype));
+    }
+    return RN_OK;
+}
+
+/* A product of operands of 16 bits may be f32 (attribute dtype): its sums are f32
+ * anyhow, and then are not rounded. */
+static int result_type(struct shaper *s) {
+    const struct rn_attr *a = shaper_attr(s, "dtype");
+    rn_dtype t = s->in[0]->dtype, want = a ? (rn_dtype)a->i : 0;
+    if (want && want != t && !(narrow(t) && want == RN_F32))
+        return shape_fail(s, "a product of %s cannot be %s", dtype_name(t),
+                          dtype_name(want));
+    s->out[0].dtype = want ? want : t;
     return RN_OK;
 }
 
@@ -40,7 +60,7 @@ static int matmul_shape(struct shaper *s) {
     lead.shape[lead.rank++] = m;
     lead.shape[lead.rank++] = n;
     s->out[0] = lead;
-    return RN_OK;
+    return result_type(s);
 }
 
 static int linear_shape(struct shaper *s) {
@@ -57,7 +77,7 @@ static int linear_shape(struct shaper *s) {
         return shape_fail(s, "the bias must be [%lld]", (long long)w->shape[0]);
     s->out[0] = *x;
     s->out[0].shape[x->rank - 1] = w->shape[0];
-    return RN_OK;
+    return result_type(s);
 }
 
 /* ----------------------------------------------------------- blocked images */
@@ -166,6 +186,8 @@ static int conv_shape(struct shaper *s) {
     s->out[0] = *x;
     s->out[0].shape[1] = w->shape[0];
     status = window_out(s, &win, x->shape + 2, s->out[0].shape + 2);
+    if (status == RN_OK)
+        status = result_type(s);
     return status == RN_OK ? block_result(s, "block_out") : status;
 }
 
@@ -189,6 +211,8 @@ static int conv_grad_input_shape(struct shaper *s) {
          s->out[0].shape[1] != s->in[0]->shape[1] * win.groups ||
          s->in[1]->shape[1] != s->in[0]->shape[0]))
         return shape_fail(s, "input_shape does not belong to this output");
+    if (status == RN_OK)
+        status = result_type(s);
     return status == RN_OK ? block_result(s, "block_out") : status;
 }
 
@@ -214,7 +238,7 @@ static int conv_grad_weight_shape(struct shaper *s) {
          w.shape[1] * win.groups != s->in[0]->shape[1]))
         return shape_fail(s, "weight_shape does not belong to these operands");
     s->out[0] = w;
-    return status;
+    return status == RN_OK ? result_type(s) : status;
 }
 
 static int conv_transpose_shape(struct shaper *s) {
@@ -340,11 +364,16 @@ static rn_value mm(struct rule *r, rn_value a, rn_value b, int ta, int tb) {
     return emit(r, "matmul", 2, in, 2, at);
 }
 
+/* The gradient of the result in the operands' type. */
+static rn_value result_grad(struct rule *r) {
+    return emit_cast(r, G, emit_value(r, X)->dtype);
+}
+
 static int d_matmul(struct rule *r) {
-    rn_value a = r->in[0], b = r->in[1], ga, gb;
+    rn_value a = r->in[0], b = r->in[1], g = result_grad(r), ga, gb;
     int ta = (int)attr_int(r->n, "trans_a"), tb = (int)attr_int(r->n, "trans_b");
-    ga = ta ? mm(r, b, G, tb, 1) : mm(r, G, b, 0, !tb);
-    gb = tb ? mm(r, G, a, 1, ta) : mm(r, a, G, !ta, 0);
+    ga = ta ? mm(r, b, g, tb, 1) : mm(r, g, b, 0, !tb);
+    gb = tb ? mm(r, g, a, 1, ta) : mm(r, a, g, !ta, 0);
     r->gin[0] = emit_reduce_to(r, ga, a);
     r->gin[1] = emit_reduce_to(r, gb, b);
     return RN_OK;
@@ -361,16 +390,49 @@ static rn_value rows(struct rule *r, rn_value x) {
 
 static int d_linear(struct rule *r) {
     const struct gvalue *x = emit_value(r, X);
-    rn_value g = rows(r, G);
+    rn_value g = rows(r, result_grad(r));
     int64_t zero = 0;
     r->gin[0] = emit_reshape(r, mm(r, g, r->in[1], 0, 0), x->rank, x->shape);
     r->gin[1] = mm(r, g, rows(r, X), 1, 0);
-    if (r->n_in == 3)
-        r->gin[2] = emit_reduce(r, "reduce_sum", g, 1, &zero, 0);
+    if (r->n_in == 3) {
+        rn_value full = emit_cast(r, rows(r, G), emit_value(r, r->in[2])->dtype);
+        r->gin[2] = emit_reduce(r, "reduce_sum", full, 1, &zero, 0);
+    }
     return RN_OK;
 }
 
+/* A product of operands of 16 bits is the f32 product of what they stand for, rounded
+ * once to the type of the result. */
+static bool is_narrow(struct rule *r) {
+    const struct gvalue *x = emit_value(r, X);
+    return x && narrow(x->dtype);
+}
+
+static int widened(struct rule *r) {
+    rn_value in[3];
+    struct rn_attr at[12];
+    rn_dtype t = emit_value(r, X)->dtype;
+    for (uint32_t i = 0; i < r->n_in; i++)
+        in[i] = emit_cast(r, r->in[i], RN_F32);
+    for (uint32_t i = 0; i < r->n->attr_count; i++) {
+        at[i] = r->n->attrs[i];
+        if (strcmp(at[i].name, "dtype") != 0)
+            continue;
+        t = at[i].i ? (rn_dtype)at[i].i : t;
+        at[i].i = 0;
+    }
+    rn_value y = emit(r, r->n->op->name, r->n_in, in, r->n->attr_count, at);
+    Y = emit_cast(r, y, t);
+    return RN_OK;
+}
+
+static int c_matmul(struct rule *r) {
+    return widened(r);
+}
+
 static int c_linear(struct rule *r) {
+    if (is_narrow(r))
+        return widened(r);
     const struct gvalue *x = emit_value(r, X), *w = emit_value(r, r->in[1]);
     int64_t shape[RN_MAX_RANK];
     memcpy(shape, x->shape, sizeof shape);
@@ -406,6 +468,7 @@ static int64_t block_of(const struct rule *r, const char *name) {
 
 static rn_value bias_grad(struct rule *r, rn_value g) {
     int64_t axes[3] = {0, 2, 3}, all = -1;
+    g = emit_cast(r, g, emit_value(r, r->in[2])->dtype);
     rn_value sum = emit_reduce(r, "reduce_sum", g, 3, axes, 0);
     return block_of(r, "block_out") ? emit_reshape(r, sum, 1, &all) : sum;
 }
@@ -415,9 +478,10 @@ static int d_conv(struct rule *r) {
     int64_t in = block_of(r, "block_in"), out = block_of(r, "block_out");
     struct gvalue image = *x;
     image_unblock(x, in, &image);
+    rn_value g = result_grad(r);
     r->gin[0] =
-        conv(r, "conv2d_grad_input", r->in[1], G, "input_shape", image.shape, out, in);
-    r->gin[1] = conv(r, "conv2d_grad_weight", X, G, "weight_shape", w->shape, in, out);
+        conv(r, "conv2d_grad_input", r->in[1], g, "input_shape", image.shape, out, in);
+    r->gin[1] = conv(r, "conv2d_grad_weight", X, g, "weight_shape", w->shape, in, out);
     if (r->n_in == 3)
         r->gin[2] = bias_grad(r, G);
     return RN_OK;
@@ -426,9 +490,10 @@ static int d_conv(struct rule *r) {
 static int d_conv_grad_input(struct rule *r) { /* (w, gy) -> gx, bilinear */
     const struct gvalue *w = emit_value(r, r->in[0]);
     int64_t in = block_of(r, "block_in"), out = block_of(r, "block_out");
+    rn_value g = result_grad(r);
     r->gin[0] =
-        conv(r, "conv2d_grad_weight", G, r->in[1], "weight_shape", w->shape, out, in);
-    r->gin[1] = conv(r, "conv2d", G, r->in[0], NULL, NULL, out, in);
+        conv(r, "conv2d_grad_weight", g, r->in[1], "weight_shape", w->shape, out, in);
+    r->gin[1] = conv(r, "conv2d", g, r->in[0], NULL, NULL, out, in);
     return RN_OK;
 }
 
@@ -471,6 +536,8 @@ static rn_value plain_conv(struct rule *r, const char *op, rn_value a, rn_value 
 }
 
 static int c_conv(struct rule *r) {
+    if (is_narrow(r))
+        return widened(r);
     rn_value x = unblock(r, X, block_of(r, "block_in"));
     rn_value y = plain_conv(r, "conv2d", x, r->in[1], NULL);
     if (r->n_in == 3) {
@@ -482,6 +549,8 @@ static int c_conv(struct rule *r) {
 }
 
 static int c_conv_grad_input(struct rule *r) {
+    if (is_narrow(r))
+        return widened(r);
     rn_value g = unblock(r, r->in[1], block_of(r, "block_in"));
     rn_value x = plain_conv(r, "conv2d_grad_input", r->in[0], g, "input_shape");
     Y = reblock(r, x, block_of(r, "block_out"));
@@ -489,6 +558,8 @@ static int c_conv_grad_input(struct rule *r) {
 }
 
 static int c_conv_grad_weight(struct rule *r) {
+    if (is_narrow(r))
+        return widened(r);
     rn_value x = unblock(r, r->in[0], block_of(r, "block_in"));
     rn_value g = unblock(r, r->in[1], block_of(r, "block_out"));
     Y = plain_conv(r, "conv2d_grad_weight", x, g, "weight_shape");
@@ -497,6 +568,8 @@ static int c_conv_grad_weight(struct rule *r) {
 
 /* Any pooling: all its images are of one form. */
 static int c_pool(struct rule *r) {
+    if (is_narrow(r))
+        return widened(r);
     int64_t block = block_of(r, "block");
     rn_value in[2];
     struct rn_attr at[8];
@@ -601,15 +674,16 @@ static int d_resize_grad(struct rule *r) {
     return RN_OK;
 }
 
+#define TYPE " dtype:int=0"
 #define WIN  "stride:ints=1,1 pad:ints=0,0,0,0 dilation:ints=1,1 groups:int=1"
-#define CONV WIN " block_in:int=0 block_out:int=0"
+#define CONV WIN " block_in:int=0 block_out:int=0" TYPE
 #define POOL "kernel:ints! stride:ints=1,1 pad:ints=0,0,0,0"
 #define LAST " block:int=0"
 
 const struct op ops_linear[] = {
-    {"matmul", 0, 2, 2, 1, "trans_a:int=0 trans_b:int=0", matmul_shape, d_matmul, NULL,
-     1},
-    {"linear", 0, 2, 3, 1, NULL, linear_shape, d_linear, c_linear, 1},
+    {"matmul", OP_BLOCKED, 2, 2, 1, "trans_a:int=0 trans_b:int=0" TYPE, matmul_shape,
+     d_matmul, c_matmul, 1},
+    {"linear", 0, 2, 3, 1, "dtype:int=0", linear_shape, d_linear, c_linear, 1},
     {"conv2d", OP_BLOCKED, 2, 3, 1, CONV, conv_shape, d_conv, c_conv, 1},
     {"conv2d_grad_input", OP_BLOCKED, 2, 2, 1, "input_shape:ints! " CONV,
      conv_grad_input_shape, d_conv_grad_input, c_conv_grad_input, 1},

@@ -91,12 +91,19 @@ static bool same_node(const struct graph *g, const struct gnode *a,
     return same_attrs(a, b);
 }
 
+/* Reading 16 bits as f32 costs nothing where the reader does it itself; one cast for
+ * several readers would store what it gives. So such casts stay apart. */
+static bool is_widening(const struct graph *g, const struct gnode *n) {
+    return strcmp(n->op->name, "cast") == 0 && gnode_narrow(g, n) &&
+           g->values[n->out[0]].dtype == RN_F32;
+}
+
 /* The last node of g, or the earlier one that is the same (the last is then dropped).
  */
 static const struct gnode *unique(struct copier *c) {
     struct graph *g = c->g;
     const struct gnode *n = &g->nodes[g->node_count - 1];
-    if (!c->table_size)
+    if (!c->table_size || is_widening(g, n))
         return n;
     uint64_t slot = node_hash(g, n);
     for (;; slot++) {
@@ -258,8 +265,8 @@ static int copy_one(struct copier *c, const struct gnode *n) {
         if (made)
             return RN_OK;
     }
-    bool splits =
-        n->op->decompose && (!(n->op->traits & OP_BLOCKED) || gnode_blocked(n));
+    bool splits = n->op->decompose && (!(n->op->traits & OP_BLOCKED) ||
+                                       gnode_blocked(n) || gnode_narrow(c->old, n));
     if (c->keep && splits && !c->keep(c->context, c->old, n))
         return copy_decomposed(c, n, in);
     return copy_plain(c, n, in);

@@ -89,6 +89,8 @@ bool image_unblock(const struct gvalue *v, int64_t block, struct gvalue *out);
 bool image_block(struct gvalue *v, int64_t block);
 /* Some of its images are blocked. */
 bool gnode_blocked(const struct gnode *n);
+/* Its first operand is a float of 16 bits. */
+bool gnode_narrow(const struct graph *g, const struct gnode *n);
 
 /* ---- the families' tables; ops.c gathers them ---- */
 extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear[],

@@ -28,8 +28,7 @@ static uint32_t root(struct fuser *f, uint32_t n) {
 
 static bool fusable(const struct graph *g, const struct gnode *n) {
     return op_traits(n->op) & OP_ELEMENTWISE && n->out_count == 1 && !is_view(n) &&
-           n->in_count <= 3 && g->values[n->out[0]].dtype != RN_F16 &&
-           g->values[n->out[0]].dtype != RN_BF16;
+           n->in_count <= 3 && g->values[n->out[0]].dtype != RN_F16;
 }
 
 static bool is_broadcast(const struct gnode *n) {

@@ -147,6 +147,11 @@ static bool reduces_alike(const struct gnode *n, const struct gvalue *x) {
     return gone[1] || flat;
 }
 
+/* Convolutions of other types have one form only. */
+static bool has_forms(rn_dtype t) {
+    return t == RN_F32 || t == RN_BF16;
+}
+
 static enum kind kind_of(const struct layout *l, const struct gnode *n) {
     const struct graph *g = l->g;
     if (is_source(n) || is_view(n) || n->custom || !n->out_count || !n->in_count)
@@ -155,14 +160,14 @@ static enum kind kind_of(const struct layout *l, const struct gnode *n) {
     if (gnode_blocked(n))
         return FREE; /* somebody chose already */
     if (named(n, "conv2d_grad_weight"))
-        return y->dtype == RN_F32 ? WEIGHT : FREE;
+        return has_forms(y->dtype) ? WEIGHT : FREE;
     if (x->rank == 4 && strncmp(n->op->name, "reduce_", 7) == 0 &&
         n->op->traits & OP_REDUCTION)
         return reduces_alike(n, x) ? REDUCE : FREE;
     if (y->rank != 4)
         return FREE;
     if (named(n, "conv2d") || named(n, "conv2d_grad_input"))
-        return y->dtype == RN_F32 ? CONV : FREE;
+        return has_forms(y->dtype) ? CONV : FREE;
     if (is_window(n) || is_norm(n))
         return y->dtype == RN_F32 ? SAME : FREE;
     if (named(n, "broadcast_to"))

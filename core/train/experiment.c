@@ -87,8 +87,16 @@ static void check_sections(const struct node *root, struct diag *d) {
     const struct node *steps = train ? node_find(train, "steps") : NULL;
     const struct node *epochs = train ? node_find(train, "epochs") : NULL;
     const struct node *most = train ? node_find(train, "max_time") : NULL;
+    const struct node *precision = node_find(root, "precision");
     struct rn_error e = {0};
     struct duration t;
+    if (precision && node_kind(precision) == NODE_SCALAR &&
+        strcmp(node_raw(precision), "f16") == 0) {
+        node_error(d, precision, false, RN_E_CONFIG,
+                   "precision: f16 needs loss scaling, which is kept for the cuda "
+                   "backend and not there yet");
+        diag_hint(d, "bf16 has the range of f32 and needs none");
+    }
     if (name && node_kind(name) == NODE_SCALAR &&
         record_check_name(node_string(name), &e) != RN_OK) {
         node_error(d, name, false, e.status, "%s", e.message);
@@ -204,6 +212,9 @@ struct experiment *experiment_open(struct session *session, const char *file,
     x->root = config_root(c);
     x->name = experiment_string(x, "name", "run");
     x->seed = (uint64_t)experiment_int(x, "seed", 0);
+    x->precision = strcmp(experiment_string(x, "precision", "f32"), "bf16") == 0
+                       ? RN_BF16
+                       : RN_F32;
     return x;
 }
 

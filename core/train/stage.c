@@ -99,7 +99,9 @@ static int make_plan(struct stage *s, struct graph *g, int64_t rows, struct shap
                              true, s->info->image_block};
     struct rn_error e = {0};
     out->rows = rows;
-    if (plan_make(g, s->arena, &o, &out->plan, &e) != RN_OK) {
+    if (s->x->precision != RN_F32)
+        g = graph_precision(g, s->arena, s->x->precision, &e);
+    if (!g || plan_make(g, s->arena, &o, &out->plan, &e) != RN_OK) {
         diag_add(d, &e);
         return e.status;
     }

@@ -180,6 +180,8 @@ struct cpu_isa {
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
 struct cpu_tuner *cpu_tuner(const struct cpu_engine *g);
 bool cpu_strict(const struct cpu_engine *g);
+/* Products of bf16 have kernels of their own, for matrix units or dot products. */
+bool cpu_bf16(const struct cpu_engine *g);
 const struct cpu_isa *cpu_isa_best(void);
 /* "best" or a level; NULL: this machine does not have it. */
 const struct cpu_isa *cpu_isa_find(const char *name);

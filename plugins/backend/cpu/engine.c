@@ -99,6 +99,15 @@ bool cpu_strict(const struct cpu_engine *g) {
     return g->strict;
 }
 
+bool cpu_bf16(const struct cpu_engine *g) {
+#if defined(CPU_ONEDNN) && defined(__x86_64__)
+    return g->onednn && __builtin_cpu_supports("avx512bf16");
+#else
+    (void)g;
+    return false;
+#endif
+}
+
 void cpu_engine_destroy(struct cpu_engine *g) {
     if (!g)
         return;

@@ -212,6 +212,21 @@ static dnnl_status_t assemble(struct state *s, dnnl_engine_t engine,
     return status;
 }
 
+/* f32, or bf16 where the processor multiplies it: elsewhere such a product is
+ * decomposed, which is faster than the library's emulation. */
+static bool types_fit(const struct cpu_setup *s) {
+    bool fit = s->n_in >= 2 && s->in[0].dtype == s->in[1].dtype;
+    for (uint32_t i = 0; i < s->n_in + 1; i++) {
+        rn_dtype t = i < s->n_in ? s->in[i].dtype : s->out[0].dtype;
+        fit &= t == RN_F32 || (t == RN_BF16 && cpu_bf16(s->engine));
+    }
+    return fit;
+}
+
+static dnnl_data_type_t library_type(const struct kernel_tensor *x) {
+    return x->dtype == RN_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
 /* ---------------------------------------------------------- matrix product */
 
 /* [..., rows, columns] of tensor x as rank-n operand, last two dims swapped if t. */
@@ -230,7 +245,8 @@ static dnnl_status_t matrix(dnnl_memory_desc_t *md, const struct kernel_tensor *
         dims[rank - 1] = dims[rank - 2], dims[rank - 2] = d;
         strides[rank - 1] = strides[rank - 2], strides[rank - 2] = s;
     }
-    return dnnl_memory_desc_init_by_strides(md, (int)rank, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_init_by_strides(md, (int)rank, dims, library_type(x),
+                                            strides);
 }
 
 static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool linear,
@@ -253,6 +269,7 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
         bias_shape[1] = features;
         bias.rank = 2;
         bias.shape = bias_shape;
+        bias.dtype = has_bias ? s->in[2].dtype : RN_F32;
     }
     bool ta = !linear && cpu_int(s->node, "trans_a", 0);
     bool tb = linear || cpu_int(s->node, "trans_b", 0);
@@ -302,9 +319,10 @@ static dnnl_status_t image(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
         if (tag == dnnl_nhwc && x->shape[1] != 1)
             return dnnl_unimplemented;
     }
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(plain, 4, dims, dnnl_f32, tag);
+    dnnl_data_type_t t = library_type(x);
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(plain, 4, dims, t, tag);
     return status == dnnl_success
-               ? dnnl_memory_desc_init_by_tag(any, 4, dims, dnnl_f32,
+               ? dnnl_memory_desc_init_by_tag(any, 4, dims, t,
                                               x->rank == 5 ? tag : dnnl_format_tag_any)
                : status;
 }
@@ -316,17 +334,18 @@ static dnnl_status_t filter(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
     if (groups == 1)
         memcpy(dims, w->shape, 4 * sizeof dims[0]);
     int rank = groups == 1 ? 4 : 5;
+    dnnl_data_type_t t = library_type(w);
     dnnl_status_t status = dnnl_memory_desc_init_by_tag(
-        plain, rank, dims, dnnl_f32, groups == 1 ? dnnl_oihw : dnnl_goihw);
-    return status == dnnl_success ? dnnl_memory_desc_init_by_tag(
-                                        any, rank, dims, dnnl_f32, dnnl_format_tag_any)
+        plain, rank, dims, t, groups == 1 ? dnnl_oihw : dnnl_goihw);
+    return status == dnnl_success ? dnnl_memory_desc_init_by_tag(any, rank, dims, t,
+                                                                 dnnl_format_tag_any)
                                   : status;
 }
 
 /* Winograd (`auto`) pays for 3x3 windows between many channels only. */
 static dnnl_alg_kind_t algorithm(const struct kernel_tensor *w, const int64_t *stride,
                                  const int64_t *dilation, int64_t groups) {
-    bool wide = w->shape[0] >= 32 && w->shape[1] >= 32 && groups == 1;
+    bool wide = w->dtype == RN_F32 && w->shape[0] >= 32 && w->shape[1] >= 32 && groups == 1;
     bool three = w->shape[2] == 3 && w->shape[3] == 3;
     bool plain =
         stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1;
@@ -364,11 +383,16 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
         status = filter(&wp, &wa, w, groups);
     if (status == dnnl_success && has_bias) {
         dnnl_dims_t n = {w->shape[0]};
-        status = dnnl_memory_desc_init_by_tag(&bias, 1, n, dnnl_f32, dnnl_x);
+        status =
+            dnnl_memory_desc_init_by_tag(&bias, 1, n, library_type(&s->in[2]), dnnl_x);
     }
+    /* What hints at a gradient is the convolution with all its types the operands'. */
+    dnnl_memory_desc_t hx = xa, hw = wa, hy = ya;
+    if (what)
+        hx.data_type = hw.data_type = hy.data_type = library_type(&s->in[0]);
     if (status == dnnl_success)
         status = dnnl_dilated_convolution_forward_desc_init(
-            &d, dnnl_forward_training, alg, &xa, &wa, has_bias ? &bias : NULL, &ya,
+            &d, dnnl_forward_training, alg, &hx, &hw, has_bias ? &bias : NULL, &hy,
             strides, dilates, low, high);
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(&forward, &d, st->attr, engine, NULL);
@@ -411,7 +435,7 @@ int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
     size_t which = 0;
     while (which < 5 && strcmp(names[which], s->node->op) != 0)
         which++;
-    if (!d || which == 5 || s->out[0].dtype != RN_F32)
+    if (!d || which == 5 || !types_fit(s))
         return 0;
     for (uint32_t i = 0; i < s->n_in; i++)
         if (s->in[i].count == 0) /* an empty sum: ours knows */
@@ -451,7 +475,7 @@ const char *cpu_onednn_choices(const struct cpu_setup *s) {
                                         : &s->out[0];
     const int64_t *stride = rn_node_attr(s->node, "stride")->p;
     const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
-    bool may = w->shape[2] == 3 && w->shape[3] == 3 && stride[0] == 1 &&
+    bool may = s->in[0].dtype == RN_F32 && w->shape[2] == 3 && w->shape[3] == 3 && stride[0] == 1 &&
                stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 &&
                cpu_int(s->node, "groups", 1) == 1 && !cpu_strict(s->engine);
     return may ? "dw" : "d";

@@ -271,7 +271,7 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
     struct state st = {.isa = cpu_isa(s->engine)};
     while (which < 5 && strcmp(names[which], s->node->op) != 0)
         which++;
-    if (which == 5 || s->out[0].dtype != RN_F32)
+    if (which == 5 || s->out[0].dtype != RN_F32 || s->in[0].dtype != RN_F32)
         return 0;
     st.scratch = cpu_align(st.isa->pack_bytes);
     const struct kernel_tensor *a = &s->in[0], *b = &s->in[1], *o = &s->out[0];

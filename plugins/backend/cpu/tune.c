@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <runner/numerics.h>
+
 #include "../shared/kept.h"
 #include "tune.h"
 
@@ -270,9 +272,12 @@ static bool sample_of(const struct cpu_setup *s, struct sample *m) {
 static bool key_of(const struct cpu_setup *s, char out[KEY_MAX]) {
     size_t at = 0;
     put(out, &at, s->node->op);
+    if (s->in[0].dtype == RN_BF16)
+        put(out, &at, s->out[0].dtype == RN_BF16 ? " bf16" : " bf16 to f32");
     for (uint32_t i = 0; i < s->node->attr_count; i++) {
         const struct rn_attr *a = rn_attr_at(s->node, i);
         if (strncmp(a->name, "block", 5) == 0 || strcmp(a->name, "input_shape") == 0 ||
+            strcmp(a->name, "dtype") == 0 ||
             strcmp(a->name, "weight_shape") == 0)
             continue;
         put(out, &at, " ");
@@ -330,12 +335,16 @@ static void give_back(void *p, uint64_t bytes) {
 }
 
 /* Small numbers of both signs, none of them denormal. */
-static void *operand(uint64_t bytes) {
-    float *p = scratch(bytes);
+static void *operand(rn_dtype t, uint64_t count) {
+    void *p = scratch(count * RN_DTYPE_BYTES(t));
     uint32_t r = 12345;
-    for (uint64_t i = 0; p && i < bytes / sizeof *p; i++) {
+    for (uint64_t i = 0; p && i < count; i++) {
         r = r * 1664525u + 1013904223u;
-        p[i] = ((float)(r >> 8) / 16777216.0f - 0.5f) * 0.25f;
+        float x = ((float)(r >> 8) / 16777216.0f - 0.5f) * 0.25f;
+        if (t == RN_BF16)
+            ((uint16_t *)p)[i] = rn_bf16_from_f32(x);
+        else
+            ((float *)p)[i] = x;
     }
     return p;
 }
@@ -349,7 +358,7 @@ static uint64_t time_call(const struct cpu_setup *s, uint64_t limit) {
     uint64_t best = 0;
     for (uint32_t i = 0; good && i < n; i++) {
         t[i] = i < s->n_in ? s->in[i] : s->out[i - s->n_in];
-        t[i].data = operand(t[i].count * RN_DTYPE_BYTES(t[i].dtype));
+        t[i].data = operand(t[i].dtype, t[i].count);
         good = t[i].data != NULL;
     }
     struct cpu_call c = {.k = {s->node, s->n_in, s->n_out, t, t ? t + s->n_in : NULL},

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mixed precision: casts put into a whole program, forward and backward, by what its
+ * operators are (docs/precision.md). Three classes: products read operands of 16 bits
+ * and sum in f32; moves and elementwise operators follow, the latter computing in f32
+ * between what they read and what they store; everything else is f32, and so is every
+ * update.
+ *
+ * A value between products is *stored* in 16 bits: rounded once, and every later reader
+ * that is a product, a move or elementwise sees the rounded one, so that no second copy
+ * is kept. What is rounded depends on the program alone, never on a backend. */
+#include <string.h>
+
+#include "graph/rules.h"
+
+enum class { FULL, PRODUCT, VIEW, MOVE, ELEMENTWISE };
+
+/* Who reads a value. */
+#define BY_PRODUCT     1u
+#define BY_ELEMENTWISE 2u
+#define BY_FULL        4u
+#define BY_UPDATE      8u /* or it is a result */
+
+struct precision {
+    const struct graph *g;
+    rn_dtype low;
+    bool *counts;     /* by node: results depend on it */
+    uint8_t *class;   /* by node */
+    uint8_t *readers; /* by value */
+    bool *stored;     /* by value: in 16 bits */
+    rn_value *wide;   /* by value: the new graph's f32 one, where it has both */
+    rn_value *shared; /* by value: a cast to f32 that is stored anyway */
+    rn_value *made;   /* by value: the new graph's of 16 bits, where it is stored so */
+};
+
+static const struct {
+    const char *op;
+    enum class class;
+} table[] = {{"matmul", PRODUCT},
+             {"linear", PRODUCT},
+             {"conv2d", PRODUCT},
+             {"conv2d_grad_input", PRODUCT},
+             {"conv2d_grad_weight", PRODUCT},
+             {"reshape", VIEW},
+             {"flatten", VIEW},
+             {"transpose", MOVE},
+             {"slice", MOVE},
+             {"concat", MOVE},
+             {"dropout", ELEMENTWISE}};
+
+static enum class class_of(const struct gnode *n) {
+    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE)
+        return FULL;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(table[i].op, n->op->name) == 0)
+            return table[i].class;
+    return n->op->traits & OP_ELEMENTWISE && n->out_count == 1 ? ELEMENTWISE : FULL;
+}
+
+static bool is_f32(const struct precision *p, rn_value v) {
+    return p->g->values[v].dtype == RN_F32;
+}
+
+/* ------------------------------------------------------------------- choice */
+
+/* Taps look at values without a say, so that looking changes nothing. */
+static void mark(struct precision *p) {
+    const struct graph *g = p->g;
+    for (uint32_t i = 0; i < g->assign_count; i++)
+        p->counts[g->values[g->assigns[i].value].node] = true;
+    for (uint32_t i = g->node_count; i-- > 0;) {
+        p->counts[i] |= g->assign_count == 0;
+        for (uint32_t k = 0; p->counts[i] && k < g->nodes[i].in_count; k++)
+            p->counts[g->values[g->nodes[i].in[k]].node] = true;
+    }
+}
+
+static bool may_move(const struct precision *p, const struct gnode *n) {
+    return !(p->readers[n->out[0]] & (BY_FULL | BY_UPDATE));
+}
+
+static uint8_t reads_as(const struct precision *p, uint32_t i) {
+    const struct gnode *n = &p->g->nodes[i];
+    uint8_t after = n->out_count ? p->readers[n->out[0]] : 0;
+    switch (p->class[i]) {
+    case PRODUCT:
+        return BY_PRODUCT;
+    case VIEW:
+        return after;
+    case MOVE:
+        return !may_move(p, n)      ? BY_FULL
+               : after & BY_PRODUCT ? BY_PRODUCT
+                                    : BY_ELEMENTWISE;
+    case ELEMENTWISE:
+        return BY_ELEMENTWISE;
+    default:
+        return n->part == GRAPH_UPDATE ? BY_UPDATE : BY_FULL;
+    }
+}
+
+static void find_readers(struct precision *p) {
+    const struct graph *g = p->g;
+    for (uint32_t i = 0; i < g->assign_count; i++)
+        p->readers[g->assigns[i].value] |= BY_UPDATE;
+    for (uint32_t i = 0; i < g->output_count; i++)
+        if (p->counts[g->values[g->outputs[i].value].node])
+            p->readers[g->outputs[i].value] |= BY_UPDATE;
+    for (uint32_t i = g->node_count; i-- > 0;) {
+        uint8_t as = p->counts[i] ? reads_as(p, i) : 0;
+        for (uint32_t k = 0; k < g->nodes[i].in_count; k++)
+            p->readers[g->nodes[i].in[k]] |= as;
+    }
+}
+
+static bool all_stored(const struct precision *p, const struct gnode *n) {
+    bool all = true;
+    for (uint32_t k = 0; k < n->in_count; k++)
+        all &= p->stored[n->in[k]];
+    return all;
+}
+
+static void choose(struct precision *p) {
+    const struct graph *g = p->g;
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        const struct gnode *n = &g->nodes[i];
+        if (!n->out_count || !is_f32(p, n->out[0]))
+            continue;
+        uint8_t by = p->readers[n->out[0]];
+        bool *stored = &p->stored[n->out[0]];
+        switch (p->class[i]) {
+        case PRODUCT: /* a gradient of a parameter is not rounded, nor are logits */
+            *stored = by & (BY_PRODUCT | BY_ELEMENTWISE) && !(by & BY_UPDATE);
+            break;
+        case VIEW:
+            *stored = p->stored[n->in[0]];
+            break;
+        case MOVE:
+            *stored = may_move(p, n) && (by & BY_PRODUCT || all_stored(p, n));
+            break;
+        case ELEMENTWISE:
+            *stored = by & BY_PRODUCT;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ rewrite */
+
+static rn_value cast(struct graph *g, rn_value v, rn_dtype t, struct rn_error *e) {
+    struct rn_attr a = rn_attr_int("dtype", (int64_t)t);
+    rn_value out = RN_NONE;
+    if (!v || graph_value(g, v)->dtype == t)
+        return v;
+    graph_op(g, "cast", 1, &v, 1, &a, 1, &out, e);
+    return out;
+}
+
+/* Operand k of n in f32: before it was rounded where that is at hand. Elementwise
+ * readers widen what is stored, each for itself. */
+static rn_value full(struct precision *p, struct graph *g, const struct gnode *n,
+                     uint32_t k, rn_value v, struct rn_error *e) {
+    rn_value old = n->in[k];
+    if (!p->stored[old])
+        return v;
+    if (p->class[n - p->g->nodes] == ELEMENTWISE)
+        return cast(g, v, RN_F32, e);
+    if (p->wide[old])
+        return p->wide[old];
+    if (!p->shared[old])
+        p->shared[old] = cast(g, v, RN_F32, e);
+    return p->shared[old];
+}
+
+static int same(struct graph *g, const struct gnode *n, const rn_value *in,
+                rn_value *out, struct rn_error *e) {
+    return graph_op(g, n->op->name, n->in_count, in, n->attr_count, n->attrs,
+                    n->out_count, out, e);
+}
+
+static int make_product(struct precision *p, struct graph *g, const struct gnode *n,
+                        rn_value *in, rn_value *out, struct rn_error *e) {
+    struct rn_attr *at = arena_array(g->arena, struct rn_attr, n->attr_count + 1);
+    for (uint32_t i = 0; i < n->attr_count; i++) {
+        at[i] = n->attrs[i];
+        if (strcmp(at[i].name, "dtype") == 0)
+            at[i].i = (int64_t)(p->stored[n->out[0]] ? p->low : RN_F32);
+    }
+    for (uint32_t k = 0; k < n->in_count; k++)
+        in[k] = k < 2 ? cast(g, in[k], p->low, e) : full(p, g, n, k, in[k], e);
+    return graph_op(g, n->op->name, n->in_count, in, n->attr_count, at, 1, out, e);
+}
+
+/* 1: made; 0: to be copied with the operands as they are now. */
+static int write_node(struct precision *p, struct graph *g, const struct gnode *n,
+                      rn_value *in, rn_value *out, struct rn_error *e) {
+    enum class class = p->class[n - p->g->nodes];
+    rn_value y = n->out_count ? n->out[0] : RN_NONE;
+    bool counted = p->counts[n - p->g->nodes];
+    g->scope = n->scope;
+    g->part = n->part;
+    if (class == PRODUCT && counted && is_f32(p, y))
+        return make_product(p, g, n, in, out, e) == RN_OK;
+    rn_value wide = class == VIEW ? p->wide[n->in[0]] : RN_NONE;
+    if (wide && p->readers[y] & (BY_FULL | BY_UPDATE) &&
+        same(g, n, &wide, &p->wide[y], e) != RN_OK)
+        return 0;
+    if ((class == VIEW || class == MOVE) && p->stored[y]) {
+        for (uint32_t k = 0; k < n->in_count; k++)
+            in[k] = cast(g, in[k], p->low, e);
+        return !e->status && same(g, n, in, out, e) == RN_OK;
+    }
+    for (uint32_t k = 0; k < n->in_count; k++)
+        in[k] = full(p, g, n, k, in[k], e);
+    if (class != ELEMENTWISE || !p->stored[y])
+        return 0;
+    if (e->status || same(g, n, in, out, e) != RN_OK)
+        return 0;
+    p->wide[y] = out[0];
+    out[0] = cast(g, out[0], p->low, e);
+    return 1;
+}
+
+static int edit_node(void *context, struct graph *g, const struct gnode *n,
+                     rn_value *in, rn_value *out, struct rn_error *e) {
+    struct precision *p = context;
+    int made = write_node(p, g, n, in, out, e);
+    if (made && p->stored[n->out[0]])
+        p->made[n->out[0]] = out[0];
+    return made;
+}
+
+/* Results are what they were declared to be. */
+static rn_value edit_result(void *context, struct graph *g, rn_value v,
+                            struct rn_error *e) {
+    struct precision *p = context;
+    for (rn_value old = 1; old < p->g->value_count; old++)
+        if (p->made[old] == v)
+            return p->wide[old] ? p->wide[old] : cast(g, v, RN_F32, e);
+    return v;
+}
+
+/* Operators whose products show only in what they are made of. */
+static bool keep(void *context, const struct graph *g, const struct gnode *n) {
+    (void)context, (void)g;
+    return strcmp(n->op->name, "conv_transpose2d") != 0;
+}
+
+struct graph *graph_precision(const struct graph *g, struct arena *a, rn_dtype low,
+                              struct rn_error *e) {
+    struct graph *plain = NULL, *made = NULL;
+    if (graph_decompose(g, a, keep, NULL, &plain, e) != RN_OK)
+        return NULL;
+    struct precision p = {.g = plain,
+                          .low = low,
+                          .counts = arena_array(a, bool, plain->node_count + 1),
+                          .class = arena_array(a, uint8_t, plain->node_count + 1),
+                          .readers = arena_array(a, uint8_t, plain->value_count + 1),
+                          .stored = arena_array(a, bool, plain->value_count + 1),
+                          .wide = arena_array(a, rn_value, plain->value_count + 1),
+                          .shared = arena_array(a, rn_value, plain->value_count + 1),
+                          .made = arena_array(a, rn_value, plain->value_count + 1)};
+    for (uint32_t i = 0; i < plain->node_count; i++)
+        p.class[i] = (uint8_t)class_of(&plain->nodes[i]);
+    mark(&p);
+    find_readers(&p);
+    choose(&p);
+    struct graph_edit edit = {edit_node, edit_result, &p};
+    return graph_rewrite(plain, a, &edit, &made, e) == RN_OK ? made : NULL;
+}
