@@ -29,7 +29,8 @@ static bool try_backend(struct session *s, const struct component *c, char text[
     }
     if (status == RN_OK) {
         *threads = info.threads;
-        snprintf(text, 512, "%s", info.name);
+        snprintf(text, 512, "%s%s", info.name,
+                 info.fast_bf16 ? ", bf16 products" : "");
     } else {
         const char *hint = "", *first = diag_first(d, &hint);
         if (e.message[0])

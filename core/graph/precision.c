@@ -48,11 +48,10 @@ static const struct {
              {"dropout", ELEMENTWISE}};
 
 static enum class class_of(const struct gnode *n) {
-    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE)
-        return FULL;
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (strcmp(table[i].op, n->op->name) == 0)
-            return table[i].class;
+    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE) return FULL;
+    for (size_t i = 0; i < sizeof table / sizeof table[0];
+         i++) if (strcmp(table[i].op, n->op->name) == 0) return table[i]
+        .class;
     return n->op->traits & OP_ELEMENTWISE && n->out_count == 1 ? ELEMENTWISE : FULL;
 }
 
@@ -78,6 +77,11 @@ static bool may_move(const struct precision *p, const struct gnode *n) {
     return !(p->readers[n->out[0]] & (BY_FULL | BY_UPDATE));
 }
 
+static bool in_loss(const struct gnode *n) {
+    return strncmp(n->scope, "loss", 4) == 0 &&
+           (n->scope[4] == '\0' || n->scope[4] == '.');
+}
+
 static uint8_t reads_as(const struct precision *p, uint32_t i) {
     const struct gnode *n = &p->g->nodes[i];
     uint8_t after = n->out_count ? p->readers[n->out[0]] : 0;
@@ -91,7 +95,9 @@ static uint8_t reads_as(const struct precision *p, uint32_t i) {
                : after & BY_PRODUCT ? BY_PRODUCT
                                     : BY_ELEMENTWISE;
     case ELEMENTWISE:
-        return BY_ELEMENTWISE;
+        /* What only adds up gradients of a parameter reads them as the update does;
+         * a loss reads what models give, however it begins. */
+        return after & BY_UPDATE || in_loss(n) ? BY_UPDATE : BY_ELEMENTWISE;
     default:
         return n->part == GRAPH_UPDATE ? BY_UPDATE : BY_FULL;
     }
@@ -137,7 +143,7 @@ static void choose(struct precision *p) {
             *stored = may_move(p, n) && (by & BY_PRODUCT || all_stored(p, n));
             break;
         case ELEMENTWISE:
-            *stored = by & BY_PRODUCT;
+            *stored = (by & BY_PRODUCT) != 0;
             break;
         default:
             break;

@@ -64,7 +64,8 @@ static void print_node(const struct graph *g, const struct gnode *n, struct text
         text_add(out, ")");
     }
     for (uint32_t i = 0; i < n->attr_count; i++)
-        print_attr(&n->attrs[i], out);
+        if (n->attrs[i].i || strcmp(n->attrs[i].name, "dtype") != 0) /* as operands */
+            print_attr(&n->attrs[i], out);
     text_add(out, " : ");
     for (uint32_t i = 0; i < n->out_count; i++) {
         text_add(out, i ? ", " : "");

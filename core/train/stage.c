@@ -436,6 +436,11 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         goto failed;
     }
     s->info = &s->device_text;
+    if (s->x->precision != RN_F32 && !s->info->fast_bf16)
+        log_say(RN_LOG_WARNING,
+                "precision: bf16 will not be faster here: %s multiplies f32 only, and "
+                "rounds to bf16 before",
+                s->info->name);
     if (o->kernels && RN_HAS(b, struct rn_backend, choose) && b->choose &&
         b->choose(instance_self(s->x->backend.instance), o->kernels, &e) != RN_OK) {
         diag_add(d, &e);

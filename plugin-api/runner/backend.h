@@ -140,6 +140,9 @@ struct rn_device_info {
     uint32_t fuses;       /* 1: takes regions */
     uint32_t image_block; /* channels that lie together in images its convolutions
                              like best, [N,C/b,H,W,b]; 0: none but NCHW and NHWC */
+    uint32_t fast_bf16;   /* 1: multiplies bf16 faster than f32. 0: products of bf16 are
+                             made of f32 ones */
+    uint32_t reserved;
 };
 
 /* What the device reaches at best, measured; 0 = not known. */

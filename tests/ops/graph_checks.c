@@ -328,6 +328,10 @@ static void print_all(struct text *t) {
     graph_print(plain, t);
     text_add(t, "\n# in f64\n");
     graph_print(wide, t);
+    text_add(t, "\n# in bf16\n");
+    struct graph *low = graph_precision(m.g, m.a, RN_BF16, &m.e);
+    CHECK(low != NULL);
+    graph_print(graph_simplify(low, m.a, &m.e), t);
     text_add(t, "\n# dot\n");
     graph_dot(simple, t);
     CHECK(m.e.status == RN_OK);

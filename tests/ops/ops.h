@@ -142,6 +142,9 @@ void test_refusals(void);
 void test_custom(const struct opened *backends, int count);
 void test_meanings(const struct opened *backends, int count);
 void test_graphs(const struct opened *backends, int count);
+void test_precision(const struct opened *backends, int count);
+/* A small network's loss and gradients, the weights' being its outputs. */
+void graph_network(struct built *b);
 void grad_edges(const struct opened *reference);
 
 #endif

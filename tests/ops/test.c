@@ -96,5 +96,6 @@ void mode_test(const struct opened *backends, int count, const char *only) {
     test_refusals();
     test_meanings(backends, count);
     test_graphs(backends, count);
+    test_precision(backends, count);
     test_custom(backends, count);
 }

@@ -308,7 +308,7 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
 /* Images as they lie, and as the kernel may have them: blocked ones as they lie (the
  * planner chose), [N,C,H,W] in whatever form it likes. */
 static dnnl_status_t image(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
-                           const struct kernel_tensor *x) {
+                           const struct kernel_tensor *x, bool bf16) {
     dnnl_dims_t dims;
     dnnl_format_tag_t tag = dnnl_nchw;
     memcpy(dims, x->shape, 4 * sizeof dims[0]);
@@ -316,6 +316,8 @@ static dnnl_status_t image(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
         int64_t block = x->shape[4];
         dims[1] *= block;
         tag = block == 16 ? dnnl_nChw16c : block == 8 ? dnnl_nChw8c : dnnl_nhwc;
+        /* All channels in one block are both; matrix units read the latter. */
+        tag = bf16 && x->shape[1] == 1 ? dnnl_nhwc : tag;
         if (tag == dnnl_nhwc && x->shape[1] != 1)
             return dnnl_unimplemented;
     }
@@ -376,9 +378,10 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
     bool has_bias = what == 0 && s->n_in > 2;
     dnnl_convolution_desc_t d;
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
-    dnnl_status_t status = image(&xp, &xa, x);
+    bool bf16 = s->in[0].dtype == RN_BF16;
+    dnnl_status_t status = image(&xp, &xa, x, bf16);
     if (status == dnnl_success)
-        status = image(&yp, &ya, y);
+        status = image(&yp, &ya, y, bf16);
     if (status == dnnl_success)
         status = filter(&wp, &wa, w, groups);
     if (status == dnnl_success && has_bias) {

@@ -168,7 +168,8 @@ int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
     struct cuda_device *d = s->device;
     struct product p;
     if (!d->use_libraries || (!d->cublaslt && !d->planning) || s->n_out != 1 ||
-        s->out[0].dtype != RN_F32 || !cuda_product(s, &p))
+        s->out[0].dtype != RN_F32 || s->n_in < 2 || s->in[0].dtype != RN_F32 ||
+        !cuda_product(s, &p))
         return 0;
     int64_t a_stride = single_stride(&p, p.a_stride, p.m * p.k);
     int64_t b_stride = single_stride(&p, p.b_stride, p.k * p.n);

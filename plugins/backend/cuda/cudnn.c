@@ -336,7 +336,7 @@ int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e) {
     struct conv c;
     struct graph g = {NULL, NULL, NULL, NULL, NULL, NULL};
     if (!d->properties || s->n_out != 1 || s->out[0].dtype != RN_F32 ||
-        !cuda_conv(s, &c))
+        s->n_in < 2 || s->in[0].dtype != RN_F32 || !cuda_conv(s, &c))
         return 0;
     struct dnn *n = calloc(1, sizeof *n);
     if (!n)

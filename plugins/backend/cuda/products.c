@@ -144,7 +144,8 @@ int32_t cuda_room_products(struct cuda_setup *s, struct rn_error *e) {
     struct product p;
     struct conv c;
     (void)e;
-    if (s->n_out < 1 || (s->out[0].dtype != RN_F32 && s->out[0].dtype != RN_F64))
+    if (s->n_out < 1 || s->n_in < 2 || s->in[0].dtype != s->out[0].dtype ||
+        (s->out[0].dtype != RN_F32 && s->out[0].dtype != RN_F64))
         return 0;
     if (cuda_product(s, &p))
         return matmul(s, &p);
