@@ -190,7 +190,9 @@ static inline rn_value rn_cumsum(struct rn_build *b, rn_value x, int64_t axis,
     return rn_op(b, "cumsum", 1, &x, 3, a);
 }
 
-/* ---- linear algebra ---- */
+/* ---- linear algebra ----
+ * Products sum in f32, also of bf16 and f16: their attribute dtype, RN_F32, leaves the
+ * result so, 0 (default) rounds it once to the operands' type; a bias may be f32. */
 /* prim; [...,M,K] x [...,K,N] -> [...,M,N], leading dims broadcast, ranks >= 2;
  * trans_a, trans_b (default 0) swap the operand's last two dims first. */
 static inline rn_value rn_matmul(struct rn_build *b, rn_value x, rn_value y,
