@@ -105,6 +105,20 @@ static void metrics_text(const struct metric_list *l, struct text *t) {
         text_addf(t, "  %s %.4g", l->at[i].name, l->at[i].value);
 }
 
+/* What the device's instruments show: "of 79.1 GiB 12.4 used  97%  61 C". */
+static void show_gauges(const struct rn_device_gauges *g) {
+    char used[32], all[32];
+    if (g && !isnan(g->memory_used) && !isnan(g->memory)) {
+        bytes_text((uint64_t)g->memory_used, used);
+        bytes_text((uint64_t)g->memory, all);
+        fprintf(stderr, " (%s of %s used)", used, all);
+    }
+    if (g && !isnan(g->utilisation))
+        fprintf(stderr, "  device %.0f%%", 100.0 * g->utilisation);
+    if (g && !isnan(g->temperature))
+        fprintf(stderr, "  %.0f C", g->temperature);
+}
+
 static void show_line(struct teller *t, const struct run_progress *p) {
     char memory[32], left[32], bar[21];
     double share = p->total_steps ? (double)p->step / (double)p->total_steps : 1.0;
@@ -121,8 +135,10 @@ static void show_line(struct teller *t, const struct run_progress *p) {
         const char *dot = strrchr(p->live_name, '.');
         fprintf(stderr, "  %s %.3g", dot ? dot + 1 : p->live_name, p->live);
     }
-    fprintf(stderr, "  |g| %.3g  %.0f/s  data %.0f%%  %s  %s left", p->norm, p->rate,
-            100.0 * p->waited, memory, left);
+    fprintf(stderr, "  |g| %.3g  %.0f/s  data %.0f%%  %s", p->norm, p->rate,
+            100.0 * p->waited, memory);
+    show_gauges(p->gauges);
+    fprintf(stderr, "  %s left", left);
     fflush(stderr);
     t->line_open = true;
 }
@@ -143,6 +159,14 @@ static void show_json(const struct run_progress *p) {
            (long long)p->step, (long long)p->epoch);
     json_value("loss", p->loss); /* null where none is known */
     printf(", \"rows_per_second\": %.1f", p->rate);
+    if (p->gauges) {
+        fputs(", ", stdout);
+        json_value("device/memory_used", p->gauges->memory_used);
+        fputs(", ", stdout);
+        json_value("device/utilisation", p->gauges->utilisation);
+        fputs(", ", stdout);
+        json_value("device/temperature", p->gauges->temperature);
+    }
     for (uint32_t i = 0; i < p->metrics->count; i++) {
         fputs(", ", stdout);
         json_value(p->metrics->at[i].name, p->metrics->at[i].value);

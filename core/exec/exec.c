@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A device: backend, streams, one arena for all programs, the storage of variables. A
  * program: a compiled plan with its constants, scalars, inputs and outputs. */
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -420,6 +421,13 @@ int device_peaks(struct device *d, struct rn_device_peaks *out, struct rn_error 
     if (!RN_HAS(d->b, struct rn_backend, peaks) || !d->b->peaks)
         return RN_OK;
     return d->b->peaks(d->self, out, e);
+}
+
+bool device_gauges(struct device *d, struct rn_device_gauges *out) {
+    struct rn_error e;
+    *out = (struct rn_device_gauges){sizeof *out, 0, NAN, NAN, NAN, NAN};
+    return RN_HAS(d->b, struct rn_backend, gauges) && d->b->gauges &&
+           d->b->gauges(d->self, out, &e) == RN_OK;
 }
 
 static int64_t now_ns(void) {

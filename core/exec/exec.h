@@ -70,6 +70,8 @@ struct device_watch {
 int device_watch(struct device *d, const struct device_watch *w, struct rn_error *e);
 /* Measured now; zeros where the backend does not know. Between runs only. */
 int device_peaks(struct device *d, struct rn_device_peaks *out, struct rn_error *e);
+/* What its instruments show now; false where it has none. */
+bool device_gauges(struct device *d, struct rn_device_gauges *out);
 /* Wait for everything that was enqueued. */
 int device_sync(struct device *d, struct rn_error *e);
 

@@ -45,6 +45,9 @@ struct loop {
     char stop_reason[160];
     double began, rows_done, clock_rows;
     double last_progress;
+    double gauged; /* when the device's instruments were read; 0: not yet */
+    bool has_gauges, gauges_new;
+    struct rn_device_gauges gauges;
 };
 
 double now_seconds(void);

@@ -147,6 +147,17 @@ static int read_cadences(struct loop *l, struct diag *d) {
 
 /* --------------------------------------------------------------- telling */
 
+/* The device's instruments, read anew after a second. */
+static const struct rn_device_gauges *gauges(struct loop *l) {
+    double now = now_seconds();
+    if (l->gauged && now - l->gauged < 1.0)
+        return l->has_gauges ? &l->gauges : NULL;
+    l->gauged = now;
+    l->has_gauges = device_gauges(l->s->device, &l->gauges);
+    l->gauges_new = l->has_gauges;
+    return l->has_gauges ? &l->gauges : NULL;
+}
+
 static void tell(struct loop *l, enum run_moment moment, double loss, double norm) {
     struct stage *s = l->s;
     double now = now_seconds(), spent = now - l->began;
@@ -174,6 +185,7 @@ static void tell(struct loop *l, enum run_moment moment, double loss, double nor
         .live_name = s->live.count ? s->live.at[0].name : NULL,
         .live = s->live.count ? s->live.at[0].now : 0.0,
         .memory = device_memory(s->device).peak,
+        .gauges = gauges(l),
         .metrics = &l->metrics};
     l->o->watch.progress(l->o->watch.context, &p);
 }
@@ -335,6 +347,25 @@ static int record_objectives(struct loop *l, struct rn_error *e) {
     return status;
 }
 
+/* What the instruments showed when they were last read, once. */
+static int record_gauges(struct loop *l, struct rn_error *e) {
+    const struct rn_device_gauges *g = gauges(l);
+    if (!g || !l->gauges_new)
+        return RN_OK;
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"device/memory_used", g->memory_used},
+                {"device/utilisation", g->utilisation},
+                {"device/temperature", g->temperature}};
+    int status = RN_OK;
+    l->gauges_new = false;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && status == RN_OK; i++)
+        if (!isnan(rows[i].value))
+            status = scalar(l, rows[i].name, rows[i].value, e);
+    return status;
+}
+
 static int record_step(struct loop *l, const struct step_result *r, double rows,
                        struct rn_error *e) {
     struct position *at = &l->at;
@@ -358,6 +389,8 @@ static int record_step(struct loop *l, const struct step_result *r, double rows,
             snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
             status = scalar(l, name, l->s->live.at[i].now, e);
         }
+        if (status == RN_OK)
+            status = record_gauges(l, e);
         at->interval_loss = at->interval_weight = 0.0;
     }
     return status;

@@ -153,6 +153,16 @@ struct rn_device_peaks {
     double bytes; /* a second, read and written, in arrays of 100 MB */
 };
 
+/* What the device's own instruments show, of all that runs on it; NaN = not known. */
+struct rn_device_gauges {
+    uint32_t struct_size;
+    uint32_t reserved;
+    double memory_used; /* bytes */
+    double memory;      /* bytes there are */
+    double utilisation; /* share of the last moments in which it worked, 0..1 */
+    double temperature; /* degrees Celsius */
+};
+
 #define RN_SPACE_DEVICE 0 /* where kernels read and write */
 #define RN_SPACE_PINNED 1 /* host memory that copies can use asynchronously */
 
@@ -225,6 +235,9 @@ struct rn_backend {
     int32_t (*choices)(void *self, const char **text, struct rn_error *e);
     /* Choose as that text says, before anything is planned. [setup] */
     int32_t (*choose)(void *self, const char *text, struct rn_error *e);
+    /* NULL: there are no instruments. Does not wait for the device. The host asks at
+     * most once a second and fills *out with NaN before. [step] */
+    int32_t (*gauges)(void *self, struct rn_device_gauges *out, struct rn_error *e);
 };
 
 #define RN_BACKEND(id, iface, head, body) RN_COMPONENT(id, iface, "backend " head, body)

@@ -581,6 +581,39 @@ static CUresult CUDAAPI set_current(CUcontext c) {
     return CUDA_SUCCESS;
 }
 
+static CUresult CUDAAPI device_bus(char *bus, int n, CUdevice d) {
+    snprintf(bus, (size_t)n, "0000:%02x:00.0", d);
+    return CUDA_SUCCESS;
+}
+
+static int nvml_init(void) {
+    return 0;
+}
+
+static int nvml_by_bus(const char *bus, nvml_device *out) {
+    *out = (nvml_device)(void *)&gpu;
+    return strcmp(bus, "0000:00:00.0") == 0 ? 0 : 6;
+}
+
+static int nvml_memory(nvml_device d, struct nvml_memory *out) {
+    (void)d;
+    *out = (struct nvml_memory){(unsigned long long)1 << 33, 0, gpu.used};
+    out->free = out->total - out->used;
+    return 0;
+}
+
+static int nvml_utilisation(nvml_device d, struct nvml_utilisation *out) {
+    (void)d;
+    *out = (struct nvml_utilisation){87, 12};
+    return 0;
+}
+
+/* As where a device has no such sensor. */
+static int nvml_temperature(nvml_device d, int sensor, unsigned *out) {
+    (void)d, (void)out;
+    return sensor == NVML_TEMPERATURE_GPU ? 3 : 2;
+}
+
 void emulated_fill_driver(struct driver_table *t) {
     *t = (struct driver_table){.cuInit = init,
                                .cuDriverGetVersion = driver_version,
@@ -589,6 +622,7 @@ void emulated_fill_driver(struct driver_table *t) {
                                .cuDeviceGetCount = device_count,
                                .cuDeviceGet = device_get,
                                .cuDeviceGetName = device_name,
+                               .cuDeviceGetPCIBusId = device_bus,
                                .cuDeviceGetAttribute = device_attribute,
                                .cuDevicePrimaryCtxRetain = context_retain,
                                .cuDevicePrimaryCtxRelease = context_release,
@@ -636,6 +670,9 @@ void emulated_open(struct cuda_libraries *l, struct rn_host *h) {
     l->nvrtc.nvrtcVersion = nvrtc_version;
     emulated_fill_cublaslt(&l->cublaslt);
     emulated_fill_cudnn(&l->cudnn);
+    l->nvml = (struct nvml_table){nvml_init, nvml_by_bus, nvml_memory, nvml_utilisation,
+                                  nvml_temperature};
+    l->have_nvml = true;
     l->have_driver = l->have_nvrtc = l->have_cublaslt = l->have_cudnn = true;
     gpu.backwards = strcmp(rn_get_string(h, "order", "forwards"), "backwards") == 0;
     gpu.limit = (size_t)rn_get_int(h, "memory", 0);

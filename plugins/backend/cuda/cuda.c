@@ -42,6 +42,17 @@ static void destroy(void *self) {
     free(d);
 }
 
+/* The device as the management library knows it. Without one there are no gauges. */
+static void open_instruments(struct cuda_device *d) {
+    char bus[32] = "";
+    if (d->lib.have_nvml &&
+        (d->lib.driver.cuDeviceGetPCIBusId(bus, sizeof bus, d->device) !=
+             CUDA_SUCCESS ||
+         d->lib.nvml.nvmlInit_v2() != 0 ||
+         d->lib.nvml.nvmlDeviceGetHandleByPciBusId_v2(bus, &d->instruments) != 0))
+        d->instruments = NULL;
+}
+
 static int32_t open_device(struct cuda_device *d, int64_t index, struct rn_error *e) {
     const struct driver_table *cu = &d->lib.driver;
     int count = 0, version = 0, nvrtc_major = 0, nvrtc_minor = 0;
@@ -109,6 +120,7 @@ static int32_t open_device(struct cuda_device *d, int64_t index, struct rn_error
         snprintf(d->lib.no_cublaslt, sizeof d->lib.no_cublaslt, "it does not start");
     }
     cuda_cudnn_open(d);
+    open_instruments(d);
     snprintf(d->name, sizeof d->name, "cuda: %.50s, sm_%d%d%s%s", name, d->major,
              d->minor, d->cublaslt ? ", cuBLASLt" : ", own products",
              d->properties ? ", cuDNN" : ", own convolutions");
@@ -344,6 +356,26 @@ static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
     return cuda_exe_profile(exe, stream, bases, times, e);
 }
 
+static int32_t gauges(void *self, struct rn_device_gauges *out, struct rn_error *e) {
+    const struct cuda_device *d = self;
+    const struct nvml_table *ml = &d->lib.nvml;
+    struct nvml_memory memory;
+    struct nvml_utilisation used;
+    unsigned degrees;
+    if (!d->instruments)
+        return rn_fail(e, RN_E_UNSUPPORTED, "cuda: no NVML", NULL, NULL);
+    if (ml->nvmlDeviceGetMemoryInfo(d->instruments, &memory) == 0) {
+        out->memory_used = (double)memory.used;
+        out->memory = (double)memory.total;
+    }
+    if (ml->nvmlDeviceGetUtilizationRates(d->instruments, &used) == 0)
+        out->utilisation = used.gpu / 100.0;
+    if (ml->nvmlDeviceGetTemperature(d->instruments, NVML_TEMPERATURE_GPU, &degrees) ==
+        0)
+        out->temperature = degrees;
+    return RN_OK;
+}
+
 static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend),
                                         .create = create,
                                         .destroy = destroy,
@@ -364,7 +396,8 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .compile = compile,
                                         .exe_destroy = exe_destroy,
                                         .run = run,
-                                        .profile = profile};
+                                        .profile = profile,
+                                        .gauges = gauges};
 
 RN_BACKEND(cuda, iface, "runner/" COMPONENT " 1",
            RN_DOC("NVIDIA GPUs: cuBLASLt, cuDNN and kernels compiled on the spot")

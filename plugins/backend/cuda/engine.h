@@ -21,6 +21,7 @@
 struct cuda_device {
     struct cuda_libraries lib;
     bool planning; /* no device: plans only */
+    nvml_device instruments; /* NULL: none */
     bool tf32, graphs, use_libraries;
     int major, minor, multiprocessors;
     CUdevice device;

@@ -67,6 +67,13 @@ static bool fill_cudnn(void *so, struct cudnn_table *t, char why[200]) {
     return good;
 }
 
+static bool fill_nvml(void *so, struct nvml_table *t) {
+    char why[200];
+    bool good = so != NULL;
+    NVML_FUNCTIONS(FIND)
+    return good;
+}
+
 void cuda_libraries_open(struct cuda_libraries *l, bool driver) {
     static const char *const driver_names[] = {"libcuda.so.1", NULL};
     static const char *const nvrtc_names[] = {"libnvrtc.so.13", "libnvrtc.so.12", NULL};
@@ -79,6 +86,10 @@ void cuda_libraries_open(struct cuda_libraries *l, bool driver) {
         l->have_driver = fill_driver(l->handles[0], &l->driver, l->no_driver);
         if (!l->have_driver)
             return; /* nothing else is of use */
+        static const char *const nvml_names[] = {"libnvidia-ml.so.1", NULL};
+        char why[200];
+        l->handles[4] = open_one(nvml_names, why);
+        l->have_nvml = fill_nvml(l->handles[4], &l->nvml);
     }
     l->handles[1] = open_one(nvrtc_names, l->no_nvrtc);
     l->have_nvrtc = fill_nvrtc(l->handles[1], &l->nvrtc, l->no_nvrtc);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the backend calls of the driver, NVRTC, cuBLASLt and cuDNN: one table of
- * functions for each library, with the types of its header. libraries.c fills them from
+ * functions for each library, with the types of its header (NVML, which comes with the
+ * driver, has none in a toolkit: its types are here). libraries.c fills them from
  * the shared objects of the machine when a device is opened, so the plugin itself links
  * none of them; tests/cuda/emulated_*.c fill them with functions that run on a CPU. */
 #ifndef CUDA_LIBRARIES_H
@@ -26,6 +27,7 @@
     F(cuDeviceGet)                                                                     \
     F(cuDeviceGetName)                                                                 \
     F(cuDeviceGetAttribute)                                                            \
+    F(cuDeviceGetPCIBusId)                                                             \
     F(cuDevicePrimaryCtxRetain)                                                        \
     F(cuDevicePrimaryCtxRelease)                                                       \
     F(cuCtxSetCurrent)                                                                 \
@@ -99,6 +101,28 @@
     F(cudnnBackendFinalize)                                                            \
     F(cudnnBackendExecute)
 
+/* Of NVML, the management library (its documentation's types and values). */
+typedef struct nvml_device *nvml_device;
+struct nvml_memory {
+    unsigned long long total, free, used;
+};
+struct nvml_utilisation {
+    unsigned gpu, memory; /* per cent */
+};
+#define NVML_TEMPERATURE_GPU 0
+typedef int nvmlInit_v2_fn(void); /* all give 0 for success */
+typedef int nvmlDeviceGetHandleByPciBusId_v2_fn(const char *bus, nvml_device *out);
+typedef int nvmlDeviceGetMemoryInfo_fn(nvml_device d, struct nvml_memory *out);
+typedef int nvmlDeviceGetUtilizationRates_fn(nvml_device d, struct nvml_utilisation *out);
+typedef int nvmlDeviceGetTemperature_fn(nvml_device d, int sensor, unsigned *out);
+
+#define NVML_FUNCTIONS(F)                                                              \
+    F(nvmlInit_v2)                                                                     \
+    F(nvmlDeviceGetHandleByPciBusId_v2)                                                \
+    F(nvmlDeviceGetMemoryInfo)                                                         \
+    F(nvmlDeviceGetUtilizationRates)                                                   \
+    F(nvmlDeviceGetTemperature)
+
 #define LIBRARY_MEMBER(name) __typeof__(name) *name; /* the header's own type */
 struct driver_table {
     DRIVER_FUNCTIONS(LIBRARY_MEMBER)
@@ -113,15 +137,21 @@ struct cudnn_table {
     CUDNN_FUNCTIONS(LIBRARY_MEMBER)
 };
 
+#define TYPE_MEMBER(name) name##_fn *name;
+struct nvml_table {
+    NVML_FUNCTIONS(TYPE_MEMBER)
+};
+
 struct cuda_libraries {
     struct driver_table driver;
     struct nvrtc_table nvrtc;
     struct cublaslt_table cublaslt;
     struct cudnn_table cudnn;
-    bool have_driver, have_nvrtc, have_cublaslt, have_cudnn;
+    struct nvml_table nvml;
+    bool have_driver, have_nvrtc, have_cublaslt, have_cudnn, have_nvml;
     /* why one that is not there is not there */
     char no_driver[200], no_nvrtc[200], no_cublaslt[200], no_cudnn[200];
-    void *handles[4];
+    void *handles[5];
 };
 
 /* Open what there is; what is missing says why. `driver` false: plans need none. They
