@@ -19,7 +19,8 @@ COLOURS = {"eager": "#3b6ea5", "fused": "#3b6ea5", "foreach": "#8db3d9",
 WORDS = {"eager": "PyTorch eager", "fused": "PyTorch fused AdamW", "foreach": "PyTorch foreach AdamW",
          "compile": "torch.compile", "jax": "JAX"}
 ORDER = ["mlp", "tabular-b256", "tabular-b32", "lenet", "cnn", "resnet20", "resnet18",
-         "resnet18-strict", "gpt", "adamw-10m", "adamw-100m", "plugin", "start", "memory",
+         "resnet18-strict", "gpt", "mlp-bf16", "cnn-bf16", "resnet20-bf16",
+         "resnet18-bf16", "gpt-bf16", "adamw-10m", "adamw-100m", "plugin", "start", "memory",
          "input"]
 
 

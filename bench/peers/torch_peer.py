@@ -60,6 +60,7 @@ class Variant:
         self.compiled = compiled
         # The compiled parts are called from C++ in place of Python.
         self.options = {"cpp_wrapper": True} if wrapper else None
+        self.mixed = spec["bf16"]
         self.order, self.at = None, 1 << 60
         self.net = None
 
@@ -83,8 +84,9 @@ class Variant:
             self.update = torch.compile(self.update)
 
     def loss(self, x, y):
-        logits = self.net(x)
-        return F.cross_entropy(logits.flatten(0, -2), y.flatten())
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+            logits = self.net(x)
+            return F.cross_entropy(logits.flatten(0, -2), y.flatten())
 
     def train_on(self, x, y):
         if self.layout:
@@ -107,16 +109,18 @@ class Variant:
 
 
 def check(variant, steps):
-    """Losses from the first weights on one batch; nothing is dropped. Leaves the variant
-    as if it were new."""
+    """Losses from the first weights on one batch, in f32; nothing is dropped. Leaves the
+    variant as if it were new."""
     dropout = any(isinstance(m, nn.Dropout)
                   for m in torch_nets.NETS[variant.spec["net"]]().modules())
     if dropout and variant.compiled:
         return None  # it would be compiled once more
     variant.prepare(dropout=False)
+    variant.mixed = False
     x, y = Data(variant.spec["data"], variant.spec["check"], False).take(
         torch.arange(variant.spec["batch"]))
     losses = [variant.train_on(x, y) for _ in range(steps)]
+    variant.mixed = variant.spec["bf16"]
     variant.prepare()
     return losses
 

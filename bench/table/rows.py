@@ -4,7 +4,7 @@
 A goal is a ratio, the peer's time over runner's; `share` that of the machine's peak,
 counting the arithmetic of direct convolution. docs/performance.md says where the goals
 come from."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Training:
     check: list = field(default_factory=list)  # overrides for equal losses
     images: bool = False  # channels-last is worth a try
     heavy: bool = False  # a step takes so long that few variants are tried, few rounds
+    bf16: bool = False  # mixed precision on all sides
     missing: dict = field(default_factory=dict)  # peer of the goals: why it is not here
     # runner once more, otherwise set: name: (overrides, limits, share)
     also: dict = field(default_factory=dict)
@@ -44,6 +45,21 @@ TRAINING = {
     "gpt": Training("text", three(1.3, 1.15), 0.85, 8, heavy=True, missing={
         "llm.c": "goal 2.5; no package has it, and its sources were not at hand"}),
 }
+
+
+def mixed(name, **more):
+    """The same in mixed precision; PyTorch's is autocast. Losses are compared in f32."""
+    row = TRAINING[name]
+    TRAINING[f"{name}-bf16"] = replace(
+        row, net=row.net or name, share=more.pop("share", None), bf16=True, also={},
+        set=[*row.set, "precision=bf16"], check=[*row.check, "precision=f32"],
+        limits={k: v for k, v in row.limits.items() if k != "jax"},
+        missing={"jax": "no mixed precision in its network here"}, **more)
+
+
+for name in ("mlp", "cnn", "resnet20", "resnet18"):
+    mixed(name)
+mixed("gpt", share=0.75)
 
 # Rows of other kinds, see table/others.py: the goal of each of their lines. `machine` is
 # what a loop that only moves the same bytes takes, `100ms` that time.

@@ -90,6 +90,13 @@ def probe(threads, *what):
     return json.loads(out.stdout)
 
 
+def peak(threads, bf16):
+    """Operations a second that multiply-adds in registers reach."""
+    if not bf16:
+        return probe(threads, "peak")["peak"]
+    return max(probe(threads, "bf16").values(), default=float("nan"))
+
+
 def data(kind, o):
     """The folder with a row's data, and what it is."""
     fashion = pathlib.Path(os.environ.get("FASHION_MNIST",

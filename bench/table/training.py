@@ -213,8 +213,8 @@ def first_weights(o, row, file, check, work):
     """Runs runner on one batch: weights before the first step, and some losses."""
     words = ["train", file, "--progress", "none"]
     common = ["~train.epochs", "train.log_every=1", f"output={work}"]
-    runner(o, row, words, [*common, "name=still", "optimizer.lr=0", "train.steps=1"],
-           data=check)
+    runner(o, row, words, [*common, "name=still", "optimizer.lr=0", "train.steps=1",
+                           *row.check], data=check)
     runner(o, row, words, [*common, "name=moving", f"train.steps={CHECK_STEPS}",
                            *row.check], data=check)
     read = [o.python, BENCH / "peers/first.py"]
@@ -271,7 +271,7 @@ def specification(o, net, row, folder, work, weights, resolved):
     return {"net": row.net or net, "batch": row.batch, "data": row.data,
             "folder": str(folder), "check": str(work / "check"), "weights": str(weights),
             "lean": False, "threads": o.threads, "optimizer": resolved["optimizer"],
-            "images": row.images, "heavy": row.heavy}
+            "images": row.images, "heavy": row.heavy, "bf16": row.bf16}
 
 
 def run_in(o, name, row, net, file, folder, what, work):
@@ -282,7 +282,7 @@ def run_in(o, name, row, net, file, folder, what, work):
     say(f"\n{name}: batches of {row.batch}, {plan['parameters']:,} parameters, "
         f"{plan['step_flops'] / 1e6:,.0f} MFLOP a step; {what}")
     kinds = []
-    for kind in o.peers:
+    for kind in (k for k in o.peers if k in row.limits):
         try:
             kinds.append(Kind(o, kind, name, spec,
                               "jax_peer.py" if kind == "jax" else "torch_peer.py",
@@ -297,7 +297,7 @@ def run_in(o, name, row, net, file, folder, what, work):
     sides.update({f"{name}-{word}": side for word, side in row.also.items()})
     ours, theirs, peaks = {s: [] for s in sides}, {k.name: [] for k in kinds}, []
     for _ in range(min(o.rounds, 3) if row.heavy else o.rounds):
-        peaks.append(setup.probe(o.threads, "peak")["peak"])
+        peaks.append(setup.peak(o.threads, row.bf16))
         for side, (more, *_) in sides.items():
             ours[side].append(measure(o, row, file, folder, o.seconds, more))
         for k in kinds:
