@@ -115,6 +115,9 @@ struct loader_options {
     bool augment;     /* apply the section `augment:` */
     uint64_t seed;    /* of order and augmentation */
     uint32_t workers; /* threads; 0: the caller does the work */
+    /* The caller's own threads take every processor: once a batch is nothing but copies
+     * of kept samples, the caller makes it, as a worker would only be in the way. */
+    bool crowded;
     uint32_t keep;    /* a batch stays valid until this many further loader_next calls;
                        * 0 counts as 1 */
     struct loader_watch watch; /* made NULL: nobody asks */

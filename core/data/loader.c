@@ -102,6 +102,7 @@ static void to_cache(const struct loader *l, const struct slot *s, uint64_t row,
         to += l->data->fields[f].bytes;
     }
     atomic_store(state, 2);
+    atomic_fetch_add(&l->cache->there, 1);
 }
 
 static int augment(struct loader *l, struct slot *s, uint64_t epoch,
@@ -179,6 +180,12 @@ static bool may_begin(const struct loader *l, uint64_t t) {
     return t < released + l->slot_count && epoch <= here + 1;
 }
 
+/* Does the caller make its batches now, though there are workers? */
+static bool by_caller(const struct loader *l) {
+    return l->o.crowded && l->cache && atomic_load(&l->cache->there) == l->rows &&
+           !(l->o.augment && l->data->augmenter_count);
+}
+
 static int64_t now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -210,7 +217,7 @@ static void *work(void *context) {
     struct loader *l = w->l;
     pthread_mutex_lock(&l->lock);
     while (!l->quit) {
-        if (l->paused || !may_begin(l, l->next))
+        if (l->paused || by_caller(l) || !may_begin(l, l->next))
             pthread_cond_wait(&l->freed, &l->lock);
         else
             fill_one(l, w);
@@ -225,8 +232,8 @@ int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
     uint64_t t = l->handed;
     struct slot *s = &l->slots[t % l->slot_count];
     while (s->ticket != t + 1) {
-        if (!l->o.workers)
-            fill_one(l, &l->workers[0]);
+        if (!l->o.workers || (l->next == t && by_caller(l)))
+            fill_one(l, &l->workers[0]); /* nobody else uses it: none is missing */
         else
             pthread_cond_wait(&l->filled, &l->lock);
     }
@@ -318,11 +325,13 @@ static void open_cache(struct loader *l) {
     struct cache **c = &data->caches[l->o.split];
     uint64_t bytes = memory_mul(l->rows, data->row_bytes);
     if (!*c && bytes <= data->cache_bytes) {
-        struct cache fresh = {memory_large(bytes + 1), memory_large(l->rows + 1)};
+        struct cache fresh = {.rows = memory_large(bytes + 1),
+                              .state = memory_large(l->rows + 1)};
         if (fresh.rows && fresh.state) {
             memset(fresh.state, 0, l->rows + 1);
             *c = arena_new(data->arena, struct cache);
-            **c = fresh;
+            (*c)->rows = fresh.rows;
+            (*c)->state = fresh.state;
         } else {
             memory_release(fresh.rows);
             memory_release(fresh.state);

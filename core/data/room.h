@@ -68,6 +68,7 @@ struct augmenter {
 struct cache {
     uint8_t *rows;  /* [rows of the split][row_bytes] */
     uint8_t *state; /* 0 empty, 1 being written, 2 there; atomic access */
+    _Atomic uint64_t there; /* rows in state 2 */
 };
 
 struct data {

@@ -268,6 +268,7 @@ static int open_loader(struct evaluator *v, enum data_split_kind split,
         struct loader_options o = {.split = split,
                                    .batch = (uint64_t)s->eval_batch,
                                    .workers = data_workers(s->data) ? 1 : 0,
+                                   .crowded = stage_crowds(s),
                                    .seed = s->x->seed};
         return loader_open(s->data, &o, &v->loaders[split], e);
     }

@@ -34,6 +34,7 @@ int loop_open_loader(struct loop *l, struct rn_error *e) {
                                .augment = true,
                                .seed = s->x->seed,
                                .workers = data_workers(s->data),
+                               .crowded = stage_crowds(s),
                                .keep = 2,
                                .watch = l->loader_watch};
     return loader_open(s->data, &o, &l->loader, e);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "train/stage.h"
 
@@ -629,6 +631,10 @@ int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t
         memcpy(to, from, bytes);
     }
     return RN_OK;
+}
+
+bool stage_crowds(const struct stage *s) {
+    return (long)s->info->threads >= sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 void stage_scalars(struct stage *s, struct shaped *p, int64_t step, int64_t row) {

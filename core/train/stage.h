@@ -108,6 +108,8 @@ int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d);
  * stay as they are until the program has run. */
 int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t first,
                struct rn_error *e);
+/* Do the device's threads take every processor of this machine? */
+bool stage_crowds(const struct stage *s);
 /* Scalars of a run. */
 void stage_scalars(struct stage *s, struct shaped *p, int64_t step, int64_t row);
 

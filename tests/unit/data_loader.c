@@ -208,6 +208,8 @@ static void test_keep(void) {
 
 /* ------------------------------------------------------------- cache, augment */
 
+static int own; /* batches made on the thread that asks for them */
+
 static void test_cache(void) {
     static const char *const forms[] = {
         "data:\n  source: {type: test/made, rows: 203}\n  cache: 0\n",
@@ -240,6 +242,62 @@ static void test_cache(void) {
             close_opened(&o);
             arena_destroy(a);
         }
+}
+
+static void count_own(void *context, uint32_t worker, int64_t began, int64_t ended) {
+    (void)worker, (void)began, (void)ended;
+    pthread_t *caller = context;
+    if (pthread_equal(pthread_self(), *caller))
+        own++;
+}
+
+/* Where the caller's threads take every processor, it makes what is nothing but copies;
+ * the batches are those of workers, from any position. */
+static void test_crowded(void) {
+    struct opened o;
+    struct rn_error e = {0};
+    uint64_t want[MANY], got[MANY];
+    pthread_t caller = pthread_self();
+    for (uint32_t workers = 1; workers < 4; workers += 2) {
+        open_fitted(&o, YAML, 1);
+        struct loader_options lo = {.split = DATA_TRAIN,
+                                    .batch = 16,
+                                    .shuffle = true,
+                                    .seed = 9,
+                                    .workers = workers,
+                                    .watch = {&caller, count_own}};
+        struct loader *l = open_loader(o.data, lo);
+        own = 0;
+        read_prints(o.data, l, MANY, want);
+        CHECK(own == 0);
+        loader_close(l);
+        lo.crowded = true; /* all is kept by now */
+        l = open_loader(o.data, lo);
+        read_prints(o.data, l, MANY, got);
+        CHECK(own == MANY && memcmp(got, want, sizeof want) == 0);
+        for (int at = MANY - 4; at >= 0; at -= 7) {
+            struct loader_position p = {(uint64_t)at / 11, (uint64_t)at % 11};
+            CHECK(loader_seek(l, p, &e) == RN_OK);
+            read_prints(o.data, l, 3, got);
+            CHECK(memcmp(got, want + at, 3 * sizeof *got) == 0);
+        }
+        loader_close(l);
+        lo.augment = true; /* more than copies */
+        own = 0;
+        l = open_loader(o.data, lo);
+        read_prints(o.data, l, MANY, got);
+        CHECK(own == 0);
+        loader_close(l);
+        close_opened(&o);
+        /* from the first batch on: workers, then the caller */
+        open_fitted(&o, YAML, 1);
+        lo.augment = false;
+        l = open_loader(o.data, lo);
+        read_prints(o.data, l, MANY, got);
+        CHECK(own > 0 && own < MANY && memcmp(got, want, sizeof want) == 0);
+        loader_close(l);
+        close_opened(&o);
+    }
 }
 
 /* Rows of the epoch by id: [ROWS][6]. */
@@ -426,6 +484,7 @@ int main(int argc, char **argv) {
     test_workers();
     test_keep();
     test_cache();
+    test_crowded();
     test_augment();
     test_error();
     test_busy();
