@@ -8,10 +8,10 @@
 
 #define NO_UNIT UINT32_MAX
 
-/* What runs as one: a node, or a region of elementwise nodes. */
+/* What runs as one: a node, or a region of elementwise nodes and what reduces them. */
 struct unit {
     uint32_t count;
-    uint32_t *nodes; /* graph nodes in order */
+    uint32_t *nodes; /* graph nodes in order, reductions last */
     bool region;
 };
 
@@ -50,14 +50,18 @@ uint64_t value_bytes(const struct graph *g, rn_value v);
 bool is_source(const struct gnode *n);
 bool is_view(const struct gnode *n);
 
-/* fuse.c: groups elementwise nodes; fills units and unit_of. */
-void draft_fuse(struct draft *d);
+/* fuse.c: groups elementwise nodes; fills units and unit_of. reduces: regions may end
+ * with reductions. */
+void draft_fuse(struct draft *d, bool reduces);
 /* One unit per node. */
 void draft_singles(struct draft *d);
 /* Does the unit read v from outside? A region looks through broadcasts. */
 uint32_t unit_inputs(const struct draft *d, const struct unit *u, rn_value *in,
                      uint32_t capacity);
 rn_value region_operand(const struct draft *d, rn_value v);
+
+/* order.c: fills order. */
+void draft_order(struct draft *d);
 
 /* work.c: what each node of the finished program does. */
 const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *infos);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Elementwise fusion: neighbours over the same space become one region, as long as no
- * path leaves the region and comes back. */
+ * path leaves the region and comes back. A backend that takes it gets reductions of
+ * what a region makes at the region's end. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #define REGION_NODES 96 /* of one region */
 #define REGION_PORTS 40 /* values that go in or out */
+#define REGION_FOLDS 4  /* reductions at its end */
 
 struct fuser {
     struct draft *d;
@@ -124,9 +126,122 @@ static uint32_t region_outputs(const struct fuser *f, uint32_t r,
     return outputs;
 }
 
+/* ---------------------------------------------------- reductions at the end */
+
+/* A reduction as a table: all of its elements, those of each result, and whether the
+ * results are the rows' (the last axes go) or the columns' (the leading ones go). */
+struct table {
+    uint64_t results, each;
+    bool columns;
+};
+
+/* False: neither, or of other types than a region takes at its end. */
+static bool table_of(const struct graph *g, const struct gnode *n, struct table *t) {
+    static const char *const kinds[] = {"reduce_sum", "reduce_mean", "reduce_max",
+                                        "reduce_min"};
+    const struct gvalue *v = n->in_count == 1 ? &g->values[n->in[0]] : NULL;
+    const struct rn_attr *axes = NULL;
+    bool kind = false, gone[RN_MAX_RANK] = {false};
+    for (int i = 0; i < 4 && !n->custom; i++)
+        kind |= strcmp(op_name(n->op), kinds[i]) == 0;
+    for (uint32_t i = 0; i < n->attr_count; i++)
+        if (strcmp(n->attrs[i].name, "axes") == 0)
+            axes = &n->attrs[i];
+    if (!v || !kind || !axes || v->dtype != RN_F32 ||
+        g->values[n->out[0]].dtype != RN_F32 || graph_elements(g, n->in[0]) == 0)
+        return false;
+    for (uint32_t i = 0; i < axes->count; i++)
+        gone[((const int64_t *)axes->p)[i]] = true;
+    int turns = 0, before = -1;
+    *t = (struct table){1, 1, false};
+    for (uint32_t i = 0; i < v->rank; i++) {
+        if (v->shape[i] == 1)
+            continue;
+        turns += before >= 0 && before != gone[i];
+        before = gone[i];
+        *(gone[i] ? &t->each : &t->results) *= (uint64_t)v->shape[i];
+    }
+    t->columns = before == 0; /* the last axis stays */
+    return turns <= 1;
+}
+
+static bool is_long(const struct gnode *n) {
+    static const char *const names[] = {"exp",  "expm1", "log", "log1p",   "sin", "cos",
+                                        "tanh", "erf",   "pow", "sigmoid", "div"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(op_name(n->op), names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Few results are few threads, each running sum has its order. So with few of them the
+ * region must be small or cheap. */
+static bool worth(const struct fuser *f, uint32_t r, const struct table *t) {
+    const struct graph *g = f->d->g;
+    uint64_t threads = f->d->o->threads ? f->d->o->threads : 1;
+    if (t->results >= 32 * threads || t->results * t->each * f->size[r] <= 1u << 16)
+        return true;
+    bool cheap = f->size[r] <= 4;
+    for (uint32_t n = r; n != UINT32_MAX && cheap; n = f->next[n])
+        cheap = !is_long(&g->nodes[n]);
+    return cheap;
+}
+
+/* Reductions go to the region that makes what they reduce, if nobody else reads that: a
+ * region that writes it divides its work by rows, as its neighbours do, and not as its
+ * sums would have it. A reduction reads nothing else and the region cannot need it, so
+ * no path leaves and comes back. */
+static void take_reductions(struct fuser *f, const uint32_t *uses) {
+    const struct graph *g = f->d->g;
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        const struct gnode *node = &g->nodes[i];
+        struct table mine, other;
+        if (f->size[i] != 1 || f->group[i] != i || !table_of(g, node, &mine))
+            continue;
+        uint32_t maker = g->values[node->in[0]].node, r = root(f, maker), folds = 0;
+        if (!fusable(g, &g->nodes[maker]) || is_broadcast(&g->nodes[maker]) ||
+            f->size[r] >= REGION_NODES)
+            continue;
+        bool same = true;
+        uint32_t inside = 0;
+        for (uint32_t m = r; m != UINT32_MAX; m = f->next[m]) {
+            if (table_of(g, &g->nodes[m], &other)) {
+                folds++;
+                same &= mine.results == other.results && mine.columns == other.columns;
+            }
+            for (uint32_t k = 0; k < g->nodes[m].in_count; k++)
+                inside += g->nodes[m].in[k] == node->in[0];
+        }
+        for (uint32_t m = 0; m < g->node_count; m++) /* reductions, this one too */
+            inside += root(f, m) != r && table_of(g, &g->nodes[m], &other) &&
+                      g->nodes[m].in[0] == node->in[0];
+        if (!same || folds == REGION_FOLDS || uses[node->in[0]] > inside ||
+            !worth(f, r, &mine))
+            continue;
+        uint32_t low = r < i ? r : i, high = r < i ? i : r;
+        f->group[high] = low;
+        f->next[f->last[low]] = high;
+        f->last[low] = f->last[high];
+        f->size[low] += f->size[high];
+    }
+}
+
 static int by_index(const void *a, const void *b) {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x > y) - (x < y);
+}
+
+static void reductions_last(const struct graph *g, uint32_t count, uint32_t *members) {
+    for (uint32_t i = 0, seen = 0; i + seen < count;) {
+        uint32_t node = members[i];
+        if (op_traits(g->nodes[node].op) & OP_ELEMENTWISE) {
+            i++;
+            continue;
+        }
+        memmove(members + i, members + i + 1, (count - i - 1) * sizeof *members);
+        members[count - 1] = node;
+        seen++;
+    }
 }
 
 static void add_unit(struct draft *d, uint32_t count, const uint32_t *nodes,
@@ -156,7 +271,7 @@ void draft_singles(struct draft *d) {
             add_unit(d, 1, &i, false);
 }
 
-void draft_fuse(struct draft *d) {
+void draft_fuse(struct draft *d, bool reduces) {
     const struct graph *g = d->g;
     uint32_t n = g->node_count;
     uint32_t *block = arena_array(d->a, uint32_t, 8 * (size_t)n + g->value_count + 8);
@@ -215,6 +330,8 @@ void draft_fuse(struct draft *d) {
             }
         }
     }
+    if (reduces)
+        take_reductions(&f, uses);
     prepare(d);
     for (uint32_t i = 0; i < n; i++) {
         const struct gnode *node = &g->nodes[i];
@@ -228,6 +345,7 @@ void draft_fuse(struct draft *d) {
         for (uint32_t m = i; m != UINT32_MAX; m = f.next[m])
             members[count++] = m;
         qsort(members, count, sizeof *members, by_index);
+        reductions_last(g, count, members);
         add_unit(d, count, members, true);
         rn_value in[REGION_PORTS + 1];
         uint32_t ports = unit_inputs(d, &d->units[d->unit_count - 1], in, REGION_PORTS);

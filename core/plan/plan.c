@@ -95,27 +95,6 @@ static bool keep(void *context, const struct graph *g, const struct gnode *n) {
     return status == RN_OK && info.supported;
 }
 
-/* ------------------------------------------------------------------- order */
-
-/* Emit the units that u reads from, then u. */
-static void visit(struct draft *d, uint32_t u, uint8_t *state) {
-    if (state[u])
-        return;
-    state[u] = 1;
-    rn_value *in = NULL;
-    struct unit *unit = &d->units[u];
-    uint32_t n = unit_inputs(d, unit, NULL, 0);
-    in = arena_array(d->a, rn_value, n + 1);
-    n = unit_inputs(d, unit, in, n);
-    for (uint32_t i = 0; i < n; i++) {
-        rn_value v = d->homes[in[i]].root;
-        uint32_t p = d->unit_of[d->g->values[v].node];
-        if (p != NO_UNIT && p != u)
-            visit(d, p, state);
-    }
-    d->order[d->order_count++] = u;
-}
-
 /* Views share the bytes of what they look at. */
 static void find_roots(struct draft *d) {
     d->homes = arena_array(d->a, struct home, d->g->value_count + 1);
@@ -125,19 +104,6 @@ static void find_roots(struct draft *d) {
                                     .slot = RN_NO_SLOT,
                                     .base = RN_BASE_ARENA,
                                     .block = UINT32_MAX};
-    }
-}
-
-static void put_in_order(struct draft *d) {
-    const struct graph *g = d->g;
-    uint8_t *state = arena_array(d->a, uint8_t, d->unit_count + 1);
-    d->order = arena_array(d->a, uint32_t, d->unit_count + 1);
-    for (uint32_t i = 0; i < g->output_count + g->assign_count; i++) {
-        rn_value v = i < g->output_count ? g->outputs[i].value
-                                         : g->assigns[i - g->output_count].value;
-        uint32_t u = d->unit_of[g->values[d->homes[v].root].node];
-        if (u != NO_UNIT)
-            visit(d, u, state);
     }
 }
 
@@ -329,6 +295,9 @@ static void build_region(struct draft *d, uint32_t index, const struct unit *u,
         slots[i].base = RN_BASE_REGISTER;
     }
     const struct gvalue *space = &g->values[g->nodes[u->nodes[0]].out[0]];
+    uint32_t last = u->count - 1; /* that is not a reduction */
+    while (last > 0 && !(op_traits(g->nodes[u->nodes[last]].op) & OP_ELEMENTWISE))
+        last--;
     *sub = (struct rn_program){.struct_size = sizeof *sub,
                                .name = "region",
                                .slot_count = r.count,
@@ -344,7 +313,7 @@ static void build_region(struct draft *d, uint32_t index, const struct unit *u,
                                .space_rank = space->rank};
     memcpy(sub->space, space->shape, sizeof sub->space);
     *out = (struct rn_node){.op = "region",
-                            .label = label_of(d, &g->nodes[u->nodes[u->count - 1]]),
+                            .label = label_of(d, &g->nodes[u->nodes[last]]),
                             .in_count = n,
                             .out_count = out_count,
                             .in = ins,
@@ -431,9 +400,11 @@ static bool may_overwrite(const struct placer *p, uint32_t i, uint32_t k, uint32
     const struct rn_slot *in = &p->d->slots[n->in[j]], *out = &p->d->slots[n->out[k]];
     if (in->bytes != out->bytes || in->dtype != out->dtype)
         return false;
-    if (n->sub)
-        return last_reader(n->sub, n->sub->inputs[j]) <=
-               maker(n->sub, n->sub->outputs[k]);
+    if (n->sub) { /* not what a reduction at its end makes */
+        uint32_t made = maker(n->sub, n->sub->outputs[k]);
+        return op_traits(op_find(n->sub->nodes[made].op)) & OP_ELEMENTWISE &&
+               last_reader(n->sub, n->sub->inputs[j]) <= made;
+    }
     return k == 0 && j < 64 && p->infos[i].in_place_mask >> j & 1;
 }
 
@@ -662,7 +633,7 @@ static void build_nodes(struct draft *d) {
     d->order_count = 0;
     d->plan->base_count = d->plan->scalar_count = d->plan->region_count = 0;
     find_roots(d);
-    put_in_order(d);
+    draft_order(d);
     source_bases(d);
     /* Room for the copies at the end. */
     d->nodes =
@@ -721,17 +692,18 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     bool refused = false;
     p->graph = laid;
     p->logical = plain;
-    if (o->fuse)
-        draft_fuse(&d);
-    else
-        draft_singles(&d);
-    build_nodes(&d);
-    status = ask_all(&d, &infos, &refused);
-    if (status == RN_OK && refused) { /* the backend takes none such: all alone */
+    /* What the backend takes of these: regions that end with reductions, plain ones, or
+     * every node alone. */
+    for (int form = !o->fuse ? 2 : !o->reduces; form < 3; form++) {
         refused = false;
-        draft_singles(&d);
+        if (form < 2)
+            draft_fuse(&d, form == 0);
+        else
+            draft_singles(&d);
         build_nodes(&d);
         status = ask_all(&d, &infos, &refused);
+        if (status != RN_OK || !refused)
+            break;
     }
     if (status == RN_OK)
         status = place(&d, infos);

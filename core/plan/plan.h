@@ -74,6 +74,8 @@ struct plan_options {
     bool fuse;
     bool layouts;        /* choose how images lie */
     int64_t image_block; /* rn_device_info's */
+    bool reduces;        /* regions may end with reductions */
+    uint32_t threads;    /* of the device; 0: not known */
 };
 
 /* Everything lives in `a`. Decomposes what the backend lacks, fuses elementwise

@@ -50,6 +50,8 @@ const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *i
         for (uint32_t k = 0; k < u->count; k++) {
             const struct gnode *n = &d->g->nodes[u->nodes[k]];
             w->flops += gnode_flops(d->g, n);
+            if (k && !(op_traits(n->op) & OP_ELEMENTWISE))
+                continue; /* a reduction at a region's end: the region's layer */
             w->part = n->part;
             w->scope = joined(d->a, w->scope, n);
         }

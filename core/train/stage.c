@@ -98,7 +98,8 @@ static int make_plan(struct stage *s, struct graph *g, int64_t rows, struct shap
                      struct diag *d) {
     const struct part *b = &s->x->backend;
     struct plan_options o = {b->component->iface, instance_self(b->instance), true,
-                             true, s->info->image_block};
+                             true, s->info->image_block, s->info->reduces != 0,
+                             s->info->threads};
     struct rn_error e = {0};
     out->rows = rows;
     if (s->x->precision != RN_F32)

@@ -43,7 +43,11 @@ struct rn_program;
  * registers (base RN_BASE_REGISTER, shapes broadcastable to `space`): inputs
  * sub->inputs match `in`, sub->outputs match `out` and fill the space. An output may
  * lie exactly where an input of the same type and size lies that no later node of sub
- * reads. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
+ * reads. A backend that says so (rn_device_info.reduces) gets regions whose last nodes
+ * are reductions of f32 (reduce_sum, _mean, _max, _min) of registers that fill the
+ * space and that an elementwise node of sub makes; all of them over the same axes, which
+ * are the last ones, the leading ones or all, axes of size 1 aside. What they make is
+ * an output of its own shape that shares no memory with an input. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
  */
 #define RN_NO_SLOT       0xffffffffu
 #define RN_BASE_REGISTER 0xfffffffeu
@@ -142,7 +146,7 @@ struct rn_device_info {
                              like best, [N,C/b,H,W,b]; 0: none but NCHW and NHWC */
     uint32_t fast_bf16;   /* 1: multiplies bf16 faster than f32. 0: products of bf16 are
                              made of f32 ones */
-    uint32_t reserved;
+    uint32_t reduces;     /* 1: takes regions that end with reductions */
 };
 
 /* What the device reaches at best, measured; 0 = not known. */

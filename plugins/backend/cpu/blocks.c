@@ -56,4 +56,5 @@ const struct cpu_isa CPU_NAME(cpu_isa) = {TEXT(CPU_ISA),
                                           1u << 20,
                                           CPU_NAME(cpu_gemm),
                                           CPU_NAME(cpu_multiply_add),
-                                          2 * 12 * CPU_LANES};
+                                          2 * 12 * CPU_LANES,
+                                          &CPU_NAME(cpu_folds)};

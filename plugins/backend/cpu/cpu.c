@@ -29,6 +29,7 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     out->host_memory = 1;
     out->alignment = 64;
     out->fuses = 1;
+    out->reduces = 1;
     out->image_block = (uint32_t)cpu_image_block(self);
     out->fast_bf16 = cpu_bf16(self);
     return RN_OK;

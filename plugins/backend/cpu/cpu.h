@@ -87,10 +87,11 @@ struct cpu_share {
     void (*code)(void); /* fn's own */
     int64_t units;
     int64_t cost; /* of all of them, about 50 ps each */
+    int thread;   /* gang.c: which one does all of it; -1: each a part */
 };
 typedef void (*cpu_split)(const struct cpu_call *c, struct cpu_share *out);
 /* All that the shares hold, as one parallel section. gang.c */
-void cpu_shares_run(int threads, uint32_t count, const struct cpu_share *shares);
+void cpu_shares_run(int threads, uint32_t count, struct cpu_share *shares);
 
 /* A node to be prepared; tensors have no data yet. */
 struct cpu_setup {
@@ -167,6 +168,26 @@ typedef void (*cpu_gemm_fn)(const struct cpu_gemm *g, void *pack);
 /* For tiles: oneDNN's or our own. tile.c */
 cpu_gemm_fn cpu_tile_gemm(const struct cpu_engine *g);
 
+/* Reductions of f32 in pieces, equal to the bit to the reference's of the whole. Either
+ * one result from its elements in order, or one for each of some columns from rows. */
+enum cpu_fold { CPU_SUM, CPU_MEAN, CPU_MAX, CPU_MIN };
+struct sum_lanes {
+    float lane[16];
+    uint32_t phase; /* lane of the next element */
+};
+struct cpu_folds {
+    void (*begin)(enum cpu_fold f, struct sum_lanes *s);
+    void (*add)(enum cpu_fold f, struct sum_lanes *s, const float *x, int64_t n);
+    float (*end)(enum cpu_fold f, const struct sum_lanes *s, int64_t each);
+    /* acc: 16 rows of `columns` floats, one after the other */
+    void (*columns_begin)(enum cpu_fold f, float *acc, int64_t columns);
+    /* rows first.. of the whole, `rows` of them */
+    void (*columns_add)(enum cpu_fold f, float *acc, int64_t columns, int64_t first,
+                        int64_t rows, const float *x);
+    void (*columns_end)(enum cpu_fold f, float *acc, int64_t columns, int64_t each,
+                        float *y);
+};
+
 struct cpu_isa {
     const char *name;
     const cpu_block *blocks; /* by expression */
@@ -176,6 +197,7 @@ struct cpu_isa {
     /* Multiply-adds in registers; how many f32 operations each round is. */
     float (*multiply_add)(int64_t rounds);
     int64_t multiply_add_flops;
+    const struct cpu_folds *folds;
 };
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
 struct cpu_tuner *cpu_tuner(const struct cpu_engine *g);

@@ -125,14 +125,15 @@ static bool step_make(const struct cpu_setup *s, struct region *r, uint32_t inde
     return t->block || t->plain;
 }
 
-/* How compiled code walks: rows where they lie if they are long enough, else blocks
- * that end with a row where that is possible. */
+/* How compiled code walks (without reductions): rows where they lie if they are long
+ * enough, else blocks that end with a row where that is possible. */
 static void lay_out_compiled(struct region *r) {
     struct walk *w = &r->walk;
     bool broadcast = false;
     for (uint32_t i = 0; i < r->reg_count; i++)
         broadcast |= r->regs[i].input >= 0 && !r->regs[i].dense && !r->regs[i].scalar;
-    w->rows = broadcast && !r->serial && r->rank > 1 && r->inner >= ROW_LEAST;
+    w->rows = broadcast && !r->serial && !r->ending.count && r->rank > 1 &&
+              r->inner >= ROW_LEAST;
     if (w->rows) {
         w->piece = r->inner <= ROW_MOST ? r->inner : ROW_MOST;
         w->per_row = (r->inner + w->piece - 1) / w->piece;
@@ -211,6 +212,15 @@ static bool set_space(struct region *r, uint32_t rank, const int64_t *shape) {
     return true;
 }
 
+/* Is a register what a reduction at the end makes? */
+static bool is_folded(const struct region *r, const struct rn_program *p,
+                      uint32_t reg) {
+    for (uint32_t i = 0; i < r->ending.count; i++)
+        if (p->outputs[r->ending.folds[i].output] == reg)
+            return true;
+    return false;
+}
+
 static struct region *from_program(struct cpu_setup *s, const struct rn_program *p,
                                    bool *ok) {
     struct region *r = region_new(p->slot_count, p->node_count, p->output_count);
@@ -219,14 +229,15 @@ static struct region *from_program(struct cpu_setup *s, const struct rn_program 
     r->input_count = p->input_count;
     r->output_count = p->output_count;
     *ok = set_space(r, p->space_rank, p->space) && p->input_count == s->n_in &&
-          p->output_count == s->n_out;
+          p->output_count == s->n_out && region_ending(r, p);
+    r->step_count -= r->ending.count;
     for (uint32_t i = 0; i < p->slot_count && *ok; i++) {
         const struct rn_slot *q = rn_slot_at(p, i);
-        *ok = reg_shape(r, i, q->dtype, q->rank, q->shape);
+        *ok = is_folded(r, p, i) || reg_shape(r, i, q->dtype, q->rank, q->shape);
     }
     for (uint32_t i = 0; i < p->input_count && *ok; i++)
         r->regs[p->inputs[i]].input = (int32_t)i;
-    for (uint32_t k = 0; k < p->node_count && *ok; k++) {
+    for (uint32_t k = 0; k < r->step_count && *ok; k++) {
         const struct rn_node *n = rn_node_at(p, k);
         if (n->in_count > 3 || n->out_count != 1) {
             *ok = false;
@@ -239,6 +250,8 @@ static struct region *from_program(struct cpu_setup *s, const struct rn_program 
     }
     for (uint32_t i = 0; i < p->output_count && *ok; i++) {
         struct reg *g = &r->regs[p->outputs[i]];
+        if (is_folded(r, p, p->outputs[i]))
+            continue;
         if (g->input < 0 && g->output < 0 && g->dense && s->out[i].count) {
             g->output = (int32_t)i;
             continue;
@@ -249,6 +262,16 @@ static struct region *from_program(struct cpu_setup *s, const struct rn_program 
         t->dense = g->dense;
         memcpy(t->stride, g->stride, sizeof t->stride);
         r->serial |= !g->dense;
+    }
+    /* What is reduced and not an output is kept in a block. */
+    for (uint32_t i = 0; i < r->ending.count && *ok; i++) {
+        const struct fold *f = &r->ending.folds[i];
+        const struct reg *g = &r->regs[f->reg];
+        *ok = g->dense && g->input < 0 && g->dtype == RN_F32 && !r->serial;
+        if (g->output >= 0)
+            continue;
+        r->stores[r->store_count] = (struct store){f->reg, f->output, true, true, {0}};
+        memcpy(r->stores[r->store_count++].stride, g->stride, sizeof g->stride);
     }
     return r;
 }
@@ -327,8 +350,9 @@ static void transfer(const struct region *r, const int64_t *stride, uint32_t siz
     }
 }
 
-static char *reg_at(const struct region *r, const struct cpu_call *c,
-                    const struct reg *g, char *scratch, int64_t start) {
+char *region_value(const struct region *r, const struct cpu_call *c, uint32_t reg,
+                   char *scratch, int64_t start) {
+    const struct reg *g = &r->regs[reg];
     if (g->buffered)
         return scratch + (size_t)g->buffer * BLOCK * r->wide;
     char *base = g->input >= 0 ? c->k.in[g->input].data : c->k.out[g->output].data;
@@ -349,16 +373,55 @@ static void plain_step(const struct region *r, const struct step *t, void *out,
     t->plain(&k, NULL);
 }
 
+/* What all blocks have the same of. */
+void region_begin(const struct region *r, const struct cpu_call *c, char *scratch) {
+    for (uint32_t i = 0; i < r->reg_count; i++) {
+        const struct reg *g = &r->regs[i];
+        if (g->input >= 0 && g->buffered && g->scalar)
+            fill(region_value(r, c, i, scratch, 0), c->k.in[g->input].data, g->size,
+                 BLOCK);
+    }
+}
+
+static void interpret(const struct region *r, const struct cpu_call *c, char *scratch,
+                      int64_t start, int64_t n) {
+    for (uint32_t i = 0; i < r->reg_count; i++) {
+        const struct reg *g = &r->regs[i];
+        if (g->input >= 0 && g->buffered && !g->scalar)
+            transfer(r, g->stride, g->size, start, n, c->k.in[g->input].data,
+                     region_value(r, c, i, scratch, start), false);
+    }
+    for (uint32_t k = 0; k < r->step_count; k++) {
+        const struct step *t = &r->steps[k];
+        const void *in[3] = {NULL, NULL, NULL};
+        for (uint32_t i = 0; i < t->in_count; i++)
+            in[i] = region_value(r, c, t->in[i], scratch, start);
+        void *out = region_value(r, c, t->out, scratch, start);
+        if (t->block)
+            t->block(out, in, (size_t)n);
+        else
+            plain_step(r, t, out, in, n);
+    }
+    for (uint32_t i = 0; i < r->store_count; i++) {
+        const struct store *t = &r->stores[i];
+        const struct reg *g = &r->regs[t->reg];
+        char *from = region_value(r, c, t->reg, scratch, start),
+             *to = c->k.out[t->output].data;
+        if (t->folded)
+            continue;
+        if (t->dense)
+            memmove(to + start * g->size, from, (size_t)n * g->size);
+        else
+            transfer(r, t->stride, g->size, start, n, to, from, true);
+    }
+}
+
 static void walk(const struct cpu_share *s, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = s->call;
     const struct region *r = c->state;
     char *scratch = c->workspace + (size_t)thread * c->scratch;
     end = r->serial ? r->units : end;
-    for (uint32_t i = 0; i < r->reg_count; i++) {
-        const struct reg *g = &r->regs[i];
-        if (g->input >= 0 && g->buffered && g->scalar)
-            fill(reg_at(r, c, g, scratch, 0), c->k.in[g->input].data, g->size, BLOCK);
-    }
+    region_begin(r, c, scratch);
     for (int64_t u = begin; u < end; u++) {
         int64_t start = u * BLOCK, n = r->count - start;
         if (r->rows) {
@@ -366,34 +429,7 @@ static void walk(const struct cpu_share *s, int64_t begin, int64_t end, int thre
             start = u / r->per_row * r->inner + column;
             n = r->inner - column;
         }
-        n = n < BLOCK ? n : BLOCK;
-        for (uint32_t i = 0; i < r->reg_count; i++) {
-            const struct reg *g = &r->regs[i];
-            if (g->input >= 0 && g->buffered && !g->scalar)
-                transfer(r, g->stride, g->size, start, n, c->k.in[g->input].data,
-                         reg_at(r, c, g, scratch, start), false);
-        }
-        for (uint32_t k = 0; k < r->step_count; k++) {
-            const struct step *t = &r->steps[k];
-            const void *in[3] = {NULL, NULL, NULL};
-            for (uint32_t i = 0; i < t->in_count; i++)
-                in[i] = reg_at(r, c, &r->regs[t->in[i]], scratch, start);
-            void *out = reg_at(r, c, &r->regs[t->out], scratch, start);
-            if (t->block)
-                t->block(out, in, (size_t)n);
-            else
-                plain_step(r, t, out, in, n);
-        }
-        for (uint32_t i = 0; i < r->store_count; i++) {
-            const struct store *t = &r->stores[i];
-            const struct reg *g = &r->regs[t->reg];
-            char *from = reg_at(r, c, g, scratch, start),
-                 *to = c->k.out[t->output].data;
-            if (t->dense)
-                memmove(to + start * g->size, from, (size_t)n * g->size);
-            else
-                transfer(r, t->stride, g->size, start, n, to, from, true);
-        }
+        interpret(r, c, scratch, start, n < BLOCK ? n : BLOCK);
     }
 }
 
@@ -458,13 +494,59 @@ static bool repeats(const struct region *r, const struct reg *g) {
     return same;
 }
 
+/* n elements from `start` on; fresh: blocks hold nothing yet. */
+static void compute(const struct region *r, const struct cpu_call *c, region_fn fn,
+                    char *scratch, int64_t start, int64_t n, bool fresh) {
+    char *pointer[REGION_POINTERS];
+    for (uint32_t i = 0; i < r->reg_count; i++) {
+        const struct reg *g = &r->regs[i];
+        if (g->input < 0)
+            continue;
+        char *data = c->k.in[g->input].data;
+        enum feed feed = region_feed(r, g);
+        if (feed == FEED_BLOCK) {
+            char *block = scratch + (size_t)g->buffer * BLOCK * r->wide;
+            if (fresh || !repeats(r, g))
+                transfer(r, g->stride, g->size, start, n, data, block, false);
+            pointer[g->input] = block;
+        } else {
+            pointer[g->input] = feed == FEED_ONE ? data : data + start * g->size;
+        }
+    }
+    for (uint32_t i = 0; i < r->output_count; i++)
+        pointer[r->input_count + i] =
+            (char *)c->k.out[i].data +
+            start * (int64_t)RN_DTYPE_BYTES(c->k.out[i].dtype);
+    for (uint32_t i = 0; i < r->store_count; i++) {
+        const struct store *t = &r->stores[i];
+        if (!t->dense || t->folded)
+            pointer[r->input_count + t->output] =
+                scratch + (size_t)r->regs[t->reg].buffer * BLOCK * r->wide;
+    }
+    fn(pointer, n, r->blocks);
+    for (uint32_t i = 0; i < r->store_count; i++) {
+        const struct store *t = &r->stores[i];
+        const struct reg *g = &r->regs[t->reg];
+        if (!t->dense)
+            transfer(r, t->stride, g->size, start, n, c->k.out[t->output].data,
+                     scratch + (size_t)g->buffer * BLOCK * r->wide, true);
+    }
+}
+
+void region_block(const struct region *r, const struct cpu_call *c, region_fn fn,
+                  char *scratch, int64_t start, int64_t n) {
+    if (fn)
+        compute(r, c, fn, scratch, start, n, true);
+    else
+        interpret(r, c, scratch, start, n);
+}
+
 static void walk_compiled(const struct cpu_share *s, int64_t begin, int64_t end,
                           int thread) {
     const struct cpu_call *c = s->call;
     const struct region *r = c->state;
     region_fn fn = (region_fn)s->code;
     char *scratch = c->workspace + (size_t)thread * c->scratch;
-    char *pointer[REGION_POINTERS];
     bool blocks = r->serial;
     end = r->serial ? r->walk.units : end;
     if (r->walk.rows) {
@@ -479,49 +561,17 @@ static void walk_compiled(const struct cpu_share *s, int64_t begin, int64_t end,
     int64_t step = blocks ? r->walk.piece : (end - begin) * r->walk.piece;
     int64_t first = begin * r->walk.piece, last = end * r->walk.piece;
     last = last < r->count ? last : r->count;
-    for (int64_t start = first; start < last; start += step) {
-        int64_t n = last - start < step ? last - start : step;
-        for (uint32_t i = 0; i < r->reg_count; i++) {
-            const struct reg *g = &r->regs[i];
-            if (g->input < 0)
-                continue;
-            char *data = c->k.in[g->input].data;
-            enum feed feed = region_feed(r, g);
-            if (feed == FEED_BLOCK) {
-                char *block = scratch + (size_t)g->buffer * BLOCK * r->wide;
-                if (start == first || !repeats(r, g))
-                    transfer(r, g->stride, g->size, start, n, data, block, false);
-                pointer[g->input] = block;
-            } else {
-                pointer[g->input] = feed == FEED_ONE ? data : data + start * g->size;
-            }
-        }
-        for (uint32_t i = 0; i < r->output_count; i++)
-            pointer[r->input_count + i] =
-                (char *)c->k.out[i].data +
-                start * (int64_t)RN_DTYPE_BYTES(c->k.out[i].dtype);
-        for (uint32_t i = 0; i < r->store_count; i++) {
-            const struct store *t = &r->stores[i];
-            if (!t->dense)
-                pointer[r->input_count + t->output] =
-                    scratch + (size_t)r->regs[t->reg].buffer * BLOCK * r->wide;
-        }
-        fn(pointer, n, r->blocks);
-        for (uint32_t i = 0; i < r->store_count; i++) {
-            const struct store *t = &r->stores[i];
-            const struct reg *g = &r->regs[t->reg];
-            if (!t->dense)
-                transfer(r, t->stride, g->size, start, n, c->k.out[t->output].data,
-                         scratch + (size_t)g->buffer * BLOCK * r->wide, true);
-        }
-    }
+    for (int64_t start = first; start < last; start += step)
+        compute(r, c, fn, scratch, start, last - start < step ? last - start : step,
+                start == first);
 }
 
 /* An interpreted step takes about four times as long as a compiled one. */
 static void split(const struct cpu_call *c, struct cpu_share *out) {
     const struct region *r = c->state;
     region_fn fn = atomic_load_explicit(&r->fn, memory_order_acquire);
-    int64_t cost = r->count * (1 + (int64_t)r->step_count);
+    int64_t steps = 1 + (int64_t)r->step_count + 2 * (int64_t)r->ending.count;
+    int64_t cost = r->count * steps;
     *out = (struct cpu_share){.fn = fn ? walk_compiled : walk,
                               .call = c,
                               .code = (void (*)(void))fn,
@@ -529,6 +579,10 @@ static void split(const struct cpu_call *c, struct cpu_share *out) {
                                        : fn      ? r->walk.units
                                                  : r->units,
                               .cost = fn ? cost : 4 * cost};
+    if (r->ending.count) {
+        out->fn = region_ending_walk;
+        out->units = r->ending.units;
+    }
 }
 
 static int32_t run(const struct cpu_call *c, struct rn_error *e) {
@@ -568,15 +622,18 @@ int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e) {
         last[r->stores[i].reg] = INT32_MAX;
     merge(r, r->store_count);
     lay_out(r);
+    if (r->ending.count)
+        region_ending_lay_out(r, s->threads);
     s->in_place = in_place(r, last);
     free(last);
     r->blocks = cpu_isa(s->engine)->blocks;
+    r->kernels = cpu_isa(s->engine)->folds;
     s->workspace = r->scratch * (uint64_t)s->threads;
     s->state = r;
     s->finish = region_free;
     s->run = run;
     s->split = split;
     s->scratch = r->scratch;
-    s->kernel = region ? "region" : "blocks";
+    s->kernel = r->ending.count ? "region, reduced" : region ? "region" : "blocks";
     return 1;
 }

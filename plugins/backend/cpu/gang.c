@@ -5,40 +5,32 @@
 #include "gang.h"
 
 #define LEAST 262144 /* of cost, for each thread: about 15 us */
+#define CUT   16384  /* of a share in a gang */
+#define MOST  1024   /* threads, as the option allows */
 
 /* ------------------------------------------------------------------ running */
 
 struct section {
     const struct cpu_share *shares;
     uint32_t count;
-    int64_t cost; /* of all */
     int threads;
 };
 
-static int64_t weight(const struct cpu_share *s) {
-    return s->cost > 0 ? s->cost : 1;
+static bool is_cut(const struct cpu_share *s, int threads) {
+    return s->units >= threads && s->cost >= (int64_t)threads * CUT;
 }
 
-/* The unit of share s that lies where `at` of its cost is done, to the nearest. */
-static int64_t unit_at(const struct cpu_share *s, int64_t at) {
-    if (at <= 0)
-        return 0;
-    if (at >= weight(s))
-        return s->units;
-    return (int64_t)((double)at / (double)weight(s) * (double)s->units + 0.5);
-}
-
-/* Thread t's part of the whole: the shares lie one after the other, the cuts are where
- * the cost is even. */
+/* Thread t's part. What is cut is cut for all threads, so that each has the same part
+ * of a parameter, its gradient and its moments as in the calls before and after, in its
+ * own cache. */
 static void work(const struct section *x, int t) {
-    int64_t from = x->cost / x->threads * t, done = 0,
-            to = t + 1 == x->threads ? x->cost : x->cost / x->threads * (t + 1);
-    for (uint32_t i = 0; i < x->count && done < to; i++) {
+    for (uint32_t i = 0; i < x->count; i++) {
         const struct cpu_share *s = &x->shares[i];
-        int64_t begin = unit_at(s, from - done), end = unit_at(s, to - done);
-        if (begin < end)
+        bool cut = s->thread < 0;
+        int64_t begin = cut ? s->units * t / x->threads : 0,
+                end = cut ? s->units * (t + 1) / x->threads : s->units;
+        if ((cut || s->thread == t) && begin < end)
             s->fn(s, begin, end, t);
-        done += weight(s);
     }
 }
 
@@ -48,15 +40,35 @@ static void work_range(void *context, int64_t begin, int64_t end, int thread) {
         work(context, (int)t);
 }
 
-void cpu_shares_run(int threads, uint32_t count, const struct cpu_share *shares) {
-    struct section x = {.shares = shares, .count = count};
-    int64_t units = 0;
+/* What is not cut goes to the thread that has least so far; large ones first. */
+static void hand_out(int threads, uint32_t count, struct cpu_share *shares,
+                     int64_t large) {
+    int64_t load[MOST];
+    memset(load, 0, (size_t)threads * sizeof *load);
+    for (int round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < count; i++) {
+            struct cpu_share *s = &shares[i];
+            if (is_cut(s, threads) || (s->cost >= large) == (round > 0))
+                continue;
+            s->thread = 0;
+            for (int t = 1; t < threads; t++)
+                s->thread = load[t] < load[s->thread] ? t : s->thread;
+            load[s->thread] += s->cost;
+        }
+}
+
+void cpu_shares_run(int threads, uint32_t count, struct cpu_share *shares) {
+    int64_t cost = 0, units = 0;
     for (uint32_t i = 0; i < count; i++) {
-        x.cost += weight(&shares[i]);
+        cost += shares[i].cost;
         units += shares[i].units;
+        shares[i].thread = -1;
     }
-    int64_t most = x.cost / LEAST < units ? x.cost / LEAST : units;
-    x.threads = most < 1 ? 1 : most < threads ? (int)most : threads;
+    int64_t most = cost / LEAST < units ? cost / LEAST : units;
+    most = most < 1 ? 1 : most < threads ? most : threads;
+    struct section x = {shares, count, most < MOST ? (int)most : MOST};
+    if (x.threads > 1)
+        hand_out(x.threads, count, shares, cost / x.threads);
     cpu_parallel(x.threads, x.threads, 1, work_range, &x);
 }
 

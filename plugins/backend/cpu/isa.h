@@ -18,11 +18,6 @@
 /* 16 floats: the lanes of numerics.h's sum. */
 typedef float lanes16 __attribute__((vector_size(64), aligned(4), may_alias));
 
-struct sum_lanes {
-    float lane[16];
-    uint32_t phase; /* lane of the next element */
-};
-
 /* The next n elements of a sum: the same lanes as rn_sum_f32 over the whole. */
 static inline void sum_add(struct sum_lanes *s, const float *x, int64_t n) {
     int64_t i = 0;
@@ -94,5 +89,6 @@ void CPU_NAME(cpu_gemm)(const struct cpu_gemm *g, void *pack);
 #define CPU_LANES 4
 #endif
 float CPU_NAME(cpu_multiply_add)(int64_t rounds);
+extern const struct cpu_folds CPU_NAME(cpu_folds);
 
 #endif

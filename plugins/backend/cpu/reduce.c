@@ -129,6 +129,75 @@ static void leading(void *context, int64_t begin, int64_t end, int thread) {
     }
 }
 
+/* ------------------------------------------------------------------ in pieces */
+
+/* For regions that end with reductions (fold.c): the arithmetic of `trailing` and
+ * `leading` above, a piece at a time. */
+static int sign_of(enum cpu_fold f) {
+    return f == CPU_MAX ? 1 : -1;
+}
+
+static float first_of(enum cpu_fold f) {
+    return f == CPU_MAX ? -INFINITY : f == CPU_MIN ? INFINITY : 0.0f;
+}
+
+static void fold_begin(enum cpu_fold f, struct sum_lanes *s) {
+    for (int k = 0; k < 16; k++)
+        s->lane[k] = first_of(f);
+    s->phase = 0;
+}
+
+static void fold_add(enum cpu_fold f, struct sum_lanes *s, const float *x, int64_t n) {
+    if (f == CPU_SUM || f == CPU_MEAN)
+        sum_add(s, x, n);
+    else
+        extreme_add(s->lane, x, n, sign_of(f));
+}
+
+static float fold_end(enum cpu_fold f, const struct sum_lanes *s, int64_t each) {
+    if (f == CPU_SUM || f == CPU_MEAN)
+        return f == CPU_SUM ? sum_total(s) : sum_total(s) / (float)each;
+    float best = s->lane[0];
+    for (int k = 1; k < 16; k++)
+        best = extreme_of(best, s->lane[k], sign_of(f));
+    return best;
+}
+
+static void fold_columns_begin(enum cpu_fold f, float *acc, int64_t columns) {
+    EACH(i, 16 * columns) acc[i] = first_of(f);
+}
+
+static void fold_columns_add(enum cpu_fold f, float *acc, int64_t columns,
+                             int64_t first, int64_t rows, const float *x) {
+    for (int64_t g = first; g < first + rows; g++, x += columns) {
+        float *a = acc + (f == CPU_SUM || f == CPU_MEAN ? (g & 15) * columns : 0);
+        if (f == CPU_MAX) {
+            EACH(j, columns) a[j] = pick(MAX, a[j], x[j]);
+        } else if (f == CPU_MIN) {
+            EACH(j, columns) a[j] = pick(MIN, a[j], x[j]);
+        } else {
+            EACH(j, columns) a[j] += x[j];
+        }
+    }
+}
+
+static void fold_columns_end(enum cpu_fold f, float *acc, int64_t columns, int64_t each,
+                             float *y) {
+    for (int64_t w = 8; w && (f == CPU_SUM || f == CPU_MEAN); w /= 2) {
+        EACH(i, w * columns) acc[i] += acc[i + w * columns];
+    }
+    if (f == CPU_MEAN) {
+        EACH(j, columns) acc[j] = acc[j] / (float)each;
+    }
+    memcpy(y, acc, (size_t)columns * sizeof *y);
+}
+
+const struct cpu_folds CPU_NAME(cpu_folds) = {fold_begin,       fold_add,
+                                              fold_end,         fold_columns_begin,
+                                              fold_columns_add, fold_columns_end};
+
+/* --------------------------------------------------------------------- a node */
+
 static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     const struct reduction *r = c->state;
     struct cpu_call call = *c;

@@ -35,7 +35,25 @@ struct step {
 struct store { /* an output that needs a copy at the block's end */
     uint32_t reg, output;
     bool dense;
+    bool folded; /* not copied: fold.c reads the block */
     int64_t stride[RN_MAX_RANK];
+};
+
+/* Reductions at the end of a region (fold.c): of a table with `each` elements a result,
+ * whose results are its rows or its columns. */
+#define FOLDS_MOST 8
+struct fold {
+    enum cpu_fold kind;
+    uint32_t reg, output; /* what is reduced, where it goes */
+};
+
+struct ending {
+    uint32_t count; /* 0: the region has none */
+    struct fold folds[FOLDS_MOST];
+    bool columns;
+    int64_t results, each;
+    int64_t width, units;   /* of columns that a unit has; units of the whole */
+    uint64_t offset, bytes; /* in a thread's scratch: sums of columns; of one fold */
 };
 
 /* The steps of a region as one function over n neighbouring elements. pointer[i] is
@@ -71,14 +89,33 @@ struct region {
     struct reg *regs;
     struct step *steps;
     struct store *stores;
+    struct ending ending;
     uint64_t scratch; /* bytes for one thread */
     /* generated code: fn appears once, between two runs or during one */
     struct walk walk;
     const cpu_block *blocks;
+    const struct cpu_folds *kernels;
     _Atomic(region_fn) fn;
 };
 
 #define REGION_POINTERS 64 /* inputs and outputs of a region with generated code */
+
+/* A thread's block by block run: region_begin once, then n <= BLOCK elements from
+ * `start` on. fn: the compiled steps, or NULL. Whatever is not an output that was
+ * written lies at region_value after. */
+void region_begin(const struct region *r, const struct cpu_call *c, char *scratch);
+void region_block(const struct region *r, const struct cpu_call *c, region_fn fn,
+                  char *scratch, int64_t start, int64_t n);
+char *region_value(const struct region *r, const struct cpu_call *c, uint32_t reg,
+                   char *scratch, int64_t start);
+
+/* fold.c: read the reductions of a region's program. False: not as backend.h says. */
+bool region_ending(struct region *r, const struct rn_program *p);
+/* Once the rest is laid out: what a unit is; adds to the scratch. */
+void region_ending_lay_out(struct region *r, int threads);
+/* The region's units for threads. */
+void region_ending_walk(const struct cpu_share *s, int64_t begin, int64_t end,
+                        int thread);
 
 /* The region behind a prepared call, or NULL: it is none. */
 struct region *cpu_region_of(cpu_fn fn, void *state);
