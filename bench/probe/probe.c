@@ -13,7 +13,7 @@
 
 #include <sys/mman.h>
 
-#include "bf16.h"
+#include "../../plugins/backend/shared/dots.h"
 #include "fma.h"
 
 #define SECONDS 0.25      /* for each figure */
@@ -89,12 +89,17 @@ static void probe_peak(int threads) {
     print("peak", arithmetic(f, threads, f == &fma_base ? 2e8 : 1e9));
 }
 
+static void probe_dots(const char *name, const struct dots *d, int threads,
+                       double work) {
+    if (!d)
+        return;
+    struct fma f = {d->flops, d->run};
+    print(name, arithmetic(&f, threads, work));
+}
+
 static void probe_bf16(int threads) {
-    const struct fma *dots = bf16_avx512(), *tiles = bf16_amx();
-    if (dots)
-        print("bf16_avx512", arithmetic(dots, threads, 1e9));
-    if (tiles)
-        print("bf16_amx", arithmetic(tiles, threads, 1e10));
+    probe_dots("bf16_avx512", dots_avx512(), threads, 1e9);
+    probe_dots("bf16_amx", dots_amx(), threads, 1e10);
 }
 
 static float *buffer(void) {

@@ -16,6 +16,7 @@ struct row {
     enum graph_part part;
     double calls, seconds, of_part[3];
     double flops, bytes;
+    double least; /* seconds of the operations at the peak of their type */
 };
 
 struct table {
@@ -34,13 +35,17 @@ static struct row *row_of(struct table *t, const char *name, const char *kernel,
     return &t->at[t->count - 1];
 }
 
-static void add(struct row *r, const struct profile_node *n) {
+static void add(struct row *r, const struct profile_node *n,
+                const struct rn_device_peaks *p) {
     const struct plan_work *w = &n->plan->work[n->index];
     r->calls += n->calls;
     r->seconds += n->calls * n->seconds;
     r->of_part[w->part] += n->calls * n->seconds;
     r->flops += n->calls * (double)w->flops;
     r->bytes += n->calls * (double)w->bytes;
+    double peak = w->bf16 && p->bf16 > 0.0 ? p->bf16 : p->flops;
+    if (peak > 0.0)
+        r->least += n->calls * (double)w->flops / peak;
 }
 
 /* ------------------------------------------------------------------- names */
@@ -94,7 +99,7 @@ static void print_rates(const struct profile_result *r, const struct row *w) {
     printf(" %6.1f%% %9.1f", r->step > 0.0 ? 100.0 * w->seconds / r->step : 0.0,
            1e-9 * flops);
     if (r->peaks.flops > 0.0)
-        printf(" %5.1f%%", 100.0 * flops / r->peaks.flops);
+        printf(" %5.1f%%", w->seconds > 0.0 ? 100.0 * w->least / w->seconds : 0.0);
     else
         printf(" %6s", "-");
     printf(" %7.1f", 1e-9 * bytes);
@@ -117,6 +122,7 @@ static void print_layers(const struct profile_result *r, const struct table *t) 
         all.seconds += w->seconds;
         all.flops += w->flops;
         all.bytes += w->bytes;
+        all.least += w->least;
         for (int k = 0; k < 3; k++)
             all.of_part[k] += w->of_part[k];
     }
@@ -158,6 +164,9 @@ static void print(const struct profile_result *r) {
     if (r->peaks.flops > 0.0 || r->peaks.bytes > 0.0)
         printf("peak         %.1f GFLOP/s, %.1f GB/s, measured just now\n",
                1e-9 * r->peaks.flops, 1e-9 * r->peaks.bytes);
+    if (r->peaks.bf16 > 0.0)
+        printf("bf16         %.1f GFLOP/s, the peak of its products\n",
+               1e-9 * r->peaks.bf16);
     printf("step         %.4g ms, the faster half of %llu; %.4g ms when nodes are not "
            "timed\n",
            1e3 * r->step, (unsigned long long)r->step_count, 1e3 * r->plain);
@@ -167,10 +176,10 @@ static void print(const struct profile_result *r) {
     for (uint32_t i = 0; i < r->node_count; i++) {
         const struct profile_node *n = &r->nodes[i];
         const struct plan_work *w = &n->plan->work[n->index];
-        add(row_of(&layers, layer_of(r, w), "", -1), n);
+        add(row_of(&layers, layer_of(r, w), "", -1), n, &r->peaks);
         add(row_of(&operators, operator_of(a, &n->plan->program.nodes[n->index]),
                    w->kernel, (int)w->part),
-            n);
+            n, &r->peaks);
     }
     print_layers(r, &layers);
     print_operators(r, &operators);
@@ -192,9 +201,9 @@ static void print_json(const struct profile_result *r) {
     print_text("device", r->s->info->name);
     printf("\"threads\": %u, \"steps\": %llu, \"ms\": %.6g, \"ms_untimed\": %.6g, "
            "\"data_wait\": %.6g, \"peak_flops\": %.6g, \"peak_bytes\": %.6g, "
-           "\"nodes\": [",
+           "\"peak_bf16\": %.6g, \"nodes\": [",
            r->s->info->threads, (unsigned long long)r->step_count, 1e3 * r->step,
-           1e3 * r->plain, r->waited, r->peaks.flops, r->peaks.bytes);
+           1e3 * r->plain, r->waited, r->peaks.flops, r->peaks.bytes, r->peaks.bf16);
     for (uint32_t i = 0; i < r->node_count; i++) {
         const struct profile_node *n = &r->nodes[i];
         const struct rn_node *node = &n->plan->program.nodes[n->index];
@@ -301,9 +310,11 @@ const struct command command_profile = {
     "  --trace FILE  also every node, batch and step as a trace for ui.perfetto.dev\n"
     "  --json        for machines; times in ms, a node at a time\n"
     "\n"
-    "The peaks are measured in the same run: multiply-adds in registers, and a stream\n"
-    "through memory. GB/s counts what a node has to read and write; more than the "
-    "peak\n"
+    "The peaks are measured in the same run: multiply-adds in registers, those of "
+    "bf16\n"
+    "for its products, and a stream through memory. GB/s counts what a node has to "
+    "read\n"
+    "and write; more than the peak\n"
     "means that it was still in a cache.\n",
     "runner profile configs/quickstart.yaml --trace trace.json",
     profile};

@@ -56,6 +56,10 @@ const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *i
             w->scope = joined(d->a, w->scope, n);
         }
         w->operations = u->count;
+        const struct gnode *one = &d->g->nodes[u->nodes[0]];
+        w->bf16 = u->count == 1 && one->in_count > 1 &&
+                  !(op_traits(one->op) & OP_ELEMENTWISE) &&
+                  d->g->values[one->in[0]].dtype == RN_BF16;
         w->kernel = arena_copy(d->a, infos[i].kernel);
     }
     return all;

@@ -155,6 +155,7 @@ struct rn_device_peaks {
     uint32_t reserved;
     double flops; /* f32 operations a second, a multiply-add counted as two */
     double bytes; /* a second, read and written, in arrays of 100 MB */
+    double bf16;  /* operations of bf16 products with f32 sums; 0: as f32 */
 };
 
 /* What the device's own instruments show, of all that runs on it; NaN = not known. */

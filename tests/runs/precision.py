@@ -151,6 +151,12 @@ def planned(c, top):
     fast = any("bf16 products" in b["says"] for b in json.loads(r.out)["backends"])
     r, _ = train(path, "train={steps: 1}")
     c.equal("the warning is for machines without", "not be faster" in r.err, not fast)
+    r = runner("profile", path, "--steps", "2", "--json")
+    c.equal("profile: exit", r.code, 0)
+    peaks = json.loads(r.out)
+    c.ok("profile: the peak of bf16 is known", (peaks["peak_bf16"] > 0) == fast, r.err)
+    c.within("profile: its table", runner("profile", path, "--steps", "2").out,
+             "the peak of its products" if fast else "peak")
     if not fast:
         print("SKIP: native products of bf16: this processor has none")
 

@@ -339,15 +339,16 @@ static dnnl_status_t filter(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
     dnnl_data_type_t t = library_type(w);
     dnnl_status_t status = dnnl_memory_desc_init_by_tag(
         plain, rank, dims, t, groups == 1 ? dnnl_oihw : dnnl_goihw);
-    return status == dnnl_success ? dnnl_memory_desc_init_by_tag(any, rank, dims, t,
-                                                                 dnnl_format_tag_any)
-                                  : status;
+    return status == dnnl_success
+               ? dnnl_memory_desc_init_by_tag(any, rank, dims, t, dnnl_format_tag_any)
+               : status;
 }
 
 /* Winograd (`auto`) pays for 3x3 windows between many channels only. */
 static dnnl_alg_kind_t algorithm(const struct kernel_tensor *w, const int64_t *stride,
                                  const int64_t *dilation, int64_t groups) {
-    bool wide = w->dtype == RN_F32 && w->shape[0] >= 32 && w->shape[1] >= 32 && groups == 1;
+    bool wide =
+        w->dtype == RN_F32 && w->shape[0] >= 32 && w->shape[1] >= 32 && groups == 1;
     bool three = w->shape[2] == 3 && w->shape[3] == 3;
     bool plain =
         stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1;
@@ -478,8 +479,9 @@ const char *cpu_onednn_choices(const struct cpu_setup *s) {
                                         : &s->out[0];
     const int64_t *stride = rn_node_attr(s->node, "stride")->p;
     const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
-    bool may = s->in[0].dtype == RN_F32 && w->shape[2] == 3 && w->shape[3] == 3 && stride[0] == 1 &&
-               stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 &&
-               cpu_int(s->node, "groups", 1) == 1 && !cpu_strict(s->engine);
+    bool may = s->in[0].dtype == RN_F32 && w->shape[2] == 3 && w->shape[3] == 3 &&
+               stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&
+               dilation[1] == 1 && cpu_int(s->node, "groups", 1) == 1 &&
+               !cpu_strict(s->engine);
     return may ? "dw" : "d";
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../shared/dots.h"
 #include "cpu.h"
 
 #define STREAM_BYTES ((uint64_t)96 << 20) /* of each of two arrays */
@@ -16,7 +17,7 @@ static double seconds(void) {
 }
 
 struct adding {
-    const struct cpu_isa *isa;
+    float (*run)(int64_t rounds);
     int64_t rounds;
     volatile float sink;
 };
@@ -25,11 +26,12 @@ static void add_range(void *context, int64_t begin, int64_t end, int thread) {
     struct adding *a = context;
     (void)thread;
     for (int64_t i = begin; i < end; i++)
-        a->sink = a->isa->multiply_add(a->rounds);
+        a->sink = a->run(a->rounds);
 }
 
-static double flops(const struct cpu_isa *isa, int threads) {
-    struct adding a = {.isa = isa, .rounds = 1000};
+/* each: operations of one round. */
+static double flops(float (*run)(int64_t rounds), double each, int threads) {
+    struct adding a = {.run = run, .rounds = 1000};
     double best = 0.0, took = 0.0;
     while (took < 0.005) { /* until one try takes some milliseconds */
         a.rounds *= 4;
@@ -37,7 +39,7 @@ static double flops(const struct cpu_isa *isa, int threads) {
         cpu_parallel(threads, threads, 1, add_range, &a);
         took = seconds() - began;
     }
-    double work = (double)isa->multiply_add_flops * (double)a.rounds * (double)threads;
+    double work = each * (double)a.rounds * (double)threads;
     for (int i = 0; i < TRIES; i++) {
         double began = seconds();
         cpu_parallel(threads, threads, 1, add_range, &a);
@@ -90,8 +92,14 @@ static double bytes(int threads) {
 int32_t cpu_peaks(const struct cpu_engine *g, struct rn_device_peaks *out,
                   struct rn_error *e) {
     int threads = cpu_engine_threads(g);
+    const struct cpu_isa *isa = cpu_isa(g);
+    const struct dots *dots[] = {dots_avx512(), dots_amx()};
     (void)e;
-    out->flops = flops(cpu_isa(g), threads);
+    out->flops = flops(isa->multiply_add, (double)isa->multiply_add_flops, threads);
+    for (int i = 0; i < 2 && cpu_bf16(g); i++) {
+        double rate = dots[i] ? flops(dots[i]->run, dots[i]->flops, threads) : 0.0;
+        out->bf16 = rate > out->bf16 ? rate : out->bf16;
+    }
     out->bytes = bytes(threads);
     return RN_OK;
 }

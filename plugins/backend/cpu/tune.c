@@ -277,8 +277,7 @@ static bool key_of(const struct cpu_setup *s, char out[KEY_MAX]) {
     for (uint32_t i = 0; i < s->node->attr_count; i++) {
         const struct rn_attr *a = rn_attr_at(s->node, i);
         if (strncmp(a->name, "block", 5) == 0 || strcmp(a->name, "input_shape") == 0 ||
-            strcmp(a->name, "dtype") == 0 ||
-            strcmp(a->name, "weight_shape") == 0)
+            strcmp(a->name, "dtype") == 0 || strcmp(a->name, "weight_shape") == 0)
             continue;
         put(out, &at, " ");
         put(out, &at, a->name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same for products of bf16 with sums in f32: AVX-512's dot product of pairs, and
- * AMX's tiles, where the processor and the kernel allow them. */
+/* As many products of bf16 with sums in f32 as the units can do: AVX-512's dot product
+ * of pairs, and AMX's tiles, where the processor and the kernel allow them. */
 #define _GNU_SOURCE /* syscall */
-#include "bf16.h"
+#include "dots.h"
 
 #include <stddef.h>
 
@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-__attribute__((target("avx512f,avx512bf16"))) static float dots(int64_t rounds) {
+__attribute__((target("avx512f,avx512bf16"))) static float pairs(int64_t rounds) {
     __m512 x[12];
     __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f7f),
              b = (__m512bh)_mm512_set1_epi16(0x3a83);
@@ -64,27 +64,27 @@ __attribute__((target("amx-tile,amx-bf16"))) static float tiles(int64_t rounds) 
     return out[0];
 }
 
-static const struct fma dots_fma = {2.0 * 32 * 12, dots};
-static const struct fma tiles_fma = {4 * 2.0 * 16 * 16 * 32, tiles};
+static const struct dots pairs_dots = {2.0 * 32 * 12, pairs};
+static const struct dots tiles_dots = {4 * 2.0 * 16 * 16 * 32, tiles};
 
-const struct fma *bf16_avx512(void) {
-    return __builtin_cpu_supports("avx512bf16") ? &dots_fma : NULL;
+const struct dots *dots_avx512(void) {
+    return __builtin_cpu_supports("avx512bf16") ? &pairs_dots : NULL;
 }
 
-const struct fma *bf16_amx(void) {
+const struct dots *dots_amx(void) {
     unsigned a = 7, b, c = 0, d;
     __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     if (!(d >> 22 & 1 && d >> 24 & 1))
         return NULL;
     /* ARCH_REQ_XCOMP_PERM for the tiles' data */
-    return syscall(SYS_arch_prctl, 0x1023, 18) == 0 ? &tiles_fma : NULL;
+    return syscall(SYS_arch_prctl, 0x1023, 18) == 0 ? &tiles_dots : NULL;
 }
 #else
-const struct fma *bf16_avx512(void) {
+const struct dots *dots_avx512(void) {
     return NULL;
 }
 
-const struct fma *bf16_amx(void) {
+const struct dots *dots_amx(void) {
     return NULL;
 }
 #endif
