@@ -105,11 +105,13 @@ static void move(struct layout *l, uint32_t from, uint32_t to) {
 }
 
 /* From the order that there is: place a block earlier that reaches the end, or any
- * block somewhere else, and stay with what is not larger. The same draws every time. */
-static void improve(struct layout *l, bool tight, uint64_t tries, uint64_t bound) {
-    uint64_t state = 1, now = place(l, tight);
-    for (uint64_t k = 0; k < MORE * tries; k++) {
-        if (l->least <= bound + bound / (k < tries ? 100 : 20))
+ * block somewhere else, and stay with what is not larger. The same draws for the same
+ * state every time. */
+static void improve(struct layout *l, bool tight, uint64_t state, uint64_t tries,
+                    uint64_t enough) {
+    uint64_t now = place(l, tight);
+    for (uint64_t k = 0; k < tries; k++) {
+        if (l->least <= enough)
             return;
         uint32_t from = draw(&state, l->count), to = draw(&state, l->count);
         if (k % 2 == 0) {
@@ -153,20 +155,24 @@ uint64_t draft_layout(struct draft *d) {
                        .least = UINT64_MAX};
     struct key *keys = arena_array(d->a, struct key, n + 1);
     uint64_t bound = draft_bound(d);
-    uint64_t tries = WORK / ((uint64_t)n * n + 1) + 1, least = UINT64_MAX;
-    int best = 0;
+    uint64_t tries = WORK / ((uint64_t)n * n + 1) + 1, totals[2 * ORDERS];
+    int ways[2 * ORDERS], count = 0;
     if (!n)
         return 0;
     for (int way = 0; way < 2 * ORDERS && l.least > bound; way++) {
         sort(&l, (enum order)(way / 2), keys);
-        uint64_t total = place(&l, way % 2);
-        if (total < least) {
-            least = total;
-            best = way;
-        }
+        totals[way] = place(&l, way % 2);
+        int k = count++;
+        for (; k && totals[ways[k - 1]] > totals[way]; k--)
+            ways[k] = ways[k - 1];
+        ways[k] = way;
     }
-    sort(&l, (enum order)(best / 2), keys);
-    improve(&l, best % 2, tries, bound);
+    /* The best way first; where that leads nowhere, from the others too. */
+    for (int i = 0; i < MORE; i++) {
+        int way = ways[i % count];
+        sort(&l, (enum order)(way / 2), keys);
+        improve(&l, way % 2, (uint64_t)i + 1, tries, bound + bound / (i ? 20 : 100));
+    }
     for (uint32_t i = 0; i < n; i++)
         d->blocks[i].offset = l.best[i];
     return l.least;
