@@ -41,6 +41,8 @@ static void by_need(struct draft *d) {
 
 /* ------------------------------------------------------- alike side by side */
 
+#define FEW 4096 /* bytes that may live longer */
+
 struct reads { /* of a unit, from outside */
     uint32_t count;
     rn_value *roots;
@@ -77,21 +79,31 @@ static bool needs(const struct gatherer *q, uint32_t unit, uint32_t u) {
 }
 
 /* Is all that u reads there at place `at` anyway, to be read then or later? So moving u
- * there keeps nothing alive for longer, and reads no variable after it was written. */
+ * there keeps nothing alive for longer, a few sums aside, and reads no variable after
+ * it was written. */
 static bool lasts(const struct gatherer *q, uint32_t u, uint32_t at) {
     const struct graph *g = q->d->g;
     for (uint32_t k = 0; k < q->reads[u].count; k++) {
         rn_value v = q->reads[u].roots[k];
         const struct gnode *n = &g->nodes[g->values[v].node];
-        bool stays = is_source(n) && (n->name || n->data); /* input, live, constant */
+        bool stays = is_source(n) ? n->name || n->data /* input, live, constant */
+                                  : value_bytes(g, v) <= FEW;
         if (!stays && q->last[v] < at)
             return false;
     }
     return true;
 }
 
-/* Later regions first: each moves down to the next one that is alike, if nothing before
- * that one reads it. */
+/* A reduction of few elements, such as the second half of a sum. */
+static bool is_small(const struct gatherer *q, uint32_t u) {
+    const struct draft *d = q->d;
+    const struct gnode *n = &d->g->nodes[d->units[u].nodes[0]];
+    return !d->units[u].region && op_traits(n->op) & OP_REDUCTION &&
+           value_bytes(d->g, n->in[0]) <= FEW;
+}
+
+/* Later units first. A region moves down to the next one that is alike, if nothing
+ * before that one reads it; a small reduction to what reads it, out of their way. */
 static void gather_alike(struct draft *d) {
     struct gatherer q = {d, arena_array(d->a, struct reads, d->unit_count + 1),
                          arena_array(d->a, uint32_t, d->g->value_count + 1)};
@@ -106,13 +118,14 @@ static void gather_alike(struct draft *d) {
     find_readers(&q);
     for (uint32_t i = d->order_count; i-- > 0;) {
         uint32_t u = d->order[i], to = i + 1;
-        if (!d->units[u].region)
+        bool small = is_small(&q, u), region = d->units[u].region;
+        if (!small && !region)
             continue;
         while (to < d->order_count && !needs(&q, d->order[to], u) &&
-               !alike(d, &d->units[u], &d->units[d->order[to]]))
+               !(region && alike(d, &d->units[u], &d->units[d->order[to]])))
             to++;
-        if (to == i + 1 || to == d->order_count || needs(&q, d->order[to], u) ||
-            !lasts(&q, u, to))
+        bool reader = to < d->order_count && needs(&q, d->order[to], u);
+        if (to == i + 1 || to == d->order_count || reader != small || !lasts(&q, u, to))
             continue;
         memmove(d->order + i, d->order + i + 1, (to - 1 - i) * sizeof *d->order);
         d->order[to - 1] = u;

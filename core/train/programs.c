@@ -7,6 +7,8 @@
 
 #include "train/programs.h"
 
+#define LONG_ROW 256 /* elements */
+
 /* A small builder of our own: the first error sticks in e. */
 struct make {
     struct graph *g;
@@ -233,11 +235,27 @@ static void gradients(struct make *m, struct programs *p, const struct objective
     }
 }
 
+/* The sum of squares. Of long rows first each row's, so that threads have something to
+ * divide: a sum has one order and is one thread's. */
+static rn_value squares(struct make *m, rn_value g) {
+    const struct gvalue *v = graph_value(m->g, g);
+    rn_value s = op2(m, "mul", g, g);
+    if (v && v->rank > 1 && v->shape[0] > 1 &&
+        graph_elements(m->g, g) >= LONG_ROW * (uint64_t)v->shape[0]) {
+        int64_t axes[RN_MAX_RANK];
+        for (uint32_t i = 1; i < v->rank; i++)
+            axes[i - 1] = i;
+        struct rn_attr a = {"axes", RN_ATTR_INTS, v->rank - 1, 0, 0.0, axes};
+        s = op_n(m, "reduce_sum", 1, &s, 1, &a);
+    }
+    return op1(m, "reduce_sum", s);
+}
+
 /* sqrt of the sum of squares of all gradients. */
 static rn_value global_norm(struct make *m, uint32_t n, const rn_value *gs) {
     rn_value sum = RN_NONE;
     for (uint32_t i = 0; i < n; i++) {
-        rn_value s = op1(m, "reduce_sum", op2(m, "mul", gs[i], gs[i]));
+        rn_value s = squares(m, gs[i]);
         sum = sum ? op2(m, "add", sum, s) : s;
     }
     return op1(m, "sqrt", sum);

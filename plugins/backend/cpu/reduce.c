@@ -48,8 +48,9 @@ static float identity_of(enum kind kind) {
                           : 0.0f;
 }
 
-static void trailing(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
+static void trailing(const struct cpu_share *share, int64_t begin, int64_t end,
+                     int thread) {
+    const struct cpu_call *c = share->call;
     const struct reduction *r = c->state;
     const float *x = c->k.in[0].data;
     float *y = c->k.out[0].data;
@@ -86,8 +87,9 @@ static void trailing(void *context, int64_t begin, int64_t end, int thread) {
     }
 }
 
-static void leading(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
+static void leading(const struct cpu_share *share, int64_t begin, int64_t end,
+                    int thread) {
+    const struct cpu_call *c = share->call;
     const struct reduction *r = c->state;
     (void)thread;
     for (int64_t u = begin; u < end; u++) {
@@ -198,13 +200,21 @@ const struct cpu_folds CPU_NAME(cpu_folds) = {fold_begin,       fold_add,
 
 /* --------------------------------------------------------------------- a node */
 
-static int32_t run(const struct cpu_call *c, struct rn_error *e) {
+/* A thread is worth its start from 16,384 elements on. */
+static void split(const struct cpu_call *c, struct cpu_share *out) {
     const struct reduction *r = c->state;
-    struct cpu_call call = *c;
-    int64_t cost = r->trailing ? r->each : r->each * r->columns;
+    *out = (struct cpu_share){.fn = r->trailing ? trailing : leading,
+                              .call = c,
+                              .units = r->trailing ? r->kept.count
+                                                   : r->kept.count * r->blocks,
+                              .cost = 16 * (int64_t)c->k.in[0].count};
+}
+
+static int32_t run(const struct cpu_call *c, struct rn_error *e) {
+    struct cpu_share s;
     (void)e;
-    cpu_parallel(c->threads, r->trailing ? r->kept.count : r->kept.count * r->blocks,
-                 1 + 16384 / (cost + 1), r->trailing ? trailing : leading, &call);
+    split(c, &s);
+    cpu_shares_run(c->threads, 1, &s);
     return RN_OK;
 }
 
@@ -275,6 +285,7 @@ int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e) {
     }
     s->state = r;
     s->run = run;
+    s->split = split;
     s->kernel = r->trailing ? "rows" : "columns";
     return 1;
 }
