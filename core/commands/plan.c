@@ -81,8 +81,10 @@ static const struct plan *forward(struct stage *s, struct diag *d) {
                              .backend_self = instance_self(b->instance),
                              .fuse = true};
     struct rn_error e = {0};
-    if (programs_predict(s->programs, s->batch, &g, d) == RN_OK &&
-        plan_make(g, s->arena, &o, &p, &e) != RN_OK)
+    bool made = programs_predict(s->programs, s->batch, &g, d) == RN_OK;
+    if (made && s->x->precision != RN_F32)
+        g = graph_precision(g, s->arena, s->x->precision, &e);
+    if (made && (!g || plan_make(g, s->arena, &o, &p, &e) != RN_OK))
         diag_add(d, &e);
     return p;
 }

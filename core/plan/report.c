@@ -55,6 +55,30 @@ static struct plan_layer *layer_of(struct plan_layer *all, uint32_t *count,
     return &all[(*count)++];
 }
 
+static bool is_narrow(const struct graph *g, rn_value v) {
+    return g->values[v].dtype == RN_BF16 || g->values[v].dtype == RN_F16;
+}
+
+/* Casts to and from 16 bits belong to what is beside them. */
+static bool is_rounding(const struct graph *g, const struct gnode *n) {
+    return strcmp(op_name(n->op), "cast") == 0 &&
+           (is_narrow(g, n->in[0]) || is_narrow(g, n->out[0]));
+}
+
+/* Is v kept as it is? Not what is a view, widened, or only there to be rounded. */
+static bool is_stored(const struct graph *g, const struct gnode *n, rn_value v) {
+    bool read = false, rounded = true;
+    if (is_view(n) || (is_rounding(g, n) && !is_narrow(g, v)))
+        return false;
+    for (uint32_t i = 0; i < g->node_count; i++)
+        for (uint32_t k = 0; k < g->nodes[i].in_count; k++)
+            if (g->nodes[i].in[k] == v) {
+                read = true;
+                rounded &= is_rounding(g, &g->nodes[i]) && !is_narrow(g, v);
+            }
+    return !read || !rounded;
+}
+
 uint32_t plan_layers(const struct plan *p, struct arena *a, struct plan_layer **out) {
     const struct graph *g = p->logical;
     struct plan_layer *all = arena_array(a, struct plan_layer, g->node_count + 1);
@@ -68,8 +92,8 @@ uint32_t plan_layers(const struct plan *p, struct arena *a, struct plan_layer **
         l->dtype = v->dtype;
         l->rank = v->rank;
         memcpy(l->shape, v->shape, sizeof l->shape);
-        l->flops += gnode_flops(g, n);
-        l->bytes += is_view(n) ? 0 : value_bytes(g, n->out[0]);
+        l->flops += is_rounding(g, n) ? 0 : gnode_flops(g, n);
+        l->bytes += is_stored(g, n, n->out[0]) ? value_bytes(g, n->out[0]) : 0;
     }
     for (uint32_t i = 0; i < variables_count(g->variables); i++) {
         const struct variable *x = variables_at(g->variables, i);

@@ -139,13 +139,19 @@ def threads(c, top):
 def planned(c, top):
     text = TEXT.replace("ACCUMULATE", "1").replace("BIAS", "true")
     path = config(top, text, "plan.yaml")
-    arena = {}
+    arena, layers = {}, {}
     for p in ("f32", "bf16"):
+        r = runner("plan", path, f"precision={p}", "--json")
+        layers[p] = {x["layer"]: x for x in json.loads(r.out)["layers"]}
         r = runner("plan", path, f"precision={p}", "--kernels", "device.tune=off")
         c.equal(f"plan {p}", r.code, 0)
         m = re.search(r"plan train: .* arena (\d+) bytes", r.out + r.err)
         c.ok(f"plan {p}: casts", (" cast " in r.out) == (p == "bf16"))
         arena[p] = int(m.group(1)) if m else 0
+    relu = [next(v for k, v in layers[p].items() if k.startswith("model.relu6"))
+            for p in ("f32", "bf16")]
+    c.equal("plan: half the bytes", relu[0]["bytes"], 2 * relu[1]["bytes"])
+    c.equal("plan: the same operations", relu[0]["flops"], relu[1]["flops"])
     c.ok("less memory", 0 < arena["bf16"] < arena["f32"], arena)
     r = runner("doctor", "--json")
     fast = any("bf16 products" in b["says"] for b in json.loads(r.out)["backends"])
