@@ -41,7 +41,8 @@ static void by_need(struct draft *d) {
 
 /* ------------------------------------------------------- alike side by side */
 
-#define FEW 4096 /* bytes that may live longer */
+#define FEW  4096       /* bytes that may live longer */
+#define MUCH (1u << 20) /* bytes: alone as well, and in the cache now, not later */
 
 struct reads { /* of a unit, from outside */
     uint32_t count;
@@ -78,17 +79,17 @@ static bool needs(const struct gatherer *q, uint32_t unit, uint32_t u) {
     return false;
 }
 
-/* Is all that u reads there at place `at` anyway, to be read then or later? So moving u
- * there keeps nothing alive for longer, a few sums aside, and reads no variable after
- * it was written. */
-static bool lasts(const struct gatherer *q, uint32_t u, uint32_t at) {
+/* Is all that u reads small enough to be in the cache, and there at place `at` anyway,
+ * to be read then or later? So moving u there keeps nothing alive for longer, a few
+ * sums aside, and reads no variable after it was written. */
+static bool may_wait(const struct gatherer *q, uint32_t u, uint32_t at) {
     const struct graph *g = q->d->g;
     for (uint32_t k = 0; k < q->reads[u].count; k++) {
         rn_value v = q->reads[u].roots[k];
         const struct gnode *n = &g->nodes[g->values[v].node];
         bool stays = is_source(n) ? n->name || n->data /* input, live, constant */
                                   : value_bytes(g, v) <= FEW;
-        if (!stays && q->last[v] < at)
+        if (value_bytes(g, v) > MUCH || (!stays && q->last[v] < at))
             return false;
     }
     return true;
@@ -125,7 +126,8 @@ static void gather_alike(struct draft *d) {
                !(region && alike(d, &d->units[u], &d->units[d->order[to]])))
             to++;
         bool reader = to < d->order_count && needs(&q, d->order[to], u);
-        if (to == i + 1 || to == d->order_count || reader != small || !lasts(&q, u, to))
+        if (to == i + 1 || to == d->order_count || reader != small ||
+            !may_wait(&q, u, to))
             continue;
         memmove(d->order + i, d->order + i + 1, (to - 1 - i) * sizeof *d->order);
         d->order[to - 1] = u;
