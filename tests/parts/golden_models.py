@@ -93,8 +93,28 @@ class Resnet(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, have, width, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(have, width, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.norm3 = nn.BatchNorm2d(4 * width)
+        self.b = stride != 1 or have != 4 * width
+        if self.b:
+            self.conv_skip = nn.Conv2d(have, 4 * width, 1, stride, bias=False)
+            self.norm_skip = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)))
+        y = self.norm3(self.conv3(F.relu(self.norm2(self.conv2(y)))))
+        return F.relu(y + (self.norm_skip(self.conv_skip(x)) if self.b else x))
+
+
 class Resnet18(nn.Module):
-    """Depth 18 or 34, table 1 of the paper, option B throughout."""
+    """Table 1 of the paper, option B throughout."""
 
     def __init__(self, o, shape):
         super().__init__()
@@ -103,12 +123,14 @@ class Resnet18(nn.Module):
         self.stem = nn.Conv2d(shape[0], width, *kernel, bias=False)
         self.stem_norm = nn.BatchNorm2d(width)
         have = width
-        for s, n in enumerate((3, 4, 6, 3) if o.get("depth") == 34 else (2, 2, 2, 2)):
+        depth = o.get("depth", 18)
+        for s, n in enumerate((2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3)):
             blocks = nn.Module()
             for i in range(n):
-                blocks.add_module(f"block{i + 1}", Block(have, width << s,
-                                                         2 if s and i == 0 else 1, "B"))
-                have = width << s
+                stride = 2 if s and i == 0 else 1
+                blocks.add_module(f"block{i + 1}", Bottleneck(have, width << s, stride)
+                                  if depth == 50 else Block(have, width << s, stride, "B"))
+                have = width << s if depth < 50 else 4 * width << s
             self.add_module(f"stage{s + 1}", blocks)
         self.head = nn.Linear(have, o.get("outputs", 10))
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """mlp, lenet, resnet_cifar, resnet and gpt against modules of PyTorch: from the same weights, ten steps of
 training: the curve, every variable after the first step, the loss in evaluation."""
+import json
+
 import numpy as np
 import parts
-from harness import Checks, Scratch
+import yaml
+from harness import Checks, Scratch, runner
 from model_cases import STEPS, batch, cases, sgd
 
 CURVE = 1e-4   # relative, over ten steps
@@ -42,6 +45,18 @@ def against_torch(c, folder):
         c.equal(f"{name}: parameters", trained, w["parameters"])
     c.equal("resnet_cifar of depth 20 has the paper's 0.27 M", want["resnet 20"]["parameters"],
             269722)
+    # Deep ones at their full width, counted without training; figures of torchvision.
+    image = {"x": np.zeros((2, 3, 64, 64), np.float32), "label": np.zeros(2, np.int64)}
+    for depth, parameters in ((50, 25557032), (101, 44549160), (152, 60192808)):
+        model = {"type": "resnet", "depth": depth, "outputs": 1000, "stem": "large"}
+        (folder / "deep.yaml").write_text(yaml.safe_dump({
+            **experiment(model), "data": {"train": parts.fields(folder, "deep", image),
+                                          "batch": 2}, "train": {"steps": 1}}))
+        r = runner("plan", folder / "deep.yaml", "--json", cwd=folder)
+        c.equal(f"resnet of depth {depth}: plan", (r.code, "" if r.code == 0 else r.err),
+                (0, ""))
+        c.equal(f"resnet of depth {depth}: parameters",
+                r.code == 0 and json.loads(r.out)["parameters"], parameters)
     c.equal("lenet on 1x28x28, as its description says", want["lenet"]["parameters"], 61706)
 
 
@@ -78,7 +93,7 @@ def wrong(c, folder):
         ({"type": "resnet_cifar", "depth": 2}, image, "depth is 2: it must be at least 8"),
         ({"type": "resnet_cifar", "width": 0}, image, "width is 0: it must be at least 1"),
         ({"type": "resnet_cifar", "shortcut": "C"}, image, "'C' is none of A, B"),
-        ({"type": "resnet", "depth": 50}, image, "depth must be 18 or 34"),
+        ({"type": "resnet", "depth": 51}, image, "depth must be 18, 34, 50, 101 or 152"),
         ({"type": "resnet", "width": 0}, image, "width is 0: it must be at least 1"),
         ({"type": "resnet", "stem": "tiny"}, image, "'tiny' is none of small, large"),
         ({"type": "gpt"}, words, "'vocabulary' is missing"),
