@@ -40,9 +40,9 @@ static bool is_one_of(const char *op, const char *list) {
 static bool is_called(const struct cpu_isa *isa, const struct cpu_expression *x) {
     bool v4 = strcmp(isa->name, "v4") == 0, base = strcmp(isa->name, "base") == 0;
     bool from_float = x->in == RN_F32 || x->in == RN_F64, wide = x->in == RN_I64;
-    if (is_one_of(x->op, " expm1 log log1p sin cos tanh erf pow "))
+    if (is_one_of(x->op, " expm1 log log1p sin cos pow "))
         return true;
-    if (is_one_of(x->op, " exp sigmoid "))
+    if (is_one_of(x->op, " exp sigmoid tanh erf "))
         return x->in == RN_F64;
     if (is_one_of(x->op, " div "))
         return !from_float;
