@@ -73,7 +73,8 @@ const struct command command_bench = {
     "bench",
     "bench EXPERIMENT.yaml [key=value ...] [--seconds S] [--json]",
     "how fast an experiment trains here; records nothing",
-    "  --seconds S  how long to measure, after a fifth of it to warm up (5)\n"
+    "  --seconds S  how long to measure (5), after a fifth of it to warm up, or as\n"
+    "               long again where samples are still being decoded\n"
     "  --json       for machines; times in ms, memory in bytes\n",
     "runner bench configs/quickstart.yaml data.batch=64",
     bench};

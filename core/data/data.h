@@ -154,6 +154,8 @@ struct loader_position loader_tell(const struct loader *l);
 /* The next batch, going on into the next epoch without end; the loader's until `keep`
  * further calls, seek or close. Allocates nothing. */
 int loader_next(struct loader *l, struct batch *out, struct rn_error *e);
+/* Are all samples of the split decoded and kept, as far as they are to be? */
+bool loader_settled(const struct loader *l);
 /* Seconds that callers have spent inside loader_next since it was opened. */
 double loader_waited(const struct loader *l);
 

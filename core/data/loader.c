@@ -285,6 +285,10 @@ uint64_t loader_rows(const struct loader *l, uint64_t index) {
     return l->rows - first < l->o.batch ? l->rows - first : l->o.batch;
 }
 
+bool loader_settled(const struct loader *l) {
+    return !l->cache || atomic_load(&l->cache->there) == l->rows;
+}
+
 double loader_waited(const struct loader *l) {
     return l->waited;
 }
