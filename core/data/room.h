@@ -66,8 +66,8 @@ struct augmenter {
 
 /* Decoded and transformed samples of one split, filled as they are first read. */
 struct cache {
-    uint8_t *rows;  /* [rows of the split][row_bytes] */
-    uint8_t *state; /* 0 empty, 1 being written, 2 there; atomic access */
+    uint8_t *rows;          /* [rows of the split][row_bytes] */
+    uint8_t *state;         /* 0 empty, 1 being written, 2 there; atomic access */
     _Atomic uint64_t there; /* rows in state 2 */
 };
 
@@ -129,9 +129,9 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
 bool field_variable(const struct rn_field *f);
 /* Per sample, or per entry of a field of variable size; 0 = impossible. */
 uint64_t field_bytes(const struct rn_field *f);
-/* After the raw columns are known. */
-int pipeline_fit(struct data *data, struct rn_error *e);
-int pipeline_finish(struct data *data, struct rn_error *e);
+/* After the raw columns are known: the stages in order, fitted or as they were loaded,
+ * and what is left as the sample. */
+int pipeline_prepare(struct data *data, bool fit, struct rn_error *e);
 uint32_t column_add(struct data *data, const struct rn_field *f);
 
 /* range.c: the first missing number of a column, `value` counting elements from 1. */

@@ -145,76 +145,7 @@ static int read_cadences(struct loop *l, struct diag *d) {
     return status;
 }
 
-/* --------------------------------------------------------------- telling */
-
-/* The device's instruments, read anew after a second. */
-static const struct rn_device_gauges *gauges(struct loop *l) {
-    double now = now_seconds();
-    if (l->gauged && now - l->gauged < 1.0)
-        return l->has_gauges ? &l->gauges : NULL;
-    l->gauged = now;
-    l->has_gauges = device_gauges(l->s->device, &l->gauges);
-    l->gauges_new = l->has_gauges;
-    return l->has_gauges ? &l->gauges : NULL;
-}
-
-static void tell(struct loop *l, enum run_moment moment, double loss, double norm) {
-    struct stage *s = l->s;
-    double now = now_seconds(), spent = now - l->began;
-    if (!l->o->watch.progress)
-        return;
-    if (moment == RUN_STEPPED && now - l->last_progress < 0.1 &&
-        l->at.step < s->total_steps && l->at.step % s->steps_per_epoch != 0)
-        return;
-    l->last_progress = now;
-    double steps = l->rows_done / (double)(s->batch * s->accumulate);
-    struct run_progress p = {
-        .moment = moment,
-        .step = l->at.step,
-        .total_steps = s->total_steps,
-        .epoch = (l->at.step + s->steps_per_epoch - 1) / s->steps_per_epoch,
-        .epochs = s->epochs,
-        .epoch_ended = l->at.step % s->steps_per_epoch == 0,
-        .evaluates = data_rows(s->data, DATA_VAL) > 0,
-        .loss = loss,
-        .norm = norm,
-        .rate = spent > 0.0 ? l->rows_done / spent : 0.0,
-        .waited = spent > 0.0 && l->loader ? loader_waited(l->loader) / spent : 0.0,
-        .seconds_left =
-            steps > 0.0 ? spent / steps * (double)(s->total_steps - l->at.step) : 0.0,
-        .live_name = s->live.count ? s->live.at[0].name : NULL,
-        .live = s->live.count ? s->live.at[0].now : 0.0,
-        .memory = device_memory(s->device).peak,
-        .gauges = gauges(l),
-        .metrics = &l->metrics};
-    l->o->watch.progress(l->o->watch.context, &p);
-}
-
-/* A line of log.txt. */
-static void say_in_log(struct loop *l, const char *what, const char *sentence) {
-    struct text t = {0};
-    text_addf(&t, "step %lld: %s%s", (long long)l->at.step, what, sentence);
-    if (l->record)
-        record_say(l->record, text_get(&t));
-    text_finish(&t);
-}
-
-/* The same, and a sentence for the person. */
-static void say(struct loop *l, int level, const char *sentence) {
-    say_in_log(l, level == RN_LOG_WARNING ? "warning: " : "", sentence);
-    if (l->o->watch.say)
-        l->o->watch.say(l->o->watch.context, level, sentence);
-}
-
-/* A line of log.txt with what a split gave. */
-static void log_metrics(struct loop *l, const struct metric_list *m) {
-    struct text t = {0};
-    text_addf(&t, "step %lld:", (long long)l->at.step);
-    for (uint32_t i = 0; i < m->count; i++)
-        text_addf(&t, " %s %.6g", m->at[i].name, m->at[i].value);
-    record_say(l->record, text_get(&t));
-    text_finish(&t);
-}
+/* ---------------------------------------------------------------- scalars */
 
 static double epoch_at(const struct loop *l) {
     return (double)l->at.step / (double)l->s->steps_per_epoch;
@@ -302,11 +233,11 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     }
     if (status == RN_OK)
         status = record_publish_soon(l->record, e);
-    log_metrics(l, &l->metrics);
-    tell(l, RUN_EVALUATED,
-         l->at.interval_weight > 0.0 ? l->at.interval_loss / l->at.interval_weight
-                                     : NAN,
-         0.0);
+    loop_log_metrics(l, &l->metrics);
+    loop_tell(l, RUN_EVALUATED,
+              l->at.interval_weight > 0.0 ? l->at.interval_loss / l->at.interval_weight
+                                          : NAN,
+              0.0);
     return status;
 }
 
@@ -323,7 +254,7 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
         snprintf(text, sizeof text, "step %lld: %s: this update is left out",
                  (long long)l->at.step, what);
         if (l->at.skipped <= 10)
-            say(l, RN_LOG_WARNING, text);
+            loop_say(l, RN_LOG_WARNING, text);
         return RN_OK;
     }
     error_set(e, RN_E_DIVERGED, "step %lld: %s", (long long)l->at.step, what);
@@ -349,7 +280,7 @@ static int record_objectives(struct loop *l, struct rn_error *e) {
 
 /* What the instruments showed when they were last read, once. */
 static int record_gauges(struct loop *l, struct rn_error *e) {
-    const struct rn_device_gauges *g = gauges(l);
+    const struct rn_device_gauges *g = loop_gauges(l);
     if (!g || !l->gauges_new)
         return RN_OK;
     const struct {
@@ -433,7 +364,7 @@ static int one_step(struct loop *l, struct rn_error *e) {
         status = hooks_event(l, RN_EVENT_STEP_END, e);
     if (status == RN_OK && l->at.step % l->s->steps_per_epoch == 0)
         status = end_of_epoch(l, e);
-    tell(l, RUN_STEPPED, r.loss, r.norm);
+    loop_tell(l, RUN_STEPPED, r.loss, r.norm);
     return status;
 }
 
@@ -494,9 +425,9 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     l->metrics.count = 0;
     for (uint32_t i = 0; i < out->test.count; i++)
         vec_push(l->metrics.at, l->metrics.count, l->metrics.capacity, out->test.at[i]);
-    log_metrics(l, &l->metrics);
+    loop_log_metrics(l, &l->metrics);
     if (status == RN_OK)
-        tell(l, RUN_TESTED, NAN, 0.0);
+        loop_tell(l, RUN_TESTED, NAN, 0.0);
     return status;
 }
 
@@ -525,7 +456,7 @@ static void save_before(struct loop *l) {
     snprintf(line, sizeof line,
              "the state before this step is saved; runner resume RUN optimizer.lr=X "
              "goes on");
-    say(l, RN_LOG_INFO, line);
+    loop_say(l, RN_LOG_INFO, line);
 }
 
 /* What the counter in the allocator has seen, beside what the plan said. */
@@ -542,7 +473,7 @@ static void note_memory(struct loop *l) {
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct stage *s = l->s;
     l->began = now_seconds();
-    tell(l, RUN_BEGAN, NAN, 0.0);
+    loop_tell(l, RUN_BEGAN, NAN, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
     already_over(l);
     while (status == RN_OK && !l->stop && l->at.step < s->total_steps) {
@@ -555,11 +486,11 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_RUN_END, e);
     if (l->stop_reason[0])
-        say(l, RN_LOG_INFO, l->stop_reason);
+        loop_say(l, RN_LOG_INFO, l->stop_reason);
     if (status == RN_E_DIVERGED)
         save_before(l);
     if (status != RN_OK)
-        say_in_log(l, "ended with an error: ", e->message);
+        loop_log(l, "ended with an error: ", e->message);
     note_memory(l);
     /* What was learnt so far is worth keeping in every case but a full disk. */
     struct rn_error late = {0};
@@ -572,7 +503,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     out->seconds = now_seconds() - l->began;
     out->end = l->interrupted ? RUN_INTERRUPTED : l->early ? RUN_EARLY : RUN_DONE;
     out->step = l->at.step;
-    tell(l, RUN_ENDED, NAN, 0.0);
+    loop_tell(l, RUN_ENDED, NAN, 0.0);
     return status;
 }
 
@@ -621,7 +552,7 @@ static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
             return RN_OK;
     if (l->said_count < sizeof l->said / sizeof *l->said)
         l->said[l->said_count++] = arena_copy(s->arena, key);
-    say(l, severity, sentence);
+    loop_say(l, severity, sentence);
     return RN_OK;
 }
 
@@ -739,7 +670,7 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
         return status;
     }
     if (fell_back[0])
-        say(l, RN_LOG_WARNING, fell_back);
+        loop_say(l, RN_LOG_WARNING, fell_back);
     l->fell_back = fell_back[0];
     const struct checkpoint_blob *split = checkpoint_blob(*f, "split");
     const struct checkpoint_blob *data = checkpoint_blob(*f, "data");

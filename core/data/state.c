@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was learnt on the training rows, saved and loaded: the transforms' own state,
+ * and the raw fields that they were fitted on. */
+#include <string.h>
+
+#include "data/room.h"
+
+/* A stream into memory, so that each state has its length before it. */
+struct memory_stream {
+    struct rn_stream stream;
+    uint8_t *bytes;
+    uint64_t size, capacity, at;
+};
+
+static int32_t memory_write(struct rn_stream *s, const void *p, uint64_t n) {
+    struct memory_stream *m = (struct memory_stream *)s;
+    if (n > m->capacity - m->size) {
+        m->capacity = 2 * (m->size + n);
+        m->bytes = memory_grow(m->bytes, m->capacity);
+    }
+    if (n)
+        memcpy(m->bytes + m->size, p, n);
+    m->size += n;
+    return RN_OK;
+}
+
+static int32_t memory_read(struct rn_stream *s, void *p, uint64_t n) {
+    struct memory_stream *m = (struct memory_stream *)s;
+    if (n > m->size - m->at)
+        return RN_E_CHECKPOINT;
+    if (n)
+        memcpy(p, m->bytes + m->at, n);
+    m->at += n;
+    return RN_OK;
+}
+
+static uint64_t memory_left(struct rn_stream *s) {
+    struct memory_stream *m = (struct memory_stream *)s;
+    return m->size - m->at;
+}
+
+static const struct rn_stream_api memory_api = {sizeof memory_api, 0, memory_write,
+                                                memory_read, memory_left};
+
+#define STATE_MAGIC   0x4144u /* "DA" */
+#define STATE_VERSION 2u
+
+static int put(struct rn_stream *s, const void *p, uint32_t n) {
+    int status = s->api->write(s, &n, sizeof n);
+    return status == RN_OK ? s->api->write(s, p, n) : status;
+}
+
+/* magic, version, numbers of transforms and fields; transforms: name, bytes, state;
+ * fields: name, classes; number of raw fields: name, layout, dtype, rank, shape. All
+ * integers u32 but the bytes of a state, u64, and a shape's, i64. */
+int data_save(const struct data *data, struct rn_stream *s) {
+    uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->stage_count,
+                        data->field_count};
+    int status = s->api->write(s, head, sizeof head);
+    for (uint32_t i = 0; i < data->stage_count && status == RN_OK; i++) {
+        const struct stage *g = &data->stages[i];
+        struct memory_stream m = {.stream = {&memory_api}};
+        status = put(s, g->component->name, (uint32_t)strlen(g->component->name));
+        if (status == RN_OK && g->iface->save)
+            status = g->iface->save(g->self, &m.stream);
+        if (status == RN_OK)
+            status = s->api->write(s, &m.size, sizeof m.size);
+        if (status == RN_OK)
+            status = s->api->write(s, m.bytes ? m.bytes : (uint8_t *)"", m.size);
+        memory_release(m.bytes);
+    }
+    for (uint32_t i = 0; i < data->field_count && status == RN_OK; i++) {
+        const struct data_field *f = &data->fields[i];
+        status = put(s, f->name, (uint32_t)strlen(f->name));
+        if (status == RN_OK)
+            status = s->api->write(s, &f->classes, sizeof f->classes);
+    }
+    const struct table *t = &data->tables[data->main_table];
+    if (status == RN_OK)
+        status = s->api->write(s, &t->field_count, sizeof t->field_count);
+    for (uint32_t i = 0; i < t->field_count && status == RN_OK; i++) {
+        status = put(s, t->fields[i].name, (uint32_t)strlen(t->fields[i].name));
+        if (status == RN_OK)
+            status = put(s, t->layouts[i], (uint32_t)strlen(t->layouts[i]));
+        uint32_t type[2] = {t->fields[i].dtype, t->fields[i].rank};
+        if (status == RN_OK)
+            status = s->api->write(s, type, sizeof type);
+        if (status == RN_OK && type[1])
+            status = s->api->write(s, t->fields[i].shape, type[1] * sizeof(int64_t));
+    }
+    return status;
+}
+
+static int bad_state(struct rn_error *e, const char *why) {
+    return error_set(e, RN_E_CHECKPOINT, "the saved data state %s", why);
+}
+
+/* A name of at most 255 bytes. */
+static int take(struct rn_stream *s, char out[256], struct rn_error *e) {
+    uint32_t n = 0;
+    int status = s->api->read(s, &n, sizeof n);
+    if (status != RN_OK || n > 255 || s->api->read(s, out, n) != RN_OK)
+        return bad_state(e, "is cut short or damaged");
+    out[n] = '\0';
+    return RN_OK;
+}
+
+static int load_stage(struct stage *g, struct rn_stream *s, struct rn_error *e) {
+    char name[256];
+    uint64_t bytes = 0;
+    int status = take(s, name, e);
+    if (status != RN_OK)
+        return status;
+    if (strcmp(name, g->component->name) != 0)
+        return error_set(e, RN_E_CHECKPOINT, "%s is %s, but the saved state is of %s",
+                         g->path, g->component->name, name);
+    if (s->api->read(s, &bytes, sizeof bytes) != RN_OK || bytes > s->api->left(s))
+        return bad_state(e, "is cut short or damaged");
+    struct memory_stream m = {.stream = {&memory_api}, .size = bytes};
+    m.bytes = memory_try(bytes ? bytes : 1);
+    if (!m.bytes)
+        return error_set(e, RN_E_MEMORY, "no memory for the state of %s", g->path);
+    status = s->api->read(s, m.bytes, bytes);
+    if (status == RN_OK && g->iface->load)
+        status = g->iface->load(g->self, &m.stream, e);
+    if (status == RN_OK && m.at != m.size)
+        status = error_set(e, RN_E_CHECKPOINT, "bytes are left over");
+    memory_release(m.bytes);
+    if (status != RN_OK) {
+        if (e && !e->status)
+            bad_state(e, "is cut short or damaged");
+        return error_context(e, "%s (%s)", g->path, name);
+    }
+    return RN_OK;
+}
+
+/* A raw field as it was learnt, against what this source gives under that name:
+ * elements in another order, or others, would be read as what they are not. */
+static int check_raw(const struct data *data, struct rn_stream *s, struct rn_error *e) {
+    const struct table *t = &data->tables[data->main_table];
+    char name[256];
+    uint32_t length = 0, type[2];
+    int64_t shape[RN_MAX_RANK];
+    int status = take(s, name, e);
+    if (status != RN_OK)
+        return status;
+    if (s->api->read(s, &length, sizeof length) != RN_OK || length > s->api->left(s))
+        return bad_state(e, "is cut short or damaged");
+    char *layout = memory_get((size_t)length + 1);
+    if (s->api->read(s, layout, length) != RN_OK ||
+        s->api->read(s, type, sizeof type) != RN_OK || type[1] > RN_MAX_RANK ||
+        s->api->read(s, shape, type[1] * sizeof *shape) != RN_OK)
+        status = bad_state(e, "is cut short or damaged");
+    for (uint32_t i = 0; i < t->field_count && status == RN_OK; i++) {
+        const struct rn_field *f = &t->fields[i];
+        if (strcmp(f->name, name) != 0 || f->flags & RN_FIELD_TEXT)
+            continue;
+        /* A target that looks otherwise in a file to predict is nobody's input. */
+        if (data->options.mode == DATA_FOR_PREDICTION && !f->rank)
+            continue;
+        if (f->dtype != type[0] || f->rank != type[1] ||
+            memcmp(f->shape, shape, type[1] * sizeof *shape) != 0)
+            status = error_set(e, RN_E_DATA,
+                               "%s: field '%s' has not the type and shape "
+                               "that were learnt",
+                               t->name, name);
+        else if (strcmp(t->layouts[i], layout) != 0) {
+            status = error_set(e, RN_E_DATA,
+                               "%s: the elements of '%s' are not those that "
+                               "were learnt",
+                               t->name, name);
+            error_hint(e, "now %.100s; then %.100s", t->layouts[i], layout);
+        }
+    }
+    memory_release(layout);
+    return status;
+}
+
+int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
+    uint32_t head[4];
+    error_clear(e);
+    if (data->ready)
+        return error_set(e, RN_E_INTERNAL, "data is fitted already");
+    if (s->api->read(s, head, sizeof head) != RN_OK || head[0] != STATE_MAGIC)
+        return bad_state(e, "is cut short or damaged");
+    if (head[1] != STATE_VERSION)
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the saved data state has version %u, this runner reads %u",
+                         head[1], STATE_VERSION);
+    if (head[2] != data->stage_count)
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the saved data state has %u transforms, the file has %u",
+                         head[2], data->stage_count);
+    for (uint32_t i = 0; i < data->stage_count; i++) {
+        int status = load_stage(&data->stages[i], s, e);
+        if (status != RN_OK)
+            return status;
+    }
+    int status = pipeline_prepare(data, false, e);
+    for (uint32_t i = 0; i < head[3] && status == RN_OK; i++) {
+        char name[256];
+        uint32_t classes = 0;
+        status = take(s, name, e);
+        if (status == RN_OK && s->api->read(s, &classes, sizeof classes) != RN_OK)
+            status = bad_state(e, "is cut short or damaged");
+        for (uint32_t k = 0; k < data->field_count && status == RN_OK; k++)
+            if (strcmp(data->fields[k].name, name) == 0 && !data->fields[k].class_names)
+                data->fields[k].classes = classes;
+    }
+    uint32_t raw = 0;
+    if (status == RN_OK && s->api->read(s, &raw, sizeof raw) != RN_OK)
+        status = bad_state(e, "is cut short or damaged");
+    for (uint32_t i = 0; i < raw && status == RN_OK; i++)
+        status = check_raw(data, s, e);
+    if (status != RN_OK)
+        data->ready = false;
+    return status;
+}

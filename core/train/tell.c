@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run tells while it goes on: its progress, the device's instruments, sentences,
+ * lines of log.txt. */
+#include <math.h>
+
+#include "base/log.h"
+#include "train/loop.h"
+
+/* The device's instruments, read anew after a second. */
+const struct rn_device_gauges *loop_gauges(struct loop *l) {
+    double now = now_seconds();
+    if (l->gauged && now - l->gauged < 1.0)
+        return l->has_gauges ? &l->gauges : NULL;
+    l->gauged = now;
+    l->has_gauges = device_gauges(l->s->device, &l->gauges);
+    l->gauges_new = l->has_gauges;
+    return l->has_gauges ? &l->gauges : NULL;
+}
+
+void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm) {
+    struct stage *s = l->s;
+    double now = now_seconds(), spent = now - l->began;
+    if (!l->o->watch.progress)
+        return;
+    if (moment == RUN_STEPPED && now - l->last_progress < 0.1 &&
+        l->at.step < s->total_steps && l->at.step % s->steps_per_epoch != 0)
+        return;
+    l->last_progress = now;
+    double steps = l->rows_done / (double)(s->batch * s->accumulate);
+    struct run_progress p = {
+        .moment = moment,
+        .step = l->at.step,
+        .total_steps = s->total_steps,
+        .epoch = (l->at.step + s->steps_per_epoch - 1) / s->steps_per_epoch,
+        .epochs = s->epochs,
+        .epoch_ended = l->at.step % s->steps_per_epoch == 0,
+        .evaluates = data_rows(s->data, DATA_VAL) > 0,
+        .loss = loss,
+        .norm = norm,
+        .rate = spent > 0.0 ? l->rows_done / spent : 0.0,
+        .waited = spent > 0.0 && l->loader ? loader_waited(l->loader) / spent : 0.0,
+        .seconds_left =
+            steps > 0.0 ? spent / steps * (double)(s->total_steps - l->at.step) : 0.0,
+        .live_name = s->live.count ? s->live.at[0].name : NULL,
+        .live = s->live.count ? s->live.at[0].now : 0.0,
+        .memory = device_memory(s->device).peak,
+        .gauges = loop_gauges(l),
+        .metrics = &l->metrics};
+    l->o->watch.progress(l->o->watch.context, &p);
+}
+
+/* A line of log.txt. */
+void loop_log(struct loop *l, const char *what, const char *sentence) {
+    struct text t = {0};
+    text_addf(&t, "step %lld: %s%s", (long long)l->at.step, what, sentence);
+    if (l->record)
+        record_say(l->record, text_get(&t));
+    text_finish(&t);
+}
+
+/* The same, and a sentence for the person. */
+void loop_say(struct loop *l, int level, const char *sentence) {
+    loop_log(l, level == RN_LOG_WARNING ? "warning: " : "", sentence);
+    if (l->o->watch.say)
+        l->o->watch.say(l->o->watch.context, level, sentence);
+}
+
+/* A line of log.txt with what a split gave. */
+void loop_log_metrics(struct loop *l, const struct metric_list *m) {
+    struct text t = {0};
+    text_addf(&t, "step %lld:", (long long)l->at.step);
+    for (uint32_t i = 0; i < m->count; i++)
+        text_addf(&t, " %s %.6g", m->at[i].name, m->at[i].value);
+    record_say(l->record, text_get(&t));
+    text_finish(&t);
+}
