@@ -43,7 +43,7 @@ static void add(struct row *r, const struct profile_node *n,
     r->of_part[w->part] += n->calls * n->seconds;
     r->flops += n->calls * (double)w->flops;
     r->bytes += n->calls * (double)w->bytes;
-    double peak = w->bf16 && p->bf16 > 0.0 ? p->bf16 : p->flops;
+    double peak = w->narrow && p->bf16 > 0.0 ? p->bf16 : p->flops;
     if (peak > 0.0)
         r->least += n->calls * (double)w->flops / peak;
 }

@@ -28,9 +28,9 @@ static uint32_t root(struct fuser *f, uint32_t n) {
     return n;
 }
 
-static bool fusable(const struct graph *g, const struct gnode *n) {
+static bool fusable(const struct gnode *n) {
     return op_traits(n->op) & OP_ELEMENTWISE && n->out_count == 1 && !is_view(n) &&
-           n->in_count <= 3 && g->values[n->out[0]].dtype != RN_F16;
+           n->in_count <= 3;
 }
 
 static bool is_broadcast(const struct gnode *n) {
@@ -199,7 +199,7 @@ static void take_reductions(struct fuser *f, const uint32_t *uses) {
         if (f->size[i] != 1 || f->group[i] != i || !table_of(g, node, &mine))
             continue;
         uint32_t maker = g->values[node->in[0]].node, r = root(f, maker), folds = 0;
-        if (!fusable(g, &g->nodes[maker]) || is_broadcast(&g->nodes[maker]) ||
+        if (!fusable(&g->nodes[maker]) || is_broadcast(&g->nodes[maker]) ||
             f->size[r] >= REGION_NODES)
             continue;
         bool same = true;
@@ -298,12 +298,11 @@ void draft_fuse(struct draft *d, bool reduces) {
      * computed there again from what is kept anyway, not stored. */
     for (uint32_t i = n; i-- > 0;) {
         const struct gnode *node = &g->nodes[i];
-        if (!fusable(g, node))
+        if (!fusable(node))
             continue;
         for (uint32_t k = 0; k < node->in_count; k++) {
             const struct gvalue *v = &g->values[node->in[k]];
-            if (fusable(g, &g->nodes[v->node]) &&
-                same_space(v, &g->values[node->out[0]]))
+            if (fusable(&g->nodes[v->node]) && same_space(v, &g->values[node->out[0]]))
                 try_merge(&f, i, v->node);
         }
     }
@@ -311,7 +310,7 @@ void draft_fuse(struct draft *d, bool reduces) {
      * way, such as the moments of an optimizer. */
     for (uint32_t i = 0; i < n; i++) {
         const struct gnode *node = &g->nodes[i];
-        if (!fusable(g, node))
+        if (!fusable(node))
             continue;
         for (uint32_t k = 0; k < node->in_count; k++) {
             const struct gvalue *v = &g->values[node->in[k]];
@@ -320,7 +319,7 @@ void draft_fuse(struct draft *d, bool reduces) {
                 continue;
             for (uint32_t j = i > 64 ? i - 64 : 0; j < i; j++) {
                 const struct gnode *other = &g->nodes[j];
-                if (!fusable(g, other) || !same_space(&g->values[other->out[0]], out))
+                if (!fusable(other) || !same_space(&g->values[other->out[0]], out))
                     continue;
                 bool shares = false;
                 for (uint32_t m = 0; m < other->in_count; m++)

@@ -41,7 +41,7 @@ struct plan_work {     /* what a node of the program does */
     uint64_t bytes;      /* of the values that it reads and writes, each once */
     const char *kernel;  /* the backend's word; "" none */
     uint32_t operations; /* of the graph */
-    bool bf16;           /* a product of bf16 */
+    bool narrow;         /* a product of 16 bits */
 };
 
 struct plan {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each node of a program does, for who measures it: layer, part of the step,
  * operations, bytes. */
+#include "graph/rules.h"
 #include "plan/draft.h"
 
 /* Bytes of the slots that a node touches. One that is read and written counts twice;
@@ -57,9 +58,8 @@ const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *i
         }
         w->operations = u->count;
         const struct gnode *one = &d->g->nodes[u->nodes[0]];
-        w->bf16 = u->count == 1 && one->in_count > 1 &&
-                  !(op_traits(one->op) & OP_ELEMENTWISE) &&
-                  d->g->values[one->in[0]].dtype == RN_BF16;
+        w->narrow = u->count == 1 && one->in_count > 1 &&
+                    !(op_traits(one->op) & OP_ELEMENTWISE) && gnode_narrow(d->g, one);
         w->kernel = arena_copy(d->a, infos[i].kernel);
     }
     return all;

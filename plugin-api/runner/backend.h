@@ -147,6 +147,8 @@ struct rn_device_info {
     uint32_t fast_bf16;   /* 1: multiplies bf16 faster than f32. 0: products of bf16 are
                              made of f32 ones */
     uint32_t reduces;     /* 1: takes regions that end with reductions */
+    uint32_t fast_f16;    /* as fast_bf16, of f16 */
+    uint32_t reserved;
 };
 
 /* What the device reaches at best, measured; 0 = not known. */

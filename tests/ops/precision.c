@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mixed precision: products of bf16 against the f64 truth of their rounded operands,
- * and a network's program after graph_precision on every backend. */
+/* Mixed precision: products of bf16 and f16 against the f64 truth of their rounded
+ * operands, and a network's program after graph_precision on every backend. */
 #include "graph/rules.h"
 #include "ops.h"
 
@@ -10,6 +10,13 @@ static rn_value cast(struct graph *g, rn_value v, rn_dtype t) {
     graph_op(g, "cast", 1, &v, 1, &a, 1, &out, NULL);
     return out;
 }
+
+/* A type of 16 bits: half the distance from 1 to the next number. */
+static const struct low {
+    const char *name;
+    rn_dtype type;
+    double rounding;
+} lows[] = {{"bf16", RN_BF16, 1.0 / 256.0}, {"f16", RN_F16, 1.0 / 2048.0}};
 
 struct product_case {
     const char *op;
@@ -68,16 +75,17 @@ static rn_value product(struct graph *g, const struct product_case *c,
     return out;
 }
 
-/* Outputs: the product in f32, and rounded to bf16. low: of bf16 operands; else of the
- * f32 values that they stand for, which is what it means. */
-static void build(struct built *b, const struct product_case *c, bool low) {
+/* Outputs: the product in f32, and rounded to `t`. low: of operands of 16 bits; else of
+ * the f32 values that they stand for, which is what it means. */
+static void build(struct built *b, const struct product_case *c, const struct low *t,
+                  bool low) {
     struct rn_error e = {0};
     rn_value in[3];
     built_init(b, c->op);
     for (uint32_t i = 0; i < c->n_in; i++) {
         in[i] = built_input(b, RN_F32, c->ranks[i], c->shapes[i]);
         if (i < 2)
-            in[i] = cast(b->graph, in[i], RN_BF16);
+            in[i] = cast(b->graph, in[i], t->type);
         if (!low)
             in[i] = cast(b->graph, in[i], RN_F32);
     }
@@ -87,15 +95,15 @@ static void build(struct built *b, const struct product_case *c, bool low) {
         y = product(b->graph, c, in, 0, &e);
         graph_output(b->graph, "y1", cast(b->graph, y, RN_F32), &e);
     }
-    ops_check(e.status == RN_OK, "%s in bf16: %s", c->op, e.message);
+    ops_check(e.status == RN_OK, "%s in %s: %s", c->op, t->name, e.message);
 }
 
-static void check_product(const struct product_case *c, const struct opened *backends,
-                          int count) {
+static void check_product(const struct product_case *c, const struct low *low_type,
+                          const struct opened *backends, int count) {
     struct built exact, low;
     struct result truth = {0}, bound = {0};
-    build(&exact, c, false);
-    build(&low, c, true);
+    build(&exact, c, low_type, false);
+    build(&low, c, low_type, true);
     ops_check(bound_run(&backends[0], &exact, &truth, &bound), "%s: no bound", c->op);
     for (int i = 0; i < count && truth.count; i++) {
         struct result got = {0};
@@ -106,11 +114,11 @@ static void check_product(const struct product_case *c, const struct opened *bac
             double e0 = fabs(result_at(&got, 0, k) - t);
             double e1 = fabs(result_at(&got, 1, k) - t);
             worst = fmax(worst, e0 / by);
-            rounded = fmax(rounded, e1 / (by + (fabs(t) + by) / 256.0));
+            rounded = fmax(rounded, e1 / (by + (fabs(t) + by) * low_type->rounding));
         }
         ops_check(ran && worst <= 1.0 && rounded <= 1.0,
-                  "%s of bf16 on %s: %g of the bound, %g when rounded", c->op,
-                  backends[i].name, worst, rounded);
+                  "%s of %s on %s: %g of the bound, %g when rounded", c->op,
+                  low_type->name, backends[i].name, worst, rounded);
         result_free(&got);
     }
     result_free(&truth);
@@ -131,8 +139,9 @@ static double distance(const struct result *x, const struct result *y, uint32_t 
 }
 
 /* The reference runs the same program; a sum in another order may round to the other
- * neighbour, so results are a bit of bf16 apart at most, and less on the whole. */
-static void check_network(const struct opened *backends, int count) {
+ * neighbour, so results are a bit of 16 apart at most, and less on the whole. */
+static void check_network(const struct low *t, const struct opened *backends,
+                          int count) {
     struct built b;
     struct rn_error e = {0};
     struct result full = {0}, want = {0}, first = {0};
@@ -140,29 +149,31 @@ static void check_network(const struct opened *backends, int count) {
     built_init(&b, "network");
     graph_network(&b);
     ops_check(built_run(&backends[0], &b, false, &full), "network in f32");
-    b.graph = graph_precision(b.graph, b.a, RN_BF16, &e);
+    b.graph = graph_precision(b.graph, b.a, t->type, &e);
     ops_check(b.graph != NULL, "graph_precision: %s", e.message);
     if (!b.graph || !built_run(&backends[0], &b, false, &want)) {
-        ops_check(false, "network in bf16 does not run on the reference");
+        ops_check(false, "network in %s does not run on the reference", t->name);
         return;
     }
     for (uint32_t k = 0; k < want.count; k++) {
         double d = distance(&want, &full, k);
         ops_check(want.dtype[k] == RN_F32, "gradient %u is not f32", k);
-        ops_check(d > 1e-5 && d < 0.15, "bf16 against f32: output %u is %g away", k, d);
+        ops_check(d > 0.00256 * t->rounding && d < 38.4 * t->rounding,
+                  "%s against f32: output %u is %g away", t->name, k, d);
     }
     for (int i = 1; i < count; i++) {
         struct result got = {0};
         bool ran = built_run(&backends[i], &b, true, &got);
-        ops_check(ran, "network in bf16 does not run on %s", backends[i].name);
+        ops_check(ran, "network in %s does not run on %s", t->name, backends[i].name);
         for (uint32_t k = 0; ran && k < want.count; k++) {
             double d = distance(&got, &want, k);
-            ops_check(d < 0.004, "network in bf16 on %s: output %u is %g away",
-                      backends[i].name, k, d);
+            ops_check(d < t->rounding, "network in %s on %s: output %u is %g away",
+                      t->name, backends[i].name, k, d);
         }
         if (ran && backends[i].exact && first.count)
             ops_check(result_same(&first, &got, where, sizeof where),
-                      "network in bf16 on %s, other bits: %s", backends[i].name, where);
+                      "network in %s on %s, other bits: %s", t->name, backends[i].name,
+                      where);
         if (ran && backends[i].exact && !first.count)
             first = got;
         else
@@ -175,7 +186,9 @@ static void check_network(const struct opened *backends, int count) {
 }
 
 void test_precision(const struct opened *backends, int count) {
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        check_product(&cases[i], backends, count);
-    check_network(backends, count);
+    for (size_t k = 0; k < sizeof lows / sizeof lows[0]; k++) {
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+            check_product(&cases[i], &lows[k], backends, count);
+        check_network(&lows[k], backends, count);
+    }
 }
