@@ -70,6 +70,11 @@ const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *i
 int draft_images(const struct graph *g, struct arena *a, const struct plan_options *o,
                  const struct graph **out, struct rn_error *e);
 
+/* recompute.c: g with a value of its own for each reduction that would else have one
+ * stored; g itself where there is none. */
+int draft_recompute(const struct graph *g, struct arena *a, const struct graph **out,
+                    struct rn_error *e);
+
 /* memory.c: offsets of all blocks. */
 uint64_t draft_layout(struct draft *d);
 /* What is alive at once: no layout is smaller. */

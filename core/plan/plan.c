@@ -684,6 +684,8 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
         return error_context(e, "program %s", g->name) ? status : status;
     const struct graph *laid = NULL;
     status = draft_images(plain, a, o, &laid, e);
+    if (status == RN_OK && o->fuse && o->reduces)
+        status = draft_recompute(laid, a, &laid, e);
     if (status != RN_OK)
         return error_context(e, "program %s", g->name) ? status : status;
     struct plan *p = arena_new(a, struct plan);

@@ -137,6 +137,37 @@ static void check_left_alone(void) {
     }
 }
 
+/* A square that a sum reads and, with the sum, what comes later: computed twice, so that
+ * the sum ends a region, if its operand is stored anyway; else stored. */
+static void check_twice(bool stored) {
+    static const struct case_ all = {2, {300, 200}, {0, 1}, 2};
+    struct result want, got;
+    bool ran = true;
+    for (int reduces = 0; ran && reduces < 2; reduces++) {
+        struct built b;
+        struct opened o;
+        begin(&b, "twice");
+        rn_value x = input(&b, RN_F32, all.rank, all.shape);
+        rn_value g = stored ? x : op(&b, "tanh", 1, x, 0, 0);
+        rn_value square = op(&b, "mul", 2, g, g, 0);
+        rn_value sum = reduce(&b, "reduce_sum", square, &all, true);
+        output(&b, sum);
+        output(&b, op(&b, "add", 2, op(&b, "div", 2, g, sum, 0), square, 0));
+        CHECK(open_engine(&o, "best", 2, "off", NULL) == RN_OK);
+        o.options.reduces = reduces;
+        ran = run_on(&o, &b, reduces ? &got : &want);
+        CHECK(ran);
+        close_engine(&o);
+        arena_destroy(b.arena);
+    }
+    if (!ran)
+        return;
+    CHECK(same(&want, &got) && want.reductions == 0);
+    CHECK(got.reductions == stored);
+    drop(&want);
+    drop(&got);
+}
+
 int main(int argc, char **argv) {
     static char home[] = "/tmp/runner-folds-XXXXXX";
     struct opened o;
@@ -156,6 +187,8 @@ int main(int argc, char **argv) {
             for (int form = 0; form < 4; form++)
                 check_case(&cases[i], kinds[k], form, (i + k + (size_t)form) % 4 != 0);
     check_left_alone();
+    check_twice(true);
+    check_twice(false);
     printf("%u reductions inside of regions\n", reductions);
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", home);
