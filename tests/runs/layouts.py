@@ -84,7 +84,7 @@ with Scratch() as top:
     c.equal("timed: one machine, one file", len(known), 1)
     lines = (timed / "kernels.txt").read_text().splitlines()
     c.ok("timed: the record says what was chosen", len(lines) >= 9 and all(
-        re.fullmatch(r"conv2d\S* .* \| \d+,\d+\t[dw]\t[1-9]\d*", x) for x in lines), lines)
+        re.fullmatch(r"conv2d\S* .* \| \d+,\d+\t[dw]\t[1-9]\d*\t([1-9]\d*|[?-])", x) for x in lines), lines)
     before = known[0].read_bytes()
     warm = run("warm", "{type: cpu}")
     c.equal("from the cache: the same bits", verified(warm), verified(timed))
@@ -115,8 +115,8 @@ with Scratch() as top:
     def turned(text):
         out = []
         for x in text.splitlines():
-            key, choice, ns = x.split("\t")
-            out.append(f"{key}\t{choice}\t{max(1, 10**12 // int(ns))}")
+            key, choice, ns, walk = x.split("\t")
+            out.append(f"{key}\t{choice}\t{max(1, 10**12 // int(ns))}\t{walk}")
         return "\n".join(out) + "\n"
     known[0].write_text(turned(known[0].read_text()))
     mine = run("half", "{type: cpu}", "train.steps=3", env=env | {"XDG_CACHE_HOME": str(top / "new")})

@@ -67,10 +67,10 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
     if (status == RN_OK) {
         char machine[256], name[160];
         cpu_engine_name(g, name, sizeof name);
-        snprintf(machine, sizeof machine, "1 %s%s " CPU_LIBRARY, name,
+        snprintf(machine, sizeof machine, "2 %s%s " CPU_LIBRARY, name,
                  g->strict ? " strict" : "");
         g->tuner = cpu_tuner_create(
-            h, strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine);
+            h, strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine, NULL);
         if (!g->tuner)
             status = rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
     }
@@ -479,6 +479,7 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
     }
     x->engine = g;
     x->program = p;
+    cpu_tuner_rest(g->tuner);
     int before = threads_enter(g, 0);
     uint32_t at = 0;
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++) {

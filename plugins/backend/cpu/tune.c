@@ -1,55 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which of several kernels runs a node: each is timed once on this machine, and the
- * answer kept: in memory, in ${XDG_CACHE_HOME:-~/.cache}/runner/kernels/MACHINE.txt
- * for runs to come, and as text for the record, which resume hands back. One line a
- * node: its text, a tab, the kernel's letter, a tab, nanoseconds. Where nothing can be
+ * answer kept (choices.h). What was timed in company is timed again at once, and if
+ * that does not help by a later run that finds the machine quiet. Where nothing can be
  * kept nothing is timed: a rule decides, so that two runs still have the same bits. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <runner/numerics.h>
 
-#include "../shared/kept.h"
+#include "choices.h"
 #include "tune.h"
 
-#define KEY_MAX  512
-#define RUNS     3
-#define HOPELESS 1.5 /* times the best known: not timed again */
-#define WORK     1e8 /* multiply-adds that are enough to time */
-
-struct entry {
-    char *key;  /* shapes as they lie */
-    char *what; /* the first part of it: the same whatever the forms */
-    char choice;
-    bool used; /* by this run */
-    uint64_t ns;
-};
+#define ROUNDS   3
+#define MOST     8          /* kernels of a node */
+#define HOPELESS 1.5        /* times the best known: not timed again */
+#define WORK     1e8        /* multiply-adds that are enough to time */
+#define AGAIN    3          /* times that a node is timed, while it is disturbed */
+#define PATIENCE 3000000000 /* ns that a run spends on that */
 
 struct cpu_tuner {
     struct rn_host *host; /* borrowed: told once that kernels are timed */
-    bool told;
+    struct cpu_clock clock;
+    struct cpu_choices *table;
     bool rule;    /* nothing is timed */
     bool by_rule; /* and the rule was asked */
     bool loaded;
-    struct kept_key machine;
-    struct entry *entries;
-    size_t count, capacity;
-    char *text; /* of cpu_tuner_text */
+    bool told, told_busy, told_again;
+    int64_t patience;                     /* ns left */
+    enum { UNASKED, YES, NO } look_again; /* at what is in doubt */
 };
 
-struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *machine) {
+struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *machine,
+                                   const struct cpu_clock *clock) {
     struct cpu_tuner *t = calloc(1, sizeof *t);
-    if (t) {
-        t->host = h;
-        t->rule = rule;
-        kept_key_add(&t->machine, machine);
+    if (!t)
+        return NULL;
+    t->host = h;
+    t->rule = rule;
+    t->patience = PATIENCE;
+    t->table = cpu_choices_create(machine);
+    bool good = clock ? (t->clock = *clock, true) : cpu_clock_init(&t->clock);
+    if (!t->table || !good) {
+        cpu_tuner_destroy(t);
+        return NULL;
     }
     return t;
 }
@@ -57,145 +54,36 @@ struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *mac
 void cpu_tuner_destroy(struct cpu_tuner *t) {
     if (!t)
         return;
-    for (size_t i = 0; i < t->count; i++) {
-        free(t->entries[i].key);
-        free(t->entries[i].what);
-    }
-    free(t->entries);
-    free(t->text);
+    if (t->clock.destroy)
+        t->clock.destroy(t->clock.self);
+    cpu_choices_destroy(t->table);
     free(t);
 }
 
-/* ------------------------------------------------------------------- table */
-
-static struct entry *find(const struct cpu_tuner *t, const char *key) {
-    for (size_t i = 0; i < t->count; i++)
-        if (strcmp(t->entries[i].key, key) == 0)
-            return &t->entries[i];
-    return NULL;
+void cpu_tuner_rest(struct cpu_tuner *t) {
+    t->clock.rest(t->clock.self);
 }
 
-static bool add(struct cpu_tuner *t, const char *key, char choice, uint64_t ns) {
-    if (t->count == t->capacity) {
-        size_t capacity = 2 * t->capacity + 64;
-        struct entry *grown = realloc(t->entries, capacity * sizeof *grown);
-        if (!grown)
-            return false;
-        t->entries = grown;
-        t->capacity = capacity;
-    }
-    struct entry e = {strdup(key), strndup(key, strcspn(key, "|")), choice, false, ns};
-    if (!e.key || !e.what) {
-        free(e.key);
-        free(e.what);
-        return false;
-    }
-    t->entries[t->count++] = e;
-    return true;
-}
-
-static void read_line(struct cpu_tuner *t, char *line) {
-    char *choice = strchr(line, '\t'), *ns = choice ? strchr(choice + 1, '\t') : NULL;
-    char *end = NULL;
-    if (!ns || ns != choice + 2)
-        return;
-    *choice = '\0';
-    uint64_t value = strtoull(ns + 1, &end, 10);
-    if (end != ns + 1 && *end == '\0' && value && !find(t, line))
-        add(t, line, choice[1], value);
-}
+/* ------------------------------------------------------------------ record */
 
 #define BY_RULE "rule\n"
 
 void cpu_tuner_read(struct cpu_tuner *t, const char *text) {
     if (strcmp(text, BY_RULE) == 0)
         t->rule = true;
-    while (*text) {
-        char line[KEY_MAX + 64];
-        size_t n = strcspn(text, "\n");
-        if (n < sizeof line) {
-            memcpy(line, text, n);
-            line[n] = '\0';
-            read_line(t, line);
-        }
-        text += n + (text[n] == '\n');
-    }
+    else
+        cpu_choices_read(t->table, text);
 }
 
 const char *cpu_tuner_text(struct cpu_tuner *t) {
-    size_t size = 1, at = 0;
-    for (size_t i = 0; i < t->count; i++)
-        size += strlen(t->entries[i].key) + 32;
-    free(t->text);
-    t->text = malloc(size);
-    if (!t->text)
-        return NULL;
-    t->text[0] = '\0';
-    if (t->by_rule)
-        return BY_RULE;
-    for (size_t i = 0; i < t->count; i++)
-        if (t->entries[i].used)
-            at += (size_t)snprintf(t->text + at, size - at, "%s\t%c\t%llu\n",
-                                   t->entries[i].key, t->entries[i].choice,
-                                   (unsigned long long)t->entries[i].ns);
-    return t->text;
-}
-
-/* -------------------------------------------------------------------- disk */
-
-static char *place(const struct cpu_tuner *t) {
-    char *folder = kept_folder("kernels");
-    char *path = folder ? kept_path(folder, &t->machine, "txt") : NULL;
-    free(folder);
-    return path;
-}
-
-static void load(struct cpu_tuner *t) {
-    char *path = place(t);
-    t->rule |= !path;
-    FILE *f = path ? fopen(path, "re") : NULL;
-    char line[KEY_MAX + 64];
-    while (f && fgets(line, sizeof line, f)) {
-        char *end = strchr(line, '\n');
-        if (end) { /* a line without an end was torn */
-            *end = '\0';
-            read_line(t, line);
-        }
-    }
-    if (f)
-        fclose(f);
-    free(path);
-    t->loaded = true;
-}
-
-/* Written at once, then read again: of several runs that time one node at one time the
- * first line counts for all, or the same file would not give the same bits. */
-static struct entry *keep(struct cpu_tuner *t, const char *key, char choice,
-                          uint64_t ns) {
-    char line[KEY_MAX + 64];
-    char *path = place(t);
-    int n = snprintf(line, sizeof line, "%s\t%c\t%llu\n", key, choice,
-                     (unsigned long long)ns);
-    int f = path && n < (int)sizeof line
-                ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600)
-                : -1;
-    bool written = f >= 0 && write(f, line, (size_t)n) == n;
-    if (f >= 0)
-        close(f);
-    free(path);
-    if (written)
-        load(t);
-    struct entry *e = find(t, key);
-    if (!e && add(t, key, choice, ns)) /* no cache: known to this run alone */
-        e = &t->entries[t->count - 1];
-    return e;
+    return t->by_rule ? BY_RULE : cpu_choices_text(t->table);
 }
 
 /* ------------------------------------------------------------------- names */
 
 static void put(char *out, size_t *at, const char *text) {
     size_t n = strlen(text);
-    if (*at + n + 1 < KEY_MAX)
+    if (*at + n + 1 < CPU_KEY_MAX)
         memcpy(out + *at, text, n + 1);
     *at += n;
 }
@@ -269,7 +157,7 @@ static bool sample_of(const struct cpu_setup *s, struct sample *m) {
 }
 
 /* "conv2d stride=1,1 ... x 16,32,14,14 | 16,16": what it is, then how it lies. */
-static bool key_of(const struct cpu_setup *s, char out[KEY_MAX]) {
+static bool key_of(const struct cpu_setup *s, char out[CPU_KEY_MAX]) {
     size_t at = 0;
     put(out, &at, s->node->op);
     if (s->in[0].dtype == RN_BF16)
@@ -300,26 +188,19 @@ static bool key_of(const struct cpu_setup *s, char out[KEY_MAX]) {
     int64_t forms[2] = {cpu_int(s->node, "block_in", 0),
                         cpu_int(s->node, "block_out", 0)};
     put_list(out, &at, " | ", forms, 2);
-    return at + 1 < KEY_MAX;
+    return at + 1 < CPU_KEY_MAX;
 }
 
 char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s) {
-    char key[KEY_MAX];
+    char key[CPU_KEY_MAX];
     struct sample m;
-    const struct entry *e =
-        t && sample_of(s, &m) && key_of(&m.setup, key) ? find(t, key) : NULL;
-    return e ? e->choice : '\0';
+    const struct cpu_choice *e = t && sample_of(s, &m) && key_of(&m.setup, key)
+                                     ? cpu_choices_find(t->table, key)
+                                     : NULL;
+    return e ? e->kernel : '\0';
 }
 
 /* ------------------------------------------------------------------ timing */
-
-/* One thread, its own processor time: what else runs on the machine then counts little.
- */
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* Scratch straight from the system, which has it back before the run begins. */
 static void *scratch(uint64_t bytes) {
@@ -348,37 +229,104 @@ static void *operand(rn_dtype t, uint64_t count) {
     return p;
 }
 
-/* The least time of a few runs; 0: it did not run. */
-static uint64_t time_call(const struct cpu_setup *s, uint64_t limit) {
+/* The kernels of one node, with what they read and write. */
+struct contest {
+    struct cpu_setup setup; /* of the sample */
+    struct kernel_tensor *tensors;
+    void *workspace;
+    uint64_t workspace_bytes;
+    uint32_t count;
+    char letter[MOST];
+    struct cpu_setup kernel[MOST];
+    bool out[MOST];    /* hopeless, or it failed */
+    uint64_t ns[MOST]; /* the least so far; 0: it did not run */
+};
+
+static void contest_end(struct contest *c) {
+    uint32_t n = c->setup.n_in + c->setup.n_out;
+    for (uint32_t i = 0; i < c->count; i++)
+        cpu_setup_finish(&c->kernel[i]);
+    for (uint32_t i = 0; c->tensors && i < n; i++)
+        give_back(c->tensors[i].data,
+                  c->tensors[i].count * RN_DTYPE_BYTES(c->tensors[i].dtype));
+    free(c->tensors);
+    give_back(c->workspace, c->workspace_bytes);
+}
+
+static bool contest_begin(struct contest *c, const struct cpu_setup *s,
+                          const char *choices, cpu_prepare prepare,
+                          struct rn_error *e) {
     uint32_t n = s->n_in + s->n_out;
-    struct kernel_tensor *t = calloc(n + 1u, sizeof *t);
-    char *workspace = scratch(s->workspace);
-    bool good = t && workspace;
-    uint64_t best = 0;
+    *c = (struct contest){.setup = *s, .tensors = calloc(n + 1u, sizeof *c->tensors)};
+    for (const char *k = choices; *k && c->count < MOST; k++) {
+        struct cpu_setup *one = &c->kernel[c->count];
+        *one = *s;
+        one->choice = *k;
+        one->building = true;
+        one->threads = 1;
+        if (prepare(one, e) <= 0) {
+            cpu_setup_finish(one);
+            continue;
+        }
+        if (one->workspace > c->workspace_bytes)
+            c->workspace_bytes = one->workspace;
+        c->letter[c->count++] = *k;
+    }
+    c->workspace = scratch(c->workspace_bytes);
+    bool good = c->count && c->tensors && c->workspace;
     for (uint32_t i = 0; good && i < n; i++) {
-        t[i] = i < s->n_in ? s->in[i] : s->out[i - s->n_in];
-        t[i].data = operand(t[i].dtype, t[i].count);
-        good = t[i].data != NULL;
+        c->tensors[i] = i < s->n_in ? s->in[i] : s->out[i - s->n_in];
+        c->tensors[i].data = operand(c->tensors[i].dtype, c->tensors[i].count);
+        good = c->tensors[i].data != NULL;
     }
-    struct cpu_call c = {.k = {s->node, s->n_in, s->n_out, t, t ? t + s->n_in : NULL},
-                         .state = s->state,
-                         .workspace = workspace,
-                         .threads = s->threads};
+    return good;
+}
+
+static uint64_t contest_best(const struct contest *c, char *letter) {
+    uint64_t best = 0;
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->ns[i] && (!best || c->ns[i] < best)) {
+            best = c->ns[i];
+            *letter = c->letter[i];
+        }
+    return best;
+}
+
+/* One call of kernel i; warm: it counts, unless it is hopeless beside `known`. */
+static void contest_call(struct contest *c, uint32_t i, const struct cpu_clock *clock,
+                         bool warm, uint64_t known) {
+    struct cpu_setup *s = &c->kernel[i];
+    struct kernel_tensor *t = c->tensors;
+    struct cpu_call call = {.k = {s->node, s->n_in, s->n_out, t, t + s->n_in},
+                            .state = s->state,
+                            .workspace = c->workspace,
+                            .threads = s->threads};
     struct rn_error e;
-    for (int i = 0; good && i <= RUNS; i++) { /* the first one warms up */
-        int64_t begin = now_ns();
-        good = s->run(&c, &e) == RN_OK;
-        uint64_t took = (uint64_t)(now_ns() - begin);
-        if (i == 1 || took < best || !best)
-            best = took;
-        if (limit && (double)took > (double)limit * HOPELESS)
-            break;
-    }
-    for (uint32_t i = 0; t && i < n; i++)
-        give_back(t[i].data, t[i].count * RN_DTYPE_BYTES(t[i].dtype));
-    free(t);
-    give_back(workspace, s->workspace);
-    return good ? best : 0;
+    char letter;
+    int64_t begin = clock->processor(clock->self);
+    bool good = s->run(&call, &e) == RN_OK;
+    int64_t ns = clock->processor(clock->self) - begin;
+    uint64_t took = ns > 0 ? (uint64_t)ns : 1, best = contest_best(c, &letter);
+    best = best && (!known || best < known) ? best : known;
+    bool hopeless = best && (double)took > (double)best * HOPELESS;
+    c->out[i] = !good || hopeless;
+    if (good && (warm || hopeless) && (!c->ns[i] || took < c->ns[i]))
+        c->ns[i] = took;
+}
+
+/* All kernels in turn, some rounds, so that what disturbs one disturbs all. */
+static struct cpu_company contest_run(struct contest *c, const struct cpu_clock *clock,
+                                      uint64_t known) {
+    struct cpu_watch w;
+    memset(c->out, 0, sizeof c->out);
+    cpu_watch_begin(&w, clock);
+    for (int round = 0; round <= ROUNDS; round++) /* the first one warms up */
+        for (uint32_t i = 0; i < c->count; i++)
+            if (!c->out[i]) {
+                contest_call(c, i, clock, round > 0, known);
+                cpu_watch_look(&w);
+            }
+    return cpu_watch_end(&w);
 }
 
 /* Without timing: a rough order of what kernels are known to be like. */
@@ -393,67 +341,129 @@ static uint64_t by_rule(const struct sample *m) {
     return values * (uint64_t)(in && out ? (last ? 3 : 2) : in || out ? 3 : 4);
 }
 
-/* A run that takes seconds before it begins says why, once. */
-static void tell(struct cpu_tuner *t) {
+/* ------------------------------------------------------------------ asking */
+
+static void say(struct cpu_tuner *t, bool *told, const char *text, const char *more) {
     const struct rn_host_api *api = t->host->api;
-    char line[600], *path = t->told ? NULL : place(t);
-    if (path && RN_HAS(api, struct rn_host_api, log) && api->log) {
-        snprintf(line, sizeof line,
-                 "timing the convolutions of this network on this machine, once; the "
-                 "answers are kept in %s",
-                 path);
+    char line[700];
+    if (!*told && RN_HAS(api, struct rn_host_api, log) && api->log) {
+        snprintf(line, sizeof line, "%s%s", text, more);
         api->log(t->host, RN_LOG_INFO, line);
     }
-    t->told = true;
+    *told = true;
+}
+
+/* A run that takes seconds before it begins says why, once. */
+static void tell(struct cpu_tuner *t, bool again) {
+    char *path = t->told ? NULL : cpu_choices_place(t->table);
+    if (again)
+        say(t, &t->told_again,
+            "timing again the convolutions that were timed while the machine was busy",
+            "");
+    else if (path)
+        say(t, &t->told,
+            "timing the convolutions of this network on this machine, once; the "
+            "answers "
+            "are kept in ",
+            path);
     free(path);
+}
+
+/* Is what is in doubt to be timed again by this run? Not soon after it was timed, so
+ * that runs one after the other have the same bits, and not in company. */
+static bool looks_again(struct cpu_tuner *t) {
+    if (t->look_again == UNASKED) {
+        struct cpu_watch w;
+        t->look_again = NO;
+        if (cpu_choices_are_old(t->table)) {
+            cpu_watch_begin(&w, &t->clock);
+            struct cpu_company c = cpu_watch_end(&w);
+            c.stretch = 1.0; /* nothing was run */
+            if (!cpu_is_disturbed(&c, cpu_choices_walk(t->table)))
+                t->look_again = YES;
+        }
+    }
+    return t->look_again == YES;
+}
+
+/* Times a node, again while it is disturbed and there is patience. */
+static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
+                      const char *choices, cpu_prepare prepare, struct cpu_choice *out,
+                      struct rn_error *e) {
+    struct contest c;
+    uint64_t known = cpu_choices_least(t->table, out->key);
+    bool good = contest_begin(&c, s, choices, prepare, e);
+    out->disturbed = true;
+    for (int i = 0; good && out->disturbed && i < AGAIN; i++) {
+        uint64_t before[MOST], best = cpu_choices_walk(t->table);
+        memcpy(before, c.ns, sizeof before);
+        memset(c.ns, 0, sizeof c.ns);
+        int64_t begin = t->clock.wall(t->clock.self);
+        struct cpu_company company = contest_run(&c, &t->clock, known);
+        out->walk = company.walk;
+        out->disturbed = cpu_is_disturbed(&company, best);
+        for (uint32_t k = 0; out->disturbed && k < c.count; k++)
+            if (before[k] && (!c.ns[k] || before[k] < c.ns[k]))
+                c.ns[k] = before[k];
+        if (i > 0)
+            t->patience -= t->clock.wall(t->clock.self) - begin;
+        if (t->patience <= 0)
+            break;
+    }
+    out->ns = good ? contest_best(&c, &out->kernel) : 0;
+    contest_end(&c);
+    return out->ns != 0;
+}
+
+/* What is known, or timed now. */
+static int32_t answer(struct cpu_tuner *t, char *key, const struct cpu_setup *s,
+                      const char *choices, cpu_prepare prepare, struct cpu_choice **out,
+                      struct rn_error *e) {
+    struct cpu_choice *have = cpu_choices_find(t->table, key);
+    bool again = have && !have->used && cpu_choice_in_doubt(t->table, have) &&
+                 !t->rule && looks_again(t);
+    *out = have;
+    if (have && !again)
+        return RN_OK;
+    struct cpu_choice timed = {.key = key};
+    tell(t, again);
+    bool ran = time_node(t, s, choices, prepare, &timed, e);
+    if (again && (!ran || timed.disturbed)) { /* no better than what is known */
+        t->look_again = NO;
+        return RN_OK;
+    }
+    if (!ran)
+        return rn_fail(e, RN_E_UNSUPPORTED, "no kernel ran", NULL, NULL);
+    if (timed.disturbed)
+        say(t, &t->told_busy,
+            "the machine is busy with other work: kernels are chosen for now, and "
+            "timed "
+            "again by a run that finds it quiet",
+            "");
+    *out = cpu_choices_keep(t->table, &timed);
+    return *out ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a choice", NULL, NULL);
 }
 
 int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
                           const char *choices, cpu_prepare prepare, uint64_t *ns,
                           struct rn_error *e) {
-    char key[KEY_MAX];
+    char key[CPU_KEY_MAX];
     struct sample m;
+    struct cpu_choice *have;
     if (!t || !sample_of(s, &m) || !key_of(&m.setup, key))
         return rn_fail(e, RN_E_UNSUPPORTED, "this node cannot be timed", NULL, NULL);
-    if (!t->rule && !t->loaded)
-        load(t);
-    struct entry *have = find(t, key);
-    if (have || t->rule) {
-        if (have)
-            have->used = true;
-        else
-            t->by_rule = true;
-        *ns = (uint64_t)((double)(have ? have->ns : by_rule(&m)) * m.scale);
+    if (!t->rule && !t->loaded) {
+        t->rule = !cpu_choices_load(t->table);
+        t->loaded = true;
+    }
+    if (t->rule && !cpu_choices_find(t->table, key)) {
+        t->by_rule = true;
+        *ns = (uint64_t)((double)by_rule(&m) * m.scale);
         return RN_OK;
     }
-    uint64_t known = 0, best = 0;
-    size_t what = strcspn(key, "|");
-    for (size_t i = 0; i < t->count; i++) {
-        const struct entry *k = &t->entries[i];
-        if (strlen(k->what) == what && memcmp(k->what, key, what) == 0 &&
-            (!known || k->ns < known))
-            known = k->ns;
-    }
-    char choice = '-';
-    tell(t);
-    for (const char *c = choices; *c; c++) {
-        struct cpu_setup one = m.setup;
-        one.choice = *c;
-        one.building = true;
-        one.threads = 1;
-        int32_t taken = prepare(&one, e);
-        uint64_t took = taken > 0 ? time_call(&one, best ? best : known) : 0;
-        cpu_setup_finish(&one);
-        if (took && (!best || took < best)) {
-            best = took;
-            choice = *c;
-        }
-    }
-    if (!best)
-        return rn_fail(e, RN_E_UNSUPPORTED, "no kernel ran", NULL, NULL);
-    have = keep(t, key, choice, best);
-    if (!have)
-        return rn_fail(e, RN_E_MEMORY, "no memory for a choice", NULL, NULL);
+    int32_t status = answer(t, key, &m.setup, choices, prepare, &have, e);
+    if (status != RN_OK)
+        return status;
     have->used = true;
     *ns = (uint64_t)((double)have->ns * m.scale);
     return RN_OK;

@@ -3,15 +3,19 @@
 #ifndef CPU_TUNE_H
 #define CPU_TUNE_H
 
+#include "company.h"
 #include "cpu.h"
 
 struct cpu_tuner;
 
 /* h: borrowed, outlives the tuner. `machine`: processor, instruction set, threads,
- * library: what times depend on. rule: nothing is timed, a rule decides. NULL: no
- * memory. */
-struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *machine);
+ * library: what times depend on. rule: nothing is timed, a rule decides. clock: taken
+ * over; NULL: this machine's. NULL: no memory. */
+struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *machine,
+                                   const struct cpu_clock *clock);
 void cpu_tuner_destroy(struct cpu_tuner *t);
+/* Gives back what timing took, until the next time. */
+void cpu_tuner_rest(struct cpu_tuner *t);
 
 typedef int32_t (*cpu_prepare)(struct cpu_setup *s, struct rn_error *e);
 /* The least time of node s, prepared by each of the kernels that `choices` has a letter

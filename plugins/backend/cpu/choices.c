@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of kernels: memory, disk and record. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../shared/kept.h"
+#include "choices.h"
+#include "company.h"
+
+#define LINE_MAX_ (CPU_KEY_MAX + 96)
+#define OLD_S     900
+
+struct cpu_choices {
+    struct kept_key machine;
+    struct cpu_choice *entries;
+    size_t count, capacity;
+    uint64_t walk; /* the shortest */
+    bool old;
+    char *text; /* of cpu_choices_text */
+};
+
+struct cpu_choices *cpu_choices_create(const char *machine) {
+    struct cpu_choices *t = calloc(1, sizeof *t);
+    if (t)
+        kept_key_add(&t->machine, machine);
+    return t;
+}
+
+void cpu_choices_destroy(struct cpu_choices *t) {
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->count; i++) {
+        free(t->entries[i].key);
+        free(t->entries[i].what);
+    }
+    free(t->entries);
+    free(t->text);
+    free(t);
+}
+
+/* ------------------------------------------------------------------- table */
+
+struct cpu_choice *cpu_choices_find(const struct cpu_choices *t, const char *key) {
+    for (size_t i = 0; i < t->count; i++)
+        if (strcmp(t->entries[i].key, key) == 0)
+            return &t->entries[i];
+    return NULL;
+}
+
+uint64_t cpu_choices_least(const struct cpu_choices *t, const char *key) {
+    size_t what = strcspn(key, "|");
+    uint64_t least = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct cpu_choice *k = &t->entries[i];
+        if (strlen(k->what) == what && memcmp(k->what, key, what) == 0 &&
+            (!least || k->ns < least))
+            least = k->ns;
+    }
+    return least;
+}
+
+uint64_t cpu_choices_walk(const struct cpu_choices *t) {
+    return t->walk;
+}
+
+bool cpu_choice_in_doubt(const struct cpu_choices *t, const struct cpu_choice *c) {
+    return !c->settled && (c->disturbed || cpu_walk_is_slow(c->walk, t->walk));
+}
+
+bool cpu_choices_are_old(const struct cpu_choices *t) {
+    return t->old;
+}
+
+/* The first line of a key counts, unless it is in doubt and this one is not. */
+static struct cpu_choice *add(struct cpu_choices *t, const struct cpu_choice *c) {
+    if (c->walk && (!t->walk || c->walk < t->walk))
+        t->walk = c->walk;
+    struct cpu_choice *have = cpu_choices_find(t, c->key);
+    if (have) {
+        if (!have->used && cpu_choice_in_doubt(t, have) && !cpu_choice_in_doubt(t, c)) {
+            have->kernel = c->kernel;
+            have->disturbed = c->disturbed;
+            have->ns = c->ns;
+            have->walk = c->walk;
+        }
+        return have;
+    }
+    if (t->count == t->capacity) {
+        size_t capacity = 2 * t->capacity + 64;
+        struct cpu_choice *grown = realloc(t->entries, capacity * sizeof *grown);
+        if (!grown)
+            return NULL;
+        t->entries = grown;
+        t->capacity = capacity;
+    }
+    struct cpu_choice e = *c;
+    e.key = strdup(c->key);
+    e.what = strndup(c->key, strcspn(c->key, "|"));
+    if (!e.key || !e.what) {
+        free(e.key);
+        free(e.what);
+        return NULL;
+    }
+    t->entries[t->count] = e;
+    return &t->entries[t->count++];
+}
+
+/* ------------------------------------------------------------------- lines */
+
+/* Digits that end at `stop`; 0: they do not. */
+static uint64_t number(const char *text, char stop, const char **end) {
+    char *at = NULL;
+    uint64_t value = strtoull(text, &at, 10);
+    bool good = *text >= '0' && *text <= '9' && *at == stop;
+    *end = at;
+    return good ? value : 0;
+}
+
+/* The walk is missing in records of earlier versions. */
+static void read_line(struct cpu_choices *t, char *line, bool settled) {
+    char *tab = strchr(line, '\t');
+    const char *end = NULL;
+    if (!tab || !tab[1] || tab[2] != '\t')
+        return;
+    struct cpu_choice c = {.key = line, .kernel = tab[1], .settled = settled};
+    bool walk = strchr(tab + 3, '\t') != NULL;
+    c.ns = number(tab + 3, walk ? '\t' : '\0', &end);
+    if (!c.ns)
+        return;
+    if (walk && strcmp(end + 1, "?") == 0)
+        c.disturbed = true;
+    else if (walk && strcmp(end + 1, "-") != 0 &&
+             !(c.walk = number(end + 1, '\0', &end)))
+        return;
+    *tab = '\0';
+    add(t, &c);
+}
+
+static int write_line(char *out, size_t size, const struct cpu_choice *c) {
+    char walk[24] = "-";
+    if (c->disturbed)
+        strcpy(walk, "?");
+    else if (c->walk)
+        snprintf(walk, sizeof walk, "%llu", (unsigned long long)c->walk);
+    return snprintf(out, size, "%s\t%c\t%llu\t%s\n", c->key, c->kernel,
+                    (unsigned long long)c->ns, walk);
+}
+
+void cpu_choices_read(struct cpu_choices *t, const char *text) {
+    while (*text) {
+        char line[LINE_MAX_];
+        size_t n = strcspn(text, "\n");
+        if (n < sizeof line) {
+            memcpy(line, text, n);
+            line[n] = '\0';
+            read_line(t, line, true);
+        }
+        text += n + (text[n] == '\n');
+    }
+}
+
+const char *cpu_choices_text(struct cpu_choices *t) {
+    size_t size = 1, at = 0;
+    for (size_t i = 0; i < t->count; i++)
+        size += strlen(t->entries[i].key) + 64;
+    free(t->text);
+    t->text = malloc(size);
+    if (!t->text)
+        return NULL;
+    t->text[0] = '\0';
+    for (size_t i = 0; i < t->count; i++)
+        if (t->entries[i].used)
+            at += (size_t)write_line(t->text + at, size - at, &t->entries[i]);
+    return t->text;
+}
+
+/* -------------------------------------------------------------------- disk */
+
+char *cpu_choices_place(const struct cpu_choices *t) {
+    char *folder = kept_folder("kernels");
+    char *path = folder ? kept_path(folder, &t->machine, "txt") : NULL;
+    free(folder);
+    return path;
+}
+
+bool cpu_choices_load(struct cpu_choices *t) {
+    char *path = cpu_choices_place(t);
+    FILE *f = path ? fopen(path, "re") : NULL;
+    char line[LINE_MAX_];
+    struct stat s;
+    t->old = f && fstat(fileno(f), &s) == 0 && s.st_mtime + OLD_S < time(NULL);
+    while (f && fgets(line, sizeof line, f)) {
+        char *end = strchr(line, '\n');
+        if (end) { /* a line without an end was torn */
+            *end = '\0';
+            read_line(t, line, false);
+        }
+    }
+    if (f)
+        fclose(f);
+    free(path);
+    return path != NULL;
+}
+
+/* Written at once, then read again: of several runs that time one node at one time the
+ * first line counts for all, or the same file would not give the same bits. */
+struct cpu_choice *cpu_choices_keep(struct cpu_choices *t, const struct cpu_choice *c) {
+    char line[LINE_MAX_];
+    char *path = cpu_choices_place(t);
+    int n = write_line(line, sizeof line, c);
+    int f = path && n < (int)sizeof line
+                ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600)
+                : -1;
+    bool written = f >= 0 && write(f, line, (size_t)n) == n, old = t->old;
+    if (f >= 0)
+        close(f);
+    free(path);
+    if (written)
+        cpu_choices_load(t);
+    t->old = old;     /* as it was when the run began */
+    return add(t, c); /* no cache: known to this run alone */
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Three signs of company. The thread had to wait (wall time beside processor time);
+ * others wanted to run (the system counts them); and a walk through memory takes longer
+ * than it can here, which also shows what no system counts, such as a neighbour of a
+ * virtual machine. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "company.h"
+#include "cpu.h"
+
+#define STRETCH 1.1  /* measured: 1.01 when quiet, 2 beside one process */
+#define OTHERS  0.25 /* of the processors */
+#define SLOW    1.4  /* measured: up to 1.2 when quiet, 1.7 beside a walk of others */
+#define LINE    16   /* floats of a line of the caches: one of each is enough */
+#define BYTES   ((uint64_t)64 << 20) /* past the caches that one thread has alone */
+
+bool cpu_walk_is_slow(uint64_t walk, uint64_t best) {
+    return walk && best && (double)walk > (double)best * SLOW;
+}
+
+bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best) {
+    return c->stretch > STRETCH || c->others > OTHERS ||
+           cpu_walk_is_slow(c->walk, best);
+}
+
+void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c) {
+    *w = (struct cpu_watch){.clock = c, .walk = c->walk(c->self)};
+    w->wall = c->wall(c->self);
+    w->processor = c->processor(c->self);
+    cpu_watch_look(w);
+}
+
+void cpu_watch_look(struct cpu_watch *w) {
+    w->others += w->clock->others(w->clock->self);
+    w->looks++;
+}
+
+struct cpu_company cpu_watch_end(struct cpu_watch *w) {
+    const struct cpu_clock *c = w->clock;
+    cpu_watch_look(w);
+    int64_t processor = c->processor(c->self) - w->processor;
+    int64_t wall = c->wall(c->self) - w->wall;
+    uint64_t after = c->walk(c->self);
+    return (struct cpu_company){
+        .stretch = processor > 0 ? (double)wall / (double)processor : 1.0,
+        .others = w->others / w->looks,
+        .walk = after > w->walk ? after : w->walk};
+}
+
+/* ------------------------------------------------------------ this machine */
+
+struct machine {
+    float *memory; /* BYTES, while kernels are timed */
+};
+
+static int64_t read_clock(clockid_t id) {
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t processor(void *self) {
+    (void)self;
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static int64_t wall(void *self) {
+    (void)self;
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+static double others(void *self) {
+    FILE *f = fopen("/proc/loadavg", "re");
+    long running = 1, processors = sysconf(_SC_NPROCESSORS_ONLN);
+    (void)self;
+    if (f && fscanf(f, "%*s %*s %*s %ld/", &running) != 1)
+        running = 1;
+    if (f)
+        fclose(f);
+    return running > 1 && processors > 0 ? (double)(running - 1) / (double)processors
+                                         : 0.0;
+}
+
+static uint64_t walk(void *self) {
+    struct machine *m = self;
+    int64_t n = (int64_t)(BYTES / sizeof(float) / 2), best = 0;
+    if (!m->memory) {
+        uint64_t left = cpu_memory_left();
+        void *p = left && left < 8 * BYTES ? MAP_FAILED
+                                           : mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+                                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+            return 0;
+        madvise(p, BYTES, MADV_HUGEPAGE);
+        m->memory = p;
+        for (int64_t i = 0; i < 2 * n; i++)
+            m->memory[i] = 1.0f;
+    }
+    for (int k = 0; k < 2; k++) {
+        const float *restrict x = m->memory + n;
+        float *restrict y = m->memory;
+        int64_t begin = read_clock(CLOCK_THREAD_CPUTIME_ID);
+        for (int64_t i = 0; i < n; i += LINE)
+            y[i] = y[i] * 0.5f + x[i];
+        int64_t took = read_clock(CLOCK_THREAD_CPUTIME_ID) - begin;
+        best = k == 0 || took < best ? took : best;
+    }
+    return best > 0 ? (uint64_t)best : 1;
+}
+
+static void rest(void *self) {
+    struct machine *m = self;
+    if (m->memory)
+        munmap(m->memory, BYTES);
+    m->memory = NULL;
+}
+
+static void destroy(void *self) {
+    rest(self);
+    free(self);
+}
+
+bool cpu_clock_init(struct cpu_clock *out) {
+    struct machine *m = calloc(1, sizeof *m);
+    *out = (struct cpu_clock){m, processor, wall, others, walk, rest, destroy};
+    return m != NULL;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Company: what else the machine does while kernels are timed. Processor time alone
+ * does not show it: others take the caches and the memory, and slow one kernel more
+ * than another. */
+#ifndef CPU_COMPANY_H
+#define CPU_COMPANY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where times and signs of others come from; times in ns. */
+struct cpu_clock {
+    void *self;
+    int64_t (*processor)(void *self); /* of this thread */
+    int64_t (*wall)(void *self);
+    double (*others)(void *self); /* runnable threads but this one, by processor */
+    uint64_t (*walk)(void *self); /* of a walk through memory; 0: not known */
+    void (*rest)(void *self);     /* give back what a walk took */
+    void (*destroy)(void *self);
+};
+
+/* This machine's; false: no memory. */
+bool cpu_clock_init(struct cpu_clock *out);
+
+/* During one timing. */
+struct cpu_company {
+    double stretch; /* wall time over processor time */
+    double others;  /* runnable threads of others by processor, a mean */
+    uint64_t walk;  /* the longer one of before and after; 0: not known */
+};
+bool cpu_walk_is_slow(uint64_t walk, uint64_t best);
+/* best: the shortest walk known here. */
+bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best);
+
+struct cpu_watch {
+    const struct cpu_clock *clock; /* borrowed */
+    int64_t processor, wall;       /* at begin */
+    double others;                 /* a sum */
+    int looks;
+    uint64_t walk;
+};
+void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c);
+void cpu_watch_look(struct cpu_watch *w); /* now and then */
+struct cpu_company cpu_watch_end(struct cpu_watch *w);
+
+#endif
