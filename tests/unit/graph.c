@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graph, plan and exec on the reference backend: gradients against finite differences,
- * assignments, in-place updates, memory as planned. */
+ * assignments, in-place updates, memory as planned; what is computed at all. */
 #include <math.h>
 #include <string.h>
 
@@ -151,6 +151,59 @@ static void reuse(void) {
     arena_destroy(s.a);
 }
 
+static const struct plan *planned(struct setup *s) {
+    struct plan_options o = {.backend = backend, .backend_self = backend_self};
+    const struct plan *p = NULL;
+    CHECK(plan_make(s->g, s->a, &o, &p, &s->e) == RN_OK);
+    return p;
+}
+
+static uint32_t count(const struct plan *p, const char *name) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->program.node_count; i++)
+        n += strcmp(p->program.nodes[i].op, name) == 0;
+    return n;
+}
+
+/* A gradient that was asked for and that nobody reads is not computed, one that is read
+ * is: here that of the images into the first layer. */
+static void unread_gradient(bool read) {
+    struct setup s = start("unread");
+    int64_t xs[4] = {2, 3, 8, 8}, ws[4] = {4, 3, 3, 3};
+    rn_value in[2] = {graph_input(s.g, "x", RN_F32, 4, xs),
+                      graph_variable(s.g, declare(&s, "w", 4, ws))};
+    rn_value y = op1(&s, "tanh", op(&s, "conv2d", 2, in, 0, NULL)), g[2];
+    rn_value loss = op1(&s, "reduce_mean", op2(&s, "mul", y, y));
+    CHECK(graph_gradient(s.g, 1, &loss, NULL, 2, in, g, &s.e) == RN_OK);
+    CHECK(graph_output(s.g, "gw", g[1], &s.e) == RN_OK);
+    if (read)
+        CHECK(graph_output(s.g, "gx", g[0], &s.e) == RN_OK);
+    const struct plan *p = planned(&s);
+    CHECK(count(p, "conv2d_grad_weight") == 1);
+    CHECK(count(p, "conv2d_grad_input") == read);
+    arena_destroy(s.a);
+}
+
+/* The same operator of the same values is one node, however often it was written; with
+ * other attributes it is another. */
+static void common(void) {
+    struct setup s = start("common");
+    int64_t shape[2] = {4, 6};
+    rn_value x = graph_input(s.g, "x", RN_F32, 2, shape), sum = x;
+    for (int64_t i = 0; i < 4; i++) {
+        int64_t axis = i / 2;
+        struct rn_attr a[2] = {rn_attr_ints("axes", 1, &axis), rn_attr_int("keep", 1)};
+        rn_value e = op1(&s, "exp", op2(&s, "mul", x, x));
+        sum = op2(&s, "add", sum, op(&s, "reduce_max", 1, &e, 2, a));
+    }
+    CHECK(graph_output(s.g, "y", sum, &s.e) == RN_OK);
+    const struct plan *p = planned(&s);
+    CHECK(count(p, "mul") == 1 && count(p, "exp") == 1);
+    CHECK(count(p, "reduce_max") == 2);
+    CHECK(count(p, "add") == 4);
+    arena_destroy(s.a);
+}
+
 int main(void) {
     const struct rn_component *c = runner_plugin_entry()->components[0];
     struct rn_error e = {0};
@@ -159,6 +212,9 @@ int main(void) {
     train(false);
     train(true);
     reuse();
+    unread_gradient(false);
+    unread_gradient(true);
+    common();
     backend->destroy(backend_self);
     return check_done();
 }
