@@ -48,7 +48,22 @@ for device in cpu cuda; do
         "device=$device" "output=$out/runs" train.steps=30 "~train.epochs" hooks=null \
         "model={type: resnet, depth: 18, width: 16, outputs: 10, in: {x: data.image}}"
 done
+# Products of 16 bits: bf16 by tensor cores, own kernels as well.
+for options in "type: cuda" "type: cuda, libraries: off"; do
+    name=bf16-$(echo "$options" | tr -dc 'a-z')
+    part "$name-letters" "$here/runner" "$here/configs/letters.yaml" \
+        "device={$options}" precision=bf16 "output=$out/runs" train.steps=30 \
+        "~train.epochs"
+    part "$name-resnet" "$here/runner" "$here/configs/quickstart.yaml" \
+        "device={$options}" precision=bf16 "output=$out/runs" train.steps=30 \
+        "~train.epochs" hooks=null \
+        "model={type: resnet, depth: 18, width: 16, outputs: 10, in: {x: data.image}}"
+done
+part char-gpt-bf16 "$here/runner" "$here/configs/char-gpt.yaml" device=cuda \
+    precision=bf16 "output=$out/runs" train.steps=30 "~train.epochs"
 part profile "$here/runner" profile "$here/configs/char-gpt.yaml" device=cuda
+part profile-bf16 "$here/runner" profile "$here/configs/char-gpt.yaml" device=cuda \
+    precision=bf16
 part direct "$here/runner" "$here/configs/quickstart.yaml" \
     "device={type: cuda, graphs: off}" "output=$out/runs"
 part bench-cuda "$here/runner" bench "$here/configs/quickstart.yaml" device=cuda

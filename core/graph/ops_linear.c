@@ -426,13 +426,45 @@ static int widened(struct rule *r) {
     return RN_OK;
 }
 
+static int64_t block_of(const struct rule *r, const char *name) {
+    return gnode_attr(r->n, name) ? attr_int(r->n, name) : 0;
+}
+
+/* Such a product with a bias: the f32 sums of one without, and the bias by itself. Who
+ * has no kernel for the whole may have one for the product. */
+static int bias_apart(struct rule *r) {
+    struct rn_attr at[12];
+    uint32_t n = r->n->attr_count;
+    rn_dtype t = emit_value(r, X)->dtype;
+    for (uint32_t i = 0; i < n; i++) {
+        at[i] = r->n->attrs[i];
+        if (strcmp(at[i].name, "dtype") != 0)
+            continue;
+        t = at[i].i ? (rn_dtype)at[i].i : t;
+        at[i].i = (int64_t)RN_F32;
+    }
+    rn_value y = emit(r, r->n->op->name, 2, r->in, n, at);
+    rn_value bias = emit_cast(r, r->in[2], RN_F32);
+    if (strcmp(r->n->op->name, "conv2d") == 0) {
+        int64_t block = block_of(r, "block_out"), plain[4] = {1, -1, 1, 1};
+        int64_t blocked[5] = {1, -1, 1, 1, block};
+        bias = emit_reshape(r, bias, block ? 5 : 4, block ? blocked : plain);
+    }
+    Y = emit_cast(r, emit2(r, "add", y, bias), t);
+    return RN_OK;
+}
+
+static int narrow_product(struct rule *r) {
+    return r->n_in == 3 ? bias_apart(r) : widened(r);
+}
+
 static int c_matmul(struct rule *r) {
     return widened(r);
 }
 
 static int c_linear(struct rule *r) {
     if (is_narrow(r))
-        return widened(r);
+        return narrow_product(r);
     const struct gvalue *x = emit_value(r, X), *w = emit_value(r, r->in[1]);
     int64_t shape[RN_MAX_RANK];
     memcpy(shape, x->shape, sizeof shape);
@@ -460,10 +492,6 @@ static rn_value conv(struct rule *r, const char *op, rn_value a, rn_value b,
     at[n++] = rn_attr_int("block_in", block_in);
     at[n++] = rn_attr_int("block_out", block_out);
     return emit(r, op, 2, in, n, at);
-}
-
-static int64_t block_of(const struct rule *r, const char *name) {
-    return gnode_attr(r->n, name) ? attr_int(r->n, name) : 0;
 }
 
 static rn_value bias_grad(struct rule *r, rn_value g) {
@@ -537,7 +565,7 @@ static rn_value plain_conv(struct rule *r, const char *op, rn_value a, rn_value 
 
 static int c_conv(struct rule *r) {
     if (is_narrow(r))
-        return widened(r);
+        return narrow_product(r);
     rn_value x = unblock(r, X, block_of(r, "block_in"));
     rn_value y = plain_conv(r, "conv2d", x, r->in[1], NULL);
     if (r->n_in == 3) {

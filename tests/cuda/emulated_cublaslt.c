@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cuBLASLt: descriptors and column-major layouts as its header has them, and the
- * product by plain loops. What the backend has not set, or set wrong, ends the process.
- */
+ * product by plain loops, of f32 and of 16 bits with sums in f32. What the backend has
+ * not set, or set wrong, ends the process. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "emulated.h"
 
 struct matrix {
+    rn_dtype type;
     uint64_t rows, columns;
     int64_t ld, stride;
     int32_t batches;
@@ -16,13 +17,14 @@ struct matrix {
 
 struct wish {
     uint64_t most;
-    int aligned; /* operands whose alignment was told */
+    uint32_t parts; /* how those of a split sum may be added */
+    int aligned;    /* operands whose alignment was told */
 };
 
 struct product {
     cublasOperation_t trans_a, trans_b;
     cublasLtEpilogue_t epilogue;
-    const float *bias;
+    const void *bias; /* of the result's type */
 };
 
 static void misuse(const char *what) {
@@ -49,7 +51,7 @@ static cublasStatus_t CUBLASWINAPI desc_create(cublasLtMatmulDesc_t *d,
                                                cudaDataType_t scale) {
     struct product *p = calloc(1, sizeof *p);
     if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F)
-        misuse("f32 is computed in f32");
+        misuse("sums are f32");
     p->trans_a = p->trans_b = CUBLAS_OP_N;
     p->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
     *d = (void *)p;
@@ -94,9 +96,13 @@ static cublasStatus_t CUBLASWINAPI layout_create(cublasLtMatrixLayout_t *l,
                                                  cudaDataType type, uint64_t rows,
                                                  uint64_t columns, int64_t ld) {
     struct matrix *m = calloc(1, sizeof *m);
-    if (type != CUDA_R_32F || ld < (int64_t)rows)
+    rn_dtype t = type == CUDA_R_32F    ? RN_F32
+                 : type == CUDA_R_16BF ? RN_BF16
+                 : type == CUDA_R_16F  ? RN_F16
+                                       : 0;
+    if (!t || ld < (int64_t)rows)
         misuse("a layout is wrong");
-    *m = (struct matrix){rows, columns, ld, 0, 1};
+    *m = (struct matrix){t, rows, columns, ld, 0, 1};
     *l = (void *)m;
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -138,6 +144,9 @@ static cublasStatus_t CUBLASWINAPI wish_set(cublasLtMatmulPreference_t w,
     case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
         take(&x->most, sizeof x->most, value, bytes);
         break;
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
+        take(&x->parts, sizeof x->parts, value, bytes);
+        break;
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
     case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
@@ -159,7 +168,8 @@ static int fits(const struct product *p, const struct matrix *a, const struct ma
     uint64_t kb = p->trans_b == CUBLAS_OP_T ? b->columns : b->rows;
     uint64_t n = p->trans_b == CUBLAS_OP_T ? b->rows : b->columns;
     return m == c->rows && n == c->columns && ka == kb && a->batches == c->batches &&
-           b->batches == c->batches;
+           b->batches == c->batches && a->type == b->type &&
+           (c->type == a->type || c->type == RN_F32);
 }
 
 static cublasStatus_t CUBLASWINAPI
@@ -169,7 +179,8 @@ heuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
           cublasLtMatmulHeuristicResult_t *out, int *found) {
     const struct wish *x = (void *)wish;
     uint64_t most = x->most;
-    if (!h || o != c || want < 1 || x->aligned != 4)
+    if (!h || o != c || want < 1 || x->aligned != 4 ||
+        x->parts != CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)
         misuse("a question is wrong");
     if (!fits((void *)d, (void *)a, (void *)b, (void *)c))
         misuse("the shapes of a product do not agree");
@@ -184,8 +195,8 @@ heuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
 struct call {
     struct product p;
     struct matrix a, b, c;
-    const float *x, *y;
-    float *z;
+    const void *x, *y;
+    void *z;
     char *work;
     size_t work_bytes;
 };
@@ -195,19 +206,24 @@ static void run(void *context) {
     uint64_t terms = k->p.trans_a == CUBLAS_OP_T ? k->a.rows : k->a.columns;
     memset(k->work, 0xff, k->work_bytes);
     for (int64_t batch = 0; batch < k->c.batches; batch++) {
-        const float *x = k->x + batch * k->a.stride, *y = k->y + batch * k->b.stride;
-        float *z = k->z + batch * k->c.stride;
+        uint64_t x = (uint64_t)(batch * k->a.stride),
+                 y = (uint64_t)(batch * k->b.stride);
+        uint64_t z = (uint64_t)(batch * k->c.stride);
         for (uint64_t j = 0; j < k->c.columns; j++)
             for (uint64_t i = 0; i < k->c.rows; i++) {
                 float sum = 0.0f;
                 for (uint64_t q = 0; q < terms; q++)
-                    sum += x[k->p.trans_a == CUBLAS_OP_T ? q + i * (uint64_t)k->a.ld
-                                                         : i + q * (uint64_t)k->a.ld] *
-                           y[k->p.trans_b == CUBLAS_OP_T ? j + q * (uint64_t)k->b.ld
-                                                         : q + j * (uint64_t)k->b.ld];
+                    sum += emulated_load(k->x, k->a.type,
+                                         x + (k->p.trans_a == CUBLAS_OP_T
+                                                  ? q + i * (uint64_t)k->a.ld
+                                                  : i + q * (uint64_t)k->a.ld)) *
+                           emulated_load(k->y, k->b.type,
+                                         y + (k->p.trans_b == CUBLAS_OP_T
+                                                  ? j + q * (uint64_t)k->b.ld
+                                                  : q + j * (uint64_t)k->b.ld));
                 if (k->p.epilogue == CUBLASLT_EPILOGUE_BIAS)
-                    sum += k->p.bias[i];
-                z[i + j * (uint64_t)k->c.ld] = sum;
+                    sum += emulated_load(k->p.bias, k->c.type, i);
+                emulated_store(k->z, k->c.type, z + i + j * (uint64_t)k->c.ld, sum);
             }
     }
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cuDNN's graph API: descriptors hold attributes until they are finished; a graph of
- * one convolution is run by plain loops over the dims and strides of its tensors. The
- * first engine proposed is not deterministic and the second uses tensor cores, both of
- * which give wrong numbers here: the backend must not take them. */
+ * one convolution is run by plain loops over the dims and strides of its tensors, which
+ * have one type, f32 or one of 16 bits. Of the engines proposed the first is not
+ * deterministic and the second adds in less than f32, both of which give wrong numbers
+ * here: the backend must not take them. The third uses tensor cores: it reads f32 as
+ * TF32. The last is plain. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 
 #define ATTRIBUTES 16
 #define WORK_BYTES 640
+#define ENGINES    4
 
 struct attribute {
     cudnnBackendAttributeName_t name;
@@ -142,6 +145,47 @@ static cudnnStatus_t CUDNNWINAPI finish(cudnnBackendDescriptor_t descriptor) {
     return CUDNN_STATUS_SUCCESS;
 }
 
+/* x, w and y of an operation, its window, alpha and beta. */
+static const cudnnBackendAttributeName_t names[3][6] = {
+    {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
+    {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
+    {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
+
+static int pass_of(const struct descriptor *op) {
+    return op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR ? 0
+           : op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR
+               ? 1
+               : 2;
+}
+
+static cudnnDataType_t type_of(const struct descriptor *tensor) {
+    cudnnDataType_t t;
+    memcpy(&t, get_data(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, 1), sizeof t);
+    return t;
+}
+
+static bool one_type(const struct descriptor *graph) {
+    const struct descriptor *op = child(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+    const cudnnBackendAttributeName_t *a = names[pass_of(op)];
+    cudnnDataType_t t = type_of(child(op, a[0]));
+    return type_of(child(op, a[1])) == t && type_of(child(op, a[2])) == t;
+}
+
 static void become(struct descriptor *to, struct descriptor *graph, int engine) {
     to->finished = 1;
     to->engine = engine;
@@ -159,8 +203,8 @@ static cudnnStatus_t CUDNNWINAPI get(cudnnBackendDescriptor_t descriptor,
         misuse("an unfinished descriptor is asked");
     switch (name) {
     case CUDNN_ATTR_ENGINEHEUR_RESULTS:
-        *n = 3;
-        for (int i = 0; i < 3 && i < room; i++)
+        *n = one_type(child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH)) ? ENGINES : 0;
+        for (int i = 0; i < *n && i < room; i++)
             become(((struct descriptor **)out)[i],
                    child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH), i);
         break;
@@ -169,11 +213,12 @@ static cudnnStatus_t CUDNNWINAPI get(cudnnBackendDescriptor_t descriptor,
         become(*(struct descriptor **)out, d->graph, d->engine);
         break;
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
-        *n = d->engine < 2;
-        if (d->engine < 2)
+        *n = d->engine < ENGINES - 1;
+        if (*n)
             *(cudnnBackendNumericalNote_t *)out =
-                d->engine ? CUDNN_NUMERICAL_NOTE_TENSOR_CORE
-                          : CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+                d->engine == 0   ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC
+                : d->engine == 1 ? CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION
+                                 : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
         break;
     case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
         *n = 1;
@@ -188,33 +233,63 @@ static cudnnStatus_t CUDNNWINAPI get(cudnnBackendDescriptor_t descriptor,
 /* --------------------------------------------------------------- execution */
 
 struct image {
+    rn_dtype type;
     int64_t dim[4], stride[4];
-    float *data;
+    void *data;
+    float *f; /* what it holds, in order; while it runs */
 };
 
 struct call {
     struct image x, w, y;
     int64_t pad[2], stride[2], dilation[2];
     int pass; /* 0 forward, 1 data, 2 filter */
-    float wrong;
+    int engine;
     char *work;
 };
 
 static float *at(const struct image *t, int64_t a, int64_t b, int64_t c, int64_t d) {
-    return t->data + a * t->stride[0] + b * t->stride[1] + c * t->stride[2] +
-           d * t->stride[3];
+    return t->f + ((a * t->dim[1] + b) * t->dim[2] + c) * t->dim[3] + d;
+}
+
+/* As tensor cores read f32: ten bits of mantissa, to nearest. */
+static float tf32(float x) {
+    uint32_t u = rn_bits_f32(x);
+    return rn_f32_bits((u + 0xfffu + (u >> 13 & 1u)) & ~0x1fffu);
+}
+
+/* Between the tensor in memory and in order. */
+static void move(struct image *t, bool stores, const struct call *k) {
+    for (int64_t a = 0; a < t->dim[0]; a++)
+        for (int64_t b = 0; b < t->dim[1]; b++)
+            for (int64_t c = 0; c < t->dim[2]; c++)
+                for (int64_t d = 0; d < t->dim[3]; d++) {
+                    uint64_t i = (uint64_t)(a * t->stride[0] + b * t->stride[1] +
+                                            c * t->stride[2] + d * t->stride[3]);
+                    float *f = at(t, a, b, c, d);
+                    if (stores)
+                        emulated_store(t->data, t->type, i, *f);
+                    else
+                        *f = emulated_load(t->data, t->type, i);
+                    if (!stores && k->engine == ENGINES - 2)
+                        *f = tf32(*f);
+                }
 }
 
 static void run(void *context) {
-    const struct call *k = context;
-    const struct image *out = k->pass == 0 ? &k->y : k->pass == 1 ? &k->x : &k->w;
+    struct call *k = context;
+    struct image *all[3] = {&k->x, &k->w, &k->y};
+    struct image *out = k->pass == 0 ? &k->y : k->pass == 1 ? &k->x : &k->w;
     int64_t groups = k->x.dim[1] / k->w.dim[1];
     memset(k->work, 0xff, WORK_BYTES);
-    for (int64_t a = 0; a < out->dim[0]; a++)
-        for (int64_t b = 0; b < out->dim[1]; b++)
-            for (int64_t c = 0; c < out->dim[2]; c++)
-                for (int64_t d = 0; d < out->dim[3]; d++)
-                    *at(out, a, b, c, d) = k->wrong;
+    for (int i = 0; i < 3; i++) {
+        int64_t n = all[i]->dim[0] * all[i]->dim[1] * all[i]->dim[2] * all[i]->dim[3];
+        all[i]->f = malloc((size_t)n * sizeof(float));
+        if (all[i] != out)
+            move(all[i], false, k);
+        else
+            for (int64_t e = 0; e < n; e++)
+                all[i]->f[e] = k->engine < 2 ? 1000.0f : 0.0f;
+    }
     for (int64_t n = 0; n < k->y.dim[0]; n++)
         for (int64_t o = 0; o < k->y.dim[1]; o++)
             for (int64_t i = 0; i < k->y.dim[2]; i++)
@@ -241,6 +316,9 @@ static void run(void *context) {
                                 else
                                     *w += *x * *y;
                             }
+    move(out, true, k);
+    for (int i = 0; i < 3; i++)
+        free(all[i]->f);
 }
 
 static void read_image(const struct descriptor *t, const struct descriptor *pack,
@@ -249,11 +327,15 @@ static void read_image(const struct descriptor *t, const struct descriptor *pack
     memcpy(&uid, get_data(t, CUDNN_ATTR_TENSOR_UNIQUE_ID, 1), sizeof uid);
     memcpy(out->dim, get_data(t, CUDNN_ATTR_TENSOR_DIMENSIONS, 4), sizeof out->dim);
     memcpy(out->stride, get_data(t, CUDNN_ATTR_TENSOR_STRIDES, 4), sizeof out->stride);
-    if (*(const cudnnDataType_t *)get_data(t, CUDNN_ATTR_TENSOR_DATA_TYPE, 1) !=
-        CUDNN_DATA_FLOAT)
-        misuse("only f32");
+    cudnnDataType_t type = type_of(t);
+    out->type = type == CUDNN_DATA_FLOAT      ? RN_F32
+                : type == CUDNN_DATA_BFLOAT16 ? RN_BF16
+                : type == CUDNN_DATA_HALF     ? RN_F16
+                                              : 0;
+    if (!out->type)
+        misuse("f32, bf16, f16");
     const int64_t *uids = get_data(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, 3);
-    float *const *pointers = get_data(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 3);
+    void *const *pointers = get_data(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 3);
     for (int i = 0; i < 3; i++)
         if (uids[i] == uid)
             out->data = pointers[i];
@@ -269,32 +351,7 @@ static cudnnStatus_t CUDNNWINAPI execute(cudnnHandle_t handle,
     const struct descriptor *config =
         child((void *)plan_, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     const struct descriptor *op = child(config->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
-    static const cudnnBackendAttributeName_t names[3][6] = {
-        {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
-        {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
-        {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
-    struct call k = {
-        .pass =
-            op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR ? 0
-            : op->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR
-                ? 1
-                : 2,
-        .wrong = config->engine < 2 ? 1000.0f : 0.0f};
+    struct call k = {.pass = pass_of(op), .engine = config->engine};
     const cudnnBackendAttributeName_t *a = names[k.pass];
     const struct descriptor *window = child(op, a[3]);
     read_image(child(op, a[0]), pack, &k.x);

@@ -57,7 +57,9 @@ int main(int argc, char **argv) {
             "take_along_64",       "random",
             "keys_merge",          "scatter_add_f32",
             "max_pool2d_grad_f64", "resize2d_f32",
-            "matmul_f32",          "conv2d_grad_weight_f64"};
+            "matmul_f32",          "conv2d_grad_weight_f64",
+            "matmul_bf16",         "conv2d_grad_input_f16",
+            "widen_bf16"};
         for (size_t k = 0; k < sizeof names / sizeof names[0] && cubin; k++) {
             CHECK(holds(cubin, bytes, names[k]));
             kernels++;

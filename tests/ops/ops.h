@@ -116,6 +116,18 @@ double result_at(const struct result *r, uint32_t output, uint64_t i);
 bool result_same(const struct result *x, const struct result *y, char *where,
                  size_t size);
 
+/* ---- narrow.c: products of operands of 16 bits ---- */
+#define NARROW_CASES 10
+#define NARROW_TYPES 2
+extern const struct narrow {
+    const char *name;
+    rn_dtype type;
+    double rounding; /* half the distance from 1 to the next number */
+} narrow_types[NARROW_TYPES];
+/* Outputs: the product in f32, and rounded to `t`. low: of operands of 16 bits; else of
+ * the f32 values that they stand for, which is what it means. The operator's name. */
+const char *narrow_build(struct built *b, int which, const struct narrow *t, bool low);
+
 /* ---- bound.c ---- */
 /* Truth and bound of b's outputs: the f64 run of the graph, and how far an f32 run with
  * any order of sums may be from it. Both as f64 results. False: no bound (not f32). */

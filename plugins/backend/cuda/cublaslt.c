@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products by cuBLASLt, f32 (TF32 only when asked), the bias as its epilogue.
+/* Matrix products by cuBLASLt, f32 (TF32 only when asked), and bf16 and f16 with sums
+ * in f32; the bias as its epilogue, which it has for a bias of the result's type only.
  * The library counts in columns: our row-major y [m,n] = a b is its y' [n,m] = b' a',
  * so its first operand is our second. The workspace is a function of the shape alone,
  * so that a plan made without a device is exact. */
@@ -63,10 +64,13 @@ static void lt_finish(struct cuda_exe *x, void *state) {
 
 /* A matrix of the library: rows x columns, batches of them. */
 static bool layout(const struct cublaslt_table *lt, cublasLtMatrixLayout_t *out,
-                   int64_t rows, int64_t columns, int64_t batches, int64_t stride) {
+                   rn_dtype t, int64_t rows, int64_t columns, int64_t batches,
+                   int64_t stride) {
     int32_t count = (int32_t)batches;
-    return lt->cublasLtMatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)rows,
-                                          (uint64_t)columns,
+    cudaDataType_t type = t == RN_BF16  ? CUDA_R_16BF
+                          : t == RN_F16 ? CUDA_R_16F
+                                        : CUDA_R_32F;
+    return lt->cublasLtMatrixLayoutCreate(out, type, (uint64_t)rows, (uint64_t)columns,
                                           rows) == CUBLAS_STATUS_SUCCESS &&
            (batches == 1 || (lt->cublasLtMatrixLayoutSetAttribute(
                                  *out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
@@ -79,8 +83,9 @@ static bool layout(const struct cublaslt_table *lt, cublasLtMatrixLayout_t *out,
 static bool describe(const struct cuda_device *d, const struct product *p, struct lt *m,
                      int64_t a_stride, int64_t b_stride) {
     const struct cublaslt_table *lt = &d->lib.cublaslt;
-    cublasComputeType_t compute =
-        d->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    cublasComputeType_t compute = d->tf32 && p->a->dtype == RN_F32
+                                      ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                      : CUBLAS_COMPUTE_32F;
     cublasOperation_t yes = CUBLAS_OP_T, no = CUBLAS_OP_N;
     cublasLtEpilogue_t bias = CUBLASLT_EPILOGUE_BIAS;
     bool good = lt->cublasLtMatmulDescCreate(&m->desc, compute, CUDA_R_32F) ==
@@ -102,11 +107,11 @@ static bool describe(const struct cuda_device *d, const struct product *p, struc
                    m->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &somewhere,
                    sizeof somewhere) == CUBLAS_STATUS_SUCCESS;
     /* b [k,n] by rows is [n,k] by columns; transposed, [k,n] */
-    good = good && layout(lt, &m->a, p->trans_b ? p->k : p->n, p->trans_b ? p->n : p->k,
-                          p->batches, b_stride);
-    good = good && layout(lt, &m->b, p->trans_a ? p->m : p->k, p->trans_a ? p->k : p->m,
-                          p->batches, a_stride);
-    return good && layout(lt, &m->y, p->n, p->m, p->batches, p->m * p->n);
+    good = good && layout(lt, &m->a, p->b->dtype, p->trans_b ? p->k : p->n,
+                          p->trans_b ? p->n : p->k, p->batches, b_stride);
+    good = good && layout(lt, &m->b, p->a->dtype, p->trans_a ? p->m : p->k,
+                          p->trans_a ? p->k : p->m, p->batches, a_stride);
+    return good && layout(lt, &m->y, p->y->dtype, p->n, p->m, p->batches, p->m * p->n);
 }
 
 /* The library's first choice within the workspace. */
@@ -120,11 +125,16 @@ static bool choose(const struct cuda_device *d, struct lt *m, uint64_t most) {
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
     const uint32_t alignment = ALIGNMENT; /* the library would assume 256 */
+    /* Parts of a sum are added in f32 and in a fixed order. */
+    const uint32_t parts = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     int count = 0;
     bool good = lt->cublasLtMatmulPreferenceCreate(&wish) == CUBLAS_STATUS_SUCCESS &&
                 lt->cublasLtMatmulPreferenceSetAttribute(
                     wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
-                    sizeof most) == CUBLAS_STATUS_SUCCESS;
+                    sizeof most) == CUBLAS_STATUS_SUCCESS &&
+                lt->cublasLtMatmulPreferenceSetAttribute(
+                    wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &parts,
+                    sizeof parts) == CUBLAS_STATUS_SUCCESS;
     for (size_t i = 0; i < sizeof aligned / sizeof aligned[0]; i++)
         good = good && lt->cublasLtMatmulPreferenceSetAttribute(
                            wish, aligned[i], &alignment, sizeof alignment) ==
@@ -167,9 +177,9 @@ static int32_t run_lt(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
 int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
     struct cuda_device *d = s->device;
     struct product p;
-    if (!d->use_libraries || (!d->cublaslt && !d->planning) || s->n_out != 1 ||
-        s->out[0].dtype != RN_F32 || s->n_in < 2 || s->in[0].dtype != RN_F32 ||
-        !cuda_product(s, &p))
+    if (s->n_out != 1 || !cuda_product_types(s) ||
+        !cuda_lt_multiplies(d, s->in[0].dtype) || !cuda_product(s, &p) ||
+        (p.bias && p.bias->dtype != p.y->dtype))
         return 0;
     int64_t a_stride = single_stride(&p, p.a_stride, p.m * p.k);
     int64_t b_stride = single_stride(&p, p.b_stride, p.k * p.n);
@@ -178,7 +188,7 @@ int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
         return 0;
     uint64_t most = workspace(&p);
     s->workspace = most + CUDA_WORK_EXTRA;
-    s->kernel = "cublaslt";
+    s->kernel = cuda_narrow(p.a->dtype) ? "cublaslt 16" : "cublaslt";
     if (d->planning)
         return 1;
     struct lt *m = calloc(1, sizeof *m);

@@ -3,7 +3,12 @@
  * that its heuristics propose, the first that keeps our rules and that it can plan. A
  * device-properties descriptor stands for the device, made from the device, or from
  * published figures of a chip (plan_for), so that engines and their workspaces are
- * found without a GPU too. f32, NCHW. No call or attribute that cuDNN 9 deprecates. */
+ * found without a GPU too. f32, bf16 and f16, NCHW. No call or attribute that cuDNN 9
+ * deprecates.
+ *
+ * Of operands of 16 bits the library has convolutions with a result of 16 bits only.
+ * One that is to stay f32 is computed from widened operands: engines that read f32 as
+ * TF32 lose nothing then, since TF32 holds every bf16 and f16, and sum in f32. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,8 +135,8 @@ struct graph {
     desc x, w, y, window, operation, graph;
 };
 
-static desc make_tensor(struct maker *m, const struct tensor *t, int64_t uid) {
-    cudnnDataType_t type = CUDNN_DATA_FLOAT;
+static desc make_tensor(struct maker *m, const struct tensor *t, int64_t uid,
+                        cudnnDataType_t type) {
     int64_t stride[RN_MAX_RANK], alignment = 16;
     desc d = make(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     cuda_strides(t->rank, t->shape, stride);
@@ -186,12 +191,13 @@ static const struct pass {
                      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
                      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
 
-static void make_graph(struct maker *m, const struct conv *c, struct graph *g) {
+static void make_graph(struct maker *m, const struct conv *c, cudnnDataType_t type,
+                       struct graph *g) {
     const struct pass *p = &passes[c->pass];
     const float one = 1.0f, zero = 0.0f;
-    g->x = make_tensor(m, c->x, UID_X);
-    g->w = make_tensor(m, c->w, UID_W);
-    g->y = make_tensor(m, c->y, UID_Y);
+    g->x = make_tensor(m, c->x, UID_X, type);
+    g->w = make_tensor(m, c->w, UID_W, type);
+    g->y = make_tensor(m, c->y, UID_Y, type);
     g->window = make_window(m, c);
     g->operation = make(m, p->type);
     set(m, g->operation, p->window, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->window);
@@ -219,8 +225,9 @@ static void drop_graph(const struct cudnn_table *t, struct graph *g) {
 /* ----------------------------------------------------------------- engines */
 
 /* Is this engine within the rules? Its sums come the same way every time; f32 is f32
- * unless TF32 was asked for, and then no trick is refused. */
-static bool within_rules(const struct cuda_device *d, desc config) {
+ * unless TF32 was asked for, and then no trick is refused. narrow: what it reads has 16
+ * bits, so that tensor cores multiply it exactly. */
+static bool within_rules(const struct cuda_device *d, desc config, bool narrow) {
     const struct cudnn_table *t = &d->lib.cudnn;
     struct maker m = {t, true};
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
@@ -234,7 +241,7 @@ static bool within_rules(const struct cuda_device *d, desc config) {
                     engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                     CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, notes) == CUDNN_STATUS_SUCCESS;
     for (int64_t i = 0; good && i < n; i++) {
-        bool faster = notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE ||
+        bool faster = (notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && !narrow) ||
                       notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
                       notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION ||
                       notes[i] == CUDNN_NUMERICAL_NOTE_FFT ||
@@ -268,8 +275,8 @@ static desc plan_of(const struct cuda_device *d, desc config, int64_t *workspace
     return NULL;
 }
 
-static desc choose(const struct cuda_device *d, desc graph, cudnnBackendHeurMode_t mode,
-                   int64_t *workspace) {
+static desc choose(const struct cuda_device *d, desc graph, bool narrow,
+                   cudnnBackendHeurMode_t mode, int64_t *workspace) {
     const struct cudnn_table *t = &d->lib.cudnn;
     struct maker m = {t, true};
     desc configs[CONFIGS] = {NULL}, plan = NULL;
@@ -289,7 +296,7 @@ static desc choose(const struct cuda_device *d, desc graph, cudnnBackendHeurMode
                                               &n, configs) == CUDNN_STATUS_SUCCESS;
     n = n < CONFIGS ? n : CONFIGS;
     for (int64_t i = 0; m.good && i < n && !plan; i++)
-        if (within_rules(d, configs[i]))
+        if (within_rules(d, configs[i], narrow))
             plan = plan_of(d, configs[i], workspace);
     for (int i = 0; i < CONFIGS; i++)
         drop(t, configs[i]);
@@ -330,46 +337,83 @@ static void finish(struct cuda_exe *x, void *state) {
     free(n);
 }
 
+/* The operands in f32, at the beginning of the workspace. */
+static void widen(struct cuda_setup *s, const struct conv *c, struct dnn *n) {
+    const struct tensor *t[3] = {c->x, c->w, c->y};
+    for (int i = 0; i < 3; i++) {
+        struct widen_args a = {.count = t[i]->count};
+        if (t[i] == &s->out[0])
+            continue;
+        n->at[i] = cuda_after(s->work, s->workspace);
+        s->workspace += cuda_align(4 * t[i]->count);
+        struct cuda_task *task =
+            cuda_launch(s, THEME_PRODUCTS, a.count, false, &a, sizeof a, "widen_%s",
+                        t[i]->dtype == RN_BF16 ? "bf16" : "f16");
+        CUDA_POINTER(s, task, widen_args, x, t[i]->at);
+        CUDA_POINTER(s, task, widen_args, y, n->at[i]);
+    }
+}
+
+static void add_bias(struct cuda_setup *s, const struct conv *c) {
+    struct bias_args a = {.count = c->y->count,
+                          .channels = c->y->shape[1],
+                          .area = c->y->shape[2] * c->y->shape[3]};
+    struct cuda_task *task =
+        cuda_launch(s, THEME_PRODUCTS, a.count, false, &a, sizeof a, "add_bias_f32");
+    CUDA_POINTER(s, task, bias_args, bias, c->bias->at);
+    CUDA_POINTER(s, task, bias_args, y, c->y->at);
+}
+
+/* The engine for this convolution of tensors of one type, NULL: there is none. */
+static desc plan_conv(const struct cuda_device *d, const struct conv *c, rn_dtype type,
+                      bool narrow, int64_t *workspace) {
+    struct maker m = {&d->lib.cudnn, true};
+    struct graph g = {NULL, NULL, NULL, NULL, NULL, NULL};
+    desc plan = NULL;
+    make_graph(&m, c,
+               type == RN_BF16  ? CUDNN_DATA_BFLOAT16
+               : type == RN_F16 ? CUDNN_DATA_HALF
+                                : CUDNN_DATA_FLOAT,
+               &g);
+    if (m.good)
+        plan = choose(d, g.graph, narrow, CUDNN_HEUR_MODE_A, workspace);
+    if (m.good && !plan)
+        plan = choose(d, g.graph, narrow, CUDNN_HEUR_MODE_FALLBACK, workspace);
+    drop_graph(m.t, &g);
+    return plan;
+}
+
 int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e) {
     struct cuda_device *d = s->device;
-    const struct cudnn_table *t = &d->lib.cudnn;
     struct conv c;
-    struct graph g = {NULL, NULL, NULL, NULL, NULL, NULL};
-    if (!d->properties || s->n_out != 1 || s->out[0].dtype != RN_F32 ||
-        s->n_in < 2 || s->in[0].dtype != RN_F32 || !cuda_conv(s, &c))
+    if (!d->properties || s->n_out != 1 || !cuda_product_types(s) ||
+        s->out[0].dtype == RN_F64 || !cuda_conv(s, &c))
+        return 0;
+    rn_dtype type = s->out[0].dtype;
+    bool narrow = cuda_narrow(s->in[0].dtype), widens = narrow && type == RN_F32;
+    if (narrow && c.bias) /* a region adds it, and rounds */
         return 0;
     struct dnn *n = calloc(1, sizeof *n);
     if (!n)
         return rn_fail(e, RN_E_MEMORY, "no memory for a convolution", NULL, NULL);
-    struct maker m = {t, true};
-    make_graph(&m, &c, &g);
-    if (m.good)
-        n->plan = choose(d, g.graph, CUDNN_HEUR_MODE_A, &n->workspace);
-    if (m.good && !n->plan)
-        n->plan = choose(d, g.graph, CUDNN_HEUR_MODE_FALLBACK, &n->workspace);
-    drop_graph(t, &g);
+    n->plan = plan_conv(d, &c, type, narrow, &n->workspace);
     if (!n->plan) { /* our own kernel does it */
         free(n);
         return 0;
     }
-    s->workspace =
-        n->workspace ? cuda_align((uint64_t)n->workspace) + CUDA_WORK_EXTRA : 0;
-    s->kernel = "cudnn";
     n->at[0] = c.x->at;
     n->at[1] = c.w->at;
     n->at[2] = c.y->at;
-    n->work = s->work;
+    if (widens)
+        widen(s, &c, n);
+    n->work = cuda_after(s->work, s->workspace);
+    if (n->workspace)
+        s->workspace += cuda_align((uint64_t)n->workspace) + CUDA_WORK_EXTRA;
+    s->kernel = widens ? "cudnn widened" : narrow ? "cudnn 16" : "cudnn";
     struct cuda_task *task = cuda_task_add(s, run_dnn);
     task->state = n;
     task->finish = finish;
-    if (c.bias) {
-        struct bias_args a = {.count = c.y->count,
-                              .channels = c.y->shape[1],
-                              .area = c.y->shape[2] * c.y->shape[3]};
-        task = cuda_launch(s, THEME_PRODUCTS, a.count, false, &a, sizeof a,
-                           "add_bias_f32");
-        CUDA_POINTER(s, task, bias_args, bias, c.bias->at);
-        CUDA_POINTER(s, task, bias_args, y, c.y->at);
-    }
+    if (c.bias)
+        add_bias(s, &c);
     return 1;
 }

@@ -144,7 +144,8 @@ static uint32_t types_of(const char *kernel) {
         uint32_t type;
     } known[] = {{"_f32", KERNELS_F32}, {"_f64", KERNELS_F64}, {"_i64", KERNELS_I64},
                  {"_i32", KERNELS_I32}, {"_8", KERNELS_8},     {"_16", KERNELS_16},
-                 {"_32", KERNELS_32},   {"_64", KERNELS_64}};
+                 {"_32", KERNELS_32},   {"_64", KERNELS_64},   {"_bf16", KERNELS_BF16},
+                 {"_f16", KERNELS_F16}};
     const char *end = strrchr(kernel, '_');
     for (size_t i = 0; end && i < sizeof known / sizeof known[0]; i++)
         if (strcmp(end, known[i].end) == 0)

@@ -80,8 +80,26 @@ bool cuda_conv(const struct cuda_setup *s, struct conv *c) {
     return true;
 }
 
+bool cuda_product_types(const struct cuda_setup *s) {
+    rn_dtype t = s->n_in > 1 ? s->in[0].dtype : 0;
+    rn_dtype y = s->n_out > 0 ? s->out[0].dtype : 0;
+    return (cuda_narrow(t) || t == RN_F32 || t == RN_F64) && s->in[1].dtype == t &&
+           (y == t || (cuda_narrow(t) && y == RN_F32));
+}
+
+bool cuda_lt_multiplies(const struct cuda_device *d, rn_dtype t) {
+    return d->use_libraries && (d->cublaslt || d->planning) &&
+           (t == RN_F32 || t == RN_F16 || (t == RN_BF16 && d->major >= 8));
+}
+
+static const char *suffix(rn_dtype t) {
+    return t == RN_BF16 ? "bf16" : t == RN_F16 ? "f16" : cuda_suffix(t);
+}
+
 static int32_t matmul(struct cuda_setup *s, const struct product *p) {
-    struct matmul_args a = {.m = p->m,
+    struct matmul_args a = {.wide = p->y->dtype == RN_F32,
+                            .wide_bias = p->bias && p->bias->dtype == RN_F32,
+                            .m = p->m,
                             .n = p->n,
                             .k = p->k,
                             .trans_a = p->trans_a,
@@ -94,7 +112,7 @@ static int32_t matmul(struct cuda_setup *s, const struct product *p) {
     uint64_t tiles = (uint64_t)((p->m + 63) / 64) * (uint64_t)((p->n + 63) / 64) *
                      (uint64_t)p->batches;
     struct cuda_task *t = cuda_launch(s, THEME_PRODUCTS, tiles, true, &a, sizeof a,
-                                      "matmul_%s", cuda_suffix(p->y->dtype));
+                                      "matmul_%s", suffix(p->a->dtype));
     CUDA_POINTER(s, t, matmul_args, a, p->a->at);
     CUDA_POINTER(s, t, matmul_args, b, p->b->at);
     if (p->bias)
@@ -106,6 +124,8 @@ static int32_t matmul(struct cuda_setup *s, const struct product *p) {
 
 static int32_t conv(struct cuda_setup *s, const struct conv *c) {
     struct conv_args a = {.count = s->out[0].count,
+                          .wide = s->out[0].dtype == RN_F32,
+                          .wide_bias = c->bias && c->bias->dtype == RN_F32,
                           .batch = c->x->shape[0],
                           .c = c->x->shape[1],
                           .h = c->x->shape[2],
@@ -124,9 +144,8 @@ static int32_t conv(struct cuda_setup *s, const struct conv *c) {
                           .dw = c->dilation[1],
                           .groups = c->groups};
     bool blocks = c->pass == CONV_WEIGHT;
-    struct cuda_task *t =
-        cuda_launch(s, THEME_PRODUCTS, a.count, blocks, &a, sizeof a, "%s_%s",
-                    s->node->op, cuda_suffix(s->out[0].dtype));
+    struct cuda_task *t = cuda_launch(s, THEME_PRODUCTS, a.count, blocks, &a, sizeof a,
+                                      "%s_%s", s->node->op, suffix(s->in[0].dtype));
     if (c->pass != CONV_INPUT)
         CUDA_POINTER(s, t, conv_args, x, c->x->at);
     if (c->pass != CONV_WEIGHT)
@@ -144,10 +163,19 @@ int32_t cuda_room_products(struct cuda_setup *s, struct rn_error *e) {
     struct product p;
     struct conv c;
     (void)e;
-    if (s->n_out < 1 || s->n_in < 2 || s->in[0].dtype != s->out[0].dtype ||
-        (s->out[0].dtype != RN_F32 && s->out[0].dtype != RN_F64))
+    if (!cuda_product_types(s))
         return 0;
-    if (cuda_product(s, &p))
+    /* Where a library has a form of 16 bits near to this one, what the node is made of
+     * is faster: f32 sums and a region that adds the bias, or f32 convolutions. */
+    bool narrow = cuda_narrow(s->in[0].dtype), libraries = s->device->use_libraries;
+    if (cuda_product(s, &p)) {
+        bool lt = cuda_lt_multiplies(s->device, RN_F32);
+        bool other = p.bias && p.bias->dtype != p.y->dtype;
+        if (narrow && lt && (other || !cuda_lt_multiplies(s->device, p.a->dtype)))
+            return 0;
         return matmul(s, &p);
-    return cuda_conv(s, &c) ? conv(s, &c) : 0;
+    }
+    if (!cuda_conv(s, &c) || (narrow && libraries && s->device->properties))
+        return 0;
+    return conv(s, &c);
 }

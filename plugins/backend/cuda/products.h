@@ -24,4 +24,12 @@ struct conv {
 };
 bool cuda_conv(const struct cuda_setup *s, struct conv *c);
 
+static inline bool cuda_narrow(rn_dtype t) {
+    return t == RN_BF16 || t == RN_F16;
+}
+/* Operands of one float type; the result is of it too, or f32 beside 16 bits. */
+bool cuda_product_types(const struct cuda_setup *s);
+/* Does cuBLASLt multiply this type here? A plan made for a chip says what it would. */
+bool cuda_lt_multiplies(const struct cuda_device *d, rn_dtype t);
+
 #endif

@@ -10,15 +10,17 @@
 #define MOST_DIM 8   /* RN_MAX_RANK */
 
 /* KERNEL_TYPES says for which types and widths the kernels of a file are wanted. */
-#define KERNELS_F32 1
-#define KERNELS_F64 2
-#define KERNELS_I64 4
-#define KERNELS_I32 8
-#define KERNELS_8   16
-#define KERNELS_16  32
-#define KERNELS_32  64
-#define KERNELS_64  128
-#define KERNELS_ALL 255
+#define KERNELS_F32  1
+#define KERNELS_F64  2
+#define KERNELS_I64  4
+#define KERNELS_I32  8
+#define KERNELS_8    16
+#define KERNELS_16   32
+#define KERNELS_32   64
+#define KERNELS_64   128
+#define KERNELS_BF16 256
+#define KERNELS_F16  512
+#define KERNELS_ALL  1023
 
 /* Loop over a space in row-major order; dims that lie together are merged. */
 struct space {
@@ -121,6 +123,7 @@ struct window_args {
 struct matmul_args {
     const void *a, *b, *bias; /* bias: [n] or NULL */
     void *y;
+    int64_t wide, wide_bias; /* beside operands of 16 bits: f32 */
     int64_t m, n, k, trans_a, trans_b, batches;
     int64_t rank; /* of the batch; strides in whole matrices' elements, 0: broadcast */
     int64_t size[MOST_DIM], a_stride[MOST_DIM], b_stride[MOST_DIM];
@@ -130,6 +133,7 @@ struct conv_args {
     const void *x, *w, *y, *bias; /* what is read; the one that is written is `out` */
     void *out;
     uint64_t count;          /* of out */
+    int64_t wide, wide_bias; /* beside operands of 16 bits: f32 */
     int64_t batch, c, h, wd; /* image */
     int64_t o, cg, kh, kw;   /* weight [o, cg, kh, kw] */
     int64_t oh, ow;          /* output */
@@ -143,6 +147,12 @@ struct custom_args { /* of a plugin's own kernel: runner/operator.h */
     void *out[CUSTOM_MOST];
     uint64_t in_count[CUSTOM_MOST], out_count[CUSTOM_MOST];
     double attr[CUSTOM_MOST];
+};
+
+struct widen_args { /* 16 bits to f32 */
+    const void *x;
+    void *y;
+    uint64_t count;
 };
 
 struct bias_args { /* y[n, channel, area] += bias[channel] */

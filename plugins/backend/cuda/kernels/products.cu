@@ -1,6 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products and convolutions of our own: for f64, for what the libraries refuse,
- * and for `libraries: off`. Sums of products are held to a bound, not to the bit. */
+ * and for `libraries: off`. Sums of products are held to a bound, not to the bit.
+ * T: what is summed in, S: the kernels' suffix. LOAD_S reads an operand, BIAS_S a bias,
+ * STORE_S writes a result; beside operands of 16 bits the two may be f32. */
+
+#define LOAD_f32(p, i)     (((const float *)(p))[i])
+#define LOAD_f64(p, i)     (((const double *)(p))[i])
+#define LOAD_bf16(p, i)    rn_f32_from_bf16(((const uint16_t *)(p))[i])
+#define LOAD_f16(p, i)     rn_f32_from_f16(((const uint16_t *)(p))[i])
+#define BIAS_f32(p, i)     LOAD_f32(p, i)
+#define BIAS_f64(p, i)     LOAD_f64(p, i)
+#define BIAS_bf16(p, i)    (a.wide_bias ? LOAD_f32(p, i) : LOAD_bf16(p, i))
+#define BIAS_f16(p, i)     (a.wide_bias ? LOAD_f32(p, i) : LOAD_f16(p, i))
+#define STORE_f32(p, i, v) (((float *)(p))[i] = (v))
+#define STORE_f64(p, i, v) (((double *)(p))[i] = (v))
+#define STORE_LOW(p, i, v, S)                                                          \
+    do {                                                                               \
+        float v_ = (v);                                                                \
+        if (a.wide)                                                                    \
+            STORE_f32(p, i, v_);                                                       \
+        else                                                                           \
+            ((uint16_t *)(p))[i] = rn_##S##_from_f32(v_);                              \
+    } while (0)
+#define STORE_bf16(p, i, v)    STORE_LOW(p, i, v, bf16)
+#define STORE_f16(p, i, v)     STORE_LOW(p, i, v, f16)
+#define MULADD_bf16(p, q, sum) MULADD_f32(p, q, sum)
+#define MULADD_f16(p, q, sum)  MULADD_f32(p, q, sum)
 
 #define SIDE  64 /* of a tile of the result */
 #define DEPTH 16
@@ -17,7 +42,7 @@
             int64_t j0 = (int64_t)t % columns * SIDE;                                  \
             int64_t i0 = (int64_t)t / columns % rows * SIDE;                           \
             int64_t batch = (int64_t)t / columns / rows, left = batch;                 \
-            const T *x = (const T *)a.a, *y = (const T *)a.b;                          \
+            int64_t x = 0, y = 0; /* the matrices' first elements */                   \
             for (int64_t d = a.rank - 1; d >= 0; d--) {                                \
                 x += left % a.size[d] * a.a_stride[d];                                 \
                 y += left % a.size[d] * a.b_stride[d];                                 \
@@ -36,14 +61,16 @@
                         int64_t gi = i0 + i, gp = p0 + p;                              \
                         sa[p * (SIDE + 1) + i] =                                       \
                             gi < a.m && gp < a.k                                       \
-                                ? x[a.trans_a ? gp * a.m + gi : gi * a.k + gp]         \
+                                ? LOAD_##S(a.a, x + (a.trans_a ? gp * a.m + gi         \
+                                                               : gi * a.k + gp))       \
                                 : (T)0;                                                \
                         uint32_t j = a.trans_b ? e / DEPTH : e % SIDE;                 \
                         uint32_t q = a.trans_b ? e % DEPTH : e / SIDE;                 \
                         int64_t gj = j0 + j, gq = p0 + q;                              \
                         sb[q * (SIDE + 1) + j] =                                       \
                             gj < a.n && gq < a.k                                       \
-                                ? y[a.trans_b ? gj * a.k + gq : gq * a.n + gj]         \
+                                ? LOAD_##S(a.b, y + (a.trans_b ? gj * a.k + gq         \
+                                                               : gq * a.n + gj))       \
                                 : (T)0;                                                \
                     }                                                                  \
                 }                                                                      \
@@ -54,10 +81,9 @@
                         for (int r = 0; r < EACH4; r++)                                \
                             for (int c = 0; c < EACH4; c++)                            \
                                 MINE(acc)                                              \
-                    [r * EACH4 + c] =                                                  \
-                        MULADD_##S(sa[p * (SIDE + 1) + ti + 16 * r],                   \
-                                   sb[p * (SIDE + 1) + tj + 16 * c],                   \
-                                   MINE(acc)[r * EACH4 + c]);                          \
+                    [r * EACH4 + c] = MULADD_##S(sa[p * (SIDE + 1) + ti + 16 * r],     \
+                                                 sb[p * (SIDE + 1) + tj + 16 * c],     \
+                                                 MINE(acc)[r * EACH4 + c]);            \
                 }                                                                      \
                 SYNC();                                                                \
             }                                                                          \
@@ -66,9 +92,9 @@
                     for (int c = 0; c < EACH4; c++) {                                  \
                         int64_t i = i0 + TX / 16 + 16 * r, j = j0 + TX % 16 + 16 * c;  \
                         if (i < a.m && j < a.n)                                        \
-                            ((T *)a.y)[(batch * a.m + i) * a.n + j] =                  \
-                                MINE(acc)[r * EACH4 + c] +                             \
-                                (a.bias ? ((const T *)a.bias)[j] : (T)0);              \
+                            STORE_##S(a.y, (batch * a.m + i) * a.n + j,                \
+                                      MINE(acc)[r * EACH4 + c] +                       \
+                                          (a.bias ? BIAS_##S(a.bias, j) : (T)0));      \
                     }                                                                  \
             }                                                                          \
             SYNC();                                                                    \
@@ -82,7 +108,7 @@
             int64_t o = (int64_t)e / a.ow / a.oh % a.o;                                \
             int64_t n = (int64_t)e / a.ow / a.oh / a.o;                                \
             int64_t first = o / (a.o / a.groups) * a.cg;                               \
-            T sum = a.bias ? ((const T *)a.bias)[o] : (T)0;                            \
+            T sum = a.bias ? BIAS_##S(a.bias, o) : (T)0;                               \
             for (int64_t c = 0; c < a.cg; c++)                                         \
                 for (int64_t u = 0; u < a.kh; u++)                                     \
                     for (int64_t v = 0; v < a.kw; v++) {                               \
@@ -91,13 +117,12 @@
                         if (y < 0 || x < 0 || y >= a.h || x >= a.wd)                   \
                             continue;                                                  \
                         sum = MULADD_##S(                                              \
-                            ((const T *)a.x)[((n * a.c + first + c) * a.h + y) *       \
-                                                 a.wd +                                \
-                                             x],                                       \
-                            ((const T *)a.w)[((o * a.cg + c) * a.kh + u) * a.kw + v],  \
+                            LOAD_##S(a.x,                                              \
+                                     ((n * a.c + first + c) * a.h + y) * a.wd + x),    \
+                            LOAD_##S(a.w, ((o * a.cg + c) * a.kh + u) * a.kw + v),     \
                             sum);                                                      \
                     }                                                                  \
-            ((T *)a.out)[e] = sum;                                                     \
+            STORE_##S(a.out, e, sum);                                                  \
         }                                                                              \
     }                                                                                  \
     KERNEL(conv2d_grad_input_##S, conv_args) {                                         \
@@ -115,14 +140,13 @@
                             i / a.sh >= a.oh || j / a.sw >= a.ow)                      \
                             continue;                                                  \
                         sum = MULADD_##S(                                              \
-                            ((const T *)a.y)[((n * a.o + o) * a.oh + i / a.sh) *       \
-                                                 a.ow +                                \
-                                             j / a.sw],                                \
-                            ((const T *)                                               \
-                                 a.w)[((o * a.cg + c % a.cg) * a.kh + u) * a.kw + v],  \
+                            LOAD_##S(a.y, ((n * a.o + o) * a.oh + i / a.sh) * a.ow +   \
+                                              j / a.sw),                               \
+                            LOAD_##S(a.w,                                              \
+                                     ((o * a.cg + c % a.cg) * a.kh + u) * a.kw + v),   \
                             sum);                                                      \
                     }                                                                  \
-            ((T *)a.out)[e] = sum;                                                     \
+            STORE_##S(a.out, e, sum);                                                  \
         }                                                                              \
     }                                                                                  \
     /* A block has one weight: threads add pixels, then each other. */                 \
@@ -142,8 +166,8 @@
                     if (y < 0 || x < 0 || y >= a.h || x >= a.wd)                       \
                         continue;                                                      \
                     sum = MULADD_##S(                                                  \
-                        ((const T *)a.x)[((n * a.c + channel) * a.h + y) * a.wd + x],  \
-                        ((const T *)a.y)[((n * a.o + o) * a.oh + i) * a.ow + j], sum); \
+                        LOAD_##S(a.x, ((n * a.c + channel) * a.h + y) * a.wd + x),     \
+                        LOAD_##S(a.y, ((n * a.o + o) * a.oh + i) * a.ow + j), sum);    \
                 }                                                                      \
                 part[TX] = sum;                                                        \
             }                                                                          \
@@ -157,16 +181,23 @@
             }                                                                          \
             EACH_THREAD {                                                              \
                 if (TX == 0)                                                           \
-                    ((T *)a.out)[e] = part[0];                                         \
+                    STORE_##S(a.out, e, part[0]);                                      \
             }                                                                          \
             SYNC();                                                                    \
         }                                                                              \
     }
 
+/* What 16 bits stand for, for engines that read f32. */
+#define WIDEN(S)                                                                       \
+    KERNEL(widen_##S, widen_args) {                                                    \
+        EACH_INDEX(i, a.count) {                                                       \
+            STORE_f32(a.y, i, LOAD_##S(a.x, i));                                       \
+        }                                                                              \
+    }
+
 KERNEL(add_bias_f32, bias_args) {
     EACH_INDEX(i, a.count) {
-        ((float *)a.y)[i] +=
-            ((const float *)a.bias)[(int64_t)i / a.area % a.channels];
+        ((float *)a.y)[i] += ((const float *)a.bias)[(int64_t)i / a.area % a.channels];
     }
 }
 
@@ -177,4 +208,14 @@ CONV(float, f32)
 #if KERNEL_TYPES & KERNELS_F64
 MATMUL(double, f64)
 CONV(double, f64)
+#endif
+#if KERNEL_TYPES & KERNELS_BF16
+MATMUL(float, bf16)
+CONV(float, bf16)
+WIDEN(bf16)
+#endif
+#if KERNEL_TYPES & KERNELS_F16
+MATMUL(float, f16)
+CONV(float, f16)
+WIDEN(f16)
 #endif
