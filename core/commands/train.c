@@ -135,6 +135,8 @@ static void show_line(struct teller *t, const struct run_progress *p) {
         const char *dot = strrchr(p->live_name, '.');
         fprintf(stderr, "  %s %.3g", dot ? dot + 1 : p->live_name, p->live);
     }
+    if (!isnan(p->scale))
+        fprintf(stderr, "  scale %.4g", p->scale);
     fprintf(stderr, "  |g| %.3g  %.0f/s  data %.0f%%  %s", p->norm, p->rate,
             100.0 * p->waited, memory);
     show_gauges(p->gauges);
@@ -159,6 +161,10 @@ static void show_json(const struct run_progress *p) {
            (long long)p->step, (long long)p->epoch);
     json_value("loss", p->loss); /* null where none is known */
     printf(", \"rows_per_second\": %.1f", p->rate);
+    if (!isnan(p->scale)) {
+        fputs(", ", stdout);
+        json_value("train/loss_scale", p->scale);
+    }
     if (p->gauges) {
         fputs(", ", stdout);
         json_value("device/memory_used", p->gauges->memory_used);

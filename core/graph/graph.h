@@ -27,6 +27,7 @@ struct variable {
     uint64_t count; /* elements */
     bool trainable;
     bool checkpointed;
+    bool optional; /* a checkpoint without it leaves the first value */
     int64_t fan_in, fan_out;
     const char *init; /* init component's bare name or NULL: filled with value */
     double value;
@@ -158,7 +159,8 @@ int graph_decompose(const struct graph *g, struct arena *a,
                                  const struct gnode *n),
                     void *context, struct graph **out, struct rn_error *e);
 /* Each node as `node` rewrites it: 1 = it made `out` in g, 0 = to be copied, reading
- * `in`, which it may have changed. `result` gives what stands at an output or assign. */
+ * `in`, which it may have changed. `result` gives what stands at an output or assign.
+ */
 struct graph_edit {
     int (*node)(void *context, struct graph *g, const struct gnode *n, rn_value *in,
                 rn_value *out, struct rn_error *e);

@@ -87,16 +87,10 @@ static void check_sections(const struct node *root, struct diag *d) {
     const struct node *steps = train ? node_find(train, "steps") : NULL;
     const struct node *epochs = train ? node_find(train, "epochs") : NULL;
     const struct node *most = train ? node_find(train, "max_time") : NULL;
-    const struct node *precision = node_find(root, "precision");
+    const struct node *initial = node_at(root, "train.loss_scale.initial");
+    const struct node *least = node_at(root, "train.loss_scale.least");
     struct rn_error e = {0};
     struct duration t;
-    if (precision && node_kind(precision) == NODE_SCALAR &&
-        strcmp(node_raw(precision), "f16") == 0) {
-        node_error(d, precision, false, RN_E_CONFIG,
-                   "precision: f16 needs loss scaling, which is kept for the cuda "
-                   "backend and not there yet");
-        diag_hint(d, "bf16 has the range of f32 and needs none");
-    }
     if (name && node_kind(name) == NODE_SCALAR &&
         record_check_name(node_string(name), &e) != RN_OK) {
         node_error(d, name, false, e.status, "%s", e.message);
@@ -110,6 +104,10 @@ static void check_sections(const struct node *root, struct diag *d) {
                    "how long to train is missing");
         diag_hint(d, "give train.epochs or train.steps");
     }
+    if (!diag_count(d) && initial && least && node_float(initial) < node_float(least))
+        node_error(d, initial, false, RN_E_CONFIG,
+                   "the first loss scale is %s, below the least, %s", node_raw(initial),
+                   node_raw(least));
     if (most && node_kind(most) == NODE_SCALAR &&
         duration_parse(node_string(most), &t, &e) == RN_OK &&
         t.unit != DURATION_SECONDS)
@@ -212,9 +210,10 @@ struct experiment *experiment_open(struct session *session, const char *file,
     x->root = config_root(c);
     x->name = experiment_string(x, "name", "run");
     x->seed = (uint64_t)experiment_int(x, "seed", 0);
-    x->precision = strcmp(experiment_string(x, "precision", "f32"), "bf16") == 0
-                       ? RN_BF16
-                       : RN_F32;
+    const char *precision = experiment_string(x, "precision", "f32");
+    x->precision = strcmp(precision, "bf16") == 0  ? RN_BF16
+                   : strcmp(precision, "f16") == 0 ? RN_F16
+                                                   : RN_F32;
     return x;
 }
 

@@ -29,7 +29,7 @@ struct experiment {
     const struct node *root;
     const char *name;
     uint64_t seed;
-    rn_dtype precision; /* of products: RN_F32 or RN_BF16 */
+    rn_dtype precision; /* of products: RN_F32, RN_BF16 or RN_F16 */
     struct part backend;
     struct parts models, losses, metrics, optimizers, schedules, hooks, inits;
     struct parts default_inits; /* named by layers */

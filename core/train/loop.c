@@ -149,6 +149,20 @@ static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
     return status;
 }
 
+/* What one program has to say of the gradient's scale. */
+static int read_scaling(struct trainer *t, struct step_result *one,
+                        struct rn_error *e) {
+    struct program *p = one->ran;
+    const uint8_t *over = program_output(p, program_output_index(p, "overflow"), e);
+    const int64_t *count =
+        over ? program_output(p, program_output_index(p, "overflows"), e) : NULL;
+    if (!count)
+        return e->status ? e->status : RN_E_INTERNAL;
+    one->overflowed = t->overflowed = *over && isfinite(one->loss);
+    t->overflows = *count;
+    return read_f32(p, "scale", &t->scale, e);
+}
+
 int loop_step(struct loop *l, const struct batch *b, bool tapped,
               struct step_result *out, struct rn_error *e) {
     struct stage *s = l->s;
@@ -157,6 +171,7 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
     int status = live_step(&s->live, l->at.step, e);
     *out = (struct step_result){.updated = true};
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
+        s->trainers[o].overflowed = false;
         if (l->at.step % p->objectives[o].every)
             continue;
         struct step_result one = {0};
@@ -169,11 +184,14 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
         if (!skipped)
             return e->status ? e->status : RN_E_INTERNAL;
         status = read_f32(one.ran, "norm", &out->norm, e);
-        out->updated &= !*skipped;
+        if (status == RN_OK && p->scaling.kind == SCALING_DYNAMIC)
+            status = read_scaling(&s->trainers[o], &one, e);
+        out->overflowed |= one.overflowed;
+        out->updated &= !*skipped || one.overflowed;
         loss += one.loss;
         if (o == 0)
             out->ran = one.ran;
-        if (!*skipped) {
+        if (!*skipped || one.overflowed) {
             s->trainers[o].loss += one.loss * (double)b->rows;
             s->trainers[o].loss_rows += (double)b->rows;
         }

@@ -9,7 +9,8 @@
 
 struct step_result {
     double loss, norm;
-    bool updated; /* false: the loss or the gradient was not finite */
+    bool updated;    /* false: the loss or the gradient was not finite */
+    bool overflowed; /* left out, with a smaller loss scale to come */
     struct program *ran;
 };
 
@@ -72,5 +73,9 @@ void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm)
 void loop_log(struct loop *l, const char *what, const char *sentence);
 void loop_say(struct loop *l, int level, const char *sentence);
 void loop_log_metrics(struct loop *l, const struct metric_list *m);
+/* A step that was left out with a smaller loss scale to come: the first few, and at the
+ * end how many. */
+void loop_log_overflow(struct loop *l);
+void loop_log_overflows(struct loop *l);
 
 #endif

@@ -5,78 +5,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/programs.h"
-
-#define LONG_ROW 256 /* elements */
-
-/* A small builder of our own: the first error sticks in e. */
-struct make {
-    struct graph *g;
-    struct rn_error e;
-};
-
-static rn_value op_n(struct make *m, const char *name, uint32_t n, const rn_value *in,
-                     uint32_t n_attr, const struct rn_attr *attrs) {
-    rn_value out = RN_NONE;
-    for (uint32_t i = 0; i < n; i++)
-        if (!in[i])
-            return RN_NONE;
-    if (!m->e.status)
-        graph_op(m->g, name, n, in, n_attr, attrs, 1, &out, &m->e);
-    return out;
-}
-
-static rn_value op1(struct make *m, const char *name, rn_value x) {
-    return op_n(m, name, 1, &x, 0, NULL);
-}
-
-static rn_value op2(struct make *m, const char *name, rn_value x, rn_value y) {
-    rn_value in[2] = {x, y};
-    return op_n(m, name, 2, in, 0, NULL);
-}
-
-static rn_value select3(struct make *m, rn_value c, rn_value x, rn_value y) {
-    rn_value in[3] = {c, x, y};
-    return op_n(m, "select", 3, in, 0, NULL);
-}
-
-static rn_value scalar(struct make *m, double x) {
-    return graph_scalar(m->g, RN_F32, x);
-}
-
-static rn_value cast(struct make *m, rn_value x, rn_dtype t) {
-    struct rn_attr a = rn_attr_int("dtype", (int64_t)t);
-    return op_n(m, "cast", 1, &x, 1, &a);
-}
-
-static void output(struct make *m, const char *name, rn_value v) {
-    if (v && !m->e.status)
-        graph_output(m->g, name, v, &m->e);
-}
-
-static int finish(struct make *m, const struct part *part, struct diag *d) {
-    if (m->e.status == RN_OK)
-        graph_verify(m->g, &m->e);
-    if (m->e.status == RN_OK)
-        return RN_OK;
-    if (part)
-        part_error(d, part, &m->e);
-    else
-        diag_add(d, &m->e);
-    return m->e.status;
-}
+#include "train/make.h"
 
 /* ----------------------------------------------------------------- the setup */
 
+enum kept { NOT_KEPT, KEPT_IF_THERE, KEPT }; /* in a checkpoint */
+
+static int declare_scalar(struct programs *p, const char *what, const char *objective,
+                          rn_dtype t, double value, enum kept kept, uint32_t *id,
+                          struct rn_error *e) {
+    struct variable v = {.name = arena_format(p->arena, "run.%s.%s", what, objective),
+                         .role = "state",
+                         .owner = "run",
+                         .dtype = t,
+                         .value = value,
+                         .count = 1,
+                         .checkpointed = kept != NOT_KEPT,
+                         .optional = kept == KEPT_IF_THERE};
+    return variables_declare(p->variables, &v, id, e);
+}
+
+static int declare_scaling(struct programs *p, struct objective *o,
+                           struct rn_error *e) {
+    int status = declare_scalar(p, "scale", o->name, RN_F32, p->scaling.initial,
+                                KEPT_IF_THERE, &o->scale, e);
+    if (!status)
+        status =
+            declare_scalar(p, "good", o->name, RN_I64, 0.0, KEPT_IF_THERE, &o->good, e);
+    if (!status)
+        status = declare_scalar(p, "overflows", o->name, RN_I64, 0.0, KEPT_IF_THERE,
+                                &o->overflows, e);
+    return status;
+}
+
+/* What the run itself keeps from step to step. */
 static int declare_counters(struct programs *p, struct objective *o,
                             struct rn_error *e) {
-    struct variable v = {.role = "state",
-                         .owner = "run",
-                         .dtype = RN_I64,
-                         .count = 1,
-                         .checkpointed = true};
-    v.name = arena_format(p->arena, "run.applied.%s", o->name);
-    int status = variables_declare(p->variables, &v, &o->applied, e);
+    int status =
+        declare_scalar(p, "applied", o->name, RN_I64, 0.0, KEPT, &o->applied, e);
+    if (p->scaling.kind == SCALING_DYNAMIC && !status)
+        status = declare_scaling(p, o, e);
+    if (p->accumulate && !status)
+        status =
+            declare_scalar(p, "sound", o->name, RN_F32, 1.0, NOT_KEPT, &o->sound, e);
     for (uint32_t i = 0; i < o->parameter_count && p->accumulate && !status; i++) {
         struct variable acc = *variables_at(p->variables, o->parameters[i].variable);
         acc.name = arena_format(p->arena, "gradient.%s.%s", o->name, acc.name);
@@ -89,6 +60,23 @@ static int declare_counters(struct programs *p, struct objective *o,
             variables_declare(p->variables, &acc, &o->parameters[i].accumulator, e);
     }
     return status;
+}
+
+static void read_scaling(struct programs *p) {
+    const struct experiment *x = p->experiment;
+    struct scaling *s = &p->scaling;
+    if (x->precision != RN_F16)
+        return;
+    const char *type = experiment_string(x, "train.loss_scale.type", "dynamic");
+    s->kind = strcmp(type, "fixed") == 0 ? SCALING_FIXED : SCALING_DYNAMIC;
+    s->initial = experiment_float(x,
+                                  s->kind == SCALING_FIXED ? "train.loss_scale.scale"
+                                                           : "train.loss_scale.initial",
+                                  65536.0);
+    s->growth = experiment_float(x, "train.loss_scale.growth", 2.0);
+    s->backoff = experiment_float(x, "train.loss_scale.backoff", 0.5);
+    s->interval = experiment_int(x, "train.loss_scale.interval", 2000);
+    s->least = experiment_float(x, "train.loss_scale.least", 0.0001);
 }
 
 static struct network_options options(struct programs *p, const char *name,
@@ -111,6 +99,7 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     p->clip_norm = experiment_float(x, "train.clip.norm", 0.0);
     p->clip_value = experiment_float(x, "train.clip.value", 0.0);
     p->nan_skip = strcmp(experiment_string(x, "train.on_nan", "stop"), "skip") == 0;
+    read_scaling(p);
     *out = p;
     p->factors = arena_array(a, double, x->losses.count + 1);
     for (uint32_t i = 0; i < x->losses.count; i++) {
@@ -160,13 +149,13 @@ static rn_value loss_mean(struct make *m, const struct network_loss *l, uint32_t
     if (!l->by_row) {
         rn_value v = l->loss;
         if (accumulate)
-            v = op2(m, "mul", v, graph_live(m->g, "run.share", RN_F32));
+            v = make_op2(m, "mul", v, graph_live(m->g, "run.share", RN_F32));
         return v;
     }
     if (!accumulate)
-        return op2(m, "div", l->sum, l->total_weight);
+        return make_op2(m, "div", l->sum, l->total_weight);
     snprintf(name, sizeof name, "run.inverse.%u", i);
-    return op2(m, "mul", l->sum, graph_live(m->g, name, RN_F32));
+    return make_op2(m, "mul", l->sum, graph_live(m->g, name, RN_F32));
 }
 
 /* Total of the objective's losses and outputs of each. */
@@ -178,12 +167,12 @@ static rn_value total_loss(struct make *m, struct programs *p,
         const struct network_loss *l = &net->losses[o->losses[k]];
         rn_value mean = loss_mean(m, l, o->losses[k], p->accumulate);
         snprintf(name, sizeof name, "loss.%u", o->losses[k]);
-        output(m, arena_copy(p->arena, name), mean);
+        make_output(m, arena_copy(p->arena, name), mean);
         if (l->factor != 1.0)
-            mean = op2(m, "mul", mean, scalar(m, l->factor));
-        total = total ? op2(m, "add", total, mean) : mean;
+            mean = make_op2(m, "mul", mean, make_scalar(m, l->factor));
+        total = total ? make_op2(m, "add", total, mean) : mean;
     }
-    output(m, "loss", total);
+    make_output(m, "loss", total);
     return total;
 }
 
@@ -217,12 +206,15 @@ static void tap_parameters(struct make *m, struct programs *p,
     }
 }
 
+/* Of the total times the loss scale, where there is one. */
 static void gradients(struct make *m, struct programs *p, const struct objective *o,
                       rn_value total, rn_value *xs, rn_value *gs) {
+    rn_value scale = update_scale(m, p, o);
     for (uint32_t i = 0; i < o->parameter_count; i++)
         xs[i] = graph_variable(m->g, o->parameters[i].variable);
     if (m->e.status == RN_OK)
-        graph_gradient(m->g, 1, &total, NULL, o->parameter_count, xs, gs, &m->e);
+        graph_gradient(m->g, 1, &total, scale ? &scale : NULL, o->parameter_count, xs,
+                       gs, &m->e);
     for (uint32_t i = 0; i < o->parameter_count && m->e.status == RN_OK; i++) {
         const struct variable *v =
             variables_at(p->variables, o->parameters[i].variable);
@@ -233,122 +225,6 @@ static void gradients(struct make *m, struct programs *p, const struct objective
         error_hint(&m->e,
                    "freeze it under train.freeze, or bind the loss to what uses it");
     }
-}
-
-/* The sum of squares. Of long rows first each row's, so that threads have something to
- * divide: a sum has one order and is one thread's. */
-static rn_value squares(struct make *m, rn_value g) {
-    const struct gvalue *v = graph_value(m->g, g);
-    rn_value s = op2(m, "mul", g, g);
-    if (v && v->rank > 1 && v->shape[0] > 1 &&
-        graph_elements(m->g, g) >= LONG_ROW * (uint64_t)v->shape[0]) {
-        int64_t axes[RN_MAX_RANK];
-        for (uint32_t i = 1; i < v->rank; i++)
-            axes[i - 1] = i;
-        struct rn_attr a = {"axes", RN_ATTR_INTS, v->rank - 1, 0, 0.0, axes};
-        s = op_n(m, "reduce_sum", 1, &s, 1, &a);
-    }
-    return op1(m, "reduce_sum", s);
-}
-
-/* sqrt of the sum of squares of all gradients. */
-static rn_value global_norm(struct make *m, uint32_t n, const rn_value *gs) {
-    rn_value sum = RN_NONE;
-    for (uint32_t i = 0; i < n; i++) {
-        rn_value s = squares(m, gs[i]);
-        sum = sum ? op2(m, "add", sum, s) : s;
-    }
-    return op1(m, "sqrt", sum);
-}
-
-static bool is_f32(const struct graph *g, rn_value v) {
-    return v && graph_value(g, v)->dtype == RN_F32;
-}
-
-/* `ok` and all that the network assigns is finite; ok may be RN_NONE. */
-static rn_value statistics_finite(struct make *m, rn_value ok) {
-    for (uint32_t i = 0; i < m->g->assign_count; i++) {
-        rn_value v = m->g->assigns[i].value;
-        if (!is_f32(m->g, v))
-            continue;
-        rn_value one = op1(m, "is_finite", op1(m, "reduce_sum", v));
-        ok = ok ? op2(m, "logical_and", ok, one) : one;
-    }
-    return ok;
-}
-
-/* Clip, then let each parameter's optimizer describe its update; all assignments of the
- * program are predicated on `ok`, so that a step with NaN changes nothing. */
-static int update(struct make *m, struct programs *p, const struct objective *o,
-                  const rn_value *xs, rn_value *gs, rn_value loss, struct diag *d) {
-    struct graph *g = m->g;
-    g->part = GRAPH_UPDATE;
-    rn_value norm = global_norm(m, o->parameter_count, gs);
-    rn_value ok = op1(m, "is_finite", norm);
-    if (loss)
-        ok = op2(m, "logical_and", ok, op1(m, "is_finite", loss));
-    ok = statistics_finite(m, ok);
-    output(m, "norm", norm);
-    output(m, "skipped", op1(m, "logical_not", ok));
-    rn_value applied = graph_variable(g, o->applied),
-             one = graph_scalar(g, RN_I64, 1.0);
-    rn_value next = op2(m, "add", applied, one), step = cast(m, next, RN_F32);
-    rn_value scale = RN_NONE;
-    if (p->clip_norm > 0.0)
-        scale = op2(m, "minimum", scalar(m, 1.0),
-                    op2(m, "div", scalar(m, p->clip_norm),
-                        op2(m, "add", norm, scalar(m, 1e-6))));
-    for (uint32_t i = 0; i < o->parameter_count && m->e.status == RN_OK; i++) {
-        const struct variable *v =
-            variables_at(p->variables, o->parameters[i].variable);
-        const struct part *part =
-            &p->experiment->optimizers.at[o->parameters[i].optimizer];
-        const struct rn_optimizer *iface = part->component->iface;
-        if (p->clip_value > 0.0) {
-            struct rn_attr a[2] = {rn_attr_float("lo", -p->clip_value),
-                                   rn_attr_float("hi", p->clip_value)};
-            gs[i] = op_n(m, "clamp", 1, &gs[i], 2, a);
-        }
-        if (scale)
-            gs[i] = op2(m, "mul", gs[i], scale);
-        struct port_binding ports[3] = {
-            {"param", xs[i]}, {"grad", gs[i]}, {"step", step}};
-        struct builder_options bo = {
-            .graph = g,
-            .host = instance_host(part->instance),
-            .is_live = instance_is_live,
-            .component = part->path,
-            .scope = arena_format(
-                p->arena, "%s.%s",
-                strncmp(part->path, "optimizer", 9) == 0 ? part->path : "optimizer",
-                v->name),
-            .phase = RN_PHASE_TRAIN,
-            .input_count = 3,
-            .inputs = ports};
-        struct builder *b = builder_create(&bo);
-        instance_watch(part->instance);
-        int status = builder_finish(b, iface->describe(builder_api(b)), &m->e);
-        struct network built = {.graph = g, .phase = RN_PHASE_TRAIN};
-        if (!status)
-            status = network_check(&built, part, b, &m->e);
-        rn_value new_value = status ? RN_NONE : builder_output(b, "param");
-        if (!status && !new_value)
-            error_set(&m->e, RN_E_PLUGIN, "optimizer %s gave no output 'param'",
-                      part->component->name);
-        if (m->e.status == RN_OK)
-            graph_assign(g, o->parameters[i].variable, new_value, &m->e);
-        if (m->e.status) {
-            error_context(&m->e, "parameter '%s'", v->name);
-            return finish(m, part, d);
-        }
-    }
-    if (m->e.status == RN_OK)
-        graph_assign(g, o->applied, next, &m->e);
-    for (uint32_t i = 0; i < g->assign_count && m->e.status == RN_OK; i++) {
-        struct gassign *a = &g->assigns[i];
-        a->value = select3(m, ok, a->value, graph_variable(g, a->variable));
-    }
-    return finish(m, NULL, d);
 }
 
 int programs_train(struct programs *p, uint32_t objective, int64_t rows,
@@ -365,13 +241,15 @@ int programs_train(struct programs *p, uint32_t objective, int64_t rows,
     rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
     gradients(&m, p, o, total, xs, gs);
     if (m.e.status)
-        return finish(&m, NULL, d);
+        return make_finish(&m, NULL, d);
+    struct update u = {.loss = total, .xs = xs, .gs = gs};
+    update_unscale(&m, p, o, &u);
     if (p->tap) {
         tap_activations(&m, p, forward_nodes);
         tap_parameters(&m, p, o, xs, gs);
     }
     *out = m.g;
-    return update(&m, p, o, xs, gs, total, d);
+    return update_make(&m, p, o, &u, d);
 }
 
 int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
@@ -397,26 +275,29 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
     rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
     gradients(&m, p, o, total, xs, gs);
     m.g->part = GRAPH_UPDATE;
-    /* The update looks at the gradients alone: a running statistic that is not finite
-     * stays as it was and spoils them. */
-    rn_value sound = statistics_finite(&m, RN_NONE);
+    /* A running statistic that is not finite stays as it was, and the update is told.
+     */
+    rn_value sound = update_statistics(&m);
     for (uint32_t i = 0; i < m.g->assign_count && !m.e.status; i++) {
         struct gassign *a = &m.g->assigns[i];
-        if (is_f32(m.g, a->value))
-            a->value = select3(&m, op1(&m, "is_finite", a->value), a->value,
-                               graph_variable(m.g, a->variable));
+        if (graph_value(m.g, a->value)->dtype == RN_F32)
+            a->value = make_select(&m, make_op1(&m, "is_finite", a->value), a->value,
+                                   graph_variable(m.g, a->variable));
     }
-    if (sound && o->parameter_count)
-        gs[0] = select3(&m, sound, gs[0], scalar(&m, NAN));
-    rn_value first = op2(&m, "ne", graph_live(m.g, "run.first", RN_U32),
-                         graph_scalar(m.g, RN_U32, 0.0));
+    rn_value first = make_op2(&m, "ne", graph_live(m.g, "run.first", RN_U32),
+                              graph_scalar(m.g, RN_U32, 0.0));
     for (uint32_t i = 0; i < o->parameter_count && m.e.status == RN_OK; i++) {
         uint32_t acc = o->parameters[i].accumulator;
-        rn_value sum = op2(&m, "add", graph_variable(m.g, acc), gs[i]);
-        graph_assign(m.g, acc, select3(&m, first, gs[i], sum), &m.e);
+        rn_value sum = make_op2(&m, "add", graph_variable(m.g, acc), gs[i]);
+        graph_assign(m.g, acc, make_select(&m, first, gs[i], sum), &m.e);
+    }
+    if (sound && m.e.status == RN_OK) {
+        rn_value now = make_cast(&m, sound, RN_F32);
+        rn_value all = make_op2(&m, "minimum", graph_variable(m.g, o->sound), now);
+        graph_assign(m.g, o->sound, make_select(&m, first, now, all), &m.e);
     }
     *out = m.g;
-    return finish(&m, NULL, d);
+    return make_finish(&m, NULL, d);
 }
 
 int programs_apply(struct programs *p, uint32_t objective, struct graph **out,
@@ -431,7 +312,11 @@ int programs_apply(struct programs *p, uint32_t objective, struct graph **out,
         gs[i] = graph_variable(m.g, o->parameters[i].accumulator);
     }
     *out = m.g;
-    return update(&m, p, o, xs, gs, RN_NONE, d);
+    rn_value sound =
+        make_op2(&m, "gt", graph_variable(m.g, o->sound), make_scalar(&m, 0.0));
+    struct update u = {.sound = sound, .xs = xs, .gs = gs};
+    update_unscale(&m, p, o, &u);
+    return update_make(&m, p, o, &u, d);
 }
 
 int programs_weights(struct programs *p, uint32_t objective, int64_t rows,
@@ -448,11 +333,11 @@ int programs_weights(struct programs *p, uint32_t objective, int64_t rows,
     for (uint32_t k = 0; k < o->loss_count; k++) {
         const struct network_loss *l = &net.losses[o->losses[k]];
         if (l->by_row)
-            output(&m, arena_format(p->arena, "weight.%u", o->losses[k]),
-                   l->total_weight);
+            make_output(&m, arena_format(p->arena, "weight.%u", o->losses[k]),
+                        l->total_weight);
     }
     *out = m.g;
-    return finish(&m, NULL, d);
+    return make_finish(&m, NULL, d);
 }
 
 int programs_weighted(struct programs *p, uint32_t objective, bool *out,
@@ -490,10 +375,10 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
             if (v->rank == 0 && strchr(c->in[i].shape, 'N'))
                 graph_op(m->g, "broadcast_to", 1, &inputs[i], 1, &rows, 1, &inputs[i],
                          &m->e);
-            output(m, arena_format(p->arena, "metric.%u.%s", index, c->in[i].name),
-                   inputs[i]);
+            make_output(m, arena_format(p->arena, "metric.%u.%s", index, c->in[i].name),
+                        inputs[i]);
         }
-        return m->e.status ? finish(m, part, d) : RN_OK;
+        return m->e.status ? make_finish(m, part, d) : RN_OK;
     }
     struct port_binding *ports =
         arena_array(p->arena, struct port_binding, c->in_count + 1);
@@ -511,7 +396,7 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
     instance_watch(part->instance);
     if (builder_finish(b, iface->describe(builder_api(b)), &m->e) != RN_OK ||
         instance_fault(part->instance, &m->e) != RN_OK)
-        return finish(m, part, d);
+        return make_finish(m, part, d);
     return RN_OK;
 }
 
@@ -525,9 +410,10 @@ int programs_eval(struct programs *p, int64_t rows, struct graph **out,
     struct make m = {.g = net.graph};
     for (uint32_t i = 0; i < net.loss_count; i++) {
         const struct network_loss *l = &net.losses[i];
-        output(&m, arena_format(p->arena, "sum.%u", i), l->by_row ? l->sum : l->loss);
+        make_output(&m, arena_format(p->arena, "sum.%u", i),
+                    l->by_row ? l->sum : l->loss);
         if (l->by_row)
-            output(&m, arena_format(p->arena, "weight.%u", i), l->total_weight);
+            make_output(&m, arena_format(p->arena, "weight.%u", i), l->total_weight);
     }
     for (uint32_t i = 0; i < p->experiment->metrics.count; i++) {
         int s = metric_build(&m, p, &net, &no, i, d);
@@ -535,7 +421,7 @@ int programs_eval(struct programs *p, int64_t rows, struct graph **out,
         error_clear(&m.e); /* it is in d; the next metric may have its own */
     }
     *out = m.g;
-    return status ? status : finish(&m, NULL, d);
+    return status ? status : make_finish(&m, NULL, d);
 }
 
 int programs_predict(struct programs *p, int64_t rows, struct graph **out,
@@ -548,8 +434,8 @@ int programs_predict(struct programs *p, int64_t rows, struct graph **out,
     struct make m = {.g = net.graph};
     for (uint32_t i = 0; i < net.value_count; i++)
         if (strncmp(net.values[i].name, "data.", 5) != 0)
-            output(&m, arena_format(p->arena, "out.%s", net.values[i].name),
-                   net.values[i].value);
+            make_output(&m, arena_format(p->arena, "out.%s", net.values[i].name),
+                        net.values[i].value);
     *out = m.g;
-    return finish(&m, NULL, d);
+    return make_finish(&m, NULL, d);
 }

@@ -20,6 +20,11 @@ struct objective {
     uint32_t *optimizers; /* indices into the experiment's optimizers, in order */
     int64_t every;        /* runs at steps that this divides */
     uint32_t applied;     /* variable: i64 count of applied updates */
+    uint32_t sound; /* variable, when a step accumulates: f32, 0 where a statistic of a
+                       micro-batch was not finite */
+    /* Variables, with dynamic loss scaling: f32; i64 steps since it changed; i64 steps
+     * left out as the gradient overflowed. */
+    uint32_t scale, good, overflows;
     uint32_t parameter_count;
     struct parameter *parameters;
 };
@@ -31,9 +36,19 @@ struct parameter {
     uint32_t accumulator; /* variable, when a step accumulates */
 };
 
+/* What the gradient is multiplied by in f16, against underflow (docs/precision.md). */
+struct scaling {
+    enum { SCALING_NONE, SCALING_FIXED, SCALING_DYNAMIC } kind;
+    double initial, growth, backoff, least;
+    int64_t interval; /* steps */
+};
+
 /* Outputs of programs, by name:
  *   train, grad:  "loss" f32 total; "loss.<i>" f32 mean of loss i; "norm" f32 of the
- *                 gradient before clipping; "skipped" bool: not finite, no update
+ *                 gradient before clipping; "skipped" bool: not finite, no update; with
+ *                 dynamic loss scaling "overflow" bool: as the gradient overflowed, of
+ *                 which a smaller scale is the cure; "scale" f32 of the next step,
+ *                 "overflows" i64 so far
  *   weights:      "weight.<i>" f32 sum of weights of loss i
  *   eval:         "sum.<i>", "weight.<i>" f32; "metric.<m>.<port>" values for host-form
  *   predict:      "out.<name>" values
@@ -51,6 +66,7 @@ struct programs {
     bool accumulate;
     double clip_norm, clip_value; /* 0 = off */
     bool nan_skip;
+    struct scaling scaling;
     double *factors;  /* weight of each loss in the total */
     double *elements; /* terms per row of each loss */
     /* NULL, or: told each point of the next programs_train, to append outputs. */

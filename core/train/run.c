@@ -245,12 +245,17 @@ static int evaluate(struct loop *l, struct rn_error *e) {
 
 static int diverged(struct loop *l, double loss, double norm, struct rn_error *e) {
     char text[200], what[120];
+    const struct programs *p = l->s->programs;
     l->at.skipped++;
-    if (isfinite(loss) && isfinite(norm))
+    if (p->scaling.kind == SCALING_DYNAMIC && isfinite(loss) && !isfinite(norm))
+        snprintf(what, sizeof what,
+                 "loss %g, gradient norm %g at the smallest loss scale, %g", loss, norm,
+                 p->scaling.least);
+    else if (isfinite(loss) && isfinite(norm))
         snprintf(what, sizeof what, "a running statistic is not finite");
     else
         snprintf(what, sizeof what, "loss %g, gradient norm %g", loss, norm);
-    if (l->s->programs->nan_skip) {
+    if (p->nan_skip) {
         snprintf(text, sizeof text, "step %lld: %s: this update is left out",
                  (long long)l->at.step, what);
         if (l->at.skipped <= 10)
@@ -274,6 +279,26 @@ static int record_objectives(struct loop *l, struct rn_error *e) {
         if (p->objective_count > 1 && t->loss_rows > 0.0)
             status = scalar(l, name, t->loss / t->loss_rows, e);
         t->loss = t->loss_rows = 0.0;
+    }
+    return status;
+}
+
+/* The loss scale of each objective, and how many steps were left out for it. */
+static int record_scaling(struct loop *l, struct rn_error *e) {
+    const struct programs *p = l->s->programs;
+    int status = RN_OK;
+    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
+        const struct trainer *t = &l->s->trainers[o];
+        const char *dot = p->objective_count > 1 ? "." : "";
+        const char *of = p->objective_count > 1 ? p->objectives[o].name : "";
+        char name[200];
+        if (p->scaling.kind != SCALING_DYNAMIC || t->scale <= 0.0)
+            continue;
+        snprintf(name, sizeof name, "train/loss_scale%s%s", dot, of);
+        status = scalar(l, name, t->scale, e);
+        snprintf(name, sizeof name, "train/skipped_steps%s%s", dot, of);
+        if (status == RN_OK)
+            status = scalar(l, name, (double)t->overflows, e);
     }
     return status;
 }
@@ -315,6 +340,8 @@ static int record_step(struct loop *l, const struct step_result *r, double rows,
             status = scalar(l, "train/gradient_norm", r->norm, e);
         if (status == RN_OK)
             status = record_objectives(l, e);
+        if (status == RN_OK)
+            status = record_scaling(l, e);
         for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
             char name[300];
             snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
@@ -350,6 +377,8 @@ static int one_step(struct loop *l, struct rn_error *e) {
         return status;
     if (tapped)
         status = hooks_tapped(l, r.ran, e);
+    if (status == RN_OK && r.overflowed)
+        loop_log_overflow(l);
     if (status == RN_OK && !r.updated)
         status = diverged(l, r.loss, r.norm, e);
     if (status != RN_OK)
@@ -485,6 +514,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         status = test(l, out, e);
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_RUN_END, e);
+    loop_log_overflows(l);
     if (l->stop_reason[0])
         loop_say(l, RN_LOG_INFO, l->stop_reason);
     if (status == RN_E_DIVERGED)

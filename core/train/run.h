@@ -28,6 +28,7 @@ struct run_progress {
     const char *live_name; /* the first live value, or NULL */
     double live;
     uint64_t memory; /* device bytes */
+    double scale;    /* dynamic loss scale; NaN: none */
     const struct rn_device_gauges *gauges; /* NULL: the device has none */
     const struct metric_list *metrics;
 };

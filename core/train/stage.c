@@ -97,8 +97,12 @@ static void read_fields(struct stage *s) {
 static int make_plan(struct stage *s, struct graph *g, int64_t rows, struct shaped *out,
                      struct diag *d) {
     const struct part *b = &s->x->backend;
-    struct plan_options o = {b->component->iface, instance_self(b->instance), true,
-                             true, s->info->image_block, s->info->reduces != 0,
+    struct plan_options o = {b->component->iface,
+                             instance_self(b->instance),
+                             true,
+                             true,
+                             s->info->image_block,
+                             s->info->reduces != 0,
                              s->info->threads};
     struct rn_error e = {0};
     out->rows = rows;
@@ -397,6 +401,21 @@ static int check_labels(struct stage *s, struct diag *d) {
     return status ? status : stage_check_labels(s, g, d);
 }
 
+/* What the words of the file will not do here. */
+static void say_precision(const struct stage *s) {
+    rn_dtype t = s->x->precision;
+    const char *word = t == RN_BF16 ? "bf16" : "f16";
+    bool fast = t == RN_BF16 ? s->info->fast_bf16 : s->info->fast_f16;
+    if (t != RN_F32 && !fast)
+        log_say(RN_LOG_WARNING,
+                "precision: %s will not be faster here: %s multiplies f32 only, and "
+                "rounds to %s before",
+                word, s->info->name, word);
+    if (t != RN_F16 && s->use == STAGE_TRAIN && node_at(s->x->root, "train.loss_scale"))
+        log_say(RN_LOG_WARNING, "train.loss_scale: without precision: f16 nothing is "
+                                "scaled");
+}
+
 struct stage *stage_open(const struct stage_options *o, struct diag *d) {
     struct arena *a = arena_create();
     struct stage *s = arena_new(a, struct stage);
@@ -439,11 +458,7 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         goto failed;
     }
     s->info = &s->device_text;
-    if (s->x->precision != RN_F32 && !s->info->fast_bf16)
-        log_say(RN_LOG_WARNING,
-                "precision: bf16 will not be faster here: %s multiplies f32 only, and "
-                "rounds to bf16 before",
-                s->info->name);
+    say_precision(s);
     if (o->kernels && RN_HAS(b, struct rn_backend, choose) && b->choose &&
         b->choose(instance_self(s->x->backend.instance), o->kernels, &e) != RN_OK) {
         diag_add(d, &e);

@@ -29,6 +29,9 @@ struct trainer {
     struct shaped *tapped;  /* the same with taps; NULL without hooks that tap */
     struct shaped *weights; /* NULL unless a loss weighs and a step accumulates */
     struct shaped apply;    /* plan NULL unless accumulating */
+    double scale;      /* dynamic loss scale of the next step; 0: none yet */
+    int64_t overflows; /* steps left out for it so far */
+    bool overflowed;   /* the latest step was one */
     double loss,
         loss_rows; /* sum over rows since the last recorded row, and its rows */
 };

@@ -192,6 +192,8 @@ static int load_tensors(struct stage *stage, const struct checkpoint *c,
         for (uint32_t k = 0; k < c->tensor_count && !found; k++)
             if (strcmp(c->tensors[k].name, v->name) == 0)
                 found = &c->tensors[k];
+        if (!found && v->optional)
+            continue;
         if (!found)
             return error_set(e, RN_E_CHECKPOINT, "the checkpoint has no '%s'", v->name);
         if (found->dtype != v->dtype || found->rank != v->rank ||

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "train/loop.h"
 
+#define OVERFLOWS_TOLD 20 /* in log.txt; their number is in the record */
+
 /* The device's instruments, read anew after a second. */
 const struct rn_device_gauges *loop_gauges(struct loop *l) {
     double now = now_seconds();
@@ -45,6 +47,7 @@ void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm)
         .live = s->live.count ? s->live.at[0].now : 0.0,
         .memory = device_memory(s->device).peak,
         .gauges = loop_gauges(l),
+        .scale = s->trainers && s->trainers[0].scale > 0.0 ? s->trainers[0].scale : NAN,
         .metrics = &l->metrics};
     l->o->watch.progress(l->o->watch.context, &p);
 }
@@ -73,4 +76,40 @@ void loop_log_metrics(struct loop *l, const struct metric_list *m) {
         text_addf(&t, " %s %.6g", m->at[i].name, m->at[i].value);
     record_say(l->record, text_get(&t));
     text_finish(&t);
+}
+
+/* Of an objective, named where there are several. */
+static void name_objective(const struct programs *p, uint32_t o, struct text *t) {
+    if (p->objective_count > 1)
+        text_addf(t, "%s: ", p->objectives[o].name);
+}
+
+void loop_log_overflow(struct loop *l) {
+    const struct programs *p = l->s->programs;
+    for (uint32_t o = 0; o < p->objective_count; o++) {
+        const struct trainer *t = &l->s->trainers[o];
+        struct text line = {0};
+        name_objective(p, o, &line);
+        text_addf(&line, "the gradient overflowed: left out; the loss scale is now %g",
+                  t->scale);
+        if (t->overflowed && t->overflows <= OVERFLOWS_TOLD)
+            loop_log(l, "", text_get(&line));
+        text_finish(&line);
+    }
+}
+
+void loop_log_overflows(struct loop *l) {
+    const struct programs *p = l->s->programs;
+    for (uint32_t o = 0; o < p->objective_count; o++) {
+        const struct trainer *t = &l->s->trainers[o];
+        struct text line = {0};
+        name_objective(p, o, &line);
+        text_addf(&line,
+                  "steps left out as the gradient overflowed in f16: %lld; the loss "
+                  "scale is %g",
+                  (long long)t->overflows, t->scale);
+        if (p->scaling.kind == SCALING_DYNAMIC && t->scale > 0.0)
+            loop_say(l, RN_LOG_INFO, text_get(&line));
+        text_finish(&line);
+    }
 }

@@ -169,8 +169,7 @@ def planned(c, top):
 
 def refused(c, top):
     text = TEXT.replace("ACCUMULATE", "1").replace("BIAS", "true")
-    for word, parts in (("f16", ["refused.yaml:4:12", "loss scaling"]),
-                        ("bf61", ["refused.yaml:4:12", "did you mean 'bf16'?"]),
+    for word, parts in (("bf61", ["refused.yaml:4:12", "did you mean 'bf16'?"]),
                         ("[bf16]", ["refused.yaml:4:12"])):
         path = config(top, text.replace("bf16", word), "refused.yaml")
         r = runner("plan", path)
