@@ -4,9 +4,9 @@
  * async_fake, which add memory and streams.
  *
  * A node goes to the first room that takes it: elementwise (also regions), reduce,
- * normalise, attention, window, move, products (oneDNN or our own), then the plain
- * kernels of the reference. Everything that a call needs is made at compile; scratch
- * comes from the node's workspace. */
+ * softmax, normalise, attention, window, move, products (oneDNN or our own), then the
+ * plain kernels of the reference. Everything that a call needs is made at compile;
+ * scratch comes from the node's workspace. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
@@ -191,7 +191,7 @@ struct cpu_folds {
 struct cpu_isa {
     const char *name;
     const cpu_block *blocks; /* by expression */
-    cpu_room reduce, normalise, attention, window, move, blocked;
+    cpu_room reduce, softmax, normalise, attention, window, move, blocked;
     uint64_t pack_bytes; /* gemm's scratch */
     cpu_gemm_fn gemm;
     /* Multiply-adds in registers; how many f32 operations each round is. */

@@ -259,8 +259,8 @@ static int32_t room_plain(struct cpu_setup *s, struct rn_error *e) {
 static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
     const struct cpu_isa *isa = s->engine->isa;
     const cpu_room rooms[] = {room_basic,      cpu_elementwise, isa->reduce,
-                              isa->normalise,  isa->attention,  isa->window,
-                              isa->move,
+                              isa->softmax,    isa->normalise,  isa->attention,
+                              isa->window,     isa->move,
 #ifdef CPU_ONEDNN
                               cpu_onednn_room,
 #endif

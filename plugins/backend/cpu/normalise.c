@@ -1,178 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Softmax, cross-entropy, batch and layer normalisation with their gradients, f32: the
- * decompositions of the graph in one or two passes, same operations, same sums. */
+/* Batch and layer normalisation with their gradients, f32: the decompositions of the
+ * graph in one or two passes, same operations, same sums. */
 #include <stdlib.h>
 
 #include "isa.h"
-
-/* What a row is lowered by: its maximum, then log sum exp(x - maximum). Two numbers, as
- * their sum would lose the second one beside a large first. */
-struct lower {
-    float top, rest;
-};
-
-/* y = exp((x - top) - rest), the tail as one vector. */
-static inline void row_exp(const float *x, struct lower by, float *y, int64_t n) {
-    int64_t whole = n / 16 * 16;
-    EACH(i, whole) y[i] = rn_exp_f32((x[i] - by.top) - by.rest);
-    if (whole < n) {
-        float tail[16] = {0};
-        memcpy(tail, x + whole, (size_t)(n - whole) * sizeof *tail);
-        EACH(k, 16) tail[k] = rn_exp_f32((tail[k] - by.top) - by.rest);
-        memcpy(y + whole, tail, (size_t)(n - whole) * sizeof *tail);
-    }
-}
-
-/* In any order: where 0 and -0 are the largest, two or more terms are 1 and the
- * logarithm of their sum hides the sign. */
-static float row_top(const float *x, int64_t n) {
-    float lane[16];
-    int64_t whole = n / 16 * 16;
-    for (int k = 0; k < 16; k++)
-        lane[k] = k < n - whole ? x[whole + k] : -INFINITY;
-    extreme_add(lane, x, whole, 1);
-    for (int w = 8; w; w /= 2)
-        EACH(k, w) lane[k] = extreme_of(lane[k], lane[k + w], 1);
-    return (rn_bits_f32(lane[0]) & 0x7f800000u) == 0x7f800000u ? 0.0f : lane[0];
-}
-
-static float row_sum(const float *x, float top, int64_t n) {
-    float part[CHUNK];
-    struct sum_lanes s = {{0}, 0};
-    for (int64_t i = 0; i < n; i += CHUNK) {
-        int64_t m = n - i < CHUNK ? n - i : CHUNK;
-        row_exp(x + i, (struct lower){top, 0.0f}, part, m);
-        sum_add(&s, part, m);
-    }
-    return sum_total(&s);
-}
-
-/* Rows at a time: their logarithms are one vector, and what one row waits for another
- * does meanwhile. */
-#define ROWS 16
-
-static void rows_lower(const float *x, int64_t rows, int64_t n, struct lower *by) {
-    float sum[ROWS], top[ROWS];
-    rows = rows < ROWS ? rows : ROWS;
-    for (int64_t r = 0; r < ROWS; r++)
-        sum[r] = 1.0f;
-    for (int64_t r = 0; r < rows; r++)
-        top[r] = row_top(x + r * n, n);
-    for (int64_t r = 0; r < rows; r++)
-        sum[r] = row_sum(x + r * n, top[r], n);
-    EACH(r, ROWS) sum[r] = rn_log_f32(sum[r]);
-    for (int64_t r = 0; r < rows; r++)
-        by[r] = (struct lower){top[r], sum[r]};
-}
-
-static void softmax_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
-    bool logs = c->k.node->op[0] == 'l';
-    int64_t n = c->k.in[0].shape[c->k.in[0].rank - 1];
-    (void)thread;
-    struct lower all[ROWS];
-    for (int64_t r = begin; r < end; r++) {
-        const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r * n;
-        if ((r - begin) % ROWS == 0)
-            rows_lower(x, end - r, n, all);
-        struct lower by = all[(r - begin) % ROWS];
-        if (logs) {
-            EACH(i, n) y[i] = (x[i] - by.top) - by.rest;
-        } else {
-            row_exp(x, by, y, n);
-        }
-    }
-}
-
-static void softmax_grad_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
-    bool logs = c->k.node->op[0] == 'l';
-    int64_t n = c->k.in[0].shape[c->k.in[0].rank - 1];
-    (void)thread;
-    for (int64_t r = begin; r < end; r++) {
-        const float *y = (const float *)c->k.in[0].data + r * n;
-        const float *g = (const float *)c->k.in[1].data + r * n;
-        float *o = (float *)c->k.out[0].data + r * n, part[CHUNK];
-        struct sum_lanes s = {{0}, 0};
-        if (logs) {
-            sum_add(&s, g, n);
-        } else {
-            for (int64_t i = 0; i < n; i += CHUNK) {
-                int64_t m = n - i < CHUNK ? n - i : CHUNK;
-                EACH(k, m) part[k] = y[i + k] * g[i + k];
-                sum_add(&s, part, m);
-            }
-        }
-        float sum = sum_total(&s);
-        if (logs) {
-            EACH(i, n) o[i] = g[i] - rn_exp_f32(y[i]) * sum;
-        } else {
-            EACH(i, n) o[i] = y[i] * (g[i] - sum);
-        }
-    }
-}
-
-struct target {
-    float hot, cold;
-    int64_t label; /* -1: none */
-};
-
-static struct target target_of(const struct cpu_call *c, int64_t row) {
-    int64_t classes = c->k.in[0].shape[1];
-    double s = cpu_float(c->k.node, "smoothing", 0.0), count = (double)classes;
-    struct target t = {(float)(1.0 - s + s / count), (float)(s / count),
-                       kernel_index(c->k.in[1].data, c->k.in[1].dtype, (uint64_t)row)};
-    if (t.label < 0 || t.label >= classes)
-        t = (struct target){NAN, NAN, -1};
-    return t;
-}
-
-static void entropy_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
-    int64_t n = c->k.in[0].shape[1];
-    struct lower all[ROWS];
-    (void)thread;
-    for (int64_t r = begin; r < end; r++) {
-        const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r, part[CHUNK];
-        if ((r - begin) % ROWS == 0)
-            rows_lower(x, end - r, n, all);
-        struct lower by = all[(r - begin) % ROWS];
-        struct target t = target_of(c, r);
-        struct sum_lanes s = {{0}, 0};
-        for (int64_t i = 0; i < n; i += CHUNK) {
-            int64_t m = n - i < CHUNK ? n - i : CHUNK;
-            EACH(k, m) {
-                float w = i + k == t.label ? t.hot : t.cold;
-                part[k] = w == 0.0f ? 0.0f : w * ((x[i + k] - by.top) - by.rest);
-            }
-            sum_add(&s, part, m);
-        }
-        *y = 0.0f - sum_total(&s);
-    }
-}
-
-static void entropy_grad_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
-    int64_t n = c->k.in[0].shape[1];
-    struct lower all[ROWS];
-    (void)thread;
-    for (int64_t r = begin; r < end; r++) {
-        const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r * n;
-        if ((r - begin) % ROWS == 0)
-            rows_lower(x, end - r, n, all);
-        struct lower by = all[(r - begin) % ROWS];
-        float g = ((const float *)c->k.in[2].data)[r];
-        struct target t = target_of(c, r);
-        row_exp(x, by, y, n);
-        EACH(i, n) {
-            float w = i == t.label ? t.hot : t.cold;
-            y[i] = g * (y[i] - w);
-        }
-    }
-}
 
 /* -------------------------------------------------------------- batch norm */
 
@@ -413,14 +244,8 @@ int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
     static const struct {
         const char *op;
         cpu_range fn, second;
-        char shape; /* r: last axis, e: [N,C], c: channels, p: planes, l: layer */
-    } table[] = {{"softmax", softmax_rows, NULL, 'r'},
-                 {"log_softmax", softmax_rows, NULL, 'r'},
-                 {"softmax_grad", softmax_grad_rows, NULL, 'r'},
-                 {"log_softmax_grad", softmax_grad_rows, NULL, 'r'},
-                 {"cross_entropy", entropy_rows, NULL, 'e'},
-                 {"cross_entropy_grad", entropy_grad_rows, NULL, 'e'},
-                 {"batch_norm", batch_norm_channels, NULL, 'c'},
+        char shape; /* c: channels, p: planes, l: layer */
+    } table[] = {{"batch_norm", batch_norm_channels, NULL, 'c'},
                  {"batch_norm_grad", batch_grad_channels, NULL, 'c'},
                  {"batch_norm_infer", batch_infer_channels, NULL, 'p'},
                  {"layer_norm", layer_norm_rows, NULL, 'l'},
@@ -435,18 +260,6 @@ int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
     int64_t axis = cpu_int(s->node, "axis", -1);
     uint64_t workspace = 0;
     switch (table[i].shape) {
-    case 'r':
-        if (axis != (int64_t)x->rank - 1)
-            return 0;
-        o.cost = x->shape[axis] * 4; /* exp */
-        o.units = (int64_t)x->count / x->shape[axis];
-        break;
-    case 'e':
-        if (x->rank != 2)
-            return 0;
-        o.units = x->shape[0];
-        o.cost = x->shape[1] * 4 + 400; /* logarithm, target: 0.1 us a row */
-        break;
     case 'c':
     case 'p': {
         struct plane p = plane_of(x);
