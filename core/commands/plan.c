@@ -43,6 +43,8 @@ static void print_memory(const struct stage *s, bool json) {
     else
         printf("\nMemory on %s, exact\n", s->info->name);
     row("variables", f.variables, json, false);
+    if (json || f.data)
+        row("data", f.data, json, false);
     row("arena", f.arena, json, false);
     row("constants", f.constants, json, false);
     row("scalars", f.scalars, json, false);

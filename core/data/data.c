@@ -396,6 +396,10 @@ uint64_t data_batch(const struct data *data) {
 uint64_t data_eval_batch(const struct data *data) {
     return data->eval_batch;
 }
+bool data_augments(const struct data *data) {
+    return data->augmenter_count > 0;
+}
+
 uint32_t data_workers(const struct data *data) {
     return data->workers;
 }

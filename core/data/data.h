@@ -86,6 +86,8 @@ void data_describe(const struct data *data, struct text *out);
 uint64_t data_batch(const struct data *data);
 uint64_t data_eval_batch(const struct data *data);
 uint32_t data_workers(const struct data *data);
+/* Are there random changes of training samples? */
+bool data_augments(const struct data *data);
 
 /* An integer of a field outside low..high: the first by split and row, file NULL: none.
  */
@@ -118,8 +120,10 @@ struct loader_options {
     /* The caller's own threads take every processor: once a batch is nothing but copies
      * of kept samples, the caller makes it, as a worker would only be in the way. */
     bool crowded;
-    uint32_t keep;    /* a batch stays valid until this many further loader_next calls;
-                       * 0 counts as 1 */
+    bool once;     /* one pass: nothing is kept for a next epoch */
+    bool places;   /* batches say which samples, and hold none of them */
+    uint32_t keep; /* a batch stays valid until this many further loader_next calls;
+                    * 0 counts as 1 */
     struct loader_watch watch; /* made NULL: nobody asks */
 };
 
@@ -134,7 +138,8 @@ struct batch {
     bool last;                 /* of its epoch */
     uint32_t field_count;
     void *const
-        *fields;        /* field i: [rows, shape...], as data_field_at(i), 64-aligned */
+        *fields; /* field i: [rows, shape...], as data_field_at(i), 64-aligned */
+    const uint64_t *places; /* [rows] rows of the split, as data_ids counts */
     const int64_t *ids; /* [rows] sample ids: rows of the sources, counted through */
 };
 

@@ -14,6 +14,7 @@ struct slot {
     struct batch batch;
     void **fields;
     int64_t *ids;
+    uint64_t *places;
     void *block;
     int status;
     struct rn_error error;
@@ -140,6 +141,9 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
     for (uint64_t i = 0; i < n; i++) {
         uint64_t row = order[first + i];
         s->ids[i] = data->splits[l->o.split].ids[row];
+        s->places[i] = row;
+        if (l->o.places)
+            continue;
         bool there =
             l->cache && atomic_load((_Atomic uint8_t *)&l->cache->state[row]) == 2;
         if (there) {
@@ -165,7 +169,7 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
                 to_cache(l, s, w->missing_row[k], order[first + w->missing_row[k]]);
         }
     }
-    return l->o.augment ? augment(l, s, epoch, e) : RN_OK;
+    return l->o.augment && !l->o.places ? augment(l, s, epoch, e) : RN_OK;
 }
 
 /* ---------------------------------------------------------------------- ring */
@@ -304,22 +308,24 @@ static int open_slots(struct loader *l, struct rn_error *e) {
     for (uint32_t i = 0; i < l->slot_count; i++) {
         struct slot *s = &l->slots[i];
         size_t bytes = 64;
-        for (uint32_t f = 0; f < data->field_count; f++)
+        for (uint32_t f = 0; f < data->field_count && !l->o.places; f++)
             bytes += (memory_mul(most, data->fields[f].bytes) + 63) / 64 * 64;
         s->block = memory_try(bytes);
         s->ids = memory_try(memory_mul(most + 1, sizeof *s->ids));
+        s->places = memory_try(memory_mul(most + 1, sizeof *s->places));
         s->fields = memory_get(memory_mul(data->field_count + 1, sizeof *s->fields));
-        if (!s->block || !s->ids)
+        if (!s->block || !s->ids || !s->places)
             return error_set(e, RN_E_MEMORY, "no memory for batches of %llu samples",
                              (unsigned long long)most);
         uint8_t *p = (uint8_t *)(((uintptr_t)s->block + 63) / 64 * 64);
-        for (uint32_t f = 0; f < data->field_count; f++) {
+        for (uint32_t f = 0; f < data->field_count && !l->o.places; f++) {
             s->fields[f] = p;
             p += (most * data->fields[f].bytes + 63) / 64 * 64;
         }
         s->batch.fields = s->fields;
         s->batch.field_count = data->field_count;
         s->batch.ids = s->ids;
+        s->batch.places = s->places;
     }
     return RN_OK;
 }
@@ -328,6 +334,8 @@ static void open_cache(struct loader *l) {
     struct data *data = (struct data *)(uintptr_t)l->data;
     struct cache **c = &data->caches[l->o.split];
     uint64_t bytes = memory_mul(l->rows, data->row_bytes);
+    if (l->o.once || l->o.places)
+        return;
     if (!*c && bytes <= data->cache_bytes) {
         struct cache fresh = {.rows = memory_large(bytes + 1),
                               .state = memory_large(l->rows + 1)};
@@ -355,7 +363,7 @@ static int open_workers(struct loader *l, struct rn_error *e) {
         w->l = l;
         w->missing = memory_get(memory_mul(most + 1, sizeof *w->missing));
         w->missing_row = memory_get(memory_mul(most + 1, sizeof *w->missing_row));
-        int status = reader_open(data, t, most, &w->reader, e);
+        int status = l->o.places ? RN_OK : reader_open(data, t, most, &w->reader, e);
         if (status != RN_OK)
             return status;
     }
@@ -374,6 +382,7 @@ int loader_open(const struct data *data, const struct loader_options *o,
     *out = l;
     l->data = data;
     l->o = *o;
+    l->o.workers = o->places ? 0 : o->workers; /* there is nothing to prepare */
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->filled, NULL);
     pthread_cond_init(&l->freed, NULL);
@@ -419,6 +428,7 @@ void loader_close(struct loader *l) {
     for (uint32_t i = 0; i < l->slot_count && l->slots; i++) {
         memory_release(l->slots[i].block);
         memory_release(l->slots[i].ids);
+        memory_release(l->slots[i].places);
         memory_release(l->slots[i].fields);
     }
     memory_release(l->slots);

@@ -158,13 +158,19 @@ int device_variables(struct device *d, const struct variables *v, struct rn_erro
     return status ? status : device_sync(d, e);
 }
 
+int device_variable_part(struct device *d, uint32_t variable, uint64_t offset,
+                         const void *data, uint64_t bytes, struct rn_error *e) {
+    int status =
+        d->b->copy(d->self, d->stream, RN_COPY_TO_DEVICE,
+                   d->variables + d->offsets[variable] + offset, data, bytes, e);
+    return status ? status : device_sync(d, e);
+}
+
 int device_variable_write(struct device *d, uint32_t variable, const void *data,
                           struct rn_error *e) {
     const struct variable *v = variables_at(d->table, variable);
-    int status = d->b->copy(d->self, d->stream, RN_COPY_TO_DEVICE,
-                            d->variables + d->offsets[variable], data,
-                            v->count * RN_DTYPE_BYTES(v->dtype), e);
-    return status ? status : device_sync(d, e);
+    uint64_t bytes = v->count * RN_DTYPE_BYTES(v->dtype);
+    return device_variable_part(d, variable, 0, data, bytes, e);
 }
 
 int device_variable_read(struct device *d, uint32_t variable, void *data,
@@ -506,8 +512,11 @@ struct exec_footprint exec_footprint(const struct rn_device_info *device,
                                      const struct variables *v, uint32_t n,
                                      const struct plan *const *plans) {
     struct exec_footprint f = {0};
-    for (uint32_t i = 0; i < variables_count(v); i++)
-        f.variables += variable_bytes(variables_at(v, i));
+    for (uint32_t i = 0; i < variables_count(v); i++) {
+        const struct variable *one = variables_at(v, i);
+        *(strcmp(one->role, "data") == 0 ? &f.data : &f.variables) +=
+            variable_bytes(one);
+    }
     for (uint32_t i = 0; i < n; i++) {
         const struct plan *p = plans[i];
         uint64_t scalars = round64(8u * (uint64_t)p->scalar_count);
@@ -529,6 +538,7 @@ struct exec_footprint exec_footprint(const struct rn_device_info *device,
             }
         }
     }
-    f.total = f.variables + f.arena + f.constants + f.scalars + f.inputs + f.outputs;
+    f.total =
+        f.variables + f.data + f.arena + f.constants + f.scalars + f.inputs + f.outputs;
     return f;
 }

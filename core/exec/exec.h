@@ -26,6 +26,9 @@ int device_variables(struct device *d, const struct variables *v, struct rn_erro
 /* Host copies; synchronous; dense logical row-major, variable's dtype. */
 int device_variable_write(struct device *d, uint32_t variable, const void *data,
                           struct rn_error *e);
+/* Bytes offset .. offset + bytes of it. */
+int device_variable_part(struct device *d, uint32_t variable, uint64_t offset,
+                         const void *data, uint64_t bytes, struct rn_error *e);
 int device_variable_read(struct device *d, uint32_t variable, void *data,
                          struct rn_error *e);
 
@@ -78,7 +81,8 @@ int device_sync(struct device *d, struct rn_error *e);
 /* Bytes that device_open..device_reserve will take for these plans: what `runner plan`
  * prints, computed without allocating; equals device_memory().peak afterwards. */
 struct exec_footprint {
-    uint64_t variables, arena, constants, scalars, inputs, outputs; /* device */
+    uint64_t variables, data /* variables of that role: samples */;
+    uint64_t arena, constants, scalars, inputs, outputs; /* device */
     uint64_t pinned;
     uint64_t total;       /* device bytes */
     uint64_t arena_bound; /* what is alive at once: no arena is smaller */

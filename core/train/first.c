@@ -82,6 +82,8 @@ int stage_init(struct stage *s, struct diag *d) {
     for (uint32_t i = 0; i < variables_count(all); i++) {
         const struct variable *v = variables_at(all, i);
         struct rn_error e = {0};
+        if (strcmp(v->role, "data") == 0) /* comes by itself: resident.c */
+            continue;
         void *bytes = memory_try(memory_mul(v->count, RN_DTYPE_BYTES(v->dtype)));
         if (!bytes) {
             error_set(&e, RN_E_MEMORY, "no memory for the first values of '%s'",

@@ -44,6 +44,14 @@ struct network {
      * the caller */
 };
 
+/* Fields of the training split that stay on the device, by field. */
+struct resident {
+    int64_t rows; /* of the split; 0: none does */
+    bool *held;
+    uint32_t *variable;
+};
+#define RESIDENT_PLACES "run.places" /* input, i64 [N]: which rows of the split */
+
 struct network_options {
     const struct experiment *experiment;
     struct variables *variables;
@@ -53,7 +61,8 @@ struct network_options {
     int64_t rows;
     uint32_t field_count;
     const struct network_field *fields;
-    bool losses; /* build the losses too */
+    bool losses;                     /* build the losses too */
+    const struct resident *resident; /* or NULL: fields are inputs */
 };
 
 /* Errors carry component, port and YAML place. */

@@ -81,14 +81,52 @@ static void read_scaling(struct programs *p) {
 
 static struct network_options options(struct programs *p, const char *name,
                                       int32_t phase, int64_t rows, bool losses) {
-    return (struct network_options){p->experiment,  p->variables, p->arena,
-                                    name,           phase,        rows,
-                                    p->field_count, p->fields,    losses};
+    bool resident = phase == RN_PHASE_TRAIN && p->resident.held;
+    return (struct network_options){p->experiment,  p->variables,
+                                    p->arena,       name,
+                                    phase,          rows,
+                                    p->field_count, p->fields,
+                                    losses,         resident ? &p->resident : NULL};
+}
+
+static bool is_read(const struct graph *g, rn_value v) {
+    for (uint32_t i = 0; i < g->node_count; i++)
+        for (uint32_t k = 0; k < g->nodes[i].in_count; k++)
+            if (g->nodes[i].in[k] == v)
+                return true;
+    return false;
+}
+
+/* Variables for the fields that the network reads. */
+static int declare_resident(struct programs *p, const struct network *net, int64_t rows,
+                            struct rn_error *e) {
+    struct resident *r = &p->resident;
+    int status = RN_OK;
+    r->rows = rows;
+    r->variable = arena_array(p->arena, uint32_t, p->field_count + 1);
+    bool *held = arena_array(p->arena, bool, p->field_count + 1);
+    for (uint32_t i = 0; i < p->field_count && status == RN_OK; i++) {
+        const struct network_field *f = &p->fields[i];
+        const char *name = arena_format(p->arena, "data.%s", f->name);
+        struct variable v = {.name = name,
+                             .role = "data",
+                             .owner = "run",
+                             .dtype = f->dtype,
+                             .rank = f->rank + 1,
+                             .shape = {rows}};
+        memcpy(v.shape + 1, f->shape, f->rank * sizeof *f->shape);
+        held[i] = is_read(net->graph, network_find(net, name));
+        if (held[i])
+            status = variables_declare(p->variables, &v, &r->variable[i], e);
+    }
+    r->held = held;
+    return status;
 }
 
 int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
-                    const struct network_field *fields, int64_t rows, bool training,
-                    struct programs **out, struct diag *d) {
+                    const struct network_field *fields, int64_t rows,
+                    int64_t resident_rows, bool training, struct programs **out,
+                    struct diag *d) {
     struct programs *p = arena_new(a, struct programs);
     p->experiment = x;
     p->arena = a;
@@ -125,12 +163,17 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
         p, "declare", training ? RN_PHASE_TRAIN : RN_PHASE_EVAL, rows, training);
     if (status == RN_OK)
         status = network_build(&no, &net, d);
+    struct rn_error e = {0};
+    if (status == RN_OK && training && resident_rows &&
+        declare_resident(p, &net, resident_rows, &e) != RN_OK) {
+        diag_add(d, &e);
+        status = e.status;
+    }
     p->elements = arena_array(a, double, x->losses.count + 1);
     for (uint32_t i = 0; i < x->losses.count && status == RN_OK && training; i++)
         p->elements[i] =
             (double)graph_elements(net.graph, net.losses[i].loss) / (double)rows;
     for (uint32_t i = 0; training && i < p->objective_count && status == RN_OK; i++) {
-        struct rn_error e;
         status = objective_bind(p, &p->objectives[i], d);
         if (status == RN_OK && declare_counters(p, &p->objectives[i], &e) != RN_OK) {
             diag_add(d, &e);

@@ -438,19 +438,6 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
     experiment_open_parts(s->x, d);
     if (diag_count(d))
         goto failed;
-    int64_t rows = s->batch;
-    if (s->use != STAGE_TRAIN) {
-        rows =
-            (int64_t)data_rows(s->data, s->use == STAGE_PREDICT ? DATA_TEST : DATA_VAL);
-        rows = rows > 0 && rows < s->eval_batch ? rows : s->eval_batch;
-    }
-    if (programs_create(s->x, a, s->field_count, s->fields, rows, s->use == STAGE_TRAIN,
-                        &s->programs, d) == RN_OK &&
-        s->use == STAGE_TRAIN)
-        stage_check_inits(s, d);
-    live_create(s->x, s->total_steps, s->steps_per_epoch, &s->live, d);
-    if (diag_count(d))
-        goto failed;
     const struct rn_backend *b = s->x->backend.component->iface;
     s->device_text.struct_size = sizeof s->device_text;
     if (b->info(instance_self(s->x->backend.instance), &s->device_text, &e) != RN_OK) {
@@ -458,6 +445,21 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         goto failed;
     }
     s->info = &s->device_text;
+    if (resident_choose(s, d) != RN_OK)
+        goto failed;
+    int64_t rows = s->batch;
+    if (s->use != STAGE_TRAIN) {
+        rows =
+            (int64_t)data_rows(s->data, s->use == STAGE_PREDICT ? DATA_TEST : DATA_VAL);
+        rows = rows > 0 && rows < s->eval_batch ? rows : s->eval_batch;
+    }
+    if (programs_create(s->x, a, s->field_count, s->fields, rows, s->resident_rows,
+                        s->use == STAGE_TRAIN, &s->programs, d) == RN_OK &&
+        s->use == STAGE_TRAIN)
+        stage_check_inits(s, d);
+    live_create(s->x, s->total_steps, s->steps_per_epoch, &s->live, d);
+    if (diag_count(d))
+        goto failed;
     say_precision(s);
     if (o->kernels && RN_HAS(b, struct rn_backend, choose) && b->choose &&
         b->choose(instance_self(s->x->backend.instance), o->kernels, &e) != RN_OK) {
@@ -573,6 +575,7 @@ static int load(void *context, struct shaped *p) {
     p->row = program_scalar_index(p->program, "run.row");
     p->first = program_scalar_index(p->program, "run.first");
     p->share = program_scalar_index(p->program, "run.share");
+    p->places = program_input_index(p->program, RESIDENT_PLACES);
     p->inverse = arena_array(s->arena, int, s->x->losses.count + 1);
     for (uint32_t i = 0; i < s->x->losses.count; i++) {
         char name[40];
@@ -616,7 +619,12 @@ int stage_load(struct stage *s, struct diag *d) {
         status = device_reserve(s->device, &l.e);
     if (status == RN_OK) {
         s->info = device_info(s->device);
-        return stage_init(s, d);
+        status = stage_init(s, d);
+        if (status != RN_OK)
+            return status;
+        status = resident_upload(s, &l.e);
+        if (status == RN_OK)
+            return RN_OK;
     }
     diag_add(d, &l.e);
     if (status == RN_E_MEMORY) {
@@ -631,22 +639,30 @@ int stage_load(struct stage *s, struct diag *d) {
     return status;
 }
 
+static int feed(struct program *p, int input, const void *from, struct rn_error *e) {
+    uint64_t bytes;
+    if (program_borrow(p, input, from))
+        return RN_OK;
+    void *to = program_input(p, input, &bytes, e);
+    if (!to)
+        return e->status ? e->status : RN_E_INTERNAL;
+    memcpy(to, from, bytes);
+    return RN_OK;
+}
+
 int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t first,
                struct rn_error *e) {
-    for (uint32_t i = 0; i < s->field_count; i++) {
+    int status = RN_OK;
+    if (p->places >= 0)
+        status = feed(p->program, p->places, b->places + first, e);
+    for (uint32_t i = 0; i < s->field_count && status == RN_OK; i++) {
         if (p->inputs[i] < 0)
             continue;
-        uint64_t bytes, row = data_field_at(s->data, s->field_index[i])->bytes;
-        const char *from =
-            (const char *)b->fields[s->field_index[i]] + (uint64_t)first * row;
-        if (program_borrow(p->program, p->inputs[i], from))
-            continue;
-        void *to = program_input(p->program, p->inputs[i], &bytes, e);
-        if (!to)
-            return e->status ? e->status : RN_E_INTERNAL;
-        memcpy(to, from, bytes);
+        uint64_t row = data_field_at(s->data, s->field_index[i])->bytes;
+        const char *from = b->fields[s->field_index[i]];
+        status = feed(p->program, p->inputs[i], from + (uint64_t)first * row, e);
     }
-    return RN_OK;
+    return status;
 }
 
 bool stage_crowds(const struct stage *s) {

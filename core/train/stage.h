@@ -18,6 +18,7 @@ struct shaped {
     struct program *program; /* after stage_load */
     int *live;               /* scalar index of each live value, -1: not used */
     int seed, step, row, first, share;
+    int places; /* input: which samples of the split, where they are resident; or -1 */
     int *inverse; /* of each loss */
     int *inputs;  /* of each data field */
 };
@@ -29,9 +30,9 @@ struct trainer {
     struct shaped *tapped;  /* the same with taps; NULL without hooks that tap */
     struct shaped *weights; /* NULL unless a loss weighs and a step accumulates */
     struct shaped apply;    /* plan NULL unless accumulating */
-    double scale;      /* dynamic loss scale of the next step; 0: none yet */
-    int64_t overflows; /* steps left out for it so far */
-    bool overflowed;   /* the latest step was one */
+    double scale;           /* dynamic loss scale of the next step; 0: none yet */
+    int64_t overflows;      /* steps left out for it so far */
+    bool overflowed;        /* the latest step was one */
     double loss,
         loss_rows; /* sum over rows since the last recorded row, and its rows */
 };
@@ -58,6 +59,7 @@ struct stage {
     struct programs *programs;
     struct live live;
     int64_t batch, eval_batch, accumulate;
+    int64_t resident_rows; /* of the training split, when it stays on the device */
     int64_t steps_per_epoch, epochs, total_steps;
     struct trainer *trainers; /* by objective */
     uint32_t eval_count;
@@ -106,6 +108,11 @@ int stage_init(struct stage *s, struct diag *d);
 int stage_check_inits(struct stage *s, struct diag *d);
 /* Are the labels of the data inside of what the graph g indexes by them? */
 int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d);
+
+/* Does the training split stay on the device? Asked before programs are made. */
+int resident_choose(struct stage *s, struct diag *d);
+/* All of it, decoded, to the device; once the variables are there. */
+int resident_upload(struct stage *s, struct rn_error *e);
 
 /* One batch into a program's inputs: rows `first` .. first + shaped->rows of it, which
  * stay as they are until the program has run. */

@@ -109,6 +109,24 @@ with Scratch() as top:
     r = runner("plan", path, PLUGIN, DEVICE % "", low, "--json")
     c.equal("bf16: plan", r.code, 0)
 
+    # f16: overflows are found there too, and the scale follows.
+    half = ["precision=f16", "train.epochs=1",
+            "train.loss_scale={type: dynamic, initial: 1e9, interval: 2}"]
+    r, cpu16 = train(path, *half)
+    r, gpu16 = train(path, PLUGIN, DEVICE % "", *half)
+    c.equal("f16: exit", r.code, 0)
+    x, y = (series(d, "train/loss_scale")[1] for d in (cpu16, gpu16))
+    c.ok("f16: the scale falls", y[-1] < 1e8, y)
+    c.ok("f16: as on the cpu", np.array_equal(x, y), f"{x}\n{y}")
+
+    # Samples that stay on the device: its own choice where nothing is augmented.
+    plain = config(top, FULL.replace("augment:", "#"), "plain.yaml")
+    r, away = train(plain, PLUGIN, DEVICE % "", "data.resident=never")
+    r, held = train(plain, PLUGIN, DEVICE % "")
+    same_bits(c, "resident", away, held)
+    r = runner("plan", plain, PLUGIN, DEVICE % "", "--json")
+    c.ok("resident: planned", json.loads(r.out)["memory"]["data"] > 0, r.out[-400:])
+
     # Stopped and gone on: on the same device to the bit, on the other one nearly.
     for start, go in (("", ""), ("cpu", ""), ("", "cpu")):
         name = f"{start or 'emulated'} to {go or 'emulated'}"

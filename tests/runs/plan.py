@@ -116,7 +116,7 @@ def counted(c, top, what, path, *args):
         counter = int(f.attrs["memory_peak"]), int(f.attrs["pinned_memory_peak"])
     memory = said["memory"]
     c.equal(f"{what}: the run's counter", counter, (memory["peak"], memory["pinned"]))
-    parts = ("variables", "arena", "constants", "scalars", "inputs", "outputs")
+    parts = ("variables", "data", "arena", "constants", "scalars", "inputs", "outputs")
     c.equal(f"{what}: the parts", sum(memory[k] for k in parts), memory["peak"])
     if not SANITIZED:
         c.equal(f"{what}: the allocator's counter", int(peak.read_text()),

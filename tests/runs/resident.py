@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`data.resident`: a training split that stays on the device gives the bits that batches
+from the host give; what decides, what it takes, what is refused."""
+import json
+import pathlib
+import sys
+
+import h5py
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from recorded import *  # noqa: E402,F403
+from harness import Checks, Scratch  # noqa: E402
+
+# Floats and integers; the batch does not divide the epoch.
+TEXT = """
+name: resident
+seed: 3
+data:
+DIGITS
+  split: {kind: stratified, by: label, val: 0.1, test: 0.8, seed: 7}
+  batch: 25
+model:
+  type: sequential
+  in: {x: data.image}
+  layers:
+    - {type: conv2d, channels: 4, kernel: 3, padding: same}
+    - {type: batch_norm}
+    - {type: relu}
+    - {type: flatten}
+    - {type: dropout, p: 0.3}
+    - {type: dense, units: 10}
+loss: cross_entropy
+metrics: [accuracy]
+optimizer: {type: adamw, lr: 0.005}
+train: {epochs: 3, log_every: 1}
+"""
+# Nobody reads the label.
+COPY = TEXT[:TEXT.index("model:")] + """
+model:
+  type: sequential
+  in: {x: data.image}
+  layers: [{type: conv2d, channels: 1, kernel: 3, padding: same}]
+loss: {type: mse, in: {prediction: model.out, target: data.image}}
+optimizer: {type: adamw, lr: 0.005}
+train: {epochs: 1}
+"""
+
+def unlike(a, b):
+    """Where two records differ, but for what they say of memory and of their file."""
+    return [k for k in difference(datasets(a / "run.h5"), datasets(b / "run.h5"))
+            if not k.startswith("@")]
+
+
+def note(folder, name):
+    with h5py.File(folder / "run.h5") as f:
+        return int(f.attrs[name])
+
+
+def planned(path, *args):
+    r = runner("plan", path, *args, "--json")
+    return json.loads(r.out)["memory"] if r.code == 0 else r.err
+
+
+def bits(c, path):
+    cases = {"whole": [], "accumulated": ["train.accumulate=2"],
+             "no workers": ["data.workers=0"], "bf16": ["precision=bf16"],
+             "more than there is": ["data.batch=400"],
+             "sharp": ["loss={type: focal}"]}
+    for name, args in cases.items():
+        for device in ("cpu", "async_fake", "reference"):
+            if device == "reference" and name != "whole":
+                continue
+            made = {}
+            for word in ("never", "always"):
+                r, made[word] = train(path, f"device={device}", f"data.resident={word}",
+                                      *args)
+                if not c.equal(f"{name}, {device}, {word}: exit", r.code, 0):
+                    print(r.err)
+                    return
+            c.equal(f"{name}, {device}: verified alike", verified(made["always"]),
+                    verified(made["never"]))
+            c.equal(f"{name}, {device}: run.h5 differs in",
+                    unlike(made["always"], made["never"]), [])
+
+
+def resumed(c, path):
+    args = ["data.resident=always", "device=async_fake"]
+    r, folder = train(path, *args)
+    r, part = train(path, "train.max_time=0.000001s", *args)
+    for i in range(9):
+        r = runner("resume", part, f"data.resident={('always', 'never')[i % 2]}")
+    c.equal("some steps", (r.code, verified(part)[0]), (75, 10))
+    c.ok("samples are not in a checkpoint",
+         not [k for k in variables(part) if k.startswith("data")])
+    r = runner("resume", part, "~train.max_time")
+    c.equal("to the end", r.code, 0)
+    c.equal("resumed: verified alike", verified(part), verified(folder))
+    c.equal("resumed: run.h5 differs in", unlike(part, folder), [])
+
+
+def decided(c, top, path):
+    rows, image, label = 179, 64 * 4, 8
+    held = -(-rows * image // 64) * 64 + -(-rows * label // 64) * 64
+    for args, want in (([], 0), (["device=async_fake"], held),
+                       (["data.resident=always"], held),
+                       (["device=async_fake", "data.resident=never"], 0),
+                       (["device=async_fake",
+                         "augment={type: crop, of: image, padding: 1}"], 0)):
+        m = planned(path, *args)
+        if c.ok(f"{args}: planned", isinstance(m, dict), m):
+            c.equal(f"{args}: bytes of samples", m["data"], want)
+            c.equal(f"{args}: they are in the peak", m["peak"],
+                    sum(m[k] for k in ("variables", "data", "arena", "constants",
+                                       "scalars", "inputs", "outputs")))
+    m = planned(config(top, COPY, "copy.yaml"), "data.resident=always")
+    c.equal("what nobody reads stays away", m["data"], rows * image)
+    r = runner("plan", path, "data.resident=always")
+    c.ok("plan: a line", any(line.split()[:2] == ["data", f"{held:,}"]
+                             for line in r.out.splitlines()), r.out)
+    m = planned(path, "device=async_fake", "data.resident=always")
+    r, folder = train(path, "device=async_fake", "data.resident=always")
+    c.equal("the plan's peak is the run's", note(folder, "memory_peak"),
+            m["peak"])
+    c.equal("and so of pinned memory", note(folder, "pinned_memory_peak"),
+            m["pinned"])
+    other = planned(path, "device=async_fake", "data.resident=never")
+    c.ok("less is pinned", m["pinned"] < other["pinned"], (m, other))
+    for verb in ("bench", "profile"):
+        r = runner(verb, path, "data.resident=always", *(
+            ["--seconds", "0.2"] if verb == "bench" else ["--steps", "3"]))
+        c.equal(f"{verb}: exit", r.code, 0)
+    c.within("profile: the gather is seen", r.out, "gather")
+
+
+def refused(c, top):
+    r = runner("plan", config(top, TEXT + "augment: {type: crop, of: image, padding: 1}\n",
+                              "augmented.yaml"), "data.resident=always")
+    c.equal("augmented: exit", r.code, 2)
+    c.within("augmented: place", r.err, "data.resident=always")
+    c.within("augmented: why", r.err, "`augment` changes each sample on the host")
+    text = TEXT.replace("  batch: 25", "  batch: 25\n  resident: alway")
+    r = runner("plan", config(top, text, "word.yaml"))
+    c.equal("word: exit", r.code, 2)
+    c.within("word: place", r.err, "word.yaml:13:13")
+    c.within("word: hint", r.err, "did you mean 'always'?")
+
+
+def main():
+    c = Checks()
+    with Scratch() as scratch:
+        top = pathlib.Path(scratch)
+        path = config(top, TEXT)
+        bits(c, path)
+        resumed(c, path)
+        decided(c, top, path)
+        refused(c, top)
+    c.done()
+
+
+main()
