@@ -5,7 +5,9 @@
 here=$(dirname "$(readlink -f "$0")")
 out=${1:-check-gpu}
 plugins="$here/@PLUGINS@/backend"
-mkdir -p "$out" || exit 1
+mkdir -p "$out/cache" || exit 1
+out=$(readlink -f "$out")
+chmod 700 "$out/cache"
 failed=0
 
 run() {
@@ -64,6 +66,14 @@ part char-gpt-bf16 "$here/runner" "$here/configs/char-gpt.yaml" device=cuda \
 part profile "$here/runner" profile "$here/configs/char-gpt.yaml" device=cuda
 part profile-bf16 "$here/runner" profile "$here/configs/char-gpt.yaml" device=cuda \
     precision=bf16
+# Algorithms timed once, the answers used again; and without.
+for time in once again; do
+    part "tune-$time" env "XDG_CACHE_HOME=$out/cache" "$here/runner" \
+        "$here/configs/letters.yaml" device=cuda "output=$out/runs" train.steps=30 \
+        "~train.epochs"
+done
+part tune-off "$here/runner" "$here/configs/letters.yaml" \
+    "device={type: cuda, tune: off}" "output=$out/runs" train.steps=30 "~train.epochs"
 part direct "$here/runner" "$here/configs/quickstart.yaml" \
     "device={type: cuda, graphs: off}" "output=$out/runs"
 part bench-cuda "$here/runner" bench "$here/configs/quickstart.yaml" device=cuda

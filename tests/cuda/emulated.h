@@ -32,6 +32,8 @@ static inline void emulated_store(void *p, rn_dtype t, uint64_t i, float x) {
     else
         ((uint16_t *)p)[i] = t == RN_BF16 ? rn_bf16_from_f32(x) : rn_f16_from_f32(x);
 }
+/* What runs takes that much longer, for whoever asks events. */
+void emulated_pass(double ms);
 /* fn(context) when the stream comes to it; context is copied. */
 CUresult emulated_push(CUstream stream, void (*fn)(void *context), const void *context,
                        size_t bytes);

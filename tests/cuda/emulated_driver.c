@@ -51,6 +51,7 @@ struct emulated_stream {
 struct emulated_event {
     int pending;
     struct timespec passed;
+    double ms; /* that were to pass by then */
 };
 
 /* One device for the process. */
@@ -60,6 +61,7 @@ static struct {
     struct operation *first, *last;
     uint32_t backwards;
     int opened;
+    double ms; /* emulated_pass */
 } gpu;
 
 static void misuse(const char *what) {
@@ -77,7 +79,12 @@ static void perform(struct operation *o) {
     if (o->event) {
         o->event->pending--;
         clock_gettime(CLOCK_MONOTONIC, &o->event->passed);
+        o->event->ms = gpu.ms;
     }
+}
+
+void emulated_pass(double ms) {
+    gpu.ms += ms;
 }
 
 static void flush(void) {
@@ -197,6 +204,7 @@ struct copying {
     void *to;
     const void *from;
     size_t n;
+    unsigned char value; /* that is set */
 };
 
 static void do_copy(void *context) {
@@ -205,7 +213,7 @@ static void do_copy(void *context) {
 }
 
 static CUresult copy(void *to, const void *from, size_t n, CUstream stream) {
-    struct copying c = {to, from, n};
+    struct copying c = {to, from, n, 0};
     return emulated_push(stream, do_copy, &c, sizeof c);
 }
 
@@ -233,15 +241,13 @@ static CUresult CUDAAPI on_device(CUdeviceptr to, CUdeviceptr from, size_t n,
 
 static void do_set(void *context) {
     struct copying *c = context;
-    memset(c->to, 0, c->n);
+    memset(c->to, c->value, c->n);
 }
 
 static CUresult CUDAAPI set(CUdeviceptr to, unsigned char value, size_t n,
                             CUstream stream) {
-    struct copying c = {(void *)(uintptr_t)to, NULL, n};
+    struct copying c = {(void *)(uintptr_t)to, NULL, n, value};
     device_range(to, n);
-    if (value)
-        misuse("only zeros are set");
     return emulated_push(stream, do_set, &c, sizeof c);
 }
 
@@ -300,8 +306,9 @@ static CUresult CUDAAPI event_elapsed(float *ms, CUevent from, CUevent to) {
     const struct emulated_event *a = (void *)from, *b = (void *)to;
     if (a->pending || b->pending)
         return CUDA_ERROR_NOT_READY;
-    *ms = (float)((double)(b->passed.tv_sec - a->passed.tv_sec) * 1e3 +
-                  (double)(b->passed.tv_nsec - a->passed.tv_nsec) * 1e-6);
+    *ms =
+        (float)((double)(b->passed.tv_sec - a->passed.tv_sec) * 1e3 +
+                (double)(b->passed.tv_nsec - a->passed.tv_nsec) * 1e-6 + b->ms - a->ms);
     return CUDA_SUCCESS;
 }
 

@@ -87,27 +87,28 @@ with Scratch() as top:
     x, y = series(gpu, "train/loss")[1], series(own, "train/loss")[1]
     c.ok("own products", np.allclose(x, y, rtol=2e-3, atol=1e-4), f"{x}\n{y}")
 
-    # bf16: kernels of its own; the sums come in another order than the cpu's, and what is
-    # near a tie is rounded to the other neighbour.
-    low = "precision=bf16"
-    r, cpu16 = train(path, low)
-    r, gpu16 = train(path, PLUGIN, DEVICE % "", low)
-    c.equal("bf16: exit", r.code, 0)
-    c.ok("bf16: it is fast here", "will not be faster" not in r.err, r.err)
-    first = [series(d, "train/loss")[1][0] for d in (cpu16, gpu16, gpu)]
-    c.ok("bf16: the first loss", abs(first[1] / first[0] - 1) < 1e-3 and
-         first[1] != first[2], first)
-    for name in ("train/loss", "val/loss", "test/loss"):
-        x, y = series(cpu16, name)[1], series(gpu16, name)[1]
-        c.ok(f"bf16 beside cpu: {name}", np.allclose(x, y, rtol=0.1, atol=0.02),
-             f"{x}\n{y}")
-    r, back = train(path, PLUGIN, DEVICE % ", order: backwards, graphs: off", low)
-    same_bits(c, "bf16: backwards, without graphs", gpu16, back)
-    r, own = train(path, PLUGIN, DEVICE % ", libraries: off", low)
-    x, y = series(gpu16, "train/loss")[1], series(own, "train/loss")[1]
-    c.ok("bf16: own products", np.allclose(x, y, rtol=0.1, atol=0.02), f"{x}\n{y}")
-    r = runner("plan", path, PLUGIN, DEVICE % "", low, "--json")
-    c.equal("bf16: plan", r.code, 0)
+    # 16 bits: kernels of their own; the sums come in another order than the cpu's, and
+    # what is near a tie is rounded to the other neighbour.
+    for t in ("bf16", "f16"):
+        low = f"precision={t}"
+        r, cpu16 = train(path, low)
+        r, gpu16 = train(path, PLUGIN, DEVICE % "", low)
+        c.equal(f"{t}: exit", r.code, 0)
+        c.ok(f"{t}: it is fast here", "will not be faster" not in r.err, r.err)
+        first = [series(d, "train/loss")[1][0] for d in (cpu16, gpu16, gpu)]
+        c.ok(f"{t}: the first loss", abs(first[1] / first[0] - 1) < 1e-3 and
+             first[1] != first[2], first)
+        for name in ("train/loss", "val/loss", "test/loss"):
+            x, y = series(cpu16, name)[1], series(gpu16, name)[1]
+            c.ok(f"{t} beside cpu: {name}", np.allclose(x, y, rtol=0.1, atol=0.02),
+                 f"{x}\n{y}")
+        r, back = train(path, PLUGIN, DEVICE % ", order: backwards, graphs: off", low)
+        same_bits(c, f"{t}: backwards, without graphs", gpu16, back)
+        r, own = train(path, PLUGIN, DEVICE % ", libraries: off", low)
+        x, y = series(gpu16, "train/loss")[1], series(own, "train/loss")[1]
+        c.ok(f"{t}: own products", np.allclose(x, y, rtol=0.1, atol=0.02), f"{x}\n{y}")
+        r = runner("plan", path, PLUGIN, DEVICE % "", low, "--json")
+        c.equal(f"{t}: plan", r.code, 0)
 
     # f16: overflows are found there too, and the scale follows.
     half = ["precision=f16", "train.epochs=1",

@@ -16,13 +16,8 @@
 
 #define STRETCH 1.1  /* measured: 1.01 when quiet, 2 beside one process */
 #define OTHERS  0.25 /* of the processors */
-#define SLOW    1.4  /* measured: up to 1.2 when quiet, 1.7 beside a walk of others */
 #define LINE    16   /* floats of a line of the caches: one of each is enough */
 #define BYTES   ((uint64_t)64 << 20) /* past the caches that one thread has alone */
-
-bool cpu_walk_is_slow(uint64_t walk, uint64_t best) {
-    return walk && best && (double)walk > (double)best * SLOW;
-}
 
 bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best) {
     return c->stretch > STRETCH || c->others > OTHERS ||

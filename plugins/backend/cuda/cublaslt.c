@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "products.h"
+#include "tune.h"
 
 #define WORKSPACE_MOST (32u << 20)
 #define ALIGNMENT      64u /* bytes, of every slot */
@@ -114,11 +115,11 @@ static bool describe(const struct cuda_device *d, const struct product *p, struc
     return good && layout(lt, &m->y, p->y->dtype, p->n, p->m, p->batches, p->m * p->n);
 }
 
-/* The library's first choice within the workspace. */
-static bool choose(const struct cuda_device *d, struct lt *m, uint64_t most) {
+/* What the library proposes within the workspace. */
+static uint32_t propose(const struct cuda_device *d, const struct lt *m, uint64_t most,
+                        cublasLtMatmulHeuristicResult_t found[CUDA_WAYS]) {
     const struct cublaslt_table *lt = &d->lib.cublaslt;
     cublasLtMatmulPreference_t wish = NULL;
-    cublasLtMatmulHeuristicResult_t found;
     static const cublasLtMatmulPreferenceAttributes_t aligned[] = {
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -139,24 +140,21 @@ static bool choose(const struct cuda_device *d, struct lt *m, uint64_t most) {
         good = good && lt->cublasLtMatmulPreferenceSetAttribute(
                            wish, aligned[i], &alignment, sizeof alignment) ==
                            CUBLAS_STATUS_SUCCESS;
-    good = good &&
-           lt->cublasLtMatmulAlgoGetHeuristic(d->cublaslt, m->desc, m->a, m->b, m->y,
-                                              m->y, wish, 1, &found,
-                                              &count) == CUBLAS_STATUS_SUCCESS &&
-           count > 0 && found.state == CUBLAS_STATUS_SUCCESS;
+    good = good && lt->cublasLtMatmulAlgoGetHeuristic(
+                       d->cublaslt, m->desc, m->a, m->b, m->y, m->y, wish, CUDA_WAYS,
+                       found, &count) == CUBLAS_STATUS_SUCCESS;
     if (wish)
         lt->cublasLtMatmulPreferenceDestroy(wish);
-    if (good) {
-        m->algo = found.algo;
-        m->workspace = found.workspaceSize;
-    }
-    return good;
+    uint32_t kept = 0;
+    for (int i = 0; good && i < count; i++)
+        if (found[i].state == CUBLAS_STATUS_SUCCESS && found[i].workspaceSize <= most)
+            found[kept++] = found[i];
+    return kept;
 }
 
-static int32_t run_lt(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
-                      void *const *bases, struct rn_error *e) {
-    const struct cublaslt_table *lt = &x->device->lib.cublaslt;
-    const struct lt *m = t->state;
+static int32_t run(const struct cuda_device *d, const struct lt *m, CUstream stream,
+                   void *const *bases, struct rn_error *e) {
+    const struct cublaslt_table *lt = &d->lib.cublaslt;
     const float one = 1.0f, zero = 0.0f;
     if (m->rbias.base != RN_NO_SLOT) {
         const void *bias = cuda_at(m->rbias, bases);
@@ -166,12 +164,58 @@ static int32_t run_lt(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
             return failed(e, "cuBLASLt refuses a bias");
     }
     void *y = cuda_at(m->ry, bases);
-    if (lt->cublasLtMatmul(x->device->cublaslt, m->desc, &one, cuda_at(m->ra, bases),
-                           m->a, cuda_at(m->rb, bases), m->b, &zero, y, m->y, y, m->y,
+    if (lt->cublasLtMatmul(d->cublaslt, m->desc, &one, cuda_at(m->ra, bases), m->a,
+                           cuda_at(m->rb, bases), m->b, &zero, y, m->y, y, m->y,
                            &m->algo, m->workspace ? cuda_work(m->rwork, bases) : NULL,
                            m->workspace, stream) != CUBLAS_STATUS_SUCCESS)
         return failed(e, "cuBLASLt fails in a matrix product");
     return RN_OK;
+}
+
+static int32_t run_task(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
+                        void *const *bases, struct rn_error *e) {
+    return run(x->device, t->state, stream, bases, e);
+}
+
+struct trial {
+    const struct cuda_device *d;
+    struct lt product;
+    const cublasLtMatmulHeuristicResult_t *ways;
+};
+
+static int32_t try_way(void *context, uint32_t i, CUstream stream, void *const *bases,
+                       struct rn_error *e) {
+    struct trial *t = context;
+    t->product.algo = t->ways[i].algo;
+    t->product.workspace = t->ways[i].workspaceSize;
+    return run(t->d, &t->product, stream, bases, e);
+}
+
+/* The fastest within the workspace, the library's first where nothing is timed. */
+static bool choose(struct cuda_setup *s, struct lt *m, uint64_t most) {
+    struct cuda_device *d = s->device;
+    cublasLtMatmulHeuristicResult_t ways[CUDA_WAYS];
+    uint32_t n = propose(d, m, most, ways);
+    int way = cuda_tuner_known(d->tuner, s, &s->ns);
+    if (way < 0 && (n > 1 || (n && s->timing))) {
+        struct trial t = {d, *m, ways};
+        bool can[CUDA_WAYS];
+        for (uint32_t i = 0; i < n; i++)
+            can[i] = true;
+        t.product.ra = (struct ref){1, 0};
+        t.product.rb = (struct ref){0, 0};
+        t.product.ry = (struct ref){s->n_in, 0};
+        t.product.rbias = (struct ref){s->n_in > 2 ? 2 : RN_NO_SLOT, 0};
+        t.product.rwork = (struct ref){s->n_in + s->n_out, 0};
+        way = cuda_tuner_try(d->tuner, s, n, can, most + CUDA_WORK_EXTRA, try_way, &t,
+                             &s->ns);
+    }
+    way = way < 0 || way >= (int)n ? 0 : way;
+    if (n) {
+        m->algo = ways[way].algo;
+        m->workspace = ways[way].workspaceSize;
+    }
+    return n > 0;
 }
 
 int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
@@ -194,7 +238,7 @@ int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
     struct lt *m = calloc(1, sizeof *m);
     if (!m)
         return rn_fail(e, RN_E_MEMORY, "no memory for a product", NULL, NULL);
-    if (!describe(d, &p, m, a_stride, b_stride) || !choose(d, m, most)) {
+    if (!describe(d, &p, m, a_stride, b_stride) || !choose(s, m, most)) {
         lt_finish(s->exe, m); /* our own kernel does it */
         s->workspace = 0;
         return 0;
@@ -204,7 +248,7 @@ int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
     m->ry = p.y->at;
     m->rbias = p.bias ? p.bias->at : (struct ref){RN_NO_SLOT, 0};
     m->rwork = s->work;
-    struct cuda_task *t = cuda_task_add(s, run_lt);
+    struct cuda_task *t = cuda_task_add(s, run_task);
     t->state = m;
     t->finish = lt_finish;
     return 1;

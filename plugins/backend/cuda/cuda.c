@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "products.h"
+#include "tune.h"
 
 #ifdef CUDA_EMULATED /* tests/cuda: the same backend over functions that run on a CPU  \
                       */
@@ -32,6 +33,7 @@ static void destroy(void *self) {
         return;
     if (d->context)
         d->lib.driver.cuCtxSetCurrent(d->context);
+    cuda_tuner_destroy(d->tuner);
     cuda_cudnn_close(d);
     if (d->cublaslt)
         d->lib.cublaslt.cublasLtDestroy(d->cublaslt);
@@ -160,6 +162,9 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 #endif
     int32_t status =
         chip[0] ? open_plan(d, chip, e) : open_device(d, rn_get_int(h, "index", 0), e);
+    bool rule = strcmp(rn_get_string(h, "tune", "on"), "off") == 0;
+    if (status == RN_OK && !chip[0] && !(d->tuner = cuda_tuner_create(h, d, rule)))
+        status = rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
     if (status != RN_OK) {
         destroy(d);
         return status;
@@ -328,9 +333,27 @@ static int32_t stream_sync(void *self, void *stream, struct rn_error *e) {
 
 /* ---------------------------------------------------------------- programs */
 
+/* Nodes may be tried on the device. */
 static int32_t query(void *self, const struct rn_program *p, uint32_t node,
                      struct rn_node_info *out, struct rn_error *e) {
-    return cuda_query(self, p, node, out, e);
+    struct cuda_device *d = self;
+    int32_t status = d->planning ? RN_OK : cuda_current(d, e);
+    return status == RN_OK ? cuda_query(d, p, node, out, e) : status;
+}
+
+static int32_t choices(void *self, const char **text, struct rn_error *e) {
+    struct cuda_device *d = self;
+    *text = d->tuner ? cuda_tuner_text(d->tuner) : "";
+    return *text ? RN_OK
+                 : rn_fail(e, RN_E_MEMORY, "no memory for a record", NULL, NULL);
+}
+
+static int32_t choose(void *self, const char *text, struct rn_error *e) {
+    struct cuda_device *d = self;
+    (void)e;
+    if (d->tuner)
+        cuda_tuner_read(d->tuner, text);
+    return RN_OK;
 }
 
 static int32_t compile(void *self, const struct rn_program *p, void **out,
@@ -399,6 +422,8 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .exe_destroy = exe_destroy,
                                         .run = run,
                                         .profile = profile,
+                                        .choices = choices,
+                                        .choose = choose,
                                         .gauges = gauges};
 
 RN_BACKEND(cuda, iface, "runner/" COMPONENT " 1",
@@ -408,6 +433,9 @@ RN_BACKEND(cuda, iface, "runner/" COMPONENT " 1",
                              "faster, 10 bits of mantissa")
                        RN_OPTION("libraries choice(auto,off) = auto | off: own kernels "
                                  "instead of cuBLASLt and cuDNN")
+                           RN_OPTION("tune choice(on,off) = on | time the libraries' "
+                                     "algorithms once on this device and keep the "
+                                     "answers; off: their first proposals")
                            RN_OPTION("graphs choice(on,off) = on | a step is one CUDA "
                                      "graph")
                                RN_OPTION("plan_for string | make plans for a chip, such "

@@ -3,30 +3,18 @@
  * that its heuristics propose, the first that keeps our rules and that it can plan. A
  * device-properties descriptor stands for the device, made from the device, or from
  * published figures of a chip (plan_for), so that engines and their workspaces are
- * found without a GPU too. f32, bf16 and f16, NCHW. No call or attribute that cuDNN 9
- * deprecates.
- *
- * Of operands of 16 bits the library has convolutions with a result of 16 bits only.
- * One that is to stay f32 is computed from widened operands: engines that read f32 as
- * TF32 lose nothing then, since TF32 holds every bf16 and f16, and sum in f32. */
+ * found without a GPU too. No call or attribute that cuDNN 9 deprecates. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "products.h"
+#include "engines.h"
 
 #define WORKSPACE_MOST ((int64_t)256 << 20)
 #define CONFIGS        32
 #define LEAST_VERSION  90800 /* has device properties */
 
 typedef cudnnBackendDescriptor_t desc;
-
-struct dnn {
-    desc plan;
-    struct ref at[3]; /* x, w, y */
-    struct ref work;
-    int64_t workspace;
-};
 
 enum { UID_X = 1, UID_W, UID_Y };
 
@@ -135,21 +123,20 @@ struct graph {
     desc x, w, y, window, operation, graph;
 };
 
-static desc make_tensor(struct maker *m, const struct tensor *t, int64_t uid,
+static desc make_tensor(struct maker *m, const struct dnn_image *t, int64_t uid,
                         cudnnDataType_t type) {
-    int64_t stride[RN_MAX_RANK], alignment = 16;
+    int64_t alignment = 16;
     desc d = make(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-    cuda_strides(t->rank, t->shape, stride);
     set(m, d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-    set(m, d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, t->rank, t->shape);
-    set(m, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, t->rank, stride);
+    set(m, d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, t->dim);
+    set(m, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, t->stride);
     set(m, d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid);
     set(m, d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
     done(m, d);
     return d;
 }
 
-static desc make_window(struct maker *m, const struct conv *c) {
+static desc make_window(struct maker *m, const struct dnn_conv *c) {
     cudnnDataType_t type = CUDNN_DATA_FLOAT;
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     int64_t dims = 2;
@@ -191,13 +178,12 @@ static const struct pass {
                      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
                      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
 
-static void make_graph(struct maker *m, const struct conv *c, cudnnDataType_t type,
-                       struct graph *g) {
+static void make_graph(struct maker *m, const struct dnn_conv *c, struct graph *g) {
     const struct pass *p = &passes[c->pass];
     const float one = 1.0f, zero = 0.0f;
-    g->x = make_tensor(m, c->x, UID_X, type);
-    g->w = make_tensor(m, c->w, UID_W, type);
-    g->y = make_tensor(m, c->y, UID_Y, type);
+    g->x = make_tensor(m, &c->x, UID_X, c->type);
+    g->w = make_tensor(m, &c->w, UID_W, c->type);
+    g->y = make_tensor(m, &c->y, UID_Y, c->type);
     g->window = make_window(m, c);
     g->operation = make(m, p->type);
     set(m, g->operation, p->window, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->window);
@@ -254,8 +240,49 @@ static bool within_rules(const struct cuda_device *d, desc config, bool narrow) 
     return good;
 }
 
-/* A plan of this configuration, NULL: it cannot be had, or takes too much. */
-static desc plan_of(const struct cuda_device *d, desc config, int64_t *workspace) {
+void dnn_propose(const struct cuda_device *d, const struct dnn_conv *c, bool fallback,
+                 struct dnn_ways *out) {
+    const struct cudnn_table *t = &d->lib.cudnn;
+    struct maker m = {t, true};
+    struct graph g = {NULL, NULL, NULL, NULL, NULL, NULL};
+    cudnnBackendHeurMode_t mode =
+        fallback ? CUDNN_HEUR_MODE_FALLBACK : CUDNN_HEUR_MODE_A;
+    desc configs[CONFIGS] = {NULL};
+    int64_t n = 0;
+    out->count = 0;
+    make_graph(&m, c, &g);
+    desc wish = make(&m, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+        1, &g.graph);
+    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+        &d->properties);
+    done(&m, wish);
+    for (int i = 0; i < CONFIGS; i++)
+        configs[i] = make(&m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    m.good =
+        m.good && t->cudnnBackendGetAttribute(wish, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                              CUDNN_TYPE_BACKEND_DESCRIPTOR, CONFIGS,
+                                              &n, configs) == CUDNN_STATUS_SUCCESS;
+    n = n < CONFIGS ? n : CONFIGS;
+    for (int64_t i = 0; m.good && i < n && out->count < CUDA_WAYS; i++)
+        if (within_rules(d, configs[i], c->narrow)) {
+            out->config[out->count++] = configs[i];
+            configs[i] = NULL;
+        }
+    for (int i = 0; i < CONFIGS; i++)
+        drop(t, configs[i]);
+    drop(t, wish);
+    drop_graph(t, &g);
+}
+
+void dnn_ways_finish(const struct cuda_device *d, struct dnn_ways *w) {
+    for (uint32_t i = 0; i < w->count; i++)
+        drop(&d->lib.cudnn, w->config[i]);
+    w->count = 0;
+}
+
+desc dnn_plan(const struct cuda_device *d, desc config, int64_t *workspace) {
     const struct cudnn_table *t = &d->lib.cudnn;
     struct maker m = {t, true};
     int64_t n = 0;
@@ -275,145 +302,27 @@ static desc plan_of(const struct cuda_device *d, desc config, int64_t *workspace
     return NULL;
 }
 
-static desc choose(const struct cuda_device *d, desc graph, bool narrow,
-                   cudnnBackendHeurMode_t mode, int64_t *workspace) {
-    const struct cudnn_table *t = &d->lib.cudnn;
-    struct maker m = {t, true};
-    desc configs[CONFIGS] = {NULL}, plan = NULL;
-    int64_t n = 0;
-    desc wish = make(&m, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-        1, &graph);
-    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-        &d->properties);
-    done(&m, wish);
-    for (int i = 0; i < CONFIGS; i++)
-        configs[i] = make(&m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-    m.good =
-        m.good && t->cudnnBackendGetAttribute(wish, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                              CUDNN_TYPE_BACKEND_DESCRIPTOR, CONFIGS,
-                                              &n, configs) == CUDNN_STATUS_SUCCESS;
-    n = n < CONFIGS ? n : CONFIGS;
-    for (int64_t i = 0; m.good && i < n && !plan; i++)
-        if (within_rules(d, configs[i], narrow))
-            plan = plan_of(d, configs[i], workspace);
-    for (int i = 0; i < CONFIGS; i++)
-        drop(t, configs[i]);
-    drop(t, wish);
-    return plan;
+void dnn_plan_finish(const struct cuda_device *d, desc plan) {
+    drop(&d->lib.cudnn, plan);
 }
 
 /* ----------------------------------------------------------------- running */
 
-static int32_t run_dnn(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
-                       void *const *bases, struct rn_error *e) {
-    const struct cudnn_table *c = &x->device->lib.cudnn;
-    const struct dnn *n = t->state;
-    struct maker m = {c, c->cudnnSetStream(x->device->cudnn, stream) ==
-                             CUDNN_STATUS_SUCCESS};
+int32_t dnn_run(const struct cuda_device *d, desc plan, CUstream stream,
+                void *const pointers[3], void *work, struct rn_error *e) {
+    const struct cudnn_table *c = &d->lib.cudnn;
+    struct maker m = {c, c->cudnnSetStream(d->cudnn, stream) == CUDNN_STATUS_SUCCESS};
     const int64_t uids[3] = {UID_X, UID_W, UID_Y};
-    void *pointers[3], *work = n->workspace ? cuda_work(n->work, bases) : NULL;
-    for (int i = 0; i < 3; i++)
-        pointers[i] = cuda_at(n->at[i], bases);
     desc pack = make(&m, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
     set(&m, pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, uids);
     set(&m, pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3,
         pointers);
     set(&m, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &work);
     done(&m, pack);
-    m.good = m.good && c->cudnnBackendExecute(x->device->cudnn, n->plan, pack) ==
-                           CUDNN_STATUS_SUCCESS;
+    m.good =
+        m.good && c->cudnnBackendExecute(d->cudnn, plan, pack) == CUDNN_STATUS_SUCCESS;
     drop(c, pack);
     return m.good ? RN_OK
                   : rn_fail(e, RN_E_PLUGIN, "cuDNN fails in a convolution",
                             "device.libraries: off does without it", NULL);
-}
-
-static void finish(struct cuda_exe *x, void *state) {
-    struct dnn *n = state;
-    if (n)
-        drop(&x->device->lib.cudnn, n->plan);
-    free(n);
-}
-
-/* The operands in f32, at the beginning of the workspace. */
-static void widen(struct cuda_setup *s, const struct conv *c, struct dnn *n) {
-    const struct tensor *t[3] = {c->x, c->w, c->y};
-    for (int i = 0; i < 3; i++) {
-        struct widen_args a = {.count = t[i]->count};
-        if (t[i] == &s->out[0])
-            continue;
-        n->at[i] = cuda_after(s->work, s->workspace);
-        s->workspace += cuda_align(4 * t[i]->count);
-        struct cuda_task *task =
-            cuda_launch(s, THEME_PRODUCTS, a.count, false, &a, sizeof a, "widen_%s",
-                        t[i]->dtype == RN_BF16 ? "bf16" : "f16");
-        CUDA_POINTER(s, task, widen_args, x, t[i]->at);
-        CUDA_POINTER(s, task, widen_args, y, n->at[i]);
-    }
-}
-
-static void add_bias(struct cuda_setup *s, const struct conv *c) {
-    struct bias_args a = {.count = c->y->count,
-                          .channels = c->y->shape[1],
-                          .area = c->y->shape[2] * c->y->shape[3]};
-    struct cuda_task *task =
-        cuda_launch(s, THEME_PRODUCTS, a.count, false, &a, sizeof a, "add_bias_f32");
-    CUDA_POINTER(s, task, bias_args, bias, c->bias->at);
-    CUDA_POINTER(s, task, bias_args, y, c->y->at);
-}
-
-/* The engine for this convolution of tensors of one type, NULL: there is none. */
-static desc plan_conv(const struct cuda_device *d, const struct conv *c, rn_dtype type,
-                      bool narrow, int64_t *workspace) {
-    struct maker m = {&d->lib.cudnn, true};
-    struct graph g = {NULL, NULL, NULL, NULL, NULL, NULL};
-    desc plan = NULL;
-    make_graph(&m, c,
-               type == RN_BF16  ? CUDNN_DATA_BFLOAT16
-               : type == RN_F16 ? CUDNN_DATA_HALF
-                                : CUDNN_DATA_FLOAT,
-               &g);
-    if (m.good)
-        plan = choose(d, g.graph, narrow, CUDNN_HEUR_MODE_A, workspace);
-    if (m.good && !plan)
-        plan = choose(d, g.graph, narrow, CUDNN_HEUR_MODE_FALLBACK, workspace);
-    drop_graph(m.t, &g);
-    return plan;
-}
-
-int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e) {
-    struct cuda_device *d = s->device;
-    struct conv c;
-    if (!d->properties || s->n_out != 1 || !cuda_product_types(s) ||
-        s->out[0].dtype == RN_F64 || !cuda_conv(s, &c))
-        return 0;
-    rn_dtype type = s->out[0].dtype;
-    bool narrow = cuda_narrow(s->in[0].dtype), widens = narrow && type == RN_F32;
-    if (narrow && c.bias) /* a region adds it, and rounds */
-        return 0;
-    struct dnn *n = calloc(1, sizeof *n);
-    if (!n)
-        return rn_fail(e, RN_E_MEMORY, "no memory for a convolution", NULL, NULL);
-    n->plan = plan_conv(d, &c, type, narrow, &n->workspace);
-    if (!n->plan) { /* our own kernel does it */
-        free(n);
-        return 0;
-    }
-    n->at[0] = c.x->at;
-    n->at[1] = c.w->at;
-    n->at[2] = c.y->at;
-    if (widens)
-        widen(s, &c, n);
-    n->work = cuda_after(s->work, s->workspace);
-    if (n->workspace)
-        s->workspace += cuda_align((uint64_t)n->workspace) + CUDA_WORK_EXTRA;
-    s->kernel = widens ? "cudnn widened" : narrow ? "cudnn 16" : "cudnn";
-    struct cuda_task *task = cuda_task_add(s, run_dnn);
-    task->state = n;
-    task->finish = finish;
-    if (c.bias)
-        add_bias(s, &c);
-    return 1;
 }

@@ -247,8 +247,9 @@ static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
         cuda_room_cudnn, cuda_room_products};
     bool blocked = rn_node_blocked(s->node);
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        if (i && blocked) /* [N,C/b,H,W,b]: taken apart into what it stands for */
-            return 0;
+        /* [N,C/b,H,W,b]: other rooms would read it as it does not lie */
+        if (i && blocked && rooms[i] != cuda_room_cudnn)
+            continue;
         int32_t taken = rooms[i](s, e);
         if (taken)
             return taken;
@@ -272,9 +273,21 @@ static struct cuda_exe *exe_new(struct cuda_device *d, const struct rn_program *
     return x;
 }
 
-/* Node i of p into tasks of x. *info may be NULL. */
+/* Without timing, in no unit: bytes, and engines for 16 bits want NHWC (they turn
+ * other images around), those for f32 do not. */
+static uint64_t by_rule(const struct cuda_setup *s) {
+    uint64_t bytes = 1;
+    bool last = rn_node_blocked(s->node), narrow = RN_DTYPE_BYTES(s->in[0].dtype) == 2;
+    for (uint32_t i = 0; i < s->n_in + s->n_out; i++) {
+        const struct tensor *t = i < s->n_in ? &s->in[i] : &s->out[i - s->n_in];
+        bytes += t->count * RN_DTYPE_BYTES(t->dtype);
+    }
+    return bytes * (last == narrow ? 2 : 3);
+}
+
+/* Node i of p into tasks of x. *info and *ns may be NULL. */
 static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
-                        struct rn_node_info *info, struct rn_error *e) {
+                        struct rn_node_info *info, uint64_t *ns, struct rn_error *e) {
     const struct rn_program *p = x->program;
     const struct rn_node *n = rn_node_at(p, index);
     struct tensor *t = calloc((size_t)n->in_count + n->out_count + 1, sizeof *t);
@@ -293,6 +306,7 @@ static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
                            .n_out = n->out_count,
                            .work = {RN_BASE_ARENA, n->workspace_offset},
                            .building = building,
+                           .timing = ns != NULL,
                            .kernel = ""};
     uint32_t first = x->task_count;
     int32_t taken = prepare(&s, e);
@@ -311,8 +325,10 @@ static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
         snprintf(info->why, sizeof info->why, "%s",
                  s.why[0] ? s.why : "cuda has no kernel for these types");
     }
+    if (ns && taken > 0)
+        *ns = s.ns ? s.ns : by_rule(&s);
     free(t);
-    if (taken == 0 && building)
+    if (taken == 0 && (building || ns))
         return rn_fail(e, RN_E_UNSUPPORTED, "cuda has no kernel for an operator", n->op,
                        n->label);
     return taken < 0 ? taken : RN_OK;
@@ -323,7 +339,17 @@ int32_t cuda_query(struct cuda_device *d, const struct rn_program *p, uint32_t n
     struct cuda_exe *x = exe_new(d, p);
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
-    int32_t status = add_node(x, node, false, out, e);
+    int32_t status = add_node(x, node, false, out, NULL, e);
+    cuda_exe_destroy(x);
+    return status;
+}
+
+int32_t cuda_measure(struct cuda_device *d, const struct rn_program *p, uint32_t node,
+                     uint64_t *ns, struct rn_error *e) {
+    struct cuda_exe *x = exe_new(d, p);
+    if (!x)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
+    int32_t status = add_node(x, node, false, NULL, ns, e);
     cuda_exe_destroy(x);
     return status;
 }
@@ -362,7 +388,7 @@ int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++)
-        status = add_node(x, i, true, NULL, e);
+        status = add_node(x, i, true, NULL, NULL, e);
     if (status == RN_OK)
         status = load_module(x, e);
     if (status != RN_OK) {

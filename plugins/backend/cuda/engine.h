@@ -20,7 +20,7 @@
 
 struct cuda_device {
     struct cuda_libraries lib;
-    bool planning; /* no device: plans only */
+    bool planning;           /* no device: plans only */
     nvml_device instruments; /* NULL: none */
     bool tf32, graphs, use_libraries;
     int major, minor, multiprocessors;
@@ -29,6 +29,7 @@ struct cuda_device {
     cublasLtHandle_t cublaslt;           /* NULL: own products */
     cudnnHandle_t cudnn;                 /* NULL: own convolutions */
     cudnnBackendDescriptor_t properties; /* of the device or the chip; NULL: no cuDNN */
+    struct cuda_tuner *tuner;            /* NULL: the libraries' first proposals */
     char name[128];
     int32_t host_status; /* of a plugin's operator that failed on the host; sticks */
     struct rn_error host_error;
@@ -130,6 +131,9 @@ struct cuda_exe {
     bool failed; /* no memory while tasks were added */
 };
 
+/* Its time by the fastest of the ways there are; by a rule where nothing is timed. */
+int32_t cuda_measure(struct cuda_device *d, const struct rn_program *p, uint32_t node,
+                     uint64_t *ns, struct rn_error *e);
 int32_t cuda_query(struct cuda_device *d, const struct rn_program *p, uint32_t node,
                    struct rn_node_info *out, struct rn_error *e);
 int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
@@ -151,8 +155,10 @@ struct cuda_setup {
     uint32_t n_in, n_out;
     struct ref work; /* the node's workspace */
     bool building;   /* compile; else a query */
+    bool timing;     /* its time is asked for */
     /* what the room answers */
     uint64_t workspace, in_place;
+    uint64_t ns; /* 0: not known */
     const char *kernel;
     char why[128];
 };

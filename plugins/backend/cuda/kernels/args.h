@@ -153,6 +153,7 @@ struct widen_args { /* 16 bits to f32 */
     const void *x;
     void *y;
     uint64_t count;
+    struct space from;
 };
 
 struct bias_args { /* y[n, channel, area] += bias[channel] */

@@ -191,7 +191,7 @@
 #define WIDEN(S)                                                                       \
     KERNEL(widen_##S, widen_args) {                                                    \
         EACH_INDEX(i, a.count) {                                                       \
-            STORE_f32(a.y, i, LOAD_##S(a.x, i));                                       \
+            STORE_f32(a.y, i, LOAD_##S(a.x, space_offset(&a.from, i)));                                       \
         }                                                                              \
     }
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cuDNN's engines for a convolution: what it proposes within our rules, plans of that,
+ * and running one. */
+#ifndef CUDA_ENGINES_H
+#define CUDA_ENGINES_H
+
+#include "products.h"
+#include "tune.h"
+
+/* How an image or a weight lies; dims are always N,C,H,W and O,I,h,w. */
+struct dnn_image {
+    int64_t dim[4], stride[4];
+};
+
+struct dnn_conv {
+    enum conv_pass pass;
+    cudnnDataType_t type; /* of all three */
+    bool narrow;          /* what it reads has 16 bits, or had before it was widened */
+    struct dnn_image x, w, y;
+    int64_t stride[2], pad[4], dilation[2];
+};
+
+struct dnn_ways {
+    uint32_t count;
+    cudnnBackendDescriptor_t config[CUDA_WAYS]; /* owned */
+};
+
+/* The first engines that it proposes and our rules allow; `fallback`: those that it
+ * has for whatever its heuristics do not know. */
+void dnn_propose(const struct cuda_device *d, const struct dnn_conv *c, bool fallback,
+                 struct dnn_ways *out);
+void dnn_ways_finish(const struct cuda_device *d, struct dnn_ways *w);
+/* Owned, given back to dnn_plan_finish; NULL: it cannot be had, or takes too much. */
+cudnnBackendDescriptor_t dnn_plan(const struct cuda_device *d,
+                                  cudnnBackendDescriptor_t config, int64_t *workspace);
+void dnn_plan_finish(const struct cuda_device *d, cudnnBackendDescriptor_t plan);
+/* pointers: x, w, y. */
+int32_t dnn_run(const struct cuda_device *d, cudnnBackendDescriptor_t plan,
+                CUstream stream, void *const pointers[3], void *work,
+                struct rn_error *e);
+
+#endif

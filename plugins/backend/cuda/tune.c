@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ways of a node in turn, each between two events, a few rounds; the least time
+ * counts. The first round warms up and says how often one has to run to be timed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cpu/choices.h"
+#include "tune.h"
+
+#define ROUNDS   3
+#define SPAN     0.2f /* ms that one timing should take */
+#define REPEAT   16   /* runs of one timing at most */
+#define HOPELESS 2.0f /* times the best: not timed again */
+#define TENSORS  8
+#define BYTE     0x3c /* fills what is read: 0.0115 in f32 and bf16, 1.06 in f16 */
+#define BY_RULE  "rule\n"
+
+struct cuda_tuner {
+    struct rn_host *host;
+    struct cuda_device *d;
+    struct cpu_choices *table;
+    bool rule, by_rule, loaded, told;
+    CUstream stream; /* made when something is timed first */
+    CUevent begin, end;
+};
+
+struct cuda_tuner *cuda_tuner_create(struct rn_host *h, struct cuda_device *d,
+                                     bool rule) {
+    struct cuda_tuner *t = calloc(1, sizeof *t);
+    int driver = 0;
+    char machine[320];
+    if (!t)
+        return NULL;
+    d->lib.driver.cuDriverGetVersion(&driver);
+    snprintf(machine, sizeof machine, "%s driver %d cublaslt %zu cudnn %zu%s", d->name,
+             driver, d->cublaslt ? d->lib.cublaslt.cublasLtGetVersion() : (size_t)0,
+             d->properties ? d->lib.cudnn.cudnnGetVersion() : (size_t)0,
+             d->tf32 ? " tf32" : "");
+    t->host = h;
+    t->d = d;
+    t->rule = rule;
+    t->table = cpu_choices_create(machine);
+    if (!t->table) {
+        cuda_tuner_destroy(t);
+        return NULL;
+    }
+    return t;
+}
+
+void cuda_tuner_destroy(struct cuda_tuner *t) {
+    if (!t)
+        return;
+    if (t->begin)
+        t->d->lib.driver.cuEventDestroy(t->begin);
+    if (t->end)
+        t->d->lib.driver.cuEventDestroy(t->end);
+    if (t->stream)
+        t->d->lib.driver.cuStreamDestroy(t->stream);
+    cpu_choices_destroy(t->table);
+    free(t);
+}
+
+const char *cuda_tuner_text(struct cuda_tuner *t) {
+    return t->by_rule ? BY_RULE : cpu_choices_text(t->table);
+}
+
+void cuda_tuner_read(struct cuda_tuner *t, const char *text) {
+    if (strcmp(text, BY_RULE) == 0)
+        t->rule = true;
+    else
+        cpu_choices_read(t->table, text);
+}
+
+/* ------------------------------------------------------------------- names */
+
+struct line {
+    char text[CPU_KEY_MAX];
+    size_t length;
+};
+
+static void put(struct line *l, const char *name, const int64_t *list, size_t n) {
+    for (size_t i = 0; i <= n && l->length < sizeof l->text; i++)
+        l->length +=
+            (size_t)(i == 0
+                         ? snprintf(l->text + l->length, sizeof l->text - l->length,
+                                    "%s", name)
+                         : snprintf(l->text + l->length, sizeof l->text - l->length,
+                                    i == 1 ? "%lld" : ",%lld", (long long)list[i - 1]));
+}
+
+/* "cuda conv2d stride=1,1 ... x bf16 16,32,14,14 ... | forms": what it is, how it lies.
+ */
+static bool key_of(const struct cuda_setup *s, struct line *l) {
+    static const char *const parts[2] = {" x ", " y "};
+    l->length = 0;
+    put(l, "cuda ", NULL, 0);
+    put(l, s->node->op, NULL, 0);
+    for (uint32_t i = 0; i < s->node->attr_count; i++) {
+        const struct rn_attr *a = rn_attr_at(s->node, i);
+        if (strncmp(a->name, "block", 5) == 0 || strstr(a->name, "_shape") ||
+            strcmp(a->name, "dtype") == 0)
+            continue;
+        put(l, " ", NULL, 0);
+        put(l, a->name, NULL, 0);
+        if (a->type == RN_ATTR_INTS)
+            put(l, "=", a->p, a->count);
+        else
+            put(l, "=", &a->i, 1);
+    }
+    for (uint32_t i = 0; i < s->n_in + s->n_out; i++) {
+        const struct tensor *t = i < s->n_in ? &s->in[i] : &s->out[i - s->n_in];
+        put(l, parts[i >= s->n_in], NULL, 0);
+        put(l,
+            t->dtype == RN_BF16  ? "bf16 "
+            : t->dtype == RN_F16 ? "f16 "
+                                 : "f32 ",
+            t->shape, t->rank);
+    }
+    put(l, " | ", NULL, 0);
+    return l->length + 1 < sizeof l->text;
+}
+
+/* ------------------------------------------------------------------ timing */
+
+struct trial {
+    uint32_t n;
+    CUdeviceptr memory[TENSORS];
+    void *bases[TENSORS];
+};
+
+static void trial_end(struct cuda_tuner *t, struct trial *r) {
+    for (uint32_t i = 0; i < r->n; i++)
+        t->d->lib.driver.cuMemFree(r->memory[i]);
+}
+
+/* Memory for all that the node touches. */
+static bool trial_begin(struct cuda_tuner *t, const struct cuda_setup *s,
+                        uint64_t workspace, struct trial *r) {
+    const struct driver_table *cu = &t->d->lib.driver;
+    uint32_t tensors = s->n_in + s->n_out;
+    r->n = 0;
+    if (tensors >= TENSORS)
+        return false;
+    if (!t->stream &&
+        (cu->cuStreamCreate(&t->stream, CU_STREAM_NON_BLOCKING) != CUDA_SUCCESS ||
+         cu->cuEventCreate(&t->begin, CU_EVENT_DEFAULT) != CUDA_SUCCESS ||
+         cu->cuEventCreate(&t->end, CU_EVENT_DEFAULT) != CUDA_SUCCESS))
+        return false;
+    for (uint32_t i = 0; i <= tensors; i++) {
+        const struct tensor *x = i < s->n_in ? &s->in[i] : &s->out[i - s->n_in];
+        uint64_t bytes = i == tensors ? workspace : x->count * RN_DTYPE_BYTES(x->dtype);
+        bytes += bytes == 0;
+        if (cu->cuMemAlloc(&r->memory[i], (size_t)bytes) != CUDA_SUCCESS)
+            return false;
+        r->n++;
+        r->bases[i] = (void *)(uintptr_t)r->memory[i];
+        if (cu->cuMemsetD8Async(r->memory[i], BYTE, (size_t)bytes, t->stream) !=
+            CUDA_SUCCESS)
+            return false;
+    }
+    return true;
+}
+
+/* Milliseconds of one run; negative: it fails. */
+static float time_way(struct cuda_tuner *t, struct trial *r, cuda_way way,
+                      void *context, uint32_t i, int repeat) {
+    const struct driver_table *cu = &t->d->lib.driver;
+    struct rn_error ignored = {0};
+    float ms = 0.0f;
+    bool good = cu->cuEventRecord(t->begin, t->stream) == CUDA_SUCCESS;
+    for (int k = 0; k < repeat; k++)
+        good = good && way(context, i, t->stream, r->bases, &ignored) == RN_OK;
+    good = good && cu->cuEventRecord(t->end, t->stream) == CUDA_SUCCESS &&
+           cu->cuStreamSynchronize(t->stream) == CUDA_SUCCESS &&
+           cu->cuEventElapsedTime(&ms, t->begin, t->end) == CUDA_SUCCESS;
+    return good ? ms / (float)repeat : -1.0f;
+}
+
+static int contest(struct cuda_tuner *t, struct trial *r, uint32_t count,
+                   const bool *can, cuda_way way, void *context, float *best) {
+    float ms[CUDA_WAYS];
+    int first = -1, repeat[CUDA_WAYS];
+    for (int round = 0; round <= ROUNDS; round++)
+        for (uint32_t i = 0; i < count; i++) {
+            bool fails = !can[i] || (round && ms[i] < 0.0f);
+            if (fails || (round > 1 && ms[i] > *best * HOPELESS)) {
+                ms[i] = fails ? -1.0f : ms[i];
+                continue;
+            }
+            float took = time_way(t, r, way, context, i, round ? repeat[i] : 1);
+            if (round == 0) {
+                float runs = took > 0.0f ? SPAN / took : (float)REPEAT;
+                repeat[i] = runs < 1.0f ? 1 : runs > (float)REPEAT ? REPEAT : (int)runs;
+            }
+            if (round < 2 || took < 0.0f || took < ms[i])
+                ms[i] = took;
+            if (round && took >= 0.0f && (first < 0 || took < *best)) {
+                first = (int)i;
+                *best = took;
+            }
+        }
+    return first;
+}
+
+/* ------------------------------------------------------------------ asking */
+
+static void tell(struct cuda_tuner *t) {
+    const struct rn_host_api *api = t->host->api;
+    if (!t->told && RN_HAS(api, struct rn_host_api, log) && api->log)
+        api->log(t->host, RN_LOG_INFO,
+                 "timing products and convolutions on this device, once; the answers "
+                 "are kept");
+    t->told = true;
+}
+
+int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, uint64_t *ns) {
+    struct line key;
+    *ns = 0;
+    if (!t || !key_of(s, &key))
+        return 0;
+    if (!t->rule && !t->loaded) {
+        t->rule = !cpu_choices_load(t->table);
+        t->loaded = true;
+    }
+    struct cpu_choice *c = cpu_choices_find(t->table, key.text);
+    if (c) {
+        c->used = true;
+        *ns = c->ns;
+        return c->kernel - 'a';
+    }
+    if (t->rule)
+        t->by_rule = true;
+    return t->rule ? 0 : -1;
+}
+
+int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s, uint32_t count,
+                   const bool *can, uint64_t workspace, cuda_way way, void *context,
+                   uint64_t *ns) {
+    struct line key;
+    struct trial r;
+    float ms = 0.0f;
+    int best = -1;
+    if (!key_of(s, &key))
+        return -1;
+    tell(t);
+    if (trial_begin(t, s, workspace, &r))
+        best = contest(t, &r, count, can, way, context, &ms);
+    trial_end(t, &r);
+    if (best < 0)
+        return -1;
+    struct cpu_choice c = {.key = key.text,
+                           .kernel = (char)('a' + best),
+                           .ns = (uint64_t)((double)ms * 1e6) + 1};
+    struct cpu_choice *kept = cpu_choices_keep(t->table, &c);
+    if (!kept)
+        return -1;
+    kept->used = true;
+    *ns = kept->ns;
+    return kept->kernel - 'a';
+}
