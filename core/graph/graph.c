@@ -569,6 +569,10 @@ bool dtype_int(rn_dtype t) {
     return (t & 0xffu) < 2;
 }
 
+bool dtype_narrow(rn_dtype t) {
+    return t == RN_BF16 || t == RN_F16;
+}
+
 const char *dtype_name(rn_dtype t) {
     switch (t) {
     case RN_F32:

@@ -193,6 +193,5 @@ bool gnode_blocked(const struct gnode *n) {
 }
 
 bool gnode_narrow(const struct graph *g, const struct gnode *n) {
-    rn_dtype t = n->in_count ? g->values[n->in[0]].dtype : 0;
-    return t == RN_BF16 || t == RN_F16;
+    return n->in_count && dtype_narrow(g->values[n->in[0]].dtype);
 }

@@ -54,13 +54,35 @@ static void result_shapes(const struct shaper *s, struct gvalue *y,
     *y = *lse = *s->in[0];
     y->shape[y->rank - 1] = s->in[2]->shape[y->rank - 1];
     lse->shape[lse->rank - 1] = shaper_attr((struct shaper *)s, "heads")->i;
+    if (dtype_narrow(lse->dtype))
+        lse->dtype = RN_F32;
+}
+
+/* Operands of 16 bits are one type, sums of their exponentials f32; results may be f32
+ * (attribute dtype). */
+static int types(struct shaper *s, uint32_t result_count) {
+    rn_dtype t = s->in[0]->dtype, want = (rn_dtype)shaper_attr(s, "dtype")->i;
+    for (uint32_t i = 1; i < s->n_in; i++) {
+        rn_dtype here = (i == 4 || i == 6) && dtype_narrow(t) ? RN_F32 : t;
+        if (s->in[i]->dtype != here)
+            return shape_fail(s, "operand %u is %s beside q of %s, not %s", i,
+                              dtype_name(s->in[i]->dtype), dtype_name(t),
+                              dtype_name(here));
+    }
+    if (want && want != t && !(dtype_narrow(t) && want == RN_F32))
+        return shape_fail(s, "attention of %s cannot be %s", dtype_name(t),
+                          dtype_name(want));
+    for (uint32_t i = 0; i < result_count; i++)
+        s->out[i].dtype = want ? want : t;
+    return RN_OK;
 }
 
 static int attention_shape(struct shaper *s) {
     int status = check(s);
-    if (status == RN_OK)
-        result_shapes(s, &s->out[0], &s->out[1]);
-    return status;
+    if (status != RN_OK)
+        return status;
+    result_shapes(s, &s->out[0], &s->out[1]);
+    return types(s, 1);
 }
 
 static int attention_grad_shape(struct shaper *s) { /* q k v y lse gy [glse] */
@@ -74,7 +96,7 @@ static int attention_grad_shape(struct shaper *s) { /* q k v y lse gy [glse] */
         return shape_fail(s, "results and gradients have other shapes than theirs");
     for (int i = 0; i < 3; i++)
         s->out[i] = *s->in[i];
-    return RN_OK;
+    return types(s, 3);
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -140,7 +162,32 @@ static rn_value where_seen(const struct writer *w, rn_value x, rn_value y) {
     return w->seen ? emit3(w->r, "select", w->seen, x, y) : x;
 }
 
+/* Of 16 bits: what it is of the f32 values that the operands stand for, results rounded
+ * once. */
+static int widened(struct rule *r, uint32_t rounded) {
+    rn_value in[7];
+    rn_dtype t = emit_value(r, r->in[0])->dtype;
+    struct rn_attr at[4];
+    if (attr_int(r->n, "dtype"))
+        t = (rn_dtype)attr_int(r->n, "dtype");
+    for (uint32_t i = 0; i < r->n_in; i++)
+        in[i] = emit_cast(r, r->in[i], RN_F32);
+    for (uint32_t i = 0; i < r->n->attr_count; i++) {
+        at[i] = r->n->attrs[i];
+        if (strcmp(at[i].name, "dtype") == 0)
+            at[i].i = 0;
+    }
+    if (r->e->status == RN_OK)
+        graph_op(r->g, op_name(r->n->op), r->n_in, in, r->n->attr_count, at,
+                 r->n->out_count, r->out, r->e);
+    for (uint32_t i = 0; i < rounded && r->e->status == RN_OK; i++)
+        r->out[i] = emit_cast(r, r->out[i], t);
+    return r->e->status;
+}
+
 static int c_attention(struct rule *r) {
+    if (dtype_narrow(emit_value(r, r->in[0])->dtype))
+        return widened(r, 1);
     struct writer w = writer_of(r);
     const struct gvalue q = *emit_value(r, r->in[0]), v = *emit_value(r, r->in[2]);
     struct gvalue y = q, lse = q;
@@ -170,6 +217,8 @@ static int c_attention(struct rule *r) {
 
 /* p = exp(s - lse); gv = p^T gy; gs = p (gy v^T - sum(gy y) + glse) scale */
 static int c_attention_grad(struct rule *r) {
+    if (dtype_narrow(emit_value(r, r->in[0])->dtype))
+        return widened(r, 3);
     struct writer w = writer_of(r);
     int64_t last = 3;
     struct gvalue like[3];
@@ -196,17 +245,22 @@ static int c_attention_grad(struct rule *r) {
 
 static int d_attention(struct rule *r) {
     rn_value gy = r->gout[0] ? r->gout[0] : emit_zeros(r, r->out[0]);
-    rn_value in[7] = {r->in[0],  r->in[1], r->in[2],  r->out[0],
-                      r->out[1], gy,       r->gout[1]};
+    rn_dtype t = emit_value(r, r->in[0])->dtype;
+    rn_value in[7] = {r->in[0],  r->in[1],
+                      r->in[2],  emit_cast(r, r->out[0], t),
+                      r->out[1], emit_cast(r, gy, t),
+                      r->gout[1]};
     rn_value out[3] = {RN_NONE, RN_NONE, RN_NONE};
+    struct rn_attr at[3] = {rn_attr_int("heads", attr_int(r->n, "heads")),
+                            rn_attr_int("causal", attr_int(r->n, "causal")),
+                            rn_attr_float("scale", attr_float(r->n, "scale"))};
     if (r->e->status == RN_OK)
-        graph_op(r->g, "attention_grad", r->gout[1] ? 7 : 6, in, r->n->attr_count,
-                 r->n->attrs, 3, out, r->e);
+        graph_op(r->g, "attention_grad", r->gout[1] ? 7 : 6, in, 3, at, 3, out, r->e);
     memcpy(r->gin, out, sizeof out);
     return r->e->status;
 }
 
-#define ATTRIBUTES "heads:int=1 causal:int=0 scale:float=0"
+#define ATTRIBUTES "heads:int=1 causal:int=0 scale:float=0 dtype:int=0"
 
 const struct op ops_attention[] = {
     {"attention", 0, 3, 3, 2, ATTRIBUTES, attention_shape, d_attention, c_attention, 1},

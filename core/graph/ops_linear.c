@@ -10,15 +10,11 @@
 
 /* ------------------------------------------------------------------- shapes */
 
-static bool narrow(rn_dtype t) {
-    return t == RN_BF16 || t == RN_F16;
-}
-
 /* One float type; beside operands of 16 bits a bias may be f32. */
 static int two_types(struct shaper *s) {
     rn_dtype t = s->in[0]->dtype;
     for (uint32_t i = 0; i < s->n_in; i++) {
-        bool bias = i == 2 && narrow(t) && s->in[i]->dtype == RN_F32;
+        bool bias = i == 2 && dtype_narrow(t) && s->in[i]->dtype == RN_F32;
         if (!bias && (!dtype_float(s->in[i]->dtype) || s->in[i]->dtype != t))
             return shape_fail(s, "operands must have one float type (%s, %s)",
                               dtype_name(t), dtype_name(s->in[i]->dtype));
@@ -31,7 +27,7 @@ static int two_types(struct shaper *s) {
 static int result_type(struct shaper *s) {
     const struct rn_attr *a = shaper_attr(s, "dtype");
     rn_dtype t = s->in[0]->dtype, want = a ? (rn_dtype)a->i : 0;
-    if (want && want != t && !(narrow(t) && want == RN_F32))
+    if (want && want != t && !(dtype_narrow(t) && want == RN_F32))
         return shape_fail(s, "a product of %s cannot be %s", dtype_name(t),
                           dtype_name(want));
     s->out[0].dtype = want ? want : t;
@@ -405,7 +401,7 @@ static int d_linear(struct rule *r) {
  * once to the type of the result. */
 static bool is_narrow(struct rule *r) {
     const struct gvalue *x = emit_value(r, X);
-    return x && narrow(x->dtype);
+    return x && dtype_narrow(x->dtype);
 }
 
 static int widened(struct rule *r) {

@@ -2,8 +2,8 @@
 /* Mixed precision: casts put into a whole program, forward and backward, by what its
  * operators are (docs/precision.md). Three classes: products read operands of 16 bits
  * and sum in f32; moves and elementwise operators follow, the latter computing in f32
- * between what they read and what they store; everything else is f32, and so is every
- * update.
+ * between what they read and what they store, and so do sums, whose results are f32;
+ * everything else is f32, and so is every update.
  *
  * A value between products is *stored* in 16 bits: rounded once, and every later reader
  * that is a product, a move or elementwise sees the rounded one, so that no second copy
@@ -12,7 +12,7 @@
 
 #include "graph/rules.h"
 
-enum class { FULL, PRODUCT, VIEW, MOVE, ELEMENTWISE };
+enum class { FULL, PRODUCT, VIEW, MOVE, ELEMENTWISE, SUM };
 
 /* Who reads a value. */
 #define BY_PRODUCT     1u
@@ -40,12 +40,15 @@ static const struct {
              {"conv2d", PRODUCT},
              {"conv2d_grad_input", PRODUCT},
              {"conv2d_grad_weight", PRODUCT},
+             {"attention", PRODUCT},
+             {"attention_grad", PRODUCT},
              {"reshape", VIEW},
              {"flatten", VIEW},
              {"transpose", MOVE},
              {"slice", MOVE},
              {"concat", MOVE},
-             {"dropout", ELEMENTWISE}};
+             {"dropout", ELEMENTWISE},
+             {"reduce_sum", SUM}};
 
 static enum class class_of(const struct gnode *n) {
     if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE) return FULL;
@@ -98,6 +101,8 @@ static uint8_t reads_as(const struct precision *p, uint32_t i) {
         /* What only adds up gradients of a parameter reads them as the update does;
          * a loss reads what models give, however it begins. */
         return after & BY_UPDATE || in_loss(n) ? BY_UPDATE : BY_ELEMENTWISE;
+    case SUM: /* in f32, of what is stored anyway */
+        return in_loss(n) ? BY_UPDATE : BY_ELEMENTWISE;
     default:
         return n->part == GRAPH_UPDATE ? BY_UPDATE : BY_FULL;
     }
@@ -124,6 +129,35 @@ static bool all_stored(const struct precision *p, const struct gnode *n) {
     return all;
 }
 
+static bool is_gradient_of_attention(const struct gnode *n) {
+    return strcmp(n->op->name, "attention_grad") == 0;
+}
+
+/* Operands that a product reads in 16 bits: not a bias, nor sums. */
+static bool is_operand(const struct gnode *n, uint32_t k) {
+    if (is_gradient_of_attention(n))
+        return k < 4 || k == 5;
+    return k < 2 || (k == 2 && strcmp(n->op->name, "attention") == 0);
+}
+
+/* Results of one type; what attention keeps beside its result is f32. */
+static uint32_t result_count(const struct gnode *n) {
+    return is_gradient_of_attention(n) ? 3 : 1;
+}
+
+/* A gradient of a parameter is not rounded, nor are logits. */
+static void choose_product(struct precision *p, const struct gnode *n) {
+    bool stored = true;
+    uint8_t by_any = 0;
+    for (uint32_t i = 0; i < result_count(n); i++) {
+        uint8_t by = p->readers[n->out[i]];
+        by_any |= by;
+        stored &= !by || (by & (BY_PRODUCT | BY_ELEMENTWISE) && !(by & BY_UPDATE));
+    }
+    for (uint32_t i = 0; i < result_count(n); i++)
+        p->stored[n->out[i]] = stored && by_any;
+}
+
 static void choose(struct precision *p) {
     const struct graph *g = p->g;
     for (uint32_t i = 0; i < g->node_count; i++) {
@@ -133,8 +167,8 @@ static void choose(struct precision *p) {
         uint8_t by = p->readers[n->out[0]];
         bool *stored = &p->stored[n->out[0]];
         switch (p->class[i]) {
-        case PRODUCT: /* a gradient of a parameter is not rounded, nor are logits */
-            *stored = by & (BY_PRODUCT | BY_ELEMENTWISE) && !(by & BY_UPDATE);
+        case PRODUCT:
+            choose_product(p, n);
             break;
         case VIEW:
             *stored = p->stored[n->in[0]];
@@ -163,13 +197,13 @@ static rn_value cast(struct graph *g, rn_value v, rn_dtype t, struct rn_error *e
 }
 
 /* Operand k of n in f32: before it was rounded where that is at hand. Elementwise
- * readers widen what is stored, each for itself. */
+ * readers and sums widen what is stored, each for itself. */
 static rn_value full(struct precision *p, struct graph *g, const struct gnode *n,
                      uint32_t k, rn_value v, struct rn_error *e) {
     rn_value old = n->in[k];
     if (!p->stored[old])
         return v;
-    if (p->class[n - p->g->nodes] == ELEMENTWISE)
+    if (p->class[n - p->g->nodes] >= ELEMENTWISE)
         return cast(g, v, RN_F32, e);
     if (p->wide[old])
         return p->wide[old];
@@ -193,8 +227,10 @@ static int make_product(struct precision *p, struct graph *g, const struct gnode
             at[i].i = (int64_t)(p->stored[n->out[0]] ? p->low : RN_F32);
     }
     for (uint32_t k = 0; k < n->in_count; k++)
-        in[k] = k < 2 ? cast(g, in[k], p->low, e) : full(p, g, n, k, in[k], e);
-    return graph_op(g, n->op->name, n->in_count, in, n->attr_count, at, 1, out, e);
+        in[k] =
+            is_operand(n, k) ? cast(g, in[k], p->low, e) : full(p, g, n, k, in[k], e);
+    return graph_op(g, n->op->name, n->in_count, in, n->attr_count, at, n->out_count,
+                    out, e);
 }
 
 /* 1: made; 0: to be copied with the operands as they are now. */
@@ -231,8 +267,9 @@ static int edit_node(void *context, struct graph *g, const struct gnode *n,
                      rn_value *in, rn_value *out, struct rn_error *e) {
     struct precision *p = context;
     int made = write_node(p, g, n, in, out, e);
-    if (made && p->stored[n->out[0]])
-        p->made[n->out[0]] = out[0];
+    for (uint32_t i = 0; made && i < n->out_count; i++)
+        if (p->stored[n->out[i]])
+            p->made[n->out[i]] = out[i];
     return made;
 }
 

@@ -78,6 +78,7 @@ struct rn_attr *shaper_attr(struct shaper *s, const char *name);
 int64_t shaper_axis(struct shaper *s, const char *name, uint32_t rank);
 bool dtype_float(rn_dtype t);
 bool dtype_int(rn_dtype t);
+bool dtype_narrow(rn_dtype t); /* a float of 16 bits */
 const char *dtype_name(rn_dtype t);
 /* NumPy broadcasting of b into a. */
 bool broadcast_shapes(struct gvalue *a, const struct gvalue *b);

@@ -371,7 +371,10 @@ static inline rn_value rn_rms_norm(struct rn_build *b, rn_value x, rn_value scal
  * lse [...,T,heads]; head h has columns h*D to (h+1)*D of q. For each head
  * y = softmax(scale q k^T) v along the keys, lse = logsumexp of the same. Attributes:
  * heads 1; causal 0, 1: query i sees keys 0 to i; scale 0, which stands for 1/sqrt(D).
- * The leading dims of q, k and v are equal. */
+ * The leading dims of q, k and v are equal. Of q, k and v in bf16 or f16 it is what it
+ * is of the f32 values that they stand for, y rounded once or not at all (attribute
+ * dtype, as for products) and lse f32; a backend may round the weights, which are
+ * between 0 and 1, to the type of v before they multiply it. */
 static inline rn_value rn_attention(struct rn_build *b, rn_value q, rn_value k,
                                     rn_value v, int64_t heads, int32_t causal,
                                     double scale) {

@@ -137,8 +137,8 @@ static void check_left_alone(void) {
     }
 }
 
-/* A square that a sum reads and, with the sum, what comes later: computed twice, so that
- * the sum ends a region, if its operand is stored anyway; else stored. */
+/* A square that a sum reads and, with the sum, what comes later: computed twice, so
+ * that the sum ends a region, if its operand is stored anyway; else stored. */
 static void check_twice(bool stored) {
     static const struct case_ all = {2, {300, 200}, {0, 1}, 2};
     struct result want, got;

@@ -6,20 +6,7 @@
  * share sums, so the result does not depend on the number of threads. */
 #include <stdlib.h>
 
-#include "isa.h"
-
-#define QUERIES 64
-#define KEYS    256 /* of a tile; a multiple of 16 */
-
-struct sizes {
-    int64_t batch, rows, keys, heads, depth, wide;
-    int64_t deep_row, wide_row; /* from one row of q or k to the next, of v */
-    int64_t blocks;             /* of queries */
-    bool causal;
-    float scale;
-    cpu_gemm_fn gemm;
-    uint64_t pack; /* its scratch */
-};
+#include "attention.h"
 
 /* A thread's scratch. */
 struct tiles {
@@ -28,13 +15,13 @@ struct tiles {
     void *pack;
 };
 
-static uint64_t tiles_bytes(const struct sizes *z) {
+static uint64_t tiles_bytes(const struct attention *z) {
     return cpu_align(cpu_align(z->pack) +
                      sizeof(float) * (2 * QUERIES * KEYS + 3 * QUERIES));
 }
 
 static struct tiles tiles_of(const struct cpu_call *c, int thread) {
-    const struct sizes *z = c->state;
+    const struct attention *z = c->state;
     char *at = c->workspace + (uint64_t)thread * tiles_bytes(z);
     float *f = (float *)(void *)(at + cpu_align(z->pack));
     return (struct tiles){.pack = at,
@@ -45,83 +32,18 @@ static struct tiles tiles_of(const struct cpu_call *c, int thread) {
                           .correct = f + 2 * QUERIES * KEYS + 2 * QUERIES};
 }
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-/* Keys of the tile that row i sees, at first `first`, n in the tile. */
-static int64_t seen(const struct sizes *z, int64_t i, int64_t first, int64_t n) {
-    int64_t s = z->causal ? least(n, i + 1 - first) : n;
-    return s > 0 ? s : 0;
-}
-
 /* x [rows, n] = a b^T for rows of `columns`. */
-static void scores(const struct sizes *z, const struct tiles *t, const float *a,
+static void scores(const struct attention *z, const struct tiles *t, const float *a,
                    const float *b, int64_t row, int64_t rows, int64_t n,
                    int64_t columns, float *x) {
     struct cpu_gemm g = {rows, n, columns, a, b, row, 1, 1, row, x, KEYS, false};
     z->gemm(&g, t->pack);
 }
 
-/* The largest of n scores, none of which is NaN; else any number: then exp of the NaN
- * makes the row NaN. Scores become scaled ones. */
-static float row_scale(float *s, int64_t n, float scale, float most) {
-    float lane[16];
-    int64_t i = 0;
-    for (int k = 0; k < 16; k++)
-        lane[k] = most;
-    for (; i + 16 <= n; i += 16)
-        for (int k = 0; k < 16; k++) {
-            float v = s[i + k] * scale;
-            s[i + k] = v;
-            lane[k] = v > lane[k] ? v : lane[k];
-        }
-    for (int k = 0; i < n; i++, k++) {
-        s[i] *= scale;
-        lane[k] = s[i] > lane[k] ? s[i] : lane[k];
-    }
-    for (int w = 8; w; w /= 2)
-        for (int k = 0; k < w; k++)
-            lane[k] = lane[k + w] > lane[k] ? lane[k + w] : lane[k];
-    return lane[0];
-}
-
-/* exp(s - top) of the n first, zeros up to `all`; their sum. */
-static float row_exp(float *s, int64_t n, int64_t all, float top) {
-    struct sum_lanes total = {{0}, 0};
-    int64_t whole = (n + 15) / 16 * 16;
-    for (int64_t j = n; j < whole; j++)
-        s[j] = top;
-    EACH(j, whole) s[j] = rn_exp_f32(s[j] - top);
-    for (int64_t j = n; j < all; j++)
-        s[j] = 0.0f;
-    sum_add(&total, s, n);
-    return sum_total(&total);
-}
-
-/* Scores of a tile to what they weigh; the running top and sum of each row, and by what
- * the sum so far was corrected. */
-static void tile_forward(const struct sizes *z, const struct tiles *t, int64_t first,
-                         int64_t rows, int64_t j, int64_t n) {
-    float most[QUERIES];
-    for (int64_t i = 0; i < rows; i++)
-        most[i] =
-            row_scale(t->p + i * KEYS, seen(z, first + i, j, n), z->scale, t->top[i]);
-    EACH(i, rows) t->correct[i] = rn_exp_f32(t->top[i] - most[i]);
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t sees = seen(z, first + i, j, n);
-        float sum = sees ? row_exp(t->p + i * KEYS, sees, n, most[i]) : 0.0f;
-        if (!sees)
-            memset(t->p + i * KEYS, 0, (size_t)n * sizeof *t->p);
-        t->sum[i] = t->sum[i] * t->correct[i] + sum;
-        t->top[i] = most[i];
-    }
-}
-
 /* Units: batch, head, block of queries. */
 static void forward_units(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
-    const struct sizes *z = c->state;
+    const struct attention *z = c->state;
     struct tiles t = tiles_of(c, thread);
     for (int64_t u = begin; u < end; u++) {
         int64_t block = u % z->blocks, h = u / z->blocks % z->heads;
@@ -140,7 +62,7 @@ static void forward_units(void *context, int64_t begin, int64_t end, int thread)
         for (int64_t j = 0; j < keys; j += KEYS) {
             int64_t n = least(KEYS, keys - j);
             scores(z, &t, q, k + j * z->deep_row, z->deep_row, rows, n, z->depth, t.p);
-            tile_forward(z, &t, first, rows, j, n);
+            tile_forward(z, t.p, t.top, t.sum, t.correct, first, rows, j, n);
             for (int64_t i = 0; i < rows && y && j; i++) {
                 float *row = y + i * z->wide_row, by = t.correct[i];
                 EACH(d, z->wide) row[d] *= by;
@@ -170,26 +92,10 @@ static void forward_units(void *context, int64_t begin, int64_t end, int thread)
     }
 }
 
-/* One row: p holds scores, g the gradients of what p is to be; then g those of the
- * scores. less: what every element's is lowered by. */
-static void row_backward(const struct sizes *z, float *p, float *g, int64_t n,
-                         int64_t sees, float lse, float less) {
-    float scale = z->scale;
-    int64_t whole = (sees + 15) / 16 * 16;
-    for (int64_t j = sees; j < whole; j++)
-        p[j] = g[j] = 0.0f;
-    EACH(j, whole) {
-        p[j] = rn_exp_f32(p[j] * scale - lse);
-        g[j] = p[j] * (g[j] - less) * scale;
-    }
-    for (int64_t j = sees; j < n; j++)
-        p[j] = g[j] = 0.0f;
-}
-
 /* c [keys, columns] (+)= x^T b, x [rows, keys] a tile. */
-static void add_transposed(const struct sizes *z, const struct tiles *t, const float *x,
-                           const float *b, int64_t row, int64_t rows, int64_t n,
-                           int64_t columns, float *c, bool add) {
+static void add_transposed(const struct attention *z, const struct tiles *t,
+                           const float *x, const float *b, int64_t row, int64_t rows,
+                           int64_t n, int64_t columns, float *c, bool add) {
     struct cpu_gemm g = {n, columns, rows, x, b, 1, KEYS, row, 1, c, row, add};
     z->gemm(&g, t->pack);
 }
@@ -197,7 +103,7 @@ static void add_transposed(const struct sizes *z, const struct tiles *t, const f
 /* Units: batch and head. in: q k v y lse gy [glse]; out: gq gk gv */
 static void backward_units(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
-    const struct sizes *z = c->state;
+    const struct attention *z = c->state;
     const struct kernel_tensor *in = c->k.in;
     struct tiles t = tiles_of(c, thread);
     for (int64_t u = begin; u < end; u++) {
@@ -273,7 +179,7 @@ static void backward_units(void *context, int64_t begin, int64_t end, int thread
 /* -------------------------------------------------------------------- room */
 
 static int32_t run(const struct cpu_call *c, struct rn_error *e) {
-    const struct sizes *z = c->state;
+    const struct attention *z = c->state;
     struct cpu_call call = *c;
     bool backward = c->k.node->op[9] != '\0';
     int64_t units = z->batch * z->heads;
@@ -284,23 +190,12 @@ static int32_t run(const struct cpu_call *c, struct rn_error *e) {
 }
 
 int32_t CPU_NAME(cpu_attention)(struct cpu_setup *s, struct rn_error *e) {
-    const struct kernel_tensor *q = &s->in[0], *v = &s->in[2];
-    if ((strcmp(s->node->op, "attention") != 0 &&
-         strcmp(s->node->op, "attention_grad") != 0) ||
-        q->dtype != RN_F32)
+    if (!attention_is(s) || s->in[0].dtype != RN_F32)
         return 0;
-    struct sizes *z = calloc(1, sizeof *z);
+    struct attention *z = malloc(sizeof *z);
     if (!z)
         return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
-    double scale = cpu_float(s->node, "scale", 0.0);
-    z->rows = q->shape[q->rank - 2], z->keys = v->shape[v->rank - 2];
-    z->heads = cpu_int(s->node, "heads", 1);
-    z->deep_row = q->shape[q->rank - 1], z->wide_row = v->shape[v->rank - 1];
-    z->depth = z->deep_row / z->heads, z->wide = z->wide_row / z->heads;
-    z->batch = (int64_t)q->count / (z->rows * z->deep_row);
-    z->blocks = (z->rows + QUERIES - 1) / QUERIES;
-    z->causal = cpu_int(s->node, "causal", 0) != 0;
-    z->scale = (float)(scale != 0.0 ? scale : 1.0 / sqrt((double)z->depth));
+    *z = attention_of(s);
     z->gemm = cpu_tile_gemm(s->engine);
     z->pack = cpu_isa(s->engine)->pack_bytes;
     s->state = z;

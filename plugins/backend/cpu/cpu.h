@@ -120,7 +120,8 @@ void cpu_setup_finish(struct cpu_setup *s);
 typedef int32_t (*cpu_room)(struct cpu_setup *s, struct rn_error *e);
 
 int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e);
-int32_t cpu_products(struct cpu_setup *s, struct rn_error *e); /* our own */
+int32_t cpu_products(struct cpu_setup *s, struct rn_error *e);    /* our own */
+int32_t cpu_attention16(struct cpu_setup *s, struct rn_error *e); /* CPU_DOTS16 */
 
 int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise);
 double cpu_float(const struct rn_node *n, const char *name, double otherwise);

@@ -261,6 +261,9 @@ static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
     const cpu_room rooms[] = {room_basic,      cpu_elementwise, isa->reduce,
                               isa->softmax,    isa->normalise,  isa->attention,
                               isa->window,     isa->move,
+#ifdef CPU_DOTS16
+                              cpu_attention16,
+#endif
 #ifdef CPU_ONEDNN
                               cpu_onednn_room,
 #endif
