@@ -603,12 +603,25 @@ static int place(struct draft *d, struct rn_node_info *infos) {
 
 /* ------------------------------------------------------------------- make */
 
+/* Where there is a choice of kernels it is made here, before the node is asked what it
+ * needs; where there is none the backend says so, and nothing is lost. */
+static void measure_node(const struct draft *d, const struct rn_program *p,
+                         uint32_t i) {
+    const struct rn_backend *b = d->o->backend;
+    struct rn_error e = {0};
+    uint64_t ns;
+    if (b && d->o->layouts && !d->nodes[i].sub &&
+        RN_HAS(b, struct rn_backend, measure) && b->measure)
+        b->measure(d->o->backend_self, p, i, &ns, &e);
+}
+
 static int ask_all(struct draft *d, struct rn_node_info **infos,
                    bool *regions_refused) {
     struct rn_program *p = program_of(d);
     *infos = arena_array(d->a, struct rn_node_info, d->node_count + 1);
     for (uint32_t i = 0; i < d->node_count; i++) {
         struct rn_node_info *info = &(*infos)[i];
+        measure_node(d, p, i);
         int status = draft_ask(d->o, p, i, info, d->e);
         if (status != RN_OK)
             return status;

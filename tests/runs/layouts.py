@@ -90,7 +90,7 @@ with Scratch() as top:
     c.equal("from the cache: the same bits", verified(warm), verified(timed))
     c.equal("nothing is timed again", known[0].read_bytes(), before)
     c.equal("who waits is told why, the first time only",
-            [n for n in said if "timing the convolutions" in said[n]], ["timed"])
+            [n for n in said if "timing the kernels" in said[n]], ["timed"])
     late = run("late", "{type: async_fake}")
     c.equal("async_fake: the same bits", verified(late), verified(timed))
 

@@ -20,10 +20,10 @@
 #define SLOWED   1300000 /* Winograd in company */
 #define WALK     400000
 
-enum company { ALONE, WAITS, OTHERS, WALKS, NEIGHBOUR }; /* how it shows */
+enum company { ALONE, WAITS, OTHERS, WALKS, NEIGHBOUR, SWITCHED }; /* how it shows */
 
 static struct {
-    int64_t processor, wall;
+    int64_t processor, wall, switches;
     enum company now;
     int quiet_after; /* calls of kernels until the company leaves; 0: it stays */
     uint64_t walk;
@@ -41,8 +41,13 @@ static int64_t wall(void *self) {
     return world.wall;
 }
 
-static double others(void *self) {
+static int64_t switches(void *self) {
     (void)self;
+    return world.switches;
+}
+
+static double others(void *self, int threads) {
+    (void)self, (void)threads;
     return world.now == OTHERS ? 0.5 : 0.0;
 }
 
@@ -56,15 +61,22 @@ static void rest(void *self) {
     world.rests++;
 }
 
-static const struct cpu_clock our_clock = {NULL, processor, wall, others,
-                                           walk, rest,      NULL};
+static const struct cpu_clock our_clock = {NULL,     processor, wall, others,
+                                           switches, walk,      rest, NULL};
 
 static int32_t run_kernel(const struct cpu_call *c, struct rn_error *e) {
     char kernel = *(const char *)c->state;
-    int64_t took = kernel == 'd' ? DIRECT : world.now == ALONE ? WINOGRAD : SLOWED;
+    int64_t took = SLOWED;
+    if (kernel == 'd' || kernel == 'm')
+        took = DIRECT;
+    else if (kernel == 'e') /* hardly faster */
+        took = DIRECT - 10000;
+    else if (world.now == ALONE || world.now == SWITCHED)
+        took = WINOGRAD;
     (void)e;
     world.processor += took;
     world.wall += world.now == WAITS ? 2 * took : took;
+    world.switches += world.now == SWITCHED ? 10 : 0;
     if (++world.calls == world.quiet_after)
         world.now = ALONE;
     return RN_OK;
@@ -82,7 +94,7 @@ static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
 
 static void log_line(struct rn_host *h, int32_t level, const char *text) {
     (void)h, (void)level;
-    world.said[0] += strstr(text, "timing the convolutions") != NULL;
+    world.said[0] += strstr(text, "timing the kernels") != NULL;
     world.said[1] += strstr(text, "the machine is busy") != NULL;
     world.said[2] += strstr(text, "timing again") != NULL;
 }
@@ -183,8 +195,55 @@ static char run(enum company c, int quiet_after) {
     return kernel;
 }
 
+/* The kernel of a product on so many threads. */
+static char ask_product(struct cpu_tuner *t, int threads, const char *choices) {
+    int64_t shape[2] = {64, 64};
+    struct rn_attr at[2] = {rn_attr_int("trans_a", 0), rn_attr_int("trans_b", 0)};
+    struct rn_node node = {
+        .op = "matmul", .attr_count = 2, .attr_stride = sizeof at[0], .attrs = at};
+    struct kernel_tensor k[3] = {{NULL, RN_F32, 2, shape, 4096},
+                                 {NULL, RN_F32, 2, shape, 4096},
+                                 {NULL, RN_F32, 2, shape, 4096}};
+    struct cpu_setup s = {.node = &node,
+                          .in = k,
+                          .out = k + 2,
+                          .n_in = 2,
+                          .n_out = 1,
+                          .threads = threads};
+    struct rn_error e = {0};
+    uint64_t ns;
+    if (cpu_tuner_measure(t, &s, choices, prepare, &ns, &e) != RN_OK)
+        return '\0';
+    return cpu_tuner_choice(t, &s);
+}
+
+static char run_product(enum company c, int threads, const char *choices) {
+    be(c, 0);
+    struct cpu_tuner *t = tuner_of();
+    char kernel = t ? ask_product(t, threads, choices) : '\0';
+    cpu_tuner_destroy(t);
+    return kernel;
+}
+
+/* Products are timed on all threads; disturbed, they are left to the rule. */
+static void check_products(void) {
+    forget();
+    CHECK(run_product(ALONE, 2, "mp") == 'p' && world.calls == 8 && lines("\n") == 1);
+    CHECK(run_product(ALONE, 2, "mp") == 'p' && world.calls == 0);
+    CHECK(run_product(SWITCHED, 4, "mp") == 'm' && lines("\tm\t1000000\t?\n") == 1);
+    forget();
+    CHECK(run_product(ALONE, 2, "me") ==
+          'm'); /* as good as each other: the first one */
+    forget();
+    CHECK(run_product(ALONE, 2, "mep") == 'p');
+    forget();
+    CHECK(run_product(ALONE, 1, "mp") == 'p');
+    CHECK(run_product(WAITS, 3, "me") == 'm' &&
+          lines("?\n") == 0); /* of one thread only */
+}
+
 static void check_judgement(void) {
-    struct cpu_company c = {1.02, 0.1, 450000};
+    struct cpu_company c = {1.02, 0.1, 10.0, 450000};
     CHECK(!cpu_is_disturbed(&c, 400000));
     CHECK(!cpu_is_disturbed(&c, 0)); /* nothing to compare with */
     c.walk = 600000;
@@ -193,12 +252,14 @@ static void check_judgement(void) {
     CHECK(!cpu_is_disturbed(&c, 400000));
     c.stretch = 1.5;
     CHECK(cpu_is_disturbed(&c, 400000));
-    c = (struct cpu_company){1.0, 0.5, 400000};
+    c = (struct cpu_company){1.0, 0.5, 0.0, 400000};
+    CHECK(cpu_is_disturbed(&c, 400000));
+    c = (struct cpu_company){1.0, 0.0, 200.0, 400000};
     CHECK(cpu_is_disturbed(&c, 400000));
     /* The watch: the longer walk, the mean of what it saw, waiting beside work. */
     struct cpu_watch w;
     be(OTHERS, 0);
-    cpu_watch_begin(&w, &our_clock);
+    cpu_watch_begin(&w, &our_clock, 1);
     world.now = WALKS;
     cpu_watch_look(&w);
     world.processor += 1000, world.wall += 3000;
@@ -211,7 +272,7 @@ static void check_judgement(void) {
     uint64_t took = real.walk(real.self);
     CHECK(real.wall(real.self) > v && real.processor(real.self) > p);
     CHECK(took == 0 || took < 10000000000u);
-    CHECK(real.others(real.self) >= 0.0);
+    CHECK(real.others(real.self, 1) >= 0.0);
     real.rest(real.self);
     real.destroy(real.self);
 }
@@ -356,6 +417,7 @@ int main(void) {
     check_busy(WAITS);
     check_busy(OTHERS);
     check_burst();
+    check_products();
     check_neighbour();
     check_record();
     check_patience();

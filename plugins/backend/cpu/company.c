@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Three signs of company. The thread had to wait (wall time beside processor time);
- * others wanted to run (the system counts them); and a walk through memory takes longer
+/* Signs of company. The thread had to wait (wall time beside processor time; of several
+ * threads, how often one was made to wait); others wanted to run (the system counts
+ * them); and a walk through memory takes longer
  * than it can here, which also shows what no system counts, such as a neighbour of a
  * virtual machine. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
@@ -9,6 +10,7 @@
 #include <time.h>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "company.h"
@@ -16,23 +18,25 @@
 
 #define STRETCH 1.1  /* measured: 1.01 when quiet, 2 beside one process */
 #define OTHERS  0.25 /* of the processors */
+#define WAY     50   /* times a second; measured: below 10 when quiet */
 #define LINE    16   /* floats of a line of the caches: one of each is enough */
 #define BYTES   ((uint64_t)64 << 20) /* past the caches that one thread has alone */
 
 bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best) {
-    return c->stretch > STRETCH || c->others > OTHERS ||
+    return c->stretch > STRETCH || c->others > OTHERS || c->made_way > WAY ||
            cpu_walk_is_slow(c->walk, best);
 }
 
-void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c) {
-    *w = (struct cpu_watch){.clock = c, .walk = c->walk(c->self)};
+void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c, int threads) {
+    *w = (struct cpu_watch){.clock = c, .threads = threads, .walk = c->walk(c->self)};
+    w->switches = c->switches(c->self);
     w->wall = c->wall(c->self);
     w->processor = c->processor(c->self);
     cpu_watch_look(w);
 }
 
 void cpu_watch_look(struct cpu_watch *w) {
-    w->others += w->clock->others(w->clock->self);
+    w->others += w->clock->others(w->clock->self, w->threads);
     w->looks++;
 }
 
@@ -41,9 +45,13 @@ struct cpu_company cpu_watch_end(struct cpu_watch *w) {
     cpu_watch_look(w);
     int64_t processor = c->processor(c->self) - w->processor;
     int64_t wall = c->wall(c->self) - w->wall;
+    int64_t switches = c->switches(c->self) - w->switches;
     uint64_t after = c->walk(c->self);
     return (struct cpu_company){
-        .stretch = processor > 0 ? (double)wall / (double)processor : 1.0,
+        .stretch =
+            processor > 0 && w->threads == 1 ? (double)wall / (double)processor : 1.0,
+        .made_way =
+            switches > 2 && wall > 0 ? 1e9 * (double)switches / (double)wall : 0.0,
         .others = w->others / w->looks,
         .walk = after > w->walk ? after : w->walk};
 }
@@ -70,16 +78,23 @@ static int64_t wall(void *self) {
     return read_clock(CLOCK_MONOTONIC);
 }
 
-static double others(void *self) {
+static double others(void *self, int threads) {
     FILE *f = fopen("/proc/loadavg", "re");
-    long running = 1, processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long running = 0, processors = sysconf(_SC_NPROCESSORS_ONLN);
     (void)self;
     if (f && fscanf(f, "%*s %*s %*s %ld/", &running) != 1)
-        running = 1;
+        running = 0;
     if (f)
         fclose(f);
-    return running > 1 && processors > 0 ? (double)(running - 1) / (double)processors
-                                         : 0.0;
+    return running > threads && processors > 0
+               ? (double)(running - threads) / (double)processors
+               : 0.0;
+}
+
+static int64_t switches(void *self) {
+    struct rusage r;
+    (void)self;
+    return getrusage(RUSAGE_SELF, &r) == 0 ? r.ru_nivcsw : 0;
 }
 
 static uint64_t walk(void *self) {
@@ -123,6 +138,7 @@ static void destroy(void *self) {
 
 bool cpu_clock_init(struct cpu_clock *out) {
     struct machine *m = calloc(1, sizeof *m);
-    *out = (struct cpu_clock){m, processor, wall, others, walk, rest, destroy};
+    *out =
+        (struct cpu_clock){m, processor, wall, others, switches, walk, rest, destroy};
     return m != NULL;
 }

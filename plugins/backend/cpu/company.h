@@ -13,7 +13,10 @@ struct cpu_clock {
     void *self;
     int64_t (*processor)(void *self); /* of this thread */
     int64_t (*wall)(void *self);
-    double (*others)(void *self); /* runnable threads but this one, by processor */
+    /* Runnable threads but so many of our own, by processor. */
+    double (*others)(void *self, int threads);
+    /* Times that this process had to make way for others. */
+    int64_t (*switches)(void *self);
     uint64_t (*walk)(void *self); /* of a walk through memory; 0: not known */
     void (*rest)(void *self);     /* give back what a walk took */
     void (*destroy)(void *self);
@@ -24,9 +27,10 @@ bool cpu_clock_init(struct cpu_clock *out);
 
 /* During one timing. */
 struct cpu_company {
-    double stretch; /* wall time over processor time */
-    double others;  /* runnable threads of others by processor, a mean */
-    uint64_t walk;  /* the longer one of before and after; 0: not known */
+    double stretch;  /* wall time over processor time, of one thread */
+    double others;   /* runnable threads of others by processor, a mean */
+    double made_way; /* times a second */
+    uint64_t walk;   /* the longer one of before and after; 0: not known */
 };
 /* Measured: up to 1.2 times the best when quiet, 1.7 beside a walk of others. */
 static inline bool cpu_walk_is_slow(uint64_t walk, uint64_t best) {
@@ -36,13 +40,14 @@ static inline bool cpu_walk_is_slow(uint64_t walk, uint64_t best) {
 bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best);
 
 struct cpu_watch {
-    const struct cpu_clock *clock; /* borrowed */
-    int64_t processor, wall;       /* at begin */
-    double others;                 /* a sum */
+    const struct cpu_clock *clock;     /* borrowed */
+    int threads;                       /* that run what is timed */
+    int64_t processor, wall, switches; /* at begin */
+    double others;                     /* a sum */
     int looks;
     uint64_t walk;
 };
-void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c);
+void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c, int threads);
 void cpu_watch_look(struct cpu_watch *w); /* now and then */
 struct cpu_company cpu_watch_end(struct cpu_watch *w);
 

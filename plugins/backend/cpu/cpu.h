@@ -25,9 +25,10 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
     RN_OPTION("deterministic choice(run,threads) = run | threads: the same bits for "  \
               "any number of threads; slower products")                                \
     RN_OPTION("numerics choice(fast,strict) = fast | strict: no Winograd convolution") \
-    RN_OPTION("tune choice(auto,off) = auto | how convolutions and the layout of "     \
-              "images are chosen. auto: each kernel is timed once on this machine, "   \
-              "the answers are kept; off: by a rule, the same everywhere")             \
+    RN_OPTION("tune choice(auto,off) = auto | how kernels of convolutions and large "  \
+              "products and the layout of images are chosen. auto: each kernel is "    \
+              "timed once on this machine, the answers are kept; off: by a rule, the " \
+              "same everywhere")                                                       \
     RN_OPTION("isa choice(best,base,v3,v4) = best | instruction set, a level of "      \
               "x86-64; the results do not depend on it")                               \
     RN_OPTION("generate choice(auto,off,wait) = auto | compile elementwise regions "   \
@@ -221,9 +222,11 @@ int32_t cpu_onednn_create(struct cpu_onednn **out, struct rn_error *e);
 void cpu_onednn_destroy(struct cpu_onednn *d);
 struct cpu_onednn *cpu_onednn_of(const struct cpu_engine *g);
 int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e);
-/* The kernels of a convolution by letter: d direct, w Winograd where the library has
- * it. */
+/* The kernels by letter, what a rule takes first. Of a convolution: d direct, w
+ * Winograd where the library has it; of a product: m the library's, p the same with its
+ * second operand packed, and those of cpu_strips. NULL: there is nothing to choose. */
 const char *cpu_onednn_choices(const struct cpu_setup *s);
+int32_t cpu_strips(struct cpu_setup *s, struct rn_error *e);
 #endif
 
 #endif

@@ -265,7 +265,7 @@ static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
                               cpu_attention16,
 #endif
 #ifdef CPU_ONEDNN
-                              cpu_onednn_room,
+                              cpu_strips,      cpu_onednn_room,
 #endif
                               cpu_products,    room_plain};
     const cpu_room for_blocked[] = {
@@ -374,10 +374,12 @@ int32_t cpu_measure(const struct cpu_engine *g, const struct rn_program *p,
         return status;
     status = RN_E_UNSUPPORTED;
 #ifdef CPU_ONEDNN
-    if (strncmp(s.node->op, "conv2d", 6) == 0 && g->onednn) {
-        int before = threads_enter(g, 1);
-        status =
-            cpu_tuner_measure(g->tuner, &s, cpu_onednn_choices(&s), prepare, ns, e);
+    const char *choices = g->onednn ? cpu_onednn_choices(&s) : NULL;
+    if (choices) {
+        bool image = strncmp(s.node->op, "conv2d", 6) == 0;
+        s.threads = image ? 1 : g->threads;
+        int before = threads_enter(g, s.threads);
+        status = cpu_tuner_measure(g->tuner, &s, choices, prepare, ns, e);
         threads_leave(before);
     }
 #else

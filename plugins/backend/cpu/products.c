@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products and convolutions by our own gemm: for machines without oneDNN and for
  * `deterministic: threads`. Convolutions go through columns (im2col), image by image.
- */
+ * Also products by the library's gemm, whole or in strips, where that was faster than
+ * its products (tune.h). */
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "tune.h"
 
 struct product {
     int64_t m, n, k, batches, parts;
     bool ta, tb;
+    bool columns;     /* the parts are columns, else rows */
+    cpu_gemm_fn gemm; /* of a part */
 };
 
 struct conv {
@@ -57,7 +60,7 @@ static void matmul_units(void *context, int64_t begin, int64_t end, int thread) 
         int64_t at = linear ? 0 : batch_of(&c->k.in[0], o, batch);
         int64_t bt = linear ? 0 : batch_of(&c->k.in[1], o, batch);
         int64_t m0 = 0, m1 = p->m, n0 = 0, n1 = p->n;
-        if (p->n >= p->m) {
+        if (p->columns) {
             n0 = p->n * part / p->parts;
             n1 = p->n * (part + 1) / p->parts;
         } else {
@@ -81,7 +84,7 @@ static void matmul_units(void *context, int64_t begin, int64_t end, int thread) 
                 memcpy(g.c + i * g.c_row, bias + n0, (size_t)g.n * sizeof *bias);
             g.add = true;
         }
-        s->isa->gemm(&g, scratch_of(c, thread));
+        p->gemm(&g, scratch_of(c, thread));
     }
 }
 
@@ -264,6 +267,30 @@ static bool conv_of(const struct cpu_setup *s, const struct kernel_tensor *x,
     return true;
 }
 
+static struct product product_of(const struct cpu_setup *s) {
+    const struct kernel_tensor *a = &s->in[0], *o = &s->out[0];
+    bool linear = strcmp(s->node->op, "linear") == 0;
+    struct product p = {.ta = !linear && cpu_int(s->node, "trans_a", 0),
+                        .tb = linear || cpu_int(s->node, "trans_b", 0),
+                        .n = o->shape[o->rank - 1]};
+    p.m = linear ? (int64_t)o->count / p.n : o->shape[o->rank - 2];
+    p.k = a->shape[a->rank - (p.ta ? 2 : 1)];
+    p.batches = (int64_t)o->count / (p.m * p.n);
+    p.parts = p.batches >= s->threads ? 1 : s->threads;
+    p.columns = p.n >= p.m;
+    return p;
+}
+
+static int32_t keep(struct cpu_setup *s, const struct state *st, struct rn_error *e) {
+    struct state *state = malloc(sizeof *state);
+    if (!state)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a product", NULL, NULL);
+    *state = *st;
+    s->state = state;
+    s->workspace = st->scratch * (uint64_t)s->threads;
+    return 1;
+}
+
 int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
     static const char *const names[] = {"matmul", "linear", "conv2d",
                                         "conv2d_grad_input", "conv2d_grad_weight"};
@@ -276,14 +303,8 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
     st.scratch = cpu_align(st.isa->pack_bytes);
     const struct kernel_tensor *a = &s->in[0], *b = &s->in[1], *o = &s->out[0];
     if (which < 2) {
-        struct product *p = &st.p;
-        p->ta = which == 0 && cpu_int(s->node, "trans_a", 0);
-        p->tb = which == 1 || cpu_int(s->node, "trans_b", 0);
-        p->n = o->shape[o->rank - 1];
-        p->m = which ? (int64_t)o->count / p->n : o->shape[o->rank - 2];
-        p->k = a->shape[a->rank - (p->ta ? 2 : 1)];
-        p->batches = (int64_t)o->count / (p->m * p->n);
-        p->parts = p->batches >= s->threads ? 1 : s->threads;
+        st.p = product_of(s);
+        st.p.gemm = st.isa->gemm;
     } else {
         bool fits = which == 2   ? conv_of(s, a, b, o, &st.v)
                     : which == 3 ? conv_of(s, o, a, b, &st.v)
@@ -294,13 +315,26 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
             (uint64_t)(st.v.channels * st.v.kh * st.v.kw * st.v.rows * st.v.columns) *
             sizeof(float));
     }
-    struct state *state = malloc(sizeof *state);
-    if (!state)
-        return rn_fail(e, RN_E_MEMORY, "no memory for a product", NULL, NULL);
-    *state = st;
-    s->state = state;
-    s->workspace = st.scratch * (uint64_t)s->threads;
     s->run = which < 2 ? run_matmul : run_conv;
     s->kernel = which < 2 ? "gemm" : "columns+gemm";
-    return 1;
+    return keep(s, &st, e);
 }
+
+#ifdef CPU_ONEDNN
+/* By the library's gemm: s, which it divides itself, or r, in strips of rows, one a
+ * thread. (Strips of columns were as fast by themselves and slower in a step: each core
+ * then finds half of what it reads next in the other's cache.) */
+int32_t cpu_strips(struct cpu_setup *s, struct rn_error *e) {
+    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s);
+    if (choice != 's' && choice != 'r')
+        return 0;
+    struct state st = {.isa = cpu_isa(s->engine), .p = product_of(s)};
+    st.scratch = cpu_align(st.isa->pack_bytes);
+    st.p.gemm = cpu_tile_gemm(s->engine);
+    st.p.parts = choice == 's' ? 1 : s->threads;
+    st.p.columns = false;
+    s->run = run_matmul;
+    s->kernel = choice == 's' ? "onednn sgemm" : "onednn sgemm, rows";
+    return keep(s, &st, e);
+}
+#endif

@@ -15,11 +15,14 @@
 #include "choices.h"
 #include "tune.h"
 
-#define ROUNDS   3
-#define MOST     8          /* kernels of a node */
-#define HOPELESS 1.5        /* times the best known: not timed again */
-#define WORK     1e8        /* multiply-adds that are enough to time */
-#define AGAIN    3          /* times that a node is timed, while it is disturbed */
+#define ROUNDS   3    /* at least, */
+#define MORE     20   /* at most, */
+#define ENOUGH   3e6  /* ns in between */
+#define MARGIN   0.97 /* of the time of the first kernel: another one must be faster */
+#define MOST     8    /* kernels of a node */
+#define HOPELESS 1.5  /* times the best known: not timed again */
+#define WORK     1e8  /* multiply-adds that are enough to time */
+#define AGAIN    3    /* times that a node is timed, while it is disturbed */
 #define PATIENCE 3000000000 /* ns that a run spends on that */
 
 struct cpu_tuner {
@@ -98,8 +101,9 @@ static void put_list(char *out, size_t *at, const char *name, const int64_t *lis
     }
 }
 
-/* A convolution over as many images as it takes to time it, 8 or more. So batches of
- * many sizes share a line. */
+/* What is timed: a product as it is, on all threads, as they divide it; a convolution
+ * on one thread, over as many images as it takes to time it, 8 or more, so that batches
+ * of many sizes share a line. */
 struct sample {
     struct cpu_setup setup;
     struct rn_node node;
@@ -109,8 +113,17 @@ struct sample {
     double scale; /* images / images timed */
 };
 
+static bool is_product(const struct rn_node *n) {
+    return strcmp(n->op, "matmul") == 0 || strcmp(n->op, "linear") == 0;
+}
+
 static bool sample_of(const struct cpu_setup *s, struct sample *m) {
     uint32_t n = s->n_in + s->n_out;
+    if (is_product(s->node)) {
+        m->setup = *s;
+        m->scale = 1.0;
+        return true;
+    }
     if (n > 4 || s->node->attr_count > 16 || strncmp(s->node->op, "conv2d", 6) != 0)
         return false;
     m->setup = *s;
@@ -162,6 +175,10 @@ static bool key_of(const struct cpu_setup *s, char out[CPU_KEY_MAX]) {
     put(out, &at, s->node->op);
     if (s->in[0].dtype == RN_BF16)
         put(out, &at, s->out[0].dtype == RN_BF16 ? " bf16" : " bf16 to f32");
+    if (is_product(s->node)) {
+        int64_t threads = s->threads;
+        put_list(out, &at, " threads=", &threads, 1);
+    }
     for (uint32_t i = 0; i < s->node->attr_count; i++) {
         const struct rn_attr *a = rn_attr_at(s->node, i);
         if (strncmp(a->name, "block", 5) == 0 || strcmp(a->name, "input_shape") == 0 ||
@@ -187,7 +204,8 @@ static bool key_of(const struct cpu_setup *s, char out[CPU_KEY_MAX]) {
     }
     int64_t forms[2] = {cpu_int(s->node, "block_in", 0),
                         cpu_int(s->node, "block_out", 0)};
-    put_list(out, &at, " | ", forms, 2);
+    if (!is_product(s->node))
+        put_list(out, &at, " | ", forms, 2);
     return at + 1 < CPU_KEY_MAX;
 }
 
@@ -263,7 +281,6 @@ static bool contest_begin(struct contest *c, const struct cpu_setup *s,
         *one = *s;
         one->choice = *k;
         one->building = true;
-        one->threads = 1;
         if (prepare(one, e) <= 0) {
             cpu_setup_finish(one);
             continue;
@@ -282,14 +299,23 @@ static bool contest_begin(struct contest *c, const struct cpu_setup *s,
     return good;
 }
 
+/* Of kernels that are as good as each other the first one. */
 static uint64_t contest_best(const struct contest *c, char *letter) {
     uint64_t best = 0;
+    double beat = 0.0;
     for (uint32_t i = 0; i < c->count; i++)
-        if (c->ns[i] && (!best || c->ns[i] < best)) {
+        if (c->ns[i] && (!best || (double)c->ns[i] < beat)) {
+            beat = (double)c->ns[i] * (best ? 1.0 : MARGIN);
             best = c->ns[i];
             *letter = c->letter[i];
         }
     return best;
+}
+
+/* Of one thread its processor time; of several the time that all need. */
+static int64_t now_of(const struct contest *c, const struct cpu_clock *clock) {
+    return c->setup.threads == 1 ? clock->processor(clock->self)
+                                 : clock->wall(clock->self);
 }
 
 /* One call of kernel i; warm: it counts, unless it is hopeless beside `known`. */
@@ -303,9 +329,9 @@ static void contest_call(struct contest *c, uint32_t i, const struct cpu_clock *
                             .threads = s->threads};
     struct rn_error e;
     char letter;
-    int64_t begin = clock->processor(clock->self);
+    int64_t begin = now_of(c, clock);
     bool good = s->run(&call, &e) == RN_OK;
-    int64_t ns = clock->processor(clock->self) - begin;
+    int64_t ns = now_of(c, clock) - begin;
     uint64_t took = ns > 0 ? (uint64_t)ns : 1, best = contest_best(c, &letter);
     best = best && (!known || best < known) ? best : known;
     bool hopeless = best && (double)took > (double)best * HOPELESS;
@@ -319,8 +345,12 @@ static struct cpu_company contest_run(struct contest *c, const struct cpu_clock 
                                       uint64_t known) {
     struct cpu_watch w;
     memset(c->out, 0, sizeof c->out);
-    cpu_watch_begin(&w, clock);
-    for (int round = 0; round <= ROUNDS; round++) /* the first one warms up */
+    cpu_watch_begin(&w, clock, c->setup.threads);
+    int64_t begin = clock->wall(clock->self);
+    for (int round = 0; /* the first one warms up */
+         round <= ROUNDS ||
+         (round <= MORE && (double)(clock->wall(clock->self) - begin) < ENOUGH);
+         round++)
         for (uint32_t i = 0; i < c->count; i++)
             if (!c->out[i]) {
                 contest_call(c, i, clock, round > 0, known);
@@ -358,11 +388,10 @@ static void tell(struct cpu_tuner *t, bool again) {
     char *path = t->told ? NULL : cpu_choices_place(t->table);
     if (again)
         say(t, &t->told_again,
-            "timing again the convolutions that were timed while the machine was busy",
-            "");
+            "timing again the kernels that were timed while the machine was busy", "");
     else if (path)
         say(t, &t->told,
-            "timing the convolutions of this network on this machine, once; the "
+            "timing the kernels of this network on this machine, once; the "
             "answers "
             "are kept in ",
             path);
@@ -376,7 +405,7 @@ static bool looks_again(struct cpu_tuner *t) {
         struct cpu_watch w;
         t->look_again = NO;
         if (cpu_choices_are_old(t->table)) {
-            cpu_watch_begin(&w, &t->clock);
+            cpu_watch_begin(&w, &t->clock, 1);
             struct cpu_company c = cpu_watch_end(&w);
             c.stretch = 1.0; /* nothing was run */
             if (!cpu_is_disturbed(&c, cpu_choices_walk(t->table)))
@@ -411,6 +440,10 @@ static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
             break;
     }
     out->ns = good ? contest_best(&c, &out->kernel) : 0;
+    if (out->ns && out->disturbed && s->threads > 1 && c.ns[0]) {
+        out->ns = c.ns[0]; /* threads that wait for each other tell nothing: by rule */
+        out->kernel = c.letter[0];
+    }
     contest_end(&c);
     return out->ns != 0;
 }
