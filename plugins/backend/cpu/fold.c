@@ -6,7 +6,8 @@
 
 #include "region.h"
 
-#define COLUMNS 256 /* of a unit */
+#define COLUMNS 256    /* of a unit */
+#define FAR     262144 /* elements: not in a core's cache */
 
 _Static_assert(BLOCK % 16 == 0, "a block of a row begins at lane 0");
 
@@ -146,6 +147,19 @@ static void long_rows(const struct region *r, const struct cpu_call *c, region_f
     }
 }
 
+/* Pieces of rows are too short for the processor to see what comes next. */
+static void fetch(const struct region *r, const struct cpu_call *c, int64_t start,
+                  int64_t n) {
+    for (uint32_t i = 0; i < r->reg_count; i++) {
+        const struct reg *g = &r->regs[i];
+        if (g->input < 0 || !g->dense)
+            continue;
+        const char *x = (const char *)c->k.in[g->input].data + start * g->size;
+        for (int64_t b = 0; b < n * g->size; b += 64)
+            __builtin_prefetch(x + b);
+    }
+}
+
 static void columns(const struct region *r, const struct cpu_call *c, region_fn fn,
                     char *scratch, int64_t begin, int64_t end) {
     const struct ending *t = &r->ending;
@@ -153,6 +167,7 @@ static void columns(const struct region *r, const struct cpu_call *c, region_fn 
         int64_t first = u * t->width, n = t->results - first;
         n = n < t->width ? n : t->width;
         int64_t most = n == t->results ? BLOCK / n : 1; /* whole rows touch */
+        bool far = n < t->results && r->count > FAR;
         for (uint32_t i = 0; i < t->count; i++)
             r->kernels->columns_begin(
                 t->folds[i].kind, (float *)(void *)(scratch + t->offset + i * t->bytes),
@@ -160,6 +175,8 @@ static void columns(const struct region *r, const struct cpu_call *c, region_fn 
         for (int64_t row = 0, rows; row < t->each; row += rows) {
             int64_t start = row * t->results + first;
             rows = t->each - row < most ? t->each - row : most;
+            if (far && row + 4 < t->each)
+                fetch(r, c, start + 4 * t->results, n);
             region_block(r, c, fn, scratch, start, rows * n);
             for (uint32_t i = 0; i < t->count; i++)
                 r->kernels->columns_add(
