@@ -8,6 +8,7 @@
 
 enum kind { SUM, MEAN, MAX, MIN, PROD };
 #define COLUMNS 128
+#define FAR     262144 /* elements, 1 MB */
 
 struct dims {
     uint32_t n;
@@ -87,6 +88,23 @@ static void trailing(const struct cpu_share *share, int64_t begin, int64_t end,
     }
 }
 
+/* Row g, of n columns from x on, to lane g mod 16. far: not in the cache; pieces of
+ * rows are too short for the processor to see what comes next. */
+static void add_rows(const struct reduction *r, const float *x, int64_t n, bool far,
+                     float acc[16][COLUMNS]) {
+    const struct dims *d = &r->gone;
+    int64_t run = d->n ? d->size[d->n - 1] : 1, step = d->n ? d->stride[d->n - 1] : 0;
+    for (int64_t g = 0; g < r->each;) {
+        const float *v = x + offset_of(d, g);
+        for (int64_t end = g + run; g < end; g++, v += step) {
+            float *a = acc[g & 15];
+            for (int64_t j = 0; far && g + 4 < end && j < n; j += 16)
+                __builtin_prefetch(v + 4 * step + j);
+            EACH(j, n) a[j] += v[j];
+        }
+    }
+}
+
 static void leading(const struct cpu_share *share, int64_t begin, int64_t end,
                     int thread) {
     const struct cpu_call *c = share->call;
@@ -101,11 +119,7 @@ static void leading(const struct cpu_share *share, int64_t begin, int64_t end,
         float acc[16][COLUMNS];
         if (r->kind == SUM || r->kind == MEAN) {
             memset(acc, 0, sizeof acc);
-            for (int64_t g = 0; g < r->each; g++) {
-                const float *v = x + offset_of(&r->gone, g);
-                float *a = acc[g & 15];
-                EACH(j, n) a[j] += v[j];
-            }
+            add_rows(r, x, n, c->k.in[0].count > FAR, acc);
             for (int w = 8; w; w /= 2)
                 for (int k = 0; k < w; k++) {
                     EACH(j, n) acc[k][j] += acc[k + w][j];
