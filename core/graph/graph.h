@@ -169,6 +169,10 @@ struct graph_edit {
 };
 int graph_rewrite(const struct graph *g, struct arena *a, const struct graph_edit *edit,
                   struct graph **out, struct rn_error *e);
+/* ReLU taken into the normalisation before it or put behind max pooling, in a whole
+ * program (docs/rewrites.md). What taps look at stays. fold.c */
+struct graph *graph_fold(const struct graph *g, struct arena *a,
+                         struct rn_error *e); /* NULL: see e */
 /* Mixed precision (docs/precision.md): operands of products are `low`, a dtype of 16
  * bits, with sums in f32, and what lies between products is stored so; variables, sums,
  * norms, losses and updates stay f32. precision.c */

@@ -38,23 +38,35 @@ static struct gvalue vector(const struct gvalue *x, int64_t n) {
     return v;
 }
 
-static int batch_norm_shape(struct shaper *s) {
+/* What is added to the result, input i if there are so many, has its shape. */
+static int residual(struct shaper *s, uint32_t i) {
+    if (s->n_in > i && !same_shape(s->in[0], s->in[i]))
+        return shape_fail(s, "what is added has not the output's shape");
+    return RN_OK;
+}
+
+static int batch_norm_shape(struct shaper *s) { /* x scale shift [residual] */
     s->out[0] = *s->in[0];
     s->out[1] = s->out[2] = vector(s->in[0], channel_count(s));
-    return channels(s, 1, 2, 0);
+    int status = channels(s, 1, 2, 0);
+    return status ? status : residual(s, 3);
 }
 
-static int batch_norm_infer_shape(struct shaper *s) {
+static int batch_norm_infer_shape(struct shaper *s) { /* ... [residual] */
     s->out[0] = *s->in[0];
-    return channels(s, 1, 4, 0);
+    int status = channels(s, 1, 4, 0);
+    return status ? status : residual(s, 5);
 }
 
-static int batch_norm_grad_shape(struct shaper *s) { /* x scale mean var gy */
+static int batch_norm_grad_shape(struct shaper *s) { /* x scale mean var gy [shift] */
     s->out[0] = *s->in[0];
     s->out[1] = s->out[2] = vector(s->in[0], channel_count(s));
     if (!same_shape(s->in[0], s->in[4]))
         return shape_fail(s, "the gradient has not the output's shape");
-    return channels(s, 1, 3, 0);
+    if ((shaper_attr(s, "relu")->i != 0) != (s->n_in == 6))
+        return shape_fail(s, "the shift stands beside relu=1, and only there");
+    int status = channels(s, 1, 3, 0);
+    return status || s->n_in < 6 ? status : channels(s, 5, 5, 0);
 }
 
 /* The trailing shape that scale and shift must have. */
@@ -150,12 +162,12 @@ static rn_value flat(struct rule *r, rn_value v) {
 }
 
 /* Blocked images are defined by what they stand for: the same operator on [N,C,H,W].
- * Input `image` is one too, RN_NONE: there is none but the first. */
+ * Input `image`, if there are so many, is one as the first is. */
 static int c_blocked(struct rule *r, uint32_t image, uint32_t outs) {
     static const int64_t there[5] = {0, 1, 4, 2, 3}, back[5] = {0, 1, 3, 4, 2};
     const struct gvalue v = *emit_value(r, X);
     struct gvalue plain;
-    rn_value in[5], out[3] = {RN_NONE, RN_NONE, RN_NONE};
+    rn_value in[6], out[3] = {RN_NONE, RN_NONE, RN_NONE};
     struct rn_attr at[4];
     image_unblock(&v, attr_int(r->n, "block"), &plain);
     for (uint32_t i = 0; i < r->n_in; i++)
@@ -177,14 +189,21 @@ static int c_blocked(struct rule *r, uint32_t image, uint32_t outs) {
     return r->e->status;
 }
 
+/* What follows the normalisation: input i if there are so many, ReLU if asked for. */
+static rn_value and_then(struct rule *r, rn_value y, uint32_t i) {
+    if (r->n_in > i)
+        y = emit2(r, "add", y, r->in[i]);
+    return attr_int(r->n, "relu") ? emit1(r, "relu", y) : y;
+}
+
 static int c_batch_norm(struct rule *r) {
     if (attr_int(r->n, "block"))
-        return c_blocked(r, 0, 3);
+        return c_blocked(r, 3, 3);
     int64_t axes[RN_MAX_RANK];
     uint32_t n = batch_axes(r, X, axes);
     rn_value mean, var, y = normalise(r, X, n, axes, &mean, &var);
     y = emit2(r, "mul", y, per_channel(r, r->in[1], X));
-    r->out[0] = emit2(r, "add", y, per_channel(r, r->in[2], X));
+    r->out[0] = and_then(r, emit2(r, "add", y, per_channel(r, r->in[2], X)), 3);
     r->out[1] = flat(r, mean);
     r->out[2] = flat(r, var);
     return RN_OK;
@@ -192,17 +211,18 @@ static int c_batch_norm(struct rule *r) {
 
 static int c_batch_norm_infer(struct rule *r) {
     if (attr_int(r->n, "block"))
-        return c_blocked(r, 0, 1);
+        return c_blocked(r, 5, 1);
     rn_value eps = emit_number(r, X, attr_float(r->n, "eps"));
     rn_value s =
         emit2(r, "div", r->in[1], emit1(r, "sqrt", emit2(r, "add", r->in[4], eps)));
     rn_value y = emit2(r, "sub", X, per_channel(r, r->in[3], X));
     y = emit2(r, "mul", y, per_channel(r, s, X));
-    r->out[0] = emit2(r, "add", y, per_channel(r, r->in[2], X));
+    r->out[0] = and_then(r, emit2(r, "add", y, per_channel(r, r->in[2], X)), 5);
     return RN_OK;
 }
 
-/* gx = scale/(m s) (m gy - sum gy - xhat sum(gy xhat)), s = sqrt(var + eps) */
+/* gx = scale/(m s) (m gy - sum gy - xhat sum(gy xhat)), s = sqrt(var + eps); behind a
+ * ReLU gy is what passes through it. */
 static int c_batch_norm_grad(struct rule *r) {
     if (attr_int(r->n, "block"))
         return c_blocked(r, 4, 3);
@@ -211,6 +231,12 @@ static int c_batch_norm_grad(struct rule *r) {
     rn_value gy = r->in[4], eps = emit_number(r, X, attr_float(r->n, "eps"));
     rn_value s = per_channel(r, emit1(r, "sqrt", emit2(r, "add", r->in[3], eps)), X);
     rn_value xhat = emit2(r, "div", emit2(r, "sub", X, per_channel(r, r->in[2], X)), s);
+    if (attr_int(r->n, "relu")) {
+        rn_value y = emit2(r, "mul", xhat, per_channel(r, r->in[1], X));
+        y = emit2(r, "add", y, per_channel(r, r->in[5], X));
+        gy = emit3(r, "select", emit2(r, "gt", y, emit_number(r, X, 0.0)), gy,
+                   emit_number(r, X, 0.0));
+    }
     rn_value gyx = emit2(r, "mul", gy, xhat);
     rn_value a = mean_over(r, gy, n, axes), b = mean_over(r, gyx, n, axes);
     rn_value d = emit2(r, "sub", emit2(r, "sub", gy, a), emit2(r, "mul", xhat, b));
@@ -223,7 +249,7 @@ static int c_batch_norm_grad(struct rule *r) {
 /* The running statistics take no gradient; when something does flow through mean or
  * var, the decomposition's gradient is the right one (see gradient.c). */
 static int d_batch_norm(struct rule *r) {
-    if (r->gout[1] || r->gout[2])
+    if (r->gout[1] || r->gout[2] || r->n_in > 3 || attr_int(r->n, "relu"))
         return RN_E_UNSUPPORTED;
     rn_value in[5] = {X, r->in[1], r->out[1], r->out[2], G}, out[3];
     if (r->e->status == RN_OK)
@@ -299,15 +325,15 @@ static int c_rms_norm(struct rule *r) {
     return RN_OK;
 }
 
-#define EPS    "eps:float=1e-5"
-#define BLOCKS EPS " block:int=0"
+#define EPS   "eps:float=1e-5"
+#define BATCH EPS " block:int=0 relu:int=0"
 
 const struct op ops_norm[] = {
-    {"batch_norm", OP_MIXES_ROWS, 3, 3, 3, BLOCKS, batch_norm_shape, d_batch_norm,
+    {"batch_norm", OP_MIXES_ROWS, 3, 4, 3, BATCH, batch_norm_shape, d_batch_norm,
      c_batch_norm, 1},
-    {"batch_norm_infer", 0, 5, 5, 1, BLOCKS, batch_norm_infer_shape, NULL,
+    {"batch_norm_infer", 0, 5, 6, 1, BATCH, batch_norm_infer_shape, NULL,
      c_batch_norm_infer, 1},
-    {"batch_norm_grad", OP_MIXES_ROWS, 5, 5, 3, BLOCKS, batch_norm_grad_shape, NULL,
+    {"batch_norm_grad", OP_MIXES_ROWS, 5, 6, 3, BATCH, batch_norm_grad_shape, NULL,
      c_batch_norm_grad, 1},
     {"layer_norm", 0, 3, 3, 1, "axis:int=-1 " EPS, layer_norm_shape, d_layer_norm,
      c_layer_norm, 1},

@@ -64,18 +64,6 @@ static bool is_f32(const struct precision *p, rn_value v) {
 
 /* ------------------------------------------------------------------- choice */
 
-/* Taps look at values without a say, so that looking changes nothing. */
-static void mark(struct precision *p) {
-    const struct graph *g = p->g;
-    for (uint32_t i = 0; i < g->assign_count; i++)
-        p->counts[g->values[g->assigns[i].value].node] = true;
-    for (uint32_t i = g->node_count; i-- > 0;) {
-        p->counts[i] |= g->assign_count == 0;
-        for (uint32_t k = 0; p->counts[i] && k < g->nodes[i].in_count; k++)
-            p->counts[g->values[g->nodes[i].in[k]].node] = true;
-    }
-}
-
 static bool may_move(const struct precision *p, const struct gnode *n) {
     return !(p->readers[n->out[0]] & (BY_FULL | BY_UPDATE));
 }
@@ -305,7 +293,7 @@ struct graph *graph_precision(const struct graph *g, struct arena *a, rn_dtype l
                           .made = arena_array(a, rn_value, plain->value_count + 1)};
     for (uint32_t i = 0; i < plain->node_count; i++)
         p.class[i] = (uint8_t)class_of(&plain->nodes[i]);
-    mark(&p);
+    graph_counts(plain, p.counts);
     find_readers(&p);
     choose(&p);
     struct graph_edit edit = {edit_node, edit_result, &p};

@@ -343,6 +343,16 @@ static int run(struct copier *c) {
     return status ? status : graph_verify(c->g, c->e);
 }
 
+void graph_counts(const struct graph *g, bool *counts) {
+    for (uint32_t i = 0; i < g->assign_count; i++)
+        counts[g->values[g->assigns[i].value].node] = true;
+    for (uint32_t i = g->node_count; i-- > 0;) {
+        counts[i] |= g->assign_count == 0;
+        for (uint32_t k = 0; counts[i] && k < g->nodes[i].in_count; k++)
+            counts[g->values[g->nodes[i].in[k]].node] = true;
+    }
+}
+
 struct graph *graph_simplify(const struct graph *g, struct arena *a,
                              struct rn_error *e) {
     struct copier c = {.old = g, .g = graph_create(a, g->variables, g->name), .e = e};

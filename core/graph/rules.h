@@ -93,6 +93,10 @@ bool gnode_blocked(const struct gnode *n);
 /* Its first operand is a float of 16 bits. */
 bool gnode_narrow(const struct graph *g, const struct gnode *n);
 
+/* By node: results that last depend on it. What taps look at does not count, so that
+ * looking changes nothing; without assignments everything does. rewrite.c */
+void graph_counts(const struct graph *g, bool *counts);
+
 /* ---- the families' tables; ops.c gathers them ---- */
 extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear[],
     ops_norm[], ops_attention[], ops_index[], ops_shape[];

@@ -108,8 +108,10 @@ static bool takes_image(const struct layout *l, const struct gnode *n, uint32_t 
     const struct gvalue *x = &l->g->values[n->in[i]], *y = &l->g->values[n->out[0]];
     if (is_window(n))
         return true;
-    if (is_norm(n))
-        return i == 0 || (i == 4 && named(n, "batch_norm_grad"));
+    if (is_norm(n)) /* x, and what is added or the gradient */
+        return i == 0 || i == (named(n, "batch_norm")        ? 3u
+                               : named(n, "batch_norm_grad") ? 4u
+                                                             : 5u);
     if (named(n, "slice") || named(n, "pad") || named(n, "concat"))
         return true;
     return x->rank == 4 && same_shape(x, y); /* elementwise */
@@ -183,20 +185,6 @@ static enum kind kind_of(const struct layout *l, const struct gnode *n) {
         return SAME;
     }
     return FREE;
-}
-
-/* What the results that last depend on: taps look at values without a say in how they
- * lie, so that looking changes nothing. */
-static void mark(struct layout *l) {
-    const struct graph *g = l->g;
-    bool all = g->assign_count == 0;
-    for (uint32_t i = 0; i < g->assign_count; i++)
-        l->counts[g->values[g->assigns[i].value].node] = true;
-    for (uint32_t i = g->node_count; i-- > 0;) {
-        l->counts[i] |= all;
-        for (uint32_t k = 0; l->counts[i] && k < g->nodes[i].in_count; k++)
-            l->counts[g->values[g->nodes[i].in[k]].node] = true;
-    }
 }
 
 static void classify(struct layout *l) {
@@ -634,7 +622,7 @@ int draft_images(const struct graph *g, struct arena *a, const struct plan_optio
     l.price = arena_array(a, uint64_t, (size_t)n * FORMS * FORMS + 1);
     l.members = arena_array(a, uint32_t, n + 1);
     l.stamp = arena_array(a, uint64_t, (size_t)g->value_count * FORMS + 1);
-    mark(&l);
+    graph_counts(g, l.counts);
     classify(&l);
     for (uint32_t i = 0; i < n; i++)
         if ((l.kind[i] == SAME || l.kind[i] == CONV) && root_of(&l, i) == i &&

@@ -106,7 +106,9 @@ static int make_plan(struct stage *s, struct graph *g, int64_t rows, struct shap
                              s->info->threads};
     struct rn_error e = {0};
     out->rows = rows;
-    if (s->x->precision != RN_F32)
+    out->described = g;
+    g = graph_fold(g, s->arena, &e);
+    if (g && s->x->precision != RN_F32)
         g = graph_precision(g, s->arena, s->x->precision, &e);
     if (!g || plan_make(g, s->arena, &o, &out->plan, &e) != RN_OK) {
         diag_add(d, &e);
@@ -192,7 +194,7 @@ static int tap_point(void *context, struct graph *g, const struct rn_point *poin
 
 /* A word of `at:` that names no layer and no parameter is a mistake. */
 static int check_aims(struct stage *s, struct diag *d) {
-    const struct graph *g = s->trainers ? s->trainers[0].step[0].plan->graph : NULL;
+    const struct graph *g = s->trainers ? s->trainers[0].step[0].described : NULL;
     int status = RN_OK;
     for (uint32_t i = 0; g && i < s->x->hooks.count; i++) {
         const struct part *part = &s->x->hooks.at[i];

@@ -14,6 +14,7 @@ enum stage_use { STAGE_TRAIN, STAGE_EVAL, STAGE_PREDICT };
 /* A program for batches of `rows` rows. */
 struct shaped {
     int64_t rows;
+    const struct graph *described; /* before it was rewritten */
     const struct plan *plan;
     struct program *program; /* after stage_load */
     int *live;               /* scalar index of each live value, -1: not used */

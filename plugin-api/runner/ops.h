@@ -261,7 +261,8 @@ static inline rn_value rn_conv2d(struct rn_build *b, rn_value x, rn_value w,
  *   max_pool2d_gather (x, g; kernel, stride, pad) prim: g [N,C,H,W] read at the first
  *     maximum of each window of x; the transpose of max_pool2d_grad
  *   avg_pool2d_grad (gy; input_shape, kernel, stride, pad, count_pad) prim
- *   batch_norm_grad (x, scale, mean, var, gy; eps) -> gx, gscale, gshift
+ *   batch_norm_grad (x, scale, mean, var, gy; eps) -> gx, gscale, gshift; with relu=1
+ *     and a sixth input shift, gy counts where the output was above 0
  *   layer_norm_grad (x, scale, gy; axis, eps) -> gx, gscale, gshift
  *   resize2d_grad (gy; input_shape, mode, ...) prim
  *   cross_entropy_grad (logits, label, g; smoothing) -> g*(softmax - t)
@@ -318,6 +319,9 @@ static inline rn_value rn_resize2d(struct rn_build *b, rn_value x, int64_t h, in
 }
 
 /* ---- normalisation; eps default 1e-5; var is the biased one ---- */
+/* batch_norm and batch_norm_infer may have one more input, of x's shape, that is added
+ * to y, and relu=1 for ReLU after that: the planner writes so what it finds beside
+ * them; a plugin need not. */
 /* Training form: x [N,C,...], scale [C], shift [C] -> y, mean [C], var [C]. Mixes
  * rows. */
 static inline rn_value rn_batch_norm(struct rn_build *b, rn_value x, rn_value scale,

@@ -213,6 +213,50 @@ const struct op_case op_cases[] = {
     {"batch_norm ; f32[5,1,3,7,24] f32[24] f32[24] ; eps=1e-5 block=24", L},
     {"batch_norm ; f32[3,2,2,3,8] f32[16] f32[16] ; eps=1e-3 block=8", L},
     {"batch_norm ; f32[3,1,2,3,2] f32[2] f32[2] ; eps=1e-5 block=2", 0},
+    {"batch_norm ; f32[6,5,9,7]! f32[5] f32[5] ; relu=1", L},
+    {"batch_norm ; f32[6,5,9,7] f32[5] f32[5] ; relu=1", L},
+    {"batch_norm ; f32[4,3] f32[3] f32[3] ; relu=1", 0},
+    {"batch_norm ; f32[3,2,3,3] f32[2] f32[2] f32[3,2,3,3] ; eps=1e-3", 0},
+    {"batch_norm ; f32[6,5,9,7] f32[5] f32[5] f32[6,5,9,7]! ; relu=1", L},
+    {"batch_norm ; f32[6,2,9,7,16] f32[32] f32[32] ; relu=1 block=16", L},
+    {"batch_norm ; f32[6,2,9,7,16]! f32[32] f32[32] ; relu=1 block=16", L},
+    {"batch_norm ; f32[6,2,9,7,16] f32[32] f32[32] f32[6,2,9,7,16]! ; relu=1 block=16",
+     L},
+    {"batch_norm ; f32[6,2,9,7,16] f32[32] f32[32] f32[6,2,9,7,16] ; block=16", L},
+    {"batch_norm ; f32[5,1,3,7,24] f32[24] f32[24] f32[5,1,3,7,24] ; relu=1 block=24",
+     L},
+    {"batch_norm ; f32[3,1,2,3,2] f32[2] f32[2] f32[3,1,2,3,2] ; relu=1 block=2", 0},
+    {"batch_norm_infer ; f32[6,5,9,7] f32[5] f32[5] f32[5] f32+[5] f32[6,5,9,7] ; "
+     "relu=1",
+     L},
+    {"batch_norm_infer ; f32[6,5,9,7]! f32[5] f32[5] f32[5] f32+[5] ; relu=1", L},
+    {"batch_norm_infer ; f32[3,2,2,3] f32[2] f32[2] f32[2] f32+[2] f32[3,2,2,3] ; "
+     "relu=1",
+     0},
+    {"batch_norm_infer ; f32[3,2,5,3,16] f32[32] f32[32] f32[32] f32+[32] "
+     "f32[3,2,5,3,16] ; relu=1 block=16",
+     L},
+    {"batch_norm_infer ; f32[3,1,5,3,24]! f32[24] f32[24] f32[24] f32+[24] ; "
+     "relu=1 block=24",
+     L},
+    {"batch_norm_grad ; f32[6,5,9,7]! f32[5] f32[5] f32+[5] f32[6,5,9,7] f32[5] ; "
+     "relu=1",
+     L},
+    {"batch_norm_grad ; f32[6,5,9,7] f32[5] f32[5] f32+[5] f32[6,5,9,7]! f32[5] ; "
+     "relu=1",
+     L},
+    {"batch_norm_grad ; f32[6,5,9,7] f32[5] f32[5] f32+[5] f32[6,5,9,7] f32[5] ; "
+     "relu=1",
+     L},
+    {"batch_norm_grad ; f32[3,2,3,3] f32[2] f32[2] f32+[2] f32[3,2,3,3] f32[2] ; "
+     "relu=1",
+     0},
+    {"batch_norm_grad ; f32[6,2,9,7,16] f32[32] f32[32] f32+[32] f32[6,2,9,7,16] "
+     "f32[32] ; relu=1 block=16",
+     L},
+    {"batch_norm_grad ; f32[5,1,3,7,24]! f32[24] f32[24] f32+[24] f32[5,1,3,7,24] "
+     "f32[24] ; relu=1 block=24",
+     L},
     {"batch_norm_infer ; f32[3,2,5,3,16] f32[32] f32[32] f32[32] f32+[32] ; eps=1e-5 "
      "block=16",
      L},

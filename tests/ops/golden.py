@@ -48,7 +48,7 @@ def read_attributes(text):
             numbers = [int(v) for v in value.split(",") if v]
             one = name in ("axis", "keep", "k", "groups", "mode", "count_pad", "exclusive",
                            "reverse", "trans_a", "trans_b", "descending", "depth", "tanh",
-                           "heads", "causal")
+                           "heads", "causal", "relu")
             out[name] = numbers[0] if one else numbers
     return out
 
@@ -234,17 +234,47 @@ def manual_batch_norm_grad(x, scale, mean, var, gy, eps):
     return gx, (gy * xhat).sum(0), gy.sum(0)
 
 
-def at_statistics(eps):
+def at_statistics(eps, more, function=manual_batch_norm_grad):
     """batch_norm_grad is defined at the batch's own statistics: give it those."""
     random = np.random.default_rng(7)
     x = random.uniform(-2, 2, (4, 2)).astype(np.float32)
     m, v = x.mean(0), x.var(0)
     values = [",".join(repr(float(e)) for e in a.ravel()) for a in (x, m, v)]
     golden(f"batch_norm_grad ; f32[4,2]={values[0]} f32[2] f32[2]={values[1]} "
-           f"f32[2]={values[2]} f32[4,2] ; eps={eps}", manual_batch_norm_grad)
+           f"f32[2]={values[2]} f32[4,2]{more} eps={eps}", function)
 
 
-at_statistics(1e-3)
+at_statistics(1e-3, " ;")
+
+
+def then_relu(*tensors, relu, eps=1e-5):
+    y, mean, var = batch_norm(*tensors[:3], eps)
+    return (y + tensors[3] if len(tensors) > 3 else y).relu(), mean, var
+
+
+def infer_then_relu(x, s, h, m, v, residual, relu):
+    m, v, s, h = (t[:, None, None] for t in (m, v, s, h))
+    return ((x - m) / (v + 1e-5).sqrt() * s + h + residual).relu()
+
+
+def relu_grad(x, scale, mean, var, gy, shift, relu, eps):
+    """The formula; and it is what autograd says."""
+    xhat = (x - mean) / (var + eps).sqrt()
+    g = gy * (xhat * scale + shift > 0)
+    gx = scale / (var + eps).sqrt() * (g - g.mean(0) - xhat * (g * xhat).mean(0))
+    leaves = [t.detach().requires_grad_() for t in (x, scale, shift)]
+    y = F.batch_norm(leaves[0], None, None, *leaves[1:], training=True, eps=eps).relu()
+    found = gx, (g * xhat).sum(0), g.sum(0)
+    for mine, theirs in zip(found, torch.autograd.grad(y, leaves, gy)):
+        assert torch.allclose(mine, theirs, rtol=1e-5, atol=1e-5), (mine, theirs)
+    return found
+
+
+golden("batch_norm ; f32[3,2,3,4] f32[2] f32[2] ; relu=1", then_relu)
+golden("batch_norm ; f32[3,2,3,4] f32[2] f32[2] f32[3,2,3,4] ; relu=1 eps=1e-3", then_relu)
+golden("batch_norm_infer ; f32[3,2,3,4] f32[2] f32[2] f32[2] f32+[2] f32[3,2,3,4] ; relu=1",
+       infer_then_relu)
+at_statistics(1e-3, " f32[2] ; relu=1", relu_grad)
 golden("layer_norm ; f32[3,4] f32[4] f32[4] ; axis=-1 eps=1e-5",
        lambda x, s, h, axis, eps: F.layer_norm(x, (4,), s, h, eps))
 golden("layer_norm ; f32[2,2,3] f32[2,3] f32[2,3] ; axis=1 eps=1e-3",

@@ -248,6 +248,8 @@ struct norm {
     int64_t chunks; /* of a block */
     int64_t parts;  /* that the 16 lanes of a sum are divided into: 1 or 4 */
     char what;      /* f: forward, g: gradient, i: with given statistics */
+    bool relu;      /* behind it */
+    int plus;       /* the input that is added to the result, or 0 */
     float eps, count;
 };
 
@@ -279,24 +281,47 @@ typedef struct {
     float v[16];
 } __attribute__((aligned(64))) channels16;
 
+/* What each channel is normalised with, side by side. */
+struct numbers {
+    channels16 mean, root, scale, shift;
+    channels16 a, b, k; /* of the gradient: means of gy and gy * xhat, scale / root */
+};
+
+/* What passes through ReLU. */
+INLINE float passes(float t, const struct numbers *n, int64_t k, float g) {
+    return t * n->scale.v[k] + n->shift.v[k] > 0.0f ? g : 0.0f;
+}
+
 /* One pixel's share of the sums a and b. pass: s sum of x, v of squares of x - mean,
- * g of gy and of gy times normalised x. */
-INLINE void pixel(char pass, const float *x, const float *g, const float *mean,
-                  const float *root, int64_t w, float *a, float *b) {
+ * g of gy and of gy times normalised x, r the same behind a ReLU. */
+INLINE void pixel(char pass, const float *x, const float *g, const struct numbers *n,
+                  int64_t w, float *a, float *b) {
     if (pass == 's') {
         EACH(k, w) a[k] += x[k];
     } else if (pass == 'v') {
         EACH(k, w) {
-            float d = x[k] - mean[k];
+            float d = x[k] - n->mean.v[k];
             a[k] += d * d;
         }
     } else {
         EACH(k, w) {
-            float t = g[k] * ((x[k] - mean[k]) / root[k]);
-            a[k] += g[k];
-            b[k] += t;
+            float t = (x[k] - n->mean.v[k]) / n->root.v[k];
+            float h = pass == 'r' ? passes(t, n, k, g[k]) : g[k];
+            a[k] += h;
+            b[k] += h * t;
         }
     }
+}
+
+static void moments_of(const struct cpu_call *c, const struct norm *p, int64_t u,
+                       struct chunk h, struct numbers *n) {
+    const float *scale = (const float *)c->k.in[1].data + h.channel;
+    const float *shift = c->k.in[p->what != 'g' ? 2 : p->relu ? 5 : 1].data;
+    memset(n, 0, sizeof *n);
+    memcpy(n->mean.v, numbers_of(c, p, 0) + u * 16, sizeof n->mean.v);
+    memcpy(n->root.v, numbers_of(c, p, 1) + u * 16, sizeof n->root.v);
+    memcpy(n->scale.v, scale, (size_t)h.width * sizeof *scale);
+    memcpy(n->shift.v, shift + h.channel, (size_t)h.width * sizeof *shift);
 }
 
 /* Lanes [from,to) of the sums over all pixels: pixel i of n * area belongs to lane
@@ -305,13 +330,12 @@ INLINE void lanes_pass(const struct cpu_call *c, const struct norm *p, char pass
                        int64_t u, struct chunk h, int64_t w, int64_t b, int from,
                        int to) {
     const float *x = (const float *)c->k.in[0].data + h.offset;
-    const float *g = pass == 'g' ? (const float *)c->k.in[4].data + h.offset : x;
-    const float *mean = numbers_of(c, p, 0) + u * 16;
-    const float *root = numbers_of(c, p, 1) + u * 16;
+    bool grad = pass == 'g' || pass == 'r';
+    const float *g = grad ? (const float *)c->k.in[4].data + h.offset : x;
     int64_t image = p->blocks * p->area * b;
-    channels16 sa[16], sb[16], m, r;
-    for (int k = 0; k < 16; k++)
-        m.v[k] = mean[k], r.v[k] = root[k];
+    channels16 sa[16], sb[16];
+    struct numbers n;
+    moments_of(c, p, u, h, &n);
     memset(sa, 0, sizeof sa);
     memset(sb, 0, sizeof sb);
     int phase = 0;
@@ -320,16 +344,14 @@ INLINE void lanes_pass(const struct cpu_call *c, const struct norm *p, char pass
         int64_t q = 0;
         for (; phase && q < p->area; q++, phase = (phase + 1) & 15)
             if (phase >= from && phase < to)
-                pixel(pass, xi + q * b, gi + q * b, m.v, r.v, w, sa[phase].v,
-                      sb[phase].v);
+                pixel(pass, xi + q * b, gi + q * b, &n, w, sa[phase].v, sb[phase].v);
         for (; q + 16 <= p->area; q += 16)
             for (int l = from; l < to; l++)
-                pixel(pass, xi + (q + l) * b, gi + (q + l) * b, m.v, r.v, w, sa[l].v,
+                pixel(pass, xi + (q + l) * b, gi + (q + l) * b, &n, w, sa[l].v,
                       sb[l].v);
         for (; q < p->area; q++, phase = (phase + 1) & 15)
             if (phase >= from && phase < to)
-                pixel(pass, xi + q * b, gi + q * b, m.v, r.v, w, sa[phase].v,
-                      sb[phase].v);
+                pixel(pass, xi + q * b, gi + q * b, &n, w, sa[phase].v, sb[phase].v);
     }
     for (int l = from; l < to; l++) {
         memcpy(sums_of(c, u, 0) + 16 * l, sa[l].v, sizeof sa[l].v);
@@ -372,6 +394,11 @@ static void grad_range(void *context, int64_t begin, int64_t end, int thread) {
     lanes_range(context, begin, end, 'g');
 }
 
+static void relu_grad_range(void *context, int64_t begin, int64_t end, int thread) {
+    (void)thread;
+    lanes_range(context, begin, end, 'r');
+}
+
 /* The tree over the lanes. */
 static void total(float *lane) {
     for (int w = 8; w; w /= 2)
@@ -380,45 +407,71 @@ static void total(float *lane) {
         }
 }
 
-/* y = (x - mean) / root * scale + shift; or (x - mean) * scale + shift ('i'); or the
- * gradient of x. One plane of one image. */
-INLINE void apply_plane(char what, const float *x, const float *g, float *y,
-                        int64_t area, int64_t b, int64_t w, const channels16 n[5]) {
+/* max(t, 0), NaN passes. */
+INLINE float positive(float t) {
+    return t < 0.0f ? 0.0f : t;
+}
+
+/* y = (x - mean) / root * scale + shift; or (x - mean) * scale + shift ('i'); plus g
+ * and through ReLU where they are. One plane of one image. */
+INLINE void apply_plane(char what, bool relu, const float *x, const float *g, float *y,
+                        int64_t area, int64_t b, int64_t w, const struct numbers *n) {
+    for (int64_t q = 0; q < area; q++, x += b, y += b) {
+        EACH(k, w) {
+            float t = x[k] - n->mean.v[k];
+            t = what == 'i' ? t : t / n->root.v[k];
+            t = t * n->scale.v[k] + n->shift.v[k];
+            t = g ? t + g[k] : t;
+            y[k] = relu ? positive(t) : t;
+        }
+        g = g ? g + b : g;
+    }
+}
+
+/* The gradient of x; y may be g. */
+INLINE void grad_plane(bool relu, const float *x, const float *g, float *y,
+                       int64_t area, int64_t b, int64_t w, const struct numbers *n) {
     for (int64_t q = 0; q < area; q++, x += b, y += b, g += b) {
-        if (what == 'f') {
-            EACH(k, w)
-            y[k] = (x[k] - n[0].v[k]) / n[1].v[k] * n[2].v[k] + n[3].v[k];
-        } else if (what == 'i') {
-            EACH(k, w) y[k] = (x[k] - n[0].v[k]) * n[2].v[k] + n[3].v[k];
-        } else {
-            EACH(k, w)
-            y[k] = ((g[k] - n[2].v[k]) - (x[k] - n[0].v[k]) / n[1].v[k] * n[3].v[k]) *
-                   n[4].v[k];
+        EACH(k, w) {
+            float t = (x[k] - n->mean.v[k]) / n->root.v[k];
+            float h = relu ? passes(t, n, k, g[k]) : g[k];
+            y[k] = ((h - n->a.v[k]) - t * n->b.v[k]) * n->k.v[k];
         }
     }
 }
 
-/* The five numbers of each channel that apply_plane takes. */
+/* All that is applied to a channel. */
 static void numbers(const struct cpu_call *c, const struct norm *p, int64_t u,
-                    struct chunk h, channels16 n[5]) {
-    const float *a = numbers_of(c, p, 0) + u * 16, *b = numbers_of(c, p, 1) + u * 16;
-    const float *scale = (const float *)c->k.in[1].data + h.channel;
+                    struct chunk h, struct numbers *n) {
+    moments_of(c, p, u, h, n);
     for (int64_t k = 0; k < h.width; k++) {
         if (p->what == 'i') {
             const float *mean = c->k.in[3].data, *var = c->k.in[4].data;
-            n[0].v[k] = mean[h.channel + k];
-            n[2].v[k] = scale[k] / sqrtf(var[h.channel + k] + p->eps);
-            n[3].v[k] = ((const float *)c->k.in[2].data)[h.channel + k];
-        } else if (p->what == 'f') {
-            n[0].v[k] = a[k], n[1].v[k] = b[k], n[2].v[k] = scale[k];
-            n[3].v[k] = ((const float *)c->k.in[2].data)[h.channel + k];
-        } else {
-            n[0].v[k] = a[k], n[1].v[k] = b[k];
-            n[2].v[k] = sums_of(c, u, 0)[k] / p->count;
-            n[3].v[k] = sums_of(c, u, 1)[k] / p->count;
-            n[4].v[k] = scale[k] / b[k];
+            n->mean.v[k] = mean[h.channel + k];
+            n->scale.v[k] = n->scale.v[k] / sqrtf(var[h.channel + k] + p->eps);
+        } else if (p->what == 'g') {
+            n->a.v[k] = sums_of(c, u, 0)[k] / p->count;
+            n->b.v[k] = sums_of(c, u, 1)[k] / p->count;
+            n->k.v[k] = n->scale.v[k] / n->root.v[k];
         }
     }
+}
+
+/* b, w: of the usual block, as constants. */
+INLINE void apply_chunk(const struct norm *p, const float *x, const float *g, float *y,
+                        int64_t b, int64_t w, const struct numbers *n) {
+    if (p->what == 'g' && p->relu)
+        grad_plane(true, x, g, y, p->area, b, w, n);
+    else if (p->what == 'g')
+        grad_plane(false, x, g, y, p->area, b, w, n);
+    else if (p->what == 'i')
+        apply_plane('i', p->relu, x, g, y, p->area, b, w, n);
+    else if (g)
+        apply_plane('f', p->relu, x, g, y, p->area, b, w, n);
+    else if (p->relu)
+        apply_plane('f', true, x, NULL, y, p->area, b, w, n);
+    else
+        apply_plane('f', false, x, NULL, y, p->area, b, w, n);
 }
 
 static void apply_range(void *context, int64_t begin, int64_t end, int thread) {
@@ -430,18 +483,15 @@ static void apply_range(void *context, int64_t begin, int64_t end, int thread) {
         int64_t u = i % units;
         struct chunk h = chunk_of(p, u);
         int64_t at = i / units * p->blocks * p->area * p->block + h.offset;
-        channels16 n[5];
-        memset(n, 0, sizeof n);
-        numbers(c, p, u, h, n);
+        struct numbers n;
+        numbers(c, p, u, h, &n);
         const float *x = (const float *)c->k.in[0].data + at;
-        const float *g = p->what == 'g' ? (const float *)c->k.in[4].data + at : x;
+        const float *g = p->plus ? (const float *)c->k.in[p->plus].data + at : NULL;
         float *y = (float *)c->k.out[0].data + at;
-        if (p->block == 16 && p->what == 'f')
-            apply_plane('f', x, g, y, p->area, 16, 16, n);
-        else if (p->block == 16 && p->what == 'g')
-            apply_plane('g', x, g, y, p->area, 16, 16, n);
+        if (p->block == 16)
+            apply_chunk(p, x, g, y, 16, 16, &n);
         else
-            apply_plane(p->what, x, g, y, p->area, p->block, h.width, n);
+            apply_chunk(p, x, g, y, p->block, h.width, &n);
     }
 }
 
@@ -502,13 +552,20 @@ static int32_t run_norm(const struct cpu_call *c, struct rn_error *e) {
         moments(c, p, false);
     } else if (p->what == 'g') {
         given(c, p);
-        cpu_parallel(c->threads, lanes, 1, grad_range, &call);
+        cpu_parallel(c->threads, lanes, 1, p->relu ? relu_grad_range : grad_range,
+                     &call);
         gradients(c, p);
     }
     if (c->k.out[0].data)
         cpu_parallel(c->threads, p->n * units, 1 + 4096 / (p->area + 1), apply_range,
                      &call);
     return RN_OK;
+}
+
+/* The image that is read beside x in the last pass. */
+static int plus_of(char what, uint32_t inputs) {
+    int at = what == 'f' ? 3 : what == 'i' ? 5 : 4;
+    return (uint32_t)at < inputs ? at : 0;
 }
 
 static int32_t room_norm(struct cpu_setup *s, char what, struct rn_error *e) {
@@ -522,11 +579,14 @@ static int32_t room_norm(struct cpu_setup *s, char what, struct rn_error *e) {
                        .block = x->shape[4],
                        .chunks = (x->shape[4] + 15) / 16,
                        .what = what,
+                       .relu = cpu_int(s->node, "relu", 0) != 0,
+                       .plus = plus_of(what, s->n_in),
                        .eps = (float)cpu_float(s->node, "eps", 1e-5)};
     p->count = (float)(p->n * p->area);
     p->parts = p->blocks * p->chunks < s->threads ? 4 : 1;
     s->workspace =
         cpu_align((uint64_t)(p->blocks * p->chunks) * (512 + 32) * sizeof(float));
+    s->in_place = what == 'g' ? 1u << 4 : 0; /* gx over gy, read for the last time */
     s->state = p;
     s->run = run_norm;
     s->kernel = "blocked";

@@ -18,12 +18,63 @@ static struct plane plane_of(const struct kernel_tensor *x) {
     return p;
 }
 
+/* max(t, 0), NaN passes. */
+static inline float positive(float t) {
+    return t < 0.0f ? 0.0f : t;
+}
+
+struct channel {
+    float mean, root, scale, shift;
+};
+
+/* y = (x - mean) / root * scale + shift, plus g where there is one. */
+static inline void channel_apply(bool relu, struct channel c, const float *x,
+                                 const float *g, float *y, int64_t n) {
+    EACH(j, n) {
+        float t = (x[j] - c.mean) / c.root * c.scale + c.shift;
+        t = g ? t + g[j] : t;
+        y[j] = relu ? positive(t) : t;
+    }
+}
+
+/* The same with (x - mean) * scale. */
+static inline void channel_infer(bool relu, struct channel c, const float *x,
+                                 const float *g, float *y, int64_t n) {
+    EACH(j, n) {
+        float t = (x[j] - c.mean) * c.scale + c.shift;
+        t = g ? t + g[j] : t;
+        y[j] = relu ? positive(t) : t;
+    }
+}
+
+/* gy where it passes through the ReLU behind, its product with the normalised x. */
+static inline void channel_shares(bool relu, struct channel c, const float *x,
+                                  const float *g, float *h, float *ht, int64_t n) {
+    EACH(j, n) {
+        float t = (x[j] - c.mean) / c.root;
+        float v = !relu || t * c.scale + c.shift > 0.0f ? g[j] : 0.0f;
+        h[j] = v;
+        ht[j] = v * t;
+    }
+}
+
+/* The gradient of x from the means a, b of those; y may be g. */
+static inline void channel_grad(bool relu, struct channel c, float a, float b, float k,
+                                const float *x, const float *g, float *y, int64_t n) {
+    EACH(j, n) {
+        float t = (x[j] - c.mean) / c.root;
+        float v = !relu || t * c.scale + c.shift > 0.0f ? g[j] : 0.0f;
+        y[j] = ((v - a) - t * b) * k;
+    }
+}
+
 static void batch_norm_channels(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     struct plane p = plane_of(&c->k.in[0]);
-    const float *x = c->k.in[0].data;
+    const float *x = c->k.in[0].data, *g = c->k.n_in > 3 ? c->k.in[3].data : NULL;
     float *y = c->k.out[0].data, part[CHUNK], count = (float)(p.n * p.area);
     float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    bool relu = cpu_int(c->k.node, "relu", 0) != 0;
     (void)thread;
     for (int64_t ch = begin; ch < end; ch++) {
         float scale = ((const float *)c->k.in[1].data)[ch];
@@ -44,10 +95,15 @@ static void batch_norm_channels(void *context, int64_t begin, int64_t end, int t
             }
         }
         float var = sum_total(&b) / count, root = sqrtf(var + eps);
+        struct channel all = {mean, root, scale, shift};
         for (int64_t i = 0; y && i < p.n; i++) {
-            const float *v = x + (i * p.channels + ch) * p.area;
-            float *w = y + (i * p.channels + ch) * p.area;
-            EACH(j, p.area) w[j] = (v[j] - mean) / root * scale + shift;
+            int64_t at = (i * p.channels + ch) * p.area;
+            if (g)
+                channel_apply(relu, all, x + at, g + at, y + at, p.area);
+            else if (relu)
+                channel_apply(true, all, x + at, NULL, y + at, p.area);
+            else
+                channel_apply(false, all, x + at, NULL, y + at, p.area);
         }
         if (c->k.out[1].data)
             ((float *)c->k.out[1].data)[ch] = mean;
@@ -61,49 +117,63 @@ static void batch_infer_channels(void *context, int64_t begin, int64_t end,
     const struct cpu_call *c = context;
     struct plane p = plane_of(&c->k.in[0]);
     float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    bool relu = cpu_int(c->k.node, "relu", 0) != 0;
     (void)thread;
     for (int64_t u = begin; u < end; u++) { /* planes */
         int64_t ch = u % p.channels;
         const float *x = (const float *)c->k.in[0].data + u * p.area;
+        const float *g = c->k.n_in > 5 ? c->k.in[5].data : NULL;
         float *y = (float *)c->k.out[0].data + u * p.area;
-        float mean = ((const float *)c->k.in[3].data)[ch];
-        float s = ((const float *)c->k.in[1].data)[ch] /
-                  sqrtf(((const float *)c->k.in[4].data)[ch] + eps);
-        float shift = ((const float *)c->k.in[2].data)[ch];
-        EACH(j, p.area) y[j] = (x[j] - mean) * s + shift;
+        struct channel all = {((const float *)c->k.in[3].data)[ch], 0.0f,
+                              ((const float *)c->k.in[1].data)[ch] /
+                                  sqrtf(((const float *)c->k.in[4].data)[ch] + eps),
+                              ((const float *)c->k.in[2].data)[ch]};
+        if (g)
+            channel_infer(relu, all, x, g + u * p.area, y, p.area);
+        else if (relu)
+            channel_infer(true, all, x, NULL, y, p.area);
+        else
+            channel_infer(false, all, x, NULL, y, p.area);
     }
 }
 
-/* in: x scale mean var gy; out: gx gscale gshift */
+/* in: x scale mean var gy [shift]; out: gx gscale gshift */
 static void batch_grad_channels(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     struct plane p = plane_of(&c->k.in[0]);
     const float *x = c->k.in[0].data, *gy = c->k.in[4].data;
-    float *gx = c->k.out[0].data, part[CHUNK], count = (float)(p.n * p.area);
+    float *gx = c->k.out[0].data, part[CHUNK], with[CHUNK];
+    float count = (float)(p.n * p.area);
     float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    bool relu = c->k.n_in > 5;
     (void)thread;
     for (int64_t ch = begin; ch < end; ch++) {
-        float mean = ((const float *)c->k.in[2].data)[ch];
-        float root = sqrtf(((const float *)c->k.in[3].data)[ch] + eps);
-        float k = ((const float *)c->k.in[1].data)[ch] / root;
+        struct channel all = {((const float *)c->k.in[2].data)[ch],
+                              sqrtf(((const float *)c->k.in[3].data)[ch] + eps),
+                              ((const float *)c->k.in[1].data)[ch],
+                              relu ? ((const float *)c->k.in[5].data)[ch] : 0.0f};
+        float k = all.scale / all.root;
         struct sum_lanes sa = {{0}, 0}, sb = {{0}, 0};
         for (int64_t i = 0; i < p.n; i++) {
             int64_t at = (i * p.channels + ch) * p.area;
             for (int64_t u = 0; u < p.area; u += CHUNK) {
                 int64_t m = p.area - u < CHUNK ? p.area - u : CHUNK;
-                const float *v = x + at + u, *g = gy + at + u;
-                EACH(j, m) part[j] = g[j] * ((v[j] - mean) / root);
-                sum_add(&sa, g, m);
-                sum_add(&sb, part, m);
+                if (relu)
+                    channel_shares(true, all, x + at + u, gy + at + u, part, with, m);
+                else
+                    channel_shares(false, all, x + at + u, gy + at + u, part, with, m);
+                sum_add(&sa, part, m);
+                sum_add(&sb, with, m);
             }
         }
         float total_a = sum_total(&sa), total_b = sum_total(&sb);
         float a = total_a / count, b = total_b / count;
         for (int64_t i = 0; gx && i < p.n; i++) {
             int64_t at = (i * p.channels + ch) * p.area;
-            const float *v = x + at, *g = gy + at;
-            float *o = gx + at;
-            EACH(j, p.area) o[j] = ((g[j] - a) - (v[j] - mean) / root * b) * k;
+            if (relu)
+                channel_grad(true, all, a, b, k, x + at, gy + at, gx + at, p.area);
+            else
+                channel_grad(false, all, a, b, k, x + at, gy + at, gx + at, p.area);
         }
         if (c->k.out[1].data)
             ((float *)c->k.out[1].data)[ch] = total_b;
@@ -266,6 +336,8 @@ int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
         if (p.area < 8) /* strided columns: better as column sums and regions */
             return 0;
         o.units = table[i].shape == 'c' ? p.channels : p.n * p.channels;
+        if (table[i].fn == batch_grad_channels)
+            s->in_place = 1u << 4; /* gx over gy, read for the last time */
         o.cost = (int64_t)x->count / o.units;
         break;
     }
