@@ -151,7 +151,7 @@ static bool reduces_alike(const struct gnode *n, const struct gvalue *x) {
 
 /* Convolutions of other types have one form only. */
 static bool has_forms(rn_dtype t) {
-    return t == RN_F32 || t == RN_BF16;
+    return t == RN_F32 || t == RN_BF16 || t == RN_F16;
 }
 
 static enum kind kind_of(const struct layout *l, const struct gnode *n) {

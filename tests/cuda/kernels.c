@@ -11,6 +11,8 @@
 #include "kernels/lines.cu"
 #undef LINE
 #include "kernels/move.cu"
+#include "kernels/norm.cu"
 #include "kernels/products.cu"
 #include "kernels/reduce.cu"
+#include "kernels/softmax.cu"
 #include "kernels/window.cu"

@@ -50,16 +50,26 @@ int main(int argc, char **argv) {
         CHECK(status == RN_OK);
         if (status != RN_OK)
             fprintf(stderr, "sm_%d: %s\n", chip, e.message);
-        static const char *const names[] = {
-            "reduce_sum_f32",      "reduce_sum_long_f64",
-            "reduce_min_i64",      "sort_merge_f32",
-            "cumsum_i32",          "move_16",
-            "take_along_64",       "random",
-            "keys_merge",          "scatter_add_f32",
-            "max_pool2d_grad_f64", "resize2d_f32",
-            "matmul_f32",          "conv2d_grad_weight_f64",
-            "matmul_bf16",         "conv2d_grad_input_f16",
-            "widen_bf16"};
+        static const char *const names[] = {"reduce_sum_f32",
+                                            "reduce_sum_long_f64",
+                                            "reduce_min_i64",
+                                            "sort_merge_f32",
+                                            "cumsum_i32",
+                                            "move_16",
+                                            "take_along_64",
+                                            "random",
+                                            "keys_merge",
+                                            "scatter_add_f32",
+                                            "max_pool2d_grad_f64",
+                                            "resize2d_f32",
+                                            "matmul_f32",
+                                            "conv2d_grad_weight_f64",
+                                            "matmul_bf16",
+                                            "conv2d_grad_input_f16",
+                                            "widen_bf16",
+                                            "batch_norm_grad_16_f32",
+                                            "layer_norm_columns_f32",
+                                            "cross_entropy_grad_f32"};
         for (size_t k = 0; k < sizeof names / sizeof names[0] && cubin; k++) {
             CHECK(holds(cubin, bytes, names[k]));
             kernels++;

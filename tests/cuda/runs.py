@@ -3,6 +3,7 @@
 runs.py RUNNER EMULATED."""
 import json
 import pathlib
+import re
 import sys
 
 import h5py
@@ -162,6 +163,20 @@ with Scratch() as top:
     r = runner("plan", path, "device={type: cuda, plan_for: sm_90}", "--json")
     c.equal("plan_for: exit", r.code, 0)
     c.ok("plan_for: a peak", json.loads(r.out)["memory"]["peak"] > 10000, r.out)
+    # How images lie, by rule: NHWC where tensor cores multiply 16 bits, else [N,C,H,W].
+    for t, last in (("f32", False), ("bf16", True)):
+        r = runner("plan", path, "device={type: cuda, plan_for: sm_90}", "--kernels",
+                   f"precision={t}")
+        nodes = re.findall(r"^ *\d+ (conv2d\S*|batch_norm\S*|max_pool2d\S*) .*?"
+                           r"\[([0-9,]*)\]  ", r.out, re.M)
+        images = [shape.count(",") == 4 for op, shape in nodes if "weight" not in op]
+        if "cudnn" not in r.out:
+            print("SKIP: how images lie: cuDNN is not here")
+            break
+        c.ok(f"plan_for {t}: images", len(images) > 6 and all(x == last for x in images),
+             r.out)
+        c.ok(f"plan_for {t}: one kernel a norm", r.out.count("fused norm") == 2 and
+             "fused cross-entropy" in r.out, r.out)
     r, _ = train(path, "device={type: cuda, plan_for: sm_90}")
     c.equal("plan_for does not train: exit", r.code, 2)
     c.within("plan_for does not train", r.err, "makes plans")

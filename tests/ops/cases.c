@@ -430,6 +430,14 @@ const struct op_case op_cases[] = {
      N | L},
     {"conv2d ; f32[2,1,4,5,2] f32[4,2,2,3] f32[4] ; block_in=2 block_out=4", N},
     {"conv2d ; f32[2,4,6,5,8] f32[8,32,1,1] ; block_in=8", N | L},
+    {"conv2d ; f32[2,3,6,7] f32[4,3,3,3] f32[4] ; pad=1,1,1,1 block_out=4", N},
+    {"conv2d ; f32[2,1,6,7,3] f32[4,3,3,3] ; block_in=3", N},
+    {"conv2d_grad_input ; f32[4,3,3,3] f32[2,1,4,5,4] ; input_shape=2,3,6,7 "
+     "block_in=4",
+     N},
+    {"conv2d_grad_weight ; f32[2,1,6,7,3] f32[2,4,4,5] ; weight_shape=4,3,3,3 "
+     "block_in=3",
+     N},
     {"conv2d_grad_input ; f32[32,16,3,3] f32[2,2,9,11,16] ; input_shape=2,16,9,11 "
      "pad=1,1,1,1 block_in=16 block_out=16",
      N | L},

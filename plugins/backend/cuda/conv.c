@@ -32,15 +32,19 @@ struct staged {
 
 /* ------------------------------------------------------------------ tensors */
 
-/* [N,C,H,W], or [N,1,H,W,C] with channels last; false: another form. */
-static bool see_image(const struct tensor *t, int64_t block, struct part *p) {
+/* [N,C,H,W], or [N,1,H,W,C] with channels last; false: another form. `last`: how the
+ * library wants it. */
+static bool see_image(const struct tensor *t, int64_t block, bool last,
+                      struct part *p) {
     const int64_t *n = t->shape;
     int64_t c = block ? block : n[1],
             plain[4] = {c * n[2] * n[3], n[2] * n[3], n[3], 1};
-    int64_t last[4] = {n[2] * n[3] * c, 1, n[3] * c, c};
+    int64_t turned[4] = {n[2] * n[3] * c, 1, n[3] * c, c};
     *p = (struct part){.t = t, .image.dim = {n[0], c, n[2], n[3]}};
-    memcpy(p->own, block ? last : plain, sizeof p->own);
-    memcpy(p->image.stride, p->own, sizeof p->own);
+    memcpy(p->own, block ? turned : plain, sizeof p->own);
+    memcpy(p->image.stride, last ? turned : plain, sizeof p->own);
+    /* one channel, or one pixel, lies the same either way */
+    p->staged = last != (block != 0) && c != 1 && n[2] * n[3] != 1;
     return !block || n[1] == 1;
 }
 
@@ -61,11 +65,10 @@ static bool see(const struct cuda_setup *s, struct staged *g) {
     int64_t in = cuda_int(s->node, "block_in", 0);
     int64_t out = cuda_int(s->node, "block_out", 0);
     bool input = g->c.pass == CONV_INPUT; /* reads y, writes x */
-    if (!in != !out)
-        return false;
-    bool good = see_image(g->c.x, input ? out : in, &g->part[X]) &&
-                see_image(g->c.y, input ? in : out, &g->part[Y]);
-    see_weight(g->c.w, in != 0, &g->part[W]);
+    bool last = in || out;
+    bool good = see_image(g->c.x, input ? out : in, last, &g->part[X]) &&
+                see_image(g->c.y, input ? in : out, last, &g->part[Y]);
+    see_weight(g->c.w, last, &g->part[W]);
     g->type = s->out[0].dtype;
     g->widens = cuda_narrow(s->in[0].dtype) && g->type == RN_F32;
     for (int i = 0; i < 3; i++)
@@ -276,7 +279,7 @@ int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e) {
         return 0;
     }
     n->work = cuda_after(s->work, staged);
-    s->workspace = staged;
+    s->workspace = s->moved = staged;
     if (n->workspace)
         s->workspace += cuda_align((uint64_t)n->workspace) + CUDA_WORK_EXTRA;
     s->kernel = g.widens ? "cudnn widened" : narrow ? "cudnn 16" : "cudnn";
@@ -289,8 +292,9 @@ int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e) {
     struct cuda_task *task = cuda_task_add(s, run_task);
     task->state = n;
     task->finish = finish;
-    if (g.part[W].staged && g.part[W].t == &s->out[0])
-        take_back(s, &g, &g.part[W]);
+    for (int i = 0; i < 3; i++)
+        if (g.part[i].staged && g.part[i].t == &s->out[0])
+            take_back(s, &g, &g.part[i]);
     if (g.c.bias)
         add_bias(s, &g);
     return 1;

@@ -341,6 +341,13 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t node,
     return status == RN_OK ? cuda_query(d, p, node, out, e) : status;
 }
 
+static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
+                       uint64_t *ns, struct rn_error *e) {
+    struct cuda_device *d = self;
+    int32_t status = d->planning ? RN_OK : cuda_current(d, e);
+    return status == RN_OK ? cuda_measure(d, p, node, ns, e) : status;
+}
+
 static int32_t choices(void *self, const char **text, struct rn_error *e) {
     struct cuda_device *d = self;
     *text = d->tuner ? cuda_tuner_text(d->tuner) : "";
@@ -422,6 +429,7 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .exe_destroy = exe_destroy,
                                         .run = run,
                                         .profile = profile,
+                                        .measure = measure,
                                         .choices = choices,
                                         .choose = choose,
                                         .gauges = gauges};

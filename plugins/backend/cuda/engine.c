@@ -9,6 +9,7 @@
 #include "engine.h"
 
 #define GRID_MOST 65536 /* blocks; kernels walk on from there */
+#define MOVED     500   /* bytes a nanosecond, read and written: a guess */
 
 /* ------------------------------------------------------------------- small */
 
@@ -241,16 +242,19 @@ static int32_t room_basic(struct cuda_setup *s, struct rn_error *e) {
 }
 
 static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
-    static const cuda_room rooms[] = {
-        room_basic,      cuda_room_elementwise, cuda_room_reduce, cuda_room_lines,
-        cuda_room_move,  cuda_room_index,       cuda_room_window, cuda_room_cublaslt,
-        cuda_room_cudnn, cuda_room_products};
+    /* blocked: it reads [N,C/b,H,W,b] as it lies */
+    static const struct {
+        cuda_room room;
+        bool blocked;
+    } rooms[] = {{room_basic, true},          {cuda_room_elementwise, false},
+                 {cuda_room_reduce, false},   {cuda_room_lines, false},
+                 {cuda_room_norm, true},      {cuda_room_move, false},
+                 {cuda_room_index, false},    {cuda_room_window, true},
+                 {cuda_room_cublaslt, false}, {cuda_room_cudnn, true},
+                 {cuda_room_products, false}};
     bool blocked = rn_node_blocked(s->node);
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        /* [N,C/b,H,W,b]: other rooms would read it as it does not lie */
-        if (i && blocked && rooms[i] != cuda_room_cudnn)
-            continue;
-        int32_t taken = rooms[i](s, e);
+        int32_t taken = blocked && !rooms[i].blocked ? 0 : rooms[i].room(s, e);
         if (taken)
             return taken;
     }
@@ -276,7 +280,7 @@ static struct cuda_exe *exe_new(struct cuda_device *d, const struct rn_program *
 /* Without timing, in no unit: bytes, and engines for 16 bits want NHWC (they turn
  * other images around), those for f32 do not. */
 static uint64_t by_rule(const struct cuda_setup *s) {
-    uint64_t bytes = 1;
+    uint64_t bytes = 1 + s->moved;
     bool last = rn_node_blocked(s->node), narrow = RN_DTYPE_BYTES(s->in[0].dtype) == 2;
     for (uint32_t i = 0; i < s->n_in + s->n_out; i++) {
         const struct tensor *t = i < s->n_in ? &s->in[i] : &s->out[i - s->n_in];
@@ -326,7 +330,7 @@ static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
                  s.why[0] ? s.why : "cuda has no kernel for these types");
     }
     if (ns && taken > 0)
-        *ns = s.ns ? s.ns : by_rule(&s);
+        *ns = s.ns ? s.ns + s.moved / MOVED : by_rule(&s);
     free(t);
     if (taken == 0 && (building || ns))
         return rn_fail(e, RN_E_UNSUPPORTED, "cuda has no kernel for an operator", n->op,

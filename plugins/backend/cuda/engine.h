@@ -53,7 +53,9 @@ void cuda_cudnn_close(struct cuda_device *d);
 #define THEME_INDEX    8u
 #define THEME_WINDOW   16u
 #define THEME_PRODUCTS 32u
-#define THEMES         6
+#define THEME_NORM     64u
+#define THEME_SOFTMAX  128u
+#define THEMES         8
 
 /* The whole source of a module: prelude, themes, generated kernels. */
 void cuda_source(uint32_t themes, uint32_t types, const char *generated,
@@ -158,7 +160,8 @@ struct cuda_setup {
     bool timing;     /* its time is asked for */
     /* what the room answers */
     uint64_t workspace, in_place;
-    uint64_t ns; /* 0: not known */
+    uint64_t ns;    /* of what was timed; 0: not known */
+    uint64_t moved; /* bytes that are turned or widened beside it */
     const char *kernel;
     char why[128];
 };
@@ -168,6 +171,7 @@ typedef int32_t (*cuda_room)(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_elementwise(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_reduce(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_lines(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_norm(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_move(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_index(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_window(struct cuda_setup *s, struct rn_error *e);

@@ -155,7 +155,9 @@ int32_t cuda_room_window(struct cuda_setup *s, struct rn_error *e) {
                             .oh = y->shape[2],
                             .ow = y->shape[3],
                             .count_pad = cuda_int(s->node, "count_pad", 0),
-                            .bilinear = cuda_int(s->node, "mode", 0)};
+                            .bilinear = cuda_int(s->node, "mode", 0),
+                            .block = cuda_int(s->node, "block", 0)};
+    a.block = a.block ? a.block : 1; /* [N,C/b,H,W,b]: planes of groups */
     if (!resize) {
         const int64_t *kernel = cuda_ints(s->node, "kernel");
         const int64_t *stride = cuda_ints(s->node, "stride");

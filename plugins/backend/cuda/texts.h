@@ -13,5 +13,7 @@ extern const char *const cuda_text_move[];
 extern const char *const cuda_text_index[];
 extern const char *const cuda_text_window[];
 extern const char *const cuda_text_products[];
+extern const char *const cuda_text_norm[];
+extern const char *const cuda_text_softmax[];
 
 #endif

@@ -118,6 +118,29 @@ struct window_args {
     int64_t h, w, oh, ow; /* the image, the output */
     int64_t kh, kw, sh, sw, top, left;
     int64_t count_pad, bilinear;
+    int64_t block; /* channels that lie together; 1: none */
+};
+
+struct norm_args {
+    const void *x, *scale, *shift, *mean, *var, *gy;
+    const void *added;        /* to y, or NULL */
+    void *y, *first, *second; /* mean and var, or gradients; NULL: not wanted */
+    void *moments;            /* mean and root of each row */
+    uint64_t count;           /* of x */
+    int64_t n, channels, area, block; /* [n, channels/block, area, block] */
+    int64_t rows, length;
+    int64_t relu; /* behind it */
+    float eps, unused;
+};
+
+struct softmax_args { /* along an axis: outer x n x inner */
+    const void *x, *g, *label;
+    void *y;
+    int64_t lines, n, inner;
+    int64_t by_column; /* neighbouring lines lie side by side */
+    int64_t exp;       /* softmax, not its logarithm */
+    int64_t type;      /* of labels */
+    float hot, cold;   /* targets of the label and of the others */
 };
 
 struct matmul_args {

@@ -31,3 +31,18 @@ static inline int64_t load_index(const void *p, int64_t type, int64_t i) {
         return ((const uint8_t *)p)[i];
     }
 }
+
+/* Sums of floats are the tree of numerics.h: element i goes to lane i mod 16, lanes are
+ * added 8, 4, 2, 1; so a lane is a thread. */
+#define LANES 16
+#define PER   (THREADS / LANES) /* outputs of a block */
+
+/* Add up lanes; lane k of output o is at o * 16 + k. */
+#define ADD_LANES(lane)                                                                \
+    for (uint32_t w = LANES / 2; w; w /= 2) {                                          \
+        EACH_THREAD {                                                                  \
+            if (TX % LANES < w)                                                        \
+                lane[TX] += lane[TX + w];                                              \
+        }                                                                              \
+        SYNC();                                                                        \
+    }

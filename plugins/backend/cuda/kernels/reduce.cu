@@ -2,19 +2,7 @@
 /* Reductions. Sums of floats are the fixed tree of numerics.h: element i to lane i mod
  * 16, lanes added 8, 4, 2, 1; so a lane is a thread. */
 
-#define LANES 16
-#define PER   (THREADS / LANES) /* outputs of a block */
-#define TILE  4096              /* elements of a long row at a time */
-
-/* Add up lanes; lane k of output o is at o * 16 + k. */
-#define ADD_LANES(lane)                                                                \
-    for (uint32_t w = LANES / 2; w; w /= 2) {                                          \
-        EACH_THREAD {                                                                  \
-            if (TX % LANES < w)                                                        \
-                lane[TX] += lane[TX + w];                                              \
-        }                                                                              \
-        SYNC();                                                                        \
-    }
+#define TILE 4096 /* elements of a long row at a time */
 
 #define REDUCE_SUM(T, S)                                                               \
     KERNEL(reduce_sum_##S, reduce_args) {                                              \

@@ -3,7 +3,8 @@
  * what the windows that contain it give, in their order. */
 
 /* Outputs i whose window [i*stride - pad, + size) contains at: low <= i <= high. */
-static inline int64_t window_low(int64_t at, int64_t size, int64_t stride, int64_t pad) {
+static inline int64_t window_low(int64_t at, int64_t size, int64_t stride,
+                                 int64_t pad) {
     int64_t n = at + pad - size + 1;
     return n <= 0 ? 0 : (n + stride - 1) / stride;
 }
@@ -12,6 +13,14 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
     int64_t i = (at + pad) / stride;
     return i < count ? i : count - 1;
 }
+
+/* Element k is of row i and column j (of y and x in a gradient) of its plane; channels
+ * that lie together are `block` planes, told apart by `inner`. */
+#define PLACE(k, height, width)                                                        \
+    const int64_t inner = (int64_t)(k) % a.block, q_ = (int64_t)(k) / a.block;         \
+    const int64_t col = q_ % (width), row = q_ / (width) % (height);                   \
+    const int64_t plane = q_ / (width) / (height)
+#define PLANE(T, from, cells) ((const T *)(from) + plane * (cells)*a.block + inner)
 
 #define WINDOW(T, S)                                                                   \
     /* offset of the first maximum of window (i, j) in plane p, -1: empty */           \
@@ -24,7 +33,7 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
                 int64_t y = i * a->sh - a->top + u, x = j * a->sw - a->left + v;       \
                 if (y < 0 || x < 0 || y >= a->h || x >= a->w)                          \
                     continue;                                                          \
-                T value = p[y * a->w + x];                                             \
+                T value = p[(y * a->w + x) * a->block];                                \
                 if (best < 0 || (top == top && (value != value || value > top)))       \
                     best = y * a->w + x, top = value;                                  \
             }                                                                          \
@@ -32,33 +41,32 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
     }                                                                                  \
     KERNEL(max_pool2d_##S, window_args) {                                              \
         EACH_INDEX(k, a.count) {                                                       \
-            int64_t j = (int64_t)k % a.ow, i = (int64_t)k / a.ow % a.oh;               \
-            const T *p = (const T *)a.x + (int64_t)k / a.ow / a.oh * a.h * a.w;        \
-            int64_t at = first_max_##S(&a, p, i, j);                                   \
-            ((T *)a.y)[k] = at < 0 ? -(T)INFINITY : p[at];                             \
+            PLACE(k, a.oh, a.ow);                                                      \
+            const T *p = PLANE(T, a.x, a.h * a.w);                                     \
+            int64_t at = first_max_##S(&a, p, row, col);                               \
+            ((T *)a.y)[k] = at < 0 ? -(T)INFINITY : p[at * a.block];                   \
         }                                                                              \
     }                                                                                  \
     KERNEL(max_pool2d_gather_##S, window_args) {                                       \
         EACH_INDEX(k, a.count) {                                                       \
-            int64_t j = (int64_t)k % a.ow, i = (int64_t)k / a.ow % a.oh;               \
-            int64_t plane = (int64_t)k / a.ow / a.oh * a.h * a.w;                      \
-            int64_t at = first_max_##S(&a, (const T *)a.x + plane, i, j);              \
-            ((T *)a.y)[k] = at < 0 ? (T)0 : ((const T *)a.g)[plane + at];              \
+            PLACE(k, a.oh, a.ow);                                                      \
+            const T *g = PLANE(T, a.g, a.h * a.w);                                     \
+            int64_t at = first_max_##S(&a, PLANE(T, a.x, a.h * a.w), row, col);        \
+            ((T *)a.y)[k] = at < 0 ? (T)0 : g[at * a.block];                           \
         }                                                                              \
     }                                                                                  \
     KERNEL(max_pool2d_grad_##S, window_args) {                                         \
         EACH_INDEX(k, a.count) {                                                       \
-            int64_t x = (int64_t)k % a.w, y = (int64_t)k / a.w % a.h;                  \
-            int64_t plane = (int64_t)k / a.w / a.h;                                    \
-            const T *p = (const T *)a.x + plane * a.h * a.w;                           \
-            const T *g = (const T *)a.g + plane * a.oh * a.ow;                         \
+            PLACE(k, a.h, a.w);                                                        \
+            const T *p = PLANE(T, a.x, a.h * a.w);                                     \
+            const T *g = PLANE(T, a.g, a.oh * a.ow);                                   \
             T sum = 0;                                                                 \
-            for (int64_t i = window_low(y, a.kh, a.sh, a.top);                         \
-                 i <= window_high(y, a.sh, a.top, a.oh); i++)                          \
-                for (int64_t j = window_low(x, a.kw, a.sw, a.left);                    \
-                     j <= window_high(x, a.sw, a.left, a.ow); j++)                     \
-                    if (first_max_##S(&a, p, i, j) == y * a.w + x)                     \
-                        sum += g[i * a.ow + j];                                        \
+            for (int64_t i = window_low(row, a.kh, a.sh, a.top);                       \
+                 i <= window_high(row, a.sh, a.top, a.oh); i++)                        \
+                for (int64_t j = window_low(col, a.kw, a.sw, a.left);                  \
+                     j <= window_high(col, a.sw, a.left, a.ow); j++)                   \
+                    if (first_max_##S(&a, p, i, j) == row * a.w + col)                 \
+                        sum += g[(i * a.ow + j) * a.block];                            \
             ((T *)a.y)[k] = sum;                                                       \
         }                                                                              \
     }                                                                                  \
@@ -73,30 +81,30 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
     }                                                                                  \
     KERNEL(avg_pool2d_##S, window_args) {                                              \
         EACH_INDEX(k, a.count) {                                                       \
-            int64_t j = (int64_t)k % a.ow, i = (int64_t)k / a.ow % a.oh;               \
-            const T *p = (const T *)a.x + (int64_t)k / a.ow / a.oh * a.h * a.w;        \
-            int64_t n = cells_##S(&a, i, j);                                           \
+            PLACE(k, a.oh, a.ow);                                                      \
+            const T *p = PLANE(T, a.x, a.h * a.w);                                     \
+            int64_t n = cells_##S(&a, row, col);                                       \
             T sum = 0;                                                                 \
             for (int64_t u = 0; u < a.kh; u++)                                         \
                 for (int64_t v = 0; v < a.kw; v++) {                                   \
-                    int64_t y = i * a.sh - a.top + u, x = j * a.sw - a.left + v;       \
+                    int64_t y = row * a.sh - a.top + u, x = col * a.sw - a.left + v;   \
                     if (y >= 0 && x >= 0 && y < a.h && x < a.w)                        \
-                        sum += p[y * a.w + x];                                         \
+                        sum += p[(y * a.w + x) * a.block];                             \
                 }                                                                      \
             ((T *)a.y)[k] = n > 0 ? sum / (T)n : (T)0;                                 \
         }                                                                              \
     }                                                                                  \
     KERNEL(avg_pool2d_grad_##S, window_args) {                                         \
         EACH_INDEX(k, a.count) {                                                       \
-            int64_t x = (int64_t)k % a.w, y = (int64_t)k / a.w % a.h;                  \
-            const T *g = (const T *)a.g + (int64_t)k / a.w / a.h * a.oh * a.ow;        \
+            PLACE(k, a.h, a.w);                                                        \
+            const T *g = PLANE(T, a.g, a.oh * a.ow);                                   \
             T sum = 0;                                                                 \
-            for (int64_t i = window_low(y, a.kh, a.sh, a.top);                         \
-                 i <= window_high(y, a.sh, a.top, a.oh); i++)                          \
-                for (int64_t j = window_low(x, a.kw, a.sw, a.left);                    \
-                     j <= window_high(x, a.sw, a.left, a.ow); j++) {                   \
+            for (int64_t i = window_low(row, a.kh, a.sh, a.top);                       \
+                 i <= window_high(row, a.sh, a.top, a.oh); i++)                        \
+                for (int64_t j = window_low(col, a.kw, a.sw, a.left);                  \
+                     j <= window_high(col, a.sw, a.left, a.ow); j++) {                 \
                     int64_t n = cells_##S(&a, i, j);                                   \
-                    sum += n > 0 ? g[i * a.ow + j] / (T)n : (T)0;                      \
+                    sum += n > 0 ? g[(i * a.ow + j) * a.block] / (T)n : (T)0;          \
                 }                                                                      \
             ((T *)a.y)[k] = sum;                                                       \
         }                                                                              \

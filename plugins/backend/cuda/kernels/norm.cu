@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Batch and layer normalisation with their gradients in a kernel or two, f32: the
+ * operations of their decompositions, the sums in the tree of numerics.h. */
+
+#define NORM_TILE 2048
+
+/* Element i of channel c. */
+static inline int64_t channel_at(const struct norm_args *a, int64_t c, int64_t i) {
+    int64_t n = i / a->area, s = i - n * a->area;
+    return ((n * (a->channels / a->block) + c / a->block) * a->area + s) * a->block +
+           c % a->block;
+}
+
+#define NX(e)      (((const float *)a.x)[e])
+#define NG(e)      (((const float *)a.gy)[e])
+#define NV(v, c)   (((const float *)a.v)[c])
+#define XHAT(e, o) ((NX(e) - mean[o]) / root[o])
+
+/* What follows a batch norm: something that is added, ReLU. NaN passes. */
+static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
+    y = a->added ? y + ((const float *)a->added)[e] : y;
+    return a->relu && y < 0.0f ? 0.0f : y;
+}
+/* The gradient that passes through that ReLU. */
+#define PASSED(e, o)                                                                   \
+    (!a.relu || XHAT(e, o) * NV(scale, first + o) + NV(shift, first + o) > 0.0f        \
+         ? NG(e)                                                                       \
+         : 0.0f)
+
+/* Sums over channel first + o for o < P of TERM(e), which lies at offset e; they are at
+ * lane[o * LANES]. One channel: all threads fetch, sixteen add. Sixteen, where channels
+ * lie together: a thread is a lane of one. */
+#define SUMS_1(TERM)                                                                   \
+    EACH_THREAD {                                                                      \
+        lane[TX] = 0;                                                                  \
+    }                                                                                  \
+    SYNC();                                                                            \
+    for (int64_t at = 0; at < m; at += NORM_TILE) {                                    \
+        int64_t left = m - at < NORM_TILE ? m - at : NORM_TILE;                        \
+        EACH_THREAD {                                                                  \
+            const int o = 0;                                                           \
+            (void)o;                                                                   \
+            for (int64_t i = TX; i < left; i += THREADS) {                             \
+                int64_t e = channel_at(&a, first, at + i);                             \
+                tile[i] = TERM(e, o);                                                  \
+            }                                                                          \
+        }                                                                              \
+        SYNC();                                                                        \
+        EACH_THREAD {                                                                  \
+            if (TX < LANES) {                                                          \
+                float sum = lane[TX];                                                  \
+                for (int64_t i = TX; i < left; i += LANES)                             \
+                    sum += tile[i];                                                    \
+                lane[TX] = sum;                                                        \
+            }                                                                          \
+        }                                                                              \
+        SYNC();                                                                        \
+    }                                                                                  \
+    ADD_LANES(lane)
+
+#define SUMS_16(TERM)                                                                  \
+    EACH_THREAD {                                                                      \
+        uint32_t k = TX / PER, o = TX % PER;                                           \
+        float sum = 0;                                                                 \
+        if (first + o < a.channels)                                                    \
+            for (int64_t i = k; i < m; i += LANES) {                                   \
+                int64_t e = channel_at(&a, first + o, i);                              \
+                sum += TERM(e, o);                                                     \
+            }                                                                          \
+        lane[o * LANES + k] = sum;                                                     \
+    }                                                                                  \
+    SYNC();                                                                            \
+    ADD_LANES(lane)
+
+/* Every element of the block's channels, at offset e of channel c = first + o. */
+#define EACH_OF_1(body)                                                                \
+    EACH_THREAD {                                                                      \
+        const int o = 0;                                                               \
+        const int64_t c = first;                                                       \
+        for (int64_t i = TX; i < m; i += THREADS) {                                    \
+            int64_t e = channel_at(&a, c, i);                                          \
+            body;                                                                      \
+        }                                                                              \
+    }                                                                                  \
+    SYNC();
+#define EACH_OF_16(body)                                                               \
+    EACH_THREAD {                                                                      \
+        const uint32_t o = TX % PER;                                                   \
+        const int64_t c = first + o;                                                   \
+        for (int64_t i = TX / PER; c < a.channels && i < m; i += LANES) {              \
+            int64_t e = channel_at(&a, c, i);                                          \
+            body;                                                                      \
+        }                                                                              \
+    }                                                                                  \
+    SYNC();
+
+#define TERM_X(e, o)      NX(e)
+#define TERM_SQUARE(e, o) ((NX(e) - mean[o]) * (NX(e) - mean[o]))
+#define TERM_G(e, o)      PASSED(e, o)
+#define TERM_GX(e, o)     (PASSED(e, o) * XHAT(e, o))
+
+#define BATCH(P)                                                                       \
+    KERNEL(batch_norm_##P##_f32, norm_args) {                                          \
+        SHARED(float, lane, THREADS);                                                  \
+        SHARED(float, tile, P == 1 ? NORM_TILE : 1);                                   \
+        SHARED(float, mean, PER);                                                      \
+        SHARED(float, root, PER);                                                      \
+        int64_t m = a.n * a.area;                                                      \
+        (void)tile;                                                                    \
+        for (int64_t first = (int64_t)BX * P; first < a.channels;                      \
+             first += (int64_t)GRID * P) {                                             \
+            SUMS_##P(TERM_X) EACH_THREAD {                                             \
+                if (TX < P)                                                            \
+                    mean[TX] = lane[TX * LANES] / (float)m;                            \
+            }                                                                          \
+            SYNC();                                                                    \
+            SUMS_##P(TERM_SQUARE) EACH_THREAD {                                        \
+                if (TX < P && first + TX < a.channels) {                               \
+                    float var = lane[TX * LANES] / (float)m;                           \
+                    root[TX] = sqrtf(var + a.eps);                                     \
+                    if (a.first)                                                       \
+                        ((float *)a.first)[first + TX] = mean[TX];                     \
+                    if (a.second)                                                      \
+                        ((float *)a.second)[first + TX] = var;                         \
+                }                                                                      \
+            }                                                                          \
+            SYNC();                                                                    \
+            if (a.y) {                                                                 \
+                EACH_OF_##P(((float *)a.y)[e] = norm_then(                             \
+                                &a, XHAT(e, o) * NV(scale, c) + NV(shift, c), e))      \
+            }                                                                          \
+        }                                                                              \
+    }                                                                                  \
+    KERNEL(batch_norm_grad_##P##_f32, norm_args) {                                     \
+        SHARED(float, lane, THREADS);                                                  \
+        SHARED(float, tile, P == 1 ? NORM_TILE : 1);                                   \
+        SHARED(float, mean, PER);                                                      \
+        SHARED(float, root, PER);                                                      \
+        SHARED(float, of_g, PER);  /* the mean of gy */                                \
+        SHARED(float, of_gx, PER); /* of gy xhat */                                    \
+        int64_t m = a.n * a.area;                                                      \
+        (void)tile;                                                                    \
+        for (int64_t first = (int64_t)BX * P; first < a.channels;                      \
+             first += (int64_t)GRID * P) {                                             \
+            EACH_THREAD {                                                              \
+                if (TX < P && first + TX < a.channels) {                               \
+                    mean[TX] = NV(mean, first + TX);                                   \
+                    root[TX] = sqrtf(NV(var, first + TX) + a.eps);                     \
+                }                                                                      \
+            }                                                                          \
+            SYNC();                                                                    \
+            SUMS_##P(TERM_G) EACH_THREAD {                                             \
+                if (TX < P && first + TX < a.channels) {                               \
+                    of_g[TX] = lane[TX * LANES] / (float)m;                            \
+                    if (a.second)                                                      \
+                        ((float *)a.second)[first + TX] = lane[TX * LANES];            \
+                }                                                                      \
+            }                                                                          \
+            SYNC();                                                                    \
+            SUMS_##P(TERM_GX) EACH_THREAD {                                            \
+                if (TX < P && first + TX < a.channels) {                               \
+                    of_gx[TX] = lane[TX * LANES] / (float)m;                           \
+                    if (a.first)                                                       \
+                        ((float *)a.first)[first + TX] = lane[TX * LANES];             \
+                }                                                                      \
+            }                                                                          \
+            SYNC();                                                                    \
+            if (a.y) {                                                                 \
+                EACH_OF_##P(((float *)a.y)[e] =                                        \
+                                ((PASSED(e, o) - of_g[o]) - XHAT(e, o) * of_gx[o]) *   \
+                                (NV(scale, c) / root[o]))                              \
+            }                                                                          \
+        }                                                                              \
+    }
+
+BATCH(1)
+BATCH(16)
+
+KERNEL(batch_norm_infer_f32, norm_args) {
+    EACH_INDEX(e, a.count) {
+        int64_t inner = (int64_t)e % a.block;
+        int64_t group = (int64_t)e / a.block / a.area % (a.channels / a.block);
+        int64_t c = group * a.block + inner;
+        float s = NV(scale, c) / sqrtf(NV(var, c) + a.eps);
+        ((float *)a.y)[e] =
+            norm_then(&a, (NX(e) - NV(mean, c)) * s + NV(shift, c), (int64_t)e);
+    }
+}
+
+/* ---- layer norm: a block has sixteen rows, a thread is a lane of one ---- */
+
+#define ROW_SUM(term)                                                                  \
+    EACH_THREAD {                                                                      \
+        const uint32_t k = TX % LANES, o = TX / LANES;                                 \
+        const int64_t row = (first + o) * a.length;                                    \
+        float sum = 0;                                                                 \
+        for (int64_t i = k; first + o < a.rows && i < a.length; i += LANES)            \
+            sum += term;                                                               \
+        lane[TX] = sum;                                                                \
+    }                                                                                  \
+    SYNC();                                                                            \
+    ADD_LANES(lane)
+
+#define MOMENTS                                                                        \
+    ROW_SUM(NX(row + i)) EACH_THREAD {                                                 \
+        if (TX < PER)                                                                  \
+            mean[TX] = lane[TX * LANES] / (float)a.length;                             \
+    }                                                                                  \
+    SYNC();                                                                            \
+    ROW_SUM((NX(row + i) - mean[o]) * (NX(row + i) - mean[o])) EACH_THREAD {           \
+        if (TX < PER)                                                                  \
+            root[TX] = sqrtf(lane[TX * LANES] / (float)a.length + a.eps);              \
+    }                                                                                  \
+    SYNC();
+
+KERNEL(layer_norm_f32, norm_args) {
+    SHARED(float, lane, THREADS);
+    SHARED(float, mean, PER);
+    SHARED(float, root, PER);
+    for (int64_t first = (int64_t)BX * PER; first < a.rows;
+         first += (int64_t)GRID * PER) {
+        MOMENTS
+        EACH_THREAD {
+            const uint32_t o = TX / LANES;
+            const int64_t row = (first + o) * a.length;
+            for (int64_t i = TX % LANES; first + o < a.rows && i < a.length; i += LANES)
+                ((float *)a.y)[row + i] =
+                    XHAT(row + i, o) * NV(scale, i) + NV(shift, i);
+        }
+        SYNC();
+    }
+}
+
+/* gx, and the moments for the columns. */
+KERNEL(layer_norm_grad_f32, norm_args) {
+    SHARED(float, lane, THREADS);
+    SHARED(float, mean, PER);
+    SHARED(float, root, PER);
+    SHARED(float, of_g, PER);
+    SHARED(float, of_gx, PER);
+    for (int64_t first = (int64_t)BX * PER; first < a.rows;
+         first += (int64_t)GRID * PER) {
+        MOMENTS
+        EACH_THREAD {
+            if (TX < PER && first + TX < a.rows) {
+                ((float *)a.moments)[2 * (first + TX)] = mean[TX];
+                ((float *)a.moments)[2 * (first + TX) + 1] = root[TX];
+            }
+        }
+        SYNC();
+        ROW_SUM(NG(row + i) * NV(scale, i)) EACH_THREAD {
+            if (TX < PER)
+                of_g[TX] = lane[TX * LANES] / (float)a.length;
+        }
+        SYNC();
+        ROW_SUM((NG(row + i) * NV(scale, i)) * XHAT(row + i, o)) EACH_THREAD {
+            if (TX < PER)
+                of_gx[TX] = lane[TX * LANES] / (float)a.length;
+        }
+        SYNC();
+        EACH_THREAD {
+            const uint32_t o = TX / LANES;
+            const int64_t row = (first + o) * a.length;
+            for (int64_t i = TX % LANES; a.y && first + o < a.rows && i < a.length;
+                 i += LANES)
+                ((float *)a.y)[row + i] = ((NG(row + i) * NV(scale, i) - of_g[o]) -
+                                           XHAT(row + i, o) * of_gx[o]) /
+                                          root[o];
+        }
+        SYNC();
+    }
+}
+
+/* Gradients of scale and shift: sixteen columns a block, summed over rows. */
+KERNEL(layer_norm_columns_f32, norm_args) {
+    SHARED(float, lane, THREADS);
+    SHARED(float, other, THREADS);
+    const float *moments = (const float *)a.moments;
+    for (int64_t first = (int64_t)BX * PER; first < a.length;
+         first += (int64_t)GRID * PER) {
+        EACH_THREAD {
+            const uint32_t k = TX / PER, o = TX % PER;
+            float p = 0, q = 0;
+            for (int64_t r = k; first + o < a.length && r < a.rows; r += LANES) {
+                int64_t e = r * a.length + first + o;
+                p += NG(e) * ((NX(e) - moments[2 * r]) / moments[2 * r + 1]);
+                q += NG(e);
+            }
+            lane[o * LANES + k] = p;
+            other[o * LANES + k] = q;
+        }
+        SYNC();
+        ADD_LANES(lane)
+        ADD_LANES(other)
+        EACH_THREAD {
+            if (TX < PER && first + TX < a.length) {
+                if (a.first)
+                    ((float *)a.first)[first + TX] = lane[TX * LANES];
+                if (a.second)
+                    ((float *)a.second)[first + TX] = other[TX * LANES];
+            }
+        }
+        SYNC();
+    }
+}
