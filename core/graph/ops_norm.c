@@ -25,48 +25,71 @@ static int channels(struct shaper *s, uint32_t first, uint32_t last, uint32_t x)
                           (long long)a->i);
     if (v->rank < 2 || !dtype_float(v->dtype))
         return shape_fail(s, "wants float [N,C,...], not rank %u", v->rank);
-    for (uint32_t i = first; i <= last; i++)
+    for (uint32_t i = first; i <= last; i++) {
         if (s->in[i]->rank != 1 || s->in[i]->shape[0] != channel_count(s))
             return shape_fail(s, "input %u must be [%lld], one for each channel", i,
                               (long long)channel_count(s));
+        if (dtype_narrow(v->dtype) && s->in[i]->dtype != RN_F32)
+            return shape_fail(s, "input %u must be f32 beside images of %s", i,
+                              dtype_name(v->dtype));
+    }
     return RN_OK;
 }
 
+/* Of images of 16 bits, what belongs to channels is f32. */
+static rn_dtype channel_type(const struct gvalue *x) {
+    return dtype_narrow(x->dtype) ? RN_F32 : x->dtype;
+}
+
 static struct gvalue vector(const struct gvalue *x, int64_t n) {
-    struct gvalue v = {.dtype = x->dtype, .rank = 1};
+    struct gvalue v = {.dtype = channel_type(x), .rank = 1};
     v.shape[0] = n;
     return v;
 }
 
+/* The result is x's like, or f32 where attribute dtype says so. */
+static int image_type(struct shaper *s) {
+    rn_dtype t = s->in[0]->dtype, want = (rn_dtype)shaper_attr(s, "dtype")->i;
+    s->out[0] = *s->in[0];
+    if (want && want != t && !(dtype_narrow(t) && want == RN_F32))
+        return shape_fail(s, "a normalisation of %s cannot be %s", dtype_name(t),
+                          dtype_name(want));
+    s->out[0].dtype = want ? want : t;
+    return RN_OK;
+}
+
 /* What is added to the result, input i if there are so many, has its shape. */
 static int residual(struct shaper *s, uint32_t i) {
-    if (s->n_in > i && !same_shape(s->in[0], s->in[i]))
-        return shape_fail(s, "what is added has not the output's shape");
+    if (s->n_in > i &&
+        (!same_shape(s->in[0], s->in[i]) || s->in[0]->dtype != s->in[i]->dtype))
+        return shape_fail(s, "what is added has not x's shape and type");
     return RN_OK;
 }
 
 static int batch_norm_shape(struct shaper *s) { /* x scale shift [residual] */
-    s->out[0] = *s->in[0];
     s->out[1] = s->out[2] = vector(s->in[0], channel_count(s));
     int status = channels(s, 1, 2, 0);
-    return status ? status : residual(s, 3);
+    status = status ? status : residual(s, 3);
+    return status ? status : image_type(s);
 }
 
 static int batch_norm_infer_shape(struct shaper *s) { /* ... [residual] */
-    s->out[0] = *s->in[0];
     int status = channels(s, 1, 4, 0);
-    return status ? status : residual(s, 5);
+    status = status ? status : residual(s, 5);
+    return status ? status : image_type(s);
 }
 
 static int batch_norm_grad_shape(struct shaper *s) { /* x scale mean var gy [shift] */
-    s->out[0] = *s->in[0];
     s->out[1] = s->out[2] = vector(s->in[0], channel_count(s));
     if (!same_shape(s->in[0], s->in[4]))
         return shape_fail(s, "the gradient has not the output's shape");
+    if (dtype_narrow(s->in[0]->dtype) && s->in[4]->dtype != s->in[0]->dtype)
+        return shape_fail(s, "the gradient has not x's type");
     if ((shaper_attr(s, "relu")->i != 0) != (s->n_in == 6))
         return shape_fail(s, "the shift stands beside relu=1, and only there");
     int status = channels(s, 1, 3, 0);
-    return status || s->n_in < 6 ? status : channels(s, 5, 5, 0);
+    status = status || s->n_in < 6 ? status : channels(s, 5, 5, 0);
+    return status ? status : image_type(s);
 }
 
 /* The trailing shape that scale and shift must have. */
@@ -161,6 +184,31 @@ static rn_value flat(struct rule *r, rn_value v) {
     return emit_reshape(r, v, 1, &shape);
 }
 
+/* Images of 16 bits: what it is of the f32 values that they stand for, the resulting
+ * image rounded once. */
+static int c_narrow(struct rule *r) {
+    rn_dtype t = (rn_dtype)attr_int(r->n, "dtype");
+    struct rn_attr at[8];
+    rn_value in[6];
+    t = t ? t : emit_value(r, X)->dtype;
+    for (uint32_t i = 0; i < r->n_in; i++)
+        in[i] = emit_cast(r, r->in[i], RN_F32);
+    for (uint32_t i = 0; i < r->n->attr_count; i++) {
+        at[i] = r->n->attrs[i];
+        if (strcmp(at[i].name, "dtype") == 0)
+            at[i].i = 0;
+    }
+    if (r->e->status == RN_OK)
+        graph_op(r->g, r->n->op->name, r->n_in, in, r->n->attr_count, at,
+                 r->n->out_count, r->out, r->e);
+    r->out[0] = emit_cast(r, r->out[0], t);
+    return r->e->status;
+}
+
+static bool is_narrow(struct rule *r) {
+    return dtype_narrow(emit_value(r, X)->dtype);
+}
+
 /* Blocked images are defined by what they stand for: the same operator on [N,C,H,W].
  * Input `image`, if there are so many, is one as the first is. */
 static int c_blocked(struct rule *r, uint32_t image, uint32_t outs) {
@@ -168,7 +216,7 @@ static int c_blocked(struct rule *r, uint32_t image, uint32_t outs) {
     const struct gvalue v = *emit_value(r, X);
     struct gvalue plain;
     rn_value in[6], out[3] = {RN_NONE, RN_NONE, RN_NONE};
-    struct rn_attr at[4];
+    struct rn_attr at[8];
     image_unblock(&v, attr_int(r->n, "block"), &plain);
     for (uint32_t i = 0; i < r->n_in; i++)
         in[i] = i && i != image ? r->in[i]
@@ -197,6 +245,8 @@ static rn_value and_then(struct rule *r, rn_value y, uint32_t i) {
 }
 
 static int c_batch_norm(struct rule *r) {
+    if (is_narrow(r))
+        return c_narrow(r);
     if (attr_int(r->n, "block"))
         return c_blocked(r, 3, 3);
     int64_t axes[RN_MAX_RANK];
@@ -210,6 +260,8 @@ static int c_batch_norm(struct rule *r) {
 }
 
 static int c_batch_norm_infer(struct rule *r) {
+    if (is_narrow(r))
+        return c_narrow(r);
     if (attr_int(r->n, "block"))
         return c_blocked(r, 5, 1);
     rn_value eps = emit_number(r, X, attr_float(r->n, "eps"));
@@ -224,6 +276,8 @@ static int c_batch_norm_infer(struct rule *r) {
 /* gx = scale/(m s) (m gy - sum gy - xhat sum(gy xhat)), s = sqrt(var + eps); behind a
  * ReLU gy is what passes through it. */
 static int c_batch_norm_grad(struct rule *r) {
+    if (is_narrow(r))
+        return c_narrow(r);
     if (attr_int(r->n, "block"))
         return c_blocked(r, 4, 3);
     int64_t axes[RN_MAX_RANK];
@@ -249,7 +303,8 @@ static int c_batch_norm_grad(struct rule *r) {
 /* The running statistics take no gradient; when something does flow through mean or
  * var, the decomposition's gradient is the right one (see gradient.c). */
 static int d_batch_norm(struct rule *r) {
-    if (r->gout[1] || r->gout[2] || r->n_in > 3 || attr_int(r->n, "relu"))
+    if (r->gout[1] || r->gout[2] || r->n_in > 3 || attr_int(r->n, "relu") ||
+        is_narrow(r))
         return RN_E_UNSUPPORTED;
     rn_value in[5] = {X, r->in[1], r->out[1], r->out[2], G}, out[3];
     if (r->e->status == RN_OK)
@@ -326,7 +381,7 @@ static int c_rms_norm(struct rule *r) {
 }
 
 #define EPS   "eps:float=1e-5"
-#define BATCH EPS " block:int=0 relu:int=0"
+#define BATCH EPS " block:int=0 relu:int=0 dtype:int=0"
 
 const struct op ops_norm[] = {
     {"batch_norm", OP_MIXES_ROWS, 3, 4, 3, BATCH, batch_norm_shape, d_batch_norm,

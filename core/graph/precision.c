@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mixed precision: casts put into a whole program, forward and backward, by what its
- * operators are (docs/precision.md). Three classes: products read operands of 16 bits
- * and sum in f32; moves and elementwise operators follow, the latter computing in f32
- * between what they read and what they store, and so do sums, whose results are f32;
- * everything else is f32, and so is every update.
+ * operators are (docs/precision.md). Three classes: products, and normalisations of
+ * what they give, read operands of 16 bits and sum in f32; moves and elementwise
+ * operators follow, the latter computing in f32 between what they read and what they
+ * store, and so do sums, whose results are f32; everything else is f32, and so is every
+ * update.
  *
  * A value between products is *stored* in 16 bits: rounded once, and every later reader
  * that is a product, a move or elementwise sees the rounded one, so that no second copy
@@ -42,6 +43,11 @@ static const struct {
              {"conv2d_grad_weight", PRODUCT},
              {"attention", PRODUCT},
              {"attention_grad", PRODUCT},
+             {"batch_norm", PRODUCT},
+             {"batch_norm_grad", PRODUCT},
+             {"batch_norm_infer", PRODUCT},
+             {"max_pool2d", MOVE},
+             {"max_pool2d_grad", MOVE},
              {"reshape", VIEW},
              {"flatten", VIEW},
              {"transpose", MOVE},
@@ -50,8 +56,22 @@ static const struct {
              {"dropout", ELEMENTWISE},
              {"reduce_sum", SUM}};
 
-static enum class class_of(const struct gnode *n) {
-    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE) return FULL;
+static bool is_norm(const struct gnode *n) {
+    return strncmp(n->op->name, "batch_norm", 10) == 0;
+}
+
+static bool is_convolution(const struct gnode *n) {
+    return strcmp(n->op->name, "conv2d") == 0;
+}
+
+/* What normalises data as they come reads them whole. */
+static bool reads_whole(const struct graph *g, const struct gnode *n) {
+    return is_norm(n) && !is_convolution(&g->nodes[g->values[n->in[0]].node]);
+}
+
+static enum class class_of(const struct graph *g, const struct gnode *n) {
+    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE ||
+        reads_whole(g, n)) return FULL;
     for (size_t i = 0; i < sizeof table / sizeof table[0];
          i++) if (strcmp(table[i].op, n->op->name) == 0) return table[i]
         .class;
@@ -121,10 +141,15 @@ static bool is_gradient_of_attention(const struct gnode *n) {
     return strcmp(n->op->name, "attention_grad") == 0;
 }
 
-/* Operands that a product reads in 16 bits: not a bias, nor sums. */
+/* Operands that a product reads in 16 bits: not a bias, nor sums, nor what belongs to
+ * channels. */
 static bool is_operand(const struct gnode *n, uint32_t k) {
     if (is_gradient_of_attention(n))
         return k < 4 || k == 5;
+    if (is_norm(n))
+        return k == 0 || k == (strcmp(n->op->name, "batch_norm") == 0        ? 3u
+                               : strcmp(n->op->name, "batch_norm_grad") == 0 ? 4u
+                                                                             : 5u);
     return k < 2 || (k == 2 && strcmp(n->op->name, "attention") == 0);
 }
 
@@ -292,7 +317,7 @@ struct graph *graph_precision(const struct graph *g, struct arena *a, rn_dtype l
                           .shared = arena_array(a, rn_value, plain->value_count + 1),
                           .made = arena_array(a, rn_value, plain->value_count + 1)};
     for (uint32_t i = 0; i < plain->node_count; i++)
-        p.class[i] = (uint8_t)class_of(&plain->nodes[i]);
+        p.class[i] = (uint8_t)class_of(plain, &plain->nodes[i]);
     graph_counts(plain, p.counts);
     find_readers(&p);
     choose(&p);

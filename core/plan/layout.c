@@ -171,7 +171,7 @@ static enum kind kind_of(const struct layout *l, const struct gnode *n) {
     if (named(n, "conv2d") || named(n, "conv2d_grad_input"))
         return has_forms(y->dtype) ? CONV : FREE;
     if (is_window(n) || is_norm(n))
-        return y->dtype == RN_F32 ? SAME : FREE;
+        return has_forms(y->dtype) ? SAME : FREE;
     if (named(n, "broadcast_to"))
         return x->rank <= 4 ? SAME : FREE;
     if (named(n, "slice") || named(n, "pad"))

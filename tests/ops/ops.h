@@ -154,6 +154,7 @@ void test_refusals(void);
 void test_custom(const struct opened *backends, int count);
 void test_meanings(const struct opened *backends, int count);
 void test_graphs(const struct opened *backends, int count);
+void test_images16(const struct opened *backends, int count);
 void test_fold(const struct opened *backends, int count);
 void test_precision(const struct opened *backends, int count);
 void test_attention16(const struct opened *backends, int count);

@@ -97,6 +97,7 @@ void mode_test(const struct opened *backends, int count, const char *only) {
     test_meanings(backends, count);
     test_graphs(backends, count);
     test_fold(backends, count);
+    test_images16(backends, count);
     test_precision(backends, count);
     test_attention16(backends, count);
     test_custom(backends, count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pooling and batch normalisation of blocked f32 images, [N,C/b,H,W,b]: the channels of
- * a pixel side by side make the vectors. Same operations and same sums as for [N,C,H,W]
- * (window.c, normalise.c), so the same bits. */
+/* Pooling and batch normalisation of blocked images, [N,C/b,H,W,b], f32 or bf16: the
+ * channels of a pixel side by side make the vectors. Same operations and same sums as
+ * for [N,C,H,W] (window.c, normalise.c), so the same bits. */
 #include "pool.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -225,15 +225,19 @@ static int32_t run_pool(const struct cpu_call *c, struct rn_error *e) {
     struct cpu_call call = *c;
     int64_t cost = p->rows * p->columns * p->kh * p->kw * p->block;
     (void)e;
-    cpu_parallel(c->threads, p->planes, 1 + 65536 / (cost + 1), pool_planes, &call);
+    cpu_parallel(c->threads, p->planes, 1 + 65536 / (cost + 1),
+                 p->low ? pool_narrow : pool_planes, &call);
     return RN_OK;
 }
 
 static int32_t room_pool(struct cpu_setup *s, char what, struct rn_error *e) {
-    bool big;
-    struct pool *p = pool_new(s, what, &big);
+    bool big = true;
+    struct pool *p = pool_takes(s) ? pool_new(s, what, &big) : NULL;
     if (!p)
         return big ? 0 : rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
+    p->room = 0;
+    p->whole = pool_planes;
+    s->workspace = pool_workspace(p, s->threads);
     s->state = p;
     s->run = run_pool;
     s->kernel = "blocked";
@@ -245,11 +249,12 @@ static int32_t room_pool(struct cpu_setup *s, char what, struct rn_error *e) {
 /* Sixteen channels at a time (fewer at the end of a block), as chunks. */
 struct norm {
     int64_t n, area, blocks, block;
-    int64_t chunks; /* of a block */
-    int64_t parts;  /* that the 16 lanes of a sum are divided into: 1 or 4 */
-    char what;      /* f: forward, g: gradient, i: with given statistics */
-    bool relu;      /* behind it */
-    int plus;       /* the input that is added to the result, or 0 */
+    int64_t chunks;    /* of a block */
+    int64_t parts;     /* that the 16 lanes of a sum are divided into: 1 or 4 */
+    char what;         /* f: forward, g: gradient, i: with given statistics */
+    bool low, low_out; /* x and what is read beside it are bf16; so is the result */
+    bool relu;         /* behind it */
+    int plus;          /* the input that is added to the result, or 0 */
     float eps, count;
 };
 
@@ -287,6 +292,26 @@ struct numbers {
     channels16 a, b, k; /* of the gradient: means of gy and gy * xhat, scale / root */
 };
 
+/* Element k of f32 or, low, of bf16; and where it lies. */
+INLINE float get(const void *p, bool low, int64_t k) {
+    return low ? rn_f32_from_bf16(((const uint16_t *)p)[k]) : ((const float *)p)[k];
+}
+
+INLINE void put(void *p, bool low, int64_t k, float v) {
+    if (low)
+        ((uint16_t *)p)[k] = rn_bf16_from_f32(v);
+    else
+        ((float *)p)[k] = v;
+}
+
+INLINE const void *from(const void *p, bool low, int64_t k) {
+    return (const char *)p + k * (low ? 2 : 4);
+}
+
+INLINE void *to(void *p, bool low, int64_t k) {
+    return (char *)p + k * (low ? 2 : 4);
+}
+
 /* What passes through ReLU. */
 INLINE float passes(float t, const struct numbers *n, int64_t k, float g) {
     return t * n->scale.v[k] + n->shift.v[k] > 0.0f ? g : 0.0f;
@@ -294,19 +319,20 @@ INLINE float passes(float t, const struct numbers *n, int64_t k, float g) {
 
 /* One pixel's share of the sums a and b. pass: s sum of x, v of squares of x - mean,
  * g of gy and of gy times normalised x, r the same behind a ReLU. */
-INLINE void pixel(char pass, const float *x, const float *g, const struct numbers *n,
-                  int64_t w, float *a, float *b) {
+INLINE void pixel(char pass, bool low, const void *x, const void *g,
+                  const struct numbers *n, int64_t w, float *a, float *b) {
     if (pass == 's') {
-        EACH(k, w) a[k] += x[k];
+        EACH(k, w) a[k] += get(x, low, k);
     } else if (pass == 'v') {
         EACH(k, w) {
-            float d = x[k] - n->mean.v[k];
+            float d = get(x, low, k) - n->mean.v[k];
             a[k] += d * d;
         }
     } else {
         EACH(k, w) {
-            float t = (x[k] - n->mean.v[k]) / n->root.v[k];
-            float h = pass == 'r' ? passes(t, n, k, g[k]) : g[k];
+            float t = (get(x, low, k) - n->mean.v[k]) / n->root.v[k];
+            float h = get(g, low, k);
+            h = pass == 'r' ? passes(t, n, k, h) : h;
             a[k] += h;
             b[k] += h * t;
         }
@@ -327,11 +353,11 @@ static void moments_of(const struct cpu_call *c, const struct norm *p, int64_t u
 /* Lanes [from,to) of the sums over all pixels: pixel i of n * area belongs to lane
  * i % 16, as in rn_sum_f32. */
 INLINE void lanes_pass(const struct cpu_call *c, const struct norm *p, char pass,
-                       int64_t u, struct chunk h, int64_t w, int64_t b, int from,
-                       int to) {
-    const float *x = (const float *)c->k.in[0].data + h.offset;
+                       bool low, int64_t u, struct chunk h, int64_t w, int64_t b,
+                       int first, int end) {
     bool grad = pass == 'g' || pass == 'r';
-    const float *g = grad ? (const float *)c->k.in[4].data + h.offset : x;
+    const void *x = from(c->k.in[0].data, low, h.offset);
+    const void *g = grad ? from(c->k.in[4].data, low, h.offset) : x;
     int64_t image = p->blocks * p->area * b;
     channels16 sa[16], sb[16];
     struct numbers n;
@@ -340,43 +366,54 @@ INLINE void lanes_pass(const struct cpu_call *c, const struct norm *p, char pass
     memset(sb, 0, sizeof sb);
     int phase = 0;
     for (int64_t i = 0; i < p->n; i++) {
-        const float *xi = x + i * image, *gi = g + i * image;
+        const void *xi = from(x, low, i * image), *gi = from(g, low, i * image);
         int64_t q = 0;
         for (; phase && q < p->area; q++, phase = (phase + 1) & 15)
-            if (phase >= from && phase < to)
-                pixel(pass, xi + q * b, gi + q * b, &n, w, sa[phase].v, sb[phase].v);
+            if (phase >= first && phase < end)
+                pixel(pass, low, from(xi, low, q * b), from(gi, low, q * b), &n, w,
+                      sa[phase].v, sb[phase].v);
         for (; q + 16 <= p->area; q += 16)
-            for (int l = from; l < to; l++)
-                pixel(pass, xi + (q + l) * b, gi + (q + l) * b, &n, w, sa[l].v,
-                      sb[l].v);
+            for (int l = first; l < end; l++)
+                pixel(pass, low, from(xi, low, (q + l) * b), from(gi, low, (q + l) * b),
+                      &n, w, sa[l].v, sb[l].v);
         for (; q < p->area; q++, phase = (phase + 1) & 15)
-            if (phase >= from && phase < to)
-                pixel(pass, xi + q * b, gi + q * b, &n, w, sa[phase].v, sb[phase].v);
+            if (phase >= first && phase < end)
+                pixel(pass, low, from(xi, low, q * b), from(gi, low, q * b), &n, w,
+                      sa[phase].v, sb[phase].v);
     }
-    for (int l = from; l < to; l++) {
+    for (int l = first; l < end; l++) {
         memcpy(sums_of(c, u, 0) + 16 * l, sa[l].v, sizeof sa[l].v);
         memcpy(sums_of(c, u, 1) + 16 * l, sb[l].v, sizeof sb[l].v);
+    }
+}
+
+INLINE void lanes_of(const struct cpu_call *c, int64_t begin, int64_t end, char pass,
+                     bool low) {
+    const struct norm *p = c->state;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t u = i / p->parts;
+        int first = p->parts == 1 ? 0 : (int)(i % p->parts) * 4;
+        int last = p->parts == 1 ? 16 : first + 4;
+        struct chunk h = chunk_of(p, u);
+        bool usual = h.width == 16;
+        if (usual && p->block == 16 && p->parts == 1)
+            lanes_pass(c, p, pass, low, u, h, 16, 16, 0, 16);
+        else if (usual && p->parts == 1)
+            lanes_pass(c, p, pass, low, u, h, 16, p->block, 0, 16);
+        else if (usual)
+            lanes_pass(c, p, pass, low, u, h, 16, p->block, first, first + 4);
+        else
+            lanes_pass(c, p, pass, low, u, h, h.width, p->block, first, last);
     }
 }
 
 INLINE void lanes_range(void *context, int64_t begin, int64_t end, char pass) {
     const struct cpu_call *c = context;
     const struct norm *p = c->state;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t u = i / p->parts;
-        int from = p->parts == 1 ? 0 : (int)(i % p->parts) * 4;
-        struct chunk h = chunk_of(p, u);
-        bool usual = h.width == 16;
-        if (usual && p->block == 16 && p->parts == 1)
-            lanes_pass(c, p, pass, u, h, 16, 16, 0, 16);
-        else if (usual && p->parts == 1)
-            lanes_pass(c, p, pass, u, h, 16, p->block, 0, 16);
-        else if (usual)
-            lanes_pass(c, p, pass, u, h, 16, p->block, from, from + 4);
-        else
-            lanes_pass(c, p, pass, u, h, h.width, p->block, from,
-                       p->parts == 1 ? 16 : from + 4);
-    }
+    if (p->low)
+        lanes_of(c, begin, end, pass, true);
+    else
+        lanes_of(c, begin, end, pass, false);
 }
 
 static void sum_range(void *context, int64_t begin, int64_t end, int thread) {
@@ -412,30 +449,41 @@ INLINE float positive(float t) {
     return t < 0.0f ? 0.0f : t;
 }
 
+/* Of which types the images are: what is read, what is written. */
+struct kind {
+    bool low, low_out;
+};
+
 /* y = (x - mean) / root * scale + shift; or (x - mean) * scale + shift ('i'); plus g
  * and through ReLU where they are. One plane of one image. */
-INLINE void apply_plane(char what, bool relu, const float *x, const float *g, float *y,
-                        int64_t area, int64_t b, int64_t w, const struct numbers *n) {
-    for (int64_t q = 0; q < area; q++, x += b, y += b) {
+INLINE void apply_plane(char what, bool relu, struct kind t, const void *x,
+                        const void *g, void *y, int64_t area, int64_t b, int64_t w,
+                        const struct numbers *n) {
+    for (int64_t q = 0; q < area; q++) {
+        const void *xq = from(x, t.low, q * b);
+        const void *gq = g ? from(g, t.low, q * b) : NULL;
+        void *yq = to(y, t.low_out, q * b);
         EACH(k, w) {
-            float t = x[k] - n->mean.v[k];
-            t = what == 'i' ? t : t / n->root.v[k];
-            t = t * n->scale.v[k] + n->shift.v[k];
-            t = g ? t + g[k] : t;
-            y[k] = relu ? positive(t) : t;
+            float v = get(xq, t.low, k) - n->mean.v[k];
+            v = what == 'i' ? v : v / n->root.v[k];
+            v = v * n->scale.v[k] + n->shift.v[k];
+            v = g ? v + get(gq, t.low, k) : v;
+            put(yq, t.low_out, k, relu ? positive(v) : v);
         }
-        g = g ? g + b : g;
     }
 }
 
 /* The gradient of x; y may be g. */
-INLINE void grad_plane(bool relu, const float *x, const float *g, float *y,
+INLINE void grad_plane(bool relu, struct kind t, const void *x, const void *g, void *y,
                        int64_t area, int64_t b, int64_t w, const struct numbers *n) {
-    for (int64_t q = 0; q < area; q++, x += b, y += b, g += b) {
+    for (int64_t q = 0; q < area; q++) {
+        const void *xq = from(x, t.low, q * b), *gq = from(g, t.low, q * b);
+        void *yq = to(y, t.low_out, q * b);
         EACH(k, w) {
-            float t = (x[k] - n->mean.v[k]) / n->root.v[k];
-            float h = relu ? passes(t, n, k, g[k]) : g[k];
-            y[k] = ((h - n->a.v[k]) - t * n->b.v[k]) * n->k.v[k];
+            float v = (get(xq, t.low, k) - n->mean.v[k]) / n->root.v[k];
+            float h = get(gq, t.low, k);
+            h = relu ? passes(v, n, k, h) : h;
+            put(yq, t.low_out, k, ((h - n->a.v[k]) - v * n->b.v[k]) * n->k.v[k]);
         }
     }
 }
@@ -457,42 +505,56 @@ static void numbers(const struct cpu_call *c, const struct norm *p, int64_t u,
     }
 }
 
-/* b, w: of the usual block, as constants. */
-INLINE void apply_chunk(const struct norm *p, const float *x, const float *g, float *y,
-                        int64_t b, int64_t w, const struct numbers *n) {
+/* t; b, w: of the usual block: as constants. */
+INLINE void apply_chunk(const struct norm *p, struct kind t, const void *x,
+                        const void *g, void *y, int64_t b, int64_t w,
+                        const struct numbers *n) {
     if (p->what == 'g' && p->relu)
-        grad_plane(true, x, g, y, p->area, b, w, n);
+        grad_plane(true, t, x, g, y, p->area, b, w, n);
     else if (p->what == 'g')
-        grad_plane(false, x, g, y, p->area, b, w, n);
+        grad_plane(false, t, x, g, y, p->area, b, w, n);
     else if (p->what == 'i')
-        apply_plane('i', p->relu, x, g, y, p->area, b, w, n);
+        apply_plane('i', p->relu, t, x, g, y, p->area, b, w, n);
     else if (g)
-        apply_plane('f', p->relu, x, g, y, p->area, b, w, n);
+        apply_plane('f', p->relu, t, x, g, y, p->area, b, w, n);
     else if (p->relu)
-        apply_plane('f', true, x, NULL, y, p->area, b, w, n);
+        apply_plane('f', true, t, x, NULL, y, p->area, b, w, n);
     else
-        apply_plane('f', false, x, NULL, y, p->area, b, w, n);
+        apply_plane('f', false, t, x, NULL, y, p->area, b, w, n);
 }
 
-static void apply_range(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
+INLINE void apply_of(const struct cpu_call *c, int64_t begin, int64_t end,
+                     struct kind t) {
     const struct norm *p = c->state;
     int64_t units = p->blocks * p->chunks;
-    (void)thread;
     for (int64_t i = begin; i < end; i++) { /* chunks of images */
         int64_t u = i % units;
         struct chunk h = chunk_of(p, u);
         int64_t at = i / units * p->blocks * p->area * p->block + h.offset;
         struct numbers n;
         numbers(c, p, u, h, &n);
-        const float *x = (const float *)c->k.in[0].data + at;
-        const float *g = p->plus ? (const float *)c->k.in[p->plus].data + at : NULL;
-        float *y = (float *)c->k.out[0].data + at;
+        const void *x = from(c->k.in[0].data, t.low, at);
+        const void *g = p->plus ? from(c->k.in[p->plus].data, t.low, at) : NULL;
+        void *y = to(c->k.out[0].data, t.low_out, at);
         if (p->block == 16)
-            apply_chunk(p, x, g, y, 16, 16, &n);
+            apply_chunk(p, t, x, g, y, 16, 16, &n);
+        else if (h.width == 16)
+            apply_chunk(p, t, x, g, y, p->block, 16, &n);
         else
-            apply_chunk(p, x, g, y, p->block, h.width, &n);
+            apply_chunk(p, t, x, g, y, p->block, h.width, &n);
     }
+}
+
+static void apply_range(void *context, int64_t begin, int64_t end, int thread) {
+    const struct cpu_call *c = context;
+    const struct norm *p = c->state;
+    (void)thread;
+    if (!p->low)
+        apply_of(c, begin, end, (struct kind){false, false});
+    else if (p->low_out)
+        apply_of(c, begin, end, (struct kind){true, true});
+    else
+        apply_of(c, begin, end, (struct kind){true, false});
 }
 
 static void moments(const struct cpu_call *c, const struct norm *p, bool mean) {
@@ -571,6 +633,7 @@ static int plus_of(char what, uint32_t inputs) {
 static int32_t room_norm(struct cpu_setup *s, char what, struct rn_error *e) {
     const struct kernel_tensor *x = &s->in[0];
     struct norm *p = malloc(sizeof *p);
+    bool low = x->dtype == RN_BF16;
     if (!p)
         return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
     *p = (struct norm){.n = x->shape[0],
@@ -579,6 +642,8 @@ static int32_t room_norm(struct cpu_setup *s, char what, struct rn_error *e) {
                        .block = x->shape[4],
                        .chunks = (x->shape[4] + 15) / 16,
                        .what = what,
+                       .low = low,
+                       .low_out = s->out[0].dtype == RN_BF16,
                        .relu = cpu_int(s->node, "relu", 0) != 0,
                        .plus = plus_of(what, s->n_in),
                        .eps = (float)cpu_float(s->node, "eps", 1e-5)};
@@ -603,7 +668,8 @@ int32_t CPU_NAME(cpu_blocked)(struct cpu_setup *s, struct rn_error *e) {
         {"avg_pool2d", 'a', room_pool},      {"avg_pool2d_grad", 'b', room_pool},
         {"batch_norm", 'f', room_norm},      {"batch_norm_grad", 'g', room_norm},
         {"batch_norm_infer", 'i', room_norm}};
-    if (s->in[0].dtype != RN_F32 || !cpu_int(s->node, "block", 0))
+    bool takes = s->in[0].dtype == RN_F32 || s->in[0].dtype == RN_BF16;
+    if (!takes || !cpu_int(s->node, "block", 0))
         return 0;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].op, s->node->op) == 0)

@@ -68,43 +68,101 @@ static inline void channel_grad(bool relu, struct channel c, float a, float b, f
     }
 }
 
+/* n elements of an image from `at` on, f32 or, low, bf16, which are widened to room. */
+static inline const float *floats(const void *p, bool low, int64_t at, int64_t n,
+                                  float *room) {
+    const uint16_t *x = (const uint16_t *)p + at;
+    if (!low)
+        return (const float *)p + at;
+    EACH(j, n) room[j] = rn_f32_from_bf16(x[j]);
+    return room;
+}
+
+/* Where they are written: there, or in the room that `rounded` takes from. */
+static inline float *writes(void *p, bool low, int64_t at, float *room) {
+    return low ? room : (float *)p + at;
+}
+
+static inline void rounded(void *p, bool low, int64_t at, int64_t n,
+                           const float *room) {
+    uint16_t *y = (uint16_t *)p + at;
+    for (int64_t j = 0; low && j < n; j++)
+        y[j] = rn_bf16_from_f32(room[j]);
+}
+
+static bool is_low(const struct kernel_tensor *t) {
+    return t->dtype == RN_BF16;
+}
+
+/* What of a plane is done at once: all of it, or as much as there is room for. */
+static int64_t piece(const struct cpu_call *c, int64_t area) {
+    return (is_low(&c->k.in[0]) || is_low(&c->k.out[0])) && area > CHUNK ? CHUNK : area;
+}
+
+/* Sum over a channel of x, or of the squares of x - *mean. */
+static float channel_sum(const struct cpu_call *c, const struct plane *p, int64_t ch,
+                         const float *mean) {
+    bool low = is_low(&c->k.in[0]);
+    float part[CHUNK], room[CHUNK];
+    struct sum_lanes sum = {{0}, 0};
+    for (int64_t i = 0; i < p->n; i++)
+        for (int64_t k = 0; k < p->area; k += CHUNK) {
+            int64_t m = p->area - k < CHUNK ? p->area - k : CHUNK;
+            const float *v = floats(c->k.in[0].data, low,
+                                    (i * p->channels + ch) * p->area + k, m, room);
+            if (!mean) {
+                sum_add(&sum, v, m);
+                continue;
+            }
+            EACH(j, m) {
+                float d = v[j] - *mean;
+                part[j] = d * d;
+            }
+            sum_add(&sum, part, m);
+        }
+    return sum_total(&sum);
+}
+
+typedef void (*channel_fn)(bool relu, struct channel c, const float *x, const float *g,
+                           float *y, int64_t n);
+
+/* One plane from element `at` on through fn, with what input `plus` adds. */
+static inline __attribute__((always_inline)) void
+plane_apply(channel_fn fn, const struct cpu_call *c, uint32_t plus, bool relu,
+            struct channel by, int64_t at, int64_t area) {
+    bool low = is_low(&c->k.in[0]), low_out = is_low(&c->k.out[0]);
+    void *y = c->k.out[0].data;
+    float rx[CHUNK], rg[CHUNK], ry[CHUNK];
+    int64_t step = piece(c, area);
+    for (int64_t u = 0; u < area; u += step) {
+        int64_t m = area - u < step ? area - u : step;
+        const float *x = floats(c->k.in[0].data, low, at + u, m, rx);
+        float *to = writes(y, low_out, at + u, ry);
+        if (c->k.n_in > plus)
+            fn(relu, by, x, floats(c->k.in[plus].data, low, at + u, m, rg), to, m);
+        else if (relu)
+            fn(true, by, x, NULL, to, m);
+        else
+            fn(false, by, x, NULL, to, m);
+        rounded(y, low_out, at + u, m, ry);
+    }
+}
+
 static void batch_norm_channels(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     struct plane p = plane_of(&c->k.in[0]);
-    const float *x = c->k.in[0].data, *g = c->k.n_in > 3 ? c->k.in[3].data : NULL;
-    float *y = c->k.out[0].data, part[CHUNK], count = (float)(p.n * p.area);
-    float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    float count = (float)(p.n * p.area), eps = (float)cpu_float(c->k.node, "eps", 1e-5);
     bool relu = cpu_int(c->k.node, "relu", 0) != 0;
     (void)thread;
     for (int64_t ch = begin; ch < end; ch++) {
-        float scale = ((const float *)c->k.in[1].data)[ch];
-        float shift = ((const float *)c->k.in[2].data)[ch];
-        struct sum_lanes a = {{0}, 0}, b = {{0}, 0};
-        for (int64_t i = 0; i < p.n; i++)
-            sum_add(&a, x + (i * p.channels + ch) * p.area, p.area);
-        float mean = sum_total(&a) / count;
-        for (int64_t i = 0; i < p.n; i++) {
-            const float *v = x + (i * p.channels + ch) * p.area;
-            for (int64_t k = 0; k < p.area; k += CHUNK) {
-                int64_t m = p.area - k < CHUNK ? p.area - k : CHUNK;
-                EACH(j, m) {
-                    float d = v[k + j] - mean;
-                    part[j] = d * d;
-                }
-                sum_add(&b, part, m);
-            }
-        }
-        float var = sum_total(&b) / count, root = sqrtf(var + eps);
-        struct channel all = {mean, root, scale, shift};
-        for (int64_t i = 0; y && i < p.n; i++) {
-            int64_t at = (i * p.channels + ch) * p.area;
-            if (g)
-                channel_apply(relu, all, x + at, g + at, y + at, p.area);
-            else if (relu)
-                channel_apply(true, all, x + at, NULL, y + at, p.area);
-            else
-                channel_apply(false, all, x + at, NULL, y + at, p.area);
-        }
+        float mean = channel_sum(c, &p, ch, NULL) / count;
+        float var = channel_sum(c, &p, ch, &mean) / count;
+        struct channel by = {mean, sqrtf(var + eps),
+                             ((const float *)c->k.in[1].data)[ch],
+                             ((const float *)c->k.in[2].data)[ch]};
+        for (int64_t i = 0; c->k.out[0].data && i < p.n; i++)
+            plane_apply(channel_apply, c, 3, relu, by, (i * p.channels + ch) * p.area,
+                        p.area);
         if (c->k.out[1].data)
             ((float *)c->k.out[1].data)[ch] = mean;
         if (c->k.out[2].data)
@@ -121,19 +179,11 @@ static void batch_infer_channels(void *context, int64_t begin, int64_t end,
     (void)thread;
     for (int64_t u = begin; u < end; u++) { /* planes */
         int64_t ch = u % p.channels;
-        const float *x = (const float *)c->k.in[0].data + u * p.area;
-        const float *g = c->k.n_in > 5 ? c->k.in[5].data : NULL;
-        float *y = (float *)c->k.out[0].data + u * p.area;
-        struct channel all = {((const float *)c->k.in[3].data)[ch], 0.0f,
-                              ((const float *)c->k.in[1].data)[ch] /
-                                  sqrtf(((const float *)c->k.in[4].data)[ch] + eps),
-                              ((const float *)c->k.in[2].data)[ch]};
-        if (g)
-            channel_infer(relu, all, x, g + u * p.area, y, p.area);
-        else if (relu)
-            channel_infer(true, all, x, NULL, y, p.area);
-        else
-            channel_infer(false, all, x, NULL, y, p.area);
+        struct channel by = {((const float *)c->k.in[3].data)[ch], 0.0f,
+                             ((const float *)c->k.in[1].data)[ch] /
+                                 sqrtf(((const float *)c->k.in[4].data)[ch] + eps),
+                             ((const float *)c->k.in[2].data)[ch]};
+        plane_apply(channel_infer, c, 5, relu, by, u * p.area, p.area);
     }
 }
 
@@ -141,40 +191,49 @@ static void batch_infer_channels(void *context, int64_t begin, int64_t end,
 static void batch_grad_channels(void *context, int64_t begin, int64_t end, int thread) {
     const struct cpu_call *c = context;
     struct plane p = plane_of(&c->k.in[0]);
-    const float *x = c->k.in[0].data, *gy = c->k.in[4].data;
-    float *gx = c->k.out[0].data, part[CHUNK], with[CHUNK];
-    float count = (float)(p.n * p.area);
-    float eps = (float)cpu_float(c->k.node, "eps", 1e-5);
-    bool relu = c->k.n_in > 5;
+    const void *x = c->k.in[0].data, *gy = c->k.in[4].data;
+    void *gx = c->k.out[0].data;
+    float part[CHUNK], with[CHUNK], rx[CHUNK], rg[CHUNK];
+    float count = (float)(p.n * p.area), eps = (float)cpu_float(c->k.node, "eps", 1e-5);
+    bool relu = c->k.n_in > 5, low = is_low(&c->k.in[0]),
+         low_out = is_low(&c->k.out[0]);
+    int64_t step = piece(c, p.area);
     (void)thread;
     for (int64_t ch = begin; ch < end; ch++) {
-        struct channel all = {((const float *)c->k.in[2].data)[ch],
-                              sqrtf(((const float *)c->k.in[3].data)[ch] + eps),
-                              ((const float *)c->k.in[1].data)[ch],
-                              relu ? ((const float *)c->k.in[5].data)[ch] : 0.0f};
-        float k = all.scale / all.root;
+        struct channel by = {((const float *)c->k.in[2].data)[ch],
+                             sqrtf(((const float *)c->k.in[3].data)[ch] + eps),
+                             ((const float *)c->k.in[1].data)[ch],
+                             relu ? ((const float *)c->k.in[5].data)[ch] : 0.0f};
+        float k = by.scale / by.root;
         struct sum_lanes sa = {{0}, 0}, sb = {{0}, 0};
-        for (int64_t i = 0; i < p.n; i++) {
-            int64_t at = (i * p.channels + ch) * p.area;
+        for (int64_t i = 0; i < p.n; i++)
             for (int64_t u = 0; u < p.area; u += CHUNK) {
                 int64_t m = p.area - u < CHUNK ? p.area - u : CHUNK;
+                int64_t at = (i * p.channels + ch) * p.area + u;
+                const float *v = floats(x, low, at, m, rx);
+                const float *g = floats(gy, low, at, m, rg);
                 if (relu)
-                    channel_shares(true, all, x + at + u, gy + at + u, part, with, m);
+                    channel_shares(true, by, v, g, part, with, m);
                 else
-                    channel_shares(false, all, x + at + u, gy + at + u, part, with, m);
+                    channel_shares(false, by, v, g, part, with, m);
                 sum_add(&sa, part, m);
                 sum_add(&sb, with, m);
             }
-        }
         float total_a = sum_total(&sa), total_b = sum_total(&sb);
         float a = total_a / count, b = total_b / count;
-        for (int64_t i = 0; gx && i < p.n; i++) {
-            int64_t at = (i * p.channels + ch) * p.area;
-            if (relu)
-                channel_grad(true, all, a, b, k, x + at, gy + at, gx + at, p.area);
-            else
-                channel_grad(false, all, a, b, k, x + at, gy + at, gx + at, p.area);
-        }
+        for (int64_t i = 0; gx && i < p.n; i++)
+            for (int64_t u = 0; u < p.area; u += step) {
+                int64_t m = p.area - u < step ? p.area - u : step;
+                int64_t at = (i * p.channels + ch) * p.area + u;
+                const float *v = floats(x, low, at, m, rx);
+                const float *g = floats(gy, low, at, m, rg);
+                float *to = writes(gx, low_out, at, part);
+                if (relu)
+                    channel_grad(true, by, a, b, k, v, g, to, m);
+                else
+                    channel_grad(false, by, a, b, k, v, g, to, m);
+                rounded(gx, low_out, at, m, part);
+            }
         if (c->k.out[1].data)
             ((float *)c->k.out[1].data)[ch] = total_b;
         if (c->k.out[2].data)
@@ -323,7 +382,10 @@ int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
     size_t i = 0;
     while (i < sizeof table / sizeof table[0] && strcmp(table[i].op, s->node->op) != 0)
         i++;
-    if (i == sizeof table / sizeof table[0] || s->in[0].dtype != RN_F32)
+    if (i == sizeof table / sizeof table[0])
+        return 0;
+    bool low = table[i].op[0] == 'b' && is_low(&s->in[0]);
+    if (s->in[0].dtype != RN_F32 && !low)
         return 0;
     const struct kernel_tensor *x = &s->in[0];
     struct over o = {table[i].fn, table[i].second, 0, 0, 0};

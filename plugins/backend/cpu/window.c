@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pooling of f32 images, plane by plane: for each cell of the window one pass over a
+/* Pooling of images, plane by plane: for each cell of the window one pass over a
  * row of outputs or more, so that the inner loop is long and vectorised. */
 #include "pool.h"
 
@@ -314,10 +314,8 @@ static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     struct cpu_call call = *c;
     int64_t cost = p->rows * p->columns * p->kh * p->kw;
     (void)e;
-    cpu_range planes = p->what == 'a' || p->what == 'b' ? average_planes
-                       : p->what != 't' && halves(p)    ? half_planes
-                                                        : max_planes;
-    cpu_parallel(c->threads, p->planes, 1 + 16384 / (cost + 1), planes, &call);
+    cpu_parallel(c->threads, p->planes, 1 + 16384 / (cost + 1),
+                 p->low ? pool_narrow : p->whole, &call);
     return RN_OK;
 }
 
@@ -328,15 +326,17 @@ int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e) {
     size_t i = 0;
     while (i < 5 && strcmp(names[i], s->node->op) != 0)
         i++;
-    if (i == 5 || s->in[0].dtype != RN_F32)
+    if (i == 5 || !pool_takes(s) || (i == 2 && s->in[0].dtype != RN_F32))
         return 0;
     bool big;
     struct pool *p = pool_new(s, "mgtab"[i], &big);
     if (!p)
         return big ? 0 : rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
     s->state = p;
-    s->workspace = (i < 3 ? max_scratch(p) : 2 * cpu_align((uint64_t)p->columns * 4)) *
-                   (uint64_t)s->threads;
+    p->whole = i > 2 ? average_planes : i < 2 && halves(p) ? half_planes : max_planes;
+    p->room = (i < 3 ? max_scratch(p) : 2 * cpu_align((uint64_t)p->columns * 4)) *
+              (uint64_t)s->threads;
+    s->workspace = pool_workspace(p, s->threads);
     s->run = run;
     s->kernel = "planes";
     return 1;
