@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """No step computes what nobody reads, or anything twice; no gradient goes into the data;
-a residual block's sum, ReLU and mask are one pass. Over the plans of every experiment of
-configs/ (over a stand-in where the data is not in the tree)."""
+a bias is in its layer's product; a residual block's sum and ReLU, and its gradients' mask
+and sum, are one pass. Over the plans of every experiment of configs/ (over a stand-in
+where the data is not in the tree)."""
 import pathlib
 import re
 import sys
@@ -100,6 +101,14 @@ def residual(c, nodes):
             [o for o in of if o in (["gt"], ["select"])], [])
 
 
+def biases(c, name, nodes):
+    """A layer's bias is an operand of its product, not a pass behind it."""
+    products = [len(n[1]) for n in nodes if n[0] in ("conv2d", "linear")]
+    c.equal(f"{name}: operands of products", set(products), {3})
+    c.equal(f"{name}: sums in layers", [n[3] for n in nodes
+                                        if n[3].startswith("model") and "add" in n[4]], [])
+
+
 def main():
     c = Checks()
     # The test's own eyes: a value that nobody reads, one over which another is written
@@ -124,6 +133,8 @@ def main():
                 firsts += len(first_layers(nodes))
                 if path.name == "resnet-cifar.yaml" and not extra:
                     residual(c, nodes)
+                if path.name in ("lenet.yaml", "fashion-mnist-mlp.yaml"):
+                    biases(c, name, nodes)
     c.ok("first layers were found", firsts >= 9, firsts)
     c.done()
 
