@@ -338,6 +338,10 @@ const struct op_case op_cases[] = {
      "kernel=2,2 stride=2,2 pad=0,0,0,0",
      L},
     {"max_pool2d ; f32[2,2,9,11,16]! ; kernel=3,3 stride=2,2 pad=1,1,1,1 block=16", L},
+    {"max_pool2d ; f32[2,2,7,9,16]! ; kernel=2,2 stride=2,2 block=16", L},
+    {"max_pool2d_grad ; f32[2,1,7,9,32]! f32[2,1,3,4,32]! ; kernel=2,2 stride=2,2 "
+     "block=32",
+     L},
     {"max_pool2d ; f32[2,1,6,5,3] ; kernel=2,2 stride=2,2 block=3", 0},
     {"max_pool2d ; f32[1,1,4,4,70]! ; kernel=2,2 stride=2,2 block=70", L},
     {"max_pool2d_grad ; f32[2,2,8,9,16]! f32[2,2,4,4,16]! ; kernel=2,2 stride=2,2 "
