@@ -21,7 +21,8 @@ WORDS = {"eager": "PyTorch eager", "fused": "PyTorch fused AdamW", "foreach": "P
 ORDER = ["mlp", "tabular-b256", "tabular-b32", "lenet", "cnn", "resnet20", "resnet18",
          "resnet18-strict", "gpt", "mlp-bf16", "cnn-bf16", "resnet20-bf16",
          "resnet18-bf16", "gpt-bf16", "adamw-10m", "adamw-100m", "plugin", "start", "memory",
-         "input"]
+         "input", "gpu-mlp", "gpu-resnet18", "gpu-resnet50", "gpu-gpt2-124m",
+         "gpu-airbench", "gpu-adamw-124m"]
 
 
 def bars(results):
@@ -74,10 +75,11 @@ def draw(results, out):
     axes.legend(loc="lower center", bbox_to_anchor=(0.38, 1.0), ncols=5, fontsize=8,
                 frameon=False)
     head = max((r["measured"] for r in results["rows"].values()), key=lambda m: m["date"])
+    peers = "".join(f", {k} {v}" for k, v in head["versions"].items()
+                    if k in ("PyTorch", "JAX", "GPU"))
     axes.set_xlabel("the peer's time (or memory) over runner's; right of 1, runner is "
                     f"ahead\n{head['date']}, {head['cpu']}, {head['threads']} threads, "
-                    f"runner {head['commit']}, PyTorch {head['versions']['PyTorch']}, "
-                    f"JAX {head['versions']['JAX']}", fontsize=8)
+                    f"runner {head['commit']}{peers}", fontsize=8)
     figure.savefig(out, dpi=150, metadata={"Date": None} if out.endswith("svg") else None)
 
 

@@ -5,6 +5,7 @@
     report.py RESULTS.json > table.md
 """
 import json
+import math
 import sys
 
 from picture import ORDER, WORDS
@@ -24,7 +25,8 @@ def time(one):
 
 def training(name, kept):
     runner = kept["runner"]
-    share = f"{100 * kept['share']['median']:.0f} %"
+    share = kept["share"]["median"]  # NaN: on a GPU nothing measures the peak
+    share = "" if math.isnan(share) else f"{100 * share:.0f} %"
     if kept["share_goal"]:
         share += f" (goal {100 * kept['share_goal']:.0f})"
     ours = [f"**{name}**", time(runner["ms"]), share, f"{runner['rss'] / 2**20:.0f} MiB"]

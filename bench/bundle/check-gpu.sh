@@ -77,6 +77,14 @@ part tune-off "$here/runner" "$here/configs/letters.yaml" \
 part direct "$here/runner" "$here/configs/quickstart.yaml" \
     "device={type: cuda, graphs: off}" "output=$out/runs"
 part bench-cuda "$here/runner" bench "$here/configs/quickstart.yaml" device=cuda
+# Beside PyTorch and JAX: RUNNER_BENCH_VENV names a Python environment that has them.
+if [ -n "$RUNNER_BENCH_VENV" ]; then
+    part bench-rows "$RUNNER_BENCH_VENV/bin/python" "$here/bench/run" gpu \
+        --runner "$here/runner" --out "$out/results.json"
+    grep ' ratio=\|^SKIP' "$out/bench-rows.txt"
+else
+    echo "SKIP: bench-rows: RUNNER_BENCH_VENV names no environment with PyTorch and JAX"
+fi
 part bench-operators run "$here/bin/ops" bench "$plugins/cpu.so" "$plugins/cuda.so"
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck synccheck; do

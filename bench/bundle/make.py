@@ -96,7 +96,7 @@ def main():
     for name, path in found.items():
         if not DRIVER.match(name) and name != loader.name:
             copy(path, to / "lib" / name)
-    for folder in ("configs", "datasets"):
+    for folder in ("configs", "datasets", "bench"):
         shutil.copytree(ROOT / folder, to / folder,
                         ignore=shutil.ignore_patterns("__pycache__"))
     for path in (ROOT / "LICENSE", ROOT / "README.md", ROOT / "docs/cuda.md"):

@@ -27,6 +27,11 @@ def patterns(rows, shape, rng):
     return base[label] + rng.integers(0, 128, (rows, *shape), dtype=np.uint8), label
 
 
+# Tokens: different ones, in a window. Images of ImageNet's size. -tiny: for a try.
+TOKENS = {"tokens": (50257, 1024), "tokens-tiny": (211, 32)}
+IMAGES = {"fashion": (28, 28), "colour": (3, 32, 32), "large": (3, 224, 224),
+          "large-tiny": (3, 64, 64)}
+ROWS = {"tokens": 256, "tokens-tiny": 256, "large": 1024, "large-tiny": 256}
 WINDOW = 256  # characters, of the row gpt
 BOOK = pathlib.Path(__file__).resolve().parents[2] / "datasets/opticks.txt"
 
@@ -43,9 +48,18 @@ def make(kind, folder, rows=None):
         np.save(folder / "label.npy", label)
     elif kind == "text":
         (folder / "text.txt").write_text(BOOK.read_text())
+    elif kind in TOKENS:
+        # Each token is most often followed by one other: something that can be learned.
+        vocabulary, window = TOKENS[kind]
+        rows = rows or ROWS[kind]
+        after = rng.permutation(vocabulary)
+        x = np.minimum(rng.zipf(1.2, (rows, window + 1)) - 1, vocabulary - 1)
+        for i in range(1, window + 1):
+            x[:, i] = np.where(rng.random(rows) < 0.7, after[x[:, i - 1]], x[:, i])
+        np.save(folder / "token.npy", x[:, :-1].astype(np.int64))
+        np.save(folder / "next.npy", x[:, 1:].astype(np.int64))
     else:
-        shape = (3, 32, 32) if kind == "colour" else (28, 28)
-        x, label = patterns(rows or 12800, shape, rng)
+        x, label = patterns(rows or ROWS.get(kind, 12800), IMAGES[kind], rng)
         write_idx(folder / "train-images-idx3-ubyte.gz", x)
         write_idx(folder / "train-labels-idx1-ubyte.gz", label)
     (folder / "complete").touch()
@@ -59,6 +73,9 @@ def cut(kind, source, folder, rows):
     source = pathlib.Path(source)
     if kind == "table":
         for name in ("x.npy", "label.npy"):
+            np.save(folder / name, np.load(source / name)[:rows])
+    elif kind in TOKENS:
+        for name in ("token.npy", "next.npy"):
             np.save(folder / name, np.load(source / name)[:rows])
     elif kind == "text":
         (folder / "text.txt").write_text((source / "text.txt").read_text()
@@ -74,6 +91,8 @@ def load(kind, folder):
     folder = pathlib.Path(folder)
     if kind == "table":
         return np.load(folder / "x.npy"), np.load(folder / "label.npy"), None
+    if kind in TOKENS:
+        return np.load(folder / "token.npy"), np.load(folder / "next.npy"), None
     if kind == "text":
         code = np.array([ord(c) for c in (folder / "text.txt").read_text()])
         number = np.searchsorted(np.unique(code), code)

@@ -35,6 +35,8 @@ class Update:
 
 def main():
     o = json.loads(sys.argv[1])
+    if o.get("device") == "cuda" and jax.default_backend() != "gpu":
+        worker.unfit("this JAX sees no GPU")
     worker.serve({"parameters": o["count"]}, [Update(o["count"])])
 
 

@@ -14,6 +14,7 @@ import optax
 
 import arrays
 import jax_nets
+import order
 import worker
 
 STATISTICS = (".mean", ".variance")  # of batch normalisation: moved, not trained
@@ -46,7 +47,8 @@ class Variant:
             weights = {k: v.transpose(2, 3, 1, 0) if v.ndim == 4 else v
                        for k, v in weights.items()}
         weights = {k: jnp.array(v) for k, v in weights.items()}
-        rest = {k: weights.pop(k) for k in list(weights) if k.endswith(STATISTICS)}
+        still = STATISTICS + jax_nets.FROZEN.get(self.spec["net"], ())
+        rest = {k: weights.pop(k) for k in list(weights) if k.endswith(still)}
         return weights, rest, self.rule.init(weights), jax.random.key(1)
 
     def data(self, folder):
@@ -56,13 +58,18 @@ class Variant:
             x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         return jnp.array(x), jnp.array(y.astype(np.int32))
 
-    def compile(self, dropout):
-        net = jax_nets.NETS[self.spec["net"]]
+    def compile(self, dropout, mixed):
+        net, smoothing = jax_nets.NETS[self.spec["net"]], self.spec["smoothing"]
+        low = jnp.bfloat16 if mixed else None
 
         def loss_of(p, rest, x, y, key):
-            n = jax_nets.Net({**p, **rest}, self.layout, key, dropout)
-            logits = net(n, x)
-            loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+            n = jax_nets.Net({**p, **rest}, self.layout, key, dropout, low)
+            logits = net(n, x).astype(jnp.float32)
+            if smoothing:
+                share = optax.smooth_labels(jax.nn.one_hot(y, logits.shape[-1]), smoothing)
+                loss = optax.softmax_cross_entropy(logits, share).mean()
+            else:
+                loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
             return loss, {**rest, **n.moved}
 
         def step(state, rows, labels, ids):
@@ -78,7 +85,8 @@ class Variant:
     def step(self):
         if self.state is None:
             self.rows, self.labels = self.data(self.spec["folder"])
-            self.state, self.run = self.first(), self.compile(True)
+            self.state = self.first()
+            self.run = self.compile(True, self.spec["bf16"])
         batch, rows = self.spec["batch"], len(self.rows)
         if self.at + batch > rows:
             self.order, self.at = self.random.permutation(rows).astype(np.int32), 0
@@ -90,11 +98,22 @@ class Variant:
         return float(loss if before is None else before)
 
 
+    def curve(self, steps):
+        """The losses of runner's first steps, on its batches."""
+        state, losses = self.first(), []
+        for ids in order.batches(len(self.rows), self.spec["batch"], self.spec["seed"],
+                                 steps):
+            state, loss = self.run(state, self.rows, self.labels, ids.astype(np.int32))
+            losses.append(float(loss))
+        return losses
+
+
 def check(variant, steps):
     """Losses from the first weights on one batch; nothing is dropped. As many rows as
     ever, so that what is compiled serves again."""
-    drops = variant.spec["net"] in jax_nets.DROPS
-    run, state = variant.compile(False) if drops else variant.run, variant.first()
+    again = variant.spec["net"] in jax_nets.DROPS or variant.spec["bf16"]
+    run = variant.compile(False, False) if again else variant.run
+    state = variant.first()
     rows, labels = (jnp.zeros_like(a).at[:len(b)].set(b) for a, b in
                     zip((variant.rows, variant.labels),
                         variant.data(variant.spec["check"])))
@@ -107,8 +126,12 @@ def check(variant, steps):
 
 def main():
     spec = json.loads(sys.argv[1])
+    if spec["device"] == "cuda" and jax.default_backend() != "gpu":
+        worker.unfit("this JAX sees no GPU")
     variants = [Variant(spec, layout)
                 for layout in (["NHWC", "NCHW"] if spec["images"] else ["NCHW"])]
+    if spec["few"]:
+        variants = variants[:1]
     if spec["variant"] is not None:
         variants = [v for v in variants if v.name == spec["variant"]]
     weights = np.load(spec["weights"])

@@ -68,27 +68,85 @@ class Block(nn.Module):
         return F.relu(y + x, inplace=True)
 
 
-class ResNet(nn.Module):
-    def __init__(self, blocks, width, shortcut):
+class Bottleneck(nn.Module):
+    """1x1 down, 3x3 with the stride, 1x1 up to four times as many channels."""
+
+    def __init__(self, inputs, channels, stride, shortcut):
         super().__init__()
-        self.stem = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        outputs = 4 * channels
+        self.conv1 = nn.Conv2d(inputs, channels, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, outputs, 1, bias=False)
+        self.norm3 = nn.BatchNorm2d(outputs)
+        if inputs != outputs or stride != 1:
+            self.conv_skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.norm_skip = nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = F.relu(self.norm2(self.conv2(y)), inplace=True)
+        y = self.norm3(self.conv3(y))
+        if hasattr(self, "conv_skip"):
+            x = self.norm_skip(self.conv_skip(x))
+        return F.relu(y + x, inplace=True)
+
+
+class ResNet(nn.Module):
+    def __init__(self, blocks, width, shortcut, deep=False, large=False, outputs=10):
+        super().__init__()
+        self.large = large
+        self.stem = nn.Conv2d(3, width, 7, 2, 3, bias=False) if large else \
+            nn.Conv2d(3, width, 3, 1, 1, bias=False)
         self.stem_norm = nn.BatchNorm2d(width)
         inputs = width
         for i, count in enumerate(blocks):
             stage = OrderedDict()
             for k in range(count):
-                stage[f"block{k + 1}"] = Block(inputs, width << i, 2 if i and not k else 1,
-                                               shortcut)
-                inputs = width << i
+                stage[f"block{k + 1}"] = (Bottleneck if deep else Block)(
+                    inputs, width << i, 2 if i and not k else 1, shortcut)
+                inputs = (4 if deep else 1) * width << i
             setattr(self, f"stage{i + 1}", nn.Sequential(stage))
         self.stages = len(blocks)
-        self.head = nn.Linear(inputs, 10)
+        self.head = nn.Linear(inputs, outputs)
 
     def forward(self, x):
         x = F.relu(self.stem_norm(self.stem(x)), inplace=True)
+        if self.large:
+            x = F.max_pool2d(x, 3, 2, 1)
         for i in range(self.stages):
             x = getattr(self, f"stage{i + 1}")(x)
         return self.head(x.mean((2, 3)))
+
+
+class Affine(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def airbench(*widths):
+    """The network of airbench94 (Jordan 2024, section 3); batch norm trains its shift
+    alone, the first convolution its bias alone."""
+    layers, inputs = OrderedDict(whiten=nn.Conv2d(3, 24, 2), a0=nn.GELU()), 24
+    layers["whiten"].weight.requires_grad_(False)
+    for i, width in enumerate(widths):
+        for k in (1, 2):
+            at = f"{i + 1}{k}"
+            layers[f"conv{at}"] = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
+            if k == 1:
+                layers[f"pool{at}"] = nn.MaxPool2d(2)
+            layers[f"norm{at}"] = nn.BatchNorm2d(width, eps=1e-12, momentum=0.4)
+            layers[f"norm{at}"].weight.requires_grad_(False)
+            layers[f"a{at}"] = nn.GELU()
+            inputs = width
+    layers.update(pool=nn.MaxPool2d(3), flat=nn.Flatten(),
+                  head=nn.Linear(inputs, 10, bias=False), scale=Affine(1 / 9))
+    return nn.Sequential(layers)
 
 
 class Attention(nn.Module):
@@ -142,7 +200,14 @@ NETS = {"mlp": lambda: perceptron(784, 256, 128, 10),
         "tabular": lambda: perceptron(54, 256, 256, 256, 10),
         "cnn": cnn, "lenet": lenet, "resnet20": lambda: ResNet([3, 3, 3], 16, "A"),
         "resnet18": lambda: ResNet([2, 2, 2, 2], 64, "B"),
-        "gpt": lambda: GPT(91, 256, 384, 6, 6)}
+        "gpt": lambda: GPT(91, 256, 384, 6, 6),
+        "resnet18-tiny": lambda: ResNet([2, 2, 2, 2], 8, "B"),
+        "resnet50": lambda: ResNet([3, 4, 6, 3], 64, "B", True, True, 1000),
+        "resnet50-tiny": lambda: ResNet([3, 4, 6, 3], 8, "B", True, True, 1000),
+        "gpt2": lambda: GPT(50257, 1024, 768, 12, 12),
+        "gpt2-tiny": lambda: GPT(211, 32, 32, 2, 2),
+        "airbench": lambda: airbench(64, 256, 256),
+        "airbench-tiny": lambda: airbench(8, 16, 16)}
 
 # runner's word for a variable of a module, where it is not PyTorch's.
 WORDS = {nn.BatchNorm2d: {"weight": "scale", "bias": "shift", "running_mean": "mean",

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import arrays
+import order
 import torch_nets
 import worker
 
@@ -31,7 +32,7 @@ def optimizer(o, parameters, how):
 class Data:
     """All rows in memory: as f32, or, lean, as the bytes that they are on disk."""
 
-    def __init__(self, kind, folder, lean):
+    def __init__(self, kind, folder, lean, device="cpu"):
         x, y, table = arrays.load(kind, folder)
         self.table = None
         if table is not None and lean:
@@ -39,7 +40,7 @@ class Data:
             x = torch.from_numpy(x.copy())
         else:
             x = torch.from_numpy(table[x] if table is not None else x)
-        self.x, self.y = x, torch.from_numpy(y)
+        self.x, self.y = x.to(device), torch.from_numpy(y).to(device)
 
     def take(self, ids):
         x = self.x.index_select(0, ids)
@@ -52,41 +53,45 @@ class Variant:
     """One way to train: layout of images, the optimizer's implementation, compiled or
     not."""
 
-    def __init__(self, spec, data, layout, how, compiled, wrapper=False):
+    def __init__(self, spec, data, layout, how, compiled, wrapper=False, mode=None):
         word = "SGD" if spec["optimizer"]["type"] == "sgd" else "Adam"
         self.name = " ".join(filter(None, [layout, f"{how} {word}",
-                                           "C++ wrapper" if wrapper else ""]))
+                                           "C++ wrapper" if wrapper else "", mode or ""]))
         self.spec, self.data, self.layout, self.how = spec, data, layout, how
         self.compiled = compiled
         # The compiled parts are called from C++ in place of Python.
         self.options = {"cpp_wrapper": True} if wrapper else None
+        self.mode, self.device, self.pending = mode, spec["device"], None
         self.mixed = spec["bf16"]
         self.order, self.at = None, 1 << 60
         self.net = None
 
     def prepare(self, dropout=True):
         if self.net is None:
-            self.net = torch_nets.NETS[self.spec["net"]]()
+            self.net = torch_nets.NETS[self.spec["net"]]().to(self.device)
             if self.layout:
                 self.net = self.net.to(memory_format=torch.channels_last)
             self.net.train()
             self.first_p = [m.p for m in self.net.modules() if isinstance(m, nn.Dropout)]
             self.loss_of = self.loss
             if self.compiled:
-                self.loss_of = torch.compile(self.loss_of, options=self.options)
+                self.loss_of = torch.compile(self.loss_of, options=self.options,
+                                             mode=self.mode)
         torch_nets.load(self.net, np.load(self.spec["weights"]))
         for m, p in zip((m for m in self.net.modules() if isinstance(m, nn.Dropout)),
                         self.first_p):
             m.p = p if dropout else 0.0
-        self.rule = optimizer(self.spec["optimizer"], self.net.parameters(), self.how)
+        trained = [p for p in self.net.parameters() if p.requires_grad]
+        self.rule = optimizer(self.spec["optimizer"], trained, self.how)
         self.update = self.rule.step
         if self.how == "compiled":
             self.update = torch.compile(self.update)
 
     def loss(self, x, y):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.mixed):
             logits = self.net(x)
-            return F.cross_entropy(logits.flatten(0, -2), y.flatten())
+            return F.cross_entropy(logits.flatten(0, -2), y.flatten(),
+                                   label_smoothing=self.spec["smoothing"])
 
     def train_on(self, x, y):
         if self.layout:
@@ -95,17 +100,33 @@ class Variant:
         loss.backward()
         self.update()
         self.rule.zero_grad(set_to_none=True)
-        return loss.item()
+        return loss
 
     def step(self):
         if self.net is None:
             self.prepare()
         batch, rows = self.spec["batch"], len(self.data.x)
         if self.at + batch > rows:
-            self.order, self.at = torch.randperm(rows), 0
+            self.order, self.at = torch.randperm(rows).to(self.device), 0
         ids = self.order[self.at:self.at + batch]
         self.at += batch
-        return self.train_on(*self.data.take(ids))
+        loss = self.train_on(*self.data.take(ids)).detach()
+        if self.device == "cpu":
+            return loss.item()
+        # Waits for the loss before: the next step is enqueued while this one runs. A
+        # CUDA graph writes it anew, so it is copied.
+        before, self.pending = self.pending, loss.clone()
+        return float(self.pending if before is None else before)
+
+    def curve(self, steps):
+        """The losses of runner's first steps, on its batches."""
+        self.prepare()
+        return [self.train_on(*self.data.take(torch.from_numpy(ids).to(self.device))).item()
+                for ids in order.batches(len(self.data.x), self.spec["batch"],
+                                         self.spec["seed"], steps)]
+
+    def device_bytes(self):
+        return torch.cuda.max_memory_allocated() if self.device == "cuda" else None
 
 
 def check(variant, steps):
@@ -117,9 +138,10 @@ def check(variant, steps):
         return None  # it would be compiled once more
     variant.prepare(dropout=False)
     variant.mixed = False
-    x, y = Data(variant.spec["data"], variant.spec["check"], False).take(
-        torch.arange(variant.spec["batch"]))
-    losses = [variant.train_on(x, y) for _ in range(steps)]
+    device = variant.device
+    x, y = Data(variant.spec["data"], variant.spec["check"], False, device).take(
+        torch.arange(variant.spec["batch"], device=device))
+    losses = [variant.train_on(x, y).item() for _ in range(steps)]
     variant.mixed = variant.spec["bf16"]
     variant.prepare()
     return losses
@@ -129,14 +151,25 @@ def main():
     spec = json.loads(sys.argv[1])
     torch.set_num_threads(spec["threads"])
     torch.manual_seed(1)
-    data = Data(spec["data"], spec["folder"], spec["lean"])
+    if spec["device"] == "cuda" and not torch.cuda.is_available():
+        worker.unfit("this PyTorch sees no GPU")
+    # As runner: TF32 is off unless asked for.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    data = Data(spec["data"], spec["folder"], spec["lean"], spec["device"])
     compiled = spec["kind"] == "compile"
     rules = ["fused", "compiled"] if compiled else ["fused", "foreach"]
     variants = [Variant(spec, data, layout, rule, compiled)
                 for layout in (["", "channels-last"] if spec["images"] else [""])
                 for rule in (rules[:1] if spec["heavy"] else rules)]
-    if compiled and not spec["images"] and not spec["heavy"]:
+    if compiled and spec["device"] == "cuda":  # CUDA graphs; kernels by time
+        variants += [Variant(spec, data, v.layout, v.how, True, mode=mode)
+                     for v in list(variants) for mode in ("reduce-overhead",
+                                                          "max-autotune")]
+    elif compiled and not spec["images"] and not spec["heavy"]:
         variants.append(Variant(spec, data, "", "fused", True, wrapper=True))
+    if spec["few"]:
+        variants = variants[:1]
     if spec["variant"] is not None:
         variants = [v for v in variants if v.name == spec["variant"]]
     count = torch_nets.load(torch_nets.NETS[spec["net"]](), np.load(spec["weights"]))

@@ -23,7 +23,14 @@ def measure(variant, seconds, most=1 << 30):
     return {"ms": 1e3 * statistics.median(kept), "ms_10": 1e3 * kept[len(kept) // 10],
             "ms_90": 1e3 * kept[-1 - len(kept) // 10], "steps": len(times),
             "first_step": times[0][1], "first_loss": losses[0], "last_loss": losses[-1],
+            "device_bytes": getattr(variant, "device_bytes", lambda: None)(),
             "rss": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+
+
+def unfit(why):
+    """This peer cannot take part."""
+    print(json.dumps({"unfit": why}), flush=True)
+    sys.exit(0)
 
 
 def serve(hello, variants, check=None):
@@ -39,7 +46,9 @@ def serve(hello, variants, check=None):
     for line in sys.stdin:
         ask = json.loads(line)
         variant = variants[ask["variant"]]
-        if "check" in ask:
+        if "curve" in ask:
+            answer({"losses": variant.curve(ask["curve"])})
+        elif "check" in ask:
             answer({"losses": check(variant, ask["check"])})
         else:
             answer(measure(variant, ask["seconds"], ask.get("most", 1 << 30)))

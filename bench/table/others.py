@@ -10,19 +10,22 @@ import subprocess
 import tempfile
 import time
 
-from table import setup, training
+from table import gpu, setup, training
 from table.rows import MEMORY, OTHERS, TRAINING
 from table.setup import BENCH, BUILD, TREE, say
 from table.training import Peer, Unfit, spread, summary
 
 
+GOALS = {**OTHERS, **gpu.OTHERS}
+
+
 def line(name, peer, ratio):
-    return f"{name} {peer} ratio={ratio:.2f} limit={OTHERS[name][peer]:g}"
+    return f"{name} {peer} ratio={ratio:.2f} limit={GOALS[name][peer]:g}"
 
 
 def ratios(kept, name, peer, values, text=""):
     """Keeps and prints the ratios of some rounds; gives the last line."""
-    kept["peers"][peer] = {"ratio": summary(values), "limit": OTHERS[name][peer]}
+    kept["peers"][peer] = {"ratio": summary(values), "limit": GOALS[name][peer]}
     say(f"  {peer:14} ratio {spread(values)}{text}")
     return line(name, peer, statistics.median(values))
 
@@ -73,6 +76,48 @@ def adamw(o, name):
     lines.append(ratios(kept, name, "by-hand", [1.0 / r["compiled_to_hand"] for r in ours]))
     lines.append(ratios(kept, name, "machine", [r["stream_to_compiled"] for r in ours]))
     return {name: kept}, lines
+
+
+# ------------------------------------------------------------------- gpu-adamw-124m
+
+def gpu_adamw(o, name):
+    """runner's side is the part `update` of a step of the row gpu-gpt2-124m, node by node;
+    it has the gradient's norm in it. The peers' is one buffer of as many parameters."""
+    row = gpu.chosen(o, "gpu-gpt2-124m")
+    file = BENCH / "rows/gpt2.yaml"
+    folder, _ = setup.data(row.data, o)
+    plan = json.loads(training.runner(o, row, ["plan", file, "--json"], data=folder)[0])
+    count, peers = plan["parameters"], {}
+    say(f"\n{name}: AdamW of {count:,} parameters")
+    for kind in ("fused", "foreach", "compile", "jax"):
+        if {"fused": "eager", "foreach": "eager"}.get(kind, kind) not in o.peers:
+            continue
+        try:
+            spec = {"count": count, "threads": o.threads, "kind": kind,
+                    "device": row.device}
+            peers[kind] = Peer(o, "jax_adamw.py" if kind == "jax" else "torch_adamw.py",
+                               spec, {})
+            peers[kind].ask(0, seconds=0.0, most=1)
+        except Unfit as e:
+            peers.pop(kind, None)
+            say(f"SKIP: {name} {kind}: {e}")
+    ours, theirs = [], {k: [] for k in peers}
+    for _ in range(o.rounds):
+        out, _ = training.runner(o, row, ["profile", file, "--steps", "5", "--json"],
+                                 data=folder)
+        ours.append(sum(n["ms"] * n["calls"] for n in json.loads(out)["nodes"]
+                        if n["part"] == "update"))
+        for k, p in peers.items():
+            theirs[k].append(p.ask(0, seconds=o.seconds / 2)["ms"])
+    for p in peers.values():
+        p.close()
+    kept = {"runner": {"ms": summary(ours)}, "peers": {}}
+    # Read: gradient twice, parameter, two moments; written: the last three.
+    say(f"  runner         {spread(ours)} ms: "
+        f"{32e-6 * count / statistics.median(ours):.1f} GB/s")
+    return {name: kept}, [
+        ratios(kept, name, k, [t / r for t, r in zip(rounds, ours)],
+               f"; {spread(rounds)} ms") for k, rounds in theirs.items()]
 
 
 # -------------------------------------------------------------------------- plugin
@@ -193,7 +238,7 @@ def inputs(o, name):
 
 
 def run(o, name):
-    how = {"adamw-10m": adamw, "adamw-100m": adamw, "plugin": plugin, "start": start,
+    how = {"gpu-adamw-124m": gpu_adamw, "adamw-10m": adamw, "adamw-100m": adamw, "plugin": plugin, "start": start,
            "memory": memory, "input": inputs}
     if name == "memory" and "eager" not in o.peers:
         return {}, []

@@ -20,6 +20,8 @@ class Training:
     images: bool = False  # channels-last is worth a try
     heavy: bool = False  # a step takes so long that few variants are tried, few rounds
     bf16: bool = False  # mixed precision on all sides
+    device: str = "cpu"
+    few: bool = False  # one variant of each peer: whether it works is all that is asked
     missing: dict = field(default_factory=dict)  # peer of the goals: why it is not here
     # runner once more, otherwise set: name: (overrides, limits, share)
     also: dict = field(default_factory=dict)
@@ -75,5 +77,5 @@ OTHERS = {
               "memcpy-32x32": 0.6},
 }
 
-# Words for several rows.
+# Words for several rows; `gpu` is another.
 GROUPS = {"tabular": ["tabular-b256", "tabular-b32"], "adamw": ["adamw-10m", "adamw-100m"]}

@@ -21,13 +21,15 @@ NEEDED = ["torch>=2.6", "jax>=0.4.30", "optax>=0.2.3", "numpy>=1.26", "h5py", "p
           "scikit-learn", "matplotlib"]
 WANTED = ["intel-openmp"]  # a runtime that PyTorch is often tuned with; x86 only
 MODULES = "torch, jax, optax, numpy, h5py, yaml, sklearn, matplotlib"
+FEW = "torch, numpy, h5py"  # what rows for a GPU cannot do without
+WITH_GPU = ["jax[cuda13]"]
 
 
 def say(text=""):
     print(text, flush=True)
 
 
-def environment():
+def environment(modules=MODULES):
     """The Python that has the peers; made at the first run, outside the tree."""
     folder = pathlib.Path(os.environ.get("RUNNER_BENCH_VENV") or CACHE / "venv")
     python = folder / "bin/python"
@@ -35,26 +37,33 @@ def environment():
         say(f"making {folder} with {', '.join(NEEDED)}: some gigabytes")
         if subprocess.run([sys.executable, "-m", "venv", folder]).returncode:
             sys.exit("bench: no virtual environment (Debian: apt install python3-venv)")
-    if subprocess.run([python, "-c", f"import {MODULES}"],
+    if subprocess.run([python, "-c", f"import {modules}"],
                       stderr=subprocess.DEVNULL).returncode:
         pip = [python, "-m", "pip", "install", "--quiet"]
         if subprocess.run([*pip, *NEEDED]).returncode:
             sys.exit("bench: pip could not install the peers")
         subprocess.run([*pip, *WANTED], stderr=subprocess.DEVNULL)
+        if shutil.which("nvidia-smi"):
+            subprocess.run([*pip, *WITH_GPU], stderr=subprocess.DEVNULL)
     return folder
 
 
 def versions(venv):
-    code = ("import sys, json, torch, jax, jaxlib, optax, numpy; print(json.dumps({"
-            "'PyTorch': torch.__version__, 'JAX': jax.__version__, "
-            "'jaxlib': jaxlib.__version__, 'optax': optax.__version__, "
+    code = ("import sys, json, torch, numpy; from importlib import metadata\n"
+            "def of(name):\n"
+            "    try: return metadata.version(name)\n"
+            "    except metadata.PackageNotFoundError: return None\n"
+            "print(json.dumps({"
+            "'PyTorch': torch.__version__, 'JAX': of('jax'), "
+            "'jaxlib': of('jaxlib'), 'optax': of('optax'), "
             "'NumPy': numpy.__version__, 'Python': sys.version.split()[0], "
-            "'PyTorch BLAS': torch.__config__.show().split('BLAS_INFO=')[-1].split(',')[0]}))")
+            "'PyTorch BLAS': torch.__config__.show().split('BLAS_INFO=')[-1].split(',')[0], "
+            "'GPU': torch.cuda.get_device_name() if torch.cuda.is_available() else None}))")
     out = subprocess.run([venv / "bin/python", "-c", code], capture_output=True, text=True,
                          env=dict(os.environ, JAX_PLATFORMS="cpu"))
     if out.returncode:
         sys.exit(f"bench: the peers do not start:\n{out.stderr}")
-    found = json.loads(out.stdout)
+    found = {k: v for k, v in json.loads(out.stdout).items() if v}
     compiler = shutil.which("g++") or shutil.which("c++")
     if compiler:
         found["C++"] = subprocess.run([compiler, "-dumpfullversion"], capture_output=True,
@@ -108,7 +117,11 @@ def data(kind, o):
         arrays(o.venv, f"make({kind!r}, {str(folder)!r})")
     return folder, {"fashion": "made-up images of 28x28", "table": "a made-up table",
                     "text": "the text of datasets/opticks.txt",
-                    "colour": "made-up colour images of 32x32"}[kind]
+                    "colour": "made-up colour images of 32x32",
+                    "large": "made-up colour images of 224x224",
+                    "large-tiny": "made-up colour images of 64x64",
+                    "tokens": "made-up tokens, of 50257",
+                    "tokens-tiny": "made-up tokens, of 211"}[kind]
 
 
 def cut(o, row, folder, into):

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from table import setup
+from table import gpu, setup
 from table.rows import TRAINING
 from table.setup import BENCH, say
 
@@ -32,7 +32,7 @@ class Peer:
     """A process that waits between its rounds."""
 
     def __init__(self, o, script, spec, extra):
-        env = dict(os.environ, OMP_NUM_THREADS=str(o.threads), JAX_PLATFORMS="cpu",
+        env = dict(os.environ, OMP_NUM_THREADS=str(o.threads), JAX_PLATFORMS=spec.get("device", "cpu"),
                    TORCHINDUCTOR_CACHE_DIR=str(o.cache / "inductor"),
                    JAX_COMPILATION_CACHE_DIR=str(o.cache / "jax"),
                    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.5",
@@ -46,6 +46,9 @@ class Peer:
         atexit.register(self.end)  # a session of its own hears no ^C
         self.patience = o.patience
         hello = self.read()
+        if "unfit" in hello:
+            self.end()
+            raise Unfit(hello["unfit"])
         self.variants, self.parameters = hello["variants"], hello["parameters"]
 
     def end(self):
@@ -185,8 +188,9 @@ class Known:
 
 def runner(o, row, words, overrides=(), *, data, generate="wait"):
     """Runs it and gives its output and peak memory. Of overrides the later ones count."""
-    command = [o.runner, *words,
-               "device={type: cpu, threads: %d, generate: %s}" % (o.threads, generate),
+    device = "device=cuda" if row.device == "cuda" else \
+        "device={type: cpu, threads: %d, generate: %s}" % (o.threads, generate)
+    command = [o.runner, *words, device,
                *row.set, *overrides, *o.set]
     env = dict(os.environ, BENCH_DATA=str(data))
     with tempfile.TemporaryFile("w+") as said:
@@ -241,9 +245,12 @@ def same(ours, theirs):
     return off[0], max(off)
 
 
-def environments(o, name, heavy):
+def environments(o, name, row):
+    heavy = row.heavy
     if name == "jax":
         return [("XLA", {})]
+    if row.device == "cuda":
+        return [("CUDA", {})]
     found = list(setup.allocators().items())
     intel = setup.intel_openmp(o.venv)
     if heavy:
@@ -256,9 +263,9 @@ def environments(o, name, heavy):
 
 def run(o, name):
     """Prints the row; gives what is to be kept, by name, and its last lines."""
-    row = TRAINING[name]
+    row = gpu.chosen(o, name) if name in gpu.ROWS else TRAINING[name]
     net = row.net or name
-    file = BENCH / f"rows/{net}.yaml"
+    file = BENCH / f"rows/{net.removesuffix('-tiny')}.yaml"
     folder, what = setup.data(row.data, o)
     with tempfile.TemporaryDirectory(prefix="runner-bench-") as work:
         work = pathlib.Path(work)
@@ -271,7 +278,9 @@ def specification(o, net, row, folder, work, weights, resolved):
     return {"net": row.net or net, "batch": row.batch, "data": row.data,
             "folder": str(folder), "check": str(work / "check"), "weights": str(weights),
             "lean": False, "threads": o.threads, "optimizer": resolved["optimizer"],
-            "images": row.images, "heavy": row.heavy, "bf16": row.bf16}
+            "images": row.images, "heavy": row.heavy, "bf16": row.bf16,
+            "few": row.few, "device": row.device, "seed": resolved["seed"],
+            "smoothing": resolved["loss"].get("smoothing", 0.0)}
 
 
 def run_in(o, name, row, net, file, folder, what, work):
@@ -286,7 +295,7 @@ def run_in(o, name, row, net, file, folder, what, work):
         try:
             kinds.append(Kind(o, kind, name, spec,
                               "jax_peer.py" if kind == "jax" else "torch_peer.py",
-                              environments(o, kind, row.heavy)))
+                              environments(o, kind, row)))
         except Unfit as e:
             say(f"SKIP: {name} {kind}: {e}")
     for peer, why in row.missing.items():
@@ -296,8 +305,11 @@ def run_in(o, name, row, net, file, folder, what, work):
     sides = {name: ((), row.limits, row.share)}
     sides.update({f"{name}-{word}": side for word, side in row.also.items()})
     ours, theirs, peaks = {s: [] for s in sides}, {k.name: [] for k in kinds}, []
+    losses = gpu.curves(o, row, file, folder, work, kinds, runner) if name in gpu.ROWS \
+        else None
     for _ in range(min(o.rounds, 3) if row.heavy else o.rounds):
-        peaks.append(setup.peak(o.threads, row.bf16))
+        # What a GPU could do is not measured.
+        peaks.append(setup.peak(o.threads, row.bf16) if losses is None else float("nan"))
         for side, (more, *_) in sides.items():
             ours[side].append(measure(o, row, file, folder, o.seconds, more))
         for k in kinds:
@@ -318,6 +330,8 @@ def run_in(o, name, row, net, file, folder, what, work):
         kept[side], last = report(side, row.batch, plan, kinds, ours[side], theirs, peaks,
                                   limits, share)
         lines += last
+    if losses:
+        kept[name]["losses"] = losses
     return kept, lines
 
 
@@ -340,8 +354,11 @@ def report(name, batch, plan, kinds, ours, theirs, peaks, limits, goal):
     share = [plan["step_flops"] / (1e-3 * a["ms"]) / p for a, p in zip(ours, peaks)]
     wait = statistics.median(r["data_wait"] for r in ours)
     say(f"  {name} waits for data {100 * wait:.2f} % of the time, owns "
-        f"{ours[0]['memory'] / 2**20:.1f} MiB, does {100 * statistics.median(share):.0f} % "
-        f"of the {statistics.median(peaks) / 1e9:.0f} GFLOP/s that the probe reached")
+        f"{ours[0]['memory'] / 2**20:.1f} MiB, does " + (
+            f"{1e-12 * plan['step_flops'] / (1e-3 * ours[0]['ms']):.1f} TFLOP/s"
+            if name in gpu.ROWS else
+            f"{100 * statistics.median(share):.0f} % of the "
+            f"{statistics.median(peaks) / 1e9:.0f} GFLOP/s that the probe reached"))
     kept = {"parameters": plan["parameters"], "step_flops": plan["step_flops"],
             "batch": batch, "data_wait": wait, "memory": ours[0]["memory"],
             "peak_flops": summary(peaks), "share": summary(share), "share_goal": goal,
@@ -358,6 +375,7 @@ def report(name, batch, plan, kinds, ours, theirs, peaks, limits, goal):
             "environment": k.environment, "tried": k.tried,
             "compiling_s": None if k.name == "eager" else [k.compiled, k.again],
             "ms": summary([r["ms"] for r in theirs[k.name]]),
+            "device_bytes": theirs[k.name][-1]["device_bytes"],
             "rss": max(r["rss"] for r in theirs[k.name])}
     if goal:
         lines.append(f"{name} machine ratio={statistics.median(share):.2f} limit={goal}")

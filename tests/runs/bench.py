@@ -1,10 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """`runner bench`: numbers that agree with each other, nothing left behind."""
 import json
+import subprocess
+import sys
 
-from harness import ROOT, Checks, Scratch, runner
+from harness import ROOT, RUNNER, Checks, Scratch, runner
 
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
+
+
+def rows_for_a_gpu(c):
+    """The table's rows for a GPU: their files are read, and a machine without one is told
+    why each cannot run. Peers are not needed for that."""
+    for row in ("resnet50", "gpt2", "airbench"):
+        r = runner("config", ROOT / f"bench/rows/{row}.yaml", env={"BENCH_DATA": "/none"})
+        c.equal(f"{row}: exit", (r.code, r.err), (0, ""))
+    if "  cuda         cuda: " in runner("doctor").out:
+        print("SKIP: rows without a GPU: this machine has one")
+        return
+    p = subprocess.run([sys.executable, ROOT / "bench/run", "gpu", "--runner", RUNNER],
+                       capture_output=True, text=True)
+    c.equal("rows for a GPU: exit", (p.returncode, p.stderr), (0, ""))
+    lines = p.stdout.splitlines()
+    c.equal("each is skipped", [line.split(": ")[1] for line in lines],
+            ["gpu-mlp", "gpu-resnet18", "gpu-resnet50", "gpu-gpt2-124m", "gpu-airbench",
+             "gpu-adamw-124m"])
+    c.ok("with a reason", all(line.startswith("SKIP: ") and "cuda" in line
+                              for line in lines), p.stdout)
 
 
 def main():
@@ -37,6 +59,7 @@ def main():
         c.equal("no experiment", r.code, 2)
         r = runner("bench", QUICKSTART, "optimizer.lr=fast", cwd=scratch)
         c.equal("a wrong file", r.code, 2)
+    rows_for_a_gpu(c)
     c.done()
 
 
