@@ -388,7 +388,9 @@ static uint64_t price_of(struct layout *l, uint32_t node, enum form fx, enum for
 /* A change of form: a pass that reads and writes, at a cautious 8 GB/s. */
 static uint64_t conversion(struct layout *l, rn_value v, enum form to) {
     uint64_t *s = &l->stamp[(uint64_t)v * FORMS + to];
-    if (form_of(l, v) == to || *s == l->now)
+    int64_t channels = channels_of(l, v);
+    if (block_of(l, form_of(l, v), channels) == block_of(l, to, channels) ||
+        *s == l->now)
         return 0;
     *s = l->now;
     return value_bytes(l->g, v) / 4;

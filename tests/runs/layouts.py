@@ -70,6 +70,9 @@ with Scratch() as top:
     c.ok("by rule: images are blocked", kinds and all(kinds), nodes)
     c.ok("and stay so from node to node",
          sum(n["op"] == "transpose" for n in nodes) <= 3, nodes)
+    nodes = plan(path, "device={type: cpu, tune: off}", "precision=bf16", env=env)
+    kinds = blocked(nodes, "conv2d") + blocked(nodes, "batch_norm")
+    c.ok("in bf16 too, from the first one on", kinds and all(kinds), nodes)
     c.ok("without own products nothing is blocked", not any(
         n["shape"].count(",") == 4 for n in
         plan(path, "device={type: cpu, deterministic: threads}", env=env)))
@@ -84,7 +87,7 @@ with Scratch() as top:
     c.equal("timed: one machine, one file", len(known), 1)
     lines = (timed / "kernels.txt").read_text().splitlines()
     c.ok("timed: the record says what was chosen", len(lines) >= 9 and all(
-        re.fullmatch(r"conv2d\S* .* \| \d+,\d+\t[dw]\t[1-9]\d*\t([1-9]\d*|[?-])", x) for x in lines), lines)
+        re.fullmatch(r"conv2d\S* .* \| \d+,\d+\t[dwo]\t[1-9]\d*\t([1-9]\d*|[?-])", x) for x in lines), lines)
     before = known[0].read_bytes()
     warm = run("warm", "{type: cpu}")
     c.equal("from the cache: the same bits", verified(warm), verified(timed))
@@ -105,6 +108,12 @@ with Scratch() as top:
         for s in ("train/loss", "val/loss", "test/loss"):
             x, y = series(plain, s)[1], series(other, s)[1]
             c.ok(f"{name}: {s}", np.allclose(x, y, rtol=5e-4, atol=1e-5), f"{x}\n{y}")
+
+    short = run("short", "{type: cpu}", "precision=bf16")
+    plain = run("plain16", "reference", "precision=bf16")
+    for s in ("train/loss", "val/loss", "test/loss"):
+        x, y = series(plain, s)[1], series(short, s)[1]
+        c.ok(f"bf16: {s}", np.allclose(x, y, rtol=0.02), f"{x}\n{y}")
 
     # Who looks changes nothing.
     seen = run("seen", "{type: cpu}", "hooks=[{type: inspect, every: 1st}]")

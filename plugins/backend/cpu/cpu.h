@@ -223,8 +223,9 @@ void cpu_onednn_destroy(struct cpu_onednn *d);
 struct cpu_onednn *cpu_onednn_of(const struct cpu_engine *g);
 int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e);
 /* The kernels by letter, what a rule takes first. Of a convolution: d direct, w
- * Winograd where the library has it; of a product: m the library's, p the same with its
- * second operand packed, and those of cpu_strips. NULL: there is nothing to choose. */
+ * Winograd where the library has it, o direct by the other name of images whose
+ * channels are one block; of a product: m the library's, p the same with its second
+ * operand packed, and those of cpu_strips. NULL: there is nothing to choose. */
 const char *cpu_onednn_choices(const struct cpu_setup *s);
 int32_t cpu_strips(struct cpu_setup *s, struct rn_error *e);
 #endif

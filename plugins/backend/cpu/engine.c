@@ -67,7 +67,7 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
     if (status == RN_OK) {
         char machine[256], name[160];
         cpu_engine_name(g, name, sizeof name);
-        snprintf(machine, sizeof machine, "2 %s%s " CPU_LIBRARY, name,
+        snprintf(machine, sizeof machine, "3 %s%s " CPU_LIBRARY, name,
                  g->strict ? " strict" : "");
         g->tuner = cpu_tuner_create(
             h, strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine, NULL);

@@ -250,7 +250,7 @@ static dnnl_status_t matrix(dnnl_memory_desc_t *md, const struct kernel_tensor *
 }
 
 static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool linear,
-                             dnnl_engine_t engine) {
+                             char choice, dnnl_engine_t engine) {
     const struct kernel_tensor *a = &s->in[0], *b = &s->in[1], *o = &s->out[0];
     int64_t flat_in[2], flat_out[2], bias_shape[2] = {1, 0};
     struct kernel_tensor x = *a, y = *o, bias = {0};
@@ -292,7 +292,6 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
     if (status == dnnl_success)
         status = matrix(&op[2].plain, &y, y.rank, false);
     dnnl_memory_desc_t weights = op[1].plain;
-    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s);
     if (status == dnnl_success && choice == 'p')
         status = dnnl_memory_desc_init_by_tag(&weights, weights.ndims, weights.dims,
                                               library_type(b), dnnl_format_tag_any);
@@ -310,10 +309,17 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
 
 /* ------------------------------------------------------------- convolution */
 
+/* All channels in one block of eight or sixteen: [N,H,W,C] and blocks are the same. */
+static bool is_both(const struct kernel_tensor *x) {
+    return x->rank == 5 && x->shape[1] == 1 && (x->shape[4] == 16 || x->shape[4] == 8);
+}
+
 /* Images as they lie, and as the kernel may have them: blocked ones as they lie (the
- * planner chose), [N,C,H,W] in whatever form it likes. */
+ * planner chose), [N,C,H,W] in whatever form it likes. last: what is both is called
+ * [N,H,W,C]. The library has other kernels for either name: matrix units read the
+ * latter, few channels into 16 of bf16 only write the former. */
 static dnnl_status_t image(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
-                           const struct kernel_tensor *x, bool bf16) {
+                           const struct kernel_tensor *x, bool last) {
     dnnl_dims_t dims;
     dnnl_format_tag_t tag = dnnl_nchw;
     memcpy(dims, x->shape, 4 * sizeof dims[0]);
@@ -321,8 +327,7 @@ static dnnl_status_t image(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
         int64_t block = x->shape[4];
         dims[1] *= block;
         tag = block == 16 ? dnnl_nChw16c : block == 8 ? dnnl_nChw8c : dnnl_nhwc;
-        /* All channels in one block are both; matrix units read the latter. */
-        tag = bf16 && x->shape[1] == 1 ? dnnl_nhwc : tag;
+        tag = last && is_both(x) ? dnnl_nhwc : tag;
         if (tag == dnnl_nhwc && x->shape[1] != 1)
             return dnnl_unimplemented;
     }
@@ -362,7 +367,7 @@ static dnnl_alg_kind_t algorithm(const struct kernel_tensor *w, const int64_t *s
 
 /* what: 0 forward, 1 gradient of the input, 2 of the weight */
 static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, int what,
-                                 dnnl_engine_t engine) {
+                                 char choice, dnnl_engine_t engine) {
     const struct kernel_tensor *x = what == 1 ? &s->out[0] : &s->in[0];
     const struct kernel_tensor *w = what == 0   ? &s->in[1]
                                     : what == 1 ? &s->in[0]
@@ -376,18 +381,17 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
     dnnl_dims_t dilates = {dilation[0] - 1, dilation[1] - 1};
     dnnl_dims_t high = {pad[2], pad[3]};
     dnnl_memory_desc_t xp, xa, wp, wa, yp, ya, bias;
-    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s);
-    dnnl_alg_kind_t alg = cpu_strict(s->engine) || choice == 'd'
+    dnnl_alg_kind_t alg = cpu_strict(s->engine) || choice == 'd' || choice == 'o'
                               ? dnnl_convolution_direct
                           : choice == 'w' ? dnnl_convolution_auto
                                           : algorithm(w, stride, dilation, groups);
     bool has_bias = what == 0 && s->n_in > 2;
     dnnl_convolution_desc_t d;
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
-    bool bf16 = s->in[0].dtype == RN_BF16;
-    dnnl_status_t status = image(&xp, &xa, x, bf16);
+    bool last = (s->in[0].dtype == RN_BF16) != (choice == 'o');
+    dnnl_status_t status = image(&xp, &xa, x, last);
     if (status == dnnl_success)
-        status = image(&yp, &ya, y, bf16);
+        status = image(&yp, &ya, y, last);
     if (status == dnnl_success)
         status = filter(&wp, &wa, w, groups);
     if (status == dnnl_success && has_bias) {
@@ -437,19 +441,13 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
     return assemble(st, engine, pd, 3, what == 1 ? to_input : to_weight, s->building);
 }
 
-int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
-    static const char *const names[] = {"conv2d", "conv2d_grad_input",
-                                        "conv2d_grad_weight", "matmul", "linear"};
+/* Node s by the kernel of that letter; *out NULL: nothing that the library does well.
+ */
+static int32_t attempt(const struct cpu_setup *s, int which, char choice,
+                       struct state **out, struct rn_error *e) {
     struct cpu_onednn *d = cpu_onednn_of(s->engine);
-    size_t which = 0;
-    while (which < 5 && strcmp(names[which], s->node->op) != 0)
-        which++;
-    if (!d || which == 5 || !types_fit(s))
-        return 0;
-    for (uint32_t i = 0; i < s->n_in; i++)
-        if (s->in[i].count == 0) /* an empty sum: ours knows */
-            return 0;
     struct state *st = calloc(1, sizeof *st);
+    *out = NULL;
     if (!st)
         return rn_fail(e, RN_E_MEMORY, "no memory for a product", NULL, NULL);
     st->stream = d->stream;
@@ -458,16 +456,34 @@ int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
         status = dnnl_primitive_attr_set_scratchpad_mode(st->attr,
                                                          dnnl_scratchpad_mode_user);
     if (status == dnnl_success)
-        status = which < 3 ? convolution(s, st, (int)which, d->engine)
-                           : product(s, st, which == 4, d->engine);
-    if (status == dnnl_out_of_memory) {
-        state_free(st);
-        return failed(e, status, s->node->op);
+        status = which < 3 ? convolution(s, st, which, choice, d->engine)
+                           : product(s, st, which == 4, choice, d->engine);
+    if (status == dnnl_success && !strstr(st->name, "ref")) {
+        *out = st;
+        return RN_OK;
     }
-    if (status != dnnl_success || strstr(st->name, "ref")) {
-        state_free(st); /* not something the library does well: ours will */
+    state_free(st);
+    return status == dnnl_out_of_memory ? failed(e, status, s->node->op) : RN_OK;
+}
+
+int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
+    static const char *const names[] = {"conv2d", "conv2d_grad_input",
+                                        "conv2d_grad_weight", "matmul", "linear"};
+    int which = 0;
+    while (which < 5 && strcmp(names[which], s->node->op) != 0)
+        which++;
+    if (!cpu_onednn_of(s->engine) || which == 5 || !types_fit(s))
         return 0;
-    }
+    for (uint32_t i = 0; i < s->n_in; i++)
+        if (s->in[i].count == 0) /* an empty sum: ours knows */
+            return 0;
+    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s);
+    struct state *st;
+    int32_t status = attempt(s, which, choice, &st, e);
+    if (status == RN_OK && !st && !choice && which < 3 && s->in[0].dtype == RN_BF16)
+        status = attempt(s, which, 'o', &st, e);
+    if (status != RN_OK || !st)
+        return status;
     s->state = st;
     s->finish = state_free;
     s->run = run;
@@ -510,7 +526,10 @@ static const char *convolution_choices(const struct cpu_setup *s) {
                stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&
                dilation[1] == 1 && cpu_int(s->node, "groups", 1) == 1 &&
                !cpu_strict(s->engine);
-    return may ? "dw" : "d";
+    bool other = false; /* of f32 it made steps no shorter */
+    for (uint32_t i = 0; s->in[0].dtype == RN_BF16 && i < s->n_in + 1; i++)
+        other |= is_both(i < s->n_in ? &s->in[i] : &s->out[0]);
+    return may ? "dw" : other ? "do" : "d";
 }
 
 const char *cpu_onednn_choices(const struct cpu_setup *s) {
