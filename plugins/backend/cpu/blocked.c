@@ -74,6 +74,44 @@ INLINE void *to(void *p, bool low, int64_t k) {
     return (char *)p + k * (low ? 2 : 4);
 }
 
+/* Sixteen channels of a pixel as one vector. */
+typedef uint32_t words16 __attribute__((vector_size(64), may_alias));
+typedef uint16_t halves16 __attribute__((vector_size(32), aligned(2), may_alias));
+
+INLINE lanes16 get16(const void *p, bool low) {
+    if (!low)
+        return *(const lanes16 *)p;
+    return (lanes16)(__builtin_convertvector(*(const halves16 *)p, words16) << 16);
+}
+
+/* As rn_bf16_from_f32 rounds. */
+INLINE void put16(void *p, bool low, lanes16 v) {
+    words16 u = (words16)v, is_nan = (words16)(v != v);
+    words16 near = (u + 0x7fffu + (u >> 16 & 1u)) >> 16, quiet = u >> 16 | 0x40u;
+    if (low)
+        *(halves16 *)p =
+            __builtin_convertvector((is_nan & quiet) | (~is_nan & near), halves16);
+    else
+        *(lanes16 *)p = v;
+}
+
+INLINE lanes16 of16(const channels16 *n) {
+    return *(const lanes16 *)(const void *)n->v;
+}
+
+/* v where `take`, else 0. */
+INLINE lanes16 where16(ints16 take, lanes16 v) {
+    return (lanes16)(take & (ints16)v);
+}
+
+INLINE lanes16 passes16(lanes16 t, const struct numbers *n, lanes16 g) {
+    return where16(t * of16(&n->scale) + of16(&n->shift) > 0.0f, g);
+}
+
+INLINE void add16(float *to, lanes16 v) {
+    *(lanes16 *)(void *)to += v;
+}
+
 /* What passes through ReLU. */
 INLINE float passes(float t, const struct numbers *n, int64_t k, float g) {
     return t * n->scale.v[k] + n->shift.v[k] > 0.0f ? g : 0.0f;
@@ -83,7 +121,18 @@ INLINE float passes(float t, const struct numbers *n, int64_t k, float g) {
  * g of gy and of gy times normalised x, r the same behind a ReLU. */
 INLINE void pixel(char pass, bool low, const void *x, const void *g,
                   const struct numbers *n, int64_t w, float *a, float *b) {
-    if (pass == 's') {
+    if (w == 16 && pass == 's') {
+        add16(a, get16(x, low));
+    } else if (w == 16 && pass == 'v') {
+        lanes16 d = get16(x, low) - of16(&n->mean);
+        add16(a, d * d);
+    } else if (w == 16) {
+        lanes16 t = (get16(x, low) - of16(&n->mean)) / of16(&n->root);
+        lanes16 h = get16(g, low);
+        h = pass == 'r' ? passes16(t, n, h) : h;
+        add16(a, h);
+        add16(b, h * t);
+    } else if (pass == 's') {
         EACH(k, w) a[k] += get(x, low, k);
     } else if (pass == 'v') {
         EACH(k, w) {
@@ -225,6 +274,16 @@ INLINE void apply_plane(char what, bool relu, struct kind t, const void *x,
         const void *xq = from(x, t.low, q * b);
         const void *gq = g ? from(g, t.low, q * b) : NULL;
         void *yq = to(y, t.low_out, q * b);
+        if (w == 16) {
+            lanes16 v = get16(xq, t.low) - of16(&n->mean);
+            if (what != 'i')
+                v = v / of16(&n->root);
+            v = v * of16(&n->scale) + of16(&n->shift);
+            if (g)
+                v = v + get16(gq, t.low);
+            put16(yq, t.low_out, relu ? where16(~(v < 0.0f), v) : v);
+            continue;
+        }
         EACH(k, w) {
             float v = get(xq, t.low, k) - n->mean.v[k];
             v = what == 'i' ? v : v / n->root.v[k];
@@ -241,6 +300,13 @@ INLINE void grad_plane(bool relu, struct kind t, const void *x, const void *g, v
     for (int64_t q = 0; q < area; q++) {
         const void *xq = from(x, t.low, q * b), *gq = from(g, t.low, q * b);
         void *yq = to(y, t.low_out, q * b);
+        if (w == 16) {
+            lanes16 v = (get16(xq, t.low) - of16(&n->mean)) / of16(&n->root);
+            lanes16 h = get16(gq, t.low);
+            h = relu ? passes16(v, n, h) : h;
+            put16(yq, t.low_out, ((h - of16(&n->a)) - v * of16(&n->b)) * of16(&n->k));
+            continue;
+        }
         EACH(k, w) {
             float v = (get(xq, t.low, k) - n->mean.v[k]) / n->root.v[k];
             float h = get(gq, t.low, k);
