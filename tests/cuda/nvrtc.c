@@ -68,6 +68,8 @@ int main(int argc, char **argv) {
                                             "conv2d_grad_input_f16",
                                             "widen_bf16",
                                             "batch_norm_grad_16_f32",
+                                            "batch_norm_1_bf16",
+                                            "max_pool2d_grad_f16",
                                             "layer_norm_columns_f32",
                                             "cross_entropy_grad_f32"};
         for (size_t k = 0; k < sizeof names / sizeof names[0] && cubin; k++) {

@@ -2,7 +2,7 @@
 /* Rooms of the kernels in reduce.cu, lines.cu and window.cu. */
 #include <string.h>
 
-#include "engine.h"
+#include "products.h"
 
 #define LONG_ROW  8192 /* elements: a block to itself */
 #define COUNTED   1024 /* lines that are sorted by counting */
@@ -144,7 +144,9 @@ int32_t cuda_room_window(struct cuda_setup *s, struct rn_error *e) {
     bool grad = strstr(op, "_grad") != NULL;
     (void)e;
     if ((!max && !avg && !resize) ||
-        (s->in[0].dtype != RN_F32 && s->in[0].dtype != RN_F64))
+        (s->in[0].dtype != RN_F32 && s->in[0].dtype != RN_F64 &&
+         (resize || !cuda_narrow(s->in[0].dtype))) ||
+        s->out[0].dtype != s->in[0].dtype || s->in[s->n_in - 1].dtype != s->in[0].dtype)
         return 0;
     /* image and output: x, y; a gradient of avg and resize has only y's */
     const struct tensor *x = grad && !max ? &s->out[0] : &s->in[0];
@@ -167,7 +169,7 @@ int32_t cuda_room_window(struct cuda_setup *s, struct rn_error *e) {
         a.top = padding[0], a.left = padding[1];
     }
     struct cuda_task *t = cuda_launch(s, THEME_WINDOW, a.count, false, &a, sizeof a,
-                                      "%s_%s", op, cuda_suffix(s->in[0].dtype));
+                                      "%s_%s", op, cuda_float_suffix(s->in[0].dtype));
     if (max || !grad)
         CUDA_POINTER(s, t, window_args, x, s->in[0].at);
     if (max && s->n_in > 1)

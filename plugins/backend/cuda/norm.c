@@ -3,7 +3,7 @@
  * made of. */
 #include <string.h>
 
-#include "engine.h"
+#include "products.h"
 
 #define OUTPUTS 16 /* channels, rows, columns or lines of a block */
 
@@ -28,6 +28,20 @@ static void outputs(struct cuda_setup *s, struct cuda_task *t) {
         CUDA_POINTER(s, t, norm_args, second, s->out[2].at);
 }
 
+/* Images are of one type, the resulting one may be f32; what belongs to channels is
+ * f32.
+ */
+static bool batch_types(const struct cuda_setup *s) {
+    rn_dtype t = s->n_in ? s->in[0].dtype : 0;
+    bool good = (t == RN_F32 || cuda_narrow(t)) && s->n_out > 0;
+    for (uint32_t i = 1; i < s->n_in; i++)
+        good &= s->in[i].dtype == (s->in[i].rank > 1 ? t : RN_F32);
+    for (uint32_t i = 0; good && i < s->n_out; i++)
+        good &= s->out[i].at.base == RN_NO_SLOT || s->out[i].dtype == RN_F32 ||
+                (i == 0 && s->out[0].dtype == t);
+    return good;
+}
+
 static int32_t batch_norm(struct cuda_setup *s) {
     const struct tensor *x = &s->in[0];
     struct norm_args a = {.count = x->count,
@@ -35,6 +49,7 @@ static int32_t batch_norm(struct cuda_setup *s) {
                           .area = 1,
                           .block = cuda_int(s->node, "block", 0),
                           .relu = cuda_int(s->node, "relu", 0),
+                          .wide = s->out[0].dtype == RN_F32,
                           .eps = (float)cuda_float(s->node, "eps", 1e-5)};
     bool infer = cuda_is(s, "batch_norm_infer"), grad = cuda_is(s, "batch_norm_grad");
     uint32_t last = x->rank - (a.block ? 1 : 0);
@@ -46,9 +61,10 @@ static int32_t batch_norm(struct cuda_setup *s) {
     int64_t each = a.block >= OUTPUTS || a.area == 1 ? OUTPUTS : 1;
     struct cuda_task *t =
         infer ? cuda_launch(s, THEME_NORM, a.count, false, &a, sizeof a,
-                            "batch_norm_infer_f32")
+                            "batch_norm_infer_%s", cuda_float_suffix(x->dtype))
               : cuda_launch(s, THEME_NORM, blocks(a.channels, each), true, &a, sizeof a,
-                            "%s_%lld_f32", s->node->op, (long long)each);
+                            "%s_%lld_%s", s->node->op, (long long)each,
+                            cuda_float_suffix(x->dtype));
     CUDA_POINTER(s, t, norm_args, x, x->at);
     CUDA_POINTER(s, t, norm_args, scale, s->in[1].at);
     uint32_t more = infer || grad ? 5 : 3; /* an input that need not be there */
@@ -142,10 +158,10 @@ int32_t cuda_room_norm(struct cuda_setup *s, struct rn_error *e) {
     const char *op = s->node->op;
     bool entropy = strncmp(op, "cross_entropy", 13) == 0;
     (void)e;
+    if (strncmp(op, "batch_norm", 10) == 0)
+        return batch_types(s) ? batch_norm(s) : 0;
     if (s->n_in < 1 || !all_f32(s, entropy ? 1 : s->n_in))
         return 0;
-    if (strncmp(op, "batch_norm", 10) == 0)
-        return batch_norm(s);
     if (strcmp(op, "layer_norm") == 0 || strcmp(op, "layer_norm_grad") == 0)
         return layer_norm(s);
     if (entropy || strncmp(op, "softmax", 7) == 0 ||

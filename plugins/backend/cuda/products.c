@@ -92,7 +92,7 @@ bool cuda_lt_multiplies(const struct cuda_device *d, rn_dtype t) {
            (t == RN_F32 || t == RN_F16 || (t == RN_BF16 && d->major >= 8));
 }
 
-static const char *suffix(rn_dtype t) {
+const char *cuda_float_suffix(rn_dtype t) {
     return t == RN_BF16 ? "bf16" : t == RN_F16 ? "f16" : cuda_suffix(t);
 }
 
@@ -112,7 +112,7 @@ static int32_t matmul(struct cuda_setup *s, const struct product *p) {
     uint64_t tiles = (uint64_t)((p->m + 63) / 64) * (uint64_t)((p->n + 63) / 64) *
                      (uint64_t)p->batches;
     struct cuda_task *t = cuda_launch(s, THEME_PRODUCTS, tiles, true, &a, sizeof a,
-                                      "matmul_%s", suffix(p->a->dtype));
+                                      "matmul_%s", cuda_float_suffix(p->a->dtype));
     CUDA_POINTER(s, t, matmul_args, a, p->a->at);
     CUDA_POINTER(s, t, matmul_args, b, p->b->at);
     if (p->bias)
@@ -144,8 +144,9 @@ static int32_t conv(struct cuda_setup *s, const struct conv *c) {
                           .dw = c->dilation[1],
                           .groups = c->groups};
     bool blocks = c->pass == CONV_WEIGHT;
-    struct cuda_task *t = cuda_launch(s, THEME_PRODUCTS, a.count, blocks, &a, sizeof a,
-                                      "%s_%s", s->node->op, suffix(s->in[0].dtype));
+    struct cuda_task *t =
+        cuda_launch(s, THEME_PRODUCTS, a.count, blocks, &a, sizeof a, "%s_%s",
+                    s->node->op, cuda_float_suffix(s->in[0].dtype));
     if (c->pass != CONV_INPUT)
         CUDA_POINTER(s, t, conv_args, x, c->x->at);
     if (c->pass != CONV_WEIGHT)

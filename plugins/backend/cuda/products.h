@@ -27,6 +27,8 @@ bool cuda_conv(const struct cuda_setup *s, struct conv *c);
 static inline bool cuda_narrow(rn_dtype t) {
     return t == RN_BF16 || t == RN_F16;
 }
+/* "f32", "f64", "bf16", "f16": of kernels that take 16 bits. */
+const char *cuda_float_suffix(rn_dtype t);
 /* Operands of one float type; the result is of it too, or f32 beside 16 bits. */
 bool cuda_product_types(const struct cuda_setup *s);
 /* Does cuBLASLt multiply this type here? A plan made for a chip says what it would. */

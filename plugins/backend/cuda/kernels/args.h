@@ -119,17 +119,19 @@ struct window_args {
     int64_t kh, kw, sh, sw, top, left;
     int64_t count_pad, bilinear;
     int64_t block; /* channels that lie together; 1: none */
+    int64_t wide;  /* 0: 16 bits are rounded */
 };
 
 struct norm_args {
     const void *x, *scale, *shift, *mean, *var, *gy;
-    const void *added;        /* to y, or NULL */
-    void *y, *first, *second; /* mean and var, or gradients; NULL: not wanted */
-    void *moments;            /* mean and root of each row */
-    uint64_t count;           /* of x */
+    const void *added;                /* to y, or NULL */
+    void *y, *first, *second;         /* mean and var, or gradients; NULL: not wanted */
+    void *moments;                    /* mean and root of each row */
+    uint64_t count;                   /* of x */
     int64_t n, channels, area, block; /* [n, channels/block, area, block] */
     int64_t rows, length;
     int64_t relu; /* behind it */
+    int64_t wide; /* y is f32 beside images of 16 bits */
     float eps, unused;
 };
 

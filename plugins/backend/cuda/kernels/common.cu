@@ -46,3 +46,26 @@ static inline int64_t load_index(const void *p, int64_t type, int64_t i) {
         }                                                                              \
         SYNC();                                                                        \
     }
+
+/* Types of memory, S: LOAD_S reads what kernels compute with, STORE_S writes it,
+ * rounded to 16 bits unless a.wide says that the result is f32. */
+#define MEMORY_f32         float
+#define MEMORY_f64         double
+#define MEMORY_bf16        uint16_t
+#define MEMORY_f16         uint16_t
+#define LOAD_f32(p, i)     (((const float *)(p))[i])
+#define LOAD_f64(p, i)     (((const double *)(p))[i])
+#define LOAD_bf16(p, i)    rn_f32_from_bf16(((const uint16_t *)(p))[i])
+#define LOAD_f16(p, i)     rn_f32_from_f16(((const uint16_t *)(p))[i])
+#define STORE_f32(p, i, v) (((float *)(p))[i] = (v))
+#define STORE_f64(p, i, v) (((double *)(p))[i] = (v))
+#define STORE_LOW(p, i, v, S)                                                          \
+    do {                                                                               \
+        float v_ = (v);                                                                \
+        if (a.wide)                                                                    \
+            STORE_f32(p, i, v_);                                                       \
+        else                                                                           \
+            ((uint16_t *)(p))[i] = rn_##S##_from_f32(v_);                              \
+    } while (0)
+#define STORE_bf16(p, i, v) STORE_LOW(p, i, v, bf16)
+#define STORE_f16(p, i, v)  STORE_LOW(p, i, v, f16)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batch and layer normalisation with their gradients in a kernel or two, f32: the
- * operations of their decompositions, the sums in the tree of numerics.h. */
+/* Batch and layer normalisation with their gradients in a kernel or two: the operations
+ * of their decompositions in f32, the sums in the tree of numerics.h. Images of a batch
+ * norm may have 16 bits. */
 
 #define NORM_TILE 2048
 
@@ -11,26 +12,27 @@ static inline int64_t channel_at(const struct norm_args *a, int64_t c, int64_t i
            c % a->block;
 }
 
-#define NX(e)      (((const float *)a.x)[e])
-#define NG(e)      (((const float *)a.gy)[e])
-#define NV(v, c)   (((const float *)a.v)[c])
-#define XHAT(e, o) ((NX(e) - mean[o]) / root[o])
+#define NX(e)         LOAD_f32(a.x, e)
+#define NG(e)         LOAD_f32(a.gy, e)
+#define NV(v, c)      LOAD_f32(a.v, c)
+#define XHAT(e, o, S) ((LOAD_##S(a.x, e) - mean[o]) / root[o])
 
 /* What follows a batch norm: something that is added, ReLU. NaN passes. */
-static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
-    y = a->added ? y + ((const float *)a->added)[e] : y;
+static inline float norm_then(const struct norm_args *a, float y, float added) {
+    y = a->added ? y + added : y;
     return a->relu && y < 0.0f ? 0.0f : y;
 }
+#define THEN(y, e, S) norm_then(&a, y, a.added ? LOAD_##S(a.added, e) : 0.0f)
 /* The gradient that passes through that ReLU. */
-#define PASSED(e, o)                                                                   \
-    (!a.relu || XHAT(e, o) * NV(scale, first + o) + NV(shift, first + o) > 0.0f        \
-         ? NG(e)                                                                       \
+#define PASSED(e, o, S)                                                                \
+    (!a.relu || XHAT(e, o, S) * NV(scale, first + o) + NV(shift, first + o) > 0.0f     \
+         ? LOAD_##S(a.gy, e)                                                           \
          : 0.0f)
 
 /* Sums over channel first + o for o < P of TERM(e), which lies at offset e; they are at
  * lane[o * LANES]. One channel: all threads fetch, sixteen add. Sixteen, where channels
  * lie together: a thread is a lane of one. */
-#define SUMS_1(TERM)                                                                   \
+#define SUMS_1(TERM, S)                                                                \
     EACH_THREAD {                                                                      \
         lane[TX] = 0;                                                                  \
     }                                                                                  \
@@ -42,7 +44,7 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
             (void)o;                                                                   \
             for (int64_t i = TX; i < left; i += THREADS) {                             \
                 int64_t e = channel_at(&a, first, at + i);                             \
-                tile[i] = TERM(e, o);                                                  \
+                tile[i] = TERM(e, o, S);                                               \
             }                                                                          \
         }                                                                              \
         SYNC();                                                                        \
@@ -58,14 +60,14 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
     }                                                                                  \
     ADD_LANES(lane)
 
-#define SUMS_16(TERM)                                                                  \
+#define SUMS_16(TERM, S)                                                               \
     EACH_THREAD {                                                                      \
         uint32_t k = TX / PER, o = TX % PER;                                           \
         float sum = 0;                                                                 \
         if (first + o < a.channels)                                                    \
             for (int64_t i = k; i < m; i += LANES) {                                   \
                 int64_t e = channel_at(&a, first + o, i);                              \
-                sum += TERM(e, o);                                                     \
+                sum += TERM(e, o, S);                                                  \
             }                                                                          \
         lane[o * LANES + k] = sum;                                                     \
     }                                                                                  \
@@ -94,13 +96,14 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
     }                                                                                  \
     SYNC();
 
-#define TERM_X(e, o)      NX(e)
-#define TERM_SQUARE(e, o) ((NX(e) - mean[o]) * (NX(e) - mean[o]))
-#define TERM_G(e, o)      PASSED(e, o)
-#define TERM_GX(e, o)     (PASSED(e, o) * XHAT(e, o))
+#define TERM_X(e, o, S) LOAD_##S(a.x, e)
+#define TERM_SQUARE(e, o, S)                                                           \
+    ((LOAD_##S(a.x, e) - mean[o]) * (LOAD_##S(a.x, e) - mean[o]))
+#define TERM_G(e, o, S)  PASSED(e, o, S)
+#define TERM_GX(e, o, S) (PASSED(e, o, S) * XHAT(e, o, S))
 
-#define BATCH(P)                                                                       \
-    KERNEL(batch_norm_##P##_f32, norm_args) {                                          \
+#define BATCH(P, S)                                                                    \
+    KERNEL(batch_norm_##P##_##S, norm_args) {                                          \
         SHARED(float, lane, THREADS);                                                  \
         SHARED(float, tile, P == 1 ? NORM_TILE : 1);                                   \
         SHARED(float, mean, PER);                                                      \
@@ -109,12 +112,12 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
         (void)tile;                                                                    \
         for (int64_t first = (int64_t)BX * P; first < a.channels;                      \
              first += (int64_t)GRID * P) {                                             \
-            SUMS_##P(TERM_X) EACH_THREAD {                                             \
+            SUMS_##P(TERM_X, S) EACH_THREAD {                                          \
                 if (TX < P)                                                            \
                     mean[TX] = lane[TX * LANES] / (float)m;                            \
             }                                                                          \
             SYNC();                                                                    \
-            SUMS_##P(TERM_SQUARE) EACH_THREAD {                                        \
+            SUMS_##P(TERM_SQUARE, S) EACH_THREAD {                                     \
                 if (TX < P && first + TX < a.channels) {                               \
                     float var = lane[TX * LANES] / (float)m;                           \
                     root[TX] = sqrtf(var + a.eps);                                     \
@@ -126,12 +129,12 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
             }                                                                          \
             SYNC();                                                                    \
             if (a.y) {                                                                 \
-                EACH_OF_##P(((float *)a.y)[e] = norm_then(                             \
-                                &a, XHAT(e, o) * NV(scale, c) + NV(shift, c), e))      \
+                EACH_OF_##P(STORE_##S(                                                 \
+                    a.y, e, THEN(XHAT(e, o, S) * NV(scale, c) + NV(shift, c), e, S)))  \
             }                                                                          \
         }                                                                              \
     }                                                                                  \
-    KERNEL(batch_norm_grad_##P##_f32, norm_args) {                                     \
+    KERNEL(batch_norm_grad_##P##_##S, norm_args) {                                     \
         SHARED(float, lane, THREADS);                                                  \
         SHARED(float, tile, P == 1 ? NORM_TILE : 1);                                   \
         SHARED(float, mean, PER);                                                      \
@@ -149,7 +152,7 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
                 }                                                                      \
             }                                                                          \
             SYNC();                                                                    \
-            SUMS_##P(TERM_G) EACH_THREAD {                                             \
+            SUMS_##P(TERM_G, S) EACH_THREAD {                                          \
                 if (TX < P && first + TX < a.channels) {                               \
                     of_g[TX] = lane[TX * LANES] / (float)m;                            \
                     if (a.second)                                                      \
@@ -157,7 +160,7 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
                 }                                                                      \
             }                                                                          \
             SYNC();                                                                    \
-            SUMS_##P(TERM_GX) EACH_THREAD {                                            \
+            SUMS_##P(TERM_GX, S) EACH_THREAD {                                         \
                 if (TX < P && first + TX < a.channels) {                               \
                     of_gx[TX] = lane[TX * LANES] / (float)m;                           \
                     if (a.first)                                                       \
@@ -166,26 +169,37 @@ static inline float norm_then(const struct norm_args *a, float y, int64_t e) {
             }                                                                          \
             SYNC();                                                                    \
             if (a.y) {                                                                 \
-                EACH_OF_##P(((float *)a.y)[e] =                                        \
-                                ((PASSED(e, o) - of_g[o]) - XHAT(e, o) * of_gx[o]) *   \
-                                (NV(scale, c) / root[o]))                              \
+                EACH_OF_##P(STORE_##S(                                                 \
+                    a.y, e,                                                            \
+                    ((PASSED(e, o, S) - of_g[o]) - XHAT(e, o, S) * of_gx[o]) *         \
+                        (NV(scale, c) / root[o])))                                     \
             }                                                                          \
         }                                                                              \
     }
 
-BATCH(1)
-BATCH(16)
-
-KERNEL(batch_norm_infer_f32, norm_args) {
-    EACH_INDEX(e, a.count) {
-        int64_t inner = (int64_t)e % a.block;
-        int64_t group = (int64_t)e / a.block / a.area % (a.channels / a.block);
-        int64_t c = group * a.block + inner;
-        float s = NV(scale, c) / sqrtf(NV(var, c) + a.eps);
-        ((float *)a.y)[e] =
-            norm_then(&a, (NX(e) - NV(mean, c)) * s + NV(shift, c), (int64_t)e);
+#define BATCH_INFER(S)                                                                 \
+    KERNEL(batch_norm_infer_##S, norm_args) {                                          \
+        EACH_INDEX(e, a.count) {                                                       \
+            int64_t inner = (int64_t)e % a.block;                                      \
+            int64_t group = (int64_t)e / a.block / a.area % (a.channels / a.block);    \
+            int64_t c = group * a.block + inner;                                       \
+            float s = NV(scale, c) / sqrtf(NV(var, c) + a.eps);                        \
+            STORE_##S(                                                                 \
+                a.y, e,                                                                \
+                THEN((LOAD_##S(a.x, e) - NV(mean, c)) * s + NV(shift, c), e, S));      \
+        }                                                                              \
     }
-}
+#define BATCHES(S) BATCH(1, S) BATCH(16, S) BATCH_INFER(S)
+
+#if KERNEL_TYPES & KERNELS_F32
+BATCHES(f32)
+#endif
+#if KERNEL_TYPES & KERNELS_BF16
+BATCHES(bf16)
+#endif
+#if KERNEL_TYPES & KERNELS_F16
+BATCHES(f16)
+#endif
 
 /* ---- layer norm: a block has sixteen rows, a thread is a lane of one ---- */
 
@@ -225,7 +239,7 @@ KERNEL(layer_norm_f32, norm_args) {
             const int64_t row = (first + o) * a.length;
             for (int64_t i = TX % LANES; first + o < a.rows && i < a.length; i += LANES)
                 ((float *)a.y)[row + i] =
-                    XHAT(row + i, o) * NV(scale, i) + NV(shift, i);
+                    XHAT(row + i, o, f32) * NV(scale, i) + NV(shift, i);
         }
         SYNC();
     }
@@ -253,7 +267,7 @@ KERNEL(layer_norm_grad_f32, norm_args) {
                 of_g[TX] = lane[TX * LANES] / (float)a.length;
         }
         SYNC();
-        ROW_SUM((NG(row + i) * NV(scale, i)) * XHAT(row + i, o)) EACH_THREAD {
+        ROW_SUM((NG(row + i) * NV(scale, i)) * XHAT(row + i, o, f32)) EACH_THREAD {
             if (TX < PER)
                 of_gx[TX] = lane[TX * LANES] / (float)a.length;
         }
@@ -264,7 +278,7 @@ KERNEL(layer_norm_grad_f32, norm_args) {
             for (int64_t i = TX % LANES; a.y && first + o < a.rows && i < a.length;
                  i += LANES)
                 ((float *)a.y)[row + i] = ((NG(row + i) * NV(scale, i) - of_g[o]) -
-                                           XHAT(row + i, o) * of_gx[o]) /
+                                           XHAT(row + i, o, f32) * of_gx[o]) /
                                           root[o];
         }
         SYNC();

@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products and convolutions of our own: for f64, for what the libraries refuse,
  * and for `libraries: off`. Sums of products are held to a bound, not to the bit.
- * T: what is summed in, S: the kernels' suffix. LOAD_S reads an operand, BIAS_S a bias,
- * STORE_S writes a result; beside operands of 16 bits the two may be f32. */
+ * T: what is summed in, S: the kernels' suffix. BIAS_S reads a bias, which may be f32
+ * beside operands of 16 bits. */
 
-#define LOAD_f32(p, i)     (((const float *)(p))[i])
-#define LOAD_f64(p, i)     (((const double *)(p))[i])
-#define LOAD_bf16(p, i)    rn_f32_from_bf16(((const uint16_t *)(p))[i])
-#define LOAD_f16(p, i)     rn_f32_from_f16(((const uint16_t *)(p))[i])
-#define BIAS_f32(p, i)     LOAD_f32(p, i)
-#define BIAS_f64(p, i)     LOAD_f64(p, i)
-#define BIAS_bf16(p, i)    (a.wide_bias ? LOAD_f32(p, i) : LOAD_bf16(p, i))
-#define BIAS_f16(p, i)     (a.wide_bias ? LOAD_f32(p, i) : LOAD_f16(p, i))
-#define STORE_f32(p, i, v) (((float *)(p))[i] = (v))
-#define STORE_f64(p, i, v) (((double *)(p))[i] = (v))
-#define STORE_LOW(p, i, v, S)                                                          \
-    do {                                                                               \
-        float v_ = (v);                                                                \
-        if (a.wide)                                                                    \
-            STORE_f32(p, i, v_);                                                       \
-        else                                                                           \
-            ((uint16_t *)(p))[i] = rn_##S##_from_f32(v_);                              \
-    } while (0)
-#define STORE_bf16(p, i, v)    STORE_LOW(p, i, v, bf16)
-#define STORE_f16(p, i, v)     STORE_LOW(p, i, v, f16)
+#define BIAS_f32(p, i)         LOAD_f32(p, i)
+#define BIAS_f64(p, i)         LOAD_f64(p, i)
+#define BIAS_bf16(p, i)        (a.wide_bias ? LOAD_f32(p, i) : LOAD_bf16(p, i))
+#define BIAS_f16(p, i)         (a.wide_bias ? LOAD_f32(p, i) : LOAD_f16(p, i))
 #define MULADD_bf16(p, q, sum) MULADD_f32(p, q, sum)
 #define MULADD_f16(p, q, sum)  MULADD_f32(p, q, sum)
 
@@ -191,7 +175,7 @@
 #define WIDEN(S)                                                                       \
     KERNEL(widen_##S, widen_args) {                                                    \
         EACH_INDEX(i, a.count) {                                                       \
-            STORE_f32(a.y, i, LOAD_##S(a.x, space_offset(&a.from, i)));                                       \
+            STORE_f32(a.y, i, LOAD_##S(a.x, space_offset(&a.from, i)));                \
         }                                                                              \
     }
 

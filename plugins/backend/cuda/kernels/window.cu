@@ -22,10 +22,11 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
     const int64_t plane = q_ / (width) / (height)
 #define PLANE(T, from, cells) ((const T *)(from) + plane * (cells)*a.block + inner)
 
+/* T: what is summed in. */
 #define WINDOW(T, S)                                                                   \
     /* offset of the first maximum of window (i, j) in plane p, -1: empty */           \
-    static inline int64_t first_max_##S(const struct window_args *a, const T *p,       \
-                                        int64_t i, int64_t j) {                        \
+    static inline int64_t first_max_##S(const struct window_args *a,                   \
+                                        const MEMORY_##S *p, int64_t i, int64_t j) {   \
         int64_t best = -1;                                                             \
         T top = 0;                                                                     \
         for (int64_t u = 0; u < a->kh; u++)                                            \
@@ -33,7 +34,7 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
                 int64_t y = i * a->sh - a->top + u, x = j * a->sw - a->left + v;       \
                 if (y < 0 || x < 0 || y >= a->h || x >= a->w)                          \
                     continue;                                                          \
-                T value = p[(y * a->w + x) * a->block];                                \
+                T value = LOAD_##S(p, (y * a->w + x) * a->block);                      \
                 if (best < 0 || (top == top && (value != value || value > top)))       \
                     best = y * a->w + x, top = value;                                  \
             }                                                                          \
@@ -42,32 +43,33 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
     KERNEL(max_pool2d_##S, window_args) {                                              \
         EACH_INDEX(k, a.count) {                                                       \
             PLACE(k, a.oh, a.ow);                                                      \
-            const T *p = PLANE(T, a.x, a.h * a.w);                                     \
+            const MEMORY_##S *p = PLANE(MEMORY_##S, a.x, a.h * a.w);                   \
             int64_t at = first_max_##S(&a, p, row, col);                               \
-            ((T *)a.y)[k] = at < 0 ? -(T)INFINITY : p[at * a.block];                   \
+            STORE_##S(a.y, k, at < 0 ? -(T)INFINITY : LOAD_##S(p, at * a.block));      \
         }                                                                              \
     }                                                                                  \
     KERNEL(max_pool2d_gather_##S, window_args) {                                       \
         EACH_INDEX(k, a.count) {                                                       \
             PLACE(k, a.oh, a.ow);                                                      \
-            const T *g = PLANE(T, a.g, a.h * a.w);                                     \
-            int64_t at = first_max_##S(&a, PLANE(T, a.x, a.h * a.w), row, col);        \
-            ((T *)a.y)[k] = at < 0 ? (T)0 : g[at * a.block];                           \
+            const MEMORY_##S *g = PLANE(MEMORY_##S, a.g, a.h * a.w);                   \
+            int64_t at =                                                               \
+                first_max_##S(&a, PLANE(MEMORY_##S, a.x, a.h * a.w), row, col);        \
+            STORE_##S(a.y, k, at < 0 ? (T)0 : LOAD_##S(g, at * a.block));              \
         }                                                                              \
     }                                                                                  \
     KERNEL(max_pool2d_grad_##S, window_args) {                                         \
         EACH_INDEX(k, a.count) {                                                       \
             PLACE(k, a.h, a.w);                                                        \
-            const T *p = PLANE(T, a.x, a.h * a.w);                                     \
-            const T *g = PLANE(T, a.g, a.oh * a.ow);                                   \
+            const MEMORY_##S *p = PLANE(MEMORY_##S, a.x, a.h * a.w);                   \
+            const MEMORY_##S *g = PLANE(MEMORY_##S, a.g, a.oh * a.ow);                 \
             T sum = 0;                                                                 \
             for (int64_t i = window_low(row, a.kh, a.sh, a.top);                       \
                  i <= window_high(row, a.sh, a.top, a.oh); i++)                        \
                 for (int64_t j = window_low(col, a.kw, a.sw, a.left);                  \
                      j <= window_high(col, a.sw, a.left, a.ow); j++)                   \
                     if (first_max_##S(&a, p, i, j) == row * a.w + col)                 \
-                        sum += g[(i * a.ow + j) * a.block];                            \
-            ((T *)a.y)[k] = sum;                                                       \
+                        sum += LOAD_##S(g, (i * a.ow + j) * a.block);                  \
+            STORE_##S(a.y, k, sum);                                                    \
         }                                                                              \
     }                                                                                  \
     /* cells that window (i, j) is divided by */                                       \
@@ -82,33 +84,36 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
     KERNEL(avg_pool2d_##S, window_args) {                                              \
         EACH_INDEX(k, a.count) {                                                       \
             PLACE(k, a.oh, a.ow);                                                      \
-            const T *p = PLANE(T, a.x, a.h * a.w);                                     \
+            const MEMORY_##S *p = PLANE(MEMORY_##S, a.x, a.h * a.w);                   \
             int64_t n = cells_##S(&a, row, col);                                       \
             T sum = 0;                                                                 \
             for (int64_t u = 0; u < a.kh; u++)                                         \
                 for (int64_t v = 0; v < a.kw; v++) {                                   \
                     int64_t y = row * a.sh - a.top + u, x = col * a.sw - a.left + v;   \
                     if (y >= 0 && x >= 0 && y < a.h && x < a.w)                        \
-                        sum += p[(y * a.w + x) * a.block];                             \
+                        sum += LOAD_##S(p, (y * a.w + x) * a.block);                   \
                 }                                                                      \
-            ((T *)a.y)[k] = n > 0 ? sum / (T)n : (T)0;                                 \
+            STORE_##S(a.y, k, n > 0 ? sum / (T)n : (T)0);                              \
         }                                                                              \
     }                                                                                  \
     KERNEL(avg_pool2d_grad_##S, window_args) {                                         \
         EACH_INDEX(k, a.count) {                                                       \
             PLACE(k, a.h, a.w);                                                        \
-            const T *g = PLANE(T, a.g, a.oh * a.ow);                                   \
+            const MEMORY_##S *g = PLANE(MEMORY_##S, a.g, a.oh * a.ow);                 \
             T sum = 0;                                                                 \
             for (int64_t i = window_low(row, a.kh, a.sh, a.top);                       \
                  i <= window_high(row, a.sh, a.top, a.oh); i++)                        \
                 for (int64_t j = window_low(col, a.kw, a.sw, a.left);                  \
                      j <= window_high(col, a.sw, a.left, a.ow); j++) {                 \
                     int64_t n = cells_##S(&a, i, j);                                   \
-                    sum += n > 0 ? g[(i * a.ow + j) * a.block] / (T)n : (T)0;          \
+                    sum +=                                                             \
+                        n > 0 ? LOAD_##S(g, (i * a.ow + j) * a.block) / (T)n : (T)0;   \
                 }                                                                      \
-            ((T *)a.y)[k] = sum;                                                       \
+            STORE_##S(a.y, k, sum);                                                    \
         }                                                                              \
-    }                                                                                  \
+    }
+
+#define RESIZE(T, S)                                                                   \
     /* Along one side: output i reads `at[0]` and `at[1]` with these weights. */       \
     static inline void resize_##S(int64_t bilinear, int64_t i, int64_t in,             \
                                   int64_t out, int64_t *at, T *part) {                 \
@@ -158,7 +163,15 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
 
 #if KERNEL_TYPES & KERNELS_F32
 WINDOW(float, f32)
+RESIZE(float, f32)
 #endif
 #if KERNEL_TYPES & KERNELS_F64
 WINDOW(double, f64)
+RESIZE(double, f64)
+#endif
+#if KERNEL_TYPES & KERNELS_BF16
+WINDOW(float, bf16)
+#endif
+#if KERNEL_TYPES & KERNELS_F16
+WINDOW(float, f16)
 #endif
