@@ -14,6 +14,7 @@
 #define HOPELESS 2.0f /* times the best: not timed again */
 #define TENSORS  8
 #define BYTE     0x3c /* fills what is read: 0.0115 in f32 and bf16, 1.06 in f16 */
+#define GIVEN_UP 1000000000 /* ns: no form that anybody would choose */
 #define BY_RULE  "rule\n"
 
 struct cuda_tuner {
@@ -234,6 +235,20 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, uint64_t 
     return t->rule ? 0 : -1;
 }
 
+/* No way could be tried, for want of memory: the first one, in the record too, so that
+ * a resumed run does not find another; other runs try again. */
+static int give_up(struct cuda_tuner *t, const struct line *key, uint64_t *ns) {
+    char text[CPU_KEY_MAX + 32];
+    snprintf(text, sizeof text, "%s\ta\t%d\t-", key->text, GIVEN_UP);
+    cpu_choices_read(t->table, text);
+    struct cpu_choice *c = cpu_choices_find(t->table, key->text);
+    if (!c)
+        return -1;
+    c->used = true;
+    *ns = c->ns;
+    return 0;
+}
+
 int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s, uint32_t count,
                    const bool *can, uint64_t workspace, cuda_way way, void *context,
                    uint64_t *ns) {
@@ -248,7 +263,7 @@ int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s, uint32_t co
         best = contest(t, &r, count, can, way, context, &ms);
     trial_end(t, &r);
     if (best < 0)
-        return -1;
+        return give_up(t, &key, ns);
     struct cpu_choice c = {.key = key.text,
                            .kernel = (char)('a' + best),
                            .ns = (uint64_t)((double)ms * 1e6) + 1};
