@@ -47,7 +47,7 @@ static void build(struct built *b, const struct built *of, rn_dtype t, bool narr
     if (!whole)
         out[0] = cast(b->graph, cast(b->graph, out[0], t), RN_F32);
     for (uint32_t i = 0; i < n->out_count; i++) {
-        char port[8];
+        char port[16];
         snprintf(port, sizeof port, "y%u", i);
         graph_output(b->graph, port, out[i], &e);
     }

@@ -262,7 +262,7 @@ static cudnnBackendDescriptor_t choose(struct cuda_setup *s, const struct staged
 
 int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e) {
     struct cuda_device *d = s->device;
-    struct staged g;
+    struct staged g = {0};
     if (!d->properties || s->n_out != 1 || !cuda_product_types(s) ||
         s->out[0].dtype == RN_F64 || !cuda_conv(s, &g.c) || !see(s, &g))
         return 0;
