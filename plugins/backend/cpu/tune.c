@@ -21,7 +21,8 @@
 #define MARGIN   0.97 /* of the time of the first kernel: another one must be faster */
 #define MOST     8    /* kernels of a node */
 #define HOPELESS 1.5  /* times the best known: not timed again */
-#define WORK     1e8  /* multiply-adds that are enough to time */
+#define COLD     8    /* more than that while it warms up: it meets fresh memory */
+#define WORK     2e9  /* multiply-adds that are enough: Winograd gains by images */
 #define AGAIN    3    /* times that a node is timed, while it is disturbed */
 #define PATIENCE 3000000000 /* ns that a run spends on that */
 
@@ -334,7 +335,7 @@ static void contest_call(struct contest *c, uint32_t i, const struct cpu_clock *
     int64_t ns = now_of(c, clock) - begin;
     uint64_t took = ns > 0 ? (uint64_t)ns : 1, best = contest_best(c, &letter);
     best = best && (!known || best < known) ? best : known;
-    bool hopeless = best && (double)took > (double)best * HOPELESS;
+    bool hopeless = best && (double)took > (double)best * HOPELESS * (warm ? 1 : COLD);
     c->out[i] = !good || hopeless;
     if (good && (warm || hopeless) && (!c->ns[i] || took < c->ns[i]))
         c->ns[i] = took;
