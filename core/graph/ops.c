@@ -59,7 +59,7 @@ const struct op ops_source[] = {
 
 /* --------------------------------------------------------------------- emit */
 
-const struct gvalue *emit_value(struct rule *r, rn_value v) {
+const struct gvalue *emit_value(const struct rule *r, rn_value v) {
     return graph_value(r->g, v);
 }
 
@@ -129,6 +129,39 @@ rn_value emit_cast(struct rule *r, rn_value x, rn_dtype t) {
     const struct gvalue *v = emit_value(r, x);
     struct rn_attr a = rn_attr_int("dtype", (int64_t)t);
     return !v || v->dtype == t ? x : emit(r, "cast", 1, &x, 1, &a);
+}
+
+bool rule_narrow(const struct rule *r) {
+    const struct gvalue *x = r->n_in ? emit_value(r, r->in[0]) : NULL;
+    return x && dtype_narrow(x->dtype);
+}
+
+rn_dtype rule_result_type(const struct rule *r) {
+    const struct rn_attr *a = gnode_attr(r->n, "dtype");
+    return a && a->i ? (rn_dtype)a->i : emit_value(r, r->in[0])->dtype;
+}
+
+void rule_attrs(const struct rule *r, int64_t dtype, struct rn_attr *at) {
+    for (uint32_t i = 0; i < r->n->attr_count; i++) {
+        at[i] = r->n->attrs[i];
+        if (strcmp(at[i].name, "dtype") == 0)
+            at[i].i = dtype;
+    }
+}
+
+int rule_widened(struct rule *r, uint32_t rounded) {
+    rn_value in[RULE_INPUTS];
+    struct rn_attr at[RULE_ATTRS];
+    rn_dtype t = rule_result_type(r);
+    for (uint32_t i = 0; i < r->n_in; i++)
+        in[i] = emit_cast(r, r->in[i], RN_F32);
+    rule_attrs(r, 0, at);
+    if (r->e->status == RN_OK)
+        graph_op(r->g, r->n->op->name, r->n_in, in, r->n->attr_count, at,
+                 r->n->out_count, r->out, r->e);
+    for (uint32_t i = 0; i < rounded && r->e->status == RN_OK; i++)
+        r->out[i] = emit_cast(r, r->out[i], t);
+    return r->e->status;
 }
 
 rn_value emit_zeros(struct rule *r, rn_value like) {

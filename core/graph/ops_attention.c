@@ -162,32 +162,9 @@ static rn_value where_seen(const struct writer *w, rn_value x, rn_value y) {
     return w->seen ? emit3(w->r, "select", w->seen, x, y) : x;
 }
 
-/* Of 16 bits: what it is of the f32 values that the operands stand for, results rounded
- * once. */
-static int widened(struct rule *r, uint32_t rounded) {
-    rn_value in[7];
-    rn_dtype t = emit_value(r, r->in[0])->dtype;
-    struct rn_attr at[4];
-    if (attr_int(r->n, "dtype"))
-        t = (rn_dtype)attr_int(r->n, "dtype");
-    for (uint32_t i = 0; i < r->n_in; i++)
-        in[i] = emit_cast(r, r->in[i], RN_F32);
-    for (uint32_t i = 0; i < r->n->attr_count; i++) {
-        at[i] = r->n->attrs[i];
-        if (strcmp(at[i].name, "dtype") == 0)
-            at[i].i = 0;
-    }
-    if (r->e->status == RN_OK)
-        graph_op(r->g, op_name(r->n->op), r->n_in, in, r->n->attr_count, at,
-                 r->n->out_count, r->out, r->e);
-    for (uint32_t i = 0; i < rounded && r->e->status == RN_OK; i++)
-        r->out[i] = emit_cast(r, r->out[i], t);
-    return r->e->status;
-}
-
 static int c_attention(struct rule *r) {
-    if (dtype_narrow(emit_value(r, r->in[0])->dtype))
-        return widened(r, 1);
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     struct writer w = writer_of(r);
     const struct gvalue q = *emit_value(r, r->in[0]), v = *emit_value(r, r->in[2]);
     struct gvalue y = q, lse = q;
@@ -217,8 +194,8 @@ static int c_attention(struct rule *r) {
 
 /* p = exp(s - lse); gv = p^T gy; gs = p (gy v^T - sum(gy y) + glse) scale */
 static int c_attention_grad(struct rule *r) {
-    if (dtype_narrow(emit_value(r, r->in[0])->dtype))
-        return widened(r, 3);
+    if (rule_narrow(r))
+        return rule_widened(r, 3);
     struct writer w = writer_of(r);
     int64_t last = 3;
     struct gvalue like[3];

@@ -397,49 +397,17 @@ static int d_linear(struct rule *r) {
     return RN_OK;
 }
 
-/* A product of operands of 16 bits is the f32 product of what they stand for, rounded
- * once to the type of the result. */
-static bool is_narrow(struct rule *r) {
-    const struct gvalue *x = emit_value(r, X);
-    return x && dtype_narrow(x->dtype);
-}
-
-static int widened(struct rule *r) {
-    rn_value in[3];
-    struct rn_attr at[12];
-    rn_dtype t = emit_value(r, X)->dtype;
-    for (uint32_t i = 0; i < r->n_in; i++)
-        in[i] = emit_cast(r, r->in[i], RN_F32);
-    for (uint32_t i = 0; i < r->n->attr_count; i++) {
-        at[i] = r->n->attrs[i];
-        if (strcmp(at[i].name, "dtype") != 0)
-            continue;
-        t = at[i].i ? (rn_dtype)at[i].i : t;
-        at[i].i = 0;
-    }
-    rn_value y = emit(r, r->n->op->name, r->n_in, in, r->n->attr_count, at);
-    Y = emit_cast(r, y, t);
-    return RN_OK;
-}
-
 static int64_t block_of(const struct rule *r, const char *name) {
     return gnode_attr(r->n, name) ? attr_int(r->n, name) : 0;
 }
 
-/* Such a product with a bias: the f32 sums of one without, and the bias by itself. Who
- * has no kernel for the whole may have one for the product. */
+/* A product of 16 bits with a bias: the f32 sums of one without, and the bias by
+ * itself. Who has no kernel for the whole may have one for the product. */
 static int bias_apart(struct rule *r) {
-    struct rn_attr at[12];
-    uint32_t n = r->n->attr_count;
-    rn_dtype t = emit_value(r, X)->dtype;
-    for (uint32_t i = 0; i < n; i++) {
-        at[i] = r->n->attrs[i];
-        if (strcmp(at[i].name, "dtype") != 0)
-            continue;
-        t = at[i].i ? (rn_dtype)at[i].i : t;
-        at[i].i = (int64_t)RN_F32;
-    }
-    rn_value y = emit(r, r->n->op->name, 2, r->in, n, at);
+    struct rn_attr at[RULE_ATTRS];
+    rn_dtype t = rule_result_type(r);
+    rule_attrs(r, (int64_t)RN_F32, at);
+    rn_value y = emit(r, r->n->op->name, 2, r->in, r->n->attr_count, at);
     rn_value bias = emit_cast(r, r->in[2], RN_F32);
     if (strcmp(r->n->op->name, "conv2d") == 0) {
         int64_t block = block_of(r, "block_out"), plain[4] = {1, -1, 1, 1};
@@ -451,15 +419,15 @@ static int bias_apart(struct rule *r) {
 }
 
 static int narrow_product(struct rule *r) {
-    return r->n_in == 3 ? bias_apart(r) : widened(r);
+    return r->n_in == 3 ? bias_apart(r) : rule_widened(r, 1);
 }
 
 static int c_matmul(struct rule *r) {
-    return widened(r);
+    return rule_widened(r, 1);
 }
 
 static int c_linear(struct rule *r) {
-    if (is_narrow(r))
+    if (rule_narrow(r))
         return narrow_product(r);
     const struct gvalue *x = emit_value(r, X), *w = emit_value(r, r->in[1]);
     int64_t shape[RN_MAX_RANK];
@@ -560,7 +528,7 @@ static rn_value plain_conv(struct rule *r, const char *op, rn_value a, rn_value 
 }
 
 static int c_conv(struct rule *r) {
-    if (is_narrow(r))
+    if (rule_narrow(r))
         return narrow_product(r);
     rn_value x = unblock(r, X, block_of(r, "block_in"));
     rn_value y = plain_conv(r, "conv2d", x, r->in[1], NULL);
@@ -573,8 +541,8 @@ static int c_conv(struct rule *r) {
 }
 
 static int c_conv_grad_input(struct rule *r) {
-    if (is_narrow(r))
-        return widened(r);
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     rn_value g = unblock(r, r->in[1], block_of(r, "block_in"));
     rn_value x = plain_conv(r, "conv2d_grad_input", r->in[0], g, "input_shape");
     Y = reblock(r, x, block_of(r, "block_out"));
@@ -582,8 +550,8 @@ static int c_conv_grad_input(struct rule *r) {
 }
 
 static int c_conv_grad_weight(struct rule *r) {
-    if (is_narrow(r))
-        return widened(r);
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     rn_value x = unblock(r, r->in[0], block_of(r, "block_in"));
     rn_value g = unblock(r, r->in[1], block_of(r, "block_out"));
     Y = plain_conv(r, "conv2d_grad_weight", x, g, "weight_shape");
@@ -592,8 +560,8 @@ static int c_conv_grad_weight(struct rule *r) {
 
 /* Any pooling: all its images are of one form. */
 static int c_pool(struct rule *r) {
-    if (is_narrow(r))
-        return widened(r);
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     int64_t block = block_of(r, "block");
     rn_value in[2];
     struct rn_attr at[8];

@@ -184,31 +184,6 @@ static rn_value flat(struct rule *r, rn_value v) {
     return emit_reshape(r, v, 1, &shape);
 }
 
-/* Images of 16 bits: what it is of the f32 values that they stand for, the resulting
- * image rounded once. */
-static int c_narrow(struct rule *r) {
-    rn_dtype t = (rn_dtype)attr_int(r->n, "dtype");
-    struct rn_attr at[8];
-    rn_value in[6];
-    t = t ? t : emit_value(r, X)->dtype;
-    for (uint32_t i = 0; i < r->n_in; i++)
-        in[i] = emit_cast(r, r->in[i], RN_F32);
-    for (uint32_t i = 0; i < r->n->attr_count; i++) {
-        at[i] = r->n->attrs[i];
-        if (strcmp(at[i].name, "dtype") == 0)
-            at[i].i = 0;
-    }
-    if (r->e->status == RN_OK)
-        graph_op(r->g, r->n->op->name, r->n_in, in, r->n->attr_count, at,
-                 r->n->out_count, r->out, r->e);
-    r->out[0] = emit_cast(r, r->out[0], t);
-    return r->e->status;
-}
-
-static bool is_narrow(struct rule *r) {
-    return dtype_narrow(emit_value(r, X)->dtype);
-}
-
 /* Blocked images are defined by what they stand for: the same operator on [N,C,H,W].
  * Input `image`, if there are so many, is one as the first is. */
 static int c_blocked(struct rule *r, uint32_t image, uint32_t outs) {
@@ -245,8 +220,8 @@ static rn_value and_then(struct rule *r, rn_value y, uint32_t i) {
 }
 
 static int c_batch_norm(struct rule *r) {
-    if (is_narrow(r))
-        return c_narrow(r);
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     if (attr_int(r->n, "block"))
         return c_blocked(r, 3, 3);
     int64_t axes[RN_MAX_RANK];
@@ -260,8 +235,8 @@ static int c_batch_norm(struct rule *r) {
 }
 
 static int c_batch_norm_infer(struct rule *r) {
-    if (is_narrow(r))
-        return c_narrow(r);
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     if (attr_int(r->n, "block"))
         return c_blocked(r, 5, 1);
     rn_value eps = emit_number(r, X, attr_float(r->n, "eps"));
@@ -276,8 +251,8 @@ static int c_batch_norm_infer(struct rule *r) {
 /* gx = scale/(m s) (m gy - sum gy - xhat sum(gy xhat)), s = sqrt(var + eps); behind a
  * ReLU gy is what passes through it. */
 static int c_batch_norm_grad(struct rule *r) {
-    if (is_narrow(r))
-        return c_narrow(r);
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     if (attr_int(r->n, "block"))
         return c_blocked(r, 4, 3);
     int64_t axes[RN_MAX_RANK];
@@ -304,7 +279,7 @@ static int c_batch_norm_grad(struct rule *r) {
  * var, the decomposition's gradient is the right one (see gradient.c). */
 static int d_batch_norm(struct rule *r) {
     if (r->gout[1] || r->gout[2] || r->n_in > 3 || attr_int(r->n, "relu") ||
-        is_narrow(r))
+        rule_narrow(r))
         return RN_E_UNSUPPORTED;
     rn_value in[5] = {X, r->in[1], r->out[1], r->out[2], G}, out[3];
     if (r->e->status == RN_OK)

@@ -51,7 +51,7 @@ int64_t attr_int(const struct gnode *n, const char *name);
 double attr_float(const struct gnode *n, const char *name);
 const int64_t *attr_ints(const struct gnode *n, const char *name, uint32_t *count);
 
-const struct gvalue *emit_value(struct rule *r, rn_value v);
+const struct gvalue *emit_value(const struct rule *r, rn_value v);
 rn_value emit(struct rule *r, const char *op, uint32_t n, const rn_value *in,
               uint32_t n_attr, const struct rn_attr *attrs);
 rn_value emit1(struct rule *r, const char *op, rn_value x);
@@ -69,6 +69,17 @@ rn_value emit_like(struct rule *r, rn_value x,
 rn_value emit_reduce_to(struct rule *r, rn_value x, rn_value like);
 rn_value emit_cast(struct rule *r, rn_value x, rn_dtype t);
 rn_value emit_zeros(struct rule *r, rn_value like);
+/* Operators that take operands of 16 bits (the first one tells): each is defined as the
+ * f32 operator on the values that they stand for, its first results rounded once to the
+ * type that attribute dtype gives, or else to the first operand's. */
+#define RULE_INPUTS 8
+#define RULE_ATTRS  16
+bool rule_narrow(const struct rule *r);
+rn_dtype rule_result_type(const struct rule *r);
+/* The node's attributes, with this dtype where they have one; room for RULE_ATTRS. */
+void rule_attrs(const struct rule *r, int64_t dtype, struct rn_attr *at);
+/* decompose: the definition; how many results are rounded. */
+int rule_widened(struct rule *r, uint32_t rounded);
 rn_value emit_transpose(struct rule *r, rn_value x, uint32_t rank, const int64_t *perm);
 
 int shape_fail(struct shaper *s, const char *format, ...)

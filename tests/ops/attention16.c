@@ -36,7 +36,7 @@ static rn_value operand(struct built *b, rn_dtype t, bool low, int64_t batch,
     return low ? v : cast(b, v, RN_F32);
 }
 
-/* Outputs: y, lse, gq, gk, gv. given: y is rounded before the gradient reads it. */
+/* Outputs: y, lse, gq, gk, gv. The gradient of 16 bits reads y rounded. */
 static void build(struct built *b, const struct attention_case *c, rn_dtype t, bool low,
                   rn_dtype result) {
     struct rn_error e = {0};
