@@ -273,9 +273,9 @@ static int open_stages(struct data *data, struct diag *d) {
 static int open_augmenters(struct data *data, struct diag *d) {
     const struct node *list = data->options.augment;
     uint32_t n = list ? node_components(list) : 0;
-    data->augmenters = arena_array(data->arena, struct augmenter, n + 1);
+    data->augmenters = arena_array(data->arena, struct data_augmenter, n + 1);
     for (uint32_t i = 0; i < n && data->options.mode == DATA_FOR_TRAINING; i++) {
-        struct augmenter *a = &data->augmenters[i];
+        struct data_augmenter *a = &data->augmenters[i];
         const char *name;
         a->node = node_component(list, i, &name);
         a->path = arena_copy(data->arena, node_path(a->node));
@@ -396,8 +396,11 @@ uint64_t data_batch(const struct data *data) {
 uint64_t data_eval_batch(const struct data *data) {
     return data->eval_batch;
 }
-bool data_augments(const struct data *data) {
-    return data->augmenter_count > 0;
+uint32_t data_augmenter_count(const struct data *data) {
+    return data->augmenter_count;
+}
+const struct data_augmenter *data_augmenter_at(const struct data *data, uint32_t i) {
+    return &data->augmenters[i];
 }
 
 uint32_t data_workers(const struct data *data) {

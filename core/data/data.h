@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <runner/host.h>
+#include <runner/augment.h>
 
 #include "config/config.h"
 #include "plugin/plugin.h"
@@ -86,8 +86,22 @@ void data_describe(const struct data *data, struct text *out);
 uint64_t data_batch(const struct data *data);
 uint64_t data_eval_batch(const struct data *data);
 uint32_t data_workers(const struct data *data);
-/* Are there random changes of training samples? */
-bool data_augments(const struct data *data);
+
+/* A random change of training samples, in the order of the section `augment:`. */
+struct data_augmenter {
+    const char *path; /* "augment.0" */
+    const struct node *node;
+    const struct component *component;
+    struct instance *instance;
+    const struct rn_augment *iface;
+    void *self;
+    uint32_t field; /* of the sample */
+    /* i32 that decide a row's change, where operators can make it; else 0 */
+    uint32_t numbers;
+};
+/* After data_fit or data_load. */
+uint32_t data_augmenter_count(const struct data *data);
+const struct data_augmenter *data_augmenter_at(const struct data *data, uint32_t i);
 
 /* An integer of a field outside low..high: the first by split and row, file NULL: none.
  */
@@ -120,8 +134,10 @@ struct loader_options {
     /* The caller's own threads take every processor: once a batch is nothing but copies
      * of kept samples, the caller makes it, as a worker would only be in the way. */
     bool crowded;
-    bool once;     /* one pass: nothing is kept for a next epoch */
-    bool places;   /* batches say which samples, and hold none of them */
+    bool once; /* one pass: nothing is kept for a next epoch */
+    /* Batches say which samples they are, and with `augment` what happens to each, and
+     * hold none of them. */
+    bool places;
     uint32_t keep; /* a batch stays valid until this many further loader_next calls;
                     * 0 counts as 1 */
     struct loader_watch watch; /* made NULL: nobody asks */
@@ -139,7 +155,8 @@ struct batch {
     uint32_t field_count;
     void *const
         *fields; /* field i: [rows, shape...], as data_field_at(i), 64-aligned */
-    const uint64_t *places; /* [rows] rows of the split, as data_ids counts */
+    const uint64_t *places;  /* [rows] rows of the split, as data_ids counts */
+    int32_t *const *numbers; /* of augmenter i: [rows, numbers], with `places` only */
     const int64_t *ids; /* [rows] sample ids: rows of the sources, counted through */
 };
 

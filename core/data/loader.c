@@ -15,6 +15,7 @@ struct slot {
     void **fields;
     int64_t *ids;
     uint64_t *places;
+    int32_t **numbers;
     void *block;
     int status;
     struct rn_error error;
@@ -106,11 +107,12 @@ static void to_cache(const struct loader *l, const struct slot *s, uint64_t row,
     atomic_fetch_add(&l->cache->there, 1);
 }
 
+/* Change the samples, or only say how. */
 static int augment(struct loader *l, struct slot *s, uint64_t epoch,
                    struct rn_error *e) {
     const struct data *data = l->data;
     for (uint32_t i = 0; i < data->augmenter_count; i++) {
-        const struct augmenter *a = &data->augmenters[i];
+        const struct data_augmenter *a = &data->augmenters[i];
         const struct data_field *f = &data->fields[a->field];
         int64_t shape[RN_MAX_RANK + 1] = {(int64_t)s->batch.rows};
         memcpy(shape + 1, f->shape, sizeof f->shape);
@@ -119,8 +121,10 @@ static int augment(struct loader *l, struct slot *s, uint64_t epoch,
                                    {l->augment_keys[i][0], l->augment_keys[i][1]},
                                    (uint32_t)epoch,
                                    s->ids};
+        uint64_t n = s->batch.rows;
         instance_enter(a->instance);
-        int status = a->iface->apply(a->self, s->batch.rows, &at, &t, e);
+        int status = l->o.places ? a->iface->decide(a->self, n, &at, s->numbers[i], e)
+                                 : a->iface->apply(a->self, n, &at, &t, e);
         instance_leave(a->instance);
         if (status != RN_OK)
             return error_context(e, "%s", a->path), status;
@@ -169,7 +173,7 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
                 to_cache(l, s, w->missing_row[k], order[first + w->missing_row[k]]);
         }
     }
-    return l->o.augment && !l->o.places ? augment(l, s, epoch, e) : RN_OK;
+    return l->o.augment ? augment(l, s, epoch, e) : RN_OK;
 }
 
 /* ---------------------------------------------------------------------- ring */
@@ -314,7 +318,15 @@ static int open_slots(struct loader *l, struct rn_error *e) {
         s->ids = memory_try(memory_mul(most + 1, sizeof *s->ids));
         s->places = memory_try(memory_mul(most + 1, sizeof *s->places));
         s->fields = memory_get(memory_mul(data->field_count + 1, sizeof *s->fields));
-        if (!s->block || !s->ids || !s->places)
+        s->numbers =
+            memory_get(memory_mul(data->augmenter_count + 1, sizeof *s->numbers));
+        bool all = s->block && s->ids && s->places;
+        for (uint32_t k = 0; k < data->augmenter_count && l->o.places; k++) {
+            uint64_t row = data->augmenters[k].numbers * sizeof **s->numbers;
+            s->numbers[k] = memory_try(memory_mul(most + 1, row));
+            all &= s->numbers[k] != NULL;
+        }
+        if (!all)
             return error_set(e, RN_E_MEMORY, "no memory for batches of %llu samples",
                              (unsigned long long)most);
         uint8_t *p = (uint8_t *)(((uintptr_t)s->block + 63) / 64 * 64);
@@ -326,6 +338,7 @@ static int open_slots(struct loader *l, struct rn_error *e) {
         s->batch.field_count = data->field_count;
         s->batch.ids = s->ids;
         s->batch.places = s->places;
+        s->batch.numbers = s->numbers;
     }
     return RN_OK;
 }
@@ -429,6 +442,9 @@ void loader_close(struct loader *l) {
         memory_release(l->slots[i].block);
         memory_release(l->slots[i].ids);
         memory_release(l->slots[i].places);
+        for (uint32_t k = 0; k < l->data->augmenter_count && l->slots[i].numbers; k++)
+            memory_release(l->slots[i].numbers[k]);
+        memory_release(l->slots[i].numbers);
         memory_release(l->slots[i].fields);
     }
     memory_release(l->slots);

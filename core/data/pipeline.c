@@ -556,7 +556,7 @@ static const char *image(const struct data *data) {
 /* Augmenters look at the finished sample. */
 static int plan_augmenters(struct data *data, struct rn_error *e) {
     for (uint32_t i = 0; i < data->augmenter_count; i++) {
-        struct augmenter *a = &data->augmenters[i];
+        struct data_augmenter *a = &data->augmenters[i];
         const struct node *of = node_find(a->node, "of");
         const char *name =
             of && node_kind(of) == NODE_SCALAR ? node_raw(of) : image(data);
@@ -572,6 +572,8 @@ static int plan_augmenters(struct data *data, struct rn_error *e) {
         if (status != RN_OK) {
             return of_part(e, a->node, a->path, a->component);
         }
+        if (RN_HAS(a->iface, struct rn_augment, describe) && a->iface->numbers)
+            a->numbers = a->iface->numbers(a->self);
     }
     return RN_OK;
 }

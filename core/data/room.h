@@ -3,7 +3,6 @@
 #ifndef DATA_ROOM_H
 #define DATA_ROOM_H
 
-#include <runner/augment.h>
 #include <runner/source.h>
 #include <runner/transform.h>
 
@@ -54,16 +53,6 @@ struct stage {
     uint32_t *in, *out; /* columns */
 };
 
-struct augmenter {
-    const char *path;
-    const struct node *node;
-    const struct component *component;
-    struct instance *instance;
-    const struct rn_augment *iface;
-    void *self;
-    uint32_t field; /* of the sample */
-};
-
 /* Decoded and transformed samples of one split, filled as they are first read. */
 struct cache {
     uint8_t *rows;          /* [rows of the split][row_bytes] */
@@ -83,7 +72,7 @@ struct data {
     uint32_t stage_count;
     struct stage *stages;
     uint32_t augmenter_count;
-    struct augmenter *augmenters;
+    struct data_augmenter *augmenters;
     struct { /* table < 0: no rows */
         int table;
         uint64_t rows;

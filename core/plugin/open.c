@@ -78,6 +78,12 @@ static const char *half(const char *kind, const void *iface) {
         return !s->worker_open != !s->worker_close ? "worker_open without worker_close"
                                                    : NULL;
     }
+    if (strcmp(kind, "augment") == 0) {
+        const struct rn_augment *a = iface;
+        return !a->numbers != !a->decide || !a->numbers != !a->describe
+                   ? "not all of numbers, decide and describe"
+                   : NULL;
+    }
     if (strcmp(kind, "transform") == 0) {
         const struct rn_transform *t = iface;
         if (t->fit_begin && (!t->fit_rows || !t->fit_end))

@@ -32,7 +32,7 @@ int loop_open_loader(struct loop *l, struct rn_error *e) {
                                .batch = (uint64_t)(s->batch * s->accumulate),
                                .shuffle = true,
                                .augment = true,
-                               .places = s->resident_rows > 0,
+                               .places = s->resident.rows > 0,
                                .seed = s->x->seed,
                                .workers = data_workers(s->data),
                                .crowded = stage_crowds(s),

@@ -473,40 +473,18 @@ static int loss_build(struct network *n, const struct network_options *o,
     return l->sum && l->total_weight ? RN_OK : report(d, part, &e);
 }
 
-/* A field of a batch: an input, or gathered from the split on the device. */
-static rn_value field_value(const struct network_options *o, struct graph *g,
-                            uint32_t i, const char *name, struct rn_error *e) {
-    const struct network_field *f = &o->fields[i];
-    int64_t shape[RN_MAX_RANK] = {o->rows};
-    for (uint32_t k = 0; k < f->rank && k + 1 < RN_MAX_RANK; k++)
-        shape[k + 1] = f->shape[k];
-    if (!o->resident || !o->resident->held[i])
-        return graph_input(g, name, f->dtype, f->rank + 1, shape);
-    rn_value out = RN_NONE;
-    rn_value in[2] = {graph_variable(g, o->resident->variable[i]),
-                      graph_input(g, RESIDENT_PLACES, RN_I64, 1, shape)};
-    struct rn_attr axis = rn_attr_int("axis", 0);
-    g->scope = "data";
-    graph_op(g, "gather", 2, in, 1, &axis, 1, &out, e);
-    g->scope = "";
-    return out;
-}
-
 int network_build(const struct network_options *o, struct network *out,
                   struct diag *d) {
     const struct experiment *x = o->experiment;
-    struct rn_error e = {0};
     memset(out, 0, sizeof *out);
     out->graph = graph_create(o->arena, o->variables, o->name);
     out->rows = o->rows;
     out->phase = o->phase;
     for (uint32_t i = 0; i < o->field_count; i++) {
         const char *name = arena_format(o->arena, "data.%s", o->fields[i].name);
-        rn_value v = field_value(o, out->graph, i, name, &e);
-        if (!v) {
-            diag_add(d, &e);
-            return e.status;
-        }
+        rn_value v = network_field_value(o, out->graph, i, name, d);
+        if (!v)
+            return diag_status(d);
         add_value(out, o->arena, name, v);
     }
     for (uint32_t i = 0; i < x->models.count; i++) {

@@ -4,6 +4,7 @@
 #ifndef TRAIN_NETWORK_H
 #define TRAIN_NETWORK_H
 
+#include "data/data.h"
 #include "graph/graph.h"
 #include "train/experiment.h"
 
@@ -44,13 +45,24 @@ struct network {
      * the caller */
 };
 
-/* Fields of the training split that stay on the device, by field. */
+/* An augmenter, and the field that it changes. */
+struct resident_change {
+    const struct data_augmenter *by;
+    uint32_t field;
+};
+
+/* Fields of the training split that stay on the device, by field, and what happens to
+ * them there. */
 struct resident {
     int64_t rows; /* of the split; 0: none does */
+    uint32_t change_count;
+    const struct resident_change *changes;
     bool *held;
     uint32_t *variable;
 };
 #define RESIDENT_PLACES "run.places" /* input, i64 [N]: which rows of the split */
+/* Input, i32 [N, numbers]: what decides change i. */
+const char *resident_numbers_name(struct arena *a, uint32_t change);
 
 struct network_options {
     const struct experiment *experiment;
@@ -65,6 +77,9 @@ struct network_options {
     const struct resident *resident; /* or NULL: fields are inputs */
 };
 
+/* fields.c: field i of a batch; RN_NONE: see d. */
+rn_value network_field_value(const struct network_options *o, struct graph *g,
+                             uint32_t i, const char *name, struct diag *d);
 /* Errors carry component, port and YAML place. */
 int network_build(const struct network_options *o, struct network *out, struct diag *d);
 /* Bind the ports of a loss or metric: writes component->in_count values. */

@@ -98,11 +98,11 @@ static bool is_read(const struct graph *g, rn_value v) {
 }
 
 /* Variables for the fields that the network reads. */
-static int declare_resident(struct programs *p, const struct network *net, int64_t rows,
-                            struct rn_error *e) {
+static int declare_resident(struct programs *p, const struct network *net,
+                            const struct resident *chosen, struct rn_error *e) {
     struct resident *r = &p->resident;
     int status = RN_OK;
-    r->rows = rows;
+    *r = *chosen;
     r->variable = arena_array(p->arena, uint32_t, p->field_count + 1);
     bool *held = arena_array(p->arena, bool, p->field_count + 1);
     for (uint32_t i = 0; i < p->field_count && status == RN_OK; i++) {
@@ -113,7 +113,7 @@ static int declare_resident(struct programs *p, const struct network *net, int64
                              .owner = "run",
                              .dtype = f->dtype,
                              .rank = f->rank + 1,
-                             .shape = {rows}};
+                             .shape = {r->rows}};
         memcpy(v.shape + 1, f->shape, f->rank * sizeof *f->shape);
         held[i] = is_read(net->graph, network_find(net, name));
         if (held[i])
@@ -125,8 +125,8 @@ static int declare_resident(struct programs *p, const struct network *net, int64
 
 int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
                     const struct network_field *fields, int64_t rows,
-                    int64_t resident_rows, bool training, struct programs **out,
-                    struct diag *d) {
+                    const struct resident *resident, bool training,
+                    struct programs **out, struct diag *d) {
     struct programs *p = arena_new(a, struct programs);
     p->experiment = x;
     p->arena = a;
@@ -164,8 +164,8 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     if (status == RN_OK)
         status = network_build(&no, &net, d);
     struct rn_error e = {0};
-    if (status == RN_OK && training && resident_rows &&
-        declare_resident(p, &net, resident_rows, &e) != RN_OK) {
+    if (status == RN_OK && training && resident->rows &&
+        declare_resident(p, &net, resident, &e) != RN_OK) {
         diag_add(d, &e);
         status = e.status;
     }

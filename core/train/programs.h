@@ -87,12 +87,13 @@ int objective_read(struct programs *p, const struct node *n, struct objective *o
 int objective_bind(struct programs *p, struct objective *o, struct diag *d);
 
 /* Read train.*, declare all variables through one pass of the network of `rows` rows,
- * bind parameters to optimizers when training. resident_rows: of the training split,
- * where its fields stay on the device; else 0. */
+ * bind parameters to optimizers when training. resident: rows of the
+ * training split, where its fields stay on the device, and changes; the rest is filled
+ * in here. */
 int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
                     const struct network_field *fields, int64_t rows,
-                    int64_t resident_rows, bool training, struct programs **out,
-                    struct diag *d);
+                    const struct resident *resident, bool training,
+                    struct programs **out, struct diag *d);
 /* Graphs; taps may be appended to what train returns (see taps.h). */
 int programs_train(struct programs *p, uint32_t objective, int64_t rows,
                    struct graph **out, struct diag *d);

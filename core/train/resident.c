@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Training samples that stay on the device: each field of the split is a variable, a
- * step's batch is gathered there by places in the split, which are all that the host
- * sends. */
+ * step's batch is gathered there by places in the split, and changed there by a few
+ * numbers a sample, which are all that the host sends. */
 #include <string.h>
 
 #include "train/stage.h"
@@ -20,6 +20,29 @@ static uint64_t split_bytes(const struct stage *s) {
     return all;
 }
 
+/* An augmenter that does not describe its change as operators, or NULL. */
+static const struct data_augmenter *host_only(const struct data *data) {
+    for (uint32_t i = 0; i < data_augmenter_count(data); i++)
+        if (!data_augmenter_at(data, i)->numbers)
+            return data_augmenter_at(data, i);
+    return NULL;
+}
+
+static void choose(struct stage *s) {
+    uint32_t n = data_augmenter_count(s->data);
+    struct resident_change *changes =
+        arena_array(s->arena, struct resident_change, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        changes[i].by = data_augmenter_at(s->data, i);
+        for (uint32_t k = 0; k < s->field_count; k++)
+            if (s->field_index[k] == changes[i].by->field)
+                changes[i].field = k;
+    }
+    s->resident = (struct resident){.rows = (int64_t)data_rows(s->data, DATA_TRAIN),
+                                    .change_count = n,
+                                    .changes = changes};
+}
+
 int resident_choose(struct stage *s, struct diag *d) {
     const char *word = experiment_string(s->x, "data.resident", "auto");
     const struct node *at = node_at(s->x->root, "data.resident");
@@ -27,18 +50,16 @@ int resident_choose(struct stage *s, struct diag *d) {
     bool always = strcmp(word, "always") == 0;
     if (s->use != STAGE_TRAIN || strcmp(word, "never") == 0)
         return RN_OK;
-    if (data_augments(s->data)) {
-        if (!always)
-            return RN_OK;
-        node_error(d, at, false, RN_E_CONFIG,
-                   "data.resident: `augment` changes each sample on the host, so no "
-                   "batch can be gathered on the device");
-        return RN_E_CONFIG;
-    }
+    const struct data_augmenter *a = host_only(s->data);
+    if (a && always)
+        return node_error(d, at, false, RN_E_CONFIG,
+                          "data.resident: %s (%s) changes samples on the host only, so "
+                          "no batch can be gathered on the device",
+                          a->path, a->component->bare);
     /* A device that reads the host's memory takes batches where they lie. */
     if (always ||
-        (!s->info->host_memory && bytes && bytes <= s->info->memory_bytes / 4))
-        s->resident_rows = (int64_t)data_rows(s->data, DATA_TRAIN);
+        (!a && !s->info->host_memory && bytes && bytes <= s->info->memory_bytes / 4))
+        choose(s);
     return RN_OK;
 }
 

@@ -455,7 +455,7 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
             (int64_t)data_rows(s->data, s->use == STAGE_PREDICT ? DATA_TEST : DATA_VAL);
         rows = rows > 0 && rows < s->eval_batch ? rows : s->eval_batch;
     }
-    if (programs_create(s->x, a, s->field_count, s->fields, rows, s->resident_rows,
+    if (programs_create(s->x, a, s->field_count, s->fields, rows, &s->resident,
                         s->use == STAGE_TRAIN, &s->programs, d) == RN_OK &&
         s->use == STAGE_TRAIN)
         stage_check_inits(s, d);
@@ -578,6 +578,10 @@ static int load(void *context, struct shaped *p) {
     p->first = program_scalar_index(p->program, "run.first");
     p->share = program_scalar_index(p->program, "run.share");
     p->places = program_input_index(p->program, RESIDENT_PLACES);
+    p->numbers = arena_array(s->arena, int, s->resident.change_count + 1);
+    for (uint32_t i = 0; i < s->resident.change_count; i++)
+        p->numbers[i] =
+            program_input_index(p->program, resident_numbers_name(s->arena, i));
     p->inverse = arena_array(s->arena, int, s->x->losses.count + 1);
     for (uint32_t i = 0; i < s->x->losses.count; i++) {
         char name[40];
@@ -657,6 +661,11 @@ int stage_feed(struct stage *s, struct shaped *p, const struct batch *b, int64_t
     int status = RN_OK;
     if (p->places >= 0)
         status = feed(p->program, p->places, b->places + first, e);
+    for (uint32_t i = 0; i < s->resident.change_count && status == RN_OK; i++)
+        if (p->numbers[i] >= 0)
+            status =
+                feed(p->program, p->numbers[i],
+                     b->numbers[i] + first * s->resident.changes[i].by->numbers, e);
     for (uint32_t i = 0; i < s->field_count && status == RN_OK; i++) {
         if (p->inputs[i] < 0)
             continue;

@@ -20,6 +20,7 @@ struct shaped {
     int *live;               /* scalar index of each live value, -1: not used */
     int seed, step, row, first, share;
     int places; /* input: which samples of the split, where they are resident; or -1 */
+    int *numbers; /* inputs: what decides each change of resident samples, or -1 */
     int *inverse; /* of each loss */
     int *inputs;  /* of each data field */
 };
@@ -60,7 +61,8 @@ struct stage {
     struct programs *programs;
     struct live live;
     int64_t batch, eval_batch, accumulate;
-    int64_t resident_rows; /* of the training split, when it stays on the device */
+    struct resident resident; /* of the training split: rows and changes, where it
+                                 stays on the device */
     int64_t steps_per_epoch, epochs, total_steps;
     struct trainer *trainers; /* by objective */
     uint32_t eval_count;

@@ -4,6 +4,7 @@
 #ifndef RUNNER_AUGMENT_H
 #define RUNNER_AUGMENT_H
 
+#include <runner/build.h>
 #include <runner/source.h>
 
 #ifdef __cplusplus
@@ -30,6 +31,19 @@ struct rn_augment {
     /* Change n rows in place: data is [n, shape...]. [worker] */
     int32_t (*apply)(void *self, uint64_t n, const struct rn_augment_at *at,
                      const struct rn_tensor *data, struct rn_error *e);
+    /* Optional, all three or none: the same change where the samples lie, for a split
+     * that stays on the device. The host decides each row in a few numbers, operators
+     * then do it; the bits are those of apply.
+     *
+     * How many numbers decide a row; 0: with these options only apply can make the
+     * change. After plan. [setup] */
+    uint32_t (*numbers)(void *self);
+    /* out: [n, numbers], what apply would do to these rows. [worker] */
+    int32_t (*decide)(void *self, uint64_t n, const struct rn_augment_at *at,
+                      int32_t *out, struct rn_error *e);
+    /* Inputs `data` [n, shape...] and `numbers` i32 [n, numbers]; output `data`, of the
+     * input's dtype and shape. Asked once for each n. [setup] */
+    int32_t (*describe)(void *self, struct rn_build *b);
 };
 
 #define RN_AUGMENT(id, iface, head, body) RN_COMPONENT(id, iface, "augment " head, body)

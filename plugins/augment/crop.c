@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pad an image on all sides and cut its size out again at a random place: a shift by up
- * to `padding` either way. Word 0 decides, 1 is for y, 2 for x. */
+ * to `padding` either way. Word 0 decides, 1 is for y, 2 for x; what was decided is
+ * (dy, dx). */
 #include "image.h"
 
 struct crop {
     struct image image;
     int64_t padding;
     float p, fill;
+    int reflect;
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -17,6 +19,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->padding = rn_get_int(h, "padding", 4);
     s->p = (float)rn_get_float(h, "p", 1.0);
     s->fill = (float)rn_get_float(h, "fill", 0.0);
+    s->reflect = strcmp(rn_get_string(h, "border", "fill"), "reflect") == 0;
     return RN_OK;
 }
 
@@ -29,17 +32,7 @@ static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e
         return fail(e, RN_E_CONFIG, "padding", 0, 0,
                     "must be smaller than the image, %lld x %lld",
                     (long long)s->image.height, (long long)s->image.width);
-    if (s->image.dtype == RN_U8 && (!(s->fill >= 0.0f) || s->fill > 255.0f))
-        return fail(e, RN_E_CONFIG, "fill", 0, 0, "must be 0 to 255 for u8");
-    return RN_OK;
-}
-
-static void fill_line(const struct crop *s, uint8_t *p, int64_t from, int64_t to) {
-    for (int64_t x = from; x < to; x++)
-        if (s->image.dtype == RN_U8)
-            p[x] = (uint8_t)s->fill;
-        else
-            memcpy(p + x * (int64_t)sizeof s->fill, &s->fill, sizeof s->fill);
+    return image_fill(&s->image, s->fill, e);
 }
 
 /* p(y, x) = p(y + dy, x + dx), lines in the order that overwrites none too early. */
@@ -51,14 +44,47 @@ static void shift(const struct crop *s, uint8_t *p, int64_t dy, int64_t dx) {
         int64_t y = dy >= 0 ? k : m->height - 1 - k;
         uint8_t *to = p + y * line;
         if (y + dy < 0 || y + dy >= m->height) {
-            fill_line(s, to, 0, m->width);
+            image_fill_line(m, to, 0, m->width, s->fill);
             continue;
         }
         memmove(to + left * item, p + (y + dy) * line + (left + dx) * item,
                 (size_t)((right - left) * item));
-        fill_line(s, to, 0, left);
-        fill_line(s, to, right, m->width);
+        image_fill_line(m, to, 0, left, s->fill);
+        image_fill_line(m, to, right, m->width, s->fill);
     }
+}
+
+/* Where place `at` beyond an edge is mirrored to, the edge itself not twice. */
+static int64_t mirrored(int64_t at, int64_t n) {
+    return at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
+}
+
+/* What `shift` left empty, from the image itself: lines above and below, then columns,
+ * which are those of whole lines by then. */
+static void reflect(const struct crop *s, uint8_t *p, int64_t dy, int64_t dx) {
+    const struct image *m = &s->image;
+    int64_t item = (int64_t)RN_DTYPE_BYTES(m->dtype), line = m->width * item;
+    for (int64_t y = 0; y < m->height; y++)
+        if (y + dy < 0 || y + dy >= m->height)
+            memcpy(p + y * line, p + (mirrored(y + dy, m->height) - dy) * line,
+                   (size_t)line);
+    for (int64_t y = 0; y < m->height; y++)
+        for (int64_t x = 0; x < m->width; x++)
+            if (x + dx < 0 || x + dx >= m->width)
+                memcpy(p + y * line + x * item,
+                       p + y * line + (mirrored(x + dx, m->width) - dx) * item,
+                       (size_t)item);
+}
+
+static void decide_row(const struct crop *s, const struct rn_augment_at *at, uint64_t i,
+                       int32_t out[2]) {
+    uint64_t places = 2 * (uint64_t)s->padding + 1;
+    uint32_t word[4];
+    image_random(at, i, 0, word);
+    bool changed = rn_uniform_f32(word[0]) < s->p;
+    for (int k = 0; k < 2; k++)
+        out[k] =
+            changed ? (int32_t)((int64_t)(word[k + 1] * places >> 32) - s->padding) : 0;
 }
 
 static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
@@ -67,29 +93,61 @@ static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
     const struct image *m = &s->image;
     uint64_t plane =
         (uint64_t)m->height * (uint64_t)m->width * RN_DTYPE_BYTES(m->dtype);
-    uint64_t places = 2 * (uint64_t)s->padding + 1;
     (void)e;
     for (uint64_t i = 0; i < n; i++) {
-        uint32_t word[4];
+        int32_t by[2];
         uint8_t *p = (uint8_t *)data->data + i * m->planes * plane;
-        image_random(at, i, 0, word);
-        if (!(rn_uniform_f32(word[0]) < s->p))
-            continue;
-        int64_t dy = (int64_t)(word[1] * places >> 32) - s->padding;
-        int64_t dx = (int64_t)(word[2] * places >> 32) - s->padding;
-        for (uint64_t c = 0; c < m->planes; c++)
-            shift(s, p + c * plane, dy, dx);
+        decide_row(s, at, i, by);
+        for (uint64_t c = 0; c < m->planes && (by[0] || by[1]); c++) {
+            shift(s, p + c * plane, by[0], by[1]);
+            if (s->reflect)
+                reflect(s, p + c * plane, by[0], by[1]);
+        }
     }
     return RN_OK;
 }
 
+static uint32_t numbers(void *self) {
+    (void)self;
+    return 2;
+}
+
+static int32_t decide(void *self, uint64_t n, const struct rn_augment_at *at,
+                      int32_t *out, struct rn_error *e) {
+    (void)e;
+    for (uint64_t i = 0; i < n; i++)
+        decide_row(self, at, i, out + 2 * i);
+    return RN_OK;
+}
+
+/* Places 0 .. n-1 of an axis, moved by number k. */
+static rn_value moved(struct rn_build *b, const struct crop *s, int64_t n, int axis,
+                      int64_t k) {
+    rn_value at = rn_add(b, image_count(b, n, axis, RN_I32), image_number(b, k));
+    if (!s->reflect)
+        return at;
+    rn_value last = image_whole(b, 2 * (n - 1), RN_I32);
+    at = rn_maximum(b, at, rn_sub(b, image_whole(b, 0, RN_I32), at));
+    return rn_minimum(b, at, rn_sub(b, last, at));
+}
+
+static int32_t describe(void *self, struct rn_build *b) {
+    const struct crop *s = self;
+    const struct image *m = &s->image;
+    rn_value y = moved(b, s, m->height, 2, 0), x = moved(b, s, m->width, 3, 1);
+    image_close(b, image_fetch(b, m, image_open(b, m), y, x, s->fill, !s->reflect));
+    return RN_OK;
+}
+
 static const struct rn_augment iface = {
-    sizeof(struct rn_augment), 0, create, free, plan, apply};
+    sizeof(struct rn_augment), 0, create, free, plan, apply, numbers, decide, describe};
 
 RN_AUGMENT(crop, iface, "runner/crop 1",
            RN_DOC("Pad an image and cut its size out at a random place")
            IMAGE_OF("the image")
            RN_OPTION("padding int = 4 ; min 0 ; max 65535 | pixels on each side")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples changed")
-           RN_OPTION("fill float = 0 | value of the padding"));
+           RN_OPTION("fill float = 0 | value of the padding")
+           RN_OPTION("border choice(fill,reflect) = fill | what the padding holds: "
+                     "`fill`, or the image mirrored at its edges"));
 RN_PLUGIN(&crop);

@@ -23,10 +23,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
     struct rotate *s = self;
     int32_t status = image_plan(&s->image, field, e);
-    if (status == RN_OK && s->image.dtype == RN_U8 &&
-        (!(s->fill >= 0.0f) || s->fill > 255.0f))
-        return fail(e, RN_E_CONFIG, "fill", 0, 0, "must be 0 to 255 for u8");
-    return status;
+    return status == RN_OK ? image_fill(&s->image, s->fill, e) : status;
 }
 
 static double pixel(const struct rotate *s, const void *from, int64_t y, int64_t x) {
@@ -88,7 +85,7 @@ static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
 }
 
 static const struct rn_augment iface = {
-    sizeof(struct rn_augment), 0, create, free, plan, apply};
+    sizeof(struct rn_augment), 0, create, free, plan, apply, NULL, NULL, NULL};
 
 RN_AUGMENT(rotate, iface, "runner/rotate 1",
            RN_DOC("Turn an image about its centre by a random angle, bilinear")

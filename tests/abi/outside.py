@@ -5,6 +5,7 @@ effect on a run on the digits seen in the record.
 
     outside.py RUNNER BUILD"""
 import gzip
+import json
 import pathlib
 import re
 import shutil
@@ -222,6 +223,14 @@ train: {{steps: 1, log_every: 1}}
             ["augment"])
     same("augment: training sees nothing", a.curve("train/loss"), np.full(5, np.log(10.0)),
          1e-6)
+    for name, held in (("blank", True), ("blank_old", False)):
+        a = Run(top, {"augment": f"{{type: acme.data/{name}}}", "device": "async_fake",
+                      "optimizer": "{type: sgd, lr: 0}"}, ["augment"])
+        same(f"augment: {name}, training sees nothing", a.curve("train/loss"),
+             np.full(5, np.log(10.0)), 1e-6)
+        r = runner("plan", a.file, "--json", cwd=top / "elsewhere")
+        c.equal(f"augment: {name}, samples on the device",
+                json.loads(r.out)["memory"]["data"] > 0, held)
     c.ok("augment: evaluation sees the images",
          abs(a.curve("test/loss")[0] - np.log(10.0)) > 1e-3, a.curve("test/loss"))
 

@@ -353,6 +353,10 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         ("hooks", "event", 4, "the hook came off"),
         ("model", "model_shape", 4, "is declared as float [N,C], but it is f32 []"),
         ("model", "model_nothing", 4, "acme.bad/model_nothing gave no output 'out'"),
+        ("augment", "augment_half", 4, "has not all of numbers, decide and describe"),
+        ("augment", "augment_none", 4, "acme.bad/augment_none describes no output 'data'"),
+        ("augment", "augment_less", 4,
+         "acme.bad/augment_less describes data of another type or shape"),
         ("source", "source_no_create", 4, "has no `create`"),
         ("source", "source_impossible", 3, "field 'image' is impossible"),
         ("source", "source_cell", 3, "/data/rows.csv:12:4: error: a cell is no number",
@@ -365,7 +369,10 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
             value = f"{{type: acme.bad/{name}, in: {{x: data.image}}}}"
         if section == "source":
             section, value = "data", f"{{source: {value}, batch: 8}}"
-        refused(top, f"{section} {name}", {section: value}, code, *sentences,
+        parts = {section: value}
+        if section == "augment": # on a device that holds the samples
+            parts["device"] = "async_fake"
+        refused(top, f"{section} {name}", parts, code, *sentences,
                 plugins=("./parts.so",))
 
     # ---- looking at a plugin runs nothing of it

@@ -121,13 +121,19 @@ with Scratch() as top:
     c.ok("f16: the scale falls", y[-1] < 1e8, y)
     c.ok("f16: as on the cpu", np.array_equal(x, y), f"{x}\n{y}")
 
-    # Samples that stay on the device: its own choice where nothing is augmented.
-    plain = config(top, FULL.replace("augment:", "#"), "plain.yaml")
-    r, away = train(plain, PLUGIN, DEVICE % "", "data.resident=never")
-    r, held = train(plain, PLUGIN, DEVICE % "")
-    same_bits(c, "resident", away, held)
-    r = runner("plan", plain, PLUGIN, DEVICE % "", "--json")
-    c.ok("resident: planned", json.loads(r.out)["memory"]["data"] > 0, r.out[-400:])
+    # Samples that stay on the device, its own choice, changed there and not.
+    more = "augment=[" + ", ".join((
+        "{type: crop, of: image, padding: 2, border: reflect}",
+        "{type: flip, of: image, alternate: true}",
+        "{type: erase, of: image, size: 3}",
+        "{type: crop, of: image, padding: 1, p: 0.5, fill: 0.5}")) + "]"
+    for name, args in (("augmented", []), ("plain", ["~augment"]), ("more", [more])):
+        r, away = train(path, PLUGIN, DEVICE % "", "data.resident=never", *args)
+        r, held = train(path, PLUGIN, DEVICE % "", *args)
+        same_bits(c, f"resident, {name}", away, held)
+        r = runner("plan", path, PLUGIN, DEVICE % "", *args, "--json")
+        c.ok(f"resident, {name}: planned", json.loads(r.out)["memory"]["data"] > 0,
+             r.out[-400:])
 
     # Stopped and gone on: on the same device to the bit, on the other one nearly.
     for start, go in (("", ""), ("cpu", ""), ("", "cpu")):

@@ -61,6 +61,9 @@ def main():
     cases = {"perceptron": [], "convolutional network": [CNN],
              "its batches made by the loop": [CNN, "data.workers=0"],
              "augmented": [CNN, "augment=[{type: crop, of: image, padding: 1}]"],
+             "augmented where they lie":
+                 [CNN, "augment=[{type: crop, of: image, padding: 1}, {type: flip, of: image}]",
+                  "data.resident=always"],
              "own products": [CNN, "device.deterministic=threads"]}
     if shutil.which("cc"):
         cases["generated regions"] = [CNN, "device.generate=wait"]

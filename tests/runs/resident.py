@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 import h5py
+import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
@@ -51,6 +52,50 @@ def unlike(a, b):
             if not k.startswith("@")]
 
 
+# Every change that operators can make, of images that are no squares, f32 and u8, with and
+# without channels.
+CHANGED = """
+name: changed
+seed: 5
+data:
+  source: {type: npy, files: {image: image.npy, grey: grey.npy, label: label.npy}}
+  split: {kind: random, val: 10}
+  batch: 25
+augment:
+  - {type: flip, of: image, p: 0.6}
+  - {type: crop, of: image, padding: 3, p: 0.8, fill: 0.25}
+  - {type: flip, of: image, axis: vertical, alternate: true}
+  - {type: crop, of: image, padding: 2, border: reflect}
+  - {type: erase, of: image, size: 4, p: 0.7, fill: -1}
+  - {type: crop, of: grey, padding: 2, fill: 7}
+  - {type: flip, of: grey}
+  - {type: crop, of: grey, padding: 1, border: reflect}
+  - {type: erase, of: grey, size: 2, fill: 9}
+model:
+  a:
+    type: sequential
+    in: {x: data.image}
+    layers: [{type: flatten}, {type: dense, units: 6}]
+  b:
+    type: sequential
+    in: {x: data.grey}
+    layers: [{type: embedding, size: 16, units: 2}, {type: flatten}, {type: dense, units: 6}]
+loss:
+  a: {type: cross_entropy, in: {logits: model.a.out, label: data.label}}
+  b: {type: cross_entropy, in: {logits: model.b.out, label: data.label}}
+optimizer: {type: sgd, lr: 0.05}
+train: {epochs: 3, log_every: 1}
+"""
+
+
+def changed_world(top):
+    rng = np.random.default_rng(1)
+    np.save(top / "image.npy", rng.standard_normal((97, 3, 5, 7)).astype(np.float32))
+    np.save(top / "grey.npy", rng.integers(0, 16, (97, 6, 4), dtype=np.uint8))
+    np.save(top / "label.npy", rng.integers(0, 6, 97))
+    return config(top, CHANGED, "changed.yaml")
+
+
 def note(folder, name):
     with h5py.File(folder / "run.h5") as f:
         return int(f.attrs[name])
@@ -61,11 +106,10 @@ def planned(path, *args):
     return json.loads(r.out)["memory"] if r.code == 0 else r.err
 
 
-def bits(c, path):
+def bits(c, path, more=()):
     cases = {"whole": [], "accumulated": ["train.accumulate=2"],
              "no workers": ["data.workers=0"], "bf16": ["precision=bf16"],
-             "more than there is": ["data.batch=400"],
-             "sharp": ["loss={type: focal}"]}
+             "more than there is": ["data.batch=400"], **dict(more)}
     for name, args in cases.items():
         for device in ("cpu", "async_fake", "reference"):
             if device == "reference" and name != "whole":
@@ -81,6 +125,19 @@ def bits(c, path):
                     verified(made["never"]))
             c.equal(f"{name}, {device}: run.h5 differs in",
                     unlike(made["always"], made["never"]), [])
+
+
+def effect(c, path):
+    """The changes are made at all, by host and device."""
+    for word in ("never", "always"):
+        ends = {}
+        for args in ([], ["~augment"], ["augment.2.alternate=false"],
+                     ["augment.3.border=fill"], ["augment.6.p=0"],
+                     ["augment.4.size=3"], ["augment.8.p=0"]):
+            r, folder = train(path, f"data.resident={word}", *args)
+            c.equal(f"{word} {args}: exit", r.code, 0)
+            ends[str(args)] = verified(folder)
+        c.equal(f"{word}: all differ", len(set(map(str, ends.values()))), len(ends))
 
 
 def resumed(c, path):
@@ -105,7 +162,8 @@ def decided(c, top, path):
                        (["data.resident=always"], held),
                        (["device=async_fake", "data.resident=never"], 0),
                        (["device=async_fake",
-                         "augment={type: crop, of: image, padding: 1}"], 0)):
+                         "augment={type: crop, of: image, padding: 1}"], held),
+                       (["device=async_fake", "augment={type: rotate, of: image}"], 0)):
         m = planned(path, *args)
         if c.ok(f"{args}: planned", isinstance(m, dict), m):
             c.equal(f"{args}: bytes of samples", m["data"], want)
@@ -133,11 +191,12 @@ def decided(c, top, path):
 
 
 def refused(c, top):
-    r = runner("plan", config(top, TEXT + "augment: {type: crop, of: image, padding: 1}\n",
-                              "augmented.yaml"), "data.resident=always")
+    text = TEXT + "augment: [{type: flip, of: image}, {type: rotate, of: image}]\n"
+    r = runner("plan", config(top, text, "augmented.yaml"), "data.resident=always")
     c.equal("augmented: exit", r.code, 2)
     c.within("augmented: place", r.err, "data.resident=always")
-    c.within("augmented: why", r.err, "`augment` changes each sample on the host")
+    c.within("augmented: why", r.err,
+             "augment.1 (rotate) changes samples on the host only")
     text = TEXT.replace("  batch: 25", "  batch: 25\n  resident: alway")
     r = runner("plan", config(top, text, "word.yaml"))
     c.equal("word: exit", r.code, 2)
@@ -150,8 +209,12 @@ def main():
     with Scratch() as scratch:
         top = pathlib.Path(scratch)
         path = config(top, TEXT)
-        bits(c, path)
+        bits(c, path, {"sharp": ["loss={type: focal}"]})
         resumed(c, path)
+        changed = changed_world(top)
+        bits(c, changed)
+        effect(c, changed)
+        resumed(c, changed)
         decided(c, top, path)
         refused(c, top)
     c.done()

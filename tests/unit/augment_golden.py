@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Print augment_golden.h: four digits, flipped by numpy.flip, cropped out of numpy.pad,
-turned by scipy.ndimage.rotate, as the key, epoch and sample of the test decide. With a
+covered by slices, turned by scipy.ndimage.rotate, as the key, epoch and sample of the test decide. With a
 file name: also a picture of them (PGM). Needs numpy, scipy, scikit-learn."""
 import sys
 
@@ -10,7 +10,7 @@ from scipy import ndimage
 from sklearn import datasets
 
 KEY, EPOCH, IDS = (11, 22), 3, range(4)
-PADDING, DEGREES, FILL = 3, 40.0, 2.0
+PADDING, DEGREES, FILL, SIZE = 3, 40.0, 2.0, 5
 
 
 def philox(counter, key):
@@ -28,12 +28,20 @@ def uniform(bits):
 
 
 images = [i.astype(float) for i in datasets.load_digits().images[:4]]
-rows = {"digit": images, "flipped": [], "cropped": [], "turned": []}
+rows = {"digit": images, "flipped": [], "alternated": [], "cropped": [], "reflected": [],
+        "erased": [], "turned": []}
 for sample, image in zip(IDS, images):
     word = philox((EPOCH, sample, 0, 0), KEY)
     rows["flipped"].append(np.flip(image, 1) if uniform(word[0]) < 0.5 else image)
+    first = uniform(philox((0, sample, 0, 0), KEY)[0]) < 0.5
+    rows["alternated"].append(np.flip(image, 1) if first != (EPOCH % 2 == 1) else image)
     y, x = (word[i] * (2 * PADDING + 1) >> 32 for i in (1, 2))
     rows["cropped"].append(np.pad(image, PADDING, constant_values=FILL)[y:y + 8, x:x + 8])
+    rows["reflected"].append(np.pad(image, PADDING, mode="reflect")[y:y + 8, x:x + 8])
+    y, x = (max(word[i] * 8 >> 32, SIZE // 2) - SIZE // 2 for i in (1, 2))
+    low, left = ((word[i] * 8 >> 32) - SIZE // 2 + SIZE for i in (1, 2))
+    rows["erased"].append(image.copy())
+    rows["erased"][-1][y:low, x:left] = FILL
     angle = (2 * uniform(word[1]) - 1) * DEGREES
     rows["turned"].append(ndimage.rotate(image, angle, reshape=False, order=1,
                                          mode="grid-constant", cval=FILL, prefilter=False))

@@ -888,7 +888,7 @@ static void test_augment(void) {
     a.iface->destroy(a.self);
 }
 
-/* Four digits beside numpy.flip, numpy.pad and scipy.ndimage.rotate. */
+/* Four digits beside numpy and scipy.ndimage.rotate. */
 static void golden(const char *file, const struct option *options,
                    const float want[4][64], double tolerance) {
     struct rn_field f = {"image", RN_F32, 3, {1, 8, 8}, 0, 0};
@@ -913,6 +913,12 @@ static void test_pictures(void) {
     CHECK(memcmp(golden_flipped, golden_digit, sizeof golden_digit) != 0);
     golden("augment/crop", OPTIONS({"padding", "3"}, {"fill", "2"}), golden_cropped,
            0.0);
+    golden("augment/crop", OPTIONS({"padding", "3"}, {"border", "reflect"}),
+           golden_reflected, 0.0);
+    golden("augment/flip", OPTIONS({"p", "0.5"}, {"alternate", "true"}),
+           golden_alternated, 0.0);
+    CHECK(memcmp(golden_flipped, golden_alternated, sizeof golden_digit) != 0);
+    golden("augment/erase", OPTIONS({"size", "5"}, {"fill", "2"}), golden_erased, 0.0);
     golden("augment/rotate", OPTIONS({"degrees", "40"}, {"fill", "2"}), golden_turned,
            1e-5);
 }

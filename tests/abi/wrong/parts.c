@@ -208,7 +208,50 @@ SOURCE(impossible, open_source, info_impossible, read_fails);
 SOURCE(cell, open_source, info_fails, read_fails);
 SOURCE(unread, open_source, info, read_fails);
 
-RN_PLUGIN(&opt_nothing, &opt_shrinks, &metric_none, &metric_other, &metric_vector,
+/* ---- augmenters ---- */
+static int32_t blind(struct rn_host *h, void **self, struct rn_error *e) {
+    (void)h, (void)e;
+    *self = NULL;
+    return RN_OK;
+}
+static int32_t takes_all(void *self, const struct rn_field *f, struct rn_error *e) {
+    (void)self, (void)f, (void)e;
+    return RN_OK;
+}
+static int32_t does_nothing(void *self, uint64_t n, const struct rn_augment_at *at,
+                            const struct rn_tensor *data, struct rn_error *e) {
+    (void)self, (void)n, (void)at, (void)data, (void)e;
+    return RN_OK;
+}
+static uint32_t one(void *self) {
+    (void)self;
+    return 1;
+}
+static int32_t decides(void *self, uint64_t n, const struct rn_augment_at *at,
+                       int32_t *out, struct rn_error *e) {
+    (void)self, (void)n, (void)at, (void)out, (void)e;
+    return RN_OK;
+}
+static int32_t describes_none(void *self, struct rn_build *b) {
+    (void)self, (void)b;
+    return RN_OK;
+}
+static int32_t describes_less(void *self, struct rn_build *b) {
+    (void)self;
+    rn_output(b, "data", rn_reduce_sum_all(b, rn_input(b, "data")));
+    return RN_OK;
+}
+#define AUGMENT(name, ...)                                                             \
+    static const struct rn_augment augment_##name##_iface = {                          \
+        sizeof(struct rn_augment), 0,          blind, free, takes_all, does_nothing,   \
+        __VA_ARGS__};                                                                  \
+    RN_AUGMENT(augment_##name, augment_##name##_iface, "acme.bad/augment_" #name " 1", \
+               RN_DOC("Wrong on purpose") RN_OPTION("of string = image | the field"))
+AUGMENT(half, one, NULL, describes_none);
+AUGMENT(none, one, decides, describes_none);
+AUGMENT(less, one, decides, describes_less);
+
+RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrinks, &metric_none, &metric_other, &metric_vector,
           &metric_bytes, &metric_fails, &metric_no_update, &schedule_nan, &schedule_many,
           &schedule_mute, &schedule_getters, &schedule_half, &hook_rewrites, &hook_taps,
           &hook_event, &model_s, &model_n, &source_no_create, &source_impossible,
