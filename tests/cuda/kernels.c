@@ -10,6 +10,7 @@
 #include "kernels/index.cu"
 #include "kernels/lines.cu"
 #undef LINE
+#include "kernels/attention.cu"
 #include "kernels/move.cu"
 #include "kernels/norm.cu"
 #include "kernels/products.cu"

@@ -71,7 +71,12 @@ int main(int argc, char **argv) {
                                             "batch_norm_1_bf16",
                                             "max_pool2d_grad_f16",
                                             "layer_norm_columns_f32",
-                                            "cross_entropy_grad_f32"};
+                                            "cross_entropy_grad_f32",
+                                            "attention_64_f64",
+                                            "attention_128_f16",
+                                            "attention_less_f32",
+                                            "attention_grad_q_64_f32",
+                                            "attention_grad_kv_128_bf16"};
         for (size_t k = 0; k < sizeof names / sizeof names[0] && cubin; k++) {
             CHECK(holds(cubin, bytes, names[k]));
             kernels++;

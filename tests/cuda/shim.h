@@ -50,6 +50,7 @@ static inline int shim_next(struct emulated_grid *g) {
 #define EACH_INDEX(i, n)                                                               \
     EACH_THREAD for (uint64_t i = BX * THREADS + TX; i < (n); i += GRID * THREADS)
 #define NOINLINE
+#define UNROLL(n)
 #define SYNC() ((void)(g_->open = 0))
 #define SHARED(T, name, count)                                                         \
     T name[count];                                                                     \

@@ -251,7 +251,7 @@ static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
                  {cuda_room_norm, true},      {cuda_room_move, false},
                  {cuda_room_index, false},    {cuda_room_window, true},
                  {cuda_room_cublaslt, false}, {cuda_room_cudnn, true},
-                 {cuda_room_products, false}};
+                 {cuda_room_products, false}, {cuda_room_attention, false}};
     bool blocked = rn_node_blocked(s->node);
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
         int32_t taken = blocked && !rooms[i].blocked ? 0 : rooms[i].room(s, e);

@@ -47,15 +47,16 @@ void cuda_cudnn_close(struct cuda_device *d);
 /* -------------------------------------------------------------------- text */
 
 /* Themes of kernels, one file each. */
-#define THEME_REDUCE   1u
-#define THEME_LINES    2u
-#define THEME_MOVE     4u
-#define THEME_INDEX    8u
-#define THEME_WINDOW   16u
-#define THEME_PRODUCTS 32u
-#define THEME_NORM     64u
-#define THEME_SOFTMAX  128u
-#define THEMES         8
+#define THEME_REDUCE    1u
+#define THEME_LINES     2u
+#define THEME_MOVE      4u
+#define THEME_INDEX     8u
+#define THEME_WINDOW    16u
+#define THEME_PRODUCTS  32u
+#define THEME_NORM      64u
+#define THEME_SOFTMAX   128u
+#define THEME_ATTENTION 256u
+#define THEMES          9
 
 /* The whole source of a module: prelude, themes, generated kernels. */
 void cuda_source(uint32_t themes, uint32_t types, const char *generated,
@@ -178,6 +179,7 @@ int32_t cuda_room_window(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_products(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_attention(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_custom(struct cuda_setup *s, struct rn_error *e);
 
 /* A task at the list's end; a spare one if there is no memory (exe->failed). */

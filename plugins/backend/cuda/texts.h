@@ -15,5 +15,6 @@ extern const char *const cuda_text_window[];
 extern const char *const cuda_text_products[];
 extern const char *const cuda_text_norm[];
 extern const char *const cuda_text_softmax[];
+extern const char *const cuda_text_attention[];
 
 #endif

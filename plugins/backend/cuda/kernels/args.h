@@ -154,6 +154,17 @@ struct matmul_args {
     int64_t size[MOST_DIM], a_stride[MOST_DIM], b_stride[MOST_DIM];
 };
 
+struct attention_args { /* q [batch,rows,heads*depth], v [batch,keys,heads*width] */
+    const void *q, *k, *v, *yy, *gy, *gsums; /* yy: y, read; gsums: or NULL */
+    void *y, *gq, *gk, *gv;                  /* NULL: not wanted */
+    void *sums, *less;                       /* [batch,rows,heads]; less: by grad */
+    int64_t batch, rows, keys, heads, depth, width;
+    int64_t causal, wide; /* wide: results are f32 beside operands of 16 bits */
+    uint64_t units;       /* batch, head, block, cut */
+    int64_t blocks, cuts; /* of queries or of keys; of a result's columns */
+    double scale;
+};
+
 struct conv_args {
     const void *x, *w, *y, *bias; /* what is read; the one that is written is `out` */
     void *out;

@@ -67,5 +67,7 @@ static inline int64_t load_index(const void *p, int64_t type, int64_t i) {
         else                                                                           \
             ((uint16_t *)(p))[i] = rn_##S##_from_f32(v_);                              \
     } while (0)
-#define STORE_bf16(p, i, v) STORE_LOW(p, i, v, bf16)
-#define STORE_f16(p, i, v)  STORE_LOW(p, i, v, f16)
+#define STORE_bf16(p, i, v)    STORE_LOW(p, i, v, bf16)
+#define STORE_f16(p, i, v)     STORE_LOW(p, i, v, f16)
+#define MULADD_bf16(p, q, sum) MULADD_f32(p, q, sum)
+#define MULADD_f16(p, q, sum)  MULADD_f32(p, q, sum)

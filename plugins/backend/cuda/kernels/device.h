@@ -23,6 +23,8 @@
 #define EACH_INDEX(i, n)                                                               \
     for (uint64_t i = BX * THREADS + TX; i < (n); i += GRID * THREADS)
 #define NOINLINE               __noinline__
+#define UNROLL(n)              _Pragma(UNROLL_TEXT(unroll n))
+#define UNROLL_TEXT(words)     #words
 #define SYNC()                 __syncthreads()
 #define SHARED(T, name, count) __shared__ T name[count]
 #define LOCAL(T, name, count)  T name[count]

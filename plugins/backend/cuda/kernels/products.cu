@@ -8,8 +8,6 @@
 #define BIAS_f64(p, i)         LOAD_f64(p, i)
 #define BIAS_bf16(p, i)        (a.wide_bias ? LOAD_f32(p, i) : LOAD_bf16(p, i))
 #define BIAS_f16(p, i)         (a.wide_bias ? LOAD_f32(p, i) : LOAD_f16(p, i))
-#define MULADD_bf16(p, q, sum) MULADD_f32(p, q, sum)
-#define MULADD_f16(p, q, sum)  MULADD_f32(p, q, sum)
 
 #define SIDE  64 /* of a tile of the result */
 #define DEPTH 16

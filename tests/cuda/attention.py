@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A transformer on the emulated device: attention.py RUNNER EMULATED. Its attention runs in
+tiles, beside the cpu's, with the same bits whatever the order, and memory grows with the
+window, not with its square."""
+import json
+import pathlib
+import re
+import sys
+
+import numpy as np
+
+emulated = pathlib.Path(sys.argv[2]).resolve()
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
+from recorded import *  # noqa: E402,F403
+from harness import Checks, Scratch  # noqa: E402
+
+# Windows of more than a tile, a head that fills no tile.
+GPT = f"""
+name: gpt
+seed: 3
+data:
+  source: {{type: text, file: "{ROOT}/datasets/opticks.txt", window: 72}}
+  split: {{kind: position, val: 8, test: 8}}
+  batch: 4
+model: {{type: gpt, in: {{x: data.token}}, vocabulary: 91, layers: 2, width: 24, heads: 2}}
+loss: {{type: cross_entropy, in: {{label: data.next}}, classes: last}}
+optimizer: {{type: adamw, lr: 0.003}}
+train: {{steps: 8, log_every: 1}}
+"""
+DEVICE = "device={type: runner/cuda_emulated%s}"
+PLUGIN = f"plugins=[{json.dumps(str(emulated))}]"
+CHIP = "device={type: cuda, plan_for: sm_90}"
+
+c = Checks()
+with Scratch() as top:
+    path = config(top, GPT)
+
+    def run(name, *args):
+        r, folder = train(path, *args)
+        c.equal(f"{name}: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))
+        return folder
+
+    for t, near in (("f32", {"rtol": 2e-3, "atol": 1e-4}), ("bf16", {"rtol": 0.02}),
+                    ("f16", {"rtol": 0.02})):
+        low = f"precision={t}"
+        cpu = run(f"{t} on the cpu", low)
+        gpu = run(t, PLUGIN, DEVICE % "", low)
+        own = run(f"{t} own kernels", PLUGIN, DEVICE % ", libraries: off", low)
+        back = run(f"{t} backwards", PLUGIN, DEVICE % ", order: backwards, graphs: off", low)
+        for name in ("train/loss", "val/loss", "test/loss"):
+            x, y, z = (series(d, name)[1] for d in (cpu, gpu, own))
+            c.ok(f"{t} beside cpu: {name}", np.allclose(x, y, **near), f"{x}\n{y}")
+            c.ok(f"{t} own kernels: {name}", np.allclose(x, z, **near), f"{x}\n{z}")
+        c.equal(f"{t} backwards, without graphs: the same bits", verified(back)[2],
+                verified(gpu)[2])
+
+    def plan(*args):
+        r = runner("plan", path, *args)
+        c.equal(f"plan {args}: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))
+        return r.out
+
+    # As many tokens in a batch, four times the scores: what belongs to places grows a bit.
+    for device in ([PLUGIN, DEVICE % ""], [CHIP]):
+        for t in ("f32", "bf16"):
+            name = f"{device[-1]} {t}"
+            said = plan(*device, f"precision={t}", "--kernels")
+            ops = re.findall(r"^ *\d+ (attention\w*)  +(own attention|cudnn attention)", said, re.M)
+            c.ok(f"{name}: attention and its gradient are kernels",
+                 sorted({op for op, _ in ops}) == ["attention", "attention_grad"], said)
+            short, long = (json.loads(plan(
+                *device, f"precision={t}", "model.heads=4", f"data.source.window={window}",
+                f"data.batch={batch}", "--json"))["memory"] for window, batch in
+                ((512, 8), (2048, 2)))
+            grows = long["arena"] / short["arena"]
+            c.ok(f"{name}: memory does not grow with the square of the window",
+                 grows < 1.25, f"{short}\n{long}")
+            # the scores of all heads of one layer
+            c.ok(f"{name}: nor hold the scores", long["arena"] < 2 * 4 * 2048 * 2048 * 4,
+                 str(long))
+c.done()
