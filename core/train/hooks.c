@@ -110,3 +110,55 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
         l->tap_now[i] = false;
     return status;
 }
+
+/* ------------------------------------------------------- what hooks may write */
+
+static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
+                           const struct rn_tensor *value) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    struct rn_error e;
+    const char *doc = "";
+    for (uint32_t i = 0; i < l->doc_count; i++)
+        if (strcmp(l->docs[i].name, name) == 0)
+            doc = l->docs[i].doc;
+    return record_tensor(l->record, name, step,
+                         (double)step / (double)s->steps_per_epoch, value, doc, &e);
+}
+
+static int32_t hook_document(struct rn_host *h, const char *name, const char *doc) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    for (uint32_t i = 0; i < l->doc_count; i++)
+        if (strcmp(l->docs[i].name, name) == 0)
+            return RN_OK;
+    vec_push(
+        l->docs, l->doc_count, l->doc_capacity,
+        (struct series_doc){arena_copy(s->arena, name), arena_copy(s->arena, doc)});
+    return RN_OK;
+}
+
+static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
+                           double value) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    struct rn_error e;
+    return record_scalar(l->record, name, step,
+                         (double)step / (double)s->steps_per_epoch, value, &e);
+}
+
+static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
+                        const char *sentence) {
+    struct stage *s = instance_context(h);
+    struct loop *l = s->record_context;
+    for (uint32_t i = 0; i < l->said_count; i++)
+        if (strcmp(l->said[i], key) == 0)
+            return RN_OK;
+    if (l->said_count < sizeof l->said / sizeof *l->said)
+        l->said[l->said_count++] = arena_copy(s->arena, key);
+    loop_say(l, severity, sentence);
+    return RN_OK;
+}
+
+const struct rn_record_api hooks_record_api = {
+    sizeof(struct rn_record_api), 0, hook_tensor, hook_scalar, hook_say, hook_document};

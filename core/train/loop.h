@@ -61,6 +61,16 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
 int hooks_event(struct loop *l, int what, struct rn_error *e);
 int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e);
 bool hooks_due(const struct loop *l);
+extern const struct rn_record_api hooks_record_api; /* its context: the loop */
+/* watch.c: the monitors, which must exist, and the cadences of the YAML. */
+int loop_read_watches(struct loop *l, struct diag *d);
+int loop_observe_schedules(struct loop *l, struct rn_error *e);
+const struct metric_value *metric_find(const struct metric_list *l, const char *name);
+/* series.c */
+double loop_epoch(const struct loop *l);
+int loop_scalar(struct loop *l, const char *name, double value, struct rn_error *e);
+int loop_record_step(struct loop *l, const struct step_result *r, double rows,
+                     struct rn_error *e);
 
 /* ---- inside train: tell.c ---- */
 /* What the device's instruments show, read anew after a second; NULL: it has none. */

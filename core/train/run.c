@@ -9,159 +9,13 @@
 #include "base/log.h"
 #include "train/loop.h"
 
-/* ----------------------------------------------------------------- setting up */
-
-static const struct metric_value *find_metric(const struct metric_list *l,
-                                              const char *name) {
-    for (uint32_t i = 0; i < l->count; i++)
-        if (strcmp(l->at[i].name, name) == 0)
-            return &l->at[i];
-    return NULL;
-}
-
-/* The monitored metric must exist before step one. */
-static int check_monitor(struct loop *l, const struct node *at,
-                         const struct metric_list *known, const char **name,
-                         int *better, struct diag *d) {
-    const char *names[128];
-    struct text have = {0};
-    uint32_t n = 0;
-    const struct metric_value *m = find_metric(known, node_string(at));
-    *name = node_string(at);
-    (void)l;
-    if (m && m->better) {
-        *better = m->better;
-        return RN_OK;
-    }
-    if (m)
-        return node_error(d, at, false, RN_E_CONFIG,
-                          "'%s' does not say which way is better", m->name);
-    for (uint32_t i = 0; i < known->count && n < 128; i++) {
-        names[n++] = known->at[i].name;
-        text_addf(&have, "%s%s", i ? ", " : "", known->at[i].name);
-    }
-    const char *near = error_nearest(*name, names, n);
-    node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
-    if (!n)
-        diag_hint(d,
-                  "there is no validation split to measure on: give data.split.val, or "
-                  "data.val");
-    else if (near)
-        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
-    else
-        diag_hint(d, "there are: %s", text_get(&have));
-    text_finish(&have);
-    return RN_E_CONFIG;
-}
-
-/* What a schedule, or one inside it (warmup's `then`), watches; or NULL. */
-static const struct node *monitor_of(const struct node *n) {
-    const struct node *m = node_find(n, "monitor");
-    for (uint32_t i = 0; !m && i < node_count(n); i++)
-        if (node_kind(node_item(n, i)) == NODE_MAP)
-            m = monitor_of(node_item(n, i));
-    return m;
-}
-
-static int monitors(struct loop *l, struct diag *d) {
-    struct stage *s = l->s;
-    struct metric_list known = {0};
-    int status = RN_OK;
-    const struct node *best = node_at(s->x->root, "checkpoint.best.monitor");
-    const struct node *early = node_at(s->x->root, "train.early_stop.monitor");
-    if (data_rows(s->data, DATA_VAL))
-        evaluator_names(l->evaluator, "val", &known);
-    if (best)
-        status = check_monitor(l, best, &known, &l->monitor_best, &l->better_best, d);
-    if (early) {
-        int one =
-            check_monitor(l, early, &known, &l->monitor_early, &l->better_early, d);
-        status = status ? status : one;
-        l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
-        l->min_delta = experiment_float(s->x, "train.early_stop.min_delta", 0.0);
-    }
-    for (uint32_t i = 0; i < s->x->schedules.count; i++) {
-        const struct node *m = monitor_of(s->x->schedules.at[i].node);
-        const char *name;
-        int better;
-        if (m) {
-            int one = check_monitor(l, m, &known, &name, &better, d);
-            status = status ? status : one;
-        }
-    }
-    memory_release(known.at);
-    return status;
-}
-
-static int duration(struct loop *l, const char *path, const char *otherwise,
-                    int64_t *out, struct diag *d) {
-    struct rn_error e = {0};
-    const struct node *n = node_at(l->s->x->root, path);
-    const char *text = n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
-    int status = live_duration(text, l->s->total_steps, l->s->steps_per_epoch, out, &e);
-    if (status == RN_OK)
-        return RN_OK;
-    if (!n) {
-        diag_add(d, &e);
-        return status;
-    }
-    node_error(d, n, false, status, "%s", e.message);
-    diag_hint(d, "%s", e.hint);
-    return status;
-}
-
-static int read_cadences(struct loop *l, struct diag *d) {
-    struct stage *s = l->s;
-    struct rn_error e = {0};
-    int status = duration(l, "train.eval_every", "1ep", &l->eval_every, d);
-    int other = duration(l, "checkpoint.every", "1ep", &l->save_every, d);
-    status = status ? status : other;
-    l->log_every = experiment_int(s->x, "train.log_every", 10);
-    l->max_seconds = INFINITY;
-    const struct node *most = node_at(s->x->root, "train.max_time");
-    struct duration t;
-    if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
-        if (t.unit != DURATION_SECONDS)
-            return node_error(d, most, false, RN_E_CONFIG,
-                              "'%s' is no time: 2h, 90s, 30min", node_string(most));
-        l->max_seconds = t.amount;
-    }
-    l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
-    l->tap_now = arena_array(s->arena, bool, s->x->hooks.count + 1);
-    for (uint32_t i = 0; i < s->x->hooks.count; i++) {
-        const struct part *p = &s->x->hooks.at[i];
-        const struct rn_hook *h = p->component->iface;
-        const struct node *every = node_find(p->node, "every");
-        if (!h->tap)
-            continue;
-        int one = live_duration(every ? node_string(every) : "1ep", s->total_steps,
-                                s->steps_per_epoch, &l->tap_every[i], &e);
-        if (one != RN_OK)
-            status =
-                node_error(d, every ? every : p->node, false, one, "%s", e.message);
-        if (!l->tap_every[i])
-            l->tap_every[i] = 1;
-    }
-    return status;
-}
-
-/* ---------------------------------------------------------------- scalars */
-
-static double epoch_at(const struct loop *l) {
-    return (double)l->at.step / (double)l->s->steps_per_epoch;
-}
-
-static int scalar(struct loop *l, const char *name, double value, struct rn_error *e) {
-    return record_scalar(l->record, name, l->at.step, epoch_at(l), value, e);
-}
-
 /* ------------------------------------------------------------- evaluation */
 
 static int keep_tensor(void *context, const char *series, const char *doc,
                        const struct rn_tensor *value) {
     struct loop *l = context;
     struct rn_error e;
-    return record_tensor(l->record, series, l->at.step, epoch_at(l), value, doc, &e);
+    return record_tensor(l->record, series, l->at.step, loop_epoch(l), value, doc, &e);
 }
 
 /* Is `value` better than `best` by more than `delta`? NaN is never better. */
@@ -169,24 +23,6 @@ static bool is_better(double value, double best, int direction, double delta) {
     if (isnan(value))
         return false;
     return isnan(best) || (direction > 0 ? value - best > delta : best - value > delta);
-}
-
-static int observe_schedules(struct loop *l, struct rn_error *e) {
-    struct stage *s = l->s;
-    int status = RN_OK;
-    for (uint32_t i = 0; i < s->x->schedules.count && status == RN_OK; i++) {
-        const struct part *p = &s->x->schedules.at[i];
-        const struct rn_schedule *iface = p->component->iface;
-        const struct node *monitor = monitor_of(p->node);
-        const struct metric_value *m =
-            monitor ? find_metric(&l->metrics, node_string(monitor)) : NULL;
-        struct rn_schedule_at at = {sizeof at,          0,  l->at.step, s->total_steps,
-                                    s->steps_per_epoch, 0.0};
-        if (m && iface->observe)
-            status = iface->observe(instance_self(p->instance), &at, m->value,
-                                    m->better > 0, e);
-    }
-    return status;
 }
 
 static int save(struct loop *l, const char *name, bool current, struct rn_error *e) {
@@ -207,11 +43,11 @@ static int evaluate(struct loop *l, struct rn_error *e) {
         return RN_OK;
     int status = evaluator_run(l->evaluator, DATA_VAL, &l->metrics, keep_tensor, l, e);
     for (uint32_t i = 0; i < l->metrics.count && status == RN_OK; i++)
-        status = scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
+        status = loop_scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
     if (status == RN_OK)
-        status = observe_schedules(l, e);
+        status = loop_observe_schedules(l, e);
     const struct metric_value *m =
-        l->monitor_early ? find_metric(&l->metrics, l->monitor_early) : NULL;
+        l->monitor_early ? metric_find(&l->metrics, l->monitor_early) : NULL;
     if (m && status == RN_OK) {
         if (is_better(m->value, l->at.early_best, l->better_early, l->min_delta)) {
             l->at.early_best = m->value;
@@ -225,7 +61,7 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     }
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_EVALUATED, e);
-    m = l->monitor_best ? find_metric(&l->metrics, l->monitor_best) : NULL;
+    m = l->monitor_best ? metric_find(&l->metrics, l->monitor_best) : NULL;
     if (m && status == RN_OK && is_better(m->value, l->at.best, l->better_best, 0.0)) {
         l->at.best = m->value;
         l->at.rows = record_rows(l->record);
@@ -268,96 +104,10 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
                       "may help; train.on_nan: skip leaves such steps out");
 }
 
-/* The mean of each of several objectives since the last row, of those that ran. */
-static int record_objectives(struct loop *l, struct rn_error *e) {
-    const struct programs *p = l->s->programs;
-    int status = RN_OK;
-    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
-        struct trainer *t = &l->s->trainers[o];
-        char name[200];
-        snprintf(name, sizeof name, "train/loss.%s", p->objectives[o].name);
-        if (p->objective_count > 1 && t->loss_rows > 0.0)
-            status = scalar(l, name, t->loss / t->loss_rows, e);
-        t->loss = t->loss_rows = 0.0;
-    }
-    return status;
-}
-
-/* The loss scale of each objective, and how many steps were left out for it. */
-static int record_scaling(struct loop *l, struct rn_error *e) {
-    const struct programs *p = l->s->programs;
-    int status = RN_OK;
-    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
-        const struct trainer *t = &l->s->trainers[o];
-        const char *dot = p->objective_count > 1 ? "." : "";
-        const char *of = p->objective_count > 1 ? p->objectives[o].name : "";
-        char name[200];
-        if (p->scaling.kind != SCALING_DYNAMIC || t->scale <= 0.0)
-            continue;
-        snprintf(name, sizeof name, "train/loss_scale%s%s", dot, of);
-        status = scalar(l, name, t->scale, e);
-        snprintf(name, sizeof name, "train/skipped_steps%s%s", dot, of);
-        if (status == RN_OK)
-            status = scalar(l, name, (double)t->overflows, e);
-    }
-    return status;
-}
-
-/* What the instruments showed when they were last read, once. */
-static int record_gauges(struct loop *l, struct rn_error *e) {
-    const struct rn_device_gauges *g = loop_gauges(l);
-    if (!g || !l->gauges_new)
-        return RN_OK;
-    const struct {
-        const char *name;
-        double value;
-    } rows[] = {{"device/memory_used", g->memory_used},
-                {"device/utilisation", g->utilisation},
-                {"device/temperature", g->temperature}};
-    int status = RN_OK;
-    l->gauges_new = false;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows && status == RN_OK; i++)
-        if (!isnan(rows[i].value))
-            status = scalar(l, rows[i].name, rows[i].value, e);
-    return status;
-}
-
-static int record_step(struct loop *l, const struct step_result *r, double rows,
-                       struct rn_error *e) {
-    struct position *at = &l->at;
-    int status = RN_OK;
-    if (r->updated) {
-        at->interval_loss += r->loss * rows;
-        at->interval_weight += rows;
-        at->epoch_loss += r->loss * rows;
-        at->epoch_weight += rows;
-    }
-    if (at->step % l->log_every == 0 || at->step == l->s->total_steps) {
-        double mean =
-            at->interval_weight > 0.0 ? at->interval_loss / at->interval_weight : NAN;
-        status = scalar(l, "train/loss", mean, e);
-        if (status == RN_OK)
-            status = scalar(l, "train/gradient_norm", r->norm, e);
-        if (status == RN_OK)
-            status = record_objectives(l, e);
-        if (status == RN_OK)
-            status = record_scaling(l, e);
-        for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
-            char name[300];
-            snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
-            status = scalar(l, name, l->s->live.at[i].now, e);
-        }
-        if (status == RN_OK)
-            status = record_gauges(l, e);
-        at->interval_loss = at->interval_weight = 0.0;
-    }
-    return status;
-}
-
 static int end_of_epoch(struct loop *l, struct rn_error *e) {
     struct position *at = &l->at;
     double mean = at->epoch_weight > 0.0 ? at->epoch_loss / at->epoch_weight : NAN;
-    int status = scalar(l, "train/epoch_loss", mean, e);
+    int status = loop_scalar(l, "train/epoch_loss", mean, e);
     at->epoch_loss = at->epoch_weight = 0.0;
     return status ? status : hooks_event(l, RN_EVENT_EPOCH_END, e);
 }
@@ -388,7 +138,7 @@ static int one_step(struct loop *l, struct rn_error *e) {
     l->at.step++;
     l->at.loader = loader_tell(l->loader);
     l->rows_done += (double)b.rows;
-    status = record_step(l, &r, (double)b.rows, e);
+    status = loop_record_step(l, &r, (double)b.rows, e);
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_STEP_END, e);
     if (status == RN_OK && l->at.step % l->s->steps_per_epoch == 0)
@@ -445,7 +195,7 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     if (status == RN_OK)
         status = evaluator_run(l->evaluator, DATA_TEST, &all, keep_tensor, l, e);
     for (uint32_t i = 0; i < all.count && status == RN_OK; i++) {
-        status = scalar(l, all.at[i].name, all.at[i].value, e);
+        status = loop_scalar(l, all.at[i].name, all.at[i].value, e);
         struct metric_value m = all.at[i];
         m.name = arena_copy(out->arena, m.name);
         vec_push(out->test.at, out->test.count, out->test.capacity, m);
@@ -539,56 +289,6 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
 
 /* -------------------------------------------------------------------- open */
 
-static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
-                           const struct rn_tensor *value) {
-    struct stage *s = instance_context(h);
-    struct loop *l = s->record_context;
-    struct rn_error e;
-    const char *doc = "";
-    for (uint32_t i = 0; i < l->doc_count; i++)
-        if (strcmp(l->docs[i].name, name) == 0)
-            doc = l->docs[i].doc;
-    return record_tensor(l->record, name, step,
-                         (double)step / (double)s->steps_per_epoch, value, doc, &e);
-}
-
-static int32_t hook_document(struct rn_host *h, const char *name, const char *doc) {
-    struct stage *s = instance_context(h);
-    struct loop *l = s->record_context;
-    for (uint32_t i = 0; i < l->doc_count; i++)
-        if (strcmp(l->docs[i].name, name) == 0)
-            return RN_OK;
-    vec_push(
-        l->docs, l->doc_count, l->doc_capacity,
-        (struct series_doc){arena_copy(s->arena, name), arena_copy(s->arena, doc)});
-    return RN_OK;
-}
-
-static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
-                           double value) {
-    struct stage *s = instance_context(h);
-    struct loop *l = s->record_context;
-    struct rn_error e;
-    return record_scalar(l->record, name, step,
-                         (double)step / (double)s->steps_per_epoch, value, &e);
-}
-
-static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
-                        const char *sentence) {
-    struct stage *s = instance_context(h);
-    struct loop *l = s->record_context;
-    for (uint32_t i = 0; i < l->said_count; i++)
-        if (strcmp(l->said[i], key) == 0)
-            return RN_OK;
-    if (l->said_count < sizeof l->said / sizeof *l->said)
-        l->said[l->said_count++] = arena_copy(s->arena, key);
-    loop_say(l, severity, sentence);
-    return RN_OK;
-}
-
-static const struct rn_record_api record_api = {
-    sizeof(struct rn_record_api), 0, hook_tensor, hook_scalar, hook_say, hook_document};
-
 static int asked_to_stop(void *context) {
     struct loop *l = context;
     return l->stop;
@@ -637,7 +337,7 @@ static void log_begin(struct loop *l) {
     text_finish(&data);
 }
 
-static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
+static int begin(struct loop *l, struct diag *d) {
     struct rn_error e = {0};
     struct text resolved = {0};
     config_print(l->s->x->config, false, &resolved);
@@ -656,7 +356,6 @@ static int begin(struct loop *l, const struct run_options *o, struct diag *d) {
     if (status == RN_OK && kernels && kernels[0])
         status = record_text(l->record, "kernels.txt", kernels, strlen(kernels), &e);
     l->at.best = l->at.early_best = NAN;
-    (void)o;
     if (status != RN_OK) {
         const struct node *output = node_find(l->s->x->root, "output");
         diag_add(d, &e);
@@ -715,9 +414,9 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
 
 int run_check(struct stage *s, struct diag *d) {
     struct loop l = {.s = s, .evaluator = evaluator_create(s, s->arena)};
-    int status = monitors(&l, d), other = read_cadences(&l, d);
+    int status = loop_read_watches(&l, d);
     evaluator_destroy(l.evaluator);
-    return status ? status : other;
+    return status;
 }
 
 int run_train(const struct run_options *o, struct run_result *out, struct diag *d) {
@@ -730,7 +429,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
                                .override_count = o->override_count,
                                .overrides = o->overrides,
                                .use = STAGE_TRAIN,
-                               .record_api = &record_api,
+                               .record_api = &hooks_record_api,
                                .record_context = &l,
                                .cancelled = asked_to_stop,
                                .cancel_context = &l};
@@ -745,12 +444,10 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     if (status == RN_OK) {
         l.evaluator = evaluator_create(l.s, a);
         loop_prepare(&l);
-        status = monitors(&l, d);
-        int other = read_cadences(&l, d);
-        status = status ? status : other;
+        status = loop_read_watches(&l, d);
     }
     if (status == RN_OK && !o->resume)
-        status = begin(&l, o, d);
+        status = begin(&l, d);
     if (status == RN_OK && loop_open_loader(&l, &e) != RN_OK) {
         diag_add(d, &e);
         status = e.status;

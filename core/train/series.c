@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The series of a run: what each step writes into its record. */
+#include <math.h>
+#include <stdio.h>
+
+#include "train/loop.h"
+
+double loop_epoch(const struct loop *l) {
+    return (double)l->at.step / (double)l->s->steps_per_epoch;
+}
+
+int loop_scalar(struct loop *l, const char *name, double value, struct rn_error *e) {
+    return record_scalar(l->record, name, l->at.step, loop_epoch(l), value, e);
+}
+
+/* The mean of each of several objectives since the last row, of those that ran. */
+static int record_objectives(struct loop *l, struct rn_error *e) {
+    const struct programs *p = l->s->programs;
+    int status = RN_OK;
+    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
+        struct trainer *t = &l->s->trainers[o];
+        char name[200];
+        snprintf(name, sizeof name, "train/loss.%s", p->objectives[o].name);
+        if (p->objective_count > 1 && t->loss_rows > 0.0)
+            status = loop_scalar(l, name, t->loss / t->loss_rows, e);
+        t->loss = t->loss_rows = 0.0;
+    }
+    return status;
+}
+
+/* The loss scale of each objective, and how many steps were left out for it. */
+static int record_scaling(struct loop *l, struct rn_error *e) {
+    const struct programs *p = l->s->programs;
+    int status = RN_OK;
+    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
+        const struct trainer *t = &l->s->trainers[o];
+        const char *dot = p->objective_count > 1 ? "." : "";
+        const char *of = p->objective_count > 1 ? p->objectives[o].name : "";
+        char name[200];
+        if (p->scaling.kind != SCALING_DYNAMIC || t->scale <= 0.0)
+            continue;
+        snprintf(name, sizeof name, "train/loss_scale%s%s", dot, of);
+        status = loop_scalar(l, name, t->scale, e);
+        snprintf(name, sizeof name, "train/skipped_steps%s%s", dot, of);
+        if (status == RN_OK)
+            status = loop_scalar(l, name, (double)t->overflows, e);
+    }
+    return status;
+}
+
+/* What the instruments showed when they were last read, once. */
+static int record_gauges(struct loop *l, struct rn_error *e) {
+    const struct rn_device_gauges *g = loop_gauges(l);
+    if (!g || !l->gauges_new)
+        return RN_OK;
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"device/memory_used", g->memory_used},
+                {"device/utilisation", g->utilisation},
+                {"device/temperature", g->temperature}};
+    int status = RN_OK;
+    l->gauges_new = false;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && status == RN_OK; i++)
+        if (!isnan(rows[i].value))
+            status = loop_scalar(l, rows[i].name, rows[i].value, e);
+    return status;
+}
+
+int loop_record_step(struct loop *l, const struct step_result *r, double rows,
+                     struct rn_error *e) {
+    struct position *at = &l->at;
+    int status = RN_OK;
+    if (r->updated) {
+        at->interval_loss += r->loss * rows;
+        at->interval_weight += rows;
+        at->epoch_loss += r->loss * rows;
+        at->epoch_weight += rows;
+    }
+    if (at->step % l->log_every == 0 || at->step == l->s->total_steps) {
+        double mean =
+            at->interval_weight > 0.0 ? at->interval_loss / at->interval_weight : NAN;
+        status = loop_scalar(l, "train/loss", mean, e);
+        if (status == RN_OK)
+            status = loop_scalar(l, "train/gradient_norm", r->norm, e);
+        if (status == RN_OK)
+            status = record_objectives(l, e);
+        if (status == RN_OK)
+            status = record_scaling(l, e);
+        for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
+            char name[300];
+            snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
+            status = loop_scalar(l, name, l->s->live.at[i].now, e);
+        }
+        if (status == RN_OK)
+            status = record_gauges(l, e);
+        at->interval_loss = at->interval_weight = 0.0;
+    }
+    return status;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run watches, and how often it evaluates, saves and looks inside. */
+#include <math.h>
+#include <string.h>
+
+#include "train/loop.h"
+
+const struct metric_value *metric_find(const struct metric_list *l, const char *name) {
+    for (uint32_t i = 0; i < l->count; i++)
+        if (strcmp(l->at[i].name, name) == 0)
+            return &l->at[i];
+    return NULL;
+}
+
+/* The monitored metric must exist before step one. */
+static int check_monitor(const struct node *at, const struct metric_list *known,
+                         const char **name, int *better, struct diag *d) {
+    const char *names[128];
+    struct text have = {0};
+    uint32_t n = 0;
+    const struct metric_value *m = metric_find(known, node_string(at));
+    *name = node_string(at);
+    if (m && m->better) {
+        *better = m->better;
+        return RN_OK;
+    }
+    if (m)
+        return node_error(d, at, false, RN_E_CONFIG,
+                          "'%s' does not say which way is better", m->name);
+    for (uint32_t i = 0; i < known->count && n < 128; i++) {
+        names[n++] = known->at[i].name;
+        text_addf(&have, "%s%s", i ? ", " : "", known->at[i].name);
+    }
+    const char *near = error_nearest(*name, names, n);
+    node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
+    if (!n)
+        diag_hint(d,
+                  "there is no validation split to measure on: give data.split.val, or "
+                  "data.val");
+    else if (near)
+        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
+    else
+        diag_hint(d, "there are: %s", text_get(&have));
+    text_finish(&have);
+    return RN_E_CONFIG;
+}
+
+/* What a schedule, or one inside it (warmup's `then`), watches; or NULL. */
+static const struct node *monitor_of(const struct node *n) {
+    const struct node *m = node_find(n, "monitor");
+    for (uint32_t i = 0; !m && i < node_count(n); i++)
+        if (node_kind(node_item(n, i)) == NODE_MAP)
+            m = monitor_of(node_item(n, i));
+    return m;
+}
+
+static int monitors(struct loop *l, struct diag *d) {
+    struct stage *s = l->s;
+    struct metric_list known = {0};
+    int status = RN_OK;
+    const struct node *best = node_at(s->x->root, "checkpoint.best.monitor");
+    const struct node *early = node_at(s->x->root, "train.early_stop.monitor");
+    if (data_rows(s->data, DATA_VAL))
+        evaluator_names(l->evaluator, "val", &known);
+    if (best)
+        status = check_monitor(best, &known, &l->monitor_best, &l->better_best, d);
+    if (early) {
+        int one = check_monitor(early, &known, &l->monitor_early, &l->better_early, d);
+        status = status ? status : one;
+        l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
+        l->min_delta = experiment_float(s->x, "train.early_stop.min_delta", 0.0);
+    }
+    for (uint32_t i = 0; i < s->x->schedules.count; i++) {
+        const struct node *m = monitor_of(s->x->schedules.at[i].node);
+        const char *name;
+        int better;
+        if (m) {
+            int one = check_monitor(m, &known, &name, &better, d);
+            status = status ? status : one;
+        }
+    }
+    memory_release(known.at);
+    return status;
+}
+
+static int duration(struct loop *l, const char *path, const char *otherwise,
+                    int64_t *out, struct diag *d) {
+    struct rn_error e = {0};
+    const struct node *n = node_at(l->s->x->root, path);
+    const char *text = n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
+    int status = live_duration(text, l->s->total_steps, l->s->steps_per_epoch, out, &e);
+    if (status == RN_OK)
+        return RN_OK;
+    if (!n) {
+        diag_add(d, &e);
+        return status;
+    }
+    node_error(d, n, false, status, "%s", e.message);
+    diag_hint(d, "%s", e.hint);
+    return status;
+}
+
+static int read_cadences(struct loop *l, struct diag *d) {
+    struct stage *s = l->s;
+    struct rn_error e = {0};
+    int status = duration(l, "train.eval_every", "1ep", &l->eval_every, d);
+    int other = duration(l, "checkpoint.every", "1ep", &l->save_every, d);
+    status = status ? status : other;
+    l->log_every = experiment_int(s->x, "train.log_every", 10);
+    l->max_seconds = INFINITY;
+    const struct node *most = node_at(s->x->root, "train.max_time");
+    struct duration t;
+    if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
+        if (t.unit != DURATION_SECONDS)
+            return node_error(d, most, false, RN_E_CONFIG,
+                              "'%s' is no time: 2h, 90s, 30min", node_string(most));
+        l->max_seconds = t.amount;
+    }
+    l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
+    l->tap_now = arena_array(s->arena, bool, s->x->hooks.count + 1);
+    for (uint32_t i = 0; i < s->x->hooks.count; i++) {
+        const struct part *p = &s->x->hooks.at[i];
+        const struct rn_hook *h = p->component->iface;
+        const struct node *every = node_find(p->node, "every");
+        if (!h->tap)
+            continue;
+        int one = live_duration(every ? node_string(every) : "1ep", s->total_steps,
+                                s->steps_per_epoch, &l->tap_every[i], &e);
+        if (one != RN_OK)
+            status =
+                node_error(d, every ? every : p->node, false, one, "%s", e.message);
+        if (!l->tap_every[i])
+            l->tap_every[i] = 1;
+    }
+    return status;
+}
+
+int loop_read_watches(struct loop *l, struct diag *d) {
+    int status = monitors(l, d), other = read_cadences(l, d);
+    return status ? status : other;
+}
+
+int loop_observe_schedules(struct loop *l, struct rn_error *e) {
+    struct stage *s = l->s;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < s->x->schedules.count && status == RN_OK; i++) {
+        const struct part *p = &s->x->schedules.at[i];
+        const struct rn_schedule *iface = p->component->iface;
+        const struct node *monitor = monitor_of(p->node);
+        const struct metric_value *m =
+            monitor ? metric_find(&l->metrics, node_string(monitor)) : NULL;
+        struct rn_schedule_at at = {sizeof at,          0,  l->at.step, s->total_steps,
+                                    s->steps_per_epoch, 0.0};
+        if (m && iface->observe)
+            status = iface->observe(instance_self(p->instance), &at, m->value,
+                                    m->better > 0, e);
+    }
+    return status;
+}
