@@ -134,12 +134,37 @@ static int group_norm_shape(struct shaper *s) {
     return status;
 }
 
+static int group_norm_grad_shape(struct shaper *s) { /* x scale gy */
+    const struct gvalue *x = s->in[0];
+    int status = channels(s, 1, 1, 0);
+    int64_t groups = shaper_attr(s, "groups")->i;
+    s->out[0] = *x;
+    s->out[1] = s->out[2] = vector(x, channel_count(s));
+    if (status == RN_OK && (groups < 1 || x->shape[1] % groups))
+        return shape_fail(s, "%lld groups do not divide %lld channels",
+                          (long long)groups, (long long)x->shape[1]);
+    if (status == RN_OK && (!same_shape(x, s->in[2]) || x->dtype != s->in[2]->dtype))
+        return shape_fail(s, "the gradient has not the output's shape and type");
+    return status;
+}
+
 static int rms_norm_shape(struct shaper *s) {
     const struct gvalue *x = s->in[0];
     s->out[0] = *x;
     if (!x->rank || !dtype_float(x->dtype) || s->in[1]->rank != 1 ||
         s->in[1]->shape[0] != x->shape[x->rank - 1])
         return shape_fail(s, "wants x [...,D] and scale [D]");
+    return RN_OK;
+}
+
+static int rms_norm_grad_shape(struct shaper *s) { /* x scale gy */
+    const struct gvalue *x = s->in[0];
+    int status = rms_norm_shape(s);
+    if (status != RN_OK)
+        return status;
+    s->out[1] = vector(x, x->shape[x->rank - 1]);
+    if (!same_shape(x, s->in[2]) || x->dtype != s->in[2]->dtype)
+        return shape_fail(s, "the gradient has not the output's shape and type");
     return RN_OK;
 }
 
@@ -304,13 +329,17 @@ static int c_layer_norm(struct rule *r) {
     return RN_OK;
 }
 
-static int d_layer_norm(struct rule *r) {
+/* The gradients of x, scale and, where there are three, shift. */
+static int gradient_by(struct rule *r, const char *op, uint32_t outs) {
     rn_value in[3] = {X, r->in[1], G}, out[3];
     if (r->e->status == RN_OK)
-        graph_op(r->g, "layer_norm_grad", 3, in, r->n->attr_count, r->n->attrs, 3, out,
-                 r->e);
-    memcpy(r->gin, out, sizeof out);
+        graph_op(r->g, op, 3, in, r->n->attr_count, r->n->attrs, outs, out, r->e);
+    memcpy(r->gin, out, outs * sizeof *out);
     return r->e->status;
+}
+
+static int d_layer_norm(struct rule *r) {
+    return gradient_by(r, "layer_norm_grad", 3);
 }
 
 static int c_layer_norm_grad(struct rule *r) {
@@ -346,12 +375,62 @@ static int c_group_norm(struct rule *r) {
     return RN_OK;
 }
 
+static int d_group_norm(struct rule *r) {
+    return gradient_by(r, "group_norm_grad", 3);
+}
+
+/* (g - mean g - xhat mean(g xhat)) / s, s = sqrt(var + eps), over a group's elements;
+ * g = gy scale. */
+static int c_group_norm_grad(struct rule *r) {
+    const struct gvalue x = *emit_value(r, X);
+    int64_t axis = 2, shape[3] = {x.shape[0], attr_int(r->n, "groups"), -1};
+    int64_t axes[RN_MAX_RANK];
+    uint32_t n = batch_axes(r, X, axes);
+    rn_value rows = emit_reshape(r, X, 3, shape);
+    rn_value m = mean_over(r, rows, 1, &axis), d = emit2(r, "sub", rows, m);
+    rn_value v = mean_over(r, emit2(r, "mul", d, d), 1, &axis);
+    rn_value eps = emit_number(r, X, attr_float(r->n, "eps"));
+    rn_value s = emit1(r, "sqrt", emit2(r, "add", v, eps));
+    rn_value xhat = emit2(r, "div", d, s);
+    rn_value g = emit2(r, "mul", r->in[2], per_channel(r, r->in[1], X));
+    g = emit_reshape(r, g, 3, shape);
+    rn_value a = mean_over(r, g, 1, &axis);
+    rn_value b = mean_over(r, emit2(r, "mul", g, xhat), 1, &axis);
+    rn_value t = emit2(r, "sub", emit2(r, "sub", g, a), emit2(r, "mul", xhat, b));
+    r->out[0] = emit_reshape(r, emit2(r, "div", t, s), x.rank, x.shape);
+    xhat = emit_reshape(r, xhat, x.rank, x.shape);
+    r->out[1] =
+        emit_reduce(r, "reduce_sum", emit2(r, "mul", r->in[2], xhat), n, axes, 0);
+    r->out[2] = emit_reduce(r, "reduce_sum", r->in[2], n, axes, 0);
+    return RN_OK;
+}
+
 static int c_rms_norm(struct rule *r) {
     int64_t axis = emit_value(r, X)->rank - 1;
     rn_value m = mean_over(r, emit2(r, "mul", X, X), 1, &axis);
     rn_value s = emit1(r, "sqrt",
                        emit2(r, "add", m, emit_number(r, X, attr_float(r->n, "eps"))));
     r->out[0] = emit2(r, "mul", emit2(r, "div", X, s), r->in[1]);
+    return RN_OK;
+}
+
+static int d_rms_norm(struct rule *r) {
+    return gradient_by(r, "rms_norm_grad", 2);
+}
+
+/* (g - xhat mean(g xhat)) / s, s = sqrt(mean x^2 + eps), xhat = x / s, g = gy scale. */
+static int c_rms_norm_grad(struct rule *r) {
+    int64_t lead[RN_MAX_RANK], axis = emit_value(r, X)->rank - 1;
+    rn_value m = mean_over(r, emit2(r, "mul", X, X), 1, &axis);
+    rn_value s = emit1(r, "sqrt",
+                       emit2(r, "add", m, emit_number(r, X, attr_float(r->n, "eps"))));
+    rn_value xhat = emit2(r, "div", X, s), g = emit2(r, "mul", r->in[2], r->in[1]);
+    rn_value b = mean_over(r, emit2(r, "mul", g, xhat), 1, &axis);
+    r->out[0] = emit2(r, "div", emit2(r, "sub", g, emit2(r, "mul", xhat, b)), s);
+    rn_value gs = emit2(r, "mul", r->in[2], xhat);
+    for (int64_t i = 0; i < axis; i++)
+        lead[i] = i;
+    r->out[1] = axis ? emit_reduce(r, "reduce_sum", gs, (uint32_t)axis, lead, 0) : gs;
     return RN_OK;
 }
 
@@ -369,7 +448,10 @@ const struct op ops_norm[] = {
      c_layer_norm, 1},
     {"layer_norm_grad", 0, 3, 3, 3, "axis:int=-1 " EPS, layer_norm_grad_shape, NULL,
      c_layer_norm_grad, 1},
-    {"group_norm", 0, 3, 3, 1, "groups:int! " EPS, group_norm_shape, NULL, c_group_norm,
-     1},
-    {"rms_norm", 0, 2, 2, 1, EPS, rms_norm_shape, NULL, c_rms_norm, 1},
+    {"group_norm", 0, 3, 3, 1, "groups:int! " EPS, group_norm_shape, d_group_norm,
+     c_group_norm, 1},
+    {"group_norm_grad", 0, 3, 3, 3, "groups:int! " EPS, group_norm_grad_shape, NULL,
+     c_group_norm_grad, 1},
+    {"rms_norm", 0, 2, 2, 1, EPS, rms_norm_shape, d_rms_norm, c_rms_norm, 1},
+    {"rms_norm_grad", 0, 3, 3, 2, EPS, rms_norm_grad_shape, NULL, c_rms_norm_grad, 1},
     OPS_END};

@@ -264,6 +264,8 @@ static inline rn_value rn_conv2d(struct rn_build *b, rn_value x, rn_value w,
  *   batch_norm_grad (x, scale, mean, var, gy; eps) -> gx, gscale, gshift; with relu=1
  *     and a sixth input shift, gy counts where the output was above 0
  *   layer_norm_grad (x, scale, gy; axis, eps) -> gx, gscale, gshift
+ *   group_norm_grad (x, scale, gy; groups, eps) -> gx, gscale, gshift
+ *   rms_norm_grad (x, scale, gy; eps) -> gx, gscale
  *   resize2d_grad (gy; input_shape, mode, ...) prim
  *   cross_entropy_grad (logits, label, g; smoothing) -> g*(softmax - t)
  *   softmax_grad (y, gy; axis), log_softmax_grad (y, gy; axis)

@@ -15,5 +15,6 @@
 #include "kernels/norm.cu"
 #include "kernels/products.cu"
 #include "kernels/reduce.cu"
+#include "kernels/rows.cu"
 #include "kernels/softmax.cu"
 #include "kernels/window.cu"

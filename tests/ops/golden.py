@@ -297,6 +297,22 @@ golden("rms_norm ; f32[3,4] f32[4] ; eps=1e-5",
        lambda x, s, eps: F.rms_norm(x, (4,), s, eps))
 
 
+def group_norm_grad(x, scale, gy, groups, eps):
+    shift = torch.zeros(scale.shape, dtype=torch.float64, requires_grad=True)
+    y = F.group_norm(x, groups, scale, shift, eps)
+    return torch.autograd.grad(y, (x, scale, shift), gy, create_graph=True)
+
+
+def rms_norm_grad(x, scale, gy, eps):
+    y = F.rms_norm(x, tuple(scale.shape), scale, eps)
+    return torch.autograd.grad(y, (x, scale), gy, create_graph=True)
+
+
+golden("group_norm_grad ; f32[2,4,3] f32[4] f32[2,4,3] ; groups=2 eps=1e-3",
+       group_norm_grad)
+golden("rms_norm_grad ; f32[3,4] f32[4] f32[3,4] ; eps=1e-3", rms_norm_grad)
+
+
 # ---------------------------------------------------------------------- windows
 def max_pool(x, kernel, stride, pad):
     x = F.pad(x, window(pad), value=-torch.inf)

@@ -104,6 +104,12 @@ static const struct {
     {"group_norm ; f32[2,4] f32[4] f32[4] ; groups=3",
      "group_norm: 3 groups do not divide 4 channels"},
     {"rms_norm ; f32[2,4] f32[2] ; ", "rms_norm: wants x [...,D] and scale [D]"},
+    {"group_norm_grad ; f32[2,4] f32[4] f32[4,2] ; groups=2",
+     "group_norm_grad: the gradient has not the output's shape and type"},
+    {"group_norm_grad ; f32[2,4] f32[4] f32[2,4] ; groups=3",
+     "group_norm_grad: 3 groups do not divide 4 channels"},
+    {"rms_norm_grad ; f32[2,4] f32[4] f32[4] ; ",
+     "rms_norm_grad: the gradient has not the output's shape and type"},
     /* products */
     {"matmul ; f32[2,3] f32[2,3] ; ", "matmul: inner dimensions are 3 and 2"},
     {"matmul ; f32[3] f32[3,2] ; ", "matmul: operands need rank 2 or more"},

@@ -56,7 +56,8 @@ void cuda_cudnn_close(struct cuda_device *d);
 #define THEME_NORM      64u
 #define THEME_SOFTMAX   128u
 #define THEME_ATTENTION 256u
-#define THEMES          9
+#define THEME_ROWS      512u
+#define THEMES          10
 
 /* The whole source of a module: prelude, themes, generated kernels. */
 void cuda_source(uint32_t themes, uint32_t types, const char *generated,

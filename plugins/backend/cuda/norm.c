@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rooms of the kernels in norm.cu and softmax.cu: f32, other types by what they are
- * made of. */
+/* Rooms of the kernels in norm.cu, rows.cu and softmax.cu: f32, other types by what
+ * they are made of. */
 #include <string.h>
 
 #include "products.h"
@@ -88,38 +88,76 @@ static int32_t batch_norm(struct cuda_setup *s) {
     return 1;
 }
 
-static int32_t layer_norm(struct cuda_setup *s) {
+/* ------------------------------------------------ rows: layer, group, RMS norm */
+
+#define LONG_ROW 4096 /* elements: a block to itself */
+
+static bool row_geometry(const struct cuda_setup *s, struct row_args *a) {
     const struct tensor *x = &s->in[0];
-    struct norm_args a = {
-        .count = x->count, .length = 1, .eps = (float)cuda_float(s->node, "eps", 1e-5)};
-    bool grad = cuda_is(s, "layer_norm_grad");
-    int64_t axis = cuda_int(s->node, "axis", -1);
-    if (axis < 0)
+    bool group = cuda_is(s, "group_norm") || cuda_is(s, "group_norm_grad");
+    bool layer = cuda_is(s, "layer_norm") || cuda_is(s, "layer_norm_grad");
+    int64_t axis = layer ? cuda_int(s->node, "axis", -1) : (int64_t)x->rank - 1;
+    a->centred = group || layer;
+    a->groups = a->area = a->length = 1;
+    if (group) {
+        a->groups = cuda_int(s->node, "groups", 1);
+        a->channels = x->shape[1];
+        for (uint32_t i = 2; i < x->rank; i++)
+            a->area *= x->shape[i];
+        a->per = a->channels / a->groups;
+        a->length = a->per * a->area;
+    } else if (axis >= 0) {
+        for (uint32_t i = (uint32_t)axis; i < x->rank; i++)
+            a->length *= x->shape[i];
+        a->channels = a->per = a->length;
+    } else {
+        return false;
+    }
+    a->rows = (int64_t)x->count / a->length;
+    a->count = (int64_t)x->count / a->channels;
+    return a->length <= INT32_MAX && a->count <= INT32_MAX;
+}
+
+static int32_t row_norm(struct cuda_setup *s) {
+    const struct tensor *x = &s->in[0];
+    const char *suffix = cuda_float_suffix(x->dtype);
+    struct row_args a = {.eps = (float)cuda_float(s->node, "eps", 1e-5),
+                         .wide = s->out[0].dtype == RN_F32};
+    bool grad = strstr(s->node->op, "_grad") != NULL;
+    if (!row_geometry(s, &a))
         return 0;
-    for (int64_t i = axis; i < (int64_t)x->rank; i++)
-        a.length *= x->shape[i];
-    a.rows = (int64_t)x->count / a.length;
     if (grad)
         s->workspace = cuda_align((uint64_t)a.rows * 2 * sizeof(float));
-    struct cuda_task *t = cuda_launch(s, THEME_NORM, blocks(a.rows, OUTPUTS), true, &a,
-                                      sizeof a, "%s_f32", s->node->op);
-    CUDA_POINTER(s, t, norm_args, x, x->at);
-    CUDA_POINTER(s, t, norm_args, scale, s->in[1].at);
-    CUDA_POINTER(s, t, norm_args, y, s->out[0].at);
+    int64_t each = a.length >= LONG_ROW ? 1 : OUTPUTS;
+    struct cuda_task *t =
+        cuda_launch(s, THEME_ROWS, blocks(a.rows, each), true, &a, sizeof a,
+                    "row_norm%s_%lld_%s", grad ? "_grad" : "", (long long)each, suffix);
+    CUDA_POINTER(s, t, row_args, x, x->at);
+    CUDA_POINTER(s, t, row_args, scale, s->in[1].at);
+    CUDA_POINTER(s, t, row_args, y, s->out[0].at);
     s->kernel = "fused norm";
     if (!grad) {
-        CUDA_POINTER(s, t, norm_args, shift, s->in[2].at);
+        if (s->n_in > 2)
+            CUDA_POINTER(s, t, row_args, shift, s->in[2].at);
         return 1;
     }
-    CUDA_POINTER(s, t, norm_args, gy, s->in[2].at);
-    CUDA_POINTER(s, t, norm_args, moments, s->work);
-    t = cuda_launch(s, THEME_NORM, blocks(a.length, OUTPUTS), true, &a, sizeof a,
-                    "layer_norm_columns_f32");
-    CUDA_POINTER(s, t, norm_args, x, x->at);
-    CUDA_POINTER(s, t, norm_args, gy, s->in[2].at);
-    CUDA_POINTER(s, t, norm_args, moments, s->work);
-    outputs(s, t);
+    CUDA_POINTER(s, t, row_args, gy, s->in[2].at);
+    CUDA_POINTER(s, t, row_args, moments, s->work);
+    each = a.area == 1 ? OUTPUTS : 1;
+    t = cuda_launch(s, THEME_ROWS, blocks(a.channels, each), true, &a, sizeof a,
+                    "row_norm_columns_%lld_%s", (long long)each, suffix);
+    CUDA_POINTER(s, t, row_args, x, x->at);
+    CUDA_POINTER(s, t, row_args, gy, s->in[2].at);
+    CUDA_POINTER(s, t, row_args, moments, s->work);
+    CUDA_POINTER(s, t, row_args, first, s->out[1].at);
+    if (s->n_out > 2)
+        CUDA_POINTER(s, t, row_args, second, s->out[2].at);
     return 1;
+}
+
+static bool is_row_norm(const char *op) {
+    return strncmp(op, "layer_norm", 10) == 0 || strncmp(op, "group_norm", 10) == 0 ||
+           strncmp(op, "rms_norm", 8) == 0;
 }
 
 static int32_t softmax(struct cuda_setup *s, bool entropy) {
@@ -162,8 +200,8 @@ int32_t cuda_room_norm(struct cuda_setup *s, struct rn_error *e) {
         return batch_types(s) ? batch_norm(s) : 0;
     if (s->n_in < 1 || !all_f32(s, entropy ? 1 : s->n_in))
         return 0;
-    if (strcmp(op, "layer_norm") == 0 || strcmp(op, "layer_norm_grad") == 0)
-        return layer_norm(s);
+    if (is_row_norm(op))
+        return row_norm(s);
     if (entropy || strncmp(op, "softmax", 7) == 0 ||
         strncmp(op, "log_softmax", 11) == 0)
         return softmax(s, entropy);

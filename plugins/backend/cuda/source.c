@@ -22,9 +22,9 @@ static void add(struct source_text *t, const char *const *lines) {
 void cuda_source(uint32_t themes, uint32_t types, const char *generated,
                  struct source_text *out) {
     const char *const *const files[THEMES] = {
-        cuda_text_reduce, cuda_text_lines,   cuda_text_move,
-        cuda_text_index,  cuda_text_window,  cuda_text_products,
-        cuda_text_norm,   cuda_text_softmax, cuda_text_attention};
+        cuda_text_reduce,    cuda_text_lines,    cuda_text_move, cuda_text_index,
+        cuda_text_window,    cuda_text_products, cuda_text_norm, cuda_text_softmax,
+        cuda_text_attention, cuda_text_rows};
     add(out, integers);
     source_text_add(out, "#define KERNEL_TYPES %u\n", types);
     add(out, cuda_text_args);

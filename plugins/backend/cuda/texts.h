@@ -16,5 +16,6 @@ extern const char *const cuda_text_products[];
 extern const char *const cuda_text_norm[];
 extern const char *const cuda_text_softmax[];
 extern const char *const cuda_text_attention[];
+extern const char *const cuda_text_rows[];
 
 #endif

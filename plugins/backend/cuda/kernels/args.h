@@ -126,12 +126,23 @@ struct norm_args {
     const void *x, *scale, *shift, *mean, *var, *gy;
     const void *added;                /* to y, or NULL */
     void *y, *first, *second;         /* mean and var, or gradients; NULL: not wanted */
-    void *moments;                    /* mean and root of each row */
     uint64_t count;                   /* of x */
     int64_t n, channels, area, block; /* [n, channels/block, area, block] */
+    int64_t relu;                     /* behind it */
+    int64_t wide;                     /* y is f32 beside images of 16 bits */
+    float eps, unused;
+};
+
+struct row_args {                       /* rows that lie together: [rows, length] */
+    const void *x, *scale, *shift, *gy; /* shift: NULL where there is none */
+    void *y, *first, *second;           /* or gradients; NULL: not wanted */
+    void *moments;                      /* f32: mean and root of each row */
     int64_t rows, length;
-    int64_t relu; /* behind it */
-    int64_t wide; /* y is f32 beside images of 16 bits */
+    /* [rows / groups, channels, area], and `per` channels of a row */
+    int64_t groups, channels, per, area;
+    int64_t count;   /* of a channel */
+    int64_t centred; /* rows have means; else by their squares alone */
+    int64_t wide;    /* y is f32 beside x of 16 bits */
     float eps, unused;
 };
 

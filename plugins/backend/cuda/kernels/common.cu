@@ -47,6 +47,59 @@ static inline int64_t load_index(const void *p, int64_t type, int64_t i) {
         SYNC();                                                                        \
     }
 
+/* v, at place i, against the best so far, none if it is at `none`: the first of equal
+ * ones (zeros have signs), NaN before all. */
+#define TAKE_BEST(best, at, v, i, none, BETTER)                                        \
+    if (at == none || (best == best && (v != v || v BETTER best)))                     \
+        best = v, at = i;
+
+#define BEST_LANES(T, lane, place, none, BETTER)                                       \
+    for (uint32_t w = LANES / 2; w; w /= 2) {                                          \
+        EACH_THREAD {                                                                  \
+            if (TX % LANES < w && place[TX + w] != none) {                             \
+                T p = lane[TX], q = lane[TX + w];                                      \
+                if (place[TX] == none ||                                               \
+                    (p == p && (q != q || q BETTER p ||                                \
+                                (q == p && place[TX + w] < place[TX])))) {             \
+                    lane[TX] = q;                                                      \
+                    place[TX] = place[TX + w];                                         \
+                }                                                                      \
+            }                                                                          \
+        }                                                                              \
+        SYNC();                                                                        \
+    }
+
+/* lane[0]: the sum of n values; PLACE declares what VALUE is made of, both know the
+ * index i. All threads fetch, sixteen add. */
+#define TILE      2048
+#define FOLD_TILE 1024 /* of a region's end */
+#define TILED_SUM(T, lane, tile, n, PLACE, VALUE)                                      \
+    EACH_THREAD {                                                                      \
+        lane[TX] = 0;                                                                  \
+    }                                                                                  \
+    SYNC();                                                                            \
+    for (int64_t at_ = 0; at_ < (int64_t)(n); at_ += TILE) {                           \
+        const int64_t left_ = (int64_t)(n)-at_ < TILE ? (int64_t)(n)-at_ : TILE;       \
+        EACH_THREAD {                                                                  \
+            for (int64_t j_ = TX; j_ < left_; j_ += THREADS) {                         \
+                const int64_t i = at_ + j_;                                            \
+                PLACE;                                                                 \
+                tile[j_] = VALUE;                                                      \
+            }                                                                          \
+        }                                                                              \
+        SYNC();                                                                        \
+        EACH_THREAD {                                                                  \
+            if (TX < LANES) {                                                          \
+                T sum_ = lane[TX];                                                     \
+                for (int64_t j_ = TX; j_ < left_; j_ += LANES)                         \
+                    sum_ += tile[j_];                                                  \
+                lane[TX] = sum_;                                                       \
+            }                                                                          \
+        }                                                                              \
+        SYNC();                                                                        \
+    }                                                                                  \
+    ADD_LANES(lane)
+
 /* Types of memory, S: LOAD_S reads what kernels compute with, STORE_S writes it,
  * rounded to 16 bits unless a.wide says that the result is f32. */
 #define MEMORY_f32         float

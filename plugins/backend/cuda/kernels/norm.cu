@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batch and layer normalisation with their gradients in a kernel or two: the operations
- * of their decompositions in f32, the sums in the tree of numerics.h. Images of a batch
- * norm may have 16 bits. */
+/* Batch normalisation and its gradient in a kernel: the operations of their
+ * decompositions in f32, the sums in the tree of numerics.h. Images may have 16 bits.
+ */
 
 #define NORM_TILE 2048
 
@@ -12,8 +12,6 @@ static inline int64_t channel_at(const struct norm_args *a, int64_t c, int64_t i
            c % a->block;
 }
 
-#define NX(e)         LOAD_f32(a.x, e)
-#define NG(e)         LOAD_f32(a.gy, e)
 #define NV(v, c)      LOAD_f32(a.v, c)
 #define XHAT(e, o, S) ((LOAD_##S(a.x, e) - mean[o]) / root[o])
 
@@ -200,120 +198,3 @@ BATCHES(bf16)
 #if KERNEL_TYPES & KERNELS_F16
 BATCHES(f16)
 #endif
-
-/* ---- layer norm: a block has sixteen rows, a thread is a lane of one ---- */
-
-#define ROW_SUM(term)                                                                  \
-    EACH_THREAD {                                                                      \
-        const uint32_t k = TX % LANES, o = TX / LANES;                                 \
-        const int64_t row = (first + o) * a.length;                                    \
-        float sum = 0;                                                                 \
-        for (int64_t i = k; first + o < a.rows && i < a.length; i += LANES)            \
-            sum += term;                                                               \
-        lane[TX] = sum;                                                                \
-    }                                                                                  \
-    SYNC();                                                                            \
-    ADD_LANES(lane)
-
-#define MOMENTS                                                                        \
-    ROW_SUM(NX(row + i)) EACH_THREAD {                                                 \
-        if (TX < PER)                                                                  \
-            mean[TX] = lane[TX * LANES] / (float)a.length;                             \
-    }                                                                                  \
-    SYNC();                                                                            \
-    ROW_SUM((NX(row + i) - mean[o]) * (NX(row + i) - mean[o])) EACH_THREAD {           \
-        if (TX < PER)                                                                  \
-            root[TX] = sqrtf(lane[TX * LANES] / (float)a.length + a.eps);              \
-    }                                                                                  \
-    SYNC();
-
-KERNEL(layer_norm_f32, norm_args) {
-    SHARED(float, lane, THREADS);
-    SHARED(float, mean, PER);
-    SHARED(float, root, PER);
-    for (int64_t first = (int64_t)BX * PER; first < a.rows;
-         first += (int64_t)GRID * PER) {
-        MOMENTS
-        EACH_THREAD {
-            const uint32_t o = TX / LANES;
-            const int64_t row = (first + o) * a.length;
-            for (int64_t i = TX % LANES; first + o < a.rows && i < a.length; i += LANES)
-                ((float *)a.y)[row + i] =
-                    XHAT(row + i, o, f32) * NV(scale, i) + NV(shift, i);
-        }
-        SYNC();
-    }
-}
-
-/* gx, and the moments for the columns. */
-KERNEL(layer_norm_grad_f32, norm_args) {
-    SHARED(float, lane, THREADS);
-    SHARED(float, mean, PER);
-    SHARED(float, root, PER);
-    SHARED(float, of_g, PER);
-    SHARED(float, of_gx, PER);
-    for (int64_t first = (int64_t)BX * PER; first < a.rows;
-         first += (int64_t)GRID * PER) {
-        MOMENTS
-        EACH_THREAD {
-            if (TX < PER && first + TX < a.rows) {
-                ((float *)a.moments)[2 * (first + TX)] = mean[TX];
-                ((float *)a.moments)[2 * (first + TX) + 1] = root[TX];
-            }
-        }
-        SYNC();
-        ROW_SUM(NG(row + i) * NV(scale, i)) EACH_THREAD {
-            if (TX < PER)
-                of_g[TX] = lane[TX * LANES] / (float)a.length;
-        }
-        SYNC();
-        ROW_SUM((NG(row + i) * NV(scale, i)) * XHAT(row + i, o, f32)) EACH_THREAD {
-            if (TX < PER)
-                of_gx[TX] = lane[TX * LANES] / (float)a.length;
-        }
-        SYNC();
-        EACH_THREAD {
-            const uint32_t o = TX / LANES;
-            const int64_t row = (first + o) * a.length;
-            for (int64_t i = TX % LANES; a.y && first + o < a.rows && i < a.length;
-                 i += LANES)
-                ((float *)a.y)[row + i] = ((NG(row + i) * NV(scale, i) - of_g[o]) -
-                                           XHAT(row + i, o, f32) * of_gx[o]) /
-                                          root[o];
-        }
-        SYNC();
-    }
-}
-
-/* Gradients of scale and shift: sixteen columns a block, summed over rows. */
-KERNEL(layer_norm_columns_f32, norm_args) {
-    SHARED(float, lane, THREADS);
-    SHARED(float, other, THREADS);
-    const float *moments = (const float *)a.moments;
-    for (int64_t first = (int64_t)BX * PER; first < a.length;
-         first += (int64_t)GRID * PER) {
-        EACH_THREAD {
-            const uint32_t k = TX / PER, o = TX % PER;
-            float p = 0, q = 0;
-            for (int64_t r = k; first + o < a.length && r < a.rows; r += LANES) {
-                int64_t e = r * a.length + first + o;
-                p += NG(e) * ((NX(e) - moments[2 * r]) / moments[2 * r + 1]);
-                q += NG(e);
-            }
-            lane[o * LANES + k] = p;
-            other[o * LANES + k] = q;
-        }
-        SYNC();
-        ADD_LANES(lane)
-        ADD_LANES(other)
-        EACH_THREAD {
-            if (TX < PER && first + TX < a.length) {
-                if (a.first)
-                    ((float *)a.first)[first + TX] = lane[TX * LANES];
-                if (a.second)
-                    ((float *)a.second)[first + TX] = other[TX * LANES];
-            }
-        }
-        SYNC();
-    }
-}

@@ -2,8 +2,6 @@
 /* Reductions. Sums of floats are the fixed tree of numerics.h: element i to lane i mod
  * 16, lanes added 8, 4, 2, 1; so a lane is a thread. */
 
-#define TILE 4096 /* elements of a long row at a time */
-
 #define REDUCE_SUM(T, S)                                                               \
     KERNEL(reduce_sum_##S, reduce_args) {                                              \
         SHARED(T, lane, THREADS);                                                      \
@@ -34,28 +32,7 @@
         SHARED(T, tile, TILE);                                                         \
         for (uint64_t o = BX; o < a.outputs; o += GRID) {                              \
             const T *x = (const T *)a.x + space_offset(&a.kept, o);                    \
-            EACH_THREAD {                                                              \
-                lane[TX] = 0;                                                          \
-            }                                                                          \
-            SYNC();                                                                    \
-            for (uint64_t at = 0; at < a.count; at += TILE) {                          \
-                uint64_t left = a.count - at, n = left < TILE ? left : TILE;           \
-                EACH_THREAD {                                                          \
-                    for (uint64_t i = TX; i < n; i += THREADS)                         \
-                        tile[i] = x[space_offset(&a.gone, at + i)];                    \
-                }                                                                      \
-                SYNC();                                                                \
-                EACH_THREAD {                                                          \
-                    if (TX < LANES) {                                                  \
-                        T sum = lane[TX];                                              \
-                        for (uint64_t i = TX; i < n; i += LANES)                       \
-                            sum += tile[i];                                            \
-                        lane[TX] = sum;                                                \
-                    }                                                                  \
-                }                                                                      \
-                SYNC();                                                                \
-            }                                                                          \
-            ADD_LANES(lane)                                                            \
+            TILED_SUM(T, lane, tile, a.count, (void)0, x[space_offset(&a.gone, i)])    \
             EACH_THREAD {                                                              \
                 if (TX == 0)                                                           \
                     ((T *)a.y)[o] = lane[0];                                           \
@@ -64,7 +41,6 @@
         }                                                                              \
     }
 
-/* The first of equal ones (zeros have signs), NaN before all. */
 #define REDUCE_BEST(T, S, NAME, BETTER)                                                \
     KERNEL(NAME##_##S, reduce_args) {                                                  \
         SHARED(T, lane, THREADS);                                                      \
@@ -79,29 +55,14 @@
                     const T *x = (const T *)a.x + space_offset(&a.kept, first + o);    \
                     for (uint64_t i = k; i < a.count; i += LANES) {                    \
                         T v = x[space_offset(&a.gone, i)];                             \
-                        if (at == a.count ||                                           \
-                            (best == best && (v != v || v BETTER best)))               \
-                            best = v, at = i;                                          \
+                        TAKE_BEST(best, at, v, i, a.count, BETTER)                     \
                     }                                                                  \
                 }                                                                      \
                 lane[o * LANES + k] = best;                                            \
                 place[o * LANES + k] = at;                                             \
             }                                                                          \
             SYNC();                                                                    \
-            for (uint32_t w = LANES / 2; w; w /= 2) {                                  \
-                EACH_THREAD {                                                          \
-                    if (TX % LANES < w && place[TX + w] != a.count) {                  \
-                        T p = lane[TX], q = lane[TX + w];                              \
-                        if (place[TX] == a.count ||                                    \
-                            (p == p && (q != q || q BETTER p ||                        \
-                                        (q == p && place[TX + w] < place[TX])))) {     \
-                            lane[TX] = q;                                              \
-                            place[TX] = place[TX + w];                                 \
-                        }                                                              \
-                    }                                                                  \
-                }                                                                      \
-                SYNC();                                                                \
-            }                                                                          \
+            BEST_LANES(T, lane, place, a.count, BETTER)                                \
             EACH_THREAD {                                                              \
                 if (TX < PER && first + TX < a.outputs)                                \
                     ((T *)a.y)[first + TX] = lane[TX * LANES];                         \
