@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ops.py OPS REFERENCE EMULATED NVRTC CACHE GOLDEN: the operator suite on the emulated
-device, threads walked forwards and backwards, with the libraries and without; the numbers
-that PyTorch gave; then every text that was generated on the way, with all kernels of the
+"""ops.py OPS REFERENCE EMULATED NVRTC CACHE GOLDEN FOLDS CPU: the operator suite on the
+emulated device, threads walked forwards and backwards, with the libraries and without;
+the numbers that PyTorch gave; regions that end with reductions; then every text that was generated on the way, with all kernels of the
 tree, through NVRTC for sm_80 and sm_90."""
 import os
 import pathlib
@@ -12,7 +12,7 @@ import sys
 sys.argv[1:], words = [], sys.argv[1:]
 from harness import Checks  # noqa: E402
 
-ops, reference, emulated, nvrtc, cache, golden = words
+ops, reference, emulated, nvrtc, cache, golden, folds, cpu = words
 
 
 def run(*args):
@@ -35,6 +35,8 @@ c.ok("every operator, four ways", code == 0 and numbers(text)[0] > 4000, text[-3
 print("operators:", *numbers(text))
 code, text = run(ops, "golden", "golden=" + golden, reference, emulated)
 c.ok("numbers by PyTorch", code == 0 and numbers(text)[0] > 1000, text[-3000:])
+code, text = run(folds, cpu, emulated)
+c.ok("regions that end with reductions", code == 0 and numbers(text)[0] > 100, text[-3000:])
 
 # Each generated kernel once, whatever text it came with.
 kernels = {}

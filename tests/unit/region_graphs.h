@@ -18,6 +18,7 @@ struct options {
     struct rn_host host;
     int64_t threads;
     const char *isa, *generate, *compiler;
+    const char *order;            /* of threads, on an emulated device */
     bool reduces;                 /* of a plan: regions end with reductions */
     _Atomic int compiled, failed; /* log lines about regions */
 };
@@ -34,6 +35,7 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
     *out = strcmp(path, "isa") == 0        ? o->isa
            : strcmp(path, "generate") == 0 ? o->generate
            : strcmp(path, "compiler") == 0 ? o->compiler
+           : strcmp(path, "order") == 0    ? o->order
                                            : NULL;
     return *out ? RN_OK : RN_E_UNSUPPORTED;
 }
@@ -76,8 +78,19 @@ static int32_t open_engine(struct opened *o, const char *isa, int threads,
                            const char *generate, const char *compiler) {
     struct rn_error e = {0};
     o->self = NULL;
-    o->options =
-        (struct options){{&host_api}, threads, isa, generate, compiler, false, 0, 0};
+    o->options = (struct options){.host = {&host_api},
+                                  .threads = threads,
+                                  .isa = isa,
+                                  .generate = generate,
+                                  .compiler = compiler};
+    return backend->create(&o->options.host, &o->self, &e);
+}
+
+/* An emulated device whose threads go forwards or backwards. */
+static inline int32_t open_device(struct opened *o, const char *order) {
+    struct rn_error e = {0};
+    o->self = NULL;
+    o->options = (struct options){.host = {&host_api}, .order = order};
     return backend->create(&o->options.host, &o->self, &e);
 }
 

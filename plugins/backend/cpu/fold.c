@@ -4,6 +4,7 @@
  * from memory. So what is reduced is never written, unless somebody else reads it. */
 #include <string.h>
 
+#include "../shared/ending.h"
 #include "region.h"
 
 #define COLUMNS 256    /* of a unit */
@@ -13,57 +14,27 @@ _Static_assert(BLOCK % 16 == 0, "a block of a row begins at lane 0");
 
 /* ------------------------------------------------------------------ making */
 
-static const struct rn_node *reduction_at(const struct rn_program *p, uint32_t i,
-                                          enum cpu_fold *kind) {
-    static const char *const names[] = {"reduce_sum", "reduce_mean", "reduce_max",
-                                        "reduce_min"};
-    const struct rn_node *n = rn_node_at(p, i);
-    for (int k = 0; k < 4; k++)
-        if (strcmp(n->op, names[k]) == 0) {
-            *kind = (enum cpu_fold)k;
-            return n;
-        }
-    return NULL;
-}
-
-/* The table that a reduction makes of the space; false: neither rows nor columns. */
-static bool table_of(const struct rn_program *p, const struct rn_node *n,
-                     struct ending *t) {
-    const struct rn_attr *axes = rn_node_attr(n, "axes");
-    const struct rn_slot *x = rn_slot_at(p, n->in[0]);
-    bool gone[RN_MAX_RANK] = {false};
-    int turns = 0, before = -1;
-    if (!axes || x->rank != p->space_rank ||
-        memcmp(x->shape, p->space, x->rank * sizeof x->shape[0]) != 0)
-        return false;
-    for (uint32_t i = 0; i < axes->count; i++)
-        gone[((const int64_t *)axes->p)[i]] = true;
-    t->results = t->each = 1;
-    for (uint32_t i = 0; i < x->rank; i++) {
-        if (x->shape[i] == 1)
-            continue;
-        turns += before >= 0 && before != gone[i];
-        before = gone[i];
-        *(gone[i] ? &t->each : &t->results) *= x->shape[i];
-    }
-    t->columns = before == 0;
-    return turns <= 1 && t->results * t->each > 0;
-}
+static const enum cpu_fold folds[] = {[ENDING_SUM] = CPU_SUM,
+                                      [ENDING_MEAN] = CPU_MEAN,
+                                      [ENDING_MAX] = CPU_MAX,
+                                      [ENDING_MIN] = CPU_MIN};
 
 bool region_ending(struct region *r, const struct rn_program *p) {
-    struct ending *all = &r->ending, one;
+    struct ending *all = &r->ending;
+    struct ending_table one;
     for (uint32_t i = 0; i < p->node_count; i++) {
-        enum cpu_fold kind;
-        const struct rn_node *n = reduction_at(p, i, &kind);
-        if (!n && all->count)
+        enum ending_kind kind;
+        const struct rn_node *n = rn_node_at(p, i);
+        bool reduction = ending_is(n, &kind);
+        if (!reduction && all->count)
             return false; /* they come last */
-        if (!n)
+        if (!reduction)
             continue;
         uint32_t output = 0;
         while (output < p->output_count && p->outputs[output] != n->out[0])
             output++;
-        if (all->count == FOLDS_MOST || n->in_count != 1 || output == p->output_count ||
-            rn_slot_at(p, n->out[0])->dtype != RN_F32 || !table_of(p, n, &one) ||
+        if (all->count == FOLDS_MOST || output == p->output_count ||
+            !ending_table_of(p, n, &one) ||
             (all->count && (one.columns != all->columns ||
                             one.results != all->results || one.each != all->each)))
             return false;
@@ -72,7 +43,7 @@ bool region_ending(struct region *r, const struct rn_program *p) {
             all->results = one.results;
             all->each = one.each;
         }
-        all->folds[all->count++] = (struct fold){kind, n->in[0], output};
+        all->folds[all->count++] = (struct fold){folds[kind], n->in[0], output};
     }
     return true;
 }

@@ -187,6 +187,7 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     out->memory_bytes = left;
     out->alignment = 256;
     out->fuses = 1;
+    out->reduces = 1;
     out->fast_bf16 = cuda_lt_multiplies(d, RN_BF16);
     out->fast_f16 = cuda_lt_multiplies(d, RN_F16);
     return status;
