@@ -68,7 +68,8 @@ const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *i
 /* layout.c: the graph with images in the forms that its kernels like best; g itself
  * where there is nothing to choose. */
 int draft_images(const struct graph *g, struct arena *a, const struct plan_options *o,
-                 const struct graph **out, struct rn_error *e);
+                 struct plan_images *chosen, const struct graph **out,
+                 struct rn_error *e);
 
 /* recompute.c: g with a value of its own for each reduction that would else have one
  * stored; g itself where there is none. */

@@ -696,7 +696,8 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     if (status != RN_OK)
         return error_context(e, "program %s", g->name) ? status : status;
     const struct graph *laid = NULL;
-    status = draft_images(plain, a, o, &laid, e);
+    struct plan_images images = {0};
+    status = draft_images(plain, a, o, &images, &laid, e);
     if (status == RN_OK && o->fuse && o->reduces)
         status = draft_recompute(laid, a, &laid, e);
     if (status != RN_OK)
@@ -707,6 +708,7 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     bool refused = false;
     p->graph = laid;
     p->logical = plain;
+    p->images = images;
     /* What the backend takes of these: regions that end with reductions, plain ones, or
      * every node alone. */
     for (int form = !o->fuse ? 2 : !o->reduces; form < 3; form++) {

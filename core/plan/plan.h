@@ -44,6 +44,13 @@ struct plan_work {     /* what a node of the program does */
     bool narrow;         /* a product of 16 bits */
 };
 
+struct plan_images { /* how the layout of images was chosen; ns as kernels were timed */
+    uint32_t classes;     /* that had a choice; 0: nothing was chosen */
+    uint64_t ns;          /* of convolutions and changes of form */
+    uint64_t improved_ns; /* what class after class, each to its best, arrives at */
+    bool exact;           /* no other layout is cheaper */
+};
+
 struct plan {
     const struct graph *graph;   /* the rewritten graph that was planned */
     const struct graph *logical; /* the same with images as [N,C,H,W] */
@@ -58,6 +65,7 @@ struct plan {
     uint64_t flops;
     const struct plan_work *work; /* by node of the program */
     uint32_t region_count;
+    struct plan_images images;
     const struct plan_block *blocks; /* of the arena, for plan_verify and tables */
     uint32_t block_count;
 };

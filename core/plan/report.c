@@ -152,11 +152,23 @@ static void shape_text(const struct rn_slot *s, struct text *out) {
         text_add(out, " ");
 }
 
+static void print_images(const struct plan_images *m, struct text *out) {
+    if (!m->classes)
+        return;
+    text_addf(out,
+              "images: %u classes, %.3f ms as timed, %s; one class after the other: "
+              "%.3f ms\n",
+              m->classes, (double)m->ns / 1e6,
+              m->exact ? "the least there is" : "too many to say that nothing is less",
+              (double)m->improved_ns / 1e6);
+}
+
 void plan_print(const struct plan *p, struct text *out) {
     const struct rn_program *r = &p->program;
     text_addf(out, "plan %s: %u nodes, %u regions, arena %llu bytes (bound %llu)\n",
               r->name, r->node_count, p->region_count,
               (unsigned long long)r->arena_bytes, (unsigned long long)p->live_bound);
+    print_images(&p->images, out);
     for (uint32_t i = 0; i < r->node_count; i++) {
         const struct rn_node *n = &r->nodes[i];
         const char *kernel = p->work && p->work[i].kernel[0] ? p->work[i].kernel : "-";

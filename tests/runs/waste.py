@@ -22,6 +22,8 @@ def read(text):
     """[(op, [place in], [place out], label, operators)], a place is (slot, base, at)."""
     nodes = []
     for line in text.splitlines()[1:]:
+        if line.startswith("images: "):
+            continue
         m = NODE.fullmatch(line)
         places = [[tuple(map(int, re.split("[@+]", p))) for p in m[i].split()]
                   for i in (3, 4)] if m else None
