@@ -50,19 +50,40 @@ for device in cpu cuda; do
         "device=$device" "output=$out/runs" train.steps=30 "~train.epochs" hooks=null \
         "model={type: resnet, depth: 18, width: 16, outputs: 10, in: {x: data.image}}"
 done
-# Products of 16 bits: bf16 by tensor cores, own kernels as well.
-for options in "type: cuda" "type: cuda, libraries: off"; do
-    name=bf16-$(echo "$options" | tr -dc 'a-z')
-    part "$name-letters" "$here/runner" "$here/configs/letters.yaml" \
-        "device={$options}" precision=bf16 "output=$out/runs" train.steps=30 \
-        "~train.epochs"
-    part "$name-resnet" "$here/runner" "$here/configs/quickstart.yaml" \
-        "device={$options}" precision=bf16 "output=$out/runs" train.steps=30 \
-        "~train.epochs" hooks=null \
-        "model={type: resnet, depth: 18, width: 16, outputs: 10, in: {x: data.image}}"
+# Products of 16 bits: by tensor cores, own kernels as well; f16 with its loss scale.
+for precision in bf16 f16; do
+    for options in "type: cuda" "type: cuda, libraries: off"; do
+        name=$precision-$(echo "$options" | tr -dc 'a-z')
+        part "$name-letters" "$here/runner" "$here/configs/letters.yaml" \
+            "device={$options}" "precision=$precision" "output=$out/runs" \
+            train.steps=30 "~train.epochs"
+        part "$name-resnet" "$here/runner" "$here/configs/quickstart.yaml" \
+            "device={$options}" "precision=$precision" "output=$out/runs" \
+            train.steps=30 "~train.epochs" hooks=null \
+            "model={type: resnet, depth: 18, width: 16, outputs: 10, in: {x: data.image}}"
+    done
+    part "char-gpt-$precision" "$here/runner" "$here/configs/char-gpt.yaml" device=cuda \
+        "precision=$precision" "output=$out/runs" train.steps=30 "~train.epochs"
 done
-part char-gpt-bf16 "$here/runner" "$here/configs/char-gpt.yaml" device=cuda \
-    precision=bf16 "output=$out/runs" train.steps=30 "~train.epochs"
+# Samples that the host changes, and that lie on the device and are changed there: the
+# same bits.
+digest() { # RUN
+    sha256=$("$here/runner" verify "$1" | sed -n 's/.* sha256=//p')
+    echo "$sha256"
+    [ -n "$sha256" ]
+}
+same() { # RUN RUN
+    first=$(digest "$1") && second=$(digest "$2") || return 1
+    echo "$first $second"
+    [ "$first" = "$second" ]
+}
+for where in never always; do
+    part "augmented-$where" env "XDG_CACHE_HOME=$out/cache" "$here/runner" \
+        "$here/configs/quickstart.yaml" device=cuda "output=$out/augmented" \
+        "name=$where" "data.resident=$where" train.steps=30 "~train.epochs" \
+        "augment=[{type: flip, alternate: true}, {type: crop, padding: 1, border: reflect}]"
+done
+part augmented-same same "$out/augmented/never/latest" "$out/augmented/always/latest"
 part profile "$here/runner" profile "$here/configs/char-gpt.yaml" device=cuda
 part profile-bf16 "$here/runner" profile "$here/configs/char-gpt.yaml" device=cuda \
     precision=bf16
@@ -91,6 +112,13 @@ if command -v compute-sanitizer >/dev/null; then
         part "$tool" compute-sanitizer --tool "$tool" --error-exitcode 42 \
             "$here/bin/@LOADER@" --library-path "$here/lib" "$here/bin/ops" test \
             "$plugins/reference.so" "$plugins/cuda.so"
+    done
+    # Whole runs: graphs, pinned memory, samples on the device, timed choices.
+    for tool in memcheck initcheck; do
+        part "run-$tool" compute-sanitizer --tool "$tool" --error-exitcode 42 \
+            --target-processes all "$here/runner" "$here/configs/quickstart.yaml" \
+            device=cuda "output=$out/runs" train.steps=6 "~train.epochs" \
+            "augment=[{type: flip}, {type: crop, padding: 1}]"
     done
 else
     echo "SKIP: compute-sanitizer: it is not in PATH"

@@ -12,7 +12,9 @@
 
 #define EMULATED_OPTIONS                                                               \
     RN_OPTION("order choice(forwards,backwards) = forwards | of blocks and threads")   \
-    RN_OPTION("memory int = 0 ; min 0 | bytes of the device; 0: no limit")
+    RN_OPTION("memory int = 0 ; min 0 | bytes of the device; 0: no limit")             \
+    RN_OPTION("busy int = 0 ; min 0 | so often, at each third request, somebody else " \
+              "has the memory")
 
 void emulated_open(struct cuda_libraries *l, struct rn_host *h);
 

@@ -58,6 +58,7 @@ struct emulated_event {
 static struct {
     struct block *blocks;
     size_t used, limit;
+    int64_t busy, asked;
     struct operation *first, *last;
     uint32_t backwards;
     int opened;
@@ -78,7 +79,8 @@ static void perform(struct operation *o) {
         perform(c);
     if (o->event) {
         o->event->pending--;
-        clock_gettime(CLOCK_MONOTONIC, &o->event->passed);
+        /* Others on this machine shall not make the device slow. */
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &o->event->passed);
         o->event->ms = gpu.ms;
     }
 }
@@ -147,6 +149,10 @@ static void device_range(CUdeviceptr p, size_t n) {
 static CUresult get(size_t bytes, int pinned, void **out) {
     if (!pinned && gpu.limit && gpu.used + bytes > gpu.limit)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!pinned && gpu.busy && ++gpu.asked % 3 == 0) {
+        gpu.busy--;
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     struct block *b = calloc(1, sizeof *b);
     char *data = aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
     if (!b || !data)
@@ -683,6 +689,7 @@ void emulated_open(struct cuda_libraries *l, struct rn_host *h) {
     l->have_driver = l->have_nvrtc = l->have_cublaslt = l->have_cudnn = true;
     gpu.backwards = strcmp(rn_get_string(h, "order", "forwards"), "backwards") == 0;
     gpu.limit = (size_t)rn_get_int(h, "memory", 0);
+    gpu.busy = rn_get_int(h, "busy", 0);
 }
 
 /* What is loaded as a module is the generated text itself; the rest is kernels.c. */

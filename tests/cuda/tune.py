@@ -116,4 +116,42 @@ with Scratch() as top:
             verified(half)[2], verified(timed)[2])
     r = runner("eval", timed, env=homes["second"])
     c.equal("eval: exit", r.code, 0)
+
+    # Somebody else has the device's memory when two nodes are to be timed: their first
+    # proposals, for this run and those that go on with it; another run tries again.
+    (top / "third").mkdir()
+    homes["third"] = {"XDG_CACHE_HOME": str(top / "third")}
+    device = "device={type: runner/cuda_emulated, busy: 2}"
+    given = re.compile(r"(cuda .* \| \t)a\t1000000000\t-")
+
+    def busy(name, *args):
+        r, folder = train(path, PLUGIN, device, *args, env=homes["third"])
+        c.equal(f"{name}: exit", (r.code, r.err.count("error")),
+                (75 if "train.max_time=0.000001s" in args else 0, 0))
+        return folder
+
+    def chosen(folder):
+        return dict(line.split("\t")[:2] for line in lines(folder).splitlines())
+
+    half = busy("busy", "train.max_time=0.000001s")
+    up = [m[1] for m in map(given.fullmatch, lines(half).splitlines()) if m]
+    c.equal("busy: two are given up", len(up), 2)
+    c.equal("busy: the others are timed", len(lines(half).splitlines()), len(known))
+    cache = next((top / "third/runner/kernels").iterdir())
+    c.ok("busy: what was given up is not kept",
+         not any(key in cache.read_text() for key in up), cache.read_text())
+    again = run("again", env=homes["third"])
+    c.equal("again: all are timed", chosen(again), chosen(timed))
+    c.ok("again: kept", all(key in cache.read_text() for key in up), cache.read_text())
+    r = runner("resume", half, "~train.max_time", "device={type: runner/cuda_emulated}",
+               env=homes["third"])
+    c.equal("busy, resumed: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))
+    c.equal("busy, resumed: given up all the same",
+            [m[1] for m in map(given.fullmatch, lines(half).splitlines()) if m], up)
+    c.ok("busy, resumed: not the bits of fast ones",
+         verified(half)[2] != verified(again)[2])
+    cache.unlink()
+    whole = busy("busy whole")
+    c.equal("busy, resumed: the bits of the run that was not stopped",
+            (verified(half)[2], chosen(half)), (verified(whole)[2], chosen(whole)))
 c.done()
