@@ -33,9 +33,24 @@ static void row(const char *name, uint64_t bytes, bool json, bool last) {
         printf("  %-12s %16s bytes\n", name, text);
 }
 
-static void print_memory(const struct stage *s, bool json) {
+/* What would, when it does not. */
+static void print_fitting(const struct stage_options *o, const struct stage *s,
+                          bool json) {
+    bool largest;
+    int64_t batch = stage_fitting(o, s, &largest);
+    if (json)
+        printf(", \"batch_that_fits\": %lld", (long long)batch);
+    else if (batch)
+        printf("data.batch=%lld fits%s.\n", (long long)batch,
+               largest ? ", the largest that does" : "");
+    else
+        puts("No data.batch fits with this data.eval_batch.");
+}
+
+static void print_memory(const struct stage_options *o, const struct stage *s,
+                         bool json) {
     struct exec_footprint f = stage_footprint(s);
-    uint64_t need = f.total + s->info->context_bytes;
+    uint64_t need = stage_need(s);
     uint64_t usable = s->info->memory_bytes;
     char total[32], have[32];
     if (json)
@@ -56,7 +71,10 @@ static void print_memory(const struct stage *s, bool json) {
     if (json) {
         row("arena_bound", f.arena_bound, json, false);
         row("usable", usable, json, false);
-        printf("\"fits\": %s}", !usable ? "null" : need <= usable ? "true" : "false");
+        printf("\"fits\": %s", !usable ? "null" : need <= usable ? "true" : "false");
+        if (usable && need > usable)
+            print_fitting(o, s, json);
+        printf("}");
         return;
     }
     if (f.arena_bound)
@@ -64,14 +82,14 @@ static void print_memory(const struct stage *s, bool json) {
                (double)f.arena / (double)f.arena_bound);
     number_text(need, total);
     number_text(usable, have);
-    if (!usable)
+    if (!usable) {
         puts("The device does not say how much memory it has.");
-    else if (need <= usable)
+    } else if (need <= usable) {
         printf("It fits: %s of %s bytes are usable now.\n", total, have);
-    else
-        printf("It does not fit: %s bytes are usable now. A smaller data.batch takes "
-               "less.\n",
-               have);
+    } else {
+        printf("It does not fit: %s bytes are usable now.\n", have);
+        print_fitting(o, s, json);
+    }
 }
 
 /* The forward pass of one batch, planned for its own sake. */
@@ -195,7 +213,7 @@ static int plan(int argc, char **argv) {
         if (f.json)
             printf("{");
         print_layers(s, layers, f.json);
-        print_memory(s, f.json);
+        print_memory(&o, s, f.json);
         if (f.json)
             puts("}");
     }

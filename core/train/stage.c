@@ -549,6 +549,10 @@ struct exec_footprint stage_footprint(const struct stage *s) {
     return f;
 }
 
+uint64_t stage_need(const struct stage *s) {
+    return stage_footprint(s).total + s->info->context_bytes;
+}
+
 uint64_t stage_parameters(const struct stage *s) {
     uint64_t n = 0;
     for (uint32_t i = 0; i < variables_count(s->programs->variables); i++) {
@@ -600,8 +604,7 @@ static int load(void *context, struct shaped *p) {
 /* Said before anything is allocated: a host that overcommits kills the process later.
  */
 static int check_memory(const struct stage *s, struct rn_error *e) {
-    struct exec_footprint f = stage_footprint(s);
-    uint64_t need = f.total + s->info->context_bytes;
+    uint64_t need = stage_need(s);
     if (!s->info->memory_bytes || need <= s->info->memory_bytes)
         return RN_OK;
     return error_set(e, RN_E_MEMORY,

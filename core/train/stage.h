@@ -102,6 +102,12 @@ void stage_close(struct stage *s);
 const char *stage_kernels(const struct stage *s);
 /* What the device will hold, as exec counts it. */
 struct exec_footprint stage_footprint(const struct stage *s);
+/* Bytes of all of it, with what the device itself needs. */
+uint64_t stage_need(const struct stage *s);
+/* Of an experiment whose batch does not fit: one that does, by planning it, 0: none;
+ * *largest: one more would not fit. fit.c */
+int64_t stage_fitting(const struct stage_options *o, const struct stage *s,
+                      bool *largest);
 uint64_t stage_parameters(const struct stage *s);
 /* Open the device, allocate, compile; variables get their first values. */
 int stage_load(struct stage *s, struct diag *d);

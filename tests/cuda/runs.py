@@ -158,6 +158,16 @@ with Scratch() as top:
     c.equal("memory one byte short: exit", r.code, 6)
     c.within("says how much", r.err, f"{peak} bytes")
     c.ok("and shows the largest tensors", r.err.count(" bytes") > 5, r.err)
+    # What batch would fit is said by a plan of it, workspaces included.
+    few = ["data.eval_batch=4", "train.epochs=1"]
+    r = runner("plan", path, PLUGIN, DEVICE % "", *few, "--json")
+    small = f", memory: {json.loads(r.out)['memory']['peak'] * 3 // 4}"
+    r = runner("plan", path, PLUGIN, DEVICE % small, *few, "--json")
+    best = json.loads(r.out)["memory"].get("batch_that_fits", 0)
+    if c.ok("a batch that fits", best > 0, r.out[-400:]):
+        for batch, code in ((best, 0), (best + 1, 6)):
+            r, _ = train(path, PLUGIN, DEVICE % small, *few, f"data.batch={batch}")
+            c.equal(f"batch {batch}, of which {best} fits: exit", r.code, code)
 
     r = runner("profile", path, PLUGIN, DEVICE % "", "--steps", "2", "--json", cwd=top)
     c.equal("profile: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))

@@ -156,9 +156,20 @@ def fits(c, top):
     got = plan(path, big, preexec=limit)
     c.equal("there is no room", got["memory"]["fits"], False)
     c.ok("what is needed and had", got["memory"]["peak"] > got["memory"]["usable"])
-    r = runner("plan", path, big, preexec=limit)
+    # The batch that is named is planned: it fits, one more does not.
+    big = [big, "data.eval_batch=1"]
+    got = plan(path, *big, preexec=limit)
+    best = got["memory"]["batch_that_fits"]
+    if c.ok("a batch that fits", best > 1, best):
+        for batch, want in ((best, True), (best + 1, False)):
+            more = plan(path, *big, f"data.batch={batch}", preexec=limit)["memory"]
+            c.equal(f"batch {batch} of {best} fits", more["fits"], want)
+    r = runner("plan", path, *big, preexec=limit)
     c.within("in words", r.out, "It does not fit")
-    r = runner(path, big, f"output={top}/refused", preexec=limit)
+    c.within("what fits, in words", r.out, f"data.batch={best} fits, the largest that does.")
+    r = runner("plan", path, "model.layers.0.channels=20000000", preexec=limit)
+    c.within("nothing fits", r.out, "No data.batch fits with this data.eval_batch.")
+    r = runner(path, *big, f"output={top}/refused", preexec=limit)
     c.equal("train refuses", r.code, 6)
     c.within("says why", r.err, "are usable now")
     c.within("names the largest", r.err, "the largest tensors at the peak")
