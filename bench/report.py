@@ -25,7 +25,7 @@ def time(one):
 
 def training(name, kept):
     runner = kept["runner"]
-    share = kept["share"]["median"]  # NaN: on a GPU nothing measures the peak
+    share = kept["share"]["median"]
     share = "" if math.isnan(share) else f"{100 * share:.0f} %"
     if kept["share_goal"]:
         share += f" (goal {100 * kept['share_goal']:.0f})"

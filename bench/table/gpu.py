@@ -6,6 +6,7 @@ import json
 import subprocess
 from dataclasses import dataclass, field, replace
 
+from table.peer import Peer
 from table.rows import Training, three
 from table.setup import say
 
@@ -55,6 +56,22 @@ def chosen(o, name):
     row = ROWS[name]
     small = replace(row, device="cpu", few=True, curve=6, **row.tiny)
     return small if o.device == "cpu" else row
+
+
+class Limits:
+    """What the row's device reaches: products of the row's type, copies; by PyTorch."""
+
+    def __init__(self, o, row):
+        self.seconds = o.seconds / 2
+        self.peer = Peer(o, "torch_peak.py", {"device": row.device, "bf16": row.bf16,
+                                              "threads": o.threads}, {})
+
+    def measure(self):
+        """{"flops": operations a second, "bytes": read and written a second}"""
+        return self.peer.ask(0, seconds=self.seconds)
+
+    def close(self):
+        self.peer.close()
 
 
 def missing(o):

@@ -13,7 +13,8 @@ import time
 from table import gpu, setup, training
 from table.rows import MEMORY, OTHERS, TRAINING
 from table.setup import BENCH, BUILD, TREE, say
-from table.training import Peer, Unfit, spread, summary
+from table.peer import Peer, Unfit
+from table.training import spread, summary
 
 
 GOALS = {**OTHERS, **gpu.OTHERS}
@@ -101,20 +102,26 @@ def gpu_adamw(o, name):
         except Unfit as e:
             peers.pop(kind, None)
             say(f"SKIP: {name} {kind}: {e}")
-    ours, theirs = [], {k: [] for k in peers}
+    limits = gpu.Limits(o, row)
+    ours, theirs, copies = [], {k: [] for k in peers}, []
     for _ in range(o.rounds):
+        copies.append(limits.measure()["bytes"])
         out, _ = training.runner(o, row, ["profile", file, "--steps", "5", "--json"],
                                  data=folder)
         ours.append(sum(n["ms"] * n["calls"] for n in json.loads(out)["nodes"]
                         if n["part"] == "update"))
         for k, p in peers.items():
             theirs[k].append(p.ask(0, seconds=o.seconds / 2)["ms"])
-    for p in peers.values():
+    for p in [limits, *peers.values()]:
         p.close()
-    kept = {"runner": {"ms": summary(ours)}, "peers": {}}
     # Read: gradient twice, parameter, two moments; written: the last three.
+    share = [32e3 * count / ms / b for ms, b in zip(ours, copies)]
+    kept = {"runner": {"ms": summary(ours)}, "peers": {}, "share": summary(share),
+            "copy_bytes_per_s": summary(copies)}
     say(f"  runner         {spread(ours)} ms: "
-        f"{32e-6 * count / statistics.median(ours):.1f} GB/s")
+        f"{32e-6 * count / statistics.median(ours):.1f} GB/s, "
+        f"{100 * statistics.median(share):.0f} % of the "
+        f"{1e-9 * statistics.median(copies):.1f} that a copy reached")
     return {name: kept}, [
         ratios(kept, name, k, [t / r for t, r in zip(rounds, ours)],
                f"; {spread(rounds)} ms") for k, rounds in theirs.items()]

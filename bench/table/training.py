@@ -1,97 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A row of whole training steps: runner and its peers, the rounds interleaved, beside
 what the machine can do at that moment."""
-import atexit
 import json
 import os
 import pathlib
-import shutil
-import signal
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 
 from table import gpu, setup
+from table.peer import Peer, Unfit
 from table.rows import TRAINING
 from table.setup import BENCH, say
 
 CHECK_STEPS = 4
 
 
-class Unfit(Exception):
-    """A peer that cannot take part; the text says why."""
-
-
 class Failed(Exception):
     """A row that cannot be measured, or must not be; the text says why."""
-
-
-class Peer:
-    """A process that waits between its rounds."""
-
-    def __init__(self, o, script, spec, extra):
-        env = dict(os.environ, OMP_NUM_THREADS=str(o.threads), JAX_PLATFORMS=spec.get("device", "cpu"),
-                   TORCHINDUCTOR_CACHE_DIR=str(o.cache / "inductor"),
-                   JAX_COMPILATION_CACHE_DIR=str(o.cache / "jax"),
-                   JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.5",
-                   XLA_FLAGS=f"{os.environ.get('XLA_FLAGS', '')} "
-                             "--xla_cpu_multi_thread_eigen=true", **extra)
-        self.process = subprocess.Popen(
-            [*few_processors(o.threads), o.python, BENCH / "peers" / script,
-             json.dumps(spec)], env=env, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, start_new_session=True,
-            stderr=None if o.verbose else subprocess.DEVNULL)
-        atexit.register(self.end)  # a session of its own hears no ^C
-        self.patience = o.patience
-        hello = self.read()
-        if "unfit" in hello:
-            self.end()
-            raise Unfit(hello["unfit"])
-        self.variants, self.parameters = hello["variants"], hello["parameters"]
-
-    def end(self):
-        # Compilers have processes of their own.
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        atexit.unregister(self.end)
-
-    def read(self):
-        timer = threading.Timer(self.patience, self.end)
-        timer.start()
-        line = self.process.stdout.readline()
-        alive = timer.is_alive()
-        timer.cancel()
-        if not line:
-            self.end()
-            raise Unfit("it ended (--verbose shows why)" if alive else
-                        f"no answer within {self.patience:g} s, which --patience sets")
-        return json.loads(line)
-
-    def ask(self, variant, **what):
-        self.process.stdin.write(json.dumps({"variant": variant, **what}) + "\n")
-        self.process.stdin.flush()
-        return self.read()
-
-    def close(self):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            pass
-        self.end()
-        self.process.wait()
-
-
-def few_processors(threads):
-    """JAX takes every processor that it may use."""
-    if threads < len(os.sched_getaffinity(0)) and shutil.which("taskset"):
-        return ["taskset", "-c", ",".join(map(str, sorted(os.sched_getaffinity(0))
-                                              [:threads]))]
-    return []
 
 
 class Kind:
@@ -307,14 +234,15 @@ def run_in(o, name, row, net, file, folder, what, work):
     ours, theirs, peaks = {s: [] for s in sides}, {k.name: [] for k in kinds}, []
     losses = gpu.curves(o, row, file, folder, work, kinds, runner) if name in gpu.ROWS \
         else None
+    limits = gpu.Limits(o, row) if name in gpu.ROWS else None
     for _ in range(min(o.rounds, 3) if row.heavy else o.rounds):
-        # What a GPU could do is not measured.
-        peaks.append(setup.peak(o.threads, row.bf16) if losses is None else float("nan"))
+        peaks.append(limits.measure()["flops"] if limits else
+                     setup.peak(o.threads, row.bf16))
         for side, (more, *_) in sides.items():
             ours[side].append(measure(o, row, file, folder, o.seconds, more))
         for k in kinds:
             theirs[k.name].append(k.measure(o.seconds))
-    for k in kinds:
+    for k in [*kinds, *([limits] if limits else [])]:
         k.close()
     say(f"  {'':16} {'ms a step':>32} {'steps':>7} {'peak memory':>12}")
     for who, rounds in [*ours.items(), *theirs.items()]:
@@ -354,11 +282,11 @@ def report(name, batch, plan, kinds, ours, theirs, peaks, limits, goal):
     share = [plan["step_flops"] / (1e-3 * a["ms"]) / p for a, p in zip(ours, peaks)]
     wait = statistics.median(r["data_wait"] for r in ours)
     say(f"  {name} waits for data {100 * wait:.2f} % of the time, owns "
-        f"{ours[0]['memory'] / 2**20:.1f} MiB, does " + (
-            f"{1e-12 * plan['step_flops'] / (1e-3 * ours[0]['ms']):.1f} TFLOP/s"
-            if name in gpu.ROWS else
-            f"{100 * statistics.median(share):.0f} % of the "
-            f"{statistics.median(peaks) / 1e9:.0f} GFLOP/s that the probe reached"))
+        f"{ours[0]['memory'] / 2**20:.1f} MiB, does "
+        f"{100 * statistics.median(share):.0f} % of the "
+        f"{statistics.median(peaks) / 1e9:.0f} GFLOP/s that " + (
+            "PyTorch's products of large matrices reached" if name in gpu.ROWS else
+            "the probe reached"))
     kept = {"parameters": plan["parameters"], "step_flops": plan["step_flops"],
             "batch": batch, "data_wait": wait, "memory": ours[0]["memory"],
             "peak_flops": summary(peaks), "share": summary(share), "share_goal": goal,
