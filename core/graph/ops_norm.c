@@ -36,19 +36,19 @@ static int channels(struct shaper *s, uint32_t first, uint32_t last, uint32_t x)
     return RN_OK;
 }
 
-/* Of images of 16 bits, what belongs to channels is f32. */
-static rn_dtype channel_type(const struct gvalue *x) {
+/* Of what has 16 bits: what belongs to channels, or to each normalised row, is f32. */
+static rn_dtype wide_type(const struct gvalue *x) {
     return dtype_narrow(x->dtype) ? RN_F32 : x->dtype;
 }
 
 static struct gvalue vector(const struct gvalue *x, int64_t n) {
-    struct gvalue v = {.dtype = channel_type(x), .rank = 1};
+    struct gvalue v = {.dtype = wide_type(x), .rank = 1};
     v.shape[0] = n;
     return v;
 }
 
 /* The result is x's like, or f32 where attribute dtype says so. */
-static int image_type(struct shaper *s) {
+static int result_type(struct shaper *s) {
     rn_dtype t = s->in[0]->dtype, want = (rn_dtype)shaper_attr(s, "dtype")->i;
     s->out[0] = *s->in[0];
     if (want && want != t && !(dtype_narrow(t) && want == RN_F32))
@@ -70,13 +70,13 @@ static int batch_norm_shape(struct shaper *s) { /* x scale shift [residual] */
     s->out[1] = s->out[2] = vector(s->in[0], channel_count(s));
     int status = channels(s, 1, 2, 0);
     status = status ? status : residual(s, 3);
-    return status ? status : image_type(s);
+    return status ? status : result_type(s);
 }
 
 static int batch_norm_infer_shape(struct shaper *s) { /* ... [residual] */
     int status = channels(s, 1, 4, 0);
     status = status ? status : residual(s, 5);
-    return status ? status : image_type(s);
+    return status ? status : result_type(s);
 }
 
 static int batch_norm_grad_shape(struct shaper *s) { /* x scale mean var gy [shift] */
@@ -89,7 +89,7 @@ static int batch_norm_grad_shape(struct shaper *s) { /* x scale mean var gy [shi
         return shape_fail(s, "the shift stands beside relu=1, and only there");
     int status = channels(s, 1, 3, 0);
     status = status || s->n_in < 6 ? status : channels(s, 5, 5, 0);
-    return status ? status : image_type(s);
+    return status ? status : result_type(s);
 }
 
 /* The trailing shape that scale and shift must have. */
@@ -99,29 +99,35 @@ static int trailing(struct shaper *s, uint32_t first, uint32_t last,
     int64_t axis = x->rank ? shaper_axis(s, "axis", x->rank) : -1;
     if (axis < 0 || !dtype_float(x->dtype))
         return x->rank ? RN_E_CONFIG : shape_fail(s, "wants a float tensor");
-    *tail = (struct gvalue){.dtype = x->dtype, .rank = x->rank - (uint32_t)axis};
+    *tail = (struct gvalue){.dtype = wide_type(x), .rank = x->rank - (uint32_t)axis};
     memcpy(tail->shape, x->shape + axis, tail->rank * sizeof x->shape[0]);
-    for (uint32_t i = first; i <= last; i++)
+    for (uint32_t i = first; i <= last; i++) {
         if (!same_shape(s->in[i], tail))
             return shape_fail(s, "input %u has not the shape of the normalised axes",
                               i);
+        if (dtype_narrow(x->dtype) && s->in[i]->dtype != RN_F32)
+            return shape_fail(s, "input %u must be f32 beside a tensor of %s", i,
+                              dtype_name(x->dtype));
+    }
     return RN_OK;
 }
 
 static int layer_norm_shape(struct shaper *s) {
     struct gvalue tail;
-    s->out[0] = *s->in[0];
-    return trailing(s, 1, 2, &tail);
+    int status = trailing(s, 1, 2, &tail);
+    return status ? status : result_type(s);
 }
 
 static int layer_norm_grad_shape(struct shaper *s) { /* x scale gy */
     struct gvalue tail = {0};
     int status = trailing(s, 1, 1, &tail);
-    s->out[0] = *s->in[0];
     s->out[1] = s->out[2] = tail;
     if (status == RN_OK && !same_shape(s->in[0], s->in[2]))
         return shape_fail(s, "the gradient has not the output's shape");
-    return status;
+    if (status == RN_OK && dtype_narrow(s->in[0]->dtype) &&
+        s->in[2]->dtype != s->in[0]->dtype)
+        return shape_fail(s, "the gradient has not x's type");
+    return status ? status : result_type(s);
 }
 
 static int group_norm_shape(struct shaper *s) {
@@ -322,6 +328,8 @@ static uint32_t tail_axes(struct rule *r, int64_t *axes) {
 }
 
 static int c_layer_norm(struct rule *r) {
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     int64_t axes[RN_MAX_RANK];
     uint32_t n = tail_axes(r, axes);
     rn_value y = normalise(r, X, n, axes, NULL, NULL);
@@ -339,10 +347,14 @@ static int gradient_by(struct rule *r, const char *op, uint32_t outs) {
 }
 
 static int d_layer_norm(struct rule *r) {
+    if (rule_narrow(r))
+        return RN_E_UNSUPPORTED;
     return gradient_by(r, "layer_norm_grad", 3);
 }
 
 static int c_layer_norm_grad(struct rule *r) {
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     int64_t axes[RN_MAX_RANK], lead[RN_MAX_RANK];
     uint32_t n = tail_axes(r, axes), k = 0;
     for (int64_t i = 0; i < attr_int(r->n, "axis"); i++)
@@ -436,6 +448,7 @@ static int c_rms_norm_grad(struct rule *r) {
 
 #define EPS   "eps:float=1e-5"
 #define BATCH EPS " block:int=0 relu:int=0 dtype:int=0"
+#define LAYER "axis:int=-1 " EPS " dtype:int=0"
 
 const struct op ops_norm[] = {
     {"batch_norm", OP_MIXES_ROWS, 3, 4, 3, BATCH, batch_norm_shape, d_batch_norm,
@@ -444,9 +457,8 @@ const struct op ops_norm[] = {
      c_batch_norm_infer, 1},
     {"batch_norm_grad", OP_MIXES_ROWS, 5, 6, 3, BATCH, batch_norm_grad_shape, NULL,
      c_batch_norm_grad, 1},
-    {"layer_norm", 0, 3, 3, 1, "axis:int=-1 " EPS, layer_norm_shape, d_layer_norm,
-     c_layer_norm, 1},
-    {"layer_norm_grad", 0, 3, 3, 3, "axis:int=-1 " EPS, layer_norm_grad_shape, NULL,
+    {"layer_norm", 0, 3, 3, 1, LAYER, layer_norm_shape, d_layer_norm, c_layer_norm, 1},
+    {"layer_norm_grad", 0, 3, 3, 3, LAYER, layer_norm_grad_shape, NULL,
      c_layer_norm_grad, 1},
     {"group_norm", 0, 3, 3, 1, "groups:int! " EPS, group_norm_shape, d_group_norm,
      c_group_norm, 1},

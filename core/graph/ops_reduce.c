@@ -49,6 +49,17 @@ static int reduce_float(struct shaper *s) {
     return reduce(s);
 }
 
+/* The mean of what has 16 bits is of its type, or f32 where attribute dtype says so. */
+static int reduce_mean(struct shaper *s) {
+    rn_dtype t = s->in[0]->dtype, want = (rn_dtype)shaper_attr(s, "dtype")->i;
+    int status = reduce_float(s);
+    if (want && want != t && !(dtype_narrow(t) && want == RN_F32))
+        return shape_fail(s, "a mean of %s cannot be %s", dtype_name(t),
+                          dtype_name(want));
+    s->out[0].dtype = want ? want : t;
+    return status;
+}
+
 static int reduce_number(struct shaper *s) {
     if (s->in[0]->dtype == RN_BOOL)
         return shape_fail(s, "wants numbers, not bool; cast first");
@@ -193,12 +204,16 @@ static int d_cumsum(struct rule *r) {
 /* ----------------------------------------------------------- decompositions */
 
 static int c_mean(struct rule *r) {
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     const struct rn_attr *a = gnode_attr(r->n, "axes");
     const struct gvalue *x = emit_value(r, X);
     double count = 1.0;
     for (uint32_t i = 0; i < a->count; i++)
         count *= (double)x->shape[((const int64_t *)a->p)[i]];
-    Y = emit2(r, "div", emit_same(r, "reduce_sum", 1, &X), emit_number(r, X, count));
+    rn_value n = emit_number(r, X, count);
+    int keep = (int)attr_int(r->n, "keep");
+    Y = emit2(r, "div", emit_reduce(r, "reduce_sum", X, a->count, a->p, keep), n);
     return RN_OK;
 }
 
@@ -320,7 +335,7 @@ static int c_cross_entropy_grad(struct rule *r) { /* g (softmax - t) */
 
 const struct op ops_reduce[] = {
     {"reduce_sum", R, 1, 1, 1, AXES, reduce_number, d_sum, NULL, 1},
-    {"reduce_mean", R, 1, 1, 1, AXES, reduce_float, NULL, c_mean, 1},
+    {"reduce_mean", R, 1, 1, 1, AXES " dtype:int=0", reduce_mean, NULL, c_mean, 1},
     {"reduce_max", R, 1, 1, 1, AXES, reduce_number, d_extreme, NULL, 1},
     {"reduce_min", R, 1, 1, 1, AXES, reduce_number, d_extreme, NULL, 1},
     {"reduce_prod", R, 1, 1, 1, AXES, reduce_number, d_prod, NULL, 1},

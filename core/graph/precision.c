@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mixed precision: casts put into a whole program, forward and backward, by what its
  * operators are (docs/precision.md). Three classes: products, and normalisations of
- * what they give, read operands of 16 bits and sum in f32; moves and elementwise
- * operators follow, the latter computing in f32 between what they read and what they
- * store, and so do sums, whose results are f32; everything else is f32, and so is every
- * update.
+ * what they give, read operands of 16 bits and sum in f32; moves, means of windows and
+ * elementwise operators follow, computing in f32 between what they read and what they
+ * store, and so do sums and means, whose results are f32; everything else is f32, and
+ * so is every update.
  *
  * A value between products is *stored* in 16 bits: rounded once, and every later reader
  * that is a product, a move or elementwise sees the rounded one, so that no second copy
@@ -13,7 +13,7 @@
 
 #include "graph/rules.h"
 
-enum class { FULL, PRODUCT, VIEW, MOVE, ELEMENTWISE, SUM };
+enum kind { FULL, PRODUCT, VIEW, MOVE, ELEMENTWISE, SUM };
 
 /* Who reads a value. */
 #define BY_PRODUCT     1u
@@ -35,7 +35,7 @@ struct precision {
 
 static const struct {
     const char *op;
-    enum class class;
+    enum kind class;
 } table[] = {{"matmul", PRODUCT},
              {"linear", PRODUCT},
              {"conv2d", PRODUCT},
@@ -46,35 +46,60 @@ static const struct {
              {"batch_norm", PRODUCT},
              {"batch_norm_grad", PRODUCT},
              {"batch_norm_infer", PRODUCT},
+             {"layer_norm", PRODUCT},
+             {"layer_norm_grad", PRODUCT},
              {"max_pool2d", MOVE},
              {"max_pool2d_grad", MOVE},
+             {"avg_pool2d", MOVE},
+             {"avg_pool2d_grad", MOVE},
              {"reshape", VIEW},
              {"flatten", VIEW},
              {"transpose", MOVE},
              {"slice", MOVE},
              {"concat", MOVE},
              {"dropout", ELEMENTWISE},
-             {"reduce_sum", SUM}};
+             {"reduce_sum", SUM},
+             {"reduce_mean", SUM}};
 
-static bool is_norm(const struct gnode *n) {
+static bool is_batch_norm(const struct gnode *n) {
     return strncmp(n->op->name, "batch_norm", 10) == 0;
+}
+
+static bool is_layer_norm(const struct gnode *n) {
+    return strncmp(n->op->name, "layer_norm", 10) == 0;
+}
+
+static bool is_mean(const struct gnode *n) {
+    return strcmp(n->op->name, "reduce_mean") == 0;
 }
 
 static bool is_convolution(const struct gnode *n) {
     return strcmp(n->op->name, "conv2d") == 0;
 }
 
-/* What normalises data as they come reads them whole. */
-static bool reads_whole(const struct graph *g, const struct gnode *n) {
-    return is_norm(n) && !is_convolution(&g->nodes[g->values[n->in[0]].node]);
+static bool in_loss(const struct gnode *n) {
+    return strncmp(n->scope, "loss", 4) == 0 &&
+           (n->scope[4] == '\0' || n->scope[4] == '.');
 }
 
-static enum class class_of(const struct graph *g, const struct gnode *n) {
-    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE ||
-        reads_whole(g, n)) return FULL;
-    for (size_t i = 0; i < sizeof table / sizeof table[0];
-         i++) if (strcmp(table[i].op, n->op->name) == 0) return table[i]
-        .class;
+/* What normalises data as they come reads them whole, and so does what normalises what
+ * f32 operators give, or for a loss. */
+static bool reads_whole(const struct precision *p, const struct gnode *n) {
+    const struct graph *g = p->g;
+    uint32_t maker = g->values[n->in[0]].node;
+    if (is_batch_norm(n))
+        return !is_convolution(&g->nodes[maker]);
+    while (p->class[maker] == VIEW || p->class[maker] == MOVE)
+        maker = g->values[g->nodes[maker].in[0]].node;
+    return is_layer_norm(n) && (in_loss(n) || p->class[maker] == FULL);
+}
+
+static enum kind class_of(const struct precision *p, const struct gnode *n) {
+    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE)
+        return FULL;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strcmp(table[i].op, n->op->name) == 0)
+            return reads_whole(p, n) ? FULL : table[i].class;
     return n->op->traits & OP_ELEMENTWISE && n->out_count == 1 ? ELEMENTWISE : FULL;
 }
 
@@ -86,11 +111,6 @@ static bool is_f32(const struct precision *p, rn_value v) {
 
 static bool may_move(const struct precision *p, const struct gnode *n) {
     return !(p->readers[n->out[0]] & (BY_FULL | BY_UPDATE));
-}
-
-static bool in_loss(const struct gnode *n) {
-    return strncmp(n->scope, "loss", 4) == 0 &&
-           (n->scope[4] == '\0' || n->scope[4] == '.');
 }
 
 static uint8_t reads_as(const struct precision *p, uint32_t i) {
@@ -146,7 +166,9 @@ static bool is_gradient_of_attention(const struct gnode *n) {
 static bool is_operand(const struct gnode *n, uint32_t k) {
     if (is_gradient_of_attention(n))
         return k < 4 || k == 5;
-    if (is_norm(n))
+    if (is_layer_norm(n))
+        return k == 0 || (k == 2 && strcmp(n->op->name, "layer_norm_grad") == 0);
+    if (is_batch_norm(n))
         return k == 0 || k == (strcmp(n->op->name, "batch_norm") == 0        ? 3u
                                : strcmp(n->op->name, "batch_norm_grad") == 0 ? 4u
                                                                              : 5u);
@@ -231,25 +253,31 @@ static int same(struct graph *g, const struct gnode *n, const rn_value *in,
                     n->out_count, out, e);
 }
 
-static int make_product(struct precision *p, struct graph *g, const struct gnode *n,
-                        rn_value *in, rn_value *out, struct rn_error *e) {
+/* The node with its results, or the first of several, of type t. */
+static int typed(struct graph *g, const struct gnode *n, rn_dtype t, const rn_value *in,
+                 rn_value *out, struct rn_error *e) {
     struct rn_attr *at = arena_array(g->arena, struct rn_attr, n->attr_count + 1);
     for (uint32_t i = 0; i < n->attr_count; i++) {
         at[i] = n->attrs[i];
         if (strcmp(at[i].name, "dtype") == 0)
-            at[i].i = (int64_t)(p->stored[n->out[0]] ? p->low : RN_F32);
+            at[i].i = (int64_t)t;
     }
+    return graph_op(g, n->op->name, n->in_count, in, n->attr_count, at, n->out_count,
+                    out, e);
+}
+
+static int make_product(struct precision *p, struct graph *g, const struct gnode *n,
+                        rn_value *in, rn_value *out, struct rn_error *e) {
     for (uint32_t k = 0; k < n->in_count; k++)
         in[k] =
             is_operand(n, k) ? cast(g, in[k], p->low, e) : full(p, g, n, k, in[k], e);
-    return graph_op(g, n->op->name, n->in_count, in, n->attr_count, at, n->out_count,
-                    out, e);
+    return typed(g, n, p->stored[n->out[0]] ? p->low : RN_F32, in, out, e);
 }
 
 /* 1: made; 0: to be copied with the operands as they are now. */
 static int write_node(struct precision *p, struct graph *g, const struct gnode *n,
                       rn_value *in, rn_value *out, struct rn_error *e) {
-    enum class class = p->class[n - p->g->nodes];
+    enum kind class = p->class[n - p->g->nodes];
     rn_value y = n->out_count ? n->out[0] : RN_NONE;
     bool counted = p->counts[n - p->g->nodes];
     g->scope = n->scope;
@@ -265,6 +293,8 @@ static int write_node(struct precision *p, struct graph *g, const struct gnode *
             in[k] = cast(g, in[k], p->low, e);
         return !e->status && same(g, n, in, out, e) == RN_OK;
     }
+    if (class == SUM && is_mean(n) && counted && p->stored[n->in[0]])
+        return typed(g, n, RN_F32, in, out, e) == RN_OK;
     for (uint32_t k = 0; k < n->in_count; k++)
         in[k] = full(p, g, n, k, in[k], e);
     if (class != ELEMENTWISE || !p->stored[y])
@@ -296,10 +326,11 @@ static rn_value edit_result(void *context, struct graph *g, rn_value v,
     return v;
 }
 
-/* Operators whose products show only in what they are made of. */
+/* Operators whose products and means show only in what they are made of. */
 static bool keep(void *context, const struct graph *g, const struct gnode *n) {
     (void)context, (void)g;
-    return strcmp(n->op->name, "conv_transpose2d") != 0;
+    return strcmp(n->op->name, "conv_transpose2d") != 0 &&
+           strcmp(n->op->name, "global_avg_pool2d") != 0;
 }
 
 struct graph *graph_precision(const struct graph *g, struct arena *a, rn_dtype low,
@@ -317,7 +348,7 @@ struct graph *graph_precision(const struct graph *g, struct arena *a, rn_dtype l
                           .shared = arena_array(a, rn_value, plain->value_count + 1),
                           .made = arena_array(a, rn_value, plain->value_count + 1)};
     for (uint32_t i = 0; i < plain->node_count; i++)
-        p.class[i] = (uint8_t)class_of(plain, &plain->nodes[i]);
+        p.class[i] = (uint8_t)class_of(&p, &plain->nodes[i]);
     graph_counts(plain, p.counts);
     find_readers(&p);
     choose(&p);

@@ -135,9 +135,12 @@ static int write_reduce(struct layout *l, struct graph *g, const struct gnode *n
     for (uint32_t i = 0; i < count; i++)
         if (axes[i] == 1)
             list[k++] = 4;
-    struct rn_attr at[2] = {rn_attr_ints("axes", k, list), rn_attr_int("keep", 0)};
+    struct rn_attr at[3] = {rn_attr_ints("axes", k, list), rn_attr_int("keep", 0)};
+    const struct rn_attr *type = gnode_attr(n, "dtype");
+    if (type)
+        at[2] = *type;
     rn_value sum = RN_NONE;
-    int status = graph_op(g, n->op->name, 1, &x, 2, at, 1, &sum, l->e);
+    int status = graph_op(g, n->op->name, 1, &x, type ? 3 : 2, at, 1, &sum, l->e);
     if (status == RN_OK)
         out[0] = make(l, g, "reshape", sum, "shape", y->rank, y->shape);
     return l->e->status;

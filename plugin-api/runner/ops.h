@@ -152,7 +152,7 @@ static inline rn_value rn_reduce_(struct rn_build *b, const char *name, rn_value
         return rn_reduce_(b, #name, x, 0, NULL, 0);                                    \
     }
 RN_REDUCE_(reduce_sum)  /* prim */
-RN_REDUCE_(reduce_mean) /* sum / count */
+RN_REDUCE_(reduce_mean) /* sum / count; in f32 of bf16 and f16, dtype as of products */
 RN_REDUCE_(reduce_max)  /* prim; NaN passes; grad: ties share equally */
 RN_REDUCE_(reduce_min)  /* prim; the same */
 RN_REDUCE_(reduce_prod) /* prim; grad by products of the others, zeros handled */
@@ -345,7 +345,9 @@ static inline rn_value rn_batch_norm_infer(struct rn_build *b, rn_value x,
     in[0] = x, in[1] = scale, in[2] = shift, in[3] = mean, in[4] = var;
     return rn_op(b, "batch_norm_infer", 5, in, 1, &a);
 }
-/* Over dims axis..last; scale, shift of the shape x.shape[axis:]. axis default -1. */
+/* Over dims axis..last; scale, shift of the shape x.shape[axis:]. axis default -1. Of x
+ * in bf16 or f16, scale and shift are f32 and so is the arithmetic; the result is
+ * rounded once, or not at all (attribute dtype, as for products). */
 static inline rn_value rn_layer_norm(struct rn_build *b, rn_value x, rn_value scale,
                                      rn_value shift, int64_t axis, double eps) {
     rn_value in[3];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Normalisation and pooling of images of 16 bits: to the bit what the operator is of
- * the f32 values that they stand for, the resulting image rounded once. The cases are
- * those of f32. */
+/* Normalisation, pooling and means of 16 bits: to the bit what the operator is of the
+ * f32 values that they stand for, the result rounded once. The cases are those of f32.
+ */
 #include "graph/rules.h"
 #include "ops.h"
 
@@ -12,12 +12,22 @@ static rn_value cast(struct graph *g, rn_value v, rn_dtype t) {
     return out;
 }
 
-static bool is_norm(const struct op *op) {
-    return strncmp(op_name(op), "batch_norm", 10) == 0;
+static bool may_be_whole(const struct op *op) {
+    const char *name = op_name(op);
+    return strncmp(name, "batch_norm", 10) == 0 ||
+           strncmp(name, "layer_norm", 10) == 0 || strcmp(name, "reduce_mean") == 0;
+}
+
+/* Has input i of a case 16 bits? What belongs to channels has one axis, what belongs to
+ * the elements of a normalised row may have more. */
+static bool is_narrow(const struct gnode *n, uint32_t i, uint32_t rank) {
+    if (strncmp(op_name(n->op), "layer_norm", 10) == 0)
+        return i == 0 || (i == 2 && strcmp(op_name(n->op), "layer_norm_grad") == 0);
+    return i == 0 || rank > 1;
 }
 
 /* Case `of` with images of type t (narrow), or written with casts. whole: the result is
- * f32, which only a normalisation may give. */
+ * f32, which not all of them may give. */
 static void build(struct built *b, const struct built *of, rn_dtype t, bool narrow,
                   bool whole) {
     const struct gnode *n = &of->graph->nodes[of->graph->node_count - 1];
@@ -32,7 +42,7 @@ static void build(struct built *b, const struct built *of, rn_dtype t, bool narr
         b->inputs[i].special = of->inputs[i].special;
         b->inputs[i].positive = of->inputs[i].positive;
         b->inputs[i].values = of->inputs[i].values;
-        if (v->rank > 1)
+        if (is_narrow(n, i, v->rank))
             in[i] = cast(b->graph, in[i], t);
         if (!narrow)
             in[i] = cast(b->graph, in[i], RN_F32);
@@ -77,8 +87,10 @@ static void check(const char *text, const struct built *of, rn_dtype t, bool who
 
 void test_images16(const struct opened *backends, int count) {
     static const char *const ops[] = {
-        "batch_norm",      "batch_norm_grad",   "batch_norm_infer", "max_pool2d",
-        "max_pool2d_grad", "max_pool2d_gather", "avg_pool2d",       "avg_pool2d_grad"};
+        "batch_norm",      "batch_norm_grad", "batch_norm_infer",
+        "max_pool2d",      "max_pool2d_grad", "max_pool2d_gather",
+        "avg_pool2d",      "avg_pool2d_grad", "layer_norm",
+        "layer_norm_grad", "reduce_mean",     "global_avg_pool2d"};
     uint32_t cases = 0;
     for (uint32_t i = 0; i < op_case_count; i++) {
         const char *text = op_cases[i].text;
@@ -91,13 +103,12 @@ void test_images16(const struct opened *backends, int count) {
             continue;
         if (case_build(text, false, &of)) {
             check(text, &of, RN_BF16, false, backends, count);
-            if (is_norm(of.op))
+            check(text, &of, RN_F16, false, backends, count);
+            if (may_be_whole(of.op))
                 check(text, &of, RN_BF16, true, backends, count);
-            else
-                check(text, &of, RN_F16, false, backends, count);
             cases++;
         }
         built_free(&of);
     }
-    ops_check(cases > 30, "only %u cases have images of 16 bits", cases);
+    ops_check(cases > 50, "only %u cases are of 16 bits", cases);
 }

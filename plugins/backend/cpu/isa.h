@@ -76,6 +76,7 @@ static inline void extreme_add(float *lane, const float *x, int64_t n, int sign)
 int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_softmax)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e);
+int32_t CPU_NAME(cpu_layer_norm)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_attention)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_window)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_move)(struct cpu_setup *s, struct rn_error *e);

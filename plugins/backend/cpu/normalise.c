@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batch and layer normalisation with their gradients, f32: the decompositions of the
- * graph in one or two passes, same operations, same sums. */
+/* Batch normalisation with its gradient, f32 or images of bf16: the decompositions of
+ * the graph in one or two passes, same operations, same sums. Of rows: layer_norm.c. */
 #include <stdlib.h>
 
-#include "isa.h"
-
-/* -------------------------------------------------------------- batch norm */
+#include "narrow.h"
 
 struct plane {
     int64_t n, channels, area;
@@ -66,32 +64,6 @@ static inline void channel_grad(bool relu, struct channel c, float a, float b, f
         float v = !relu || t * c.scale + c.shift > 0.0f ? g[j] : 0.0f;
         y[j] = ((v - a) - t * b) * k;
     }
-}
-
-/* n elements of an image from `at` on, f32 or, low, bf16, which are widened to room. */
-static inline const float *floats(const void *p, bool low, int64_t at, int64_t n,
-                                  float *room) {
-    const uint16_t *x = (const uint16_t *)p + at;
-    if (!low)
-        return (const float *)p + at;
-    EACH(j, n) room[j] = rn_f32_from_bf16(x[j]);
-    return room;
-}
-
-/* Where they are written: there, or in the room that `rounded` takes from. */
-static inline float *writes(void *p, bool low, int64_t at, float *room) {
-    return low ? room : (float *)p + at;
-}
-
-static inline void rounded(void *p, bool low, int64_t at, int64_t n,
-                           const float *room) {
-    uint16_t *y = (uint16_t *)p + at;
-    for (int64_t j = 0; low && j < n; j++)
-        y[j] = rn_bf16_from_f32(room[j]);
-}
-
-static bool is_low(const struct kernel_tensor *t) {
-    return t->dtype == RN_BF16;
 }
 
 /* What of a plane is done at once: all of it, or as much as there is room for. */
@@ -241,185 +213,47 @@ static void batch_grad_channels(void *context, int64_t begin, int64_t end, int t
     }
 }
 
-/* -------------------------------------------------------------- layer norm */
-
-static int64_t row_length(const struct cpu_call *c) {
-    int64_t n = 1;
-    for (int64_t i = cpu_int(c->k.node, "axis", -1); i < (int64_t)c->k.in[0].rank; i++)
-        n *= c->k.in[0].shape[i];
-    return n;
-}
-
-static void row_moments(const float *x, int64_t n, float eps, float *mean,
-                        float *root) {
-    struct sum_lanes a = {{0}, 0}, b = {{0}, 0};
-    float part[CHUNK];
-    sum_add(&a, x, n);
-    float m = sum_total(&a) / (float)n;
-    for (int64_t i = 0; i < n; i += CHUNK) {
-        int64_t k = n - i < CHUNK ? n - i : CHUNK;
-        EACH(j, k) {
-            float d = x[i + j] - m;
-            part[j] = d * d;
-        }
-        sum_add(&b, part, k);
-    }
-    *mean = m;
-    *root = sqrtf(sum_total(&b) / (float)n + eps);
-}
-
-static void layer_norm_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
-    int64_t n = row_length(c);
-    float eps = (float)cpu_float(c->k.node, "eps", 1e-5), mean, root;
-    const float *scale = c->k.in[1].data, *shift = c->k.in[2].data;
-    (void)thread;
-    for (int64_t r = begin; r < end; r++) {
-        const float *x = (const float *)c->k.in[0].data + r * n;
-        float *y = (float *)c->k.out[0].data + r * n;
-        row_moments(x, n, eps, &mean, &root);
-        EACH(i, n) y[i] = (x[i] - mean) / root * scale[i] + shift[i];
-    }
-}
-
-/* in: x scale gy; the workspace keeps mean and root of each row */
-static void layer_grad_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
-    int64_t n = row_length(c);
-    float eps = (float)cpu_float(c->k.node, "eps", 1e-5), part[CHUNK], with[CHUNK];
-    const float *scale = c->k.in[1].data;
-    float *moments = (float *)(void *)c->workspace;
-    (void)thread;
-    for (int64_t r = begin; r < end; r++) {
-        const float *x = (const float *)c->k.in[0].data + r * n;
-        const float *gy = (const float *)c->k.in[2].data + r * n;
-        float *gx = c->k.out[0].data, mean, root;
-        struct sum_lanes sa = {{0}, 0}, sb = {{0}, 0};
-        row_moments(x, n, eps, &mean, &root);
-        moments[2 * r] = mean;
-        moments[2 * r + 1] = root;
-        if (!gx)
-            continue;
-        gx += r * n;
-        for (int64_t i = 0; i < n; i += CHUNK) {
-            int64_t m = n - i < CHUNK ? n - i : CHUNK;
-            EACH(j, m) {
-                part[j] = gy[i + j] * scale[i + j];
-                with[j] = part[j] * ((x[i + j] - mean) / root);
-            }
-            sum_add(&sa, part, m);
-            sum_add(&sb, with, m);
-        }
-        float a = sum_total(&sa) / (float)n, b = sum_total(&sb) / (float)n;
-        EACH(i, n)
-        gx[i] = ((gy[i] * scale[i] - a) - (x[i] - mean) / root * b) / root;
-    }
-}
-
-#define COLUMNS 64
-
-static void layer_grad_columns(void *context, int64_t begin, int64_t end, int thread) {
-    const struct cpu_call *c = context;
-    int64_t n = row_length(c), rows = (int64_t)c->k.in[0].count / n;
-    const float *moments = (const float *)(const void *)c->workspace;
-    (void)thread;
-    for (int64_t u = begin; u < end; u++) {
-        int64_t first = u * COLUMNS, m = n - first < COLUMNS ? n - first : COLUMNS;
-        float a[16][COLUMNS], b[16][COLUMNS];
-        memset(a, 0, sizeof a);
-        memset(b, 0, sizeof b);
-        for (int64_t r = 0; r < rows; r++) {
-            const float *x = (const float *)c->k.in[0].data + r * n + first;
-            const float *gy = (const float *)c->k.in[2].data + r * n + first;
-            float mean = moments[2 * r], root = moments[2 * r + 1];
-            float *p = a[r & 15], *q = b[r & 15];
-            EACH(j, m) {
-                p[j] += gy[j] * ((x[j] - mean) / root);
-                q[j] += gy[j];
-            }
-        }
-        for (int w = 8; w; w /= 2)
-            for (int k = 0; k < w; k++) {
-                EACH(j, m) {
-                    a[k][j] += a[k + w][j];
-                    b[k][j] += b[k + w][j];
-                }
-            }
-        if (c->k.out[1].data)
-            memcpy((float *)c->k.out[1].data + first, a[0], (size_t)m * sizeof(float));
-        if (c->k.out[2].data)
-            memcpy((float *)c->k.out[2].data + first, b[0], (size_t)m * sizeof(float));
-    }
-}
-
 /* ------------------------------------------------------------------- room */
 
 struct over { /* what to run, over what */
-    cpu_range first, second;
-    int64_t units, cost, second_units;
+    cpu_range fn;
+    int64_t units, cost;
 };
 
 static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     const struct over *o = c->state;
     struct cpu_call call = *c;
     (void)e;
-    cpu_parallel(c->threads, o->units, 1 + 8192 / (o->cost + 1), o->first, &call);
-    if (o->second)
-        cpu_parallel(c->threads, o->second_units, 1, o->second, &call);
+    cpu_parallel(c->threads, o->units, 1 + 8192 / (o->cost + 1), o->fn, &call);
     return RN_OK;
 }
 
 int32_t CPU_NAME(cpu_normalise)(struct cpu_setup *s, struct rn_error *e) {
     static const struct {
         const char *op;
-        cpu_range fn, second;
-        char shape; /* c: channels, p: planes, l: layer */
-    } table[] = {{"batch_norm", batch_norm_channels, NULL, 'c'},
-                 {"batch_norm_grad", batch_grad_channels, NULL, 'c'},
-                 {"batch_norm_infer", batch_infer_channels, NULL, 'p'},
-                 {"layer_norm", layer_norm_rows, NULL, 'l'},
-                 {"layer_norm_grad", layer_grad_rows, layer_grad_columns, 'l'}};
+        cpu_range fn;
+        bool planes; /* not channels */
+    } table[] = {{"batch_norm", batch_norm_channels, false},
+                 {"batch_norm_grad", batch_grad_channels, false},
+                 {"batch_norm_infer", batch_infer_channels, true}};
     size_t i = 0;
     while (i < sizeof table / sizeof table[0] && strcmp(table[i].op, s->node->op) != 0)
         i++;
     if (i == sizeof table / sizeof table[0])
+        return CPU_NAME(cpu_layer_norm)(s, e);
+    struct plane p = plane_of(&s->in[0]);
+    if ((s->in[0].dtype != RN_F32 && !is_low(&s->in[0])) ||
+        p.area < 8) /* strided columns: better as column sums and regions */
         return 0;
-    bool low = table[i].op[0] == 'b' && is_low(&s->in[0]);
-    if (s->in[0].dtype != RN_F32 && !low)
-        return 0;
-    const struct kernel_tensor *x = &s->in[0];
-    struct over o = {table[i].fn, table[i].second, 0, 0, 0};
-    int64_t axis = cpu_int(s->node, "axis", -1);
-    uint64_t workspace = 0;
-    switch (table[i].shape) {
-    case 'c':
-    case 'p': {
-        struct plane p = plane_of(x);
-        if (p.area < 8) /* strided columns: better as column sums and regions */
-            return 0;
-        o.units = table[i].shape == 'c' ? p.channels : p.n * p.channels;
-        if (table[i].fn == batch_grad_channels)
-            s->in_place = 1u << 4; /* gx over gy, read for the last time */
-        o.cost = (int64_t)x->count / o.units;
-        break;
-    }
-    default:
-        if (axis < 0)
-            return 0;
-        o.cost = 1;
-        for (int64_t k = axis; k < (int64_t)x->rank; k++)
-            o.cost *= x->shape[k];
-        o.units = (int64_t)x->count / o.cost;
-        o.second_units = (o.cost + COLUMNS - 1) / COLUMNS;
-        if (o.second)
-            workspace = cpu_align((uint64_t)o.units * 2 * sizeof(float));
-    }
-    struct over *state = malloc(sizeof *state);
-    if (!state)
+    struct over *o = malloc(sizeof *o);
+    if (!o)
         return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
-    *state = o;
-    s->state = state;
-    s->workspace = workspace;
+    o->fn = table[i].fn;
+    o->units = table[i].planes ? p.n * p.channels : p.channels;
+    o->cost = (int64_t)s->in[0].count / o->units;
+    if (table[i].fn == batch_grad_channels)
+        s->in_place = 1u << 4; /* gx over gy, read for the last time */
+    s->state = o;
     s->run = run;
     s->kernel = "fused";
     return 1;

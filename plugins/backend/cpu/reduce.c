@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reductions of f32 over any axes, in the order of the reference: element i of a
- * reduction goes to lane i mod 16. Dims are merged into runs of kept and reduced ones;
- * either rows end in reduced elements (long sums) or in kept ones (columns). */
+/* Reductions of f32, and means of bf16, over any axes, in the order of the reference:
+ * element i of a reduction goes to lane i mod 16. Dims are merged into runs of kept and
+ * reduced ones; either rows end in reduced elements (long sums) or in kept ones
+ * (columns). */
 #include <stdlib.h>
 
-#include "isa.h"
+#include "narrow.h"
 
 enum kind { SUM, MEAN, MAX, MIN, PROD };
 #define COLUMNS 128
@@ -18,6 +19,8 @@ struct dims {
 struct reduction {
     enum kind kind;
     bool trailing; /* the last dim is reduced */
+    bool low;      /* means of bf16, which is widened */
+    bool low_out;  /* and give bf16 */
     struct dims kept, gone;
     int64_t last;            /* the last dim, dense, in neither of the above */
     int64_t each;            /* elements of one reduction */
@@ -49,6 +52,20 @@ static float identity_of(enum kind kind) {
                           : 0.0f;
 }
 
+/* Adds n elements from `at` on to the lanes. */
+static void add_long(const struct cpu_call *c, const struct reduction *r, int64_t at,
+                     int64_t n, struct sum_lanes *s) {
+    float room[CHUNK];
+    if (!r->low) {
+        sum_add(s, (const float *)c->k.in[0].data + at, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        int64_t m = n - i < CHUNK ? n - i : CHUNK;
+        sum_add(s, floats(c->k.in[0].data, true, at + i, m, room), m);
+    }
+}
+
 static void trailing(const struct cpu_share *share, int64_t begin, int64_t end,
                      int thread) {
     const struct cpu_call *c = share->call;
@@ -57,14 +74,18 @@ static void trailing(const struct cpu_share *share, int64_t begin, int64_t end,
     float *y = c->k.out[0].data;
     (void)thread;
     for (int64_t o = begin; o < end; o++) {
-        const float *base = x + offset_of(&r->kept, o);
+        int64_t at = offset_of(&r->kept, o);
+        const float *base = x + (r->low ? 0 : at);
         if (r->kind == SUM || r->kind == MEAN) {
             struct sum_lanes s = {{0}, 0};
             for (int64_t g = 0; g < r->gone.count; g++)
-                sum_add(&s, base + offset_of(&r->gone, g), r->last);
-            y[o] = sum_total(&s);
-            if (r->kind == MEAN)
-                y[o] = y[o] / (float)r->each;
+                add_long(c, r, at + offset_of(&r->gone, g), r->last, &s);
+            float v = sum_total(&s);
+            v = r->kind == MEAN ? v / (float)r->each : v;
+            if (r->low_out)
+                ((uint16_t *)c->k.out[0].data)[o] = rn_bf16_from_f32(v);
+            else
+                y[o] = v;
         } else if (r->kind == PROD) {
             float p = 1.0f;
             for (int64_t g = 0; g < r->gone.count; g++) {
@@ -88,13 +109,19 @@ static void trailing(const struct cpu_share *share, int64_t begin, int64_t end,
     }
 }
 
-/* Row g, of n columns from x on, to lane g mod 16. far: not in the cache; pieces of
- * rows are too short for the processor to see what comes next. */
-static void add_rows(const struct reduction *r, const float *x, int64_t n, bool far,
-                     float acc[16][COLUMNS]) {
+/* Row g, of n columns from element `at` on, to lane g mod 16. far: not in the cache;
+ * pieces of rows are too short for the processor to see what comes next. */
+static void add_rows(const struct cpu_call *c, const struct reduction *r, int64_t at,
+                     int64_t n, bool far, float acc[16][COLUMNS]) {
     const struct dims *d = &r->gone;
     int64_t run = d->n ? d->size[d->n - 1] : 1, step = d->n ? d->stride[d->n - 1] : 0;
-    for (int64_t g = 0; g < r->each;) {
+    const float *x = (const float *)c->k.in[0].data + (r->low ? 0 : at);
+    for (int64_t g = 0; r->low && g < r->each; g++) {
+        float room[COLUMNS], *a = acc[g & 15];
+        const float *v = floats(c->k.in[0].data, true, at + offset_of(d, g), n, room);
+        EACH(j, n) a[j] += v[j];
+    }
+    for (int64_t g = 0; !r->low && g < r->each;) {
         const float *v = x + offset_of(d, g);
         for (int64_t end = g + run; g < end; g++, v += step) {
             float *a = acc[g & 15];
@@ -113,13 +140,12 @@ static void leading(const struct cpu_share *share, int64_t begin, int64_t end,
     for (int64_t u = begin; u < end; u++) {
         int64_t row = u / r->blocks, first = u % r->blocks * r->columns;
         int64_t n = r->last - first < r->columns ? r->last - first : r->columns;
-        const float *x =
-            (const float *)c->k.in[0].data + offset_of(&r->kept, row) + first;
-        float *y = (float *)c->k.out[0].data + row * r->last + first;
+        int64_t at = offset_of(&r->kept, row) + first;
+        const float *x = (const float *)c->k.in[0].data + (r->low ? 0 : at);
         float acc[16][COLUMNS];
         if (r->kind == SUM || r->kind == MEAN) {
             memset(acc, 0, sizeof acc);
-            add_rows(r, x, n, c->k.in[0].count > FAR, acc);
+            add_rows(c, r, at, n, c->k.in[0].count > FAR, acc);
             for (int w = 8; w; w /= 2)
                 for (int k = 0; k < w; k++) {
                     EACH(j, n) acc[k][j] += acc[k + w][j];
@@ -141,7 +167,11 @@ static void leading(const struct cpu_share *share, int64_t begin, int64_t end,
                 }
             }
         }
-        memcpy(y, acc[0], (size_t)n * sizeof *y);
+        at = row * r->last + first; /* of the result */
+        if (r->low_out)
+            rounded(c->k.out[0].data, true, at, n, acc[0]);
+        else
+            memcpy((float *)c->k.out[0].data + at, acc[0], (size_t)n * sizeof(float));
     }
 }
 
@@ -246,7 +276,8 @@ int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e) {
     size_t which = 0;
     while (which < 6 && strcmp(names[which], s->node->op) != 0)
         which++;
-    if (which == 6 || s->in[0].dtype != RN_F32 || (which < 5 && !axes))
+    bool low = which < 6 && kinds[which] == MEAN && is_low(&s->in[0]);
+    if (which == 6 || (s->in[0].dtype != RN_F32 && !low) || (which < 5 && !axes))
         return 0;
     struct reduction *r = calloc(1, sizeof *r);
     if (!r)
@@ -256,6 +287,8 @@ int32_t CPU_NAME(cpu_reduce)(struct cpu_setup *s, struct rn_error *e) {
     bool gone[RN_MAX_RANK];
     uint32_t n = 0;
     r->kind = kinds[which];
+    r->low = low;
+    r->low_out = is_low(&s->out[0]);
     r->each = 1;
     for (uint32_t i = 0; i < x->rank; i++) {
         bool g = which == 5 && i > 1;
