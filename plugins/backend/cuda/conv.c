@@ -162,7 +162,7 @@ static int32_t run(const struct cuda_device *d, const struct dnn *n, CUstream st
     void *pointers[3], *work = n->workspace ? cuda_work(n->work, bases) : NULL;
     for (int i = 0; i < 3; i++)
         pointers[i] = cuda_at(n->at[i], bases);
-    return dnn_run(d, n->plan, stream, pointers, work, e);
+    return dnn_run_conv(d, n->plan, stream, pointers, work, e);
 }
 
 static int32_t run_task(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
@@ -247,7 +247,7 @@ static cudnnBackendDescriptor_t choose(struct cuda_setup *s, const struct staged
     memcpy(c.pad, g->c.pad, sizeof c.pad);
     memcpy(c.dilation, g->c.dilation, sizeof c.dilation);
     for (int fallback = 0; fallback < 2 && !plan; fallback++) {
-        dnn_propose(d, &c, fallback, &w);
+        dnn_propose_conv(d, &c, fallback, &w);
         int way = fallback ? 0 : cuda_tuner_known(d->tuner, s, &s->ns);
         if (way < 0 && (w.count > 1 || (w.count && s->timing)))
             plan = fastest(s, g, &w, staged, workspace, &way);

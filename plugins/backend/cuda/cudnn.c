@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Convolutions by cuDNN's graph (backend) API: a graph of one operation, the engines
- * that its heuristics propose, the first that keeps our rules and that it can plan. A
+/* cuDNN's graph (backend) API: graphs of one convolution, the engines that heuristics
+ * propose for a graph, those that keep our rules and that can be planned. A
  * device-properties descriptor stands for the device, made from the device, or from
  * published figures of a chip (plan_for), so that engines and their workspaces are
  * found without a GPU too. No call or attribute that cuDNN 9 deprecates. */
@@ -20,32 +20,44 @@ enum { UID_X = 1, UID_W, UID_Y };
 
 /* ------------------------------------------------------------- descriptors */
 
-/* A failed call makes the rest of a list of calls void. */
-struct maker {
-    const struct cudnn_table *t;
-    bool good;
-};
-
-static desc make(struct maker *m, cudnnBackendDescriptorType_t type) {
+desc dnn_make(struct dnn_maker *m, cudnnBackendDescriptorType_t type) {
     desc d = NULL;
     if (m->good && m->t->cudnnBackendCreateDescriptor(type, &d) != CUDNN_STATUS_SUCCESS)
         m->good = false, d = NULL;
     return d;
 }
 
-static void set(struct maker *m, desc d, cudnnBackendAttributeName_t name,
-                cudnnBackendAttributeType_t type, int64_t n, const void *value) {
+void dnn_set(struct dnn_maker *m, desc d, cudnnBackendAttributeName_t name,
+             cudnnBackendAttributeType_t type, int64_t n, const void *value) {
     m->good = m->good && m->t->cudnnBackendSetAttribute(d, name, type, n, value) ==
                              CUDNN_STATUS_SUCCESS;
 }
 
-static void done(struct maker *m, desc d) {
+void dnn_done(struct dnn_maker *m, desc d) {
     m->good = m->good && m->t->cudnnBackendFinalize(d) == CUDNN_STATUS_SUCCESS;
 }
 
-static void drop(const struct cudnn_table *t, desc d) {
-    if (d)
-        t->cudnnBackendDestroyDescriptor(d);
+void dnn_drop(const struct cuda_device *d, desc x) {
+    if (x)
+        d->lib.cudnn.cudnnBackendDestroyDescriptor(x);
+}
+
+desc dnn_tensor(struct dnn_maker *m, const struct dnn_image *t, int64_t uid,
+                cudnnDataType_t type, enum dnn_place place) {
+    int64_t alignment = 16;
+    bool yes = true;
+    desc d = dnn_make(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, t->dim);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, t->stride);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
+    if (place == DNN_BETWEEN)
+        dnn_set(m, d, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &yes);
+    if (place == DNN_VALUE)
+        dnn_set(m, d, CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, 1, &yes);
+    dnn_done(m, d);
+    return d;
 }
 
 /* --------------------------------------------------------------- properties */
@@ -79,7 +91,7 @@ static const struct chip {
      "\"totalGlobalMem\":85899345920,\"warpSize\":32}"}};
 
 void cuda_cudnn_open(struct cuda_device *d) {
-    struct maker m = {&d->lib.cudnn, d->lib.have_cudnn && d->use_libraries};
+    struct dnn_maker m = {&d->lib.cudnn, d->lib.have_cudnn && d->use_libraries};
     const char *json = NULL;
     if (!m.good)
         return;
@@ -95,18 +107,18 @@ void cuda_cudnn_open(struct cuda_device *d) {
         d->cudnn = NULL;
         m.good = false;
     }
-    desc p = make(&m, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    desc p = dnn_make(&m, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
     if (d->planning && m.good)
-        set(&m, p, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-            (int64_t)strlen(json), json);
+        dnn_set(&m, p, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                (int64_t)strlen(json), json);
     else
-        set(&m, p, CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &d->cudnn);
-    done(&m, p);
+        dnn_set(&m, p, CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &d->cudnn);
+    dnn_done(&m, p);
     if (m.good) {
         d->properties = p;
         return;
     }
-    drop(&d->lib.cudnn, p);
+    dnn_drop(d, p);
     snprintf(d->lib.no_cudnn, sizeof d->lib.no_cudnn, "it does not take this chip");
 }
 
@@ -123,32 +135,22 @@ struct graph {
     desc x, w, y, window, operation, graph;
 };
 
-static desc make_tensor(struct maker *m, const struct dnn_image *t, int64_t uid,
-                        cudnnDataType_t type) {
-    int64_t alignment = 16;
-    desc d = make(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-    set(m, d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-    set(m, d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, t->dim);
-    set(m, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, t->stride);
-    set(m, d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &uid);
-    set(m, d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
-    done(m, d);
-    return d;
-}
-
-static desc make_window(struct maker *m, const struct dnn_conv *c) {
+static desc make_window(struct dnn_maker *m, const struct dnn_conv *c) {
     cudnnDataType_t type = CUDNN_DATA_FLOAT;
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     int64_t dims = 2;
-    desc d = make(m, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &dims);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, c->pad);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, c->pad + 2);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, c->stride);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, c->dilation);
-    done(m, d);
+    desc d = dnn_make(m, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1,
+            &mode);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &dims);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, c->pad);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2,
+            c->pad + 2);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2,
+            c->stride);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, c->dilation);
+    dnn_done(m, d);
     return d;
 }
 
@@ -178,34 +180,34 @@ static const struct pass {
                      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
                      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
 
-static void make_graph(struct maker *m, const struct dnn_conv *c, struct graph *g) {
+static void make_graph(struct dnn_maker *m, const struct dnn_conv *c, struct graph *g) {
     const struct pass *p = &passes[c->pass];
     const float one = 1.0f, zero = 0.0f;
-    g->x = make_tensor(m, &c->x, UID_X, c->type);
-    g->w = make_tensor(m, &c->w, UID_W, c->type);
-    g->y = make_tensor(m, &c->y, UID_Y, c->type);
+    g->x = dnn_tensor(m, &c->x, UID_X, c->type, DNN_MEMORY);
+    g->w = dnn_tensor(m, &c->w, UID_W, c->type, DNN_MEMORY);
+    g->y = dnn_tensor(m, &c->y, UID_Y, c->type, DNN_MEMORY);
     g->window = make_window(m, c);
-    g->operation = make(m, p->type);
-    set(m, g->operation, p->window, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->window);
-    set(m, g->operation, p->x, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->x);
-    set(m, g->operation, p->w, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->w);
-    set(m, g->operation, p->y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->y);
-    set(m, g->operation, p->alpha, CUDNN_TYPE_FLOAT, 1, &one);
-    set(m, g->operation, p->beta, CUDNN_TYPE_FLOAT, 1, &zero);
-    done(m, g->operation);
-    g->graph = make(m, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    set(m, g->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-        &g->operation);
-    done(m, g->graph);
+    g->operation = dnn_make(m, p->type);
+    dnn_set(m, g->operation, p->window, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->window);
+    dnn_set(m, g->operation, p->x, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->x);
+    dnn_set(m, g->operation, p->w, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->w);
+    dnn_set(m, g->operation, p->y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->y);
+    dnn_set(m, g->operation, p->alpha, CUDNN_TYPE_FLOAT, 1, &one);
+    dnn_set(m, g->operation, p->beta, CUDNN_TYPE_FLOAT, 1, &zero);
+    dnn_done(m, g->operation);
+    g->graph = dnn_make(m, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    dnn_set(m, g->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+            1, &g->operation);
+    dnn_done(m, g->graph);
 }
 
-static void drop_graph(const struct cudnn_table *t, struct graph *g) {
-    drop(t, g->graph);
-    drop(t, g->operation);
-    drop(t, g->window);
-    drop(t, g->y);
-    drop(t, g->w);
-    drop(t, g->x);
+static void drop_graph(const struct cuda_device *d, struct graph *g) {
+    dnn_drop(d, g->graph);
+    dnn_drop(d, g->operation);
+    dnn_drop(d, g->window);
+    dnn_drop(d, g->y);
+    dnn_drop(d, g->w);
+    dnn_drop(d, g->x);
 }
 
 /* ----------------------------------------------------------------- engines */
@@ -215,10 +217,10 @@ static void drop_graph(const struct cudnn_table *t, struct graph *g) {
  * bits, so that tensor cores multiply it exactly. */
 static bool within_rules(const struct cuda_device *d, desc config, bool narrow) {
     const struct cudnn_table *t = &d->lib.cudnn;
-    struct maker m = {t, true};
+    struct dnn_maker m = {t, true};
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t n = 0;
-    desc engine = make(&m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    desc engine = dnn_make(&m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     bool good = m.good &&
                 t->cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE,
                                             CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n,
@@ -236,93 +238,106 @@ static bool within_rules(const struct cuda_device *d, desc config, bool narrow) 
         good =
             notes[i] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && (d->tf32 || !faster);
     }
-    drop(t, engine);
+    dnn_drop(d, engine);
     return good;
 }
 
-void dnn_propose(const struct cuda_device *d, const struct dnn_conv *c, bool fallback,
+void dnn_propose(const struct cuda_device *d, desc graph, bool narrow, bool fallback,
                  struct dnn_ways *out) {
     const struct cudnn_table *t = &d->lib.cudnn;
-    struct maker m = {t, true};
-    struct graph g = {NULL, NULL, NULL, NULL, NULL, NULL};
+    struct dnn_maker m = {t, graph != NULL};
     cudnnBackendHeurMode_t mode =
         fallback ? CUDNN_HEUR_MODE_FALLBACK : CUDNN_HEUR_MODE_A;
     desc configs[CONFIGS] = {NULL};
     int64_t n = 0;
     out->count = 0;
-    make_graph(&m, c, &g);
-    desc wish = make(&m, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-        1, &g.graph);
-    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    set(&m, wish, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-        &d->properties);
-    done(&m, wish);
+    desc wish = dnn_make(&m, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+    dnn_set(&m, wish, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
+            CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &graph);
+    dnn_set(&m, wish, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    dnn_set(&m, wish, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+            1, &d->properties);
+    dnn_done(&m, wish);
     for (int i = 0; i < CONFIGS; i++)
-        configs[i] = make(&m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+        configs[i] = dnn_make(&m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
     m.good =
         m.good && t->cudnnBackendGetAttribute(wish, CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                               CUDNN_TYPE_BACKEND_DESCRIPTOR, CONFIGS,
                                               &n, configs) == CUDNN_STATUS_SUCCESS;
     n = n < CONFIGS ? n : CONFIGS;
     for (int64_t i = 0; m.good && i < n && out->count < CUDA_WAYS; i++)
-        if (within_rules(d, configs[i], c->narrow)) {
+        if (within_rules(d, configs[i], narrow)) {
             out->config[out->count++] = configs[i];
             configs[i] = NULL;
         }
     for (int i = 0; i < CONFIGS; i++)
-        drop(t, configs[i]);
-    drop(t, wish);
-    drop_graph(t, &g);
+        dnn_drop(d, configs[i]);
+    dnn_drop(d, wish);
+}
+
+void dnn_propose_conv(const struct cuda_device *d, const struct dnn_conv *c,
+                      bool fallback, struct dnn_ways *out) {
+    struct dnn_maker m = {&d->lib.cudnn, true};
+    struct graph g = {NULL, NULL, NULL, NULL, NULL, NULL};
+    make_graph(&m, c, &g);
+    dnn_propose(d, m.good ? g.graph : NULL, c->narrow, fallback, out);
+    drop_graph(d, &g);
 }
 
 void dnn_ways_finish(const struct cuda_device *d, struct dnn_ways *w) {
     for (uint32_t i = 0; i < w->count; i++)
-        drop(&d->lib.cudnn, w->config[i]);
+        dnn_drop(d, w->config[i]);
     w->count = 0;
 }
 
 desc dnn_plan(const struct cuda_device *d, desc config, int64_t *workspace) {
     const struct cudnn_table *t = &d->lib.cudnn;
-    struct maker m = {t, true};
+    struct dnn_maker m = {t, true};
     int64_t n = 0;
-    desc plan = make(&m, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-    set(&m, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
-        CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
-    set(&m, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-        1, &d->properties);
-    done(&m, plan);
+    desc plan = dnn_make(&m, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    dnn_set(&m, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
+            CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
+    dnn_set(&m, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
+            CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &d->properties);
+    dnn_done(&m, plan);
     *workspace = 0;
     m.good = m.good && t->cudnnBackendGetAttribute(
                            plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
                            CUDNN_TYPE_INT64, 1, &n, workspace) == CUDNN_STATUS_SUCCESS;
     if (m.good && *workspace <= WORKSPACE_MOST)
         return plan;
-    drop(t, plan);
+    dnn_drop(d, plan);
     return NULL;
 }
 
 void dnn_plan_finish(const struct cuda_device *d, desc plan) {
-    drop(&d->lib.cudnn, plan);
+    dnn_drop(d, plan);
 }
 
 /* ----------------------------------------------------------------- running */
 
-int32_t dnn_run(const struct cuda_device *d, desc plan, CUstream stream,
-                void *const pointers[3], void *work, struct rn_error *e) {
+int32_t dnn_run(const struct cuda_device *d, desc plan, CUstream stream, int64_t n,
+                const int64_t *uids, void *const *pointers, void *work,
+                struct rn_error *e) {
     const struct cudnn_table *c = &d->lib.cudnn;
-    struct maker m = {c, c->cudnnSetStream(d->cudnn, stream) == CUDNN_STATUS_SUCCESS};
-    const int64_t uids[3] = {UID_X, UID_W, UID_Y};
-    desc pack = make(&m, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    set(&m, pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, uids);
-    set(&m, pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3,
-        pointers);
-    set(&m, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &work);
-    done(&m, pack);
+    struct dnn_maker m = {c,
+                          c->cudnnSetStream(d->cudnn, stream) == CUDNN_STATUS_SUCCESS};
+    desc pack = dnn_make(&m, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+    dnn_set(&m, pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, uids);
+    dnn_set(&m, pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n,
+            pointers);
+    dnn_set(&m, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &work);
+    dnn_done(&m, pack);
     m.good =
         m.good && c->cudnnBackendExecute(d->cudnn, plan, pack) == CUDNN_STATUS_SUCCESS;
-    drop(c, pack);
+    dnn_drop(d, pack);
     return m.good ? RN_OK
-                  : rn_fail(e, RN_E_PLUGIN, "cuDNN fails in a convolution",
+                  : rn_fail(e, RN_E_PLUGIN, "cuDNN fails in an operation",
                             "device.libraries: off does without it", NULL);
+}
+
+int32_t dnn_run_conv(const struct cuda_device *d, desc plan, CUstream stream,
+                     void *const pointers[3], void *work, struct rn_error *e) {
+    const int64_t uids[3] = {UID_X, UID_W, UID_Y};
+    return dnn_run(d, plan, stream, 3, uids, pointers, work, e);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cuDNN's engines for a convolution: what it proposes within our rules, plans of that,
- * and running one. */
+/* cuDNN's engines for a graph: what it proposes within our rules, plans of that, and
+ * running one; graphs of a convolution and of attention. */
 #ifndef CUDA_ENGINES_H
 #define CUDA_ENGINES_H
 
@@ -25,18 +25,42 @@ struct dnn_ways {
     cudnnBackendDescriptor_t config[CUDA_WAYS]; /* owned */
 };
 
+/* ---- descriptors: a failed call makes the rest of a list of calls void ---- */
+struct dnn_maker {
+    const struct cudnn_table *t;
+    bool good;
+};
+cudnnBackendDescriptor_t dnn_make(struct dnn_maker *m, cudnnBackendDescriptorType_t t);
+void dnn_set(struct dnn_maker *m, cudnnBackendDescriptor_t d,
+             cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+             int64_t n, const void *value);
+void dnn_done(struct dnn_maker *m, cudnnBackendDescriptor_t d);
+void dnn_drop(const struct cuda_device *d, cudnnBackendDescriptor_t x); /* or NULL */
+/* Where a tensor is: in device memory, nowhere (between operations of a graph), or a
+ * number on the host. */
+enum dnn_place { DNN_MEMORY, DNN_BETWEEN, DNN_VALUE };
+cudnnBackendDescriptor_t dnn_tensor(struct dnn_maker *m, const struct dnn_image *t,
+                                    int64_t uid, cudnnDataType_t type,
+                                    enum dnn_place place);
+
+/* ---- engines ---- */
 /* The first engines that it proposes and our rules allow; `fallback`: those that it
- * has for whatever its heuristics do not know. */
-void dnn_propose(const struct cuda_device *d, const struct dnn_conv *c, bool fallback,
-                 struct dnn_ways *out);
+ * has for whatever its heuristics do not know. graph NULL: none. */
+void dnn_propose(const struct cuda_device *d, cudnnBackendDescriptor_t graph,
+                 bool narrow, bool fallback, struct dnn_ways *out);
+void dnn_propose_conv(const struct cuda_device *d, const struct dnn_conv *c,
+                      bool fallback, struct dnn_ways *out);
 void dnn_ways_finish(const struct cuda_device *d, struct dnn_ways *w);
 /* Owned, given back to dnn_plan_finish; NULL: it cannot be had, or takes too much. */
 cudnnBackendDescriptor_t dnn_plan(const struct cuda_device *d,
                                   cudnnBackendDescriptor_t config, int64_t *workspace);
 void dnn_plan_finish(const struct cuda_device *d, cudnnBackendDescriptor_t plan);
-/* pointers: x, w, y. */
 int32_t dnn_run(const struct cuda_device *d, cudnnBackendDescriptor_t plan,
-                CUstream stream, void *const pointers[3], void *work,
-                struct rn_error *e);
+                CUstream stream, int64_t n, const int64_t *uids, void *const *pointers,
+                void *work, struct rn_error *e);
+/* pointers: x, w, y. */
+int32_t dnn_run_conv(const struct cuda_device *d, cudnnBackendDescriptor_t plan,
+                     CUstream stream, void *const pointers[3], void *work,
+                     struct rn_error *e);
 
 #endif
