@@ -35,8 +35,8 @@ c = Checks()
 with Scratch() as top:
     path = config(top, GPT)
 
-    def run(name, *args):
-        r, folder = train(path, *args)
+    def run(name, *args, env=None):
+        r, folder = train(path, *args, env=env)
         c.equal(f"{name}: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))
         return folder
 
@@ -54,6 +54,34 @@ with Scratch() as top:
         c.equal(f"{t} backwards, without graphs: the same bits", verified(back)[2],
                 verified(gpu)[2])
 
+    # Heads of sixteen columns are cuDNN's too, forward and in 16 bits: the first engine by
+    # rule; where it can be timed the last one, which adds in another order and takes more
+    # workspace, or our own kernel.
+    (top / "home").mkdir()
+    home = {"XDG_CACHE_HOME": str(top / "home")}
+    for t in ("bf16", "f16"):
+        args = (f"precision={t}", "model.width=32")
+        cpu = run(f"{t} cudnn on the cpu", *args)
+        rule = run(f"{t} cudnn by rule", PLUGIN, DEVICE % ", tune: off", *args)
+        timed = run(f"{t} cudnn timed", PLUGIN, DEVICE % "", *args, env=home)
+        back = run(f"{t} cudnn backwards", PLUGIN,
+                   DEVICE % ", tune: off, order: backwards, graphs: off", *args)
+        own = run(f"{t} no cudnn", PLUGIN, DEVICE % ", libraries: off", *args)
+        for name in ("train/loss", "val/loss", "test/loss"):
+            x = series(cpu, name)[1]
+            for d in (rule, timed, own):
+                y = series(d, name)[1]
+                c.ok(f"{t} cudnn beside cpu: {name}", np.allclose(x, y, rtol=0.02),
+                     f"{d.name}\n{x}\n{y}")
+        c.equal(f"{t} cudnn backwards, without graphs: the same bits", verified(back)[2],
+                verified(rule)[2])
+        bits = {verified(d)[2] for d in (rule, timed, own)}
+        c.equal(f"{t} cudnn: three ways, three results", len(bits), 3)
+        found = re.findall(r"^cuda attention \S.* \| \t([a-h])\t[1-9]\d*\t-",
+                           (timed / "kernels.txt").read_text(), re.M)
+        # a and b take fifty times as long; d is our own kernel
+        c.ok(f"{t} cudnn: timed, kept, a fast way", found and set(found) <= {"c", "d"}, (timed / "kernels.txt").read_text())
+
     def plan(*args):
         r = runner("plan", path, *args)
         c.equal(f"plan {args}: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))
@@ -64,7 +92,7 @@ with Scratch() as top:
         for t in ("f32", "bf16"):
             name = f"{device[-1]} {t}"
             said = plan(*device, f"precision={t}", "--kernels")
-            ops = re.findall(r"^ *\d+ (attention\w*)  +(own attention|cudnn attention)", said, re.M)
+            ops = re.findall(r"^ *\d+ (attention\w*)  +(own|cudnn) attention", said, re.M)
             c.ok(f"{name}: attention and its gradient are kernels",
                  sorted({op for op, _ in ops}) == ["attention", "attention_grad"], said)
             short, long = (json.loads(plan(

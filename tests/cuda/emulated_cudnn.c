@@ -10,35 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulated.h"
+#include "emulated_dnn.h"
 
-#define ATTRIBUTES  16
-#define WORK_BYTES  640
-#define QUICK_BYTES 65536
-#define ENGINES     5
-#define TF32        2
-#define QUICK       4
-
-struct attribute {
-    cudnnBackendAttributeName_t name;
-    int64_t count;
-    size_t bytes;
-    void *data;
-};
-
-struct descriptor {
-    cudnnBackendDescriptorType_t type;
-    int references, finished, engine;
-    uint32_t count;
-    struct attribute attributes[ATTRIBUTES];
-    struct descriptor *graph; /* of an engine's or a configuration's; referenced */
-};
+#define ENGINES 5
+#define TF32    2
 
 struct handle {
     CUstream stream;
 };
 
-static void misuse(const char *what) {
+void dnn_misuse(const char *what) {
     fprintf(stderr, "emulated cuDNN: %s\n", what);
     abort();
 }
@@ -55,13 +36,16 @@ static size_t size_of(cudnnBackendAttributeType_t type) {
         return sizeof(float);
     case CUDNN_TYPE_CHAR:
         return 1;
+    case CUDNN_TYPE_BOOLEAN:
+        return sizeof(bool);
+    case CUDNN_TYPE_POINTWISE_MODE:
+    case CUDNN_TYPE_REDUCTION_OPERATOR_TYPE:
     case CUDNN_TYPE_DATA_TYPE:
     case CUDNN_TYPE_CONVOLUTION_MODE:
     case CUDNN_TYPE_HEUR_MODE:
         return sizeof(int);
     default:
-        misuse("a type that it does not have");
-        return 0;
+        dnn_misuse("a type that it does not have");
     }
 }
 
@@ -98,8 +82,8 @@ static cudnnStatus_t CUDNNWINAPI set(cudnnBackendDescriptor_t descriptor,
                                      cudnnBackendAttributeType_t type, int64_t n,
                                      const void *value) {
     struct descriptor *d = (void *)descriptor;
-    if (d->finished || d->count == ATTRIBUTES || n < 1)
-        misuse("an attribute comes too late");
+    if (d->finished || d->count == DNN_ATTRIBUTES || n < 1)
+        dnn_misuse("an attribute comes too late");
     struct attribute *a = &d->attributes[d->count++];
     bool child = type == CUDNN_TYPE_BACKEND_DESCRIPTOR;
     *a = (struct attribute){name, n, child ? 0 : size_of(type),
@@ -108,43 +92,43 @@ static cudnnStatus_t CUDNNWINAPI set(cudnnBackendDescriptor_t descriptor,
     for (int64_t k = 0; child && k < n; k++) {
         struct descriptor *c = ((struct descriptor **)a->data)[k];
         if (!c->finished)
-            misuse("a descriptor is used before it is finished");
+            dnn_misuse("a descriptor is used before it is finished");
         c->references++;
     }
     return CUDNN_STATUS_SUCCESS;
 }
 
-static const struct attribute *find(const struct descriptor *d,
-                                    cudnnBackendAttributeName_t name) {
+const struct attribute *dnn_find(const struct descriptor *d,
+                                 cudnnBackendAttributeName_t name) {
     for (uint32_t i = 0; i < d->count; i++)
         if (d->attributes[i].name == name)
             return &d->attributes[i];
     return NULL;
 }
 
-static const void *get_data(const struct descriptor *d,
-                            cudnnBackendAttributeName_t name, int64_t count) {
-    const struct attribute *a = find(d, name);
+const void *dnn_data(const struct descriptor *d, cudnnBackendAttributeName_t name,
+                     int64_t count) {
+    const struct attribute *a = dnn_find(d, name);
     if (!a || a->count != count)
-        misuse("an attribute is missing");
+        dnn_misuse("an attribute is missing");
     return a->data;
 }
 
-static struct descriptor *child(const struct descriptor *d,
-                                cudnnBackendAttributeName_t name) {
+struct descriptor *dnn_child(const struct descriptor *d,
+                             cudnnBackendAttributeName_t name) {
     struct descriptor *c;
-    memcpy(&c, get_data(d, name, 1), sizeof c);
+    memcpy(&c, dnn_data(d, name, 1), sizeof c);
     return c;
 }
 
 static cudnnStatus_t CUDNNWINAPI finish(cudnnBackendDescriptor_t descriptor) {
     struct descriptor *d = (void *)descriptor;
     if (d->finished)
-        misuse("a descriptor is finished twice");
+        dnn_misuse("a descriptor is finished twice");
     if (d->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)
-        child(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
+        dnn_child(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
     if (d->type == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)
-        child(d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
+        dnn_child(d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
     d->finished = 1;
     return CUDNN_STATUS_SUCCESS;
 }
@@ -177,17 +161,32 @@ static int pass_of(const struct descriptor *op) {
                : 2;
 }
 
-static cudnnDataType_t type_of(const struct descriptor *tensor) {
+rn_dtype dnn_type(const struct descriptor *tensor) {
     cudnnDataType_t t;
-    memcpy(&t, get_data(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, 1), sizeof t);
-    return t;
+    memcpy(&t, dnn_data(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, 1), sizeof t);
+    return t == CUDNN_DATA_FLOAT      ? RN_F32
+           : t == CUDNN_DATA_BFLOAT16 ? RN_BF16
+           : t == CUDNN_DATA_HALF     ? RN_F16
+                                      : 0;
 }
 
-static bool one_type(const struct descriptor *graph) {
-    const struct descriptor *op = child(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+int64_t dnn_uid(const struct descriptor *tensor) {
+    int64_t uid;
+    memcpy(&uid, dnn_data(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, 1), sizeof uid);
+    return uid;
+}
+
+static bool is_attention(const struct descriptor *graph) {
+    return dnn_find(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS)->count > 1;
+}
+
+static bool takes(const struct descriptor *graph) {
+    if (is_attention(graph))
+        return dnn_attention_takes(graph);
+    const struct descriptor *op = dnn_child(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
     const cudnnBackendAttributeName_t *a = names[pass_of(op)];
-    cudnnDataType_t t = type_of(child(op, a[0]));
-    return type_of(child(op, a[1])) == t && type_of(child(op, a[2])) == t;
+    rn_dtype t = dnn_type(dnn_child(op, a[0]));
+    return dnn_type(dnn_child(op, a[1])) == t && dnn_type(dnn_child(op, a[2])) == t;
 }
 
 static void become(struct descriptor *to, struct descriptor *graph, int engine) {
@@ -204,13 +203,13 @@ static cudnnStatus_t CUDNNWINAPI get(cudnnBackendDescriptor_t descriptor,
     struct descriptor *d = (void *)descriptor;
     (void)type;
     if (!d->finished)
-        misuse("an unfinished descriptor is asked");
+        dnn_misuse("an unfinished descriptor is asked");
     switch (name) {
     case CUDNN_ATTR_ENGINEHEUR_RESULTS:
-        *n = one_type(child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH)) ? ENGINES : 0;
+        *n = takes(dnn_child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH)) ? ENGINES : 0;
         for (int i = 0; i < *n && i < room; i++)
             become(((struct descriptor **)out)[i],
-                   child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH), i);
+                   dnn_child(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH), i);
         break;
     case CUDNN_ATTR_ENGINECFG_ENGINE:
         *n = 1;
@@ -227,12 +226,12 @@ static cudnnStatus_t CUDNNWINAPI get(cudnnBackendDescriptor_t descriptor,
     case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
         *n = 1;
         *(int64_t *)out =
-            child(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)->engine == QUICK
-                ? QUICK_BYTES
-                : WORK_BYTES;
+            dnn_child(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)->engine == DNN_QUICK
+                ? DNN_QUICK_BYTES
+                : DNN_WORK_BYTES;
         break;
     default:
-        misuse("an attribute that it does not have");
+        dnn_misuse("an attribute that it does not have");
     }
     return CUDNN_STATUS_SUCCESS;
 }
@@ -287,8 +286,8 @@ static void run(void *context) {
     struct image *all[3] = {&k->x, &k->w, &k->y};
     struct image *out = k->pass == 0 ? &k->y : k->pass == 1 ? &k->x : &k->w;
     int64_t groups = k->x.dim[1] / k->w.dim[1];
-    memset(k->work, 0xff, k->engine == QUICK ? QUICK_BYTES : WORK_BYTES);
-    emulated_pass(k->engine == QUICK ? 1.0 : 50.0);
+    memset(k->work, 0xff, k->engine == DNN_QUICK ? DNN_QUICK_BYTES : DNN_WORK_BYTES);
+    emulated_pass(k->engine == DNN_QUICK ? 1.0 : 50.0);
     for (int i = 0; i < 3; i++) {
         int64_t n = all[i]->dim[0] * all[i]->dim[1] * all[i]->dim[2] * all[i]->dim[3];
         all[i]->f = malloc((size_t)n * sizeof(float));
@@ -299,7 +298,7 @@ static void run(void *context) {
                 all[i]->f[e] = k->engine < 2 ? 1000.0f : 0.0f;
     }
     for (int64_t step = 0; step < k->y.dim[0]; step++) {
-        int64_t n = k->engine == QUICK ? k->y.dim[0] - 1 - step : step;
+        int64_t n = k->engine == DNN_QUICK ? k->y.dim[0] - 1 - step : step;
         for (int64_t o = 0; o < k->y.dim[1]; o++)
             for (int64_t i = 0; i < k->y.dim[2]; i++)
                 for (int64_t j = 0; j < k->y.dim[3]; j++)
@@ -333,24 +332,18 @@ static void run(void *context) {
 
 static void read_image(const struct descriptor *t, const struct descriptor *pack,
                        struct image *out) {
-    int64_t uid;
-    memcpy(&uid, get_data(t, CUDNN_ATTR_TENSOR_UNIQUE_ID, 1), sizeof uid);
-    memcpy(out->dim, get_data(t, CUDNN_ATTR_TENSOR_DIMENSIONS, 4), sizeof out->dim);
-    memcpy(out->stride, get_data(t, CUDNN_ATTR_TENSOR_STRIDES, 4), sizeof out->stride);
-    cudnnDataType_t type = type_of(t);
-    out->type = type == CUDNN_DATA_FLOAT      ? RN_F32
-                : type == CUDNN_DATA_BFLOAT16 ? RN_BF16
-                : type == CUDNN_DATA_HALF     ? RN_F16
-                                              : 0;
+    memcpy(out->dim, dnn_data(t, CUDNN_ATTR_TENSOR_DIMENSIONS, 4), sizeof out->dim);
+    memcpy(out->stride, dnn_data(t, CUDNN_ATTR_TENSOR_STRIDES, 4), sizeof out->stride);
+    out->type = dnn_type(t);
     if (!out->type)
-        misuse("f32, bf16, f16");
-    const int64_t *uids = get_data(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, 3);
-    void *const *pointers = get_data(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 3);
+        dnn_misuse("f32, bf16, f16");
+    const int64_t *uids = dnn_data(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, 3);
+    void *const *pointers = dnn_data(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 3);
     for (int i = 0; i < 3; i++)
-        if (uids[i] == uid)
+        if (uids[i] == dnn_uid(t))
             out->data = pointers[i];
     if (!out->data || (uintptr_t)out->data % 16)
-        misuse("a tensor is missing or not aligned");
+        dnn_misuse("a tensor is missing or not aligned");
 }
 
 static cudnnStatus_t CUDNNWINAPI execute(cudnnHandle_t handle,
@@ -359,34 +352,44 @@ static cudnnStatus_t CUDNNWINAPI execute(cudnnHandle_t handle,
     struct handle *h = (void *)handle;
     const struct descriptor *pack = (void *)pack_;
     const struct descriptor *config =
-        child((void *)plan_, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
-    const struct descriptor *op = child(config->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+        dnn_child((void *)plan_, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+    if (is_attention(config->graph)) {
+        char *work;
+        memcpy(&work, dnn_data(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 1),
+               sizeof work);
+        if (!work || (uintptr_t)work % 256 || !pack->finished || !h->stream)
+            dnn_misuse("a call is wrong");
+        dnn_attention_execute(config->graph, config->engine, h->stream, pack, work);
+        return CUDNN_STATUS_SUCCESS;
+    }
+    const struct descriptor *op =
+        dnn_child(config->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
     struct call k = {.pass = pass_of(op), .engine = config->engine};
     const cudnnBackendAttributeName_t *a = names[k.pass];
-    const struct descriptor *window = child(op, a[3]);
-    read_image(child(op, a[0]), pack, &k.x);
-    read_image(child(op, a[1]), pack, &k.w);
-    read_image(child(op, a[2]), pack, &k.y);
-    memcpy(k.pad, get_data(window, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 2),
+    const struct descriptor *window = dnn_child(op, a[3]);
+    read_image(dnn_child(op, a[0]), pack, &k.x);
+    read_image(dnn_child(op, a[1]), pack, &k.w);
+    read_image(dnn_child(op, a[2]), pack, &k.y);
+    memcpy(k.pad, dnn_data(window, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 2),
            sizeof k.pad);
-    memcpy(k.stride, get_data(window, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, 2),
+    memcpy(k.stride, dnn_data(window, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, 2),
            sizeof k.stride);
-    memcpy(k.dilation, get_data(window, CUDNN_ATTR_CONVOLUTION_DILATIONS, 2),
+    memcpy(k.dilation, dnn_data(window, CUDNN_ATTR_CONVOLUTION_DILATIONS, 2),
            sizeof k.dilation);
-    const int64_t *post = get_data(window, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, 2);
+    const int64_t *post = dnn_data(window, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, 2);
     for (int i = 0; i < 2; i++)
         if (k.y.dim[2 + i] != (k.x.dim[2 + i] + k.pad[i] + post[i] -
                                k.dilation[i] * (k.w.dim[2 + i] - 1) - 1) /
                                       k.stride[i] +
                                   1)
-            misuse("the sides of a convolution do not agree");
-    if (*(const float *)get_data(op, a[4], 1) != 1.0f ||
-        *(const float *)get_data(op, a[5], 1) != 0.0f)
-        misuse("alpha is 1, beta 0");
-    memcpy(&k.work, get_data(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 1),
+            dnn_misuse("the sides of a convolution do not agree");
+    if (*(const float *)dnn_data(op, a[4], 1) != 1.0f ||
+        *(const float *)dnn_data(op, a[5], 1) != 0.0f)
+        dnn_misuse("alpha is 1, beta 0");
+    memcpy(&k.work, dnn_data(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 1),
            sizeof k.work);
     if (!k.work || (uintptr_t)k.work % 256 || !pack->finished || !h->stream)
-        misuse("a call is wrong");
+        dnn_misuse("a call is wrong");
     emulated_push(h->stream, run, &k, sizeof k);
     return CUDNN_STATUS_SUCCESS;
 }

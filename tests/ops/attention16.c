@@ -19,6 +19,8 @@ static const struct attention_case cases[] = {
     {1, 21, 37, 1, 64, 130, 1, false}, /* deep, several panels of values */
     {1, 9, 11, 2, 3, 5, 1, true},      /* odd depths: no pairs */
     {3, 1, 1, 1, 2, 2, 0, false},
+    {2, 70, 130, 3, 16, 24, 1, false}, /* what cuDNN takes */
+    {1, 130, 70, 2, 8, 64, 0, true},
 };
 
 static rn_value cast(struct built *b, rn_value v, rn_dtype t) {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention and its gradient by kernels of our own (attention.cu), in tiles: f32, f64,
- * 16 bits with arithmetic in f32; any width of a head. */
+ * 16 bits with arithmetic in f32; any width of a head. Forward and of 16 bits, cuDNN's
+ * engines are ways too, and the fastest is taken (sdpa.c; the gradient is never
+ * cuDNN's). */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "products.h"
+#include "engines.h"
 
 #define SPAN 64 /* queries or keys of a tile */
 
@@ -97,14 +100,160 @@ static void backward(struct cuda_setup *s, struct attention_args *a) {
     }
 }
 
+/* ------------------------------------------------------------------- cuDNN */
+
+struct dnn {
+    struct dnn_attention_ways *ways; /* the device's */
+    uint32_t way;
+    struct ref at[5]; /* q, k, v, y, sums */
+    struct ref work;
+    float scale;
+};
+
+static int32_t run(const struct cuda_device *d, const struct dnn *n, CUstream stream,
+                   void *const *bases, struct rn_error *e) {
+    void *pointers[5];
+    void *work = n->ways->workspace[n->way] ? cuda_work(n->work, bases) : NULL;
+    for (int i = 0; i < 5; i++)
+        pointers[i] = cuda_at(n->at[i], bases);
+    return dnn_run_attention(d, n->ways, n->way, stream, pointers, n->scale, work, e);
+}
+
+static int32_t run_task(struct cuda_exe *x, struct cuda_task *t, CUstream stream,
+                        void *const *bases, struct rn_error *e) {
+    return run(x->device, t->state, stream, bases, e);
+}
+
+static void finish(struct cuda_exe *x, void *state) {
+    (void)x;
+    free(state);
+}
+
+static struct dnn_attention asked(const struct cuda_setup *s,
+                                  const struct attention_args *a) {
+    return (struct dnn_attention){
+        .batch = a->batch,
+        .heads = a->heads,
+        .rows = a->rows,
+        .keys = a->keys,
+        .depth = a->depth,
+        .width = a->width,
+        .causal = a->causal != 0,
+        .sums = s->out[1].at.base != RN_NO_SLOT,
+        .type = s->in[0].dtype == RN_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_HALF};
+}
+
+/* Ways in a trial: cuDNN's, then our own kernel, as the only task of a program. */
+struct trial {
+    const struct cuda_device *d;
+    struct dnn dnn;
+    struct cuda_exe *own;
+    uint32_t count; /* of cuDNN's */
+};
+
+static int32_t try_way(void *context, uint32_t i, CUstream stream, void *const *bases,
+                       struct rn_error *e) {
+    struct trial *t = context;
+    if (i == t->count)
+        return cuda_exe_enqueue(t->own, stream, bases, e);
+    t->dnn.way = i;
+    return run(t->d, &t->dnn, stream, bases, e);
+}
+
+static struct ref moved(const struct tensor *t, uint32_t base) {
+    return t->at.base == RN_NO_SLOT ? t->at : (struct ref){base, 0};
+}
+
+/* The kernel over a trial's memory; NULL: it cannot be had. */
+static struct cuda_exe *own_way(const struct cuda_setup *s, struct attention_args a) {
+    struct cuda_setup t = *s;
+    struct tensor in[3], out[2];
+    struct rn_error ignored = {0};
+    t.exe = cuda_exe_new(s->device, s->exe->program);
+    if (!t.exe)
+        return NULL;
+    for (uint32_t i = 0; i < 3; i++)
+        in[i] = s->in[i], in[i].at = moved(&s->in[i], i);
+    for (uint32_t i = 0; i < 2; i++)
+        out[i] = s->out[i], out[i].at = moved(&s->out[i], 3 + i);
+    t.in = in, t.out = out;
+    forward(&t, &a);
+    if (!t.exe->failed && cuda_exe_load(t.exe, &ignored) == RN_OK)
+        return t.exe;
+    cuda_exe_destroy(t.exe);
+    return NULL;
+}
+
+/* All ways on the device; cuDNN's by number, `count` our own, negative: none ran. */
+static int fastest(struct cuda_setup *s, const struct attention_args *a,
+                   struct dnn_attention_ways *w, uint32_t count) {
+    struct trial t = {.d = s->device,
+                      .dnn = {.ways = w, .work = {5, 0}, .scale = (float)a->scale},
+                      .own = own_way(s, *a),
+                      .count = count};
+    bool can[CUDA_WAYS] = {false};
+    int64_t most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        can[i] = dnn_attention_plan(s->device, w, i);
+        most = can[i] && w->workspace[i] > most ? w->workspace[i] : most;
+    }
+    for (uint32_t i = 0; i < 5; i++)
+        t.dnn.at[i] = moved(i < 3 ? &s->in[i] : &s->out[i - 3], i);
+    can[count] = t.own != NULL;
+    int way = cuda_tuner_try(s->device->tuner, s, count + 1, can,
+                             (uint64_t)most + CUDA_WORK_EXTRA, try_way, &t, &s->ns);
+    if (t.own)
+        cuda_exe_destroy(t.own);
+    return way;
+}
+
+/* 1: taken; 0: our own kernel does it. */
+static int32_t cudnn_forward(struct cuda_setup *s, const struct attention_args *a,
+                             struct rn_error *e) {
+    struct cuda_device *d = s->device;
+    struct dnn_attention key = asked(s, a);
+    bool mine = cuda_narrow(s->in[0].dtype) && s->out[0].dtype == s->in[0].dtype &&
+                s->out[0].at.base != RN_NO_SLOT &&
+                (s->in[0].dtype == RN_F16 || d->major >= 8);
+    struct dnn_attention_ways *w = mine ? dnn_attention_ways(d, &key) : NULL;
+    if (!w)
+        return 0;
+    uint32_t count = w->ways.count < CUDA_WAYS ? w->ways.count : CUDA_WAYS - 1;
+    int way = cuda_tuner_known(d->tuner, s, &s->ns);
+    way = way < 0 ? fastest(s, a, w, count) : way;
+    uint32_t best = way < 0 ? 0 : (uint32_t)way;
+    while (best < count && !dnn_attention_plan(d, w, best))
+        best++;
+    if (best >= count)
+        return 0;
+    struct dnn *n = calloc(1, sizeof *n);
+    if (!n)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
+    *n =
+        (struct dnn){.ways = w, .way = best, .work = s->work, .scale = (float)a->scale};
+    for (uint32_t i = 0; i < 5; i++)
+        n->at[i] = i < 3 ? s->in[i].at : s->out[i - 3].at;
+    if (w->workspace[best])
+        s->workspace = cuda_align((uint64_t)w->workspace[best]) + CUDA_WORK_EXTRA;
+    struct cuda_task *task = cuda_task_add(s, run_task);
+    task->state = n;
+    task->finish = finish;
+    s->kernel = "cudnn attention";
+    return 1;
+}
+
+/* -------------------------------------------------------------------- room */
+
 int32_t cuda_room_attention(struct cuda_setup *s, struct rn_error *e) {
     bool grad = cuda_is(s, "attention_grad");
-    (void)e;
     if ((!grad && !cuda_is(s, "attention")) || !types(s, grad))
         return 0;
     struct attention_args a = sizes(s);
     if (a.keys == 0 || a.depth == 0 || a.width == 0) /* as the definition has it */
         return 0;
+    int32_t taken = grad ? 0 : cudnn_forward(s, &a, e);
+    if (taken)
+        return taken;
     if (grad)
         backward(s, &a);
     else

@@ -123,6 +123,7 @@ void cuda_cudnn_open(struct cuda_device *d) {
 }
 
 void cuda_cudnn_close(struct cuda_device *d) {
+    dnn_attention_finish(d);
     if (d->properties)
         d->lib.cudnn.cudnnBackendDestroyDescriptor(d->properties);
     if (d->cudnn)

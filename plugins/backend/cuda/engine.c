@@ -261,7 +261,7 @@ static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
     return 0;
 }
 
-static struct cuda_exe *exe_new(struct cuda_device *d, const struct rn_program *p) {
+struct cuda_exe *cuda_exe_new(struct cuda_device *d, const struct rn_program *p) {
     struct cuda_exe *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
@@ -340,7 +340,7 @@ static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
 
 int32_t cuda_query(struct cuda_device *d, const struct rn_program *p, uint32_t node,
                    struct rn_node_info *out, struct rn_error *e) {
-    struct cuda_exe *x = exe_new(d, p);
+    struct cuda_exe *x = cuda_exe_new(d, p);
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
     int32_t status = add_node(x, node, false, out, NULL, e);
@@ -350,7 +350,7 @@ int32_t cuda_query(struct cuda_device *d, const struct rn_program *p, uint32_t n
 
 int32_t cuda_measure(struct cuda_device *d, const struct rn_program *p, uint32_t node,
                      uint64_t *ns, struct rn_error *e) {
-    struct cuda_exe *x = exe_new(d, p);
+    struct cuda_exe *x = cuda_exe_new(d, p);
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
     int32_t status = add_node(x, node, false, NULL, ns, e);
@@ -360,7 +360,7 @@ int32_t cuda_measure(struct cuda_device *d, const struct rn_program *p, uint32_t
 
 /* -------------------------------------------------------------- programs */
 
-static int32_t load_module(struct cuda_exe *x, struct rn_error *e) {
+int32_t cuda_exe_load(struct cuda_exe *x, struct rn_error *e) {
     const struct cuda_device *d = x->device;
     void *image = NULL;
     if (!x->themes && !x->generated.length)
@@ -388,13 +388,13 @@ int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
     int32_t status = cuda_current(d, e);
     if (status != RN_OK)
         return status;
-    struct cuda_exe *x = exe_new(d, p);
+    struct cuda_exe *x = cuda_exe_new(d, p);
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++)
         status = add_node(x, i, true, NULL, NULL, e);
     if (status == RN_OK)
-        status = load_module(x, e);
+        status = cuda_exe_load(x, e);
     if (status != RN_OK) {
         cuda_exe_destroy(x);
         return status;
@@ -403,8 +403,8 @@ int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
     return RN_OK;
 }
 
-static int32_t enqueue(struct cuda_exe *x, CUstream stream, void *const *bases,
-                       struct rn_error *e) {
+int32_t cuda_exe_enqueue(struct cuda_exe *x, CUstream stream, void *const *bases,
+                         struct rn_error *e) {
     int32_t status = RN_OK;
     for (uint32_t i = 0; i < x->task_count && status == RN_OK; i++) {
         status = x->tasks[i].run(x, &x->tasks[i], stream, bases, e);
@@ -444,7 +444,7 @@ static void capture(struct cuda_exe *x, CUstream stream, void *const *bases,
         x->capturable = false;
         return;
     }
-    int32_t status = enqueue(x, stream, bases, &ignored);
+    int32_t status = cuda_exe_enqueue(x, stream, bases, &ignored);
     CUresult end = cu->cuStreamEndCapture(stream, &graph);
     if (status != RN_OK || end != CUDA_SUCCESS || !graph ||
         cu->cuGraphInstantiate(&g->graph, graph, 0) != CUDA_SUCCESS) {
@@ -472,7 +472,7 @@ int32_t cuda_exe_run(struct cuda_exe *x, CUstream stream, void *const *bases,
     if (g && g->graph)
         return cuda_check(d, d->lib.driver.cuGraphLaunch(g->graph, stream),
                           "launching a program", e);
-    return enqueue(x, stream, bases, e);
+    return cuda_exe_enqueue(x, stream, bases, e);
 }
 
 static int64_t now_ns(void) {

@@ -29,7 +29,8 @@ struct cuda_device {
     cublasLtHandle_t cublaslt;           /* NULL: own products */
     cudnnHandle_t cudnn;                 /* NULL: own convolutions */
     cudnnBackendDescriptor_t properties; /* of the device or the chip; NULL: no cuDNN */
-    struct cuda_tuner *tuner;            /* NULL: the libraries' first proposals */
+    struct dnn_attention_ways *attention; /* what was asked of cuDNN so far */
+    struct cuda_tuner *tuner;             /* NULL: the libraries' first proposals */
     char name[128];
     int32_t host_status; /* of a plugin's operator that failed on the host; sticks */
     struct rn_error host_error;
@@ -148,6 +149,12 @@ int32_t cuda_exe_run(struct cuda_exe *x, CUstream stream, void *const *bases,
 int32_t cuda_exe_profile(struct cuda_exe *x, CUstream stream, void *const *bases,
                          int64_t *times, struct rn_error *e);
 void cuda_exe_destroy(struct cuda_exe *x);
+/* By hand, for tasks that are timed: without any, NULL when there is no memory; its
+ * kernels; its tasks in order, directly. */
+struct cuda_exe *cuda_exe_new(struct cuda_device *d, const struct rn_program *p);
+int32_t cuda_exe_load(struct cuda_exe *x, struct rn_error *e);
+int32_t cuda_exe_enqueue(struct cuda_exe *x, CUstream stream, void *const *bases,
+                         struct rn_error *e);
 
 /* ------------------------------------------------------------------- rooms */
 

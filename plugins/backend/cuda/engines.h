@@ -63,4 +63,33 @@ int32_t dnn_run_conv(const struct cuda_device *d, cudnnBackendDescriptor_t plan,
                      CUstream stream, void *const pointers[3], void *work,
                      struct rn_error *e);
 
+/* ---- attention ---- */
+struct dnn_attention { /* no padding: compared as bytes */
+    int64_t batch, heads, rows, keys, depth, width;
+    int64_t causal, sums; /* sums: logarithms are wanted */
+    int64_t type;         /* cudnnDataType_t of q, k, v, y */
+};
+/* The ways to compute one, and their plans, which take long to make: kept with the
+ * device, for every node of these sizes. */
+struct dnn_attention_ways {
+    struct dnn_attention_ways *next;
+    struct dnn_attention of;
+    struct dnn_ways ways;
+    bool tried[CUDA_WAYS];
+    cudnnBackendDescriptor_t plan[CUDA_WAYS];
+    int64_t workspace[CUDA_WAYS];
+};
+/* Borrowed; NULL: cuDNN has none, or there is no memory. */
+struct dnn_attention_ways *dnn_attention_ways(struct cuda_device *d,
+                                              const struct dnn_attention *a);
+/* Is there a plan of way i? It is in w->plan and w->workspace. */
+bool dnn_attention_plan(const struct cuda_device *d, struct dnn_attention_ways *w,
+                        uint32_t i);
+void dnn_attention_finish(struct cuda_device *d);
+/* pointers: q, k, v, y, sums (or NULL). */
+int32_t dnn_run_attention(const struct cuda_device *d,
+                          const struct dnn_attention_ways *w, uint32_t i,
+                          CUstream stream, void *const pointers[5], float scale,
+                          void *work, struct rn_error *e);
+
 #endif
