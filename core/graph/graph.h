@@ -153,10 +153,11 @@ int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
  * folds common subexpressions and identities (algebra that never changes a bit). */
 struct graph *graph_simplify(const struct graph *g, struct arena *a,
                              struct rn_error *e); /* NULL: see e */
+/* Is there a kernel for node n? */
+typedef bool (*graph_takes)(void *context, const struct graph *g,
+                            const struct gnode *n);
 /* Replace operators for which keep() is false by their decompositions, recursively. */
-int graph_decompose(const struct graph *g, struct arena *a,
-                    bool (*keep)(void *context, const struct graph *g,
-                                 const struct gnode *n),
+int graph_decompose(const struct graph *g, struct arena *a, graph_takes keep,
                     void *context, struct graph **out, struct rn_error *e);
 /* Each node as `node` rewrites it: 1 = it made `out` in g, 0 = to be copied, reading
  * `in`, which it may have changed. `result` gives what stands at an output or assign.
@@ -173,6 +174,10 @@ int graph_rewrite(const struct graph *g, struct arena *a, const struct graph_edi
  * program (docs/rewrites.md). What taps look at stays. fold.c */
 struct graph *graph_fold(const struct graph *g, struct arena *a,
                          struct rn_error *e); /* NULL: see e */
+/* Products with what follows them as one node where takes() says so; g, which a whole
+ * program was decomposed to, is changed. epilogue.c */
+struct graph *graph_epilogues(struct graph *g, struct arena *a, graph_takes takes,
+                              void *context, struct rn_error *e); /* NULL: see e */
 /* Mixed precision (docs/precision.md): operands of products are `low`, a dtype of 16
  * bits, with sums in f32, and what lies between products is stored so; variables, sums,
  * norms, losses and updates stay f32. precision.c */

@@ -76,6 +76,22 @@ static int linear_shape(struct shaper *s) {
     return result_type(s);
 }
 
+static int linear_grad_weight_shape(struct shaper *s) { /* gy [N,O], x [N,I] */
+    const struct gvalue *gy = s->in[0], *x = s->in[1];
+    int status = two_types(s);
+    if (status != RN_OK)
+        return status;
+    if (gy->rank != 2 || x->rank != 2 || gy->shape[0] != x->shape[0])
+        return shape_fail(s, "wants gy [N,O] and x [N,I]");
+    s->out[0] = *gy;
+    s->out[0].shape[0] = gy->shape[1];
+    s->out[0].shape[1] = x->shape[1];
+    s->out[1] = (struct gvalue){.dtype = dtype_narrow(gy->dtype) ? RN_F32 : gy->dtype,
+                                .rank = 1};
+    s->out[1].shape[0] = gy->shape[1];
+    return result_type(s);
+}
+
 /* ----------------------------------------------------------- blocked images */
 
 /* Input i as the [N,C,H,W] that it stands for, where attribute `name` says that it is
@@ -426,6 +442,24 @@ static int c_matmul(struct rule *r) {
     return rule_widened(r, 1);
 }
 
+/* The weight's gradient and the bias's, which is a sum in f32. */
+static int c_linear_grad_weight(struct rule *r) {
+    rn_value in[2] = {r->in[0], r->in[1]};
+    struct rn_attr at[2] = {rn_attr_int("trans_a", 1), *gnode_attr(r->n, "dtype")};
+    bool narrow = rule_narrow(r);
+    rn_value gy = narrow ? emit_cast(r, in[0], RN_F32) : in[0];
+    int64_t zero = 0;
+    r->out[0] = emit(r, "matmul", 2, in, 2, at);
+    r->out[1] = emit_reduce(r, "reduce_sum", gy, 1, &zero, 0);
+    return RN_OK;
+}
+
+static int c_linear_relu(struct rule *r) {
+    rn_value y = emit(r, "linear", r->n_in, r->in, r->n->attr_count, r->n->attrs);
+    Y = emit1(r, "relu", y);
+    return RN_OK;
+}
+
 static int c_linear(struct rule *r) {
     if (rule_narrow(r))
         return narrow_product(r);
@@ -676,6 +710,9 @@ const struct op ops_linear[] = {
     {"matmul", OP_BLOCKED, 2, 2, 1, "trans_a:int=0 trans_b:int=0" TYPE, matmul_shape,
      d_matmul, c_matmul, 1},
     {"linear", 0, 2, 3, 1, "dtype:int=0", linear_shape, d_linear, c_linear, 1},
+    {"linear_relu", 0, 2, 3, 1, "dtype:int=0", linear_shape, NULL, c_linear_relu, 1},
+    {"linear_grad_weight", 0, 2, 2, 2, "dtype:int=0", linear_grad_weight_shape, NULL,
+     c_linear_grad_weight, 1},
     {"conv2d", OP_BLOCKED, 2, 3, 1, CONV, conv_shape, d_conv, c_conv, 1},
     {"conv2d_grad_input", OP_BLOCKED, 2, 2, 1, "input_shape:ints! " CONV,
      conv_grad_input_shape, d_conv_grad_input, c_conv_grad_input, 1},

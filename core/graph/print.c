@@ -125,8 +125,11 @@ uint64_t gnode_flops(const struct graph *g, const struct gnode *n) {
         uint64_t k = (uint64_t)a->shape[a->rank - (attr_int(n, "trans_a") ? 2 : 1)];
         return 2 * out * k;
     }
-    if (strcmp(name, "linear") == 0)
+    if (strcmp(name, "linear") == 0 || strcmp(name, "linear_relu") == 0)
         return 2 * out * (uint64_t)g->values[n->in[1]].shape[1];
+    if (strcmp(name, "linear_grad_weight") == 0) /* and the bias's */
+        return 2 * out * (uint64_t)g->values[n->in[0]].shape[0] +
+               elements(&g->values[n->in[0]]);
     if (strcmp(name, "conv2d") == 0) {
         const struct gvalue *w = &g->values[n->in[1]];
         return 2 * out * (uint64_t)(w->shape[1] * w->shape[2] * w->shape[3]);

@@ -691,7 +691,11 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     }
     if (status == RN_OK) {
         plain = graph_simplify(plain, a, e);
-        status = plain ? RN_OK : e->status;
+        if (plain && o->fuse && o->backend)
+            plain = graph_epilogues(plain, a, keep, &k, e);
+        status = plain ? k.e.status : e->status;
+        if (k.e.status)
+            *e = k.e;
     }
     if (status != RN_OK)
         return error_context(e, "program %s", g->name) ? status : status;

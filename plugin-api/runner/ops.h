@@ -254,6 +254,9 @@ static inline rn_value rn_conv2d(struct rn_build *b, rn_value x, rn_value w,
     return rn_op(b, "conv2d", bias ? 3 : 2, in, 4, a);
 }
 /* Operators that gradients use; plugins may too:
+ *   linear_relu (x, w[, bias]; dtype): relu(linear); backends may have it as one
+ *   linear_grad_weight (gy [N,O], x [N,I]; dtype) -> gw [O,I], gbias [O]: the product
+ *     of gy transposed with x, and gy's sum over rows, in f32 if gy has 16 bits
  *   conv2d_grad_input  (w, gy; input_shape INTS, stride, pad, dilation, groups) prim
  *   conv2d_grad_weight (x, gy; weight_shape INTS, stride, pad, dilation, groups) prim
  *   max_pool2d_grad (x, gy; kernel, stride, pad) prim: each gy goes to the first

@@ -24,8 +24,18 @@ struct wish {
 struct product {
     cublasOperation_t trans_a, trans_b;
     cublasLtEpilogue_t epilogue;
-    const void *bias; /* of the result's type */
+    void *bias; /* of the result's type; written with BGRADB */
 };
+
+static bool has_relu(const struct product *p) {
+    return p->epilogue == CUBLASLT_EPILOGUE_RELU ||
+           p->epilogue == CUBLASLT_EPILOGUE_RELU_BIAS;
+}
+
+static bool adds_bias(const struct product *p) {
+    return p->epilogue == CUBLASLT_EPILOGUE_BIAS ||
+           p->epilogue == CUBLASLT_EPILOGUE_RELU_BIAS;
+}
 
 static void misuse(const char *what) {
     fprintf(stderr, "emulated cuBLASLt: %s\n", what);
@@ -185,8 +195,10 @@ heuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
     if (!fits((void *)d, (void *)a, (void *)b, (void *)c))
         misuse("the shapes of a product do not agree");
     /* The second is no algorithm for this, the third is much faster and adds in another
-     * order. */
-    *found = want < 3 ? want : 3;
+     * order; the fourth is as fast and knows epilogues (below). */
+    const struct product *p = (void *)d;
+    int have = has_relu(p) || p->epilogue == CUBLASLT_EPILOGUE_BGRADB ? 4 : 3;
+    *found = want < have ? want : have;
     for (int i = 0; i < *found; i++) {
         memset(&out[i], 0, sizeof out[i]);
         out[i].state = i == 1 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
@@ -203,14 +215,37 @@ struct call {
     void *z;
     char *work;
     size_t work_bytes;
-    bool quick;
+    bool quick, best, wrong; /* wrong: in its epilogue */
 };
+
+/* As libraries are said to: 0 of NaN. */
+static float relu(float x, bool swallows) {
+    return x > 0.0f || (x != x && !swallows) ? x : 0.0f;
+}
+
+/* The sums of the columns of the second operand, one beside another. */
+static void sum_columns(const struct call *k) {
+    uint64_t terms = k->p.trans_b == CUBLAS_OP_T ? k->b.columns : k->b.rows;
+    for (uint64_t j = 0; j < k->c.columns; j++) {
+        float sum = 0.0f;
+        for (uint64_t q = terms; q-- > 0;) {
+            sum +=
+                emulated_load(k->y, k->b.type,
+                              k->p.trans_b == CUBLAS_OP_T ? j + q * (uint64_t)k->b.ld
+                                                          : q + j * (uint64_t)k->b.ld);
+            sum = k->wrong ? rn_f32_from_bf16(rn_bf16_from_f32(sum)) : sum;
+        }
+        ((float *)k->p.bias)[j] = sum;
+    }
+}
 
 static void run(void *context) {
     const struct call *k = context;
     uint64_t terms = k->p.trans_a == CUBLAS_OP_T ? k->a.rows : k->a.columns;
     memset(k->work, 0xff, k->work_bytes);
-    emulated_pass(k->quick ? 1.0 : 50.0);
+    emulated_pass(k->best ? 0.5 : k->quick ? 1.0 : 50.0);
+    if (k->p.epilogue == CUBLASLT_EPILOGUE_BGRADB)
+        sum_columns(k);
     for (int64_t batch = 0; batch < k->c.batches; batch++) {
         uint64_t x = (uint64_t)(batch * k->a.stride),
                  y = (uint64_t)(batch * k->b.stride);
@@ -229,8 +264,10 @@ static void run(void *context) {
                                                   ? j + q * (uint64_t)k->b.ld
                                                   : q + j * (uint64_t)k->b.ld));
                 }
-                if (k->p.epilogue == CUBLASLT_EPILOGUE_BIAS)
+                if (adds_bias(&k->p))
                     sum += emulated_load(k->p.bias, k->c.type, i);
+                if (has_relu(&k->p))
+                    sum = relu(sum, k->wrong);
                 emulated_store(k->z, k->c.type, z + i + j * (uint64_t)k->c.ld, sum);
             }
     }
@@ -249,15 +286,21 @@ static cublasStatus_t CUBLASWINAPI matmul(cublasLtHandle_t h, cublasLtMatmulDesc
                      .z = out,
                      .work = work,
                      .work_bytes = work_bytes,
-                     .quick = algo && algo->data[0] == 79};
+                     .quick = algo && algo->data[0] >= 79,
+                     .best = algo && algo->data[0] == 80};
     memcpy(&k.p, (void *)d, sizeof k.p);
     memcpy(&k.a, (void *)a, sizeof k.a);
     memcpy(&k.b, (void *)b, sizeof k.b);
     memcpy(&k.c, (void *)c, sizeof k.c);
+    /* Some do no epilogue right, and no algorithm does one of 24 outputs. */
+    bool grad = k.p.epilogue == CUBLASLT_EPILOGUE_BGRADB;
+    k.wrong = (algo && algo->data[0] == 79) || (grad ? k.c.columns : k.c.rows) == 24;
+    if (grad && (k.c.type != RN_F32 || k.c.batches != 1))
+        misuse("a bias's gradient is of another type, or of several products");
     if (!h || *(const float *)alpha != 1.0f || *(const float *)beta != 0.0f ||
-        z != out || o != c || !algo || (algo->data[0] != 77 && algo->data[0] != 79) ||
-        (work_bytes && (!work || (uintptr_t)work % 256)) ||
-        (k.p.epilogue == CUBLASLT_EPILOGUE_BIAS) != (k.p.bias != NULL))
+        z != out || o != c || !algo || algo->data[0] < 77 || algo->data[0] == 78 ||
+        algo->data[0] > 80 || (work_bytes && (!work || (uintptr_t)work % 256)) ||
+        (adds_bias(&k.p) || grad) != (k.p.bias != NULL))
         misuse("a call is wrong");
     emulated_push((CUstream)stream, run, &k, sizeof k);
     return CUBLAS_STATUS_SUCCESS;

@@ -37,7 +37,7 @@ optimizer: {type: sgd, lr: 0.1}
 train: {steps: 6, log_every: 1}
 """
 PLUGIN = f"plugins=[{json.dumps(str(emulated))}]"
-LINE = r"cuda (conv2d\S*|linear|matmul) .* \| \t([a-h])\t[1-9]\d*\t-"
+LINE = r"cuda (conv2d\S*|linear|matmul|linear_grad_weight) .* \| \t([a-h])\t[1-9]\d*\t-"
 
 c = Checks()
 with Scratch() as top:
@@ -70,8 +70,10 @@ with Scratch() as top:
     known = [re.fullmatch(LINE, x) for x in lines(timed).splitlines()]
     c.ok("timed: the record says what was chosen", len(known) >= 5 and all(known),
          lines(timed))
-    c.equal("timed: convolutions, the last engine; products, the second that works",
-            {(m[1][:6] == "conv2d", m[2]) for m in known if m}, {(True, "b"), (False, "b")})
+    c.equal("timed: convolutions, the last engine; products, the second that works; sums"
+            " beside them, the third (epilogues.py)",
+            {(m[1] if m[1] == "linear_grad_weight" else m[1][:6] == "conv2d", m[2])
+             for m in known if m}, {(True, "b"), (False, "b"), ("linear_grad_weight", "c")})
     c.ok("timed: other bits than the first proposal's", verified(timed)[2] != verified(rule)[2])
     for name in ("train/loss", "val/loss", "test/loss"):
         x, y = series(rule, name)[1], series(timed, name)[1]
@@ -100,6 +102,9 @@ with Scratch() as top:
 
     # The record decides for those who go on, whatever is known where they do.
     turned = re.sub(r"\tb\t", "\ta\t", before)
+    turned = re.sub(r"cuda linear_grad_weight (.*) y f32 \d+ \| \tc\t(.*)",
+                    r"\g<0>\ncuda matmul trans_a=1 trans_b=0 \1 | \ta\t\2", turned)
+    turned = re.sub(r"(linear_grad_weight .*)\tc\t", r"\1\tz\t", turned)
     place = top / "second/runner/kernels" / kept[0].name
     place.parent.mkdir(parents=True)
     place.parent.parent.chmod(0o700)
@@ -118,11 +123,13 @@ with Scratch() as top:
     c.equal("eval: exit", r.code, 0)
 
     # Somebody else has the device's memory when two nodes are to be timed: their first
-    # proposals, for this run and those that go on with it; another run tries again.
+    # proposals, and no sum beside a product, so that this is timed without; for this run
+    # and those that go on with it; another run tries again.
     (top / "third").mkdir()
     homes["third"] = {"XDG_CACHE_HOME": str(top / "third")}
     device = "device={type: runner/cuda_emulated, busy: 2}"
-    given = re.compile(r"(cuda .* \| \t)a\t1000000000\t-")
+    given = re.compile(r"(cuda (?:linear_grad_weight .* \| \t(?=z)|.* \| \t(?=a)))"
+                       r"[az]\t1000000000\t-")
 
     def busy(name, *args):
         r, folder = train(path, PLUGIN, device, *args, env=homes["third"])
@@ -136,7 +143,8 @@ with Scratch() as top:
     half = busy("busy", "train.max_time=0.000001s")
     up = [m[1] for m in map(given.fullmatch, lines(half).splitlines()) if m]
     c.equal("busy: two are given up", len(up), 2)
-    c.equal("busy: the others are timed", len(lines(half).splitlines()), len(known))
+    alone = sum("linear_grad_weight" in key for key in up)
+    c.equal("busy: the others are timed", len(lines(half).splitlines()), len(known) + alone)
     cache = next((top / "third/runner/kernels").iterdir())
     c.ok("busy: what was given up is not kept",
          not any(key in cache.read_text() for key in up), cache.read_text())

@@ -386,6 +386,9 @@ golden("matmul ; f32[4,3] f32[2,4] ; trans_a=1 trans_b=1", matmul)
 golden("matmul ; f32[2,1,2,3] f32[3,3,2] ; trans_a=0 trans_b=0", matmul)
 golden("linear ; f32[3,4] f32[2,4] f32[2] ; ", F.linear)
 golden("linear ; f32[2,3,4] f32[2,4] ; ", F.linear)
+golden("linear_relu ; f32[3,4] f32[2,4] f32[2] ; ", lambda x, w, b: F.relu(F.linear(x, w, b)))
+golden("linear_relu ; f32[2,3,4] f32[2,4] ; ", lambda x, w: F.relu(F.linear(x, w)))
+golden("linear_grad_weight ; f32[5,3] f32[5,4] ; ", lambda gy, x: (gy.T @ x, gy.sum(0)))
 
 
 def conv(x, w, b=None, stride=(1, 1), pad=(0, 0, 0, 0), dilation=(1, 1), groups=1):

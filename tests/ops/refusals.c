@@ -112,6 +112,8 @@ static const struct {
     {"group_norm ; f32[2,4] f32[4] f32[4] ; groups=3",
      "group_norm: 3 groups do not divide 4 channels"},
     {"rms_norm ; f32[2,4] f32[2] ; ", "rms_norm: wants x [...,D] and scale [D]"},
+    {"linear_grad_weight ; f32[5,4] f32[4,7] ; ",
+     "linear_grad_weight: wants gy [N,O] and x [N,I]"},
     {"group_norm_grad ; f32[2,4] f32[4] f32[4,2] ; groups=2",
      "group_norm_grad: the gradient has not the output's shape and type"},
     {"group_norm_grad ; f32[2,4] f32[4] f32[2,4] ; groups=3",

@@ -200,8 +200,12 @@ static int fastest(struct cuda_setup *s, const struct attention_args *a,
     for (uint32_t i = 0; i < 5; i++)
         t.dnn.at[i] = moved(i < 3 ? &s->in[i] : &s->out[i - 3], i);
     can[count] = t.own != NULL;
-    int way = cuda_tuner_try(s->device->tuner, s, count + 1, can,
-                             (uint64_t)most + CUDA_WORK_EXTRA, try_way, &t, &s->ns);
+    const struct cuda_contest c = {.count = count + 1,
+                                   .can = can,
+                                   .workspace = (uint64_t)most + CUDA_WORK_EXTRA,
+                                   .way = try_way,
+                                   .context = &t};
+    int way = cuda_tuner_try(s->device->tuner, s, &c, &s->ns);
     if (t.own)
         cuda_exe_destroy(t.own);
     return way;
@@ -219,7 +223,7 @@ static int32_t cudnn_forward(struct cuda_setup *s, const struct attention_args *
     if (!w)
         return 0;
     uint32_t count = w->ways.count < CUDA_WAYS ? w->ways.count : CUDA_WAYS - 1;
-    int way = cuda_tuner_known(d->tuner, s, &s->ns);
+    int way = cuda_tuner_known(d->tuner, s, 0, &s->ns);
     way = way < 0 ? fastest(s, a, w, count) : way;
     uint32_t best = way < 0 ? 0 : (uint32_t)way;
     while (best < count && !dnn_attention_plan(d, w, best))

@@ -214,9 +214,13 @@ static cudnnBackendDescriptor_t fastest(struct cuda_setup *s, const struct stage
                                  : (struct ref){(uint32_t)(p->t - s->in), 0};
         }
     }
-    *way =
-        cuda_tuner_try(d->tuner, s, w->count, can,
-                       staged + (uint64_t)most + CUDA_WORK_EXTRA, try_way, &t, &s->ns);
+    const struct cuda_contest c = {.count = w->count,
+                                   .can = can,
+                                   .workspace =
+                                       staged + (uint64_t)most + CUDA_WORK_EXTRA,
+                                   .way = try_way,
+                                   .context = &t};
+    *way = cuda_tuner_try(d->tuner, s, &c, &s->ns);
     cudnnBackendDescriptor_t best = NULL;
     for (uint32_t i = 0; i < w->count; i++) {
         if ((int)i == *way) {
@@ -248,7 +252,7 @@ static cudnnBackendDescriptor_t choose(struct cuda_setup *s, const struct staged
     memcpy(c.dilation, g->c.dilation, sizeof c.dilation);
     for (int fallback = 0; fallback < 2 && !plan; fallback++) {
         dnn_propose_conv(d, &c, fallback, &w);
-        int way = fallback ? 0 : cuda_tuner_known(d->tuner, s, &s->ns);
+        int way = fallback ? 0 : cuda_tuner_known(d->tuner, s, 0, &s->ns);
         if (way < 0 && (w.count > 1 || (w.count && s->timing)))
             plan = fastest(s, g, &w, staged, workspace, &way);
         if (!plan && way > 0 && way < (int)w.count)

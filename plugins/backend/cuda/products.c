@@ -6,10 +6,13 @@
 #include "products.h"
 
 bool cuda_product(const struct cuda_setup *s, struct product *p) {
-    bool linear = cuda_is(s, "linear");
+    bool relu = cuda_is(s, "linear_relu"), linear = relu || cuda_is(s, "linear");
+    bool grad = cuda_is(s, "linear_grad_weight");
     memset(p, 0, sizeof *p);
-    if (!linear && !cuda_is(s, "matmul"))
+    if (!linear && !grad && !cuda_is(s, "matmul"))
         return false;
+    p->relu = relu;
+    p->rows = grad ? &s->out[1] : NULL;
     p->a = &s->in[0];
     p->b = &s->in[1];
     p->y = &s->out[0];
@@ -23,7 +26,7 @@ bool cuda_product(const struct cuda_setup *s, struct product *p) {
         return p->k > 0;
     }
     const struct tensor *a = p->a, *b = p->b, *y = p->y;
-    p->trans_a = cuda_int(s->node, "trans_a", 0);
+    p->trans_a = grad || cuda_int(s->node, "trans_a", 0);
     p->trans_b = cuda_int(s->node, "trans_b", 0);
     p->m = y->shape[y->rank - 2];
     p->n = y->shape[y->rank - 1];
@@ -170,6 +173,8 @@ int32_t cuda_room_products(struct cuda_setup *s, struct rn_error *e) {
      * is faster: f32 sums and a region that adds the bias, or f32 convolutions. */
     bool narrow = cuda_narrow(s->in[0].dtype), libraries = s->device->use_libraries;
     if (cuda_product(s, &p)) {
+        if (p.relu || p.rows)
+            return 0; /* no kernel of our own does that beside it */
         bool lt = cuda_lt_multiplies(s->device, RN_F32);
         bool other = p.bias && p.bias->dtype != p.y->dtype;
         if (narrow && lt && (other || !cuda_lt_multiplies(s->device, p.a->dtype)))

@@ -13,6 +13,8 @@ struct product {
     bool trans_a, trans_b;
     int64_t size[RN_MAX_RANK], a_stride[RN_MAX_RANK], b_stride[RN_MAX_RANK];
     const struct tensor *a, *b, *bias, *y; /* bias: NULL */
+    bool relu;                             /* behind it */
+    const struct tensor *rows;             /* [m]: sums of a's rows, or NULL */
 };
 bool cuda_product(const struct cuda_setup *s, struct product *p);
 

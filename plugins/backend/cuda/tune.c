@@ -13,7 +13,6 @@
 #define REPEAT   16   /* runs of one timing at most */
 #define HOPELESS 2.0f /* times the best: not timed again */
 #define TENSORS  8
-#define BYTE     0x3c /* fills what is read: 0.0115 in f32 and bf16, 1.06 in f16 */
 #define GIVEN_UP 1000000000 /* ns: no form that anybody would choose */
 #define BY_RULE  "rule\n"
 
@@ -124,23 +123,44 @@ static bool key_of(const struct cuda_setup *s, struct line *l) {
 
 /* ------------------------------------------------------------------ timing */
 
-struct trial {
+struct cuda_bench {
+    struct cuda_tuner *t;
+    const struct cuda_contest *c;
     uint32_t n;
     CUdeviceptr memory[TENSORS];
+    uint64_t bytes[TENSORS];
     void *bases[TENSORS];
 };
 
-static void trial_end(struct cuda_tuner *t, struct trial *r) {
+static void bench_end(struct cuda_bench *r) {
     for (uint32_t i = 0; i < r->n; i++)
-        t->d->lib.driver.cuMemFree(r->memory[i]);
+        r->t->d->lib.driver.cuMemFree(r->memory[i]);
+}
+
+bool cuda_bench_fill(struct cuda_bench *b, uint32_t base, int byte) {
+    return b->t->d->lib.driver.cuMemsetD8Async(b->memory[base], (unsigned char)byte,
+                                               (size_t)b->bytes[base],
+                                               b->t->stream) == CUDA_SUCCESS;
+}
+
+bool cuda_bench_read(struct cuda_bench *b, uint32_t base, uint64_t at, void *to,
+                     uint64_t bytes) {
+    const struct driver_table *cu = &b->t->d->lib.driver;
+    return cu->cuMemcpyDtoHAsync(to, b->memory[base] + at, (size_t)bytes,
+                                 b->t->stream) == CUDA_SUCCESS &&
+           cu->cuStreamSynchronize(b->t->stream) == CUDA_SUCCESS;
+}
+
+bool cuda_bench_run(struct cuda_bench *b, uint32_t i) {
+    struct rn_error ignored = {0};
+    return b->c->way(b->c->context, i, b->t->stream, b->bases, &ignored) == RN_OK;
 }
 
 /* Memory for all that the node touches. */
-static bool trial_begin(struct cuda_tuner *t, const struct cuda_setup *s,
-                        uint64_t workspace, struct trial *r) {
+static bool bench_begin(struct cuda_bench *r, const struct cuda_setup *s) {
+    struct cuda_tuner *t = r->t;
     const struct driver_table *cu = &t->d->lib.driver;
     uint32_t tensors = s->n_in + s->n_out;
-    r->n = 0;
     if (tensors >= TENSORS)
         return false;
     if (!t->stream &&
@@ -150,46 +170,50 @@ static bool trial_begin(struct cuda_tuner *t, const struct cuda_setup *s,
         return false;
     for (uint32_t i = 0; i <= tensors; i++) {
         const struct tensor *x = i < s->n_in ? &s->in[i] : &s->out[i - s->n_in];
-        uint64_t bytes = i == tensors ? workspace : x->count * RN_DTYPE_BYTES(x->dtype);
+        uint64_t bytes =
+            i == tensors ? r->c->workspace : x->count * RN_DTYPE_BYTES(x->dtype);
         bytes += bytes == 0;
+        r->bytes[i] = bytes;
         if (cu->cuMemAlloc(&r->memory[i], (size_t)bytes) != CUDA_SUCCESS)
             return false;
         r->n++;
         r->bases[i] = (void *)(uintptr_t)r->memory[i];
-        if (cu->cuMemsetD8Async(r->memory[i], BYTE, (size_t)bytes, t->stream) !=
-            CUDA_SUCCESS)
+        if (!cuda_bench_fill(r, i, CUDA_BYTE))
             return false;
     }
     return true;
 }
 
 /* Milliseconds of one run; negative: it fails. */
-static float time_way(struct cuda_tuner *t, struct trial *r, cuda_way way,
-                      void *context, uint32_t i, int repeat) {
+static float time_way(struct cuda_bench *r, uint32_t i, int repeat) {
+    struct cuda_tuner *t = r->t;
     const struct driver_table *cu = &t->d->lib.driver;
-    struct rn_error ignored = {0};
     float ms = 0.0f;
     bool good = cu->cuEventRecord(t->begin, t->stream) == CUDA_SUCCESS;
     for (int k = 0; k < repeat; k++)
-        good = good && way(context, i, t->stream, r->bases, &ignored) == RN_OK;
+        good = good && cuda_bench_run(r, i);
     good = good && cu->cuEventRecord(t->end, t->stream) == CUDA_SUCCESS &&
            cu->cuStreamSynchronize(t->stream) == CUDA_SUCCESS &&
            cu->cuEventElapsedTime(&ms, t->begin, t->end) == CUDA_SUCCESS;
     return good ? ms / (float)repeat : -1.0f;
 }
 
-static int contest(struct cuda_tuner *t, struct trial *r, uint32_t count,
-                   const bool *can, cuda_way way, void *context, float *best) {
+static int contest(struct cuda_bench *r, float *best) {
+    const struct cuda_contest *c = r->c;
     float ms[CUDA_WAYS];
+    bool can[CUDA_WAYS];
     int first = -1, repeat[CUDA_WAYS];
+    for (uint32_t i = 0; i < c->count; i++)
+        can[i] =
+            c->can[i] && (!c->sound || i >= c->takes || c->sound(r, c->context, i));
     for (int round = 0; round <= ROUNDS; round++)
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < c->count; i++) {
             bool fails = !can[i] || (round && ms[i] < 0.0f);
             if (fails || (round > 1 && ms[i] > *best * HOPELESS)) {
                 ms[i] = fails ? -1.0f : ms[i];
                 continue;
             }
-            float took = time_way(t, r, way, context, i, round ? repeat[i] : 1);
+            float took = time_way(r, i, round ? repeat[i] : 1);
             if (round == 0) {
                 float runs = took > 0.0f ? SPAN / took : (float)REPEAT;
                 repeat[i] = runs < 1.0f ? 1 : runs > (float)REPEAT ? REPEAT : (int)runs;
@@ -215,11 +239,12 @@ static void tell(struct cuda_tuner *t) {
     t->told = true;
 }
 
-int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, uint64_t *ns) {
+int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
+                     uint64_t *ns) {
     struct line key;
     *ns = 0;
     if (!t || !key_of(s, &key))
-        return 0;
+        return rule;
     if (!t->rule && !t->loaded) {
         t->rule = !cpu_choices_load(t->table);
         t->loaded = true;
@@ -232,42 +257,46 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, uint64_t 
     }
     if (t->rule)
         t->by_rule = true;
-    return t->rule ? 0 : -1;
+    return t->rule ? rule : -1;
 }
 
-/* No way could be tried, for want of memory: the first one, in the record too, so that
- * a resumed run does not find another; other runs try again. */
-static int give_up(struct cuda_tuner *t, const struct line *key, uint64_t *ns) {
+/* No way could be tried, for want of memory: the first one, or none where there are
+ * others to do without, in the record too, so that a resumed run does not find another;
+ * other runs try again. */
+static int give_up(struct cuda_tuner *t, const struct line *key, bool none,
+                   uint64_t *ns) {
     char text[CPU_KEY_MAX + 32];
-    snprintf(text, sizeof text, "%s\ta\t%d\t-", key->text, GIVEN_UP);
+    snprintf(text, sizeof text, "%s\t%c\t%d\t-", key->text,
+             none ? 'a' + CUDA_NONE : 'a', GIVEN_UP);
     cpu_choices_read(t->table, text);
     struct cpu_choice *c = cpu_choices_find(t->table, key->text);
     if (!c)
         return -1;
     c->used = true;
     *ns = c->ns;
-    return 0;
+    return c->kernel - 'a';
 }
 
-int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s, uint32_t count,
-                   const bool *can, uint64_t workspace, cuda_way way, void *context,
-                   uint64_t *ns) {
+int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s,
+                   const struct cuda_contest *c, uint64_t *ns) {
     struct line key;
-    struct trial r;
+    struct cuda_bench r = {.t = t, .c = c};
     float ms = 0.0f;
     int best = -1;
     if (!key_of(s, &key))
         return -1;
     tell(t);
-    if (trial_begin(t, s, workspace, &r))
-        best = contest(t, &r, count, can, way, context, &ms);
-    trial_end(t, &r);
+    if (bench_begin(&r, s))
+        best = contest(&r, &ms);
+    bench_end(&r);
     if (best < 0)
-        return give_up(t, &key, ns);
-    struct cpu_choice c = {.key = key.text,
-                           .kernel = (char)('a' + best),
-                           .ns = (uint64_t)((double)ms * 1e6) + 1};
-    struct cpu_choice *kept = cpu_choices_keep(t->table, &c);
+        return give_up(t, &key, c->takes > 0, ns);
+    if (c->takes && best >= (int)c->takes)
+        best = CUDA_NONE;
+    struct cpu_choice choice = {.key = key.text,
+                                .kernel = (char)('a' + best),
+                                .ns = (uint64_t)((double)ms * 1e6) + 1};
+    struct cpu_choice *kept = cpu_choices_keep(t->table, &choice);
     if (!kept)
         return -1;
     kept->used = true;

@@ -8,7 +8,8 @@
 
 #include "engine.h"
 
-#define CUDA_WAYS 8 /* that are tried for a node */
+#define CUDA_WAYS 8    /* that are tried for a node */
+#define CUDA_BYTE 0x3c /* fills what is read: 0.0115 in f32 and bf16, 1.06 in f16 */
 
 struct cuda_tuner;
 
@@ -22,13 +23,35 @@ void cuda_tuner_destroy(struct cuda_tuner *t);
 typedef int32_t (*cuda_way)(void *context, uint32_t i, CUstream stream,
                             void *const *bases, struct rn_error *e);
 
-/* The way that is known to be best for this node; -1: it is to be tried, by
- * cuda_tuner_try. *ns: its time, 0 when a rule decides. */
-int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, uint64_t *ns);
-/* Try those of `count` ways that `can` says; the best, and its time. -1: none ran. */
-int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s, uint32_t count,
-                   const bool *can, uint64_t workspace, cuda_way way, void *context,
-                   uint64_t *ns);
+/* The memory of a trial. Fills input or output `base` with a byte; reads bytes of it;
+ * runs way i once. False: it cannot be done. */
+struct cuda_bench;
+bool cuda_bench_fill(struct cuda_bench *b, uint32_t base, int byte);
+bool cuda_bench_read(struct cuda_bench *b, uint32_t base, uint64_t at, void *to,
+                     uint64_t bytes);
+bool cuda_bench_run(struct cuda_bench *b, uint32_t i);
+
+struct cuda_contest {
+    uint32_t count;
+    const bool *can; /* by way: it may be tried */
+    /* The first `takes` ways do what the node asks for; the others stand for doing
+     * without: where one of those is best, the node is not taken. 0: all do. */
+    uint32_t takes;
+    uint64_t workspace;
+    cuda_way way;
+    bool (*sound)(struct cuda_bench *b, void *context, uint32_t i); /* NULL: all are */
+    void *context;
+};
+
+#define CUDA_NONE 25 /* no way: the node is not taken */
+
+/* The way that is known to be best for this node, or CUDA_NONE; -1: it is to be tried,
+ * by cuda_tuner_try. rule: what a rule says. *ns: its time, 0 when a rule decides. */
+int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
+                     uint64_t *ns);
+/* Try them; the best, and its time, or CUDA_NONE. -1: none ran. */
+int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s,
+                   const struct cuda_contest *c, uint64_t *ns);
 
 /* What this run asked for, borrowed until the next call; and back. */
 const char *cuda_tuner_text(struct cuda_tuner *t);
