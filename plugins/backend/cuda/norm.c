@@ -28,14 +28,19 @@ static void outputs(struct cuda_setup *s, struct cuda_task *t) {
         CUDA_POINTER(s, t, norm_args, second, s->out[2].at);
 }
 
-/* Images are of one type, the resulting one may be f32; what belongs to channels is
- * f32.
- */
-static bool batch_types(const struct cuda_setup *s) {
+/* Is input i an image (batch norm), or rows or their gradient? */
+static bool is_image(const struct cuda_setup *s, uint32_t i, bool batch) {
+    bool grad = strstr(s->node->op, "_grad") != NULL;
+    return i == 0 || (batch ? s->in[i].rank > 1 : grad && i == 2);
+}
+
+/* Images are of one type, the resulting one may be f32; what belongs to channels, or to
+ * the elements of a row, is f32. */
+static bool norm_types(const struct cuda_setup *s, bool batch) {
     rn_dtype t = s->n_in ? s->in[0].dtype : 0;
     bool good = (t == RN_F32 || cuda_narrow(t)) && s->n_out > 0;
     for (uint32_t i = 1; i < s->n_in; i++)
-        good &= s->in[i].dtype == (s->in[i].rank > 1 ? t : RN_F32);
+        good &= s->in[i].dtype == (is_image(s, i, batch) ? t : RN_F32);
     for (uint32_t i = 0; good && i < s->n_out; i++)
         good &= s->out[i].at.base == RN_NO_SLOT || s->out[i].dtype == RN_F32 ||
                 (i == 0 && s->out[0].dtype == t);
@@ -197,11 +202,11 @@ int32_t cuda_room_norm(struct cuda_setup *s, struct rn_error *e) {
     bool entropy = strncmp(op, "cross_entropy", 13) == 0;
     (void)e;
     if (strncmp(op, "batch_norm", 10) == 0)
-        return batch_types(s) ? batch_norm(s) : 0;
+        return norm_types(s, true) ? batch_norm(s) : 0;
+    if (is_row_norm(op))
+        return norm_types(s, false) ? row_norm(s) : 0;
     if (s->n_in < 1 || !all_f32(s, entropy ? 1 : s->n_in))
         return 0;
-    if (is_row_norm(op))
-        return row_norm(s);
     if (entropy || strncmp(op, "softmax", 7) == 0 ||
         strncmp(op, "log_softmax", 11) == 0)
         return softmax(s, entropy);
