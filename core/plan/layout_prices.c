@@ -214,13 +214,14 @@ static void price_kernel(struct pricing *p, uint32_t node) {
     uint32_t tx = thing_of(p, x), ty = thing_of(p, y);
     bool one = tx == ty; /* they lie alike */
     uint64_t *table = add_price(p, one ? NONE : tx, ty, NONE);
-    for (uint32_t i = 0; i < (one ? 1 : forms_of(p, tx)); i++)
-        for (uint32_t k = 0; k < forms_of(p, ty); k++) {
-            enum form fy = form_at(p, ty, k), fx = one ? fy : form_at(p, tx, i);
-            if (layout_turns(l, x, y, fx, fy))
-                fx = fy;
-            *table++ = kernel_price(p, node, fx, fy);
-        }
+    uint32_t nx = one ? 1 : forms_of(p, tx), ny = forms_of(p, ty);
+    for (uint32_t at = nx * ny;
+         at-- > 0;) { /* blocks first: who is slower is told soon */
+        enum form fy = form_at(p, ty, at % ny), fx = one ? fy : form_at(p, tx, at / ny);
+        if (layout_turns(l, x, y, fx, fy))
+            fx = fy;
+        table[at] = kernel_price(p, node, fx, fy);
+    }
     if (!one && tx != NONE && ty != NONE)
         wants(p, x, ty);
 }

@@ -477,7 +477,9 @@ int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
     for (uint32_t i = 0; i < s->n_in; i++)
         if (s->in[i].count == 0) /* an empty sum: ours knows */
             return 0;
-    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s);
+    char choice =
+        s->choice ? s->choice
+                  : cpu_tuner_choice(cpu_tuner(s->engine), s, cpu_onednn_choices(s));
     struct state *st;
     int32_t status = attempt(s, which, choice, &st, e);
     if (status == RN_OK && !st && !choice && which < 3 && s->in[0].dtype == RN_BF16)
@@ -514,7 +516,14 @@ static const char *product_choices(const struct cpu_setup *s) {
     return !f32 ? "mp" : strips ? "mpsr" : "mps";
 }
 
-/* Winograd is for 3x3 windows at every pixel. */
+/* [N,H,W,C] and nothing else. */
+static bool is_last(const struct kernel_tensor *x) {
+    return x->rank == 5 && x->shape[1] == 1 && !is_both(x);
+}
+
+#define FEW 16 /* channels, below which Winograd took six times as long */
+
+/* Winograd is for 3x3 windows at every pixel, and not for [N,H,W,C]. */
 static const char *convolution_choices(const struct cpu_setup *s) {
     const struct kernel_tensor *w = strcmp(s->node->op, "conv2d") == 0 ? &s->in[1]
                                     : strcmp(s->node->op, "conv2d_grad_input") == 0
@@ -524,8 +533,10 @@ static const char *convolution_choices(const struct cpu_setup *s) {
     const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
     bool may = s->in[0].dtype == RN_F32 && w->shape[2] == 3 && w->shape[3] == 3 &&
                stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&
-               dilation[1] == 1 && cpu_int(s->node, "groups", 1) == 1 &&
-               !cpu_strict(s->engine);
+               dilation[1] == 1 && w->shape[0] >= FEW && w->shape[1] >= FEW &&
+               cpu_int(s->node, "groups", 1) == 1 && !cpu_strict(s->engine);
+    for (uint32_t i = 0; i < s->n_in + 1; i++)
+        may &= !is_last(i < s->n_in ? &s->in[i] : &s->out[0]);
     bool other = false; /* of f32 it made steps no shorter */
     for (uint32_t i = 0; s->in[0].dtype == RN_BF16 && i < s->n_in + 1; i++)
         other |= is_both(i < s->n_in ? &s->in[i] : &s->out[0]);

@@ -325,7 +325,7 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
  * thread. (Strips of columns were as fast by themselves and slower in a step: each core
  * then finds half of what it reads next in the other's cache.) */
 int32_t cpu_strips(struct cpu_setup *s, struct rn_error *e) {
-    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s);
+    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s, NULL);
     if (choice != 's' && choice != 'r')
         return 0;
     struct state st = {.isa = cpu_isa(s->engine), .p = product_of(s)};

@@ -3,28 +3,19 @@
  * answer kept (choices.h). What was timed in company is timed again at once, and if
  * that does not help by a later run that finds the machine quiet. Where nothing can be
  * kept nothing is timed: a rule decides, so that two runs still have the same bits. */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <sys/mman.h>
-
-#include <runner/numerics.h>
-
 #include "choices.h"
+#include "contest.h"
 #include "tune.h"
 
-#define ROUNDS   3    /* at least, */
-#define MORE     20   /* at most, */
-#define ENOUGH   3e6  /* ns in between */
-#define MARGIN   0.97 /* of the time of the first kernel: another one must be faster */
-#define MOST     8    /* kernels of a node */
-#define HOPELESS 1.5  /* times the best known: not timed again */
-#define COLD     8    /* more than that while it warms up: it meets fresh memory */
-#define WORK     2e9  /* multiply-adds that are enough: Winograd gains by images */
-#define AGAIN    3    /* times that a node is timed, while it is disturbed */
-#define PATIENCE 3000000000 /* ns that a run spends on that */
+#define WORK         2e9 /* multiply-adds that are enough: Winograd gains by images, */
+#define LITTLE       3e8 /* and direct kernels do not */
+#define AGAIN        3   /* times that a node is timed, while it is disturbed */
+#define PATIENCE     1000000000 /* ns that a run spends on that */
+#define WORTH_SAYING 500000000  /* ns of timing */
 
 struct cpu_tuner {
     struct rn_host *host; /* borrowed: told once that kernels are timed */
@@ -35,6 +26,8 @@ struct cpu_tuner {
     bool loaded;
     bool told, told_busy, told_again;
     int64_t patience;                     /* ns left */
+    int timed;                            /* nodes, since it last rested */
+    int64_t spent;                        /* ns, on them */
     enum { UNASKED, YES, NO } look_again; /* at what is in doubt */
 };
 
@@ -62,10 +55,6 @@ void cpu_tuner_destroy(struct cpu_tuner *t) {
         t->clock.destroy(t->clock.self);
     cpu_choices_destroy(t->table);
     free(t);
-}
-
-void cpu_tuner_rest(struct cpu_tuner *t) {
-    t->clock.rest(t->clock.self);
 }
 
 /* ------------------------------------------------------------------ record */
@@ -103,8 +92,8 @@ static void put_list(char *out, size_t *at, const char *name, const int64_t *lis
 }
 
 /* What is timed: a product as it is, on all threads, as they divide it; a convolution
- * on one thread, over as many images as it takes to time it, 8 or more, so that batches
- * of many sizes share a line. */
+ * on one thread, over as many images as it takes to time it, 16 or more, so that
+ * batches of many sizes share a line. */
 struct sample {
     struct cpu_setup setup;
     struct rn_node node;
@@ -118,7 +107,9 @@ static bool is_product(const struct rn_node *n) {
     return strcmp(n->op, "matmul") == 0 || strcmp(n->op, "linear") == 0;
 }
 
-static bool sample_of(const struct cpu_setup *s, struct sample *m) {
+static bool sample_of(const struct cpu_setup *s, const char *choices,
+                      struct sample *m) {
+    double work = choices && strchr(choices, 'w') ? WORK : LITTLE;
     uint32_t n = s->n_in + s->n_out;
     if (is_product(s->node)) {
         m->setup = *s;
@@ -138,12 +129,12 @@ static bool sample_of(const struct cpu_setup *s, struct sample *m) {
     uint32_t weight = of_input ? 0 : of_weight ? s->n_in : 1;
     const struct kernel_tensor *w = weight < s->n_in ? &s->in[weight] : &s->out[0];
     const struct kernel_tensor *y = of_input || of_weight ? &s->in[1] : &s->out[0];
-    int64_t images = y->shape[0], take = 8;
+    int64_t images = y->shape[0], take = 16;
     if (!w->count || !y->count)
         return false;
     double each =
         (double)y->count / (double)images * (double)w->count / (double)w->shape[0];
-    while (take < images && (double)take * each < WORK)
+    while (2 * take <= images && (double)take * each < work)
         take *= 2;
     take = take < images ? take : images;
     m->scale = (double)images / (double)take;
@@ -210,155 +201,17 @@ static bool key_of(const struct cpu_setup *s, char out[CPU_KEY_MAX]) {
     return at + 1 < CPU_KEY_MAX;
 }
 
-char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s) {
+char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s,
+                      const char *choices) {
     char key[CPU_KEY_MAX];
     struct sample m;
-    const struct cpu_choice *e = t && sample_of(s, &m) && key_of(&m.setup, key)
+    const struct cpu_choice *e = t && sample_of(s, choices, &m) && key_of(&m.setup, key)
                                      ? cpu_choices_find(t->table, key)
                                      : NULL;
     return e ? e->kernel : '\0';
 }
 
 /* ------------------------------------------------------------------ timing */
-
-/* Scratch straight from the system, which has it back before the run begins. */
-static void *scratch(uint64_t bytes) {
-    void *p = mmap(NULL, (size_t)bytes + 64, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-static void give_back(void *p, uint64_t bytes) {
-    if (p)
-        munmap(p, (size_t)bytes + 64);
-}
-
-/* Small numbers of both signs, none of them denormal. */
-static void *operand(rn_dtype t, uint64_t count) {
-    void *p = scratch(count * RN_DTYPE_BYTES(t));
-    uint32_t r = 12345;
-    for (uint64_t i = 0; p && i < count; i++) {
-        r = r * 1664525u + 1013904223u;
-        float x = ((float)(r >> 8) / 16777216.0f - 0.5f) * 0.25f;
-        if (t == RN_BF16)
-            ((uint16_t *)p)[i] = rn_bf16_from_f32(x);
-        else
-            ((float *)p)[i] = x;
-    }
-    return p;
-}
-
-/* The kernels of one node, with what they read and write. */
-struct contest {
-    struct cpu_setup setup; /* of the sample */
-    struct kernel_tensor *tensors;
-    void *workspace;
-    uint64_t workspace_bytes;
-    uint32_t count;
-    char letter[MOST];
-    struct cpu_setup kernel[MOST];
-    bool out[MOST];    /* hopeless, or it failed */
-    uint64_t ns[MOST]; /* the least so far; 0: it did not run */
-};
-
-static void contest_end(struct contest *c) {
-    uint32_t n = c->setup.n_in + c->setup.n_out;
-    for (uint32_t i = 0; i < c->count; i++)
-        cpu_setup_finish(&c->kernel[i]);
-    for (uint32_t i = 0; c->tensors && i < n; i++)
-        give_back(c->tensors[i].data,
-                  c->tensors[i].count * RN_DTYPE_BYTES(c->tensors[i].dtype));
-    free(c->tensors);
-    give_back(c->workspace, c->workspace_bytes);
-}
-
-static bool contest_begin(struct contest *c, const struct cpu_setup *s,
-                          const char *choices, cpu_prepare prepare,
-                          struct rn_error *e) {
-    uint32_t n = s->n_in + s->n_out;
-    *c = (struct contest){.setup = *s, .tensors = calloc(n + 1u, sizeof *c->tensors)};
-    for (const char *k = choices; *k && c->count < MOST; k++) {
-        struct cpu_setup *one = &c->kernel[c->count];
-        *one = *s;
-        one->choice = *k;
-        one->building = true;
-        if (prepare(one, e) <= 0) {
-            cpu_setup_finish(one);
-            continue;
-        }
-        if (one->workspace > c->workspace_bytes)
-            c->workspace_bytes = one->workspace;
-        c->letter[c->count++] = *k;
-    }
-    c->workspace = scratch(c->workspace_bytes);
-    bool good = c->count && c->tensors && c->workspace;
-    for (uint32_t i = 0; good && i < n; i++) {
-        c->tensors[i] = i < s->n_in ? s->in[i] : s->out[i - s->n_in];
-        c->tensors[i].data = operand(c->tensors[i].dtype, c->tensors[i].count);
-        good = c->tensors[i].data != NULL;
-    }
-    return good;
-}
-
-/* Of kernels that are as good as each other the first one. */
-static uint64_t contest_best(const struct contest *c, char *letter) {
-    uint64_t best = 0;
-    double beat = 0.0;
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->ns[i] && (!best || (double)c->ns[i] < beat)) {
-            beat = (double)c->ns[i] * (best ? 1.0 : MARGIN);
-            best = c->ns[i];
-            *letter = c->letter[i];
-        }
-    return best;
-}
-
-/* Of one thread its processor time; of several the time that all need. */
-static int64_t now_of(const struct contest *c, const struct cpu_clock *clock) {
-    return c->setup.threads == 1 ? clock->processor(clock->self)
-                                 : clock->wall(clock->self);
-}
-
-/* One call of kernel i; warm: it counts, unless it is hopeless beside `known`. */
-static void contest_call(struct contest *c, uint32_t i, const struct cpu_clock *clock,
-                         bool warm, uint64_t known) {
-    struct cpu_setup *s = &c->kernel[i];
-    struct kernel_tensor *t = c->tensors;
-    struct cpu_call call = {.k = {s->node, s->n_in, s->n_out, t, t + s->n_in},
-                            .state = s->state,
-                            .workspace = c->workspace,
-                            .threads = s->threads};
-    struct rn_error e;
-    char letter;
-    int64_t begin = now_of(c, clock);
-    bool good = s->run(&call, &e) == RN_OK;
-    int64_t ns = now_of(c, clock) - begin;
-    uint64_t took = ns > 0 ? (uint64_t)ns : 1, best = contest_best(c, &letter);
-    best = best && (!known || best < known) ? best : known;
-    bool hopeless = best && (double)took > (double)best * HOPELESS * (warm ? 1 : COLD);
-    c->out[i] = !good || hopeless;
-    if (good && (warm || hopeless) && (!c->ns[i] || took < c->ns[i]))
-        c->ns[i] = took;
-}
-
-/* All kernels in turn, some rounds, so that what disturbs one disturbs all. */
-static struct cpu_company contest_run(struct contest *c, const struct cpu_clock *clock,
-                                      uint64_t known) {
-    struct cpu_watch w;
-    memset(c->out, 0, sizeof c->out);
-    cpu_watch_begin(&w, clock, c->setup.threads);
-    int64_t begin = clock->wall(clock->self);
-    for (int round = 0; /* the first one warms up */
-         round <= ROUNDS ||
-         (round <= MORE && (double)(clock->wall(clock->self) - begin) < ENOUGH);
-         round++)
-        for (uint32_t i = 0; i < c->count; i++)
-            if (!c->out[i]) {
-                contest_call(c, i, clock, round > 0, known);
-                cpu_watch_look(&w);
-            }
-    return cpu_watch_end(&w);
-}
 
 /* Without timing: a rough order of what kernels are known to be like. */
 static uint64_t by_rule(const struct sample *m) {
@@ -392,9 +245,8 @@ static void tell(struct cpu_tuner *t, bool again) {
             "timing again the kernels that were timed while the machine was busy", "");
     else if (path)
         say(t, &t->told,
-            "timing the kernels of this network on this machine, once; the "
-            "answers "
-            "are kept in ",
+            "timing the kernels of this network on this machine, once: convolutions in "
+            "each layout of images, large products; the answers are kept in ",
             path);
     free(path);
 }
@@ -420,16 +272,16 @@ static bool looks_again(struct cpu_tuner *t) {
 static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
                       const char *choices, cpu_prepare prepare, struct cpu_choice *out,
                       struct rn_error *e) {
-    struct contest c;
+    struct cpu_contest c;
     uint64_t known = cpu_choices_least(t->table, out->key);
-    bool good = contest_begin(&c, s, choices, prepare, e);
+    bool good = cpu_contest_begin(&c, s, choices, prepare, e);
     out->disturbed = true;
     for (int i = 0; good && out->disturbed && i < AGAIN; i++) {
-        uint64_t before[MOST], best = cpu_choices_walk(t->table);
+        uint64_t before[CPU_CONTEST_MOST], best = cpu_choices_walk(t->table);
         memcpy(before, c.ns, sizeof before);
         memset(c.ns, 0, sizeof c.ns);
         int64_t begin = t->clock.wall(t->clock.self);
-        struct cpu_company company = contest_run(&c, &t->clock, known);
+        struct cpu_company company = cpu_contest_run(&c, &t->clock, known);
         out->walk = company.walk;
         out->disturbed = cpu_is_disturbed(&company, best);
         for (uint32_t k = 0; out->disturbed && k < c.count; k++)
@@ -440,12 +292,12 @@ static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
         if (t->patience <= 0)
             break;
     }
-    out->ns = good ? contest_best(&c, &out->kernel) : 0;
+    out->ns = good ? cpu_contest_best(&c, &out->kernel) : 0;
     if (out->ns && out->disturbed && s->threads > 1 && c.ns[0]) {
         out->ns = c.ns[0]; /* threads that wait for each other tell nothing: by rule */
         out->kernel = c.letter[0];
     }
-    contest_end(&c);
+    cpu_contest_end(&c);
     return out->ns != 0;
 }
 
@@ -461,7 +313,10 @@ static int32_t answer(struct cpu_tuner *t, char *key, const struct cpu_setup *s,
         return RN_OK;
     struct cpu_choice timed = {.key = key};
     tell(t, again);
+    int64_t begin = t->clock.wall(t->clock.self);
     bool ran = time_node(t, s, choices, prepare, &timed, e);
+    t->spent += t->clock.wall(t->clock.self) - begin;
+    t->timed++;
     if (again && (!ran || timed.disturbed)) { /* no better than what is known */
         t->look_again = NO;
         return RN_OK;
@@ -484,7 +339,7 @@ int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
     char key[CPU_KEY_MAX];
     struct sample m;
     struct cpu_choice *have;
-    if (!t || !sample_of(s, &m) || !key_of(&m.setup, key))
+    if (!t || !sample_of(s, choices, &m) || !key_of(&m.setup, key))
         return rn_fail(e, RN_E_UNSUPPORTED, "this node cannot be timed", NULL, NULL);
     if (!t->rule && !t->loaded) {
         t->rule = !cpu_choices_load(t->table);
@@ -501,4 +356,16 @@ int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
     have->used = true;
     *ns = (uint64_t)((double)have->ns * m.scale);
     return RN_OK;
+}
+
+void cpu_tuner_rest(struct cpu_tuner *t) {
+    char line[80];
+    bool told = false;
+    snprintf(line, sizeof line, "timed the kernels of %d nodes in %.1f s", t->timed,
+             (double)t->spent / 1e9);
+    if (t->spent > WORTH_SAYING)
+        say(t, &told, line, "");
+    t->timed = 0;
+    t->spent = 0;
+    t->clock.rest(t->clock.self);
 }

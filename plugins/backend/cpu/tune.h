@@ -14,7 +14,7 @@ struct cpu_tuner;
 struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *machine,
                                    const struct cpu_clock *clock);
 void cpu_tuner_destroy(struct cpu_tuner *t);
-/* Gives back what timing took, until the next time. */
+/* Says how long timing took, gives back what it took, until the next time. */
 void cpu_tuner_rest(struct cpu_tuner *t);
 
 typedef int32_t (*cpu_prepare)(struct cpu_setup *s, struct rn_error *e);
@@ -23,8 +23,9 @@ typedef int32_t (*cpu_prepare)(struct cpu_setup *s, struct rn_error *e);
 int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
                           const char *choices, cpu_prepare prepare, uint64_t *ns,
                           struct rn_error *e);
-/* The kernel that was best; 0: it was not measured. */
-char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s);
+/* The kernel that was best of `choices`; 0: it was not measured. */
+char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s,
+                      const char *choices);
 /* The lines that this run asked for, borrowed until the next call; and back: known
  * lines are not replaced. */
 const char *cpu_tuner_text(struct cpu_tuner *t);
