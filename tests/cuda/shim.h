@@ -52,6 +52,7 @@ static inline int shim_next(struct emulated_grid *g) {
 #define NOINLINE
 #define UNROLL(n)
 #define SYNC() ((void)(g_->open = 0))
+#define WARP() SYNC()
 #define SHARED(T, name, count)                                                         \
     T name[count];                                                                     \
     memset(name, 0xff, sizeof name)
@@ -59,5 +60,29 @@ static inline int shim_next(struct emulated_grid *g) {
 #define MINE(name)            (name[TX])
 #define MULADD_f32(a, b, c)   ((a) * (b) + (c))
 #define MULADD_f64(a, b, c)   ((a) * (b) + (c))
+
+#define TENSOR_CORES 1
+#define PAIR(p)      shim_pair(p)
+static inline uint32_t shim_pair(const uint16_t *p) {
+    return (uint32_t)p[0] | (uint32_t)p[1] << 16;
+}
+static inline float shim_half(uint32_t pair, uint32_t high) {
+    return rn_f32_from_bf16((uint16_t)(high ? pair >> 16 : pair));
+}
+/* What this thread has of the result: rows lane / 4 and 8 below, columns lane % 4 * 2
+ * and the next. The other threads' fragments were loaded in the phase before. */
+#define MMA_bf16(c, C, a, b, B)                                                        \
+    for (uint32_t q_ = 0; q_ < 4; q_++) {                                              \
+        uint32_t lane_ = TX % 32, warp_ = TX - lane_;                                  \
+        uint32_t row_ = lane_ / 4 + q_ / 2 * 8, column_ = lane_ % 4 * 2 + q_ % 2;      \
+        for (uint32_t k_ = 0; k_ < 16; k_++)                                           \
+            MINE(c)                                                                    \
+            [(C) + q_] +=                                                              \
+                shim_half(                                                             \
+                    (a)[warp_ + row_ % 8 * 4 + k_ % 8 / 2][row_ / 8 + k_ / 8 * 2],     \
+                    k_ % 2) *                                                          \
+                shim_half((b)[warp_ + column_ * 4 + k_ % 8 / 2][(B) + k_ / 8],         \
+                          k_ % 2);                                                     \
+    }
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention and its gradient by kernels of our own (attention.cu), in tiles: f32, f64,
- * 16 bits with arithmetic in f32; any width of a head. Forward and of 16 bits, cuDNN's
- * engines are ways too, and the fastest is taken (sdpa.c; the gradient is never
- * cuDNN's). */
+ * f16 with arithmetic in f32, bf16 by tensor cores; any width of a head. Forward and of
+ * 16 bits, cuDNN's engines are ways too, and the fastest is taken (sdpa.c; the gradient
+ * is never cuDNN's). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +250,9 @@ static int32_t cudnn_forward(struct cuda_setup *s, const struct attention_args *
 
 int32_t cuda_room_attention(struct cuda_setup *s, struct rn_error *e) {
     bool grad = cuda_is(s, "attention_grad");
+    /* kernels of bf16 want its tensor cores; without them f32 does it */
+    if (s->n_in && s->in[0].dtype == RN_BF16 && s->device->major < 8)
+        return 0;
     if ((!grad && !cuda_is(s, "attention")) || !types(s, grad))
         return 0;
     struct attention_args a = sizes(s);

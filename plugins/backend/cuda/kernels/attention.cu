@@ -8,7 +8,7 @@
  * T: what is computed in, S: of memory, STEP: rows or columns of a tile that are
  * fetched at once (they and a tile fit 48 KB), COLUMNS: of a result that a block makes;
  * of wider heads one block makes some columns, and finds the scores again. A thread has
- * 4 x 4 of a tile: rows TX / 16 + 16 r, columns TX % 16 + 16 c. */
+ * sixteen elements of a tile. KIT: how products are made, PLAIN or CORES. */
 
 #define SPAN     64         /* queries or keys of a tile */
 #define SPAN_ROW (SPAN + 1) /* from one row of it to the next */
@@ -22,8 +22,14 @@
 #define LOG_bf16(x) rn_log_f32(x)
 #define LOG_f16(x)  rn_log_f32(x)
 
-#define ROW_OF(r)    (TX / 16 + 16 * (r))
-#define COLUMN_OF(c) (TX % 16 + 16 * (c))
+/* Which element of a tile or a result of `columns` columns a thread's e-th is: 16 rows
+ * and columns apart, or as tensor cores have it (mma.m16n8k16), where a warp has 16
+ * rows and half of the columns. */
+#define PLAIN_ROW(e, columns)    (TX / 16 + 16 * ((e) / ((columns) / 16)))
+#define PLAIN_COLUMN(e, columns) (TX % 16 + 16 * ((e) % ((columns) / 16)))
+#define CORES_ROW(e, columns)    (TX / 64 * 16 + TX % 32 / 4 + 8 * ((e) / 2 % 2))
+#define CORES_COLUMN(e, columns)                                                       \
+    (TX / 32 % 2 * ((columns) / 2) + (e) / 4 * 8 + TX % 4 * 2 + (e) % 2)
 
 /* part[p][i] = x[i][p0 + p] of SPAN rows, `row` apart, of which there are `rows`. */
 #define FETCH_TURNED(S, STEP, part, x, x_at, row, rows, depth)                         \
@@ -35,8 +41,7 @@
     }
 
 /* acc = x y^T, rows of x by rows of y. Uses `part`; ends with a phase that reads it. */
-#define ATTENTION_SCORES(T, S, STEP, acc, x, x_at, x_rows, y, y_at, y_rows, row,       \
-                         depth)                                                        \
+#define PLAIN_SCORES(T, S, STEP, acc, x, x_at, x_rows, y, y_at, y_rows, row, depth)    \
     EACH_THREAD {                                                                      \
         for (int r = 0; r < 16; r++)                                                   \
             MINE(acc)[r] = 0;                                                          \
@@ -52,12 +57,11 @@
         EACH_THREAD {                                                                  \
             UNROLL(4)                                                                  \
             for (int p = 0; p < STEP; p++)                                             \
-                for (int r = 0; r < 4; r++)                                            \
-                    for (int c = 0; c < 4; c++)                                        \
-                        MINE(acc)                                                      \
-            [r * 4 + c] = MULADD_##S(part[p * SPAN_ROW + ROW_OF(r)],                   \
-                                     part[(STEP + p) * SPAN_ROW + COLUMN_OF(c)],       \
-                                     MINE(acc)[r * 4 + c]);                            \
+                for (int n = 0; n < 16; n++)                                           \
+                    MINE(acc)                                                          \
+            [n] = MULADD_##S(part[p * SPAN_ROW + PLAIN_ROW(n, SPAN)],                  \
+                             part[(STEP + p) * SPAN_ROW + PLAIN_COLUMN(n, SPAN)],      \
+                             MINE(acc)[n]);                                            \
         }                                                                              \
         SYNC();                                                                        \
     }
@@ -67,7 +71,7 @@
 
 /* sum += the tile, or the tile turned around, by rows of x, of which there are `rows`,
  * with `columns` from x_at on. */
-#define ATTENTION_WEIGH(S, STEP, COLUMNS, AT, sum, x, x_at, row, rows, columns)        \
+#define PLAIN_WEIGH(S, STEP, COLUMNS, AT, sum, x, x_at, row, rows, columns)            \
     for (int k0 = 0; k0 < SPAN && k0 < (rows); k0 += STEP) {                           \
         EACH_THREAD {                                                                  \
             for (uint32_t e = TX; e < STEP * COLUMNS; e += THREADS) {                  \
@@ -81,29 +85,115 @@
         EACH_THREAD {                                                                  \
             UNROLL(4)                                                                  \
             for (int k = 0; k < STEP; k++)                                             \
-                for (int r = 0; r < 4; r++)                                            \
-                    for (int c = 0; c < COLUMNS / 16; c++)                             \
-                        MINE(sum)                                                      \
-            [r * (COLUMNS / 16) + c] = MULADD_##S(tile[AT(ROW_OF(r), k0 + k)],         \
-                                                  part[k * COLUMNS + COLUMN_OF(c)],    \
-                                                  MINE(sum)[r * (COLUMNS / 16) + c]);  \
+                for (int n = 0; n < COLUMNS / 4; n++)                                  \
+                    MINE(sum)                                                          \
+            [n] = MULADD_##S(tile[AT(PLAIN_ROW(n, COLUMNS), k0 + k)],                  \
+                             part[k * COLUMNS + PLAIN_COLUMN(n, COLUMNS)],             \
+                             MINE(sum)[n]);                                            \
         }                                                                              \
         SYNC();                                                                        \
     }
+
+#define PLAIN_PARTS(T, STEP, COLUMNS) SHARED(T, part, 2 * STEP * SPAN_ROW)
+
+/* ---- the same by tensor cores: operands of 16 bits, sums in f32; what comes from a
+ * tile is rounded first. `part` holds rows as they are. */
+
+#define PAIRED    (SPAN + 8) /* columns at once and from one row to the next */
+#define CORES_ALL (2 * SPAN * PAIRED)
+#define CORES_PARTS(T, STEP, COLUMNS)                                                  \
+    SHARED(uint16_t, part, CORES_ALL);                                                 \
+    LOCAL(uint32_t, fa, 4);                                                            \
+    LOCAL(uint32_t, fb, COLUMNS / 8 < 8 ? 8 : COLUMNS / 8)
+
+/* part[i][d] = x[i][d] of SPAN rows and `most` columns, or 0. */
+#define FETCH(part, part_row, most, x, x_at, row, rows, columns)                       \
+    for (uint32_t e = TX; e < SPAN * most; e += THREADS) {                             \
+        uint32_t i = e / most, d = e % most;                                           \
+        (part)[i * (part_row) + d] =                                                   \
+            i < (rows) && d < (columns)                                                \
+                ? ((const uint16_t *)(x))[(x_at) + i * (row) + d]                      \
+                : (uint16_t)0;                                                         \
+    }
+
+/* Registers of fragments: of A row and column, of B (column of the result) and row. */
+#define A_ROW(r)             (TX / 64 * 16 + TX % 32 / 4 + 8 * ((r) % 2))
+#define A_COLUMN(r)          (TX % 4 * 2 + 8 * ((r) / 2))
+#define B_COLUMN(n, columns) (TX / 32 % 2 * ((columns) / 2) + (n) / 2 * 8 + TX % 32 / 4)
+#define B_ROW(n)             (TX % 4 * 2 + 8 * ((n) % 2))
+
+#define CORES_SCORES(T, S, STEP, acc, x, x_at, x_rows, y, y_at, y_rows, row, depth)    \
+    EACH_THREAD {                                                                      \
+        for (int r = 0; r < 16; r++)                                                   \
+            MINE(acc)[r] = 0;                                                          \
+    }                                                                                  \
+    SYNC();                                                                            \
+    for (int64_t p0 = 0; p0 < (depth); p0 += SPAN) {                                   \
+        EACH_THREAD {                                                                  \
+            FETCH(part, PAIRED, SPAN, x, (x_at) + p0, row, x_rows, (depth)-p0);        \
+            FETCH(part + SPAN * PAIRED, PAIRED, SPAN, y, (y_at) + p0, row, y_rows,     \
+                  (depth)-p0);                                                         \
+        }                                                                              \
+        SYNC();                                                                        \
+        for (int k0 = 0; k0 < SPAN && p0 + k0 < (depth); k0 += 16) {                   \
+            EACH_THREAD {                                                              \
+                for (int r = 0; r < 4; r++)                                            \
+                    MINE(fa)[r] = PAIR(part + A_ROW(r) * PAIRED + k0 + A_COLUMN(r));   \
+                for (int n = 0; n < 8; n++)                                            \
+                    MINE(fb)                                                           \
+                    [n] = PAIR(part + (SPAN + B_COLUMN(n, SPAN)) * PAIRED + k0 +       \
+                               B_ROW(n));                                              \
+            }                                                                          \
+            WARP();                                                                    \
+            EACH_THREAD {                                                              \
+                for (int n = 0; n < 4; n++)                                            \
+                    MMA_##S(acc, 4 * n, fa, fb, 2 * n);                                \
+            }                                                                          \
+            WARP();                                                                    \
+        }                                                                              \
+        SYNC();                                                                        \
+    }
+
+#define CORES_WEIGH(S, STEP, COLUMNS, AT, sum, x, x_at, row, rows, columns)            \
+    EACH_THREAD {                                                                      \
+        FETCH(part, COLUMNS + 8, COLUMNS, x, x_at, row, rows, columns);                \
+    }                                                                                  \
+    SYNC();                                                                            \
+    for (int k0 = 0; k0 < SPAN && k0 < (rows); k0 += 16) {                             \
+        EACH_THREAD {                                                                  \
+            for (int r = 0; r < 4; r++)                                                \
+                MINE(fa)                                                               \
+            [r] =                                                                      \
+                (uint32_t)rn_##S##_from_f32(tile[AT(A_ROW(r), k0 + A_COLUMN(r))]) |    \
+                (uint32_t)rn_##S##_from_f32(tile[AT(A_ROW(r), k0 + A_COLUMN(r) + 1)])  \
+                    << 16;                                                             \
+            for (int n = 0; n < COLUMNS / 8; n++) {                                    \
+                const uint16_t *at =                                                   \
+                    part + (k0 + B_ROW(n)) * (COLUMNS + 8) + B_COLUMN(n, COLUMNS);     \
+                MINE(fb)[n] = (uint32_t)at[0] | (uint32_t)at[COLUMNS + 8] << 16;       \
+            }                                                                          \
+        }                                                                              \
+        WARP();                                                                        \
+        EACH_THREAD {                                                                  \
+            for (int n = 0; n < COLUMNS / 16; n++)                                     \
+                MMA_##S(sum, 4 * n, fa, fb, 2 * n);                                    \
+        }                                                                              \
+        WARP();                                                                        \
+    }                                                                                  \
+    SYNC();
 
 #define ATTENTION_ZERO(sum, COLUMNS)                                                   \
     for (int r = 0; r < COLUMNS / 4; r++)                                              \
     MINE(sum)[r] = 0
 
 /* `body` for what a thread has of the sums: row i, column d of the block's result. */
-#define EACH_SUM(sum, COLUMNS, rows, columns, body)                                    \
-    for (int r = 0; r < 4; r++)                                                        \
-        for (int c = 0; c < COLUMNS / 16; c++) {                                       \
-            const int64_t i = ROW_OF(r), d = COLUMN_OF(c);                             \
-            if (i < (rows) && d < (columns)) {                                         \
-                body;                                                                  \
-            }                                                                          \
-        }
+#define EACH_SUM(KIT, COLUMNS, rows, columns, body)                                    \
+    for (int e = 0; e < COLUMNS / 4; e++) {                                            \
+        const int64_t i = KIT##_ROW(e, COLUMNS), d = KIT##_COLUMN(e, COLUMNS);         \
+        if (i < (rows) && d < (columns)) {                                             \
+            body;                                                                      \
+        }                                                                              \
+    }
 
 /* The unit's place: batch b, head h, block of queries or keys, first of the columns. */
 #define ATTENTION_UNIT(COLUMNS)                                                        \
@@ -122,9 +212,9 @@
 #define SEES(i, j)                                                                     \
     (j0 + (j) < a.keys && (!a.causal || j0 + (j) <= first + (int64_t)(i)))
 
-#define ATTENTION(T, S, STEP, COLUMNS)                                                 \
+#define ATTENTION(KIT, T, S, STEP, COLUMNS)                                            \
     KERNEL(attention_##COLUMNS##_##S, attention_args) {                                \
-        SHARED(T, part, 2 * STEP * SPAN_ROW);                                          \
+        KIT##_PARTS(T, STEP, COLUMNS);                                                 \
         SHARED(T, tile, SPAN *SPAN_ROW);                                               \
         SHARED(T, lane, THREADS);                                                      \
         SHARED(T, top, SPAN);                                                          \
@@ -145,14 +235,12 @@
             }                                                                          \
             SYNC();                                                                    \
             for (int64_t j0 = 0; j0 < end; j0 += SPAN) {                               \
-                ATTENTION_SCORES(T, S, STEP, acc, a.q, q_at + first * deep,            \
-                                 a.rows - first, a.k, k_at + j0 * deep, a.keys - j0,   \
-                                 deep, a.depth)                                        \
-                EACH_THREAD {                                                          \
-                    for (int r = 0; r < 4; r++)                                        \
-                        for (int c = 0; c < 4; c++)                                    \
-                            tile[BY_ROW(ROW_OF(r), COLUMN_OF(c))] =                    \
-                                MINE(acc)[r * 4 + c] * (T)a.scale;                     \
+                KIT##_SCORES(T, S, STEP, acc, a.q, q_at + first * deep,                \
+                             a.rows - first, a.k, k_at + j0 * deep, a.keys - j0, deep, \
+                             a.depth) EACH_THREAD {                                    \
+                    for (int e = 0; e < 16; e++)                                       \
+                        tile[BY_ROW(KIT##_ROW(e, SPAN), KIT##_COLUMN(e, SPAN))] =      \
+                            MINE(acc)[e] * (T)a.scale;                                 \
                 }                                                                      \
                 SYNC();                                                                \
                 /* Four threads have a row, 64 apart. A NaN is no largest: it comes    \
@@ -195,20 +283,19 @@
                         total[TX] = total[TX] * correct[TX] +                          \
                                     ((lane[TX] + lane[TX + SPAN]) +                    \
                                      (lane[TX + 2 * SPAN] + lane[TX + 3 * SPAN]));     \
-                    for (int r = 0; r < 4; r++)                                        \
-                        for (int c = 0; c < COLUMNS / 16; c++)                         \
-                            MINE(sum)[r * (COLUMNS / 16) + c] *= correct[ROW_OF(r)];   \
+                    for (int e = 0; e < COLUMNS / 4; e++)                              \
+                        MINE(sum)[e] *= correct[KIT##_ROW(e, COLUMNS)];                \
                 }                                                                      \
                 SYNC();                                                                \
-                ATTENTION_WEIGH(S, STEP, COLUMNS, BY_ROW, sum, a.v,                    \
-                                v_at + j0 * broad + column, broad, a.keys - j0,        \
-                                a.width - column)                                      \
+                KIT##_WEIGH(S, STEP, COLUMNS, BY_ROW, sum, a.v,                        \
+                            v_at + j0 * broad + column, broad, a.keys - j0,            \
+                            a.width - column)                                          \
             }                                                                          \
             EACH_THREAD {                                                              \
                 if (a.y)                                                               \
-                    EACH_SUM(sum, COLUMNS, a.rows - first, a.width - column,           \
+                    EACH_SUM(KIT, COLUMNS, a.rows - first, a.width - column,           \
                              STORE_##S(a.y, y_at + (first + i) * broad + column + d,   \
-                                       MINE(sum)[r * (COLUMNS / 16) + c] / total[i]))  \
+                                       MINE(sum)[e] / total[i]))                       \
                 if (a.sums && column == 0 && TX < SPAN && first + TX < a.rows)         \
                     ((T *)a.sums)[sums_at + (first + TX) * a.heads] =                  \
                         top[TX] > -INFINITY ? top[TX] + LOG_##S(total[TX]) : (T)NAN;   \
@@ -245,7 +332,7 @@
 
 /* Of queries `first`.. and keys j0..: acc the scores, gp the gradients of what each
  * key weighs; top and less of the queries. */
-#define ATTENTION_AGAIN(T, S, STEP)                                                    \
+#define ATTENTION_AGAIN(KIT, T, S, STEP)                                               \
     EACH_THREAD {                                                                      \
         if (TX < SPAN) {                                                               \
             const int64_t i = sums_at + (first + TX) * a.heads;                        \
@@ -255,24 +342,26 @@
         }                                                                              \
     }                                                                                  \
     SYNC();                                                                            \
-    ATTENTION_SCORES(T, S, STEP, acc, a.q, q_at + first * deep, a.rows - first, a.k,   \
-                     k_at + j0 * deep, a.keys - j0, deep, a.depth)                     \
-    ATTENTION_SCORES(T, S, STEP, gp, a.gy, y_at + first * broad, a.rows - first, a.v,  \
+    KIT##_SCORES(T, S, STEP, acc, a.q, q_at + first * deep, a.rows - first, a.k,       \
+                 k_at + j0 * deep, a.keys - j0, deep, a.depth)                         \
+        KIT##_SCORES(T, S, STEP, gp, a.gy, y_at + first * broad, a.rows - first, a.v,  \
                      v_at + j0 * broad, a.keys - j0, broad, a.width)
 
 /* What a key of the tile weighs for a query, and the gradient of their score, by
  * their scores and the gradient of that weight; nothing where it is not seen. */
-#define BOTH_THERE(r, c) (first + ROW_OF(r) < a.rows && SEES(ROW_OF(r), COLUMN_OF(c)))
-#define WEIGHT(T, S, r, c)                                                             \
-    (BOTH_THERE(r, c) ? EXP_##S(MINE(acc)[(r)*4 + (c)] * (T)a.scale - top[ROW_OF(r)])  \
-                      : (T)0)
-#define SLOPE(T, p, r, c)                                                              \
-    (BOTH_THERE(r, c) ? (p) * (MINE(gp)[(r)*4 + (c)] - less[ROW_OF(r)]) * (T)a.scale   \
-                      : (T)0)
+#define BOTH_THERE(KIT, e)                                                             \
+    (first + KIT##_ROW(e, SPAN) < a.rows &&                                            \
+     SEES(KIT##_ROW(e, SPAN), KIT##_COLUMN(e, SPAN)))
+#define WEIGHT(KIT, T, S, e)                                                           \
+    (BOTH_THERE(KIT, e) ? EXP_##S(MINE(acc)[e] * (T)a.scale - top[KIT##_ROW(e, SPAN)]) \
+                        : (T)0)
+#define SLOPE(KIT, T, p, e)                                                            \
+    (BOTH_THERE(KIT, e) ? (p) * (MINE(gp)[e] - less[KIT##_ROW(e, SPAN)]) * (T)a.scale  \
+                        : (T)0)
 
-#define ATTENTION_GRAD(T, S, STEP, COLUMNS)                                            \
+#define ATTENTION_GRAD(KIT, T, S, STEP, COLUMNS)                                       \
     KERNEL(attention_grad_q_##COLUMNS##_##S, attention_args) {                         \
-        SHARED(T, part, 2 * STEP * SPAN_ROW);                                          \
+        KIT##_PARTS(T, STEP, COLUMNS);                                                 \
         SHARED(T, tile, SPAN *SPAN_ROW);                                               \
         SHARED(T, top, SPAN);                                                          \
         SHARED(T, less, SPAN);                                                         \
@@ -289,27 +378,27 @@
             }                                                                          \
             SYNC();                                                                    \
             for (int64_t j0 = 0; j0 < end; j0 += SPAN) {                               \
-                ATTENTION_AGAIN(T, S, STEP)                                            \
+                ATTENTION_AGAIN(KIT, T, S, STEP)                                       \
                 EACH_THREAD {                                                          \
-                    for (int r = 0; r < 4; r++)                                        \
-                        for (int c = 0; c < 4; c++) {                                  \
-                            T p = WEIGHT(T, S, r, c);                                  \
-                            tile[BY_ROW(ROW_OF(r), COLUMN_OF(c))] = SLOPE(T, p, r, c); \
-                        }                                                              \
+                    for (int e = 0; e < 16; e++) {                                     \
+                        T p = WEIGHT(KIT, T, S, e);                                    \
+                        tile[BY_ROW(KIT##_ROW(e, SPAN), KIT##_COLUMN(e, SPAN))] =      \
+                            SLOPE(KIT, T, p, e);                                       \
+                    }                                                                  \
                 }                                                                      \
                 SYNC();                                                                \
-                ATTENTION_WEIGH(S, STEP, COLUMNS, BY_ROW, sum, a.k,                    \
-                                k_at + j0 * deep + column, deep, a.keys - j0,          \
-                                a.depth - column)                                      \
+                KIT##_WEIGH(S, STEP, COLUMNS, BY_ROW, sum, a.k,                        \
+                            k_at + j0 * deep + column, deep, a.keys - j0,              \
+                            a.depth - column)                                          \
             }                                                                          \
             EACH_THREAD{                                                               \
-                EACH_SUM(sum, COLUMNS, a.rows - first, a.depth - column,               \
+                EACH_SUM(KIT, COLUMNS, a.rows - first, a.depth - column,               \
                          STORE_##S(a.gq, q_at + (first + i) * deep + column + d,       \
-                                   MINE(sum)[r * (COLUMNS / 16) + c]))} SYNC();        \
+                                   MINE(sum)[e]))} SYNC();                             \
         }                                                                              \
     }                                                                                  \
     KERNEL(attention_grad_kv_##COLUMNS##_##S, attention_args) {                        \
-        SHARED(T, part, 2 * STEP * SPAN_ROW);                                          \
+        KIT##_PARTS(T, STEP, COLUMNS);                                                 \
         SHARED(T, tile, SPAN *SPAN_ROW);                                               \
         SHARED(T, top, SPAN);                                                          \
         SHARED(T, less, SPAN);                                                         \
@@ -326,44 +415,41 @@
             }                                                                          \
             SYNC();                                                                    \
             for (int64_t first = a.causal ? j0 : 0; first < a.rows; first += SPAN) {   \
-                ATTENTION_AGAIN(T, S, STEP)                                            \
+                ATTENTION_AGAIN(KIT, T, S, STEP)                                       \
                 EACH_THREAD {                                                          \
-                    for (int r = 0; r < 4; r++)                                        \
-                        for (int c = 0; c < 4; c++) {                                  \
-                            T p = WEIGHT(T, S, r, c);                                  \
-                            tile[BY_ROW(ROW_OF(r), COLUMN_OF(c))] = p;                 \
-                            MINE(gp)                                                   \
-                            [r * 4 + c] = SLOPE(T, p, r, c);                           \
-                        }                                                              \
+                    for (int e = 0; e < 16; e++) {                                     \
+                        T p = WEIGHT(KIT, T, S, e);                                    \
+                        tile[BY_ROW(KIT##_ROW(e, SPAN), KIT##_COLUMN(e, SPAN))] = p;   \
+                        MINE(gp)[e] = SLOPE(KIT, T, p, e);                             \
+                    }                                                                  \
                 }                                                                      \
                 SYNC();                                                                \
                 if (a.gv && column < a.width) {                                        \
-                    ATTENTION_WEIGH(S, STEP, COLUMNS, BY_COLUMN, of_v, a.gy,           \
-                                    y_at + first * broad + column, broad,              \
-                                    a.rows - first, a.width - column)                  \
+                    KIT##_WEIGH(S, STEP, COLUMNS, BY_COLUMN, of_v, a.gy,               \
+                                y_at + first * broad + column, broad, a.rows - first,  \
+                                a.width - column)                                      \
                 }                                                                      \
                 EACH_THREAD {                                                          \
-                    for (int r = 0; r < 4; r++)                                        \
-                        for (int c = 0; c < 4; c++)                                    \
-                            tile[BY_ROW(ROW_OF(r), COLUMN_OF(c))] =                    \
-                                MINE(gp)[r * 4 + c];                                   \
+                    for (int e = 0; e < 16; e++)                                       \
+                        tile[BY_ROW(KIT##_ROW(e, SPAN), KIT##_COLUMN(e, SPAN))] =      \
+                            MINE(gp)[e];                                               \
                 }                                                                      \
                 SYNC();                                                                \
                 if (a.gk && column < a.depth) {                                        \
-                    ATTENTION_WEIGH(S, STEP, COLUMNS, BY_COLUMN, of_k, a.q,            \
-                                    q_at + first * deep + column, deep,                \
-                                    a.rows - first, a.depth - column)                  \
+                    KIT##_WEIGH(S, STEP, COLUMNS, BY_COLUMN, of_k, a.q,                \
+                                q_at + first * deep + column, deep, a.rows - first,    \
+                                a.depth - column)                                      \
                 }                                                                      \
             }                                                                          \
             EACH_THREAD {                                                              \
                 if (a.gk)                                                              \
-                    EACH_SUM(of_k, COLUMNS, a.keys - j0, a.depth - column,             \
+                    EACH_SUM(KIT, COLUMNS, a.keys - j0, a.depth - column,              \
                              STORE_##S(a.gk, k_at + (j0 + i) * deep + column + d,      \
-                                       MINE(of_k)[r * (COLUMNS / 16) + c]))            \
+                                       MINE(of_k)[e]))                                 \
                 if (a.gv)                                                              \
-                    EACH_SUM(of_v, COLUMNS, a.keys - j0, a.width - column,             \
+                    EACH_SUM(KIT, COLUMNS, a.keys - j0, a.width - column,              \
                              STORE_##S(a.gv, v_at + (j0 + i) * broad + column + d,     \
-                                       MINE(of_v)[r * (COLUMNS / 16) + c]))            \
+                                       MINE(of_v)[e]))                                 \
             }                                                                          \
             SYNC();                                                                    \
         }                                                                              \
@@ -371,27 +457,27 @@
 
 #if KERNEL_TYPES & KERNELS_F32
 ATTENTION_LESS(float, f32)
-ATTENTION(float, f32, 32, 64)
-ATTENTION(float, f32, 32, 128)
-ATTENTION_GRAD(float, f32, 32, 64)
-ATTENTION_GRAD(float, f32, 32, 128)
+ATTENTION(PLAIN, float, f32, 32, 64)
+ATTENTION(PLAIN, float, f32, 32, 128)
+ATTENTION_GRAD(PLAIN, float, f32, 32, 64)
+ATTENTION_GRAD(PLAIN, float, f32, 32, 128)
 #endif
 #if KERNEL_TYPES & KERNELS_F64
 ATTENTION_LESS(double, f64)
-ATTENTION(double, f64, 8, 64)
-ATTENTION_GRAD(double, f64, 8, 64)
+ATTENTION(PLAIN, double, f64, 8, 64)
+ATTENTION_GRAD(PLAIN, double, f64, 8, 64)
 #endif
-#if KERNEL_TYPES & KERNELS_BF16
+#if KERNEL_TYPES & KERNELS_BF16 && TENSOR_CORES
 ATTENTION_LESS(float, bf16)
-ATTENTION(float, bf16, 32, 64)
-ATTENTION(float, bf16, 32, 128)
-ATTENTION_GRAD(float, bf16, 32, 64)
-ATTENTION_GRAD(float, bf16, 32, 128)
+ATTENTION(CORES, float, bf16, 0, 64)
+ATTENTION(CORES, float, bf16, 0, 128)
+ATTENTION_GRAD(CORES, float, bf16, 0, 64)
+ATTENTION_GRAD(CORES, float, bf16, 0, 128)
 #endif
 #if KERNEL_TYPES & KERNELS_F16
 ATTENTION_LESS(float, f16)
-ATTENTION(float, f16, 32, 64)
-ATTENTION(float, f16, 32, 128)
-ATTENTION_GRAD(float, f16, 32, 64)
-ATTENTION_GRAD(float, f16, 32, 128)
+ATTENTION(PLAIN, float, f16, 32, 64)
+ATTENTION(PLAIN, float, f16, 32, 128)
+ATTENTION_GRAD(PLAIN, float, f16, 32, 64)
+ATTENTION_GRAD(PLAIN, float, f16, 32, 128)
 #endif
