@@ -71,10 +71,47 @@ static int fill(struct stage *s, const struct variable *v, void *bytes,
     const struct rn_init *iface = p->component->iface;
     struct rn_error e = {0};
     int status = iface->fill(instance_self(p->instance), &r, bytes, &e);
+    loader_close(s->samples);
+    s->samples = NULL;
     if (status != RN_OK)
         return node_error(d, p->node, false, status, "init of '%s': %s", v->name,
                           e.message);
     return RN_OK;
+}
+
+/* ---------------------------------------------- first values from the samples */
+
+static int32_t first_samples(struct rn_host *h, const char *field, uint64_t n,
+                             struct rn_tensor *out, struct rn_error *e) {
+    struct stage *s = instance_context(h);
+    const struct data_field *f = data_field_find(s->data, field);
+    uint64_t rows = data_rows(s->data, DATA_TRAIN);
+    struct batch b;
+    if (!f)
+        return error_set(e, RN_E_CONFIG, "the sample has no field '%s'", field);
+    loader_close(s->samples);
+    s->samples = NULL;
+    struct loader_options o = {.split = DATA_TRAIN,
+                               .batch = n < rows ? n : rows,
+                               .seed = s->x->seed,
+                               .once = true};
+    int status = loader_open(s->data, &o, &s->samples, e);
+    if (status == RN_OK)
+        status = loader_next(s->samples, &b, e);
+    if (status != RN_OK)
+        return status;
+    int64_t *shape = arena_array(s->arena, int64_t, f->rank + 1);
+    shape[0] = (int64_t)b.rows;
+    memcpy(shape + 1, f->shape, f->rank * sizeof *shape);
+    for (uint32_t i = 0; i < data_field_count(s->data); i++)
+        if (data_field_at(s->data, i) == f)
+            *out = (struct rn_tensor){b.fields[i], shape, NULL, f->dtype, f->rank + 1};
+    return RN_OK;
+}
+
+const struct rn_samples_api *stage_samples(const struct stage *s) {
+    static const struct rn_samples_api api = {sizeof api, 0, first_samples};
+    return s->use == STAGE_TRAIN ? &api : NULL;
 }
 
 int stage_init(struct stage *s, struct diag *d) {

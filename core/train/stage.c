@@ -35,6 +35,8 @@ static const void *extension(void *context, struct instance *i, const char *id) 
         return &duration_api;
     if (strcmp(id, "runner.record/1") == 0)
         return s->record_api;
+    if (strcmp(id, RN_EXT_SAMPLES) == 0)
+        return stage_samples(s);
     if (strcmp(id, RN_EXT_PREDICT) == 0)
         return s->use == STAGE_PREDICT ? &predicting : NULL;
     return NULL;

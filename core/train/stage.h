@@ -77,6 +77,7 @@ struct stage {
     void *record_context;
     int (*cancelled)(void *context);
     void *cancel_context;
+    struct loader *samples; /* lent to an init: first.c */
 };
 
 struct stage_options {
@@ -113,6 +114,8 @@ uint64_t stage_parameters(const struct stage *s);
 int stage_load(struct stage *s, struct diag *d);
 /* First values from the inits of the YAML, else of the layer. */
 int stage_init(struct stage *s, struct diag *d);
+/* What inits may ask of the training samples (RN_EXT_SAMPLES); NULL: there are none. */
+const struct rn_samples_api *stage_samples(const struct stage *s);
 /* Is there an init for every variable, and does each pattern of `init:` match one? */
 int stage_check_inits(struct stage *s, struct diag *d);
 /* Are the labels of the data inside of what the graph g indexes by them? */

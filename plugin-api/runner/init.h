@@ -32,6 +32,19 @@ struct rn_init {
                     struct rn_error *e); /* [setup] */
 };
 
+/* Extension of struct rn_host: training samples, for first values that depend on them.
+ * NULL where there are none, as when a stored network is only used. */
+#define RN_EXT_SAMPLES "runner.samples/1"
+struct rn_samples_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* The first n of the training split, or all that there are, of one field, as models
+     * see it but for `augment`: out is [rows, shape...], the host's until the next call
+     * or until fill returns. In fill only. [setup] */
+    int32_t (*first)(struct rn_host *h, const char *field, uint64_t n,
+                     struct rn_tensor *out, struct rn_error *e);
+};
+
 #define RN_INIT(id, create, destroy, fill, head, body)                                 \
     static const struct rn_init id##_iface = {sizeof(struct rn_init), 0u, create,      \
                                               destroy, fill};                          \

@@ -104,6 +104,70 @@ def tall(c, folder):
     c.ok("orthogonal: columns of a tall matrix", far < 1e-6, f"  off by {far:g}")
 
 
+def diracs(c, folder):
+    layers = [{"type": "conv2d", "channels": 20, "kernel": 3, "name": "wide", "input": "x"},
+              {"type": "conv2d", "channels": 8, "kernel": 2, "name": "narrow"},
+              {"type": "flatten"}]
+    for rest in (None, {"type": "constant", "value": 0.25}):
+        init = {"type": "dirac", **({"rest": rest} if rest else {})}
+        v = parts.run(folder, experiment(init, layers=layers), ROWS).variables()
+        want = np.full((20, 12, 3, 3), 0.25 if rest else 0.0)
+        want[:12] = 0.0
+        want[range(12), range(12), 1, 1] = 1.0
+        c.ok(f"dirac, rest {rest}: more filters", np.array_equal(v["model.wide.weight"], want))
+        want = np.zeros((8, 20, 2, 2))
+        want[range(8), range(8), 1, 1] = 1.0
+        c.ok(f"dirac, rest {rest}: fewer", np.array_equal(v["model.narrow.weight"], want))
+
+
+def whitened(c, folder):
+    """What the filters give is uncorrelated, of variance 1, by NumPy's eigenvalues."""
+    rng = np.random.default_rng(3)
+    mixed = rng.standard_normal((300, 3, 8, 8)) @ rng.standard_normal((8, 8))
+    image = np.einsum("nchw,cd->ndhw", mixed, rng.standard_normal((3, 3))).astype(np.float32)
+    rows = {"image": image}
+    for channels, samples in ((24, 5000), (9, 100)):
+        layers = [{"type": "conv2d", "channels": channels, "kernel": 2, "name": "conv",
+                   "input": "image"}, {"type": "flatten"}]
+        spec = experiment({"type": "whiten", "samples": samples, "eps": 1e-6}, layers=layers)
+        spec["model"]["in"] = {"x": "data.image"}
+        spec["model"]["layers"][0].pop("input")
+        r = parts.run(folder, spec, rows)
+        if not c.equal(f"whiten {channels}: exit", (r.code, "" if r.code == 0 else r.err),
+                       (0, "")):
+            continue
+        w = r.variables()["model.conv.weight"].reshape(channels, 12).astype(np.float64)
+        x = image[:samples].astype(np.float64)
+        patches = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(2, 3))
+        patches = patches.transpose(0, 2, 3, 1, 4, 5).reshape(-1, 12)
+        moments = patches.T @ patches / len(patches)
+        value, vector = np.linalg.eigh(moments)
+        want = (vector / np.sqrt(value + 1e-6)).T[::-1][:channels]
+        sign = np.sign((want * w[:12]).sum(1, keepdims=True))
+        far = np.abs(want * sign - w[:12]).max() / np.abs(want).max()
+        c.ok(f"whiten {channels}: NumPy's eigenvectors", far < 1e-5, far)
+        c.ok(f"whiten {channels}: then the other sign",
+             np.array_equal(w[12:], -w[:max(0, channels - 12)]))
+        first = min(channels, 12)
+        far = np.abs(w[:first] @ moments @ w[:first].T - np.eye(first)).max()
+        c.ok(f"whiten {channels}: outputs uncorrelated, variance 1", far < 1e-3, far)
+    for change, sentence in (({"of": "picture"}, "the sample has no field 'picture'"),):
+        spec["init"] = {"type": "whiten", **change}
+        r = parts.run(folder, spec, rows)
+        c.equal(f"whiten {change}: exit", r.code, 2)
+        c.within(f"whiten {change}: sentence", r.err, sentence)
+    spec["init"] = "whiten"
+    spec["model"]["layers"][0]["channels"] = 25
+    r = parts.run(folder, spec, rows)
+    c.equal("whiten, too many: exit", r.code, 2)
+    c.within("whiten, too many", r.err,
+             "a patch of 'image' has 12 numbers, which gives 24 filters, not 25")
+    spec["model"]["layers"] = [{"type": "flatten"}, {"type": "dense", "units": 3}]
+    r = parts.run(folder, spec, rows)
+    c.equal("whiten a matrix: exit", r.code, 2)
+    c.within("whiten a matrix", r.err, "whiten needs the weights of a 2-D convolution")
+
+
 def by_layer(c, folder):
     """What a layer asks for, and rules by pattern, the first match winning."""
     layers = [{"type": "flatten"},
@@ -156,6 +220,8 @@ def main():
         drawn(c, folder)
         fixed(c, folder)
         tall(c, folder)
+        diracs(c, folder)
+        whitened(c, folder)
         by_layer(c, folder)
     c.done()
 

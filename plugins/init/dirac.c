@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dirac (Zagoruyko & Komodakis 2017): a convolution's first filters pass one input
+ * channel each on, unchanged; those that are left over are another init's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <runner/init.h>
+
+struct dirac {
+    const struct rn_init *rest; /* host; NULL: zeros */
+    void *rest_self;
+};
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct dirac *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for an init", NULL, NULL);
+    if (!rn_has(h, "rest"))
+        return RN_OK;
+    const void *iface = NULL;
+    int32_t status = h->api->get_component(h, "rest", &iface, &s->rest_self);
+    s->rest = (const struct rn_init *)iface;
+    return status;
+}
+
+static int32_t fill(void *self, const struct rn_init_request *r, float *out,
+                    struct rn_error *e) {
+    const struct dirac *s = self;
+    if (r->rank < 3)
+        return rn_fail(e, RN_E_CONFIG, "dirac needs the weights of a convolution",
+                       "say which: match: \"model.conv*.weight\"", r->name);
+    uint64_t rows = (uint64_t)r->shape[0], inputs = (uint64_t)r->shape[1];
+    uint64_t row = r->count / rows, cells = row / inputs, centre = 0;
+    for (uint32_t i = 2; i < r->rank; i++)
+        centre = centre * (uint64_t)r->shape[i] + (uint64_t)r->shape[i] / 2;
+    memset(out, 0, r->count * sizeof *out);
+    if (s->rest && rows > inputs) {
+        int32_t status = s->rest->fill(s->rest_self, r, out, e);
+        if (status != RN_OK)
+            return status;
+        memset(out, 0, inputs * row * sizeof *out);
+    }
+    for (uint64_t i = 0; i < rows && i < inputs; i++)
+        out[i * row + i * cells + centre] = 1.0f;
+    return RN_OK;
+}
+
+RN_INIT(dirac, create, free, fill, "runner/dirac 1",
+        RN_DOC("Filter i of a convolution passes input channel i on, its middle cell 1 "
+               "and all others 0 (Zagoruyko & Komodakis 2017)")
+        RN_OPTION("rest component(init) | the filters beyond the input's channels; "
+                  "default: zeros"));
+RN_PLUGIN(&dirac);
