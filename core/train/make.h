@@ -41,6 +41,10 @@ void update_unscale(struct make *m, const struct programs *p, const struct objec
                     struct update *u);
 int update_make(struct make *m, struct programs *p, const struct objective *o,
                 struct update *u, struct diag *d);
+/* lookahead.c: what the program assigns, mixed with slow weights; applied: i64, updates
+ * with this one. */
+void lookahead_make(struct make *m, struct programs *p, const struct objective *o,
+                    rn_value applied);
 /* Is all that the network assigns so far finite? RN_NONE: it assigns nothing. */
 rn_value update_statistics(struct make *m);
 

@@ -79,6 +79,21 @@ static void read_scaling(struct programs *p) {
     s->least = experiment_float(x, "train.loss_scale.least", 0.0001);
 }
 
+static int read_lookahead(struct programs *p, struct diag *d) {
+    const struct experiment *x = p->experiment;
+    const struct node *at = node_at(x->root, "train.lookahead");
+    const struct node *list = node_at(x->root, "train.programs");
+    if (!at)
+        return RN_OK;
+    p->lookahead = (struct lookahead){experiment_int(x, "train.lookahead.every", 5),
+                                      experiment_float(x, "train.lookahead.decay", 0.5),
+                                      experiment_float(x, "train.lookahead.ramp", 0.0)};
+    if (list && node_count(list) > 1)
+        return node_error(d, at, false, RN_E_CONFIG,
+                          "train.lookahead is for one program, not for several");
+    return RN_OK;
+}
+
 static struct network_options options(struct programs *p, const char *name,
                                       int32_t phase, int64_t rows, bool losses) {
     bool resident = phase == RN_PHASE_TRAIN && p->resident.held;
@@ -139,6 +154,8 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     p->nan_skip = strcmp(experiment_string(x, "train.on_nan", "stop"), "skip") == 0;
     read_scaling(p);
     *out = p;
+    if (training && read_lookahead(p, d) != RN_OK)
+        return RN_E_CONFIG;
     p->factors = arena_array(a, double, x->losses.count + 1);
     for (uint32_t i = 0; i < x->losses.count; i++) {
         const struct node *weight = node_find(x->losses.at[i].node, "weight");

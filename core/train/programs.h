@@ -43,6 +43,13 @@ struct scaling {
     int64_t interval; /* steps */
 };
 
+/* train.lookahead: every so many updates slow weights keep a share of themselves, decay
+ * times the share of the run that is over to the power of ramp; every 0: off. */
+struct lookahead {
+    int64_t every;
+    double decay, ramp;
+};
+
 /* Outputs of programs, by name:
  *   train, grad:  "loss" f32 total; "loss.<i>" f32 mean of loss i; "norm" f32 of the
  *                 gradient before clipping; "skipped" bool: not finite, no update; with
@@ -54,7 +61,8 @@ struct scaling {
  *   predict:      "out.<name>" values
  * Live inputs: "run.seed" "run.step" "run.row" (u32), "run.first" (u32: 1 in the first
  * micro-batch), "run.inverse.<i>" (f32: 1 / total weight of the step), "run.share"
- * (f32: this micro-batch's share of the step's rows), live options by path. */
+ * (f32: this micro-batch's share of the step's rows), "run.progress" (f32: share of the
+ * run's steps that is over, this one included), live options by path. */
 struct programs {
     struct experiment *experiment;
     struct variables *variables;
@@ -68,6 +76,7 @@ struct programs {
     double clip_norm, clip_value; /* 0 = off */
     bool nan_skip;
     struct scaling scaling;
+    struct lookahead lookahead;
     double *factors;  /* weight of each loss in the total */
     double *elements; /* terms per row of each loss */
     /* NULL, or: told each point of the next programs_train, to append outputs. */

@@ -583,6 +583,7 @@ static int load(void *context, struct shaped *p) {
     p->row = program_scalar_index(p->program, "run.row");
     p->first = program_scalar_index(p->program, "run.first");
     p->share = program_scalar_index(p->program, "run.share");
+    p->progress = program_scalar_index(p->program, "run.progress");
     p->places = program_input_index(p->program, RESIDENT_PLACES);
     p->numbers = arena_array(s->arena, int, s->resident.change_count + 1);
     for (uint32_t i = 0; i < s->resident.change_count; i++)
@@ -691,4 +692,6 @@ void stage_scalars(struct stage *s, struct shaped *p, int64_t step, int64_t row)
     program_set_u32(p->program, p->seed, (uint32_t)s->x->seed);
     program_set_u32(p->program, p->step, (uint32_t)step);
     program_set_u32(p->program, p->row, (uint32_t)row);
+    program_set_f32(p->program, p->progress,
+                    (float)((double)(step + 1) / (double)s->total_steps));
 }

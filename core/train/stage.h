@@ -18,7 +18,7 @@ struct shaped {
     const struct plan *plan;
     struct program *program; /* after stage_load */
     int *live;               /* scalar index of each live value, -1: not used */
-    int seed, step, row, first, share;
+    int seed, step, row, first, share, progress;
     int places; /* input: which samples of the split, where they are resident; or -1 */
     int *numbers; /* inputs: what decides each change of resident samples, or -1 */
     int *inverse; /* of each loss */

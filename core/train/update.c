@@ -190,6 +190,8 @@ int update_make(struct make *m, struct programs *p, const struct objective *o,
         if (status != RN_OK)
             return status;
     }
+    if (p->lookahead.every && m->e.status == RN_OK)
+        lookahead_make(m, p, o, next);
     if (m->e.status == RN_OK)
         graph_assign(g, o->applied, next, &m->e);
     for (uint32_t i = 0; i < g->assign_count && m->e.status == RN_OK; i++) {
