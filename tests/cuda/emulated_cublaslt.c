@@ -199,6 +199,8 @@ heuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
     const struct product *p = (void *)d;
     int have = has_relu(p) || p->epilogue == CUBLASLT_EPILOGUE_BGRADB ? 4 : 3;
     *found = want < have ? want : have;
+    if (have == 4 && ((const struct matrix *)(void *)c)->rows == 6)
+        return CUBLAS_STATUS_NOT_SUPPORTED; /* no epilogue beside six */
     for (int i = 0; i < *found; i++) {
         memset(&out[i], 0, sizeof out[i]);
         out[i].state = i == 1 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;

@@ -337,7 +337,7 @@ static int contend(struct cuda_setup *s, const struct product *p, const struct l
     for (uint32_t i = 0; i < n; i++)
         can[i] = true;
     if (!t.takes)
-        return CUDA_NONE;
+        return cuda_tuner_none(s->device->tuner, s);
     place_trial(s, p, &t.product);
     place_trial(s, p, plain);
     if (p->rows)

@@ -260,6 +260,18 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
     return t->rule ? rule : -1;
 }
 
+static int keep(struct cuda_tuner *t, struct line *key, int way, uint64_t took,
+                uint64_t *ns) {
+    struct cpu_choice choice = {
+        .key = key->text, .kernel = (char)('a' + way), .ns = took};
+    struct cpu_choice *kept = cpu_choices_keep(t->table, &choice);
+    if (!kept)
+        return -1;
+    kept->used = true;
+    *ns = kept->ns;
+    return kept->kernel - 'a';
+}
+
 /* No way could be tried, for want of memory: the first one, or none where there are
  * others to do without, in the record too, so that a resumed run does not find another;
  * other runs try again. */
@@ -293,13 +305,13 @@ int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s,
         return give_up(t, &key, c->takes > 0, ns);
     if (c->takes && best >= (int)c->takes)
         best = CUDA_NONE;
-    struct cpu_choice choice = {.key = key.text,
-                                .kernel = (char)('a' + best),
-                                .ns = (uint64_t)((double)ms * 1e6) + 1};
-    struct cpu_choice *kept = cpu_choices_keep(t->table, &choice);
-    if (!kept)
-        return -1;
-    kept->used = true;
-    *ns = kept->ns;
-    return kept->kernel - 'a';
+    return keep(t, &key, best, (uint64_t)((double)ms * 1e6) + 1, ns);
+}
+
+int cuda_tuner_none(struct cuda_tuner *t, const struct cuda_setup *s) {
+    struct line key;
+    uint64_t ns;
+    if (key_of(s, &key))
+        keep(t, &key, CUDA_NONE, 1, &ns);
+    return CUDA_NONE;
 }

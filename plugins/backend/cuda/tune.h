@@ -52,6 +52,8 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
 /* Try them; the best, and its time, or CUDA_NONE. -1: none ran. */
 int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s,
                    const struct cuda_contest *c, uint64_t *ns);
+/* Keep that there is none. CUDA_NONE. */
+int cuda_tuner_none(struct cuda_tuner *t, const struct cuda_setup *s);
 
 /* What this run asked for, borrowed until the next call; and back. */
 const char *cuda_tuner_text(struct cuda_tuner *t);
