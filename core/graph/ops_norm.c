@@ -133,34 +133,34 @@ static int layer_norm_grad_shape(struct shaper *s) { /* x scale gy */
 static int group_norm_shape(struct shaper *s) {
     int status = channels(s, 1, 2, 0);
     int64_t groups = shaper_attr(s, "groups")->i;
-    s->out[0] = *s->in[0];
     if (status == RN_OK && (groups < 1 || s->in[0]->shape[1] % groups))
         return shape_fail(s, "%lld groups do not divide %lld channels",
                           (long long)groups, (long long)s->in[0]->shape[1]);
-    return status;
+    return status ? status : result_type(s);
 }
 
 static int group_norm_grad_shape(struct shaper *s) { /* x scale gy */
     const struct gvalue *x = s->in[0];
     int status = channels(s, 1, 1, 0);
     int64_t groups = shaper_attr(s, "groups")->i;
-    s->out[0] = *x;
     s->out[1] = s->out[2] = vector(x, channel_count(s));
     if (status == RN_OK && (groups < 1 || x->shape[1] % groups))
         return shape_fail(s, "%lld groups do not divide %lld channels",
                           (long long)groups, (long long)x->shape[1]);
     if (status == RN_OK && (!same_shape(x, s->in[2]) || x->dtype != s->in[2]->dtype))
         return shape_fail(s, "the gradient has not the output's shape and type");
-    return status;
+    return status ? status : result_type(s);
 }
 
 static int rms_norm_shape(struct shaper *s) {
     const struct gvalue *x = s->in[0];
-    s->out[0] = *x;
     if (!x->rank || !dtype_float(x->dtype) || s->in[1]->rank != 1 ||
         s->in[1]->shape[0] != x->shape[x->rank - 1])
         return shape_fail(s, "wants x [...,D] and scale [D]");
-    return RN_OK;
+    if (dtype_narrow(x->dtype) && s->in[1]->dtype != RN_F32)
+        return shape_fail(s, "input 1 must be f32 beside a tensor of %s",
+                          dtype_name(x->dtype));
+    return result_type(s);
 }
 
 static int rms_norm_grad_shape(struct shaper *s) { /* x scale gy */
@@ -376,6 +376,8 @@ static int c_layer_norm_grad(struct rule *r) {
 }
 
 static int c_group_norm(struct rule *r) {
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     const struct gvalue *x = emit_value(r, X);
     int64_t groups = attr_int(r->n, "groups"), axis = 2;
     int64_t shape[3] = {x->shape[0], groups, -1};
@@ -388,12 +390,16 @@ static int c_group_norm(struct rule *r) {
 }
 
 static int d_group_norm(struct rule *r) {
+    if (rule_narrow(r))
+        return RN_E_UNSUPPORTED;
     return gradient_by(r, "group_norm_grad", 3);
 }
 
 /* (g - mean g - xhat mean(g xhat)) / s, s = sqrt(var + eps), over a group's elements;
  * g = gy scale. */
 static int c_group_norm_grad(struct rule *r) {
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     const struct gvalue x = *emit_value(r, X);
     int64_t axis = 2, shape[3] = {x.shape[0], attr_int(r->n, "groups"), -1};
     int64_t axes[RN_MAX_RANK];
@@ -418,6 +424,8 @@ static int c_group_norm_grad(struct rule *r) {
 }
 
 static int c_rms_norm(struct rule *r) {
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     int64_t axis = emit_value(r, X)->rank - 1;
     rn_value m = mean_over(r, emit2(r, "mul", X, X), 1, &axis);
     rn_value s = emit1(r, "sqrt",
@@ -427,11 +435,15 @@ static int c_rms_norm(struct rule *r) {
 }
 
 static int d_rms_norm(struct rule *r) {
+    if (rule_narrow(r))
+        return RN_E_UNSUPPORTED;
     return gradient_by(r, "rms_norm_grad", 2);
 }
 
 /* (g - xhat mean(g xhat)) / s, s = sqrt(mean x^2 + eps), xhat = x / s, g = gy scale. */
 static int c_rms_norm_grad(struct rule *r) {
+    if (rule_narrow(r))
+        return rule_widened(r, 1);
     int64_t lead[RN_MAX_RANK], axis = emit_value(r, X)->rank - 1;
     rn_value m = mean_over(r, emit2(r, "mul", X, X), 1, &axis);
     rn_value s = emit1(r, "sqrt",
@@ -448,6 +460,8 @@ static int c_rms_norm_grad(struct rule *r) {
 
 #define EPS   "eps:float=1e-5"
 #define BATCH EPS " block:int=0 relu:int=0 dtype:int=0"
+#define GROUP "groups:int! " EPS " dtype:int=0"
+#define RMS   EPS " dtype:int=0"
 #define LAYER "axis:int=-1 " EPS " dtype:int=0"
 
 const struct op ops_norm[] = {
@@ -460,10 +474,9 @@ const struct op ops_norm[] = {
     {"layer_norm", 0, 3, 3, 1, LAYER, layer_norm_shape, d_layer_norm, c_layer_norm, 1},
     {"layer_norm_grad", 0, 3, 3, 3, LAYER, layer_norm_grad_shape, NULL,
      c_layer_norm_grad, 1},
-    {"group_norm", 0, 3, 3, 1, "groups:int! " EPS, group_norm_shape, d_group_norm,
-     c_group_norm, 1},
-    {"group_norm_grad", 0, 3, 3, 3, "groups:int! " EPS, group_norm_grad_shape, NULL,
+    {"group_norm", 0, 3, 3, 1, GROUP, group_norm_shape, d_group_norm, c_group_norm, 1},
+    {"group_norm_grad", 0, 3, 3, 3, GROUP, group_norm_grad_shape, NULL,
      c_group_norm_grad, 1},
-    {"rms_norm", 0, 2, 2, 1, EPS, rms_norm_shape, d_rms_norm, c_rms_norm, 1},
-    {"rms_norm_grad", 0, 3, 3, 2, EPS, rms_norm_grad_shape, NULL, c_rms_norm_grad, 1},
+    {"rms_norm", 0, 2, 2, 1, RMS, rms_norm_shape, d_rms_norm, c_rms_norm, 1},
+    {"rms_norm_grad", 0, 3, 3, 2, RMS, rms_norm_grad_shape, NULL, c_rms_norm_grad, 1},
     OPS_END};

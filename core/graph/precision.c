@@ -48,6 +48,10 @@ static const struct {
              {"batch_norm_infer", PRODUCT},
              {"layer_norm", PRODUCT},
              {"layer_norm_grad", PRODUCT},
+             {"group_norm", PRODUCT},
+             {"group_norm_grad", PRODUCT},
+             {"rms_norm", PRODUCT},
+             {"rms_norm_grad", PRODUCT},
              {"max_pool2d", MOVE},
              {"max_pool2d_grad", MOVE},
              {"avg_pool2d", MOVE},
@@ -65,8 +69,11 @@ static bool is_batch_norm(const struct gnode *n) {
     return strncmp(n->op->name, "batch_norm", 10) == 0;
 }
 
-static bool is_layer_norm(const struct gnode *n) {
-    return strncmp(n->op->name, "layer_norm", 10) == 0;
+/* Of rows, each by itself. */
+static bool is_row_norm(const struct gnode *n) {
+    return strncmp(n->op->name, "layer_norm", 10) == 0 ||
+           strncmp(n->op->name, "group_norm", 10) == 0 ||
+           strncmp(n->op->name, "rms_norm", 8) == 0;
 }
 
 static bool is_mean(const struct gnode *n) {
@@ -91,7 +98,7 @@ static bool reads_whole(const struct precision *p, const struct gnode *n) {
         return !is_convolution(&g->nodes[maker]);
     while (p->class[maker] == VIEW || p->class[maker] == MOVE)
         maker = g->values[g->nodes[maker].in[0]].node;
-    return is_layer_norm(n) && (in_loss(n) || p->class[maker] == FULL);
+    return is_row_norm(n) && (in_loss(n) || p->class[maker] == FULL);
 }
 
 static enum kind class_of(const struct precision *p, const struct gnode *n) {
@@ -166,8 +173,8 @@ static bool is_gradient_of_attention(const struct gnode *n) {
 static bool is_operand(const struct gnode *n, uint32_t k) {
     if (is_gradient_of_attention(n))
         return k < 4 || k == 5;
-    if (is_layer_norm(n))
-        return k == 0 || (k == 2 && strcmp(n->op->name, "layer_norm_grad") == 0);
+    if (is_row_norm(n))
+        return k == 0 || (k == 2 && strstr(n->op->name, "_grad"));
     if (is_batch_norm(n))
         return k == 0 || k == (strcmp(n->op->name, "batch_norm") == 0        ? 3u
                                : strcmp(n->op->name, "batch_norm_grad") == 0 ? 4u

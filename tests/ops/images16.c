@@ -12,17 +12,22 @@ static rn_value cast(struct graph *g, rn_value v, rn_dtype t) {
     return out;
 }
 
+static bool is_row_norm(const char *name) {
+    return strncmp(name, "layer_norm", 10) == 0 ||
+           strncmp(name, "group_norm", 10) == 0 || strncmp(name, "rms_norm", 8) == 0;
+}
+
 static bool may_be_whole(const struct op *op) {
     const char *name = op_name(op);
-    return strncmp(name, "batch_norm", 10) == 0 ||
-           strncmp(name, "layer_norm", 10) == 0 || strcmp(name, "reduce_mean") == 0;
+    return strncmp(name, "batch_norm", 10) == 0 || is_row_norm(name) ||
+           strcmp(name, "reduce_mean") == 0;
 }
 
 /* Has input i of a case 16 bits? What belongs to channels has one axis, what belongs to
  * the elements of a normalised row may have more. */
 static bool is_narrow(const struct gnode *n, uint32_t i, uint32_t rank) {
-    if (strncmp(op_name(n->op), "layer_norm", 10) == 0)
-        return i == 0 || (i == 2 && strcmp(op_name(n->op), "layer_norm_grad") == 0);
+    if (is_row_norm(op_name(n->op)))
+        return i == 0 || (i == 2 && strstr(op_name(n->op), "_grad"));
     return i == 0 || rank > 1;
 }
 
@@ -87,10 +92,10 @@ static void check(const char *text, const struct built *of, rn_dtype t, bool who
 
 void test_images16(const struct opened *backends, int count) {
     static const char *const ops[] = {
-        "batch_norm",      "batch_norm_grad", "batch_norm_infer",
-        "max_pool2d",      "max_pool2d_grad", "max_pool2d_gather",
-        "avg_pool2d",      "avg_pool2d_grad", "layer_norm",
-        "layer_norm_grad", "reduce_mean",     "global_avg_pool2d"};
+        "batch_norm",      "batch_norm_grad",   "batch_norm_infer", "max_pool2d",
+        "max_pool2d_grad", "max_pool2d_gather", "avg_pool2d",       "avg_pool2d_grad",
+        "layer_norm",      "layer_norm_grad",   "reduce_mean",      "global_avg_pool2d",
+        "group_norm",      "group_norm_grad",   "rms_norm",         "rms_norm_grad"};
     uint32_t cases = 0;
     for (uint32_t i = 0; i < op_case_count; i++) {
         const char *text = op_cases[i].text;
@@ -110,5 +115,5 @@ void test_images16(const struct opened *backends, int count) {
         }
         built_free(&of);
     }
-    ops_check(cases > 50, "only %u cases are of 16 bits", cases);
+    ops_check(cases > 65, "only %u cases are of 16 bits", cases);
 }

@@ -127,6 +127,9 @@ static void norms_and_means(struct built *b) {
     y = op(g, "linear", 2, op(g, "reduce_mean", 1, y, 0, 0, 1, &mean), w, 0, 0, NULL);
     y = op(g, "layer_norm", 3, op(g, "relu", 1, y, 0, 0, 0, NULL), scale, shift, 0,
            NULL);
+    struct rn_attr groups = rn_attr_int("groups", 2);
+    y = op(g, "rms_norm", 2, y, scale, 0, 0, NULL);
+    y = op(g, "group_norm", 3, y, scale, shift, 1, &groups);
     y = op(g, "linear", 2, y, v, 0, 0, NULL);
     t = op(g, "layer_norm", 3, t, scale, shift, 0, NULL);
     y = op(g, "add", 2, y, op(g, "linear", 2, t, v, 0, 0, NULL), 0, 0, NULL);
@@ -146,7 +149,11 @@ static void check_types(const struct narrow *t) {
                 {"avg_pool2d_grad", true},
                 {"reduce_mean", false},
                 {"layer_norm", true},
-                {"layer_norm_grad", true}};
+                {"layer_norm_grad", true},
+                {"rms_norm", true},
+                {"rms_norm_grad", true},
+                {"group_norm", true},
+                {"group_norm_grad", true}};
     struct built b;
     struct rn_error e = {0};
     built_init(&b, "norms and means");

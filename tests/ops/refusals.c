@@ -114,6 +114,8 @@ static const struct {
     {"rms_norm ; f32[2,4] f32[2] ; ", "rms_norm: wants x [...,D] and scale [D]"},
     {"linear_grad_weight ; f32[5,4] f32[4,7] ; ",
      "linear_grad_weight: wants gy [N,O] and x [N,I]"},
+    {"rms_norm ; bf16[2,4] bf16[4] ; ",
+     "rms_norm: input 1 must be f32 beside a tensor of bf16"},
     {"group_norm_grad ; f32[2,4] f32[4] f32[4,2] ; groups=2",
      "group_norm_grad: the gradient has not the output's shape and type"},
     {"group_norm_grad ; f32[2,4] f32[4] f32[2,4] ; groups=3",
