@@ -10,6 +10,8 @@ import shutil
 import sys
 from collections import Counter
 
+import numpy as np
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
 from harness import Checks, RUNNER, Scratch, preload  # noqa: E402
@@ -28,11 +30,40 @@ metrics: [accuracy]
 optimizer: {type: adam, lr: 0.003}
 train: {steps: 200, log_every: 1, clip: {norm: 5}}
 """
+GPT = """
+name: steps
+data:
+  train: {{type: text, file: "{0}/text.txt", window: 64}}
+  batch: 4
+model: {{type: gpt, in: {{x: data.token}}, vocabulary: 96, layers: 2, width: 64, heads: 2}}
+loss: {{type: cross_entropy, in: {{label: data.next}}, classes: last}}
+optimizer: {{type: adamw, lr: 0.001}}
+train: {{steps: 200, log_every: 1}}
+"""
+TABLE = """
+name: steps
+data:
+  train: {{type: npy, files: {{x: "{0}/x.npy", label: "{0}/label.npy"}}}}
+  batch: 256
+model: {{type: mlp, in: {{x: data.x}}, hidden: [256, 256], outputs: 10}}
+loss: cross_entropy
+optimizer: {{type: adam, lr: 0.001}}
+train: {{steps: 200, log_every: 1}}
+"""
 CNN = ("model={type: sequential, in: {x: data.image}, layers: ["
        "{type: conv2d, channels: 16, kernel: 3}, {type: batch_norm}, {type: relu}, "
        "{type: conv2d, channels: 32, kernel: 3}, {type: relu}, "
        "{type: max_pool2d, kernel: 2}, {type: flatten}, {type: dropout, p: 0.2}, "
        "{type: dense, units: 10}]}")
+
+
+def data(scratch):
+    """Enough for 200 steps: checkpoints are between epochs."""
+    rng = np.random.default_rng(1)
+    letters = rng.integers(32, 127, 60000, dtype=np.uint8)
+    (scratch / "text.txt").write_bytes(letters.tobytes())
+    np.save(scratch / "x.npy", rng.standard_normal((53760, 128), dtype=np.float32))
+    np.save(scratch / "label.npy", rng.integers(0, 10, 53760))
 
 
 def count(scratch, path, *args):
@@ -70,8 +101,15 @@ def main():
     else:
         print("SKIP: no C compiler: generated regions are not counted")
     with Scratch() as scratch:
-        path = config(scratch, EXPERIMENT + "device: {type: cpu, generate: off}\n")
-        for name, args in cases.items():
+        device = "device: {type: cpu, generate: off}\n"
+        path = config(scratch, EXPERIMENT + device)
+        cases = [(name, path, args) for name, args in cases.items()]
+        for name, text in (("transformer", GPT), ("large products, timed", TABLE)):
+            made = scratch / f"{name.split()[0]}.yaml"
+            made.write_text(text.format(scratch) + device)
+            cases.append((name, made, []))
+        data(scratch)
+        for name, path, args in cases:
             r, faults, calls = count(scratch, path, *args)
             if not c.equal(f"{name}: exit code", r.code, 0):
                 print(r.err)
@@ -84,7 +122,7 @@ def main():
             # Not one in ten steps: what happens in each would be a hundred.
             c.ok(f"{name}: no page faults", faults < (TO - FROM) / 10, faults)
         # The count can fail: a hook that looks into steps copies what it sees.
-        r, faults, calls = count(scratch, path, "hooks+={type: inspect, every: 10st}")
+        r, faults, calls = count(scratch, cases[0][1], "hooks+={type: inspect, every: 10st}")
         c.equal("with a hook: exit code", r.code, 0)
         c.ok("what a hook allocates is seen", len(calls) > 0)
     c.done()

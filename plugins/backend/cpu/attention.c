@@ -196,8 +196,9 @@ int32_t CPU_NAME(cpu_attention)(struct cpu_setup *s, struct rn_error *e) {
     if (!z)
         return rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
     *z = attention_of(s);
-    z->gemm = cpu_tile_gemm(s->engine);
-    z->pack = cpu_isa(s->engine)->pack_bytes;
+    const struct cpu_isa *isa = cpu_isa(s->engine);
+    z->gemm = cpu_libraries(s->engine) ? isa->fused_gemm : isa->gemm;
+    z->pack = isa->pack_bytes;
     s->state = z;
     s->workspace = (uint64_t)s->threads * tiles_bytes(z);
     s->run = run;

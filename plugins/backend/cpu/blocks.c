@@ -45,11 +45,18 @@ static const cpu_block blocks[] = {
 #define TEXT_(x) #x
 #define TEXT(x)  TEXT_(x)
 
-const struct cpu_isa CPU_NAME(cpu_isa) = {
-    TEXT(CPU_ISA),           blocks,
-    CPU_NAME(cpu_reduce),    CPU_NAME(cpu_softmax),
-    CPU_NAME(cpu_normalise), CPU_NAME(cpu_attention),
-    CPU_NAME(cpu_window),    CPU_NAME(cpu_move),
-    CPU_NAME(cpu_blocked),   1u << 20,
-    CPU_NAME(cpu_gemm),      CPU_NAME(cpu_multiply_add),
-    2 * 12 * CPU_LANES,      &CPU_NAME(cpu_folds)};
+const struct cpu_isa CPU_NAME(cpu_isa) = {TEXT(CPU_ISA),
+                                          blocks,
+                                          CPU_NAME(cpu_reduce),
+                                          CPU_NAME(cpu_softmax),
+                                          CPU_NAME(cpu_normalise),
+                                          CPU_NAME(cpu_attention),
+                                          CPU_NAME(cpu_window),
+                                          CPU_NAME(cpu_move),
+                                          CPU_NAME(cpu_blocked),
+                                          1u << 20,
+                                          CPU_NAME(cpu_gemm),
+                                          CPU_NAME(cpu_fused_gemm),
+                                          CPU_NAME(cpu_multiply_add),
+                                          2 * 12 * CPU_LANES,
+                                          &CPU_NAME(cpu_folds)};

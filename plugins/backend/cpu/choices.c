@@ -122,11 +122,14 @@ static uint64_t number(const char *text, char stop, const char **end) {
     return good ? value : 0;
 }
 
+/* Kernels by letter (cpu_onednn_choices); earlier versions had others. */
+#define KERNELS "dwomp"
+
 /* The walk is missing in records of earlier versions. */
 static void read_line(struct cpu_choices *t, char *line, bool settled) {
     char *tab = strchr(line, '\t');
     const char *end = NULL;
-    if (!tab || !tab[1] || tab[2] != '\t')
+    if (!tab || !tab[1] || tab[2] != '\t' || !strchr(KERNELS, tab[1]))
         return;
     struct cpu_choice c = {.key = line, .kernel = tab[1], .settled = settled};
     bool walk = strchr(tab + 3, '\t') != NULL;

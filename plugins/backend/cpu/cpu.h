@@ -167,8 +167,6 @@ struct cpu_gemm {
 };
 /* On the calling thread; pack: cpu_isa's pack_bytes of scratch. */
 typedef void (*cpu_gemm_fn)(const struct cpu_gemm *g, void *pack);
-/* For tiles: oneDNN's or our own. tile.c */
-cpu_gemm_fn cpu_tile_gemm(const struct cpu_engine *g);
 
 /* Reductions of f32 in pieces, equal to the bit to the reference's of the whole. Either
  * one result from its elements in order, or one for each of some columns from rows. */
@@ -196,6 +194,7 @@ struct cpu_isa {
     cpu_room reduce, softmax, normalise, attention, window, move, blocked;
     uint64_t pack_bytes; /* gemm's scratch */
     cpu_gemm_fn gemm;
+    cpu_gemm_fn fused_gemm; /* other bits: multiplies and adds in one rounding */
     /* Multiply-adds in registers; how many f32 operations each round is. */
     float (*multiply_add)(int64_t rounds);
     int64_t multiply_add_flops;
@@ -204,6 +203,8 @@ struct cpu_isa {
 const struct cpu_isa *cpu_isa(const struct cpu_engine *g);
 struct cpu_tuner *cpu_tuner(const struct cpu_engine *g);
 bool cpu_strict(const struct cpu_engine *g);
+/* Products are the library's, with its order of sums; else our own, with one. */
+bool cpu_libraries(const struct cpu_engine *g);
 /* Products of bf16 have kernels of their own, for matrix units or dot products. */
 bool cpu_bf16(const struct cpu_engine *g);
 const struct cpu_isa *cpu_isa_best(void);
@@ -225,9 +226,8 @@ int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e);
 /* The kernels by letter, what a rule takes first. Of a convolution: d direct, w
  * Winograd where the library has it, o direct by the other name of images whose
  * channels are one block; of a product: m the library's, p the same with its second
- * operand packed, and those of cpu_strips. NULL: there is nothing to choose. */
+ * operand packed. NULL: there is nothing to choose. */
 const char *cpu_onednn_choices(const struct cpu_setup *s);
-int32_t cpu_strips(struct cpu_setup *s, struct rn_error *e);
 #endif
 
 #endif

@@ -99,6 +99,15 @@ bool cpu_strict(const struct cpu_engine *g) {
     return g->strict;
 }
 
+bool cpu_libraries(const struct cpu_engine *g) {
+#ifdef CPU_ONEDNN
+    return g->onednn != NULL;
+#else
+    (void)g;
+    return false;
+#endif
+}
+
 bool cpu_bf16(const struct cpu_engine *g) {
 #if defined(CPU_ONEDNN) && defined(__x86_64__)
     return g->onednn && __builtin_cpu_supports("avx512bf16");
@@ -265,7 +274,7 @@ static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
                               cpu_attention16,
 #endif
 #ifdef CPU_ONEDNN
-                              cpu_strips,      cpu_onednn_room,
+                              cpu_onednn_room,
 #endif
                               cpu_products,    room_plain};
     const cpu_room for_blocked[] = {

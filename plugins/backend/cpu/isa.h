@@ -83,6 +83,7 @@ int32_t CPU_NAME(cpu_move)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_blocked)(struct cpu_setup *s, struct rn_error *e);
 int32_t CPU_NAME(cpu_blocked_pool)(struct cpu_setup *s, struct rn_error *e);
 void CPU_NAME(cpu_gemm)(const struct cpu_gemm *g, void *pack);
+void CPU_NAME(cpu_fused_gemm)(const struct cpu_gemm *g, void *pack);
 /* Twelve chains of one register each, two operations a lane. */
 #if defined(__AVX512F__)
 #define CPU_LANES 16

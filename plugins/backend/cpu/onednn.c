@@ -502,18 +502,13 @@ int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
 /* A product of two matrices. */
 static const char *product_choices(const struct cpu_setup *s) {
     const struct kernel_tensor *a = &s->in[0], *b = &s->in[1], *o = &s->out[0];
-    bool linear = strcmp(s->node->op, "linear") == 0, f32 = true;
+    bool linear = strcmp(s->node->op, "linear") == 0;
     if (!types_fit(s) || o->rank < 2 || b->rank != 2 ||
         (!linear && (o->rank != 2 || a->rank != 2)))
         return NULL;
     bool ta = !linear && cpu_int(s->node, "trans_a", 0);
-    int64_t k = a->shape[a->rank - (ta ? 2 : 1)], n = o->shape[o->rank - 1];
-    if ((double)o->count * (double)k < SMALL)
-        return NULL;
-    for (uint32_t i = 0; i < s->n_in + 1; i++)
-        f32 &= (i < s->n_in ? s->in[i] : s->out[0]).dtype == RN_F32;
-    bool strips = s->threads > 1 && (int64_t)o->count / n >= 8 * s->threads;
-    return !f32 ? "mp" : strips ? "mpsr" : "mps";
+    int64_t k = a->shape[a->rank - (ta ? 2 : 1)];
+    return (double)o->count * (double)k < SMALL ? NULL : "mp";
 }
 
 /* [N,H,W,C] and nothing else. */

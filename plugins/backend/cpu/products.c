@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products and convolutions by our own gemm: for machines without oneDNN and for
  * `deterministic: threads`. Convolutions go through columns (im2col), image by image.
- * Also products by the library's gemm, whole or in strips, where that was faster than
- * its products (tune.h). */
+ */
 #include <stdlib.h>
 #include <string.h>
 
-#include "tune.h"
+#include "cpu.h"
 
 struct product {
     int64_t m, n, k, batches, parts;
     bool ta, tb;
-    bool columns;     /* the parts are columns, else rows */
-    cpu_gemm_fn gemm; /* of a part */
+    bool columns; /* the parts are columns, else rows */
 };
 
 struct conv {
@@ -84,7 +82,7 @@ static void matmul_units(void *context, int64_t begin, int64_t end, int thread) 
                 memcpy(g.c + i * g.c_row, bias + n0, (size_t)g.n * sizeof *bias);
             g.add = true;
         }
-        p->gemm(&g, scratch_of(c, thread));
+        s->isa->gemm(&g, scratch_of(c, thread));
     }
 }
 
@@ -304,7 +302,6 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
     const struct kernel_tensor *a = &s->in[0], *b = &s->in[1], *o = &s->out[0];
     if (which < 2) {
         st.p = product_of(s);
-        st.p.gemm = st.isa->gemm;
     } else {
         bool fits = which == 2   ? conv_of(s, a, b, o, &st.v)
                     : which == 3 ? conv_of(s, o, a, b, &st.v)
@@ -319,22 +316,3 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
     s->kernel = which < 2 ? "gemm" : "columns+gemm";
     return keep(s, &st, e);
 }
-
-#ifdef CPU_ONEDNN
-/* By the library's gemm: s, which it divides itself, or r, in strips of rows, one a
- * thread. (Strips of columns were as fast by themselves and slower in a step: each core
- * then finds half of what it reads next in the other's cache.) */
-int32_t cpu_strips(struct cpu_setup *s, struct rn_error *e) {
-    char choice = s->choice ? s->choice : cpu_tuner_choice(cpu_tuner(s->engine), s, NULL);
-    if (choice != 's' && choice != 'r')
-        return 0;
-    struct state st = {.isa = cpu_isa(s->engine), .p = product_of(s)};
-    st.scratch = cpu_align(st.isa->pack_bytes);
-    st.p.gemm = cpu_tile_gemm(s->engine);
-    st.p.parts = choice == 's' ? 1 : s->threads;
-    st.p.columns = false;
-    s->run = run_matmul;
-    s->kernel = choice == 's' ? "onednn sgemm" : "onednn sgemm, rows";
-    return keep(s, &st, e);
-}
-#endif
