@@ -30,6 +30,27 @@ def optimizer(o):
                        weight_decay=o["weight_decay"])
 
 
+@jax.jit
+def meet(slow, fast, stays):
+    return jax.tree.map(lambda s, f: stays * s + (1.0 - stays) * f, slow, fast)
+
+
+def changed(x, numbers, layout):
+    """Images mirrored and moved, mirrored at their edges; numbers as order.changes."""
+    if numbers is None:
+        return x
+    at = 1 if layout == "NHWC" else 2
+    height, width = x.shape[at:at + 2]
+    y, z = (jnp.arange(size) + numbers[:, i, None]
+            for i, size in ((1, height), (2, width)))
+    y, z = (jnp.minimum(abs(p), 2 * (size - 1) - abs(p))
+            for p, size in ((y, height), (z, width)))
+    z = jnp.where(numbers[:, :1] != 0, width - 1 - z, z)
+    rows = jnp.arange(len(x))[:, None, None]
+    y, z = y[:, :, None], z[:, None, :]
+    return x[rows, y, z] if at == 1 else x[rows, :, y, z].transpose(0, 3, 1, 2)
+
+
 class Variant:
     """One layout of images."""
 
@@ -40,16 +61,27 @@ class Variant:
         self.order, self.at, self.state, self.pending = None, 1 << 60, None, None
         self.random = np.random.default_rng(1)
 
-    def first(self):
+    def first(self, file=None):
         weights = {k.removeprefix("model."): v for k, v in
-                   arrays.joined(np.load(self.spec["weights"])).items()}
+                   arrays.joined(np.load(file or self.spec["weights"])).items()}
         if self.layout == "NHWC":
             weights = {k: v.transpose(2, 3, 1, 0) if v.ndim == 4 else v
                        for k, v in weights.items()}
         weights = {k: jnp.array(v) for k, v in weights.items()}
         still = STATISTICS + jax_nets.FROZEN.get(self.spec["net"], ())
         rest = {k: weights.pop(k) for k in list(weights) if k.endswith(still)}
+        self.slow, self.steps = jax.tree.map(jnp.copy, (weights, rest)), 0
         return weights, rest, self.rule.init(weights), jax.random.key(1)
+
+    def met(self, state, progress):
+        """Lookahead (Zhang et al. 2019) over parameters and running statistics."""
+        rule = self.spec["lookahead"]
+        self.steps += 1
+        if not rule or self.steps % rule["every"]:
+            return state
+        p, rest, moments, key = state
+        self.slow = meet(self.slow, (p, rest), rule["decay"] * progress ** rule["ramp"])
+        return (*jax.tree.map(jnp.copy, self.slow), moments, key)
 
     def data(self, folder):
         x, y, table = arrays.load(self.spec["data"], folder)
@@ -72,11 +104,11 @@ class Variant:
                 loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
             return loss, {**rest, **n.moved}
 
-        def step(state, rows, labels, ids):
+        def step(state, rows, labels, ids, numbers):
             p, rest, moments, key = state
             key, now = jax.random.split(key)
             (loss, rest), g = jax.value_and_grad(loss_of, has_aux=True)(
-                p, rest, rows[ids], labels[ids], now)
+                p, rest, changed(rows[ids], numbers, self.layout), labels[ids], now)
             change, moments = self.rule.update(g, moments, p)
             return (optax.apply_updates(p, change), rest, moments, key), loss
 
@@ -92,19 +124,24 @@ class Variant:
             self.order, self.at = self.random.permutation(rows).astype(np.int32), 0
         ids = self.order[self.at:self.at + batch]
         self.at += batch
-        self.state, loss = self.run(self.state, self.rows, self.labels, ids)
+        padding = self.spec["padding"]
+        numbers = order.drawn(self.random, batch, padding) if padding else None
+        self.state, loss = self.run(self.state, self.rows, self.labels, ids, numbers)
+        self.state = self.met(self.state, 0.5)
         # Waits for the loss before: the next step is prepared while this one runs.
         before, self.pending = self.pending, loss
         return float(loss if before is None else before)
 
-
-    def curve(self, steps):
+    def curve(self, steps, weights):
         """The losses of runner's first steps, on its batches."""
-        state, losses = self.first(), []
-        for ids in order.batches(len(self.rows), self.spec["batch"], self.spec["seed"],
-                                 steps):
-            state, loss = self.run(state, self.rows, self.labels, ids.astype(np.int32))
+        state, losses = self.first(weights), []
+        seed, padding = self.spec["seed"], self.spec["padding"]
+        for ids, epoch in order.batches(len(self.rows), self.spec["batch"], seed, steps):
+            numbers = order.changes(ids, epoch, seed, padding) if padding else None
+            state, loss = self.run(state, self.rows, self.labels, ids.astype(np.int32),
+                                   numbers)
             losses.append(float(loss))
+            state = self.met(state, len(losses) / steps)
         return losses
 
 
@@ -119,7 +156,7 @@ def check(variant, steps):
                         variant.data(variant.spec["check"])))
     ids, losses = np.arange(variant.spec["batch"], dtype=np.int32), []
     for _ in range(steps):
-        state, loss = run(state, rows, labels, ids)
+        state, loss = run(state, rows, labels, ids, None)
         losses.append(float(loss))
     return losses
 

@@ -49,6 +49,37 @@ class Data:
         return x, self.y.index_select(0, ids)
 
 
+def changed(x, numbers):
+    """Images mirrored and moved, mirrored at their edges; numbers as order.changes."""
+    n, _, height, width = x.shape
+    places = [torch.arange(size, device=x.device) + numbers[:, i, None]
+              for i, size in ((1, height), (2, width))]
+    y, at = (p.abs().minimum(2 * (size - 1) - p) for p, size in
+             zip(places, (height, width)))
+    at = torch.where(numbers[:, :1] != 0, width - 1 - at, at)
+    rows = torch.arange(n, device=x.device)[:, None, None]
+    # Indices on both sides of a slice come first.
+    return x[rows, :, y[:, :, None], at[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+
+class Slow:
+    """Lookahead (Zhang et al. 2019) over parameters and running statistics."""
+
+    def __init__(self, net, rule):
+        self.rule, self.steps = rule, 0
+        self.fast = [v for v in net.state_dict().values() if v.is_floating_point()]
+        self.slow = [v.detach().clone() for v in self.fast]
+
+    @torch.no_grad()
+    def step(self, progress):
+        self.steps += 1
+        if self.steps % self.rule["every"]:
+            return
+        share = 1.0 - self.rule["decay"] * progress ** self.rule["ramp"]
+        torch._foreach_lerp_(self.slow, self.fast, share)
+        torch._foreach_copy_(self.fast, self.slow)
+
+
 class Variant:
     """One way to train: layout of images, the optimizer's implementation, compiled or
     not."""
@@ -64,9 +95,9 @@ class Variant:
         self.mode, self.device, self.pending = mode, spec["device"], None
         self.mixed = spec["bf16"]
         self.order, self.at = None, 1 << 60
-        self.net = None
+        self.net, self.random = None, np.random.default_rng(1)
 
-    def prepare(self, dropout=True):
+    def prepare(self, dropout=True, weights=None):
         if self.net is None:
             self.net = torch_nets.NETS[self.spec["net"]]().to(self.device)
             if self.layout:
@@ -77,7 +108,11 @@ class Variant:
             if self.compiled:
                 self.loss_of = torch.compile(self.loss_of, options=self.options,
                                              mode=self.mode)
-        torch_nets.load(self.net, np.load(self.spec["weights"]))
+            self.changed = torch.compile(changed, mode=self.mode) if self.compiled \
+                else changed
+        torch_nets.load(self.net, np.load(weights or self.spec["weights"]))
+        self.slow = Slow(self.net, self.spec["lookahead"]) if self.spec["lookahead"] \
+            else None
         for m, p in zip((m for m in self.net.modules() if isinstance(m, nn.Dropout)),
                         self.first_p):
             m.p = p if dropout else 0.0
@@ -93,12 +128,16 @@ class Variant:
             return F.cross_entropy(logits.flatten(0, -2), y.flatten(),
                                    label_smoothing=self.spec["smoothing"])
 
-    def train_on(self, x, y):
+    def train_on(self, x, y, numbers=None, progress=0.5):
+        if numbers is not None:
+            x = self.changed(x, torch.from_numpy(numbers).to(self.device))
         if self.layout:
             x = x.contiguous(memory_format=torch.channels_last)
         loss = self.loss_of(x, y)
         loss.backward()
         self.update()
+        if self.slow:
+            self.slow.step(progress)
         self.rule.zero_grad(set_to_none=True)
         return loss
 
@@ -110,7 +149,9 @@ class Variant:
             self.order, self.at = torch.randperm(rows).to(self.device), 0
         ids = self.order[self.at:self.at + batch]
         self.at += batch
-        loss = self.train_on(*self.data.take(ids)).detach()
+        padding = self.spec["padding"]
+        numbers = order.drawn(self.random, batch, padding) if padding else None
+        loss = self.train_on(*self.data.take(ids), numbers).detach()
         if self.device == "cpu":
             return loss.item()
         # Waits for the loss before: the next step is enqueued while this one runs. A
@@ -118,12 +159,15 @@ class Variant:
         before, self.pending = self.pending, loss.clone()
         return float(self.pending if before is None else before)
 
-    def curve(self, steps):
+    def curve(self, steps, weights):
         """The losses of runner's first steps, on its batches."""
-        self.prepare()
-        return [self.train_on(*self.data.take(torch.from_numpy(ids).to(self.device))).item()
-                for ids in order.batches(len(self.data.x), self.spec["batch"],
-                                         self.spec["seed"], steps)]
+        self.prepare(weights=weights)
+        losses, seed, padding = [], self.spec["seed"], self.spec["padding"]
+        for ids, epoch in order.batches(len(self.data.x), self.spec["batch"], seed, steps):
+            numbers = order.changes(ids, epoch, seed, padding) if padding else None
+            x, y = self.data.take(torch.from_numpy(ids).to(self.device))
+            losses.append(self.train_on(x, y, numbers, (len(losses) + 1) / steps).item())
+        return losses
 
     def device_bytes(self):
         return torch.cuda.max_memory_allocated() if self.device == "cuda" else None

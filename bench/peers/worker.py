@@ -47,7 +47,7 @@ def serve(hello, variants, check=None):
         ask = json.loads(line)
         variant = variants[ask["variant"]]
         if "curve" in ask:
-            answer({"losses": variant.curve(ask["curve"])})
+            answer({"losses": variant.curve(ask["curve"], ask.get("weights"))})
         elif "check" in ask:
             answer({"losses": check(variant, ask["check"])})
         else:

@@ -47,6 +47,8 @@ ROWS = {
 }
 for row in ROWS.values():
     row.device, row.check = "cuda", ["precision=f32"]
+# What the losses on one batch are compared by is the same batch at every step.
+ROWS["gpu-airbench"].check = ["precision=f32", "~augment"]
 ADAMW = {"fused": 1.05, "foreach": 1.05, "compile": 1.05, "jax": 1.05}
 OTHERS = {"gpu-adamw-124m": ADAMW}
 
@@ -104,10 +106,17 @@ def curves(o, row, file, folder, work, kinds, runner):
     runner(o, row, ["train", file, "--progress", "none"],
            ["~train.epochs", "train.log_every=1", f"output={work}", "name=curve",
             f"train.steps={row.curve}"], data=folder)
-    out = subprocess.run([o.python, file.parents[1] / "peers/first.py",
-                          work / "curve/latest", "losses"], check=True,
+    read = [o.python, file.parents[1] / "peers/first.py"]
+    out = subprocess.run([*read, work / "curve/latest", "losses"], check=True,
                          capture_output=True, text=True).stdout
+    # First weights may depend on the data.
+    runner(o, row, ["train", file, "--progress", "none"],
+           ["~train.epochs", "train.steps=1", f"output={work}", "name=begin",
+            "optimizer.lr=0"], data=folder)
+    weights = work / "begin.npz"
+    subprocess.run([*read, work / "begin/latest", "weights", weights], check=True)
     losses = {"runner": json.loads(out)}
-    losses.update({k.name: k.peer.ask(0, curve=row.curve)["losses"] for k in kinds})
+    losses.update({k.name: k.peer.ask(0, curve=row.curve, weights=str(weights))["losses"]
+                   for k in kinds})
     show_curves(losses)
     return losses

@@ -207,7 +207,10 @@ def specification(o, net, row, folder, work, weights, resolved):
             "lean": False, "threads": o.threads, "optimizer": resolved["optimizer"],
             "images": row.images, "heavy": row.heavy, "bf16": row.bf16,
             "few": row.few, "device": row.device, "seed": resolved["seed"],
-            "smoothing": resolved["loss"].get("smoothing", 0.0)}
+            "smoothing": resolved["loss"].get("smoothing", 0.0),
+            "lookahead": resolved["train"].get("lookahead"),
+            "padding": next((a["padding"] for a in resolved.get("augment") or []
+                             if "padding" in a), 0)}
 
 
 def run_in(o, name, row, net, file, folder, what, work):
