@@ -65,7 +65,7 @@ struct library_call {
     int arg_count;
 };
 
-#define MOST 12
+#define MOST 16
 
 struct state {
     dnnl_stream_t stream;
@@ -380,15 +380,17 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
     dnnl_dims_t strides = {stride[0], stride[1]}, low = {pad[0], pad[1]};
     dnnl_dims_t dilates = {dilation[0] - 1, dilation[1] - 1};
     dnnl_dims_t high = {pad[2], pad[3]};
-    dnnl_memory_desc_t xp, xa, wp, wa, yp, ya, bias;
+    dnnl_memory_desc_t xp, xa, wp, wa, yp, ya, bias = {0};
     dnnl_alg_kind_t alg = cpu_strict(s->engine) || choice == 'd' || choice == 'o'
                               ? dnnl_convolution_direct
                           : choice == 'w' ? dnnl_convolution_auto
                                           : algorithm(w, stride, dilation, groups);
     bool has_bias = what == 0 && s->n_in > 2;
+    /* Winograd of bf16 is that of f32: operands become it on their way, and back. */
+    bool widens = choice == 'w' && s->in[0].dtype == RN_BF16;
     dnnl_convolution_desc_t d;
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
-    bool last = (s->in[0].dtype == RN_BF16) != (choice == 'o');
+    bool last = (s->in[0].dtype == RN_BF16 && !widens) != (choice == 'o');
     dnnl_status_t status = image(&xp, &xa, x, last);
     if (status == dnnl_success)
         status = image(&yp, &ya, y, last);
@@ -399,13 +401,17 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, in
         status =
             dnnl_memory_desc_init_by_tag(&bias, 1, n, library_type(&s->in[2]), dnnl_x);
     }
+    dnnl_memory_desc_t added = bias;
+    if (widens)
+        xa.data_type = wa.data_type = ya.data_type = added.data_type = dnnl_f32;
     /* What hints at a gradient is the convolution with all its types the operands'. */
     dnnl_memory_desc_t hx = xa, hw = wa, hy = ya;
     if (what)
-        hx.data_type = hw.data_type = hy.data_type = library_type(&s->in[0]);
+        hx.data_type = hw.data_type = hy.data_type =
+            widens ? dnnl_f32 : library_type(&s->in[0]);
     if (status == dnnl_success)
         status = dnnl_dilated_convolution_forward_desc_init(
-            &d, dnnl_forward_training, alg, &hx, &hw, has_bias ? &bias : NULL, &hy,
+            &d, dnnl_forward_training, alg, &hx, &hw, has_bias ? &added : NULL, &hy,
             strides, dilates, low, high);
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(&forward, &d, st->attr, engine, NULL);
@@ -516,7 +522,10 @@ static bool is_last(const struct kernel_tensor *x) {
     return x->rank == 5 && x->shape[1] == 1 && !is_both(x);
 }
 
-#define FEW 16 /* channels, below which Winograd took six times as long */
+/* Channels below which Winograd took six times as long; and those of bf16 that direct
+ * kernels, at twice the rate of f32, never lost with. */
+#define FEW    16
+#define FEW_16 128
 
 /* Winograd is for 3x3 windows at every pixel, and not for [N,H,W,C]. */
 static const char *convolution_choices(const struct cpu_setup *s) {
@@ -526,10 +535,13 @@ static const char *convolution_choices(const struct cpu_setup *s) {
                                         : &s->out[0];
     const int64_t *stride = rn_node_attr(s->node, "stride")->p;
     const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
-    bool may = s->in[0].dtype == RN_F32 && w->shape[2] == 3 && w->shape[3] == 3 &&
-               stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&
-               dilation[1] == 1 && w->shape[0] >= FEW && w->shape[1] >= FEW &&
-               cpu_int(s->node, "groups", 1) == 1 && !cpu_strict(s->engine);
+    bool bf16 = s->in[0].dtype == RN_BF16;
+    int64_t few = bf16 ? FEW_16 : FEW;
+    bool may = (bf16 || s->in[0].dtype == RN_F32) && w->shape[2] == 3 &&
+               w->shape[3] == 3 && stride[0] == 1 && stride[1] == 1 &&
+               dilation[0] == 1 && dilation[1] == 1 && w->shape[0] >= few &&
+               w->shape[1] >= few && cpu_int(s->node, "groups", 1) == 1 &&
+               !cpu_strict(s->engine);
     for (uint32_t i = 0; i < s->n_in + 1; i++)
         may &= !is_last(i < s->n_in ? &s->in[i] : &s->out[0]);
     bool other = false; /* of f32 it made steps no shorter */
