@@ -12,8 +12,9 @@
 #include "tune.h"
 
 #define WORK         2e9 /* multiply-adds that are enough: Winograd gains by images, */
-#define LITTLE       3e8 /* and direct kernels do not */
-#define AGAIN        3   /* times that a node is timed, while it is disturbed */
+#define LITTLE       3e8 /* and direct kernels do not, */
+#define SPREAD       1.6e7      /* but for bytes that no cache holds */
+#define AGAIN        3          /* times that a node is timed, while it is disturbed */
 #define PATIENCE     1000000000 /* ns that a run spends on that */
 #define WORTH_SAYING 500000000  /* ns of timing */
 
@@ -134,7 +135,15 @@ static bool sample_of(const struct cpu_setup *s, const char *choices,
         return false;
     double each =
         (double)y->count / (double)images * (double)w->count / (double)w->shape[0];
-    while (2 * take <= images && (double)take * each < work)
+    double bytes = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct kernel_tensor *t = i < s->n_in ? &s->in[i] : &s->out[i - s->n_in];
+        if (i != weight && t->rank >= 4)
+            bytes += (double)(t->count * RN_DTYPE_BYTES(t->dtype)) / (double)images;
+    }
+    while (2 * take <= images &&
+           ((double)take * each < work ||
+            ((double)take * each < WORK && (double)take * bytes < SPREAD)))
         take *= 2;
     take = take < images ? take : images;
     m->scale = (double)images / (double)take;
