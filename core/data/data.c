@@ -407,6 +407,10 @@ uint32_t data_workers(const struct data *data) {
     return data->workers;
 }
 
+uint64_t data_cache_bytes(const struct data *data) {
+    return data->cache_bytes;
+}
+
 void data_describe(const struct data *data, struct text *out) {
     const char *before = "";
     for (int i = 0; i < DATA_SPLITS; i++) {

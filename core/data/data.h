@@ -86,6 +86,8 @@ void data_describe(const struct data *data, struct text *out);
 uint64_t data_batch(const struct data *data);
 uint64_t data_eval_batch(const struct data *data);
 uint32_t data_workers(const struct data *data);
+/* What the kept samples of a split may take. */
+uint64_t data_cache_bytes(const struct data *data);
 
 /* A random change of training samples, in the order of the section `augment:`. */
 struct data_augmenter {

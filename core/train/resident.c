@@ -43,6 +43,17 @@ static void choose(struct stage *s) {
                                     .changes = changes};
 }
 
+/* A device that reads the host's memory could take batches where the loader makes them.
+ * But where its threads take every processor they wait while one thread copies, so they
+ * gather what would be kept anyway. Not where samples are changed: that a data worker
+ * does beside them. Not for less than an epoch, which would not read all of it. */
+static bool pays(const struct stage *s, uint64_t bytes) {
+    if (!s->info->host_memory)
+        return bytes <= s->info->memory_bytes / 4;
+    return stage_crowds(s) && !data_augmenter_count(s->data) &&
+           bytes <= data_cache_bytes(s->data) && s->total_steps >= s->steps_per_epoch;
+}
+
 int resident_choose(struct stage *s, struct diag *d) {
     const char *word = experiment_string(s->x, "data.resident", "auto");
     const struct node *at = node_at(s->x->root, "data.resident");
@@ -56,9 +67,7 @@ int resident_choose(struct stage *s, struct diag *d) {
                           "data.resident: %s (%s) changes samples on the host only, so "
                           "no batch can be gathered on the device",
                           a->path, a->component->bare);
-    /* A device that reads the host's memory takes batches where they lie. */
-    if (always ||
-        (!a && !s->info->host_memory && bytes && bytes <= s->info->memory_bytes / 4))
+    if (always || (!a && bytes && pays(s, bytes)))
         choose(s);
     return RN_OK;
 }

@@ -89,8 +89,10 @@ def main():
     if b"__asan_init" in RUNNER.read_bytes():
         print("SKIP: a sanitizer has its own allocator")
         sys.exit(0)
-    cases = {"perceptron": [], "convolutional network": [CNN],
-             "its batches made by the loop": [CNN, "data.workers=0"],
+    host = "data.resident=never"
+    cases = {"perceptron": [], "convolutional network": [CNN, host],
+             "its batches gathered by the device": [CNN, "data.resident=always"],
+             "its batches made by the loop": [CNN, "data.workers=0", host],
              "augmented": [CNN, "augment=[{type: crop, of: image, padding: 1}]"],
              "augmented where they lie":
                  [CNN, "augment=[{type: crop, of: image, padding: 1}, {type: flip, of: image}]",

@@ -129,9 +129,10 @@ def main():
         (top / "cache").mkdir()
         trace = scratch / "trace.json"
         one = "device={type: cpu, threads: 1, tune: off}"
-        nodes = plan_nodes(scratch, one)
+        host = "data.resident=never"  # by workers
+        nodes = plan_nodes(scratch, one, host)
         c.ok("the plan has nodes", len(nodes) > 30, nodes)
-        r = runner("profile", QUICKSTART, one, "--json", "--steps", "6", "--trace", trace,
+        r = runner("profile", QUICKSTART, one, host, "--json", "--steps", "6", "--trace", trace,
                    cwd=scratch)
         c.equal("exit code", r.code, 0)
         got = json.loads(r.out)
@@ -142,7 +143,7 @@ def main():
         check_trace(c, json.loads(trace.read_text()), got["steps"], nodes, 1)
         c.equal("nothing else is written", list(scratch.iterdir()), [trace])
 
-        r = runner("profile", QUICKSTART, "--steps", "3", "data.workers=0", *MLP, one,
+        r = runner("profile", QUICKSTART, "--steps", "3", "data.workers=0", host, *MLP, one,
                    "--trace", trace, cwd=scratch)
         c.within("for people, by layer", r.out, "layer, ms a step")
         c.within("by operator", r.out, "linear ")

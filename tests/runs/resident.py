@@ -2,6 +2,7 @@
 """`data.resident`: a training split that stays on the device gives the bits that batches
 from the host give; what decides, what it takes, what is refused."""
 import json
+import os
 import pathlib
 import sys
 
@@ -158,7 +159,15 @@ def resumed(c, path):
 def decided(c, top, path):
     rows, image, label = 179, 64 * 4, 8
     held = -(-rows * image // 64) * 64 + -(-rows * label // 64) * 64
-    for args, want in (([], 0), (["device=async_fake"], held),
+    every = f"device.threads={os.cpu_count()}"
+    for args, want in (([every], held), ([every, "data.workers=0"], held),
+                       ([every, "data.resident=never"], 0),
+                       ([every, "data.cache=0"], 0),
+                       ([every, "train={steps: 3}"], 0),
+                       ([every, "augment={type: crop, of: image, padding: 1}"], 0),
+                       ([f"device.threads={os.cpu_count() + 1}"], held),
+                       (["device=async_fake"], held),
+                       ([every, "data.resident=always", "data.cache=0"], held),
                        (["data.resident=always"], held),
                        (["device=async_fake", "data.resident=never"], 0),
                        (["device=async_fake",

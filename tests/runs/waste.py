@@ -131,7 +131,8 @@ def main():
                 continue
             for extra in ([], ["train.accumulate=2"], ["precision=bf16"]):
                 name = " ".join([path.name, *extra])
-                nodes = check(c, name, path, scratch, "device.type=cpu", *more, *extra)
+                nodes = check(c, name, path, scratch, "device.type=cpu",
+                              "data.resident=never", *more, *extra)
                 firsts += len(first_layers(nodes))
                 if path.name == "resnet-cifar.yaml" and not extra:
                     residual(c, nodes)
