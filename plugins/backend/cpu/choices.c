@@ -23,12 +23,15 @@ struct cpu_choices {
     uint64_t walk; /* the shortest */
     bool old;
     char *text; /* of cpu_choices_text */
+    const char *letters;
 };
 
-struct cpu_choices *cpu_choices_create(const char *machine) {
+struct cpu_choices *cpu_choices_create(const char *machine, const char *letters) {
     struct cpu_choices *t = calloc(1, sizeof *t);
-    if (t)
+    if (t) {
+        t->letters = letters;
         kept_key_add(&t->machine, machine);
+    }
     return t;
 }
 
@@ -122,14 +125,11 @@ static uint64_t number(const char *text, char stop, const char **end) {
     return good ? value : 0;
 }
 
-/* Kernels by letter (cpu_onednn_choices); earlier versions had others. */
-#define KERNELS "dwomp"
-
 /* The walk is missing in records of earlier versions. */
 static void read_line(struct cpu_choices *t, char *line, bool settled) {
     char *tab = strchr(line, '\t');
     const char *end = NULL;
-    if (!tab || !tab[1] || tab[2] != '\t' || !strchr(KERNELS, tab[1]))
+    if (!tab || !tab[1] || tab[2] != '\t' || !strchr(t->letters, tab[1]))
         return;
     struct cpu_choice c = {.key = line, .kernel = tab[1], .settled = settled};
     bool walk = strchr(tab + 3, '\t') != NULL;

@@ -26,8 +26,10 @@ struct cpu_choice {
 };
 
 struct cpu_choices;
-/* machine: what times depend on. NULL: no memory. */
-struct cpu_choices *cpu_choices_create(const char *machine);
+/* machine: what times depend on. letters: of kernels that there are, borrowed; a line
+ * that names another one, as an earlier version may have had, says nothing. NULL: no
+ * memory. */
+struct cpu_choices *cpu_choices_create(const char *machine, const char *letters);
 void cpu_choices_destroy(struct cpu_choices *t);
 
 /* Where they are kept between runs; NULL: nowhere. Owned. */

@@ -17,6 +17,7 @@
 #define AGAIN        3          /* times that a node is timed, while it is disturbed */
 #define PATIENCE     1000000000 /* ns that a run spends on that */
 #define WORTH_SAYING 500000000  /* ns of timing */
+#define KERNELS      "dwomp"    /* the letters of cpu_onednn_choices */
 
 struct cpu_tuner {
     struct rn_host *host; /* borrowed: told once that kernels are timed */
@@ -40,7 +41,7 @@ struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *mac
     t->host = h;
     t->rule = rule;
     t->patience = PATIENCE;
-    t->table = cpu_choices_create(machine);
+    t->table = cpu_choices_create(machine, KERNELS);
     bool good = clock ? (t->clock = *clock, true) : cpu_clock_init(&t->clock);
     if (!t->table || !good) {
         cpu_tuner_destroy(t);

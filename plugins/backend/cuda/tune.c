@@ -15,6 +15,7 @@
 #define TENSORS  8
 #define GIVEN_UP 1000000000 /* ns: no form that anybody would choose */
 #define BY_RULE  "rule\n"
+#define LETTERS  "abcdefghz" /* CUDA_WAYS, CUDA_NONE */
 
 struct cuda_tuner {
     struct rn_host *host;
@@ -40,7 +41,7 @@ struct cuda_tuner *cuda_tuner_create(struct rn_host *h, struct cuda_device *d,
     t->host = h;
     t->d = d;
     t->rule = rule;
-    t->table = cpu_choices_create(machine);
+    t->table = cpu_choices_create(machine, LETTERS);
     if (!t->table) {
         cuda_tuner_destroy(t);
         return NULL;
