@@ -10,7 +10,7 @@ static void adamw(const struct adamw *a, int64_t begin, int64_t end) {
     float *p = a->p, *m = a->m, *v = a->v;
     const float *g = a->g;
     const float b1 = a->beta1, b2 = a->beta2, o1 = 1.0f - b1, o2 = 1.0f - b2;
-    const float root = sqrtf(a->c2), eps = a->eps, rate = a->lr / a->c1,
+    const float root = sqrtf(a->c2), eps = a->eps * root, rate = a->lr * root / a->c1,
                 keep = 1.0f - a->lr * a->decay;
 #pragma GCC ivdep
     for (int64_t i = begin; i < end; i++) {
@@ -19,7 +19,7 @@ static void adamw(const struct adamw *a, int64_t begin, int64_t end) {
         const float vi = b2 * v[i] + o2 * (x * x);
         m[i] = mi;
         v[i] = vi;
-        p[i] = p[i] * keep - rate * (mi / (sqrtf(vi) / root + eps));
+        p[i] = p[i] * keep - rate * (mi / (sqrtf(vi) + eps));
     }
 }
 

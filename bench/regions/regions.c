@@ -104,12 +104,13 @@ static void build_adamw(struct graph *g, int64_t n) {
            op(g, "mul", 2, number(g, 1.0 - 0.999), op(g, "mul", 2, x, x)));
     rn_value c1 = op(g, "sub", 2, one, op(g, "pow", 2, b1, t)),
              c2 = op(g, "sub", 2, one, op(g, "pow", 2, b2, t));
-    rn_value below = op(
-        g, "add", 2, op(g, "div", 2, op(g, "sqrt", 1, v, 0), op(g, "sqrt", 1, c2, 0)),
-        number(g, 1e-8));
+    rn_value root = op(g, "sqrt", 1, c2, 0);
+    rn_value below =
+        op(g, "add", 2, op(g, "sqrt", 1, v, 0), op(g, "mul", 2, number(g, 1e-8), root));
     p = op(g, "mul", 2, p, op(g, "sub", 2, one, op(g, "mul", 2, lr, decay)));
     p = op(g, "sub", 2, p,
-           op(g, "mul", 2, op(g, "div", 2, lr, c1), op(g, "div", 2, m, below)));
+           op(g, "mul", 2, op(g, "div", 2, op(g, "mul", 2, lr, root), c1),
+              op(g, "div", 2, m, below)));
     need(graph_assign(g, im, m, &e), &e);
     need(graph_assign(g, iv, v, &e), &e);
     need(graph_assign(g, ip, p, &e), &e);

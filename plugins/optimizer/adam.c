@@ -7,12 +7,11 @@
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad");
     g = rn_add(b, g, rn_mul(b, rn_live(b, "weight_decay"), p));
-    rn_value step = adam_step(b, p, g, rn_get_bool(b->host, "amsgrad", 0));
-    rn_output(b, "param", rn_sub(b, p, rn_mul(b, rn_live(b, "lr"), step)));
+    rn_output(b, "param", rn_sub(b, p, adam_step(b, p, g, rn_live(b, "lr"))));
     return RN_OK;
 }
 
-RN_OPTIMIZER(adam, describe, "runner/adam 1",
+RN_OPTIMIZER(adam, describe, "runner/adam 2",
              RN_DOC("Adam: p -= lr m_hat / (sqrt(v_hat) + eps), moments m and v of "
                     "the gradient (Kingma & Ba 2015, algorithm 1)")
              UPDATE_PORTS

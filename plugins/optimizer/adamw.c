@@ -9,13 +9,12 @@ static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), lr = rn_live(b, "lr");
     rn_value keep =
         rn_sub(b, rn_const(b, 1.0), rn_mul(b, lr, rn_live(b, "weight_decay")));
-    rn_value step =
-        adam_step(b, p, rn_input(b, "grad"), rn_get_bool(b->host, "amsgrad", 0));
-    rn_output(b, "param", rn_sub(b, rn_mul(b, p, keep), rn_mul(b, lr, step)));
+    rn_value step = adam_step(b, p, rn_input(b, "grad"), lr);
+    rn_output(b, "param", rn_sub(b, rn_mul(b, p, keep), step));
     return RN_OK;
 }
 
-RN_OPTIMIZER(adamw, describe, "runner/adamw 1",
+RN_OPTIMIZER(adamw, describe, "runner/adamw 2",
              RN_DOC("AdamW: p -= lr (m_hat / (sqrt(v_hat) + eps) + weight_decay p), "
                     "Adam with decoupled weight decay (Loshchilov & Hutter 2019, "
                     "algorithm 2)")

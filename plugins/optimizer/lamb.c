@@ -11,8 +11,7 @@ static rn_value norm(struct rn_build *b, rn_value x) {
 
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), lr = rn_live(b, "lr");
-    rn_value step =
-        adam_step(b, p, rn_input(b, "grad"), rn_get_bool(b->host, "amsgrad", 0));
+    rn_value step = adam_step(b, p, rn_input(b, "grad"), rn_const(b, 1.0));
     step = rn_add(b, step, rn_mul(b, rn_live(b, "weight_decay"), p));
     if (rn_rank(b, p) > 1 || rn_get_bool(b->host, "vectors", 0)) {
         rn_value zero = rn_const(b, 0.0), one = rn_const(b, 1.0);
@@ -26,7 +25,7 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-RN_OPTIMIZER(lamb, describe, "runner/lamb 1",
+RN_OPTIMIZER(lamb, describe, "runner/lamb 2",
              RN_DOC("LAMB: u = m_hat / (sqrt(v_hat) + eps) + weight_decay p, "
                     "p -= lr |p| / |u| u, for large batches (You et al. 2020, "
                     "algorithm 2)")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Adam and AdamW share: their step (Kingma & Ba 2015, algorithm 1), lr apart. */
+/* What Adam and its kin share: their step (Kingma & Ba 2015, algorithm 1). */
 #ifndef PLUGINS_OPTIMIZER_MOMENTS_H
 #define PLUGINS_OPTIMIZER_MOMENTS_H
 
@@ -12,10 +12,13 @@ static inline rn_value bias_correction(struct rn_build *b, rn_value t, double be
     return rn_neg(b, rn_expm1(b, rn_mul(b, t, rn_const(b, log(beta)))));
 }
 
-/* m_hat / (sqrt(v_hat) + eps) for the gradient g; amsgrad: with the largest v so far
- * (Reddi et al. 2018, algorithm 2, corrected for bias after the maximum as PyTorch). */
+/* lr m_hat / (sqrt(v_hat) + eps) for the gradient g and a scalar lr, with both
+ * corrections where they cost nothing an element (section 2 of the paper): with
+ * r = sqrt(1 - beta2^t) it is (lr r / (1 - beta1^t)) (m / (sqrt(v) + eps r)). amsgrad:
+ * with the largest v so far (Reddi et al. 2018, algorithm 2, corrected for bias after
+ * the maximum as PyTorch). */
 static inline rn_value adam_step(struct rn_build *b, rn_value p, rn_value g,
-                                 int32_t amsgrad) {
+                                 rn_value lr) {
     rn_value t = rn_input(b, "step");
     double beta1 = rn_get_float(b->host, "beta1", 0.9);
     double beta2 = rn_get_float(b->host, "beta2", 0.999);
@@ -26,14 +29,15 @@ static inline rn_value adam_step(struct rn_build *b, rn_value p, rn_value g,
                rn_mul(b, rn_const(b, 1.0 - beta2), rn_square(b, g)));
     rn_assign(b, "m", m);
     rn_assign(b, "v", v);
-    if (amsgrad) {
+    if (rn_get_bool(b->host, "amsgrad", 0)) {
         v = rn_maximum(b, rn_state_like(b, "v_max", p, 0.0), v);
         rn_assign(b, "v_max", v);
     }
-    rn_value c1 = bias_correction(b, t, beta1), c2 = bias_correction(b, t, beta2);
-    rn_value denominator = rn_add(b, rn_div(b, rn_sqrt(b, v), rn_sqrt(b, c2)),
-                                  rn_const(b, rn_get_float(b->host, "eps", 1e-8)));
-    return rn_div(b, rn_div(b, m, c1), denominator);
+    rn_value c1 = bias_correction(b, t, beta1),
+             r = rn_sqrt(b, bias_correction(b, t, beta2)),
+             eps = rn_const(b, rn_get_float(b->host, "eps", 1e-8));
+    rn_value below = rn_add(b, rn_sqrt(b, v), rn_mul(b, eps, r));
+    return rn_mul(b, rn_div(b, rn_mul(b, lr, r), c1), rn_div(b, m, below));
 }
 
 #define MOMENT_OPTIONS                                                                 \

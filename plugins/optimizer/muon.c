@@ -52,14 +52,13 @@ static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad"), lr = rn_live(b, "lr");
     rn_value keep =
         rn_sub(b, rn_const(b, 1.0), rn_mul(b, lr, rn_live(b, "weight_decay")));
-    rn_value step = rn_rank(b, p) > 1
-                        ? muon_step(b, p, g)
-                        : adam_step(b, p, g, rn_get_bool(b->host, "amsgrad", 0));
-    rn_output(b, "param", rn_sub(b, rn_mul(b, p, keep), rn_mul(b, lr, step)));
+    rn_value step =
+        rn_rank(b, p) > 1 ? rn_mul(b, lr, muon_step(b, p, g)) : adam_step(b, p, g, lr);
+    rn_output(b, "param", rn_sub(b, rn_mul(b, p, keep), step));
     return RN_OK;
 }
 
-RN_OPTIMIZER(muon, describe, "runner/muon 1",
+RN_OPTIMIZER(muon, describe, "runner/muon 2",
              RN_DOC("Muon: p -= lr (scale O(m) + weight_decay p), O the nearest "
                     "orthogonal matrix to the momentum, nearly (Jordan et al. 2024); "
                     "AdamW for biases and other vectors")
