@@ -195,6 +195,8 @@ void graph_print(const struct graph *g, struct text *out);
 void graph_dot(const struct graph *g, struct text *out);
 /* Multiply-adds*2 and transcendental-free operation count of a node; bytes moved. */
 uint64_t gnode_flops(const struct graph *g, const struct gnode *n);
+/* Does it only move elements, of its first operand no more than it returns? */
+bool graph_op_picks(const char *op);
 
 /* ---- the builder handed to plugins ---- */
 struct builder; /* embeds struct rn_build; see builder.c */

@@ -114,11 +114,20 @@ void graph_dot(const struct graph *g, struct text *out) {
     text_add(out, "}\n");
 }
 
+bool graph_op_picks(const char *op) {
+    static const char *const names[] = {"gather", "embedding", "take_along", "pick",
+                                        "slice"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(op, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* A multiply-add counts 2, any other elementwise operation 1 an element. */
 uint64_t gnode_flops(const struct graph *g, const struct gnode *n) {
     const char *name = n->op->name;
     uint64_t out = n->out_count ? elements(&g->values[n->out[0]]) : 0;
-    if (n->op->traits & (OP_SOURCE | OP_VIEW))
+    if (n->op->traits & (OP_SOURCE | OP_VIEW) || graph_op_picks(name))
         return 0;
     if (strcmp(name, "matmul") == 0) {
         const struct gvalue *a = &g->values[n->in[0]];

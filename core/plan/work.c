@@ -4,8 +4,12 @@
 #include "graph/rules.h"
 #include "plan/draft.h"
 
+static uint64_t least(uint64_t x, uint64_t y) {
+    return x < y ? x : y;
+}
+
 /* Bytes of the slots that a node touches. One that is read and written counts twice;
- * a slot read by two operands counts once. */
+ * a slot read by two operands counts once; of a table as much as is picked. */
 static uint64_t traffic(const struct draft *d, const struct rn_node *n) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < n->in_count; i++) {
@@ -13,7 +17,9 @@ static uint64_t traffic(const struct draft *d, const struct rn_node *n) {
         for (uint32_t k = 0; k < i; k++)
             again |= n->in[k] == n->in[i];
         if (!again && n->in[i] != RN_NO_SLOT)
-            bytes += d->slots[n->in[i]].bytes;
+            bytes += !i && graph_op_picks(n->op)
+                         ? least(d->slots[n->in[i]].bytes, d->slots[n->out[0]].bytes)
+                         : d->slots[n->in[i]].bytes;
     }
     for (uint32_t i = 0; i < n->out_count; i++)
         if (n->out[i] != RN_NO_SLOT)

@@ -143,6 +143,14 @@ def main():
         check_trace(c, json.loads(trace.read_text()), got["steps"], nodes, 1)
         c.equal("nothing else is written", list(scratch.iterdir()), [trace])
 
+        # What gathers a batch of 32 images of 8 x 8 reads no more of them than it gives.
+        r = runner("profile", QUICKSTART, one, "data.resident=always", "--json", "--steps",
+                   "3", cwd=scratch)
+        c.equal("resident: exit code", r.code, 0)
+        picked = [n for n in json.loads(r.out)["nodes"] if n["op"] == "gather"]
+        c.equal("gather: FLOPs, bytes of the images", (picked[0]["flops"], max(
+            n["bytes"] for n in picked)), (0, 32 * (2 * 64 * 4 + 8)))
+
         r = runner("profile", QUICKSTART, "--steps", "3", "data.workers=0", host, *MLP, one,
                    "--trace", trace, cwd=scratch)
         c.within("for people, by layer", r.out, "layer, ms a step")

@@ -20,6 +20,7 @@ __attribute__((target("avx512f,avx512bf16"))) static float pairs(int64_t rounds)
     for (int k = 0; k < 12; k++)
         x[k] = _mm512_set1_ps((float)k);
     for (int64_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 12
         for (int k = 0; k < 12; k++)
             x[k] = _mm512_dpbf16_ps(x[k], a, b);
         __asm__ volatile("" : "+v"(a)); /* not to be taken out of the loop */
