@@ -51,7 +51,10 @@ c.ok("there are generated kernels", len(kernels) > 200, str(len(kernels)))
 c.ok("and one of a plugin", [k for k in kernels if k.startswith("custom_")])
 everything = pathlib.Path(cache, "all.txt")
 everything.write_text("".join(kernels.values()))
-code, text = run(nvrtc, str(everything), "80", "90")
+if b"__asan_init" in pathlib.Path(emulated).read_bytes():
+    text = "SKIP: NVRTC compiles the same texts in a build without sanitizers\n"
+else:
+    code, text = run(nvrtc, str(everything), "80", "90")
 print(text, end="")
 if not text.startswith("SKIP"):
     c.ok("all kernels compile", code == 0 and numbers(text)[0] > 400, text[-3000:])
