@@ -9,8 +9,8 @@
 
 #include <sys/stat.h>
 
-#include "../../plugins/backend/cpu/choices.h"
 #include "../../plugins/backend/cpu/tune.h"
+#include "../../plugins/backend/shared/choices.h"
 #include "check.h"
 
 /* -------------------------------------------------------------------- the world */

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../shared/choices.h"
 #include "company.h"
 #include "cpu.h"
 
@@ -24,7 +25,7 @@
 
 bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best) {
     return c->stretch > STRETCH || c->others > OTHERS || c->made_way > WAY ||
-           cpu_walk_is_slow(c->walk, best);
+           choice_walk_is_slow(c->walk, best);
 }
 
 void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c, int threads) {

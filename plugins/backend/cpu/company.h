@@ -32,10 +32,6 @@ struct cpu_company {
     double made_way; /* times a second */
     uint64_t walk;   /* the longer one of before and after; 0: not known */
 };
-/* Measured: up to 1.2 times the best when quiet, 1.7 beside a walk of others. */
-static inline bool cpu_walk_is_slow(uint64_t walk, uint64_t best) {
-    return walk && best && (double)walk > (double)best * 1.4;
-}
 /* best: the shortest walk known here. */
 bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best);
 

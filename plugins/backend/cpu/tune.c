@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "choices.h"
+#include "../shared/choices.h"
 #include "contest.h"
 #include "tune.h"
 
@@ -22,7 +22,7 @@
 struct cpu_tuner {
     struct rn_host *host; /* borrowed: told once that kernels are timed */
     struct cpu_clock clock;
-    struct cpu_choices *table;
+    struct choices *table;
     bool rule;    /* nothing is timed */
     bool by_rule; /* and the rule was asked */
     bool loaded;
@@ -41,7 +41,7 @@ struct cpu_tuner *cpu_tuner_create(struct rn_host *h, bool rule, const char *mac
     t->host = h;
     t->rule = rule;
     t->patience = PATIENCE;
-    t->table = cpu_choices_create(machine, KERNELS);
+    t->table = choices_create(machine, KERNELS);
     bool good = clock ? (t->clock = *clock, true) : cpu_clock_init(&t->clock);
     if (!t->table || !good) {
         cpu_tuner_destroy(t);
@@ -55,7 +55,7 @@ void cpu_tuner_destroy(struct cpu_tuner *t) {
         return;
     if (t->clock.destroy)
         t->clock.destroy(t->clock.self);
-    cpu_choices_destroy(t->table);
+    choices_destroy(t->table);
     free(t);
 }
 
@@ -67,18 +67,18 @@ void cpu_tuner_read(struct cpu_tuner *t, const char *text) {
     if (strcmp(text, BY_RULE) == 0)
         t->rule = true;
     else
-        cpu_choices_read(t->table, text);
+        choices_read(t->table, text);
 }
 
 const char *cpu_tuner_text(struct cpu_tuner *t) {
-    return t->by_rule ? BY_RULE : cpu_choices_text(t->table);
+    return t->by_rule ? BY_RULE : choices_text(t->table);
 }
 
 /* ------------------------------------------------------------------- names */
 
 static void put(char *out, size_t *at, const char *text) {
     size_t n = strlen(text);
-    if (*at + n + 1 < CPU_KEY_MAX)
+    if (*at + n + 1 < CHOICE_KEY_MAX)
         memcpy(out + *at, text, n + 1);
     *at += n;
 }
@@ -172,7 +172,7 @@ static bool sample_of(const struct cpu_setup *s, const char *choices,
 }
 
 /* "conv2d stride=1,1 ... x 16,32,14,14 | 16,16": what it is, then how it lies. */
-static bool key_of(const struct cpu_setup *s, char out[CPU_KEY_MAX]) {
+static bool key_of(const struct cpu_setup *s, char out[CHOICE_KEY_MAX]) {
     size_t at = 0;
     put(out, &at, s->node->op);
     if (s->in[0].dtype == RN_BF16)
@@ -208,16 +208,16 @@ static bool key_of(const struct cpu_setup *s, char out[CPU_KEY_MAX]) {
                         cpu_int(s->node, "block_out", 0)};
     if (!is_product(s->node))
         put_list(out, &at, " | ", forms, 2);
-    return at + 1 < CPU_KEY_MAX;
+    return at + 1 < CHOICE_KEY_MAX;
 }
 
 char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s,
                       const char *choices) {
-    char key[CPU_KEY_MAX];
+    char key[CHOICE_KEY_MAX];
     struct sample m;
-    const struct cpu_choice *e = t && sample_of(s, choices, &m) && key_of(&m.setup, key)
-                                     ? cpu_choices_find(t->table, key)
-                                     : NULL;
+    const struct choice *e = t && sample_of(s, choices, &m) && key_of(&m.setup, key)
+                                 ? choices_find(t->table, key)
+                                 : NULL;
     return e ? e->kernel : '\0';
 }
 
@@ -249,7 +249,7 @@ static void say(struct cpu_tuner *t, bool *told, const char *text, const char *m
 
 /* A run that takes seconds before it begins says why, once. */
 static void tell(struct cpu_tuner *t, bool again) {
-    char *path = t->told ? NULL : cpu_choices_place(t->table);
+    char *path = t->told ? NULL : choices_place(t->table);
     if (again)
         say(t, &t->told_again,
             "timing again the kernels that were timed while the machine was busy", "");
@@ -267,11 +267,11 @@ static bool looks_again(struct cpu_tuner *t) {
     if (t->look_again == UNASKED) {
         struct cpu_watch w;
         t->look_again = NO;
-        if (cpu_choices_are_old(t->table)) {
+        if (choices_are_old(t->table)) {
             cpu_watch_begin(&w, &t->clock, 1);
             struct cpu_company c = cpu_watch_end(&w);
             c.stretch = 1.0; /* nothing was run */
-            if (!cpu_is_disturbed(&c, cpu_choices_walk(t->table)))
+            if (!cpu_is_disturbed(&c, choices_walk(t->table)))
                 t->look_again = YES;
         }
     }
@@ -280,14 +280,14 @@ static bool looks_again(struct cpu_tuner *t) {
 
 /* Times a node, again while it is disturbed and there is patience. */
 static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
-                      const char *choices, cpu_prepare prepare, struct cpu_choice *out,
+                      const char *choices, cpu_prepare prepare, struct choice *out,
                       struct rn_error *e) {
     struct cpu_contest c;
-    uint64_t known = cpu_choices_least(t->table, out->key);
+    uint64_t known = choices_least(t->table, out->key);
     bool good = cpu_contest_begin(&c, s, choices, prepare, e);
     out->disturbed = true;
     for (int i = 0; good && out->disturbed && i < AGAIN; i++) {
-        uint64_t before[CPU_CONTEST_MOST], best = cpu_choices_walk(t->table);
+        uint64_t before[CPU_CONTEST_MOST], best = choices_walk(t->table);
         memcpy(before, c.ns, sizeof before);
         memset(c.ns, 0, sizeof c.ns);
         int64_t begin = t->clock.wall(t->clock.self);
@@ -313,15 +313,15 @@ static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
 
 /* What is known, or timed now. */
 static int32_t answer(struct cpu_tuner *t, char *key, const struct cpu_setup *s,
-                      const char *choices, cpu_prepare prepare, struct cpu_choice **out,
+                      const char *choices, cpu_prepare prepare, struct choice **out,
                       struct rn_error *e) {
-    struct cpu_choice *have = cpu_choices_find(t->table, key);
-    bool again = have && !have->used && cpu_choice_in_doubt(t->table, have) &&
-                 !t->rule && looks_again(t);
+    struct choice *have = choices_find(t->table, key);
+    bool again = have && !have->used && choice_in_doubt(t->table, have) && !t->rule &&
+                 looks_again(t);
     *out = have;
     if (have && !again)
         return RN_OK;
-    struct cpu_choice timed = {.key = key};
+    struct choice timed = {.key = key};
     tell(t, again);
     int64_t begin = t->clock.wall(t->clock.self);
     bool ran = time_node(t, s, choices, prepare, &timed, e);
@@ -339,23 +339,23 @@ static int32_t answer(struct cpu_tuner *t, char *key, const struct cpu_setup *s,
             "timed "
             "again by a run that finds it quiet",
             "");
-    *out = cpu_choices_keep(t->table, &timed);
+    *out = choices_keep(t->table, &timed);
     return *out ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a choice", NULL, NULL);
 }
 
 int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
                           const char *choices, cpu_prepare prepare, uint64_t *ns,
                           struct rn_error *e) {
-    char key[CPU_KEY_MAX];
+    char key[CHOICE_KEY_MAX];
     struct sample m;
-    struct cpu_choice *have;
+    struct choice *have;
     if (!t || !sample_of(s, choices, &m) || !key_of(&m.setup, key))
         return rn_fail(e, RN_E_UNSUPPORTED, "this node cannot be timed", NULL, NULL);
     if (!t->rule && !t->loaded) {
-        t->rule = !cpu_choices_load(t->table);
+        t->rule = !choices_load(t->table);
         t->loaded = true;
     }
-    if (t->rule && !cpu_choices_find(t->table, key)) {
+    if (t->rule && !choices_find(t->table, key)) {
         t->by_rule = true;
         *ns = (uint64_t)((double)by_rule(&m) * m.scale);
         return RN_OK;

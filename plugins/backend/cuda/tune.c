@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../cpu/choices.h"
+#include "../shared/choices.h"
 #include "tune.h"
 
 #define ROUNDS   3
@@ -20,7 +20,7 @@
 struct cuda_tuner {
     struct rn_host *host;
     struct cuda_device *d;
-    struct cpu_choices *table;
+    struct choices *table;
     bool rule, by_rule, loaded, told;
     CUstream stream; /* made when something is timed first */
     CUevent begin, end;
@@ -41,7 +41,7 @@ struct cuda_tuner *cuda_tuner_create(struct rn_host *h, struct cuda_device *d,
     t->host = h;
     t->d = d;
     t->rule = rule;
-    t->table = cpu_choices_create(machine, LETTERS);
+    t->table = choices_create(machine, LETTERS);
     if (!t->table) {
         cuda_tuner_destroy(t);
         return NULL;
@@ -58,25 +58,25 @@ void cuda_tuner_destroy(struct cuda_tuner *t) {
         t->d->lib.driver.cuEventDestroy(t->end);
     if (t->stream)
         t->d->lib.driver.cuStreamDestroy(t->stream);
-    cpu_choices_destroy(t->table);
+    choices_destroy(t->table);
     free(t);
 }
 
 const char *cuda_tuner_text(struct cuda_tuner *t) {
-    return t->by_rule ? BY_RULE : cpu_choices_text(t->table);
+    return t->by_rule ? BY_RULE : choices_text(t->table);
 }
 
 void cuda_tuner_read(struct cuda_tuner *t, const char *text) {
     if (strcmp(text, BY_RULE) == 0)
         t->rule = true;
     else
-        cpu_choices_read(t->table, text);
+        choices_read(t->table, text);
 }
 
 /* ------------------------------------------------------------------- names */
 
 struct line {
-    char text[CPU_KEY_MAX];
+    char text[CHOICE_KEY_MAX];
     size_t length;
 };
 
@@ -247,10 +247,10 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
     if (!t || !key_of(s, &key))
         return rule;
     if (!t->rule && !t->loaded) {
-        t->rule = !cpu_choices_load(t->table);
+        t->rule = !choices_load(t->table);
         t->loaded = true;
     }
-    struct cpu_choice *c = cpu_choices_find(t->table, key.text);
+    struct choice *c = choices_find(t->table, key.text);
     if (c) {
         c->used = true;
         *ns = c->ns;
@@ -263,9 +263,8 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
 
 static int keep(struct cuda_tuner *t, struct line *key, int way, uint64_t took,
                 uint64_t *ns) {
-    struct cpu_choice choice = {
-        .key = key->text, .kernel = (char)('a' + way), .ns = took};
-    struct cpu_choice *kept = cpu_choices_keep(t->table, &choice);
+    struct choice choice = {.key = key->text, .kernel = (char)('a' + way), .ns = took};
+    struct choice *kept = choices_keep(t->table, &choice);
     if (!kept)
         return -1;
     kept->used = true;
@@ -278,11 +277,11 @@ static int keep(struct cuda_tuner *t, struct line *key, int way, uint64_t took,
  * other runs try again. */
 static int give_up(struct cuda_tuner *t, const struct line *key, bool none,
                    uint64_t *ns) {
-    char text[CPU_KEY_MAX + 32];
+    char text[CHOICE_KEY_MAX + 32];
     snprintf(text, sizeof text, "%s\t%c\t%d\t-", key->text,
              none ? 'a' + CUDA_NONE : 'a', GIVEN_UP);
-    cpu_choices_read(t->table, text);
-    struct cpu_choice *c = cpu_choices_find(t->table, key->text);
+    choices_read(t->table, text);
+    struct choice *c = choices_find(t->table, key->text);
     if (!c)
         return -1;
     c->used = true;

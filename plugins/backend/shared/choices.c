@@ -9,25 +9,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../shared/kept.h"
 #include "choices.h"
-#include "company.h"
+#include "kept.h"
 
-#define LINE_MAX_ (CPU_KEY_MAX + 96)
+#define LINE_MAX_ (CHOICE_KEY_MAX + 96)
 #define OLD_S     900
 
-struct cpu_choices {
+struct choices {
     struct kept_key machine;
-    struct cpu_choice *entries;
+    struct choice *entries;
     size_t count, capacity;
     uint64_t walk; /* the shortest */
     bool old;
-    char *text; /* of cpu_choices_text */
+    char *text; /* of choices_text */
     const char *letters;
 };
 
-struct cpu_choices *cpu_choices_create(const char *machine, const char *letters) {
-    struct cpu_choices *t = calloc(1, sizeof *t);
+struct choices *choices_create(const char *machine, const char *letters) {
+    struct choices *t = calloc(1, sizeof *t);
     if (t) {
         t->letters = letters;
         kept_key_add(&t->machine, machine);
@@ -35,7 +34,7 @@ struct cpu_choices *cpu_choices_create(const char *machine, const char *letters)
     return t;
 }
 
-void cpu_choices_destroy(struct cpu_choices *t) {
+void choices_destroy(struct choices *t) {
     if (!t)
         return;
     for (size_t i = 0; i < t->count; i++) {
@@ -49,18 +48,18 @@ void cpu_choices_destroy(struct cpu_choices *t) {
 
 /* ------------------------------------------------------------------- table */
 
-struct cpu_choice *cpu_choices_find(const struct cpu_choices *t, const char *key) {
+struct choice *choices_find(const struct choices *t, const char *key) {
     for (size_t i = 0; i < t->count; i++)
         if (strcmp(t->entries[i].key, key) == 0)
             return &t->entries[i];
     return NULL;
 }
 
-uint64_t cpu_choices_least(const struct cpu_choices *t, const char *key) {
+uint64_t choices_least(const struct choices *t, const char *key) {
     size_t what = strcspn(key, "|");
     uint64_t least = 0;
     for (size_t i = 0; i < t->count; i++) {
-        const struct cpu_choice *k = &t->entries[i];
+        const struct choice *k = &t->entries[i];
         if (strlen(k->what) == what && memcmp(k->what, key, what) == 0 &&
             (!least || k->ns < least))
             least = k->ns;
@@ -68,25 +67,25 @@ uint64_t cpu_choices_least(const struct cpu_choices *t, const char *key) {
     return least;
 }
 
-uint64_t cpu_choices_walk(const struct cpu_choices *t) {
+uint64_t choices_walk(const struct choices *t) {
     return t->walk;
 }
 
-bool cpu_choice_in_doubt(const struct cpu_choices *t, const struct cpu_choice *c) {
-    return !c->settled && (c->disturbed || cpu_walk_is_slow(c->walk, t->walk));
+bool choice_in_doubt(const struct choices *t, const struct choice *c) {
+    return !c->settled && (c->disturbed || choice_walk_is_slow(c->walk, t->walk));
 }
 
-bool cpu_choices_are_old(const struct cpu_choices *t) {
+bool choices_are_old(const struct choices *t) {
     return t->old;
 }
 
 /* The first line of a key counts, unless it is in doubt and this one is not. */
-static struct cpu_choice *add(struct cpu_choices *t, const struct cpu_choice *c) {
+static struct choice *add(struct choices *t, const struct choice *c) {
     if (c->walk && (!t->walk || c->walk < t->walk))
         t->walk = c->walk;
-    struct cpu_choice *have = cpu_choices_find(t, c->key);
+    struct choice *have = choices_find(t, c->key);
     if (have) {
-        if (!have->used && cpu_choice_in_doubt(t, have) && !cpu_choice_in_doubt(t, c)) {
+        if (!have->used && choice_in_doubt(t, have) && !choice_in_doubt(t, c)) {
             have->kernel = c->kernel;
             have->disturbed = c->disturbed;
             have->ns = c->ns;
@@ -96,13 +95,13 @@ static struct cpu_choice *add(struct cpu_choices *t, const struct cpu_choice *c)
     }
     if (t->count == t->capacity) {
         size_t capacity = 2 * t->capacity + 64;
-        struct cpu_choice *grown = realloc(t->entries, capacity * sizeof *grown);
+        struct choice *grown = realloc(t->entries, capacity * sizeof *grown);
         if (!grown)
             return NULL;
         t->entries = grown;
         t->capacity = capacity;
     }
-    struct cpu_choice e = *c;
+    struct choice e = *c;
     e.key = strdup(c->key);
     e.what = strndup(c->key, strcspn(c->key, "|"));
     if (!e.key || !e.what) {
@@ -126,12 +125,12 @@ static uint64_t number(const char *text, char stop, const char **end) {
 }
 
 /* The walk is missing in records of earlier versions. */
-static void read_line(struct cpu_choices *t, char *line, bool settled) {
+static void read_line(struct choices *t, char *line, bool settled) {
     char *tab = strchr(line, '\t');
     const char *end = NULL;
     if (!tab || !tab[1] || tab[2] != '\t' || !strchr(t->letters, tab[1]))
         return;
-    struct cpu_choice c = {.key = line, .kernel = tab[1], .settled = settled};
+    struct choice c = {.key = line, .kernel = tab[1], .settled = settled};
     bool walk = strchr(tab + 3, '\t') != NULL;
     c.ns = number(tab + 3, walk ? '\t' : '\0', &end);
     if (!c.ns)
@@ -145,7 +144,7 @@ static void read_line(struct cpu_choices *t, char *line, bool settled) {
     add(t, &c);
 }
 
-static int write_line(char *out, size_t size, const struct cpu_choice *c) {
+static int write_line(char *out, size_t size, const struct choice *c) {
     char walk[24] = "-";
     if (c->disturbed)
         strcpy(walk, "?");
@@ -155,7 +154,7 @@ static int write_line(char *out, size_t size, const struct cpu_choice *c) {
                     (unsigned long long)c->ns, walk);
 }
 
-void cpu_choices_read(struct cpu_choices *t, const char *text) {
+void choices_read(struct choices *t, const char *text) {
     while (*text) {
         char line[LINE_MAX_];
         size_t n = strcspn(text, "\n");
@@ -168,7 +167,7 @@ void cpu_choices_read(struct cpu_choices *t, const char *text) {
     }
 }
 
-const char *cpu_choices_text(struct cpu_choices *t) {
+const char *choices_text(struct choices *t) {
     size_t size = 1, at = 0;
     for (size_t i = 0; i < t->count; i++)
         size += strlen(t->entries[i].key) + 64;
@@ -185,15 +184,15 @@ const char *cpu_choices_text(struct cpu_choices *t) {
 
 /* -------------------------------------------------------------------- disk */
 
-char *cpu_choices_place(const struct cpu_choices *t) {
+char *choices_place(const struct choices *t) {
     char *folder = kept_folder("kernels");
     char *path = folder ? kept_path(folder, &t->machine, "txt") : NULL;
     free(folder);
     return path;
 }
 
-bool cpu_choices_load(struct cpu_choices *t) {
-    char *path = cpu_choices_place(t);
+bool choices_load(struct choices *t) {
+    char *path = choices_place(t);
     FILE *f = path ? fopen(path, "re") : NULL;
     char line[LINE_MAX_];
     struct stat s;
@@ -213,9 +212,9 @@ bool cpu_choices_load(struct cpu_choices *t) {
 
 /* Written at once, then read again: of several runs that time one node at one time the
  * first line counts for all, or the same file would not give the same bits. */
-struct cpu_choice *cpu_choices_keep(struct cpu_choices *t, const struct cpu_choice *c) {
+struct choice *choices_keep(struct choices *t, const struct choice *c) {
     char line[LINE_MAX_];
-    char *path = cpu_choices_place(t);
+    char *path = choices_place(t);
     int n = write_line(line, sizeof line, c);
     int f = path && n < (int)sizeof line
                 ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600)
@@ -225,7 +224,7 @@ struct cpu_choice *cpu_choices_keep(struct cpu_choices *t, const struct cpu_choi
         close(f);
     free(path);
     if (written)
-        cpu_choices_load(t);
+        choices_load(t);
     t->old = old;     /* as it was when the run began */
     return add(t, c); /* no cache: known to this run alone */
 }
