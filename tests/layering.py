@@ -122,6 +122,8 @@ def check_api(tree):
     for path in files(tree / "plugin-api"):
         name = path.relative_to(tree).as_posix()
         for mark, what in includes(code_of(path)):
+            if name.startswith("plugin-api/runner/sdk/") and SYSTEM.match(what):
+                continue
             if not (what.startswith("runner/") if mark == "<" else False) and \
                     what not in ("stddef.h", "stdint.h", "math.h", "string.h"):
                 yield f"{name}: the ABI includes nothing but itself, here is {what}"
@@ -160,6 +162,7 @@ PLANTED = [
     ("plugins/metric/accuracy.c", 'static void f(void) { puts("x"); }', "here is `puts`"),
     ("plugins/init/constant.c", "#include <dlfcn.h>", "a plugin opens no plugins"),
     ("plugin-api/runner/host.h", "#include <stdio.h>", "the ABI includes nothing"),
+    ("plugin-api/runner/sdk/file.h", "#include <zlib.h>", "the ABI includes nothing"),
 ]
 
 c = Checks()

@@ -10,7 +10,12 @@ HEADERS = pathlib.Path(__file__).resolve().parents[2] / "plugin-api/runner"
 
 
 def headers():
-    return sorted(HEADERS.rglob("*.h"))
+    return sorted(HEADERS.glob("*.h"))
+
+
+def sdk():
+    """Helpers for authors: header-only, no part of the ABI, POSIX and GNU builtins."""
+    return sorted((HEADERS / "sdk").glob("*.h"))
 
 
 def no_compiler(name):

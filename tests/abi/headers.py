@@ -33,13 +33,17 @@ def compilers():
             yield [name], language
 
 
+def each_alone(top, name):
+    f = top / (name.replace("/", "_") + ".c")
+    f.write_text(f"#include <{name}>\nextern int nothing;\n")
+    return f
+
+
+sdk_names = [h.relative_to(api.HEADERS.parent).as_posix() for h in api.sdk()]
 with Scratch() as top:
     (top / "empty.c").write_text("typedef int nothing;\n")
-    alone = []
-    for name in names:
-        f = top / (name.replace("/", "_") + ".c")
-        f.write_text(f"#include <{name}>\nextern int nothing;\n")
-        alone.append(f)
+    alone = [each_alone(top, name) for name in names]
+    sdk_alone = [each_alone(top, name) for name in sdk_names]
     for compiler, language in compilers():
         for dialect in DIALECTS[language]:
             flags = [*compiler, *FLAGS, language, f"-std={dialect}", "-I",
@@ -50,6 +54,10 @@ with Scratch() as top:
                 continue
             p = run(*flags, *alone)
             c.ok(f"{what}: every header alone", p.returncode == 0, p.stdout[:3000])
+            flags[flags.index(f"-std={dialect}")] = "-std=" + dialect.replace("c", "gnu", 1)
+            p = run(*flags, *sdk_alone)
+            c.ok(f"{what}: every helper of sdk/ alone, GNU dialect", p.returncode == 0,
+                 p.stdout[:3000])
     # The compiler does find fault: a header with a fault is seen.
     (top / "bad.c").write_text("#include <runner/abi.h>\nint f(void) { return {0}; }\n")
     c.ok("a fault is found", run("cc", *FLAGS, "c", "-std=c11", "-I", api.HEADERS.parent,
@@ -68,6 +76,15 @@ for path in api.headers():
     c.ok(f"{name} has C++ linkage", 'extern "C"' in text or "static" not in code)
     for macro in re.findall(r"^#\s*define\s+(\w+)", code, re.M):
         c.ok(f"{name}: {macro}", macro.startswith(("RN_", "RUNNER_")))
+    for function in re.findall(r"^static inline [\w\s*]+?\b(\w+)\(", code, re.M):
+        c.ok(f"{name}: {function}", function.startswith("rn_"))
+
+for path in api.sdk():
+    code = api.strip_comments(path.read_text())
+    name = path.relative_to(api.HEADERS.parent).as_posix()
+    c.ok(f"{name} has C++ linkage", 'extern "C"' in code)
+    for macro in re.findall(r"^#\s*define\s+(\w+)", code, re.M):
+        c.ok(f"{name}: {macro}", macro.startswith(("RN_", "RUNNER_SDK_")))
     for function in re.findall(r"^static inline [\w\s*]+?\b(\w+)\(", code, re.M):
         c.ok(f"{name}: {function}", function.startswith("rn_"))
 
