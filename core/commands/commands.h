@@ -42,6 +42,7 @@ struct flags {
     const char *seconds; /* --seconds S */
     const char *steps;   /* --steps N */
     const char *trace;   /* --trace FILE */
+    bool ack; /* --ack: lines about what is durable, on stdout */
     bool dot, resolved, blame, kernels, man;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */

@@ -90,6 +90,7 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
             const char **text;
             bool *flag;
         } table[] = {{"json", NULL, &out->json},
+                     {"ack", NULL, &out->ack},
                      {"dot", NULL, &out->dot},
                      {"resolved", NULL, &out->resolved},
                      {"blame", NULL, &out->blame},

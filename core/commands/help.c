@@ -103,6 +103,14 @@ static void print_man(const struct command *const *list, unsigned n) {
          ".fi\n.SH COMMANDS");
     for (unsigned i = 0; i < n; i++)
         man_verb(list[i]);
+    puts(".SH OUTPUT\n"
+         "Results go to standard output, progress, warnings and errors to standard "
+         "error.\n"
+         ".PP\nA program that must know which data a crash can no longer destroy asks for "
+         "it with\n.B \\-\\-ack\nor\n.BR \\-\\-progress=json :\n"
+         "standard output then has a line\n.I ACK ckpt step=N\nfor each checkpoint "
+         "and\n.I ACK metrics row=N\nfor the rows of the record, each written only "
+         "after the data is safe on disk.");
     puts(".SH SIGNALS\n"
          "The first SIGINT or SIGTERM finishes the step, saves and leaves with 75; a "
          "second "

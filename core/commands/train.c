@@ -205,7 +205,7 @@ static void progress(void *context, const struct run_progress *p) {
 static bool read_form(const struct flags *f, struct teller *t) {
     static const char *const names[] = {"none", "bar", "plain", "json"};
     const char *want = f->progress ? f->progress : "auto";
-    t->acks = !isatty(STDOUT_FILENO);
+    t->acks = f->ack;
     if (strcmp(want, "auto") == 0) {
         t->form = isatty(STDERR_FILENO) ? PROGRESS_BAR : PROGRESS_PLAIN;
         return true;
@@ -302,7 +302,7 @@ static int start(const struct command *c, const struct flags *f,
 
 static int train(int argc, char **argv) {
     struct flags f;
-    int code = flags_parse(&command_train, argc, argv, "json progress=", &f);
+    int code = flags_parse(&command_train, argc, argv, "json ack progress=", &f);
     if (code || f.help)
         return code ? code : command_print_help(&command_train);
     if (!f.positional) {
@@ -315,18 +315,24 @@ static int train(int argc, char **argv) {
     return start(&command_train, &f, &o);
 }
 
+#define PROGRESS_HELP                                                                  \
+    "  --progress FORM  auto, bar (a line in place), plain (a line an epoch), none,\n" \
+    "                   or json (an object a line on stdout, with ACK lines)\n"        \
+    "  --json           the last line of stdout is a JSON object: results or errors\n" \
+    "  --ack            a line on stdout for everything that is safe on disk:\n"       \
+    "                   ACK ckpt step=N, ACK metrics row=N\n"
+
 const struct command command_train = {
     "train",
-    "[train] EXPERIMENT.yaml [key=value ...] [--progress FORM] [--json]",
+    "[train] EXPERIMENT.yaml [key=value ...] [--progress FORM] [--json] [--ack]",
     "train a network",
-    "  --progress FORM  auto, bar, plain, json or none\n"
-    "  --json           the last line of stdout is a JSON object: results, or errors\n",
+    PROGRESS_HELP,
     "runner configs/quickstart.yaml optimizer.lr=0.01",
     train};
 
 static int resume(int argc, char **argv) {
     struct flags f;
-    int code = flags_parse(&command_resume, argc, argv, "json progress=", &f);
+    int code = flags_parse(&command_resume, argc, argv, "json ack progress=", &f);
     if (code || f.help)
         return code ? code : command_print_help(&command_resume);
     if (!f.positional) {
@@ -341,13 +347,12 @@ static int resume(int argc, char **argv) {
 
 const struct command command_resume = {
     "resume",
-    "resume RUN [key=value ...] [--progress FORM] [--json]",
+    "resume RUN [key=value ...] [--progress FORM] [--json] [--ack]",
     "go on with a run that was interrupted, equal to the bit",
     "  key=value        changes the experiment from here on, and stays with the run: "
     "more\n"
     "                   train.epochs, another optimizer.lr. Data, split and names of\n"
-    "                   variables must stay; train.max_time counts anew at each start\n"
-    "  --progress FORM  auto, bar, plain, json or none\n"
-    "  --json           the last line of stdout is a JSON object: results, or errors\n",
+    "                   variables must stay; train.max_time counts anew at each "
+    "start\n" PROGRESS_HELP,
     "runner resume runs/digits/latest",
     resume};

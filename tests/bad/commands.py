@@ -97,7 +97,9 @@ def check_json(check, top):
     check.equal("train --json: end", last and last["end"], "done")
     check.ok("train --json: test/accuracy", last and 0 <= last["test/accuracy"] <= 1)
     check.ok("train --json: the folder", last and os.path.samefile(last["run"], run))
+    check.equal("train --json: one line", len(train.out.splitlines()), 1)
     told = runner("small.yaml", "--progress", "json", cwd=top)
+    check.within("progress json: what is durable", told.out, "\nACK ckpt step=6\n")
     moments = []
     for line in told.out.splitlines():
         if not line.startswith("ACK "):
@@ -149,8 +151,8 @@ def check_json(check, top):
 def check_streams(check, top):
     run = top / "runs" / "small" / "latest"
     r = runner("small.yaml", cwd=top)
-    out = [line for line in r.out.splitlines() if not line.startswith("ACK ")]
-    check.equal("train: results on stdout", [line.split()[0] for line in out],
+    check.equal("train: results on stdout, and nothing else",
+                [line.split()[0] for line in r.out.splitlines()],
                 ["test/loss", "test/accuracy"])
     check.ok("train: progress on stderr", "epoch 2/2" in r.err and "val/loss" in r.err)
     check.ok("train: last words name the record",

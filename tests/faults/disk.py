@@ -55,7 +55,7 @@ class Faults:
         env = {**preload(SHIM), "SHIM_FAIL": f"{kind}:{n}:{error}:{where}",
                "SHIM_CALLS": str(self.top / "calls")}
         try:
-            r = runner(self.path, f"output={out}", env=env, timeout=120)
+            r = runner(self.path, f"output={out}", "--ack", env=env, timeout=120)
         except subprocess.TimeoutExpired:
             r = Result(-1, "", f"{kind} {n}: it hangs")
         runs = sorted((out / "tiny").glob("2*")) if (out / "tiny").is_dir() else []
@@ -145,7 +145,7 @@ class Faults:
         else:
             try:
                 r = runner(self.path, f"output={mount}", "model.hidden=[64]",
-                           "train.epochs=40")
+                           "train.epochs=40", "--ack")
                 c.equal("small disk: exit", r.code, 7)
                 c.within("small disk: says so", r.err, "the disk is full")
                 f = latest(mount, "tiny")

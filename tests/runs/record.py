@@ -199,6 +199,8 @@ def progress(c, top, path):
     c.ok("no terminal: nothing in place", "\r" not in r.err and "\x1b" not in r.err)
     c.equal("no terminal: a line an epoch", len(re.findall(r"^epoch \d/3  step", r.err, re.M)),
             3)
+    c.ok("a person's redirected output has no ACK line", "ACK" not in r.out, r.out)
+    r, _ = train(path, "--ack")
     acks = re.findall(r"^ACK (ckpt step|metrics row)=(\d+)$", r.out, re.M)
     c.ok("acknowledged", ("ckpt step", "18") in acks, r.out)
     c.ok("rows grow", [int(n) for k, n in acks if k == "metrics row"]
