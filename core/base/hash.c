@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three hashes. */
+/* SHA-256 and FNV-1a. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -168,22 +168,6 @@ void sha256_hex(const uint8_t digest[32], char out[65]) {
         out[2 * i + 1] = hex[digest[i] & 15];
     }
     out[64] = '\0';
-}
-
-uint32_t crc32c(uint32_t crc, const void *data, size_t n) {
-    /* Nibble table of the reflected polynomial 0x82f63b78. */
-    static const uint32_t t[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
-                                   0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-                                   0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
-                                   0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
-    const uint8_t *p = data;
-    crc = ~crc;
-    while (n--) {
-        crc ^= *p++;
-        crc = crc >> 4 ^ t[crc & 15];
-        crc = crc >> 4 ^ t[crc & 15];
-    }
-    return ~crc;
 }
 
 uint64_t fnv1a(const void *data, size_t n) {

@@ -21,8 +21,11 @@ void sha256_finish(struct sha256 *s, uint8_t out[32]);
 void sha256_plain(uint32_t s[8], const uint8_t *p, size_t blocks);
 void sha256_hex(const uint8_t digest[32], char out[65]);
 
-/* Continue from `crc` (0 at the start). */
+/* CRC32C of `data`, continued from `crc` (0 at the start), with the instructions of
+ * this processor where it has them. crc32c.c */
 uint32_t crc32c(uint32_t crc, const void *data, size_t n);
+/* The same without them. */
+uint32_t crc32c_plain(uint32_t crc, const void *data, size_t n);
 
 uint64_t fnv1a(const void *data, size_t n);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/base: arenas, text, errors and nearest word, hashes against published vectors.
  */
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -66,6 +68,35 @@ static void test_rounds(void) {
         }
 }
 
+/* CRC32C by its definition, a bit at a time. */
+static uint32_t crc32c_by_bit(uint32_t crc, uint8_t byte) {
+    crc = ~crc ^ byte;
+    for (int i = 0; i < 8; i++)
+        crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    return ~crc;
+}
+
+/* Both implementations at every alignment, over lengths that have full rounds of three
+ * streams, tables, single words and single bytes. */
+static void test_crc32c(void) {
+    enum { most = 2 * 3 * 4096 + 300 };
+    static uint8_t data[most + 8];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * i * 31 + i / 7 + i / 4096);
+    for (size_t from = 0; from < 8; from++) {
+        uint32_t start = (uint32_t)from * 0x9e3779b9u, want = start;
+        for (size_t n = 0; n <= most; n++) {
+            bool edge = n < 300 || (n + 17) % 4096 < 34 || n % 509 == 0;
+            if (edge) {
+                CHECK(crc32c(start, data + from, n) == want);
+                CHECK(crc32c_plain(start, data + from, n) == want);
+            }
+            if (n < most)
+                want = crc32c_by_bit(want, data[from + n]);
+        }
+    }
+}
+
 static void test_hash(void) {
     struct sha256 s;
     uint8_t d[32];
@@ -81,6 +112,7 @@ static void test_hash(void) {
     sha256_finish(&s, d);
     sha256_hex(d, hex);
     CHECK_TEXT(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    CHECK(crc32c_plain(0, "123456789", 9) == 0xe3069283u);
     CHECK(crc32c(0, "123456789", 9) == 0xe3069283u);
     CHECK(crc32c(crc32c(0, "1234", 4), "56789", 5) == 0xe3069283u);
     CHECK(fnv1a("a", 1) == 0xaf63dc4c8601ec8cu);
@@ -91,6 +123,7 @@ int main(void) {
     test_text();
     test_error();
     test_rounds();
+    test_crc32c();
     test_hash();
     return check_done();
 }
