@@ -182,6 +182,13 @@ int device_variable_read(struct device *d, uint32_t variable, void *data,
     return status ? status : device_sync(d, e);
 }
 
+const void *device_variable_view(struct device *d, uint32_t variable,
+                                 struct rn_error *e) {
+    if (!d->info.host_memory || device_sync(d, e) != RN_OK)
+        return NULL;
+    return d->variables + d->offsets[variable];
+}
+
 int device_reserve(struct device *d, struct rn_error *e) {
     put(d, RN_SPACE_DEVICE, d->arena, d->arena_bytes);
     d->arena = NULL;

@@ -31,6 +31,10 @@ int device_variable_part(struct device *d, uint32_t variable, uint64_t offset,
                          const void *data, uint64_t bytes, struct rn_error *e);
 int device_variable_read(struct device *d, uint32_t variable, void *data,
                          struct rn_error *e);
+/* The variable itself, where the device's memory is the host's, as it is between runs;
+ * NULL elsewhere. Borrowed until the next run. */
+const void *device_variable_view(struct device *d, uint32_t variable,
+                                 struct rn_error *e);
 
 /* All programs of a device share one arena: of the largest. Reserve after the last
  * program_create and before the first run. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Committing a checkpoint. HDF5 writes the metadata of a file whose datasets are laid
- * out but empty; the data then goes to their offsets by pwrite, the seal on top, fsync,
- * rename, fsync of the folder, CURRENT the same way, ACK, and only then old ones go. */
+/* Committing a checkpoint. HDF5 lays out datasets without data; the data goes to their
+ * offsets by pwrite, piece by piece and each right after its CRC32C, while it is still
+ * in the processor's cache. HDF5 then gets the sums and writes its metadata, the seal
+ * goes on top, fsync, rename, fsync of the folder, CURRENT the same way, ACK, and only
+ * then old ones go. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,7 @@
 #include "record/checkpoint.h"
 #include "record/file.h"
 #include "record/h5.h"
+#include "record/seal.h"
 #include "record/state.h"
 
 /* ------------------------------------------------------------------- CURRENT */
@@ -165,26 +168,45 @@ static void drop_old(const struct record *r, const char *name, int64_t step,
 
 /* ------------------------------------------------------------------- writing */
 
-/* One dataset without data: where its bytes go. */
-static bool lay_out(hid_t group, const char *name, const char *doc, rn_dtype dtype,
-                    uint32_t rank, const int64_t *shape, const void *data,
-                    uint64_t bytes, uint64_t *offset) {
+/* From this size on a part is left out of the seal's SHA-256, and has a range. */
+#define BULK_BYTES 4096u
+
+struct part {
+    const char *name;
+    const void *data;
+    uint64_t bytes, offset;
+    uint32_t crc;
+};
+
+/* A checkpoint's file while it is written. */
+struct draft {
+    const struct checkpoint *c;
+    struct part *parts; /* tensors, then blobs */
+    uint32_t count;
+    struct seal_range *ranges; /* of the parts of at least BULK_BYTES */
+    uint32_t range_count;
+    hid_t file, variables, blobs;
+};
+
+/* One dataset without data: where its bytes go. Its sum comes later. */
+static bool lay_out(hid_t group, struct part *part, const char *doc, rn_dtype dtype,
+                    uint32_t rank, const int64_t *shape) {
     hsize_t dims[RN_MAX_RANK];
+    uint32_t none = 0;
     for (uint32_t i = 0; i < rank; i++)
         dims[i] = (hsize_t)shape[i];
-    uint32_t crc = crc32c(0, data, (size_t)bytes);
     hid_t type = h5_type(dtype), list = h5_dataset_list(), d = -1;
     hid_t space =
         rank ? H5Screate_simple((int)rank, dims, NULL) : H5Screate(H5S_SCALAR);
     if (type >= 0 && list >= 0 && space >= 0)
-        d = H5Dcreate2(group, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
-    bool ok = d >= 0 && h5_put(d, "crc32c", H5T_STD_U32LE, &crc) &&
+        d = H5Dcreate2(group, part->name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    bool ok = d >= 0 && h5_put(d, "crc32c", H5T_STD_U32LE, &none) &&
               h5_put_text(d, "doc", doc ? doc : "") &&
               h5_put_text(d, "dtype", h5_dtype_name(dtype));
-    if (ok && bytes) {
+    if (ok && part->bytes) {
         haddr_t at = H5Dget_offset(d);
         ok = at != HADDR_UNDEF && at >= SEAL_BYTES;
-        *offset = at;
+        part->offset = at;
     }
     if (d >= 0 && H5Dclose(d) < 0)
         ok = false;
@@ -197,46 +219,32 @@ static bool lay_out(hid_t group, const char *name, const char *doc, rn_dtype dty
     return ok;
 }
 
-struct part {
-    const void *data;
-    uint64_t bytes, offset;
-};
-
-/* The metadata of the whole file, at `temp`. Offsets: tensors, then blobs. */
-static int lay_out_all(const char *temp, const struct checkpoint *c, struct part *parts,
-                       struct rn_error *e) {
+/* The file at `temp` with every dataset in its place. */
+static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
+    const struct checkpoint *c = w->c;
     uint32_t format = 1;
     errno = 0;
-    hid_t access = h5_access(), list = H5Pcreate(H5P_FILE_CREATE), file = -1;
-    hid_t variables = -1, blobs = -1;
-    if (access >= 0 && list >= 0 && H5Pset_userblock(list, SEAL_BYTES) >= 0 &&
+    hid_t access = h5_access(), list = H5Pcreate(H5P_FILE_CREATE);
+    if (access >= 0 && list >= 0 &&
+        H5Pset_userblock(list, seal_room(w->range_count)) >= 0 &&
         H5Pset_obj_track_times(list, 0) >= 0)
-        file = H5Fcreate(temp, H5F_ACC_EXCL, list, access);
-    bool ok = file >= 0 && h5_put(file, "step", H5T_STD_I64LE, &c->step) &&
-              h5_put(file, "epoch", H5T_IEEE_F64LE, &c->epoch) &&
-              h5_put(file, "format", H5T_STD_U32LE, &format) &&
-              h5_put_text(file, "doc",
+        w->file = H5Fcreate(temp, H5F_ACC_EXCL, list, access);
+    bool ok = w->file >= 0 && h5_put(w->file, "step", H5T_STD_I64LE, &c->step) &&
+              h5_put(w->file, "epoch", H5T_IEEE_F64LE, &c->epoch) &&
+              h5_put(w->file, "format", H5T_STD_U32LE, &format) &&
+              h5_put_text(w->file, "doc",
                           "checkpoint of a training run: variables by name, states of "
                           "components under blobs") &&
-              (variables = h5_group(file, "variables")) >= 0 &&
-              (blobs = h5_group(file, "blobs")) >= 0;
+              (w->variables = h5_group(w->file, "variables")) >= 0 &&
+              (w->blobs = h5_group(w->file, "blobs")) >= 0;
     for (uint32_t i = 0; ok && i < c->tensor_count; i++) {
         const struct checkpoint_tensor *t = &c->tensors[i];
-        ok = lay_out(variables, t->name, t->doc, t->dtype, t->rank, t->shape, t->data,
-                     parts[i].bytes, &parts[i].offset);
+        ok = lay_out(w->variables, &w->parts[i], t->doc, t->dtype, t->rank, t->shape);
     }
-    for (uint32_t i = 0; ok && i < c->blob_count; i++) {
-        const struct checkpoint_blob *b = &c->blobs[i];
-        int64_t n = (int64_t)b->bytes;
-        ok = lay_out(blobs, b->name, "state, as bytes", RN_U8, 1, &n, b->data, b->bytes,
-                     &parts[c->tensor_count + i].offset);
+    for (uint32_t i = c->tensor_count; ok && i < w->count; i++) {
+        int64_t n = (int64_t)w->parts[i].bytes;
+        ok = lay_out(w->blobs, &w->parts[i], "state, as bytes", RN_U8, 1, &n);
     }
-    if (variables >= 0 && H5Gclose(variables) < 0)
-        ok = false;
-    if (blobs >= 0 && H5Gclose(blobs) < 0)
-        ok = false;
-    if (file >= 0 && H5Fclose(file) < 0)
-        ok = false;
     int code = errno;
     if (list >= 0)
         H5Pclose(list);
@@ -246,10 +254,50 @@ static int lay_out_all(const char *temp, const struct checkpoint *c, struct part
     return ok ? RN_OK : file_error(e, "write", temp);
 }
 
-static int check_parts(const struct checkpoint *c, struct part *parts, uint64_t *total,
-                       struct rn_error *e) {
+/* The data of a part to its place, summed on the way. */
+static int write_part(struct part *p, int fd, const char *path, struct rn_error *e) {
+    enum { piece = 1 << 20, begun = 16 << 20 };
+    int status = RN_OK;
+    uint64_t behind = 0;
+    for (uint64_t at = 0; !status && at < p->bytes; at += piece) {
+        const char *data = (const char *)p->data + at;
+        uint64_t n = p->bytes - at < piece ? p->bytes - at : piece;
+        p->crc = crc32c(p->crc, data, (size_t)n);
+        status = file_write(fd, data, n, p->offset + at, path, e);
+        if (at + n - behind >= begun) {
+            file_begin_writeback(fd, p->offset + behind, at + n - behind);
+            behind = at + n;
+        }
+    }
+    return status;
+}
+
+/* The sums of all parts, now that they are known; then the file is HDF5's no more. */
+static int finish_layout(struct draft *w, bool good, const char *temp,
+                         struct rn_error *e) {
+    bool ok = true;
+    errno = 0;
+    for (uint32_t i = 0; good && ok && i < w->count; i++) {
+        struct part *p = &w->parts[i];
+        hid_t group = i < w->c->tensor_count ? w->variables : w->blobs;
+        hid_t d = H5Dopen2(group, p->name, H5P_DEFAULT);
+        ok = d >= 0 && h5_change(d, "crc32c", H5T_STD_U32LE, &p->crc);
+        if (d >= 0 && H5Dclose(d) < 0)
+            ok = false;
+    }
+    if (w->variables >= 0 && H5Gclose(w->variables) < 0)
+        ok = false;
+    if (w->blobs >= 0 && H5Gclose(w->blobs) < 0)
+        ok = false;
+    if (w->file >= 0 && H5Fclose(w->file) < 0)
+        ok = false;
+    return ok || !good ? RN_OK : file_error(e, "write", temp);
+}
+
+static int check_parts(struct draft *w, uint64_t *total, struct rn_error *e) {
+    const struct checkpoint *c = w->c;
     *total = 1 << 16;
-    for (uint32_t i = 0; i < c->tensor_count + c->blob_count; i++) {
+    for (uint32_t i = 0; i < w->count; i++) {
         bool blob = i >= c->tensor_count;
         const struct checkpoint_blob *b = blob ? &c->blobs[i - c->tensor_count] : NULL;
         const struct checkpoint_tensor *t = blob ? NULL : &c->tensors[i];
@@ -263,7 +311,8 @@ static int check_parts(const struct checkpoint *c, struct part *parts, uint64_t 
             return error_set(e, RN_E_INTERNAL,
                              "tensor '%s' of the checkpoint has no valid type or shape",
                              name);
-        parts[i] = (struct part){blob ? b->data : t->data, bytes, 0};
+        w->parts[i] = (struct part){name, blob ? b->data : t->data, bytes, 0, 0};
+        w->range_count += bytes >= BULK_BYTES;
         *total += bytes + 2048 + strlen(name) + (t && t->doc ? strlen(t->doc) : 0);
     }
     return RN_OK;
@@ -283,18 +332,24 @@ static int check_space(const char *folder, uint64_t need, struct rn_error *e) {
     return RN_E_IO;
 }
 
-static int write_file(const char *temp, const char *path, const struct checkpoint *c,
-                      struct part *parts, struct seal *seal, struct rn_error *e) {
+static int write_file(const char *temp, const char *path, struct draft *w,
+                      struct seal *seal, struct rn_error *e) {
     if (unlink(temp) && errno != ENOENT)
         return file_error(e, "replace", temp);
-    int status = lay_out_all(temp, c, parts, e), fd = -1;
+    int status = lay_out_all(w, temp, e), fd = -1;
     if (!status && (fd = open(temp, O_RDWR | O_CLOEXEC)) < 0)
         status = file_error(e, "open", temp);
-    for (uint32_t i = 0; !status && i < c->tensor_count + c->blob_count; i++)
-        status =
-            file_write(fd, parts[i].data, parts[i].bytes, parts[i].offset, path, e);
+    for (uint32_t i = 0, k = 0; !status && i < w->count; i++) {
+        struct part *p = &w->parts[i];
+        status = write_part(p, fd, path, e);
+        if (p->bytes >= BULK_BYTES)
+            w->ranges[k++] = (struct seal_range){p->offset, p->bytes, p->crc, 0};
+    }
+    int closed = finish_layout(w, !status, temp, e);
+    status = status ? status : closed;
     if (!status)
-        status = seal_write(fd, "checkpoint", c->step, 0, path, seal, e);
+        status = seal_write(fd, "checkpoint", w->c->step, 0, w->ranges, w->range_count,
+                            path, seal, e);
     if (!status)
         return file_commit(fd, temp, path, e);
     if (fd >= 0)
@@ -310,20 +365,25 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     if (!h5_start())
         return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     struct arena *a = arena_create();
-    struct part *parts =
-        arena_array(a, struct part, c->tensor_count + c->blob_count + 1);
+    struct draft w = {.c = c,
+                      .count = c->tensor_count + c->blob_count,
+                      .file = -1,
+                      .variables = -1,
+                      .blobs = -1};
+    w.parts = arena_array(a, struct part, w.count + 1);
+    w.ranges = arena_array(a, struct seal_range, w.count + 1);
     const char *folder = record_path(a, r, "checkpoints");
     const char *path = arena_format(a, "%s/%s.h5", folder, name);
     const char *temp = arena_format(a, "%s/.%s.h5.tmp", folder, name);
     struct seal seal = {0};
     uint64_t total = 0;
-    int status = check_parts(c, parts, &total, e);
+    int status = check_parts(&w, &total, e);
     if (!status)
         status = record_sync(r, e);
     if (!status)
         status = check_space(folder, total, e);
     if (!status)
-        status = write_file(temp, path, c, parts, &seal, e);
+        status = write_file(temp, path, &w, &seal, e);
     if (!status && current) {
         const char *text = arena_format(a, CURRENT_FORMAT, name, c->step, seal.bytes,
                                         seal.sha256, r->durable);

@@ -14,6 +14,7 @@
 #include "record/checkpoint.h"
 #include "record/file.h"
 #include "record/h5.h"
+#include "record/seal.h"
 
 struct checkpoint_file {
     struct arena *arena;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole-or-absent files and seals. */
+/* Whole-or-absent files. */
+#define _GNU_SOURCE /* sync_file_range */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/memory.h"
 #include "record/file.h"
 
@@ -83,6 +83,12 @@ int file_sync_folder(const char *folder, struct rn_error *e) {
     return status;
 }
 
+void file_begin_writeback(int fd, uint64_t offset, uint64_t bytes) {
+    int code = errno;
+    (void)sync_file_range(fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+    errno = code;
+}
+
 void file_discard(const char *path) {
     (void)!truncate(path, 0);
     unlink(path);
@@ -152,127 +158,4 @@ int file_load(const char *path, uint64_t limit, char **out, uint64_t *bytes,
     if (bytes)
         *bytes = (uint64_t)st.st_size;
     return RN_OK;
-}
-
-/* ---------------------------------------------------------------------- seals */
-
-/* The lines that the hash covers, too. */
-static int seal_lines(char *text, size_t size, const char *kind, const struct seal *s) {
-    return snprintf(text, size,
-                    "runner %s 1\nstep=%" PRId64 "\nbytes=%" PRIu64 "\nlog=%" PRIu64
-                    "\n",
-                    kind, s->step, s->bytes, s->log);
-}
-
-static int digest(int fd, const char *kind, const char *path, struct seal *s,
-                  struct rn_error *e) {
-    enum { part = 1 << 20 };
-    char lines[256];
-    int n = seal_lines(lines, sizeof lines, kind, s);
-    struct sha256 h;
-    sha256_init(&h);
-    sha256_add(&h, lines, (size_t)n);
-    char *buffer = memory_get(part);
-    int status = RN_OK;
-    for (uint64_t at = SEAL_BYTES; !status && at < s->bytes;) {
-        uint64_t left = s->bytes - at, take = left < part ? left : part;
-        status = file_read(fd, buffer, take, at, path, e);
-        if (!status)
-            sha256_add(&h, buffer, (size_t)take);
-        at += take;
-    }
-    memory_release(buffer);
-    uint8_t raw[32];
-    sha256_finish(&h, raw);
-    sha256_hex(raw, s->sha256);
-    return status;
-}
-
-static int size_of(int fd, const char *path, uint64_t *bytes, struct rn_error *e) {
-    struct stat st;
-    if (fstat(fd, &st))
-        return file_error(e, "read", path);
-    *bytes = (uint64_t)st.st_size;
-    return RN_OK;
-}
-
-int seal_write(int fd, const char *kind, int64_t step, uint64_t log, const char *path,
-               struct seal *out, struct rn_error *e) {
-    struct seal s = {.step = step, .log = log};
-    char text[SEAL_BYTES] = {0};
-    int status = size_of(fd, path, &s.bytes, e);
-    if (!status)
-        status = digest(fd, kind, path, &s, e);
-    if (status)
-        return status;
-    int n = seal_lines(text, sizeof text, kind, &s);
-    snprintf(text + n, sizeof text - (size_t)n, "sha256=%s\n", s.sha256);
-    status = file_write(fd, text, sizeof text, 0, path, e);
-    if (out)
-        *out = s;
-    return status;
-}
-
-/* Only text that seal_write makes is accepted: it is made again and compared. */
-static int parse(const char *text, const char *kind, const char *path, struct seal *s,
-                 struct rn_error *e) {
-    char again[SEAL_BYTES] = {0}, got[SEAL_BYTES + 1] = {0};
-    memcpy(got, text, SEAL_BYTES);
-    memset(s, 0, sizeof *s);
-    char head[64];
-    int n = snprintf(head, sizeof head, "runner %s ", kind);
-    if (strncmp(got, head, (size_t)n) != 0)
-        return error_set(e, RN_E_CHECKPOINT, "%s is no %s file of runner", path, kind);
-    if (strncmp(got + n, "1\n", 2) != 0)
-        return error_set(e, RN_E_CHECKPOINT, "%s has a format that is not known here",
-                         path);
-    const char *sha = strstr(got, "\nsha256=");
-    if (sscanf(got + n, "1\nstep=%" SCNd64 "\nbytes=%" SCNu64 "\nlog=%" SCNu64 "\n",
-               &s->step, &s->bytes, &s->log) != 3 ||
-        !sha)
-        return error_set(e, RN_E_CHECKPOINT, "the seal of %s is damaged", path);
-    snprintf(s->sha256, sizeof s->sha256, "%.64s", sha + 8);
-    n = seal_lines(again, sizeof again, kind, s);
-    snprintf(again + n, sizeof again - (size_t)n, "sha256=%s\n", s->sha256);
-    if (memcmp(again, text, SEAL_BYTES) != 0)
-        return error_set(e, RN_E_CHECKPOINT, "the seal of %s is damaged", path);
-    return RN_OK;
-}
-
-int seal_check(int fd, const char *kind, const char *path, struct seal *out,
-               struct rn_error *e) {
-    char text[SEAL_BYTES];
-    struct seal s, now;
-    uint64_t bytes = 0;
-    int status = size_of(fd, path, &bytes, e);
-    if (!status)
-        status = file_read(fd, text, sizeof text, 0, path, e);
-    if (!status)
-        status = parse(text, kind, path, &s, e);
-    if (status)
-        return status;
-    if (bytes != s.bytes)
-        return error_set(e, RN_E_CHECKPOINT,
-                         "%s is damaged: it has %" PRIu64
-                         " bytes, its seal says %" PRIu64,
-                         path, bytes, s.bytes);
-    now = s;
-    status = digest(fd, kind, path, &now, e);
-    if (!status && strcmp(now.sha256, s.sha256) != 0)
-        status = error_set(e, RN_E_CHECKPOINT,
-                           "%s is damaged: its SHA-256 does not match its seal", path);
-    if (!status && out)
-        *out = s;
-    return status;
-}
-
-int seal_peek(const char *path, const char *kind, struct seal *out,
-              struct rn_error *e) {
-    char text[SEAL_BYTES];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return file_error(e, "open", path);
-    int status = file_read(fd, text, sizeof text, 0, path, e);
-    close(fd);
-    return status ? status : parse(text, kind, path, out, e);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that are whole or absent, and the seal: the 512 bytes before an HDF5 file of
- * ours (its user block), with a SHA-256 that is checked before HDF5 sees a byte. */
+/* Files that are whole or absent. */
 #ifndef RECORD_FILE_H
 #define RECORD_FILE_H
 
@@ -31,28 +30,12 @@ void file_discard(const char *path);
 /* The whole text, by file_temp, file_write and file_commit. */
 int file_replace(const char *path, const void *data, uint64_t bytes,
                  struct rn_error *e);
+/* Ask the kernel to begin writing these bytes to disk, so that the fsync that must
+ * still follow finds less to do. A hint: no durability, no error. */
+void file_begin_writeback(int fd, uint64_t offset, uint64_t bytes);
 int file_sync_folder(const char *folder, struct rn_error *e);
 /* At most `limit` bytes into memory, NUL-ended; release with memory_release. */
 int file_load(const char *path, uint64_t limit, char **out, uint64_t *bytes,
               struct rn_error *e);
-
-#define SEAL_BYTES 512u
-
-struct seal {
-    int64_t step;
-    uint64_t bytes; /* of the whole file */
-    uint64_t log;   /* of metrics.rlog that run.h5 was made from; checkpoints: 0 */
-    char sha256[65];
-};
-
-/* Hash what follows the first SEAL_BYTES of fd and write the seal there. `kind` is
- * "checkpoint" or "run". */
-int seal_write(int fd, const char *kind, int64_t step, uint64_t log, const char *path,
-               struct seal *out, struct rn_error *e);
-/* Check it; RN_E_CHECKPOINT says what is wrong. */
-int seal_check(int fd, const char *kind, const char *path, struct seal *out,
-               struct rn_error *e);
-/* The first lines only, nothing verified. */
-int seal_peek(const char *path, const char *kind, struct seal *out, struct rn_error *e);
 
 #endif

@@ -92,6 +92,14 @@ bool h5_put(hid_t object, const char *name, hid_t type, const void *value) {
     return ok;
 }
 
+bool h5_change(hid_t object, const char *name, hid_t type, const void *value) {
+    hid_t a = H5Aopen(object, name, H5P_DEFAULT);
+    bool ok = a >= 0 && H5Awrite(a, type, value) >= 0;
+    if (a >= 0 && H5Aclose(a) < 0)
+        ok = false;
+    return ok;
+}
+
 bool h5_put_text(hid_t object, const char *name, const char *text) {
     size_t n = strlen(text);
     if (n > 60000)

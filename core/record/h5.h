@@ -23,6 +23,8 @@ rn_dtype h5_dtype(const char *name);
 /* Attributes. Text is fixed-length UTF-8, at most 60,000 bytes are kept. */
 bool h5_put_text(hid_t object, const char *name, const char *text);
 bool h5_put(hid_t object, const char *name, hid_t type, const void *value);
+/* Another value for an attribute that h5_put made. */
+bool h5_change(hid_t object, const char *name, hid_t type, const void *value);
 bool h5_get(hid_t object, const char *name, hid_t type, void *value);
 /* Cut to fit; NUL-ended. */
 bool h5_get_text(hid_t object, const char *name, char *text, size_t size);

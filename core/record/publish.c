@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "record/file.h"
 #include "record/h5.h"
+#include "record/seal.h"
 #include "record/state.h"
 
 enum { attribute_max = 32 << 10 };
@@ -220,7 +221,7 @@ int record_publish(struct record *r, struct rn_error *e) {
         status = fd < 0 ? fd : file_write(fd, image, bytes, 0, path, e);
     }
     if (!status)
-        status = seal_write(fd, "run", step, r->durable, path, NULL, e);
+        status = seal_write(fd, "run", step, r->durable, NULL, 0, path, NULL, e);
     if (fd >= 0 && status) {
         close(fd);
         file_discard(temp);

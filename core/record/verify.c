@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "record/checkpoint.h"
 #include "record/file.h"
+#include "record/seal.h"
 
 static void hash_parameters(const struct checkpoint *c, char out[65]) {
     struct sha256 h;

@@ -116,15 +116,19 @@ static int read_tensors(struct stage *stage, struct saver *s,
         const struct variable *v = variables_at(all, i);
         if (!v->checkpointed)
             continue;
-        void *data = memory_try(memory_mul(v->count, RN_DTYPE_BYTES(v->dtype)));
-        if (!data)
+        const void *data = device_variable_view(stage->device, i, e);
+        void *copy = data ? NULL
+                          : memory_try(memory_mul(v->count, RN_DTYPE_BYTES(v->dtype)));
+        if (!data && !copy)
             return error_set(e, RN_E_MEMORY, "no memory to save '%s'", v->name);
-        keep(s, data);
-        int status = device_variable_read(stage->device, i, data, e);
-        if (status != RN_OK)
-            return status;
-        tensors[(*count)++] = (struct checkpoint_tensor){v->name, v->role,  v->dtype,
-                                                         v->rank, v->shape, data};
+        if (copy) {
+            keep(s, copy);
+            int status = device_variable_read(stage->device, i, copy, e);
+            if (status != RN_OK)
+                return status;
+        }
+        tensors[(*count)++] = (struct checkpoint_tensor){
+            v->name, v->role, v->dtype, v->rank, v->shape, data ? data : copy};
     }
     return RN_OK;
 }
