@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The growing string. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,13 @@ void text_addf(struct text *t, const char *format, ...) {
         memory_release(big);
     }
     va_end(again);
+}
+
+void text_add_measure(struct text *t, double value, int digits) {
+    if (isnan(value))
+        text_add(t, "n/a");
+    else
+        text_addf(t, "%.*g", digits, value);
 }
 
 void text_finish(struct text *t) {

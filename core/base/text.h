@@ -16,6 +16,8 @@ void text_add(struct text *t, const char *s);
 void text_add_n(struct text *t, const char *s, size_t n);
 __attribute__((format(printf, 2, 3))) void text_addf(struct text *t, const char *format,
                                                      ...);
+/* A measured number to so many digits; "n/a" for NaN: it is not defined. */
+void text_add_measure(struct text *t, double value, int digits);
 void text_finish(struct text *t);
 /* The string, "" when empty. */
 const char *text_get(const struct text *t);

@@ -60,6 +60,8 @@ int fail_error(const struct rn_error *e, const struct flags *f);
 bool stderr_colour(void);
 /* "name": value of a JSON object on stdout; what is no finite number is null. */
 void json_value(const char *name, double value);
+/* "NAME VALUE" as a line of stdout; n/a: not defined. */
+void print_measure(const char *name, double value);
 /* What was typed to get here ("runner", "./dev runner"): for what to type next. */
 const char *program_name(void);
 void program_name_set(const char *argv0);

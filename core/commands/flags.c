@@ -197,6 +197,14 @@ void json_value(const char *name, double value) {
     text_finish(&t);
 }
 
+void print_measure(const char *name, double value) {
+    struct text t = {0};
+    text_addf(&t, "%s ", name);
+    text_add_measure(&t, value, 6);
+    puts(text_get(&t));
+    text_finish(&t);
+}
+
 int fail_error(const struct rn_error *e, const struct flags *f) {
     struct diag *d = diag_create();
     diag_add(d, e);

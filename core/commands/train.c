@@ -101,8 +101,10 @@ static void time_text(double seconds, char out[32]) {
 }
 
 static void metrics_text(const struct metric_list *l, struct text *t) {
-    for (uint32_t i = 0; i < l->count; i++)
-        text_addf(t, "  %s %.4g", l->at[i].name, l->at[i].value);
+    for (uint32_t i = 0; i < l->count; i++) {
+        text_addf(t, "  %s ", l->at[i].name);
+        text_add_measure(t, l->at[i].value, 4);
+    }
 }
 
 /* What the device's instruments show: "of 79.1 GiB 12.4 used  97%  61 C". */
@@ -247,7 +249,7 @@ static void last_words(const struct run_result *r, const struct flags *f) {
     if (f->json)
         json_result(r);
     for (uint32_t i = 0; i < r->test.count && !f->json; i++)
-        printf("%s %.6g\n", r->test.at[i].name, r->test.at[i].value);
+        print_measure(r->test.at[i].name, r->test.at[i].value);
     fflush(stdout);
     if (f->json)
         return;

@@ -45,7 +45,7 @@ static int evaluate(int argc, char **argv) {
                 fputs(i ? ", " : "{", stdout);
                 json_value(all.at[i].name, all.at[i].value);
             } else
-                printf("%s %.6g\n", all.at[i].name, all.at[i].value);
+                print_measure(all.at[i].name, all.at[i].value);
         if (f.json)
             puts("}");
     }

@@ -12,6 +12,7 @@ struct evaluator {
     struct arena *a;
     struct loader *loaders[DATA_SPLITS];
     int *sums, *weights; /* output index by program and loss */
+    struct means means;  /* of the losses, over a split */
     const char **names;  /* of metrics, for curves */
 };
 
@@ -40,6 +41,7 @@ struct evaluator *evaluator_create(struct stage *s, struct arena *a) {
     for (uint32_t i = 0; i < s->x->metrics.count; i++)
         v->names[i] = curve_name(s, a, i);
     uint32_t n = s->x->losses.count;
+    means_init(&v->means, a, n);
     v->sums = arena_array(a, int, 2 * (size_t)s->eval_count * (n + 1) + 1);
     v->weights = v->sums + s->eval_count * (n + 1);
     for (uint32_t k = 0; s->device && k < s->eval_count; k++)
@@ -275,8 +277,8 @@ static int open_loader(struct evaluator *v, enum data_split_kind split,
     return loader_seek(v->loaders[split], (struct loader_position){0, 0}, e);
 }
 
-static int evaluate_batch(struct evaluator *v, const struct batch *b, double *sums,
-                          double *weights, struct rn_error *e) {
+static int evaluate_batch(struct evaluator *v, const struct batch *b, struct means *to,
+                          struct rn_error *e) {
     struct stage *s = v->s;
     uint32_t n = s->x->losses.count;
     struct shaped *p = program_for(s, b->rows);
@@ -294,8 +296,9 @@ static int evaluate_batch(struct evaluator *v, const struct batch *b, double *su
         if (!sum)
             return e->status ? e->status : RN_E_INTERNAL;
         /* A loss of the whole batch counts by the batch's rows. */
-        sums[i] += weight ? (double)*sum : (double)*sum * (double)b->rows;
-        weights[i] += weight ? (double)*weight : (double)b->rows;
+        double rows = (double)b->rows;
+        means_add(to, i, (double)*sum * (weight ? 1.0 : rows),
+                  weight ? (double)*weight : rows);
     }
     for (uint32_t i = 0; i < s->x->metrics.count && status == RN_OK; i++) {
         const struct rn_metric *m = s->x->metrics.at[i].component->iface;
@@ -311,11 +314,10 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split,
                                 const struct rn_tensor *value),
                   void *context, struct rn_error *e) {
     struct stage *s = v->s;
-    uint32_t n = s->x->losses.count;
     const char *name = data_split_name(split);
-    double *sums = memory_get(memory_mul(2 * (size_t)n + 2, sizeof *sums));
-    double *weights = sums + n + 1, total = 0.0;
+    struct means *means = &v->means;
     out->count = 0;
+    means_clear(means);
     int status = open_loader(v, split, e);
     if (status == RN_OK)
         status = reset(v, e);
@@ -324,16 +326,14 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split,
         struct batch b;
         status = loader_next(v->loaders[split], &b, e);
         if (status == RN_OK)
-            status = evaluate_batch(v, &b, sums, weights, e);
+            status = evaluate_batch(v, &b, means, e);
     }
-    for (uint32_t i = 0; i < n; i++)
-        total +=
-            s->programs->factors[i] * (weights[i] > 0.0 ? sums[i] / weights[i] : 0.0);
     if (status == RN_OK)
-        add(out, arena_format(v->a, "%s/loss", name), total, -1);
-    for (uint32_t i = 0; n > 1 && i < n && status == RN_OK; i++)
+        add(out, arena_format(v->a, "%s/loss", name),
+            means_total(means, s->programs->factors), -1);
+    for (uint32_t i = 0; means->count > 1 && i < means->count && status == RN_OK; i++)
         add(out, arena_format(v->a, "%s/loss.%s", name, s->x->losses.at[i].name),
-            weights[i] > 0.0 ? sums[i] / weights[i] : 0.0, -1);
+            means_of(means, i), -1);
     struct sink k = {.api = {&sink_api},
                      .v = v,
                      .split = name,
@@ -342,6 +342,5 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split,
                      .context = context};
     for (uint32_t i = 0; i < s->x->metrics.count && status == RN_OK; i++)
         status = finish(v, i, &k, e);
-    memory_release(sums);
     return status;
 }

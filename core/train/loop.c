@@ -18,12 +18,7 @@ double now_seconds(void) {
 
 void loop_prepare(struct loop *l) {
     struct stage *s = l->s;
-    uint32_t n = s->x->losses.count;
-    l->weights = arena_array(s->arena, double, n + 1);
-    l->row_elements = arena_array(s->arena, double, n + 1);
-    /* Weight of one row of each loss when nothing weighs it: its terms per row. */
-    for (uint32_t i = 0; i < n; i++)
-        l->row_elements[i] = s->programs->elements[i];
+    means_init(&l->step_means, s->arena, s->x->losses.count);
 }
 
 int loop_open_loader(struct loop *l, struct rn_error *e) {
@@ -54,45 +49,103 @@ static int no_program(int64_t rows, struct rn_error *e) {
     return error_set(e, RN_E_INTERNAL, "no program takes %lld rows", (long long)rows);
 }
 
-static int read_f32(struct program *p, const char *name, double *out,
-                    struct rn_error *e) {
-    const float *v = program_output(p, program_output_index(p, name), e);
+static int read_f32(struct program *p, int output, double *out, struct rn_error *e) {
+    const float *v = program_output(p, output, e);
     if (!v)
         return e->status ? e->status : RN_E_INTERNAL;
     *out = (double)*v;
     return RN_OK;
 }
 
-/* Total weight of each by-row loss over the whole step, before any gradient. */
-static int total_weights(struct loop *l, struct trainer *t, const struct batch *b,
-                         double *weights, struct rn_error *e) {
+/* What rows of loss i weigh: what the program that has run says, else one weight each.
+ */
+static int loss_weight(struct stage *s, struct shaped *p, uint32_t i, double rows,
+                       double *out, struct rn_error *e) {
+    *out = rows * s->programs->elements[i];
+    return p->weight[i] < 0 ? RN_OK : read_f32(p->program, p->weight[i], out, e);
+}
+
+static bool minimises(const struct objective *o, uint32_t loss) {
+    for (uint32_t k = 0; k < o->loss_count; k++)
+        if (o->losses[k] == loss)
+            return true;
+    return false;
+}
+
+/* A part of the step's batch: rows `row` .. row + *rows; its program, or NULL. */
+static struct shaped *micro_batch(struct stage *s, struct shaped *all, uint32_t count,
+                                  const struct batch *b, int64_t row, int64_t *rows,
+                                  struct rn_error *e) {
+    int64_t left = (int64_t)b->rows - row;
+    *rows = left < s->batch ? left : s->batch;
+    struct shaped *p = of_rows(all, count, *rows);
+    if (!p)
+        no_program(*rows, e);
+    return p && stage_feed(s, p, b, row, e) == RN_OK ? p : NULL;
+}
+
+/* Total weight of each loss over the whole step, before any gradient. */
+static int total_weights(struct loop *l, uint32_t objective, const struct batch *b,
+                         struct means *out, struct rn_error *e) {
     struct stage *s = l->s;
-    uint32_t n = s->x->losses.count;
-    for (uint32_t i = 0; i < n; i++)
-        weights[i] = t->weights ? 0.0 : (double)b->rows * l->row_elements[i];
-    for (int64_t row = 0; t->weights && row < (int64_t)b->rows;) {
-        int64_t rows =
-            (int64_t)b->rows - row < s->batch ? (int64_t)b->rows - row : s->batch;
-        struct shaped *p = of_rows(t->weights, t->count, rows);
-        int status = p ? stage_feed(s, p, b, row, e) : no_program(rows, e);
-        if (status != RN_OK)
-            return status;
+    struct trainer *t = &s->trainers[objective];
+    const struct objective *o = &s->programs->objectives[objective];
+    int status = RN_OK;
+    for (uint32_t i = 0; i < out->count; i++)
+        if (!t->weights && minimises(o, i))
+            means_add(out, i, 0.0, (double)b->rows * s->programs->elements[i]);
+    for (int64_t row = 0, rows; t->weights && row < (int64_t)b->rows; row += rows) {
+        struct shaped *p = micro_batch(s, t->weights, t->count, b, row, &rows, e);
+        if (!p)
+            return e->status;
         stage_scalars(s, p, l->at.step, row);
         status = program_run(p->program, e);
-        for (uint32_t i = 0; i < n && status == RN_OK; i++) {
-            char name[40];
+        for (uint32_t i = 0; i < out->count && status == RN_OK; i++) {
             double w = 0.0;
-            snprintf(name, sizeof name, "weight.%u", i);
-            if (program_output_index(p->program, name) < 0)
-                continue;
-            status = read_f32(p->program, name, &w, e);
-            weights[i] += w;
+            if (minimises(o, i))
+                status = loss_weight(s, p, i, (double)rows, &w, e);
+            means_add(out, i, 0.0, w);
         }
         if (status != RN_OK)
             return status;
-        row += rows;
     }
     return RN_OK;
+}
+
+static bool weighs(const struct means *m) {
+    for (uint32_t i = 0; i < m->count; i++)
+        if (m->weight[i] != 0.0)
+            return true;
+    return false;
+}
+
+/* One micro-batch: its part of the gradient and of each loss's mean. */
+static int step_part(struct loop *l, struct trainer *t, const struct batch *b,
+                     int64_t row, int64_t *rows, struct step_result *out,
+                     struct rn_error *e) {
+    struct stage *s = l->s;
+    struct means *m = out->means;
+    struct shaped *p = micro_batch(s, t->step, t->count, b, row, rows, e);
+    double part = 0.0;
+    if (!p)
+        return e->status;
+    stage_scalars(s, p, l->at.step, row);
+    program_set_u32(p->program, p->first, row == 0);
+    program_set_f32(p->program, p->share, (float)((double)*rows / (double)b->rows));
+    for (uint32_t i = 0; i < m->count; i++)
+        program_set_f32(p->program, p->inverse[i],
+                        m->weight[i] != 0.0 ? (float)(1.0 / m->weight[i]) : 0.0f);
+    int status = program_run(p->program, e);
+    if (status == RN_OK)
+        status = read_f32(p->program, p->loss, &part, e);
+    out->loss += part;
+    for (uint32_t i = 0; i < m->count && status == RN_OK; i++) {
+        if (p->mean[i] < 0)
+            continue;
+        status = read_f32(p->program, p->mean[i], &part, e);
+        means_add(m, i, part * m->weight[i], 0.0);
+    }
+    return status;
 }
 
 /* A step in parts: gradients summed over micro-batches, then one update. */
@@ -100,34 +153,17 @@ static int step_accumulated(struct loop *l, uint32_t objective, const struct bat
                             struct step_result *out, struct rn_error *e) {
     struct stage *s = l->s;
     struct trainer *t = &s->trainers[objective];
-    double *weights = l->weights;
-    int status = total_weights(l, t, b, weights, e);
-    out->loss = 0.0;
-    for (int64_t row = 0; row < (int64_t)b->rows && status == RN_OK;) {
-        int64_t rows =
-            (int64_t)b->rows - row < s->batch ? (int64_t)b->rows - row : s->batch;
-        struct shaped *p = of_rows(t->step, t->count, rows);
-        double part = 0.0;
-        status = p ? stage_feed(s, p, b, row, e) : no_program(rows, e);
-        if (status != RN_OK)
-            return status;
-        stage_scalars(s, p, l->at.step, row);
-        program_set_u32(p->program, p->first, row == 0);
-        program_set_f32(p->program, p->share, (float)((double)rows / (double)b->rows));
-        for (uint32_t i = 0; i < s->x->losses.count; i++)
-            program_set_f32(p->program, p->inverse[i],
-                            weights[i] > 0.0 ? (float)(1.0 / weights[i]) : 0.0f);
-        status = program_run(p->program, e);
-        if (status == RN_OK)
-            status = read_f32(p->program, "loss", &part, e);
-        out->loss += part;
-        row += rows;
-    }
+    int status = total_weights(l, objective, b, out->means, e);
+    out->empty = !weighs(out->means);
+    if (status != RN_OK || out->empty)
+        return status;
+    for (int64_t row = 0, rows; row < (int64_t)b->rows && status == RN_OK; row += rows)
+        status = step_part(l, t, b, row, &rows, out, e);
     if (status != RN_OK)
         return status;
     stage_scalars(s, &t->apply, l->at.step, 0);
     status = program_run(t->apply.program, e);
-    out->ran = t->apply.program;
+    out->ran = &t->apply;
     return status;
 }
 
@@ -145,58 +181,81 @@ static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
     stage_scalars(s, p, l->at.step, 0);
     status = program_run(p->program, e);
     if (status == RN_OK)
-        status = read_f32(p->program, "loss", &out->loss, e);
-    out->ran = p->program;
+        status = read_f32(p->program, p->loss, &out->loss, e);
+    for (uint32_t i = 0; i < out->means->count && status == RN_OK; i++) {
+        double mean, w;
+        if (p->mean[i] < 0)
+            continue;
+        status = read_f32(p->program, p->mean[i], &mean, e);
+        if (status == RN_OK)
+            status = loss_weight(s, p, i, (double)b->rows, &w, e);
+        if (status == RN_OK)
+            means_add(out->means, i, mean * w, w);
+    }
+    out->empty = !weighs(out->means);
+    out->ran = p;
     return status;
 }
 
-/* What one program has to say of the gradient's scale. */
+/* What one program reports of the gradient's scale. */
 static int read_scaling(struct trainer *t, struct step_result *one,
                         struct rn_error *e) {
-    struct program *p = one->ran;
-    const uint8_t *over = program_output(p, program_output_index(p, "overflow"), e);
-    const int64_t *count =
-        over ? program_output(p, program_output_index(p, "overflows"), e) : NULL;
+    const struct shaped *p = one->ran;
+    const uint8_t *over = program_output(p->program, p->overflow, e);
+    const int64_t *count = over ? program_output(p->program, p->overflows, e) : NULL;
     if (!count)
         return e->status ? e->status : RN_E_INTERNAL;
     one->overflowed = t->overflowed = *over && isfinite(one->loss);
     t->overflows = *count;
-    return read_f32(p, "scale", &t->scale, e);
+    return read_f32(p->program, p->scale, &t->scale, e);
+}
+
+/* What one objective's step has done, into the whole step's result and the means. */
+static int finish_objective(struct loop *l, uint32_t objective, struct step_result *one,
+                            struct step_result *out, struct rn_error *e) {
+    struct trainer *t = &l->s->trainers[objective];
+    if (objective == 0)
+        out->ran = one->ran;
+    if (one->empty)
+        return RN_OK;
+    const uint8_t *skipped = program_output(one->ran->program, one->ran->skipped, e);
+    if (!skipped)
+        return e->status ? e->status : RN_E_INTERNAL;
+    int status = read_f32(one->ran->program, one->ran->norm, &out->norm, e);
+    if (status == RN_OK && l->s->programs->scaling.kind == SCALING_DYNAMIC)
+        status = read_scaling(t, one, e);
+    if (status != RN_OK)
+        return status;
+    out->empty = false;
+    out->loss += one->loss;
+    out->overflowed |= one->overflowed;
+    t->ran++;
+    if (*skipped && !one->overflowed) {
+        t->skipped++;
+        out->updated = false;
+        return RN_OK;
+    }
+    means_merge(&t->of_row, one->means);
+    means_merge(&t->of_epoch, one->means);
+    return RN_OK;
 }
 
 int loop_step(struct loop *l, const struct batch *b, bool tapped,
               struct step_result *out, struct rn_error *e) {
     struct stage *s = l->s;
     struct programs *p = s->programs;
-    double loss = 0.0;
     int status = live_step(&s->live, l->at.step, e);
-    *out = (struct step_result){.updated = true};
+    *out = (struct step_result){.updated = true, .empty = true};
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
         s->trainers[o].overflowed = false;
         if (l->at.step % p->objectives[o].every)
             continue;
-        struct step_result one = {0};
+        struct step_result one = {.means = &l->step_means};
+        means_clear(one.means);
         status = p->accumulate ? step_accumulated(l, o, b, &one, e)
                                : step_whole(l, o, b, tapped && o == 0, &one, e);
-        if (status != RN_OK)
-            break;
-        const uint8_t *skipped =
-            program_output(one.ran, program_output_index(one.ran, "skipped"), e);
-        if (!skipped)
-            return e->status ? e->status : RN_E_INTERNAL;
-        status = read_f32(one.ran, "norm", &out->norm, e);
-        if (status == RN_OK && p->scaling.kind == SCALING_DYNAMIC)
-            status = read_scaling(&s->trainers[o], &one, e);
-        out->overflowed |= one.overflowed;
-        out->updated &= !*skipped || one.overflowed;
-        loss += one.loss;
-        if (o == 0)
-            out->ran = one.ran;
-        if (!*skipped || one.overflowed) {
-            s->trainers[o].loss += one.loss * (double)b->rows;
-            s->trainers[o].loss_rows += (double)b->rows;
-        }
+        if (status == RN_OK)
+            status = finish_objective(l, o, &one, out, e);
     }
-    out->loss = loss;
     return status;
 }

@@ -9,9 +9,11 @@
 
 struct step_result {
     double loss, norm;
-    bool updated;    /* false: the loss or the gradient was not finite */
-    bool overflowed; /* left out, with a smaller loss scale to come */
-    struct program *ran;
+    bool empty;               /* no row weighs anything: nothing was changed */
+    bool updated;             /* false: the loss or the gradient was not finite */
+    bool overflowed;          /* left out, with a smaller loss scale to come */
+    const struct shaped *ran; /* of the first objective; NULL: it did not run */
+    struct means *means;      /* of one objective: scratch of the loop */
 };
 
 struct loop {
@@ -22,9 +24,8 @@ struct loop {
     struct evaluator *evaluator;
     const struct run_options *o;
     struct position at;
-    double *weights;            /* scratch, by loss */
-    double *row_elements;       /* by loss: weight of one row when nothing weighs */
-    struct metric_list metrics; /* latest of all splits */
+    struct means step_means;                   /* scratch */
+    struct metric_list metrics;                /* latest of all splits */
     int64_t eval_every, save_every, log_every; /* steps */
     int64_t *tap_every;                        /* by hook */
     bool *tap_now;                             /* by hook: asked for the next step */
@@ -69,8 +70,10 @@ const struct metric_value *metric_find(const struct metric_list *l, const char *
 /* series.c */
 double loop_epoch(const struct loop *l);
 int loop_scalar(struct loop *l, const char *name, double value, struct rn_error *e);
-int loop_record_step(struct loop *l, const struct step_result *r, double rows,
-                     struct rn_error *e);
+int loop_record_step(struct loop *l, const struct step_result *r, struct rn_error *e);
+int loop_record_epoch(struct loop *l, struct rn_error *e);
+/* The mean of the losses since the last recorded row; NaN: no step has counted. */
+double loop_recent_loss(struct loop *l);
 
 /* ---- inside train: tell.c ---- */
 /* What the device's instruments show, read anew after a second; NULL: it has none. */

@@ -32,6 +32,7 @@ struct update {
     rn_value sound; /* bool: what other programs of the step found; RN_NONE: none did */
     const rn_value *xs;
     rn_value *gs;      /* changed */
+    rn_value counts;   /* bool: else the step changes nothing; RN_NONE: it counts */
     rn_value overflow; /* by update_unscale */
 };
 /* What the gradient is multiplied by against underflow; RN_NONE: by nothing. */

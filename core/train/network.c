@@ -410,6 +410,14 @@ static rn_value op(struct graph *g, const char *name, uint32_t n, const rn_value
     return out;
 }
 
+const char *network_loss_scope(const struct part *loss) {
+    const char *scope = "";
+    for (uint32_t i = 0; i < loss->component->out_count; i++)
+        if (strcmp(loss->component->out[i].name, "loss") == 0)
+            scope = loss->component->out[i].scope;
+    return *scope ? scope : "element";
+}
+
 static int loss_build(struct network *n, const struct network_options *o,
                       const struct part *part, struct network_loss *l, struct diag *d) {
     const struct rn_loss *iface = part->component->iface;
@@ -421,17 +429,13 @@ static int loss_build(struct network *n, const struct network_options *o,
     struct builder *b = describe(n, part, iface->describe, part->path, inputs, d);
     if (!b)
         return diag_status(d);
-    const char *scope = "element";
-    for (uint32_t i = 0; i < part->component->out_count; i++)
-        if (strcmp(part->component->out[i].name, "loss") == 0)
-            scope = part->component->out[i].scope;
+    const char *scope = network_loss_scope(part);
     l->part = part;
     l->name = part->name;
     l->factor = weight ? strtod(node_raw(weight), NULL) : 1.0;
     l->loss = builder_output(b, "loss");
     l->weight = builder_output(b, "weight");
-    l->by_row =
-        !scope[0] || strcmp(scope, "element") == 0 || strcmp(scope, "sample") == 0;
+    l->by_row = strcmp(scope, "element") == 0 || strcmp(scope, "sample") == 0;
     l->of_parameters = strcmp(scope, "parameter") == 0;
     struct rn_error e = {0};
     struct graph *g = n->graph;

@@ -82,6 +82,8 @@ rn_value network_field_value(const struct network_options *o, struct graph *g,
                              uint32_t i, const char *name, struct diag *d);
 /* Errors carry component, port and YAML place. */
 int network_build(const struct network_options *o, struct network *out, struct diag *d);
+/* How a loss's terms are averaged: "element", "sample", "batch" or "parameter". */
+const char *network_loss_scope(const struct part *loss);
 /* Bind the ports of a loss or metric: writes component->in_count values. */
 int network_bind(struct network *n, const struct network_options *o,
                  const struct part *part, rn_value *out, struct diag *d);

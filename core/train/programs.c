@@ -187,9 +187,11 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
         status = e.status;
     }
     p->elements = arena_array(a, double, x->losses.count + 1);
-    for (uint32_t i = 0; i < x->losses.count && status == RN_OK && training; i++)
+    for (uint32_t i = 0; i < x->losses.count && status == RN_OK && training; i++) {
+        const struct network_loss *l = &net.losses[i];
         p->elements[i] =
-            (double)graph_elements(net.graph, net.losses[i].loss) / (double)rows;
+            l->by_row ? (double)graph_elements(net.graph, l->loss) / (double)rows : 1.0;
+    }
     for (uint32_t i = 0; training && i < p->objective_count && status == RN_OK; i++) {
         status = objective_bind(p, &p->objectives[i], d);
         if (status == RN_OK && declare_counters(p, &p->objectives[i], &e) != RN_OK) {
@@ -202,6 +204,16 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
 
 /* ------------------------------------------------------------------ training */
 
+/* sum / weight; 0, and so its gradient, where all terms weigh 0. */
+static rn_value weighted_mean(struct make *m, const struct network_loss *l) {
+    if (!l->weight)
+        return make_op2(m, "div", l->sum, l->total_weight);
+    rn_value zero = make_scalar(m, 0.0);
+    rn_value none = make_op2(m, "eq", l->total_weight, zero);
+    rn_value by = make_select(m, none, make_scalar(m, 1.0), l->total_weight);
+    return make_select(m, none, zero, make_op2(m, "div", l->sum, by));
+}
+
 /* The mean of loss i over the whole step; in a micro-batch, its part of it. */
 static rn_value loss_mean(struct make *m, const struct network_loss *l, uint32_t i,
                           bool accumulate) {
@@ -213,7 +225,7 @@ static rn_value loss_mean(struct make *m, const struct network_loss *l, uint32_t
         return v;
     }
     if (!accumulate)
-        return make_op2(m, "div", l->sum, l->total_weight);
+        return weighted_mean(m, l);
     snprintf(name, sizeof name, "run.inverse.%u", i);
     return make_op2(m, "mul", l->sum, graph_live(m->g, name, RN_F32));
 }
@@ -228,12 +240,30 @@ static rn_value total_loss(struct make *m, struct programs *p,
         rn_value mean = loss_mean(m, l, o->losses[k], p->accumulate);
         snprintf(name, sizeof name, "loss.%u", o->losses[k]);
         make_output(m, arena_copy(p->arena, name), mean);
+        if (l->weight && !p->accumulate)
+            make_output(m, arena_format(p->arena, "weight.%u", o->losses[k]),
+                        l->total_weight);
         if (l->factor != 1.0)
             mean = make_op2(m, "mul", mean, make_scalar(m, l->factor));
         total = total ? make_op2(m, "add", total, mean) : mean;
     }
     make_output(m, "loss", total);
     return total;
+}
+
+/* Does any term of the objective's losses weigh anything in this batch? RN_NONE:
+ * always, as one of them has no weights. */
+static rn_value any_weight(struct make *m, const struct objective *o,
+                           const struct network *net) {
+    rn_value any = RN_NONE;
+    for (uint32_t k = 0; k < o->loss_count; k++) {
+        const struct network_loss *l = &net->losses[o->losses[k]];
+        if (!l->weight || !l->by_row)
+            return RN_NONE;
+        rn_value one = make_op2(m, "ne", l->total_weight, make_scalar(m, 0.0));
+        any = any ? make_op2(m, "logical_or", any, one) : one;
+    }
+    return any;
 }
 
 /* The last value of each layer: what the forward pass left of its scope. */
@@ -303,6 +333,7 @@ int programs_train(struct programs *p, uint32_t objective, int64_t rows,
     if (m.e.status)
         return make_finish(&m, NULL, d);
     struct update u = {.loss = total, .xs = xs, .gs = gs};
+    u.counts = any_weight(&m, o, &net);
     update_unscale(&m, p, o, &u);
     if (p->tap) {
         tap_activations(&m, p, forward_nodes);

@@ -51,18 +51,17 @@ struct lookahead {
 };
 
 /* Outputs of programs, by name:
- *   train, grad:  "loss" f32 total; "loss.<i>" f32 mean of loss i; "norm" f32 of the
- *                 gradient before clipping; "skipped" bool: not finite, no update; with
- *                 dynamic loss scaling "overflow" bool: as the gradient overflowed, of
- *                 which a smaller scale is the cure; "scale" f32 of the next step,
- *                 "overflows" i64 so far
- *   weights:      "weight.<i>" f32 sum of weights of loss i
- *   eval:         "sum.<i>", "weight.<i>" f32; "metric.<m>.<port>" values for host-form
- *   predict:      "out.<name>" values
- * Live inputs: "run.seed" "run.step" "run.row" (u32), "run.first" (u32: 1 in the first
- * micro-batch), "run.inverse.<i>" (f32: 1 / total weight of the step), "run.share"
- * (f32: this micro-batch's share of the step's rows), "run.progress" (f32: share of the
- * run's steps that is over, this one included), live options by path. */
+ *   train, grad:  "loss" f32 total; "loss.<i>" f32 mean of loss i, "weight.<i>" f32
+ * (train) the sum of its weights where it has any; "norm" f32 of the gradient before
+ * clipping; "skipped" bool: not finite, no update; with dynamic loss scaling "overflow"
+ * bool: as the gradient overflowed, of which a smaller scale is the cure; "scale" f32
+ * of the next step, "overflows" i64 so far weights:      "weight.<i>" f32 sum of
+ * weights of loss i eval:         "sum.<i>", "weight.<i>" f32; "metric.<m>.<port>"
+ * values for host-form predict:      "out.<name>" values Live inputs: "run.seed"
+ * "run.step" "run.row" (u32), "run.first" (u32: 1 in the first micro-batch),
+ * "run.inverse.<i>" (f32: 1 / total weight of the step), "run.share" (f32: this
+ * micro-batch's share of the step's rows), "run.progress" (f32: share of the run's
+ * steps that is over, this one included), live options by path. */
 struct programs {
     struct experiment *experiment;
     struct variables *variables;
@@ -78,7 +77,8 @@ struct programs {
     struct scaling scaling;
     struct lookahead lookahead;
     double *factors;  /* weight of each loss in the total */
-    double *elements; /* terms per row of each loss */
+    double *elements; /* weight of one row of each loss that has no weights: its terms
+                         per row; 1 for a loss of the batch or of parameters */
     /* NULL, or: told each point of the next programs_train, to append outputs. */
     int (*tap)(void *context, struct graph *g, const struct rn_point *point);
     void *tap_context;

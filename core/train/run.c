@@ -70,10 +70,7 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     if (status == RN_OK)
         status = record_publish_soon(l->record, e);
     loop_log_metrics(l, &l->metrics);
-    loop_tell(l, RUN_EVALUATED,
-              l->at.interval_weight > 0.0 ? l->at.interval_loss / l->at.interval_weight
-                                          : NAN,
-              0.0);
+    loop_tell(l, RUN_EVALUATED, loop_recent_loss(l), 0.0);
     return status;
 }
 
@@ -104,12 +101,36 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
                       "may help; train.on_nan: skip leaves such steps out");
 }
 
+/* A run that leaves out every step of an epoch learns nothing: it has diverged. */
+static int check_progress(const struct loop *l, struct rn_error *e) {
+    const struct programs *p = l->s->programs;
+    for (uint32_t o = 0; o < p->objective_count; o++) {
+        const struct trainer *t = &l->s->trainers[o];
+        if (!t->ran || t->skipped < t->ran)
+            continue;
+        error_set(e, RN_E_DIVERGED, "epoch %lld%s%s: all %lld updates were left out",
+                  (long long)((l->at.step - 1) / l->s->steps_per_epoch + 1),
+                  p->objective_count > 1 ? " of " : "",
+                  p->objective_count > 1 ? p->objectives[o].name : "",
+                  (long long)t->ran);
+        return error_hint(e, "the loss, the gradient or a running statistic was not "
+                             "finite in every step; check the data for NaN, lower the "
+                             "learning rate or set train.clip.norm");
+    }
+    return RN_OK;
+}
+
 static int end_of_epoch(struct loop *l, struct rn_error *e) {
-    struct position *at = &l->at;
-    double mean = at->epoch_weight > 0.0 ? at->epoch_loss / at->epoch_weight : NAN;
-    int status = loop_scalar(l, "train/epoch_loss", mean, e);
-    at->epoch_loss = at->epoch_weight = 0.0;
-    return status ? status : hooks_event(l, RN_EVENT_EPOCH_END, e);
+    int diverged = check_progress(l, e);
+    struct rn_error late = {0};
+    int status = loop_record_epoch(l, &late);
+    if (status == RN_OK && !diverged)
+        status = hooks_event(l, RN_EVENT_EPOCH_END, &late);
+    if (diverged)
+        return diverged;
+    if (status != RN_OK)
+        *e = late;
+    return status;
 }
 
 static int one_step(struct loop *l, struct rn_error *e) {
@@ -125,25 +146,29 @@ static int one_step(struct loop *l, struct rn_error *e) {
         status = loop_step(l, &b, tapped, &r, e);
     if (status != RN_OK)
         return status;
-    if (tapped)
-        status = hooks_tapped(l, r.ran, e);
+    if (tapped && r.ran)
+        status = hooks_tapped(l, r.ran->program, e);
     if (status == RN_OK && r.overflowed)
         loop_log_overflow(l);
     if (status == RN_OK && !r.updated)
         status = diverged(l, r.loss, r.norm, e);
     if (status != RN_OK)
         return status;
-    l->last_loss = r.loss;
-    l->last_norm = r.norm;
+    if (!r.empty) {
+        l->last_loss = r.loss;
+        l->last_norm = r.norm;
+    }
     l->at.step++;
     l->at.loader = loader_tell(l->loader);
     l->rows_done += (double)b.rows;
-    status = loop_record_step(l, &r, (double)b.rows, e);
+    status = loop_record_step(l, &r, e);
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_STEP_END, e);
     if (status == RN_OK && l->at.step % l->s->steps_per_epoch == 0)
         status = end_of_epoch(l, e);
-    loop_tell(l, RUN_STEPPED, r.loss, r.norm);
+    else if (status == RN_OK && l->at.step == l->s->total_steps)
+        status = check_progress(l, e);
+    loop_tell(l, RUN_STEPPED, r.empty ? NAN : r.loss, r.norm);
     return status;
 }
 

@@ -191,8 +191,6 @@ struct position { /* all that the loop knows of where it stands */
     int64_t step;
     int64_t rows; /* of the record, up to the end of this step */
     struct loader_position loader;
-    double epoch_loss, epoch_weight;       /* of the running epoch */
-    double interval_loss, interval_weight; /* since the last recorded row */
     double best; /* monitored for the best checkpoint; NaN none */
     double early_best;
     int64_t early_bad;

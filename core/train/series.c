@@ -21,11 +21,27 @@ static int record_objectives(struct loop *l, struct rn_error *e) {
         struct trainer *t = &l->s->trainers[o];
         char name[200];
         snprintf(name, sizeof name, "train/loss.%s", p->objectives[o].name);
-        if (p->objective_count > 1 && t->loss_rows > 0.0)
-            status = loop_scalar(l, name, t->loss / t->loss_rows, e);
-        t->loss = t->loss_rows = 0.0;
+        double mean = means_total(&t->of_row, p->factors);
+        if (p->objective_count > 1 && !isnan(mean))
+            status = loop_scalar(l, name, mean, e);
+        means_clear(&t->of_row);
     }
     return status;
+}
+
+/* All objectives together, each loss once. */
+static double total_mean(struct loop *l, bool epoch) {
+    const struct programs *p = l->s->programs;
+    means_clear(&l->step_means);
+    for (uint32_t o = 0; o < p->objective_count; o++) {
+        const struct trainer *t = &l->s->trainers[o];
+        means_merge(&l->step_means, epoch ? &t->of_epoch : &t->of_row);
+    }
+    return means_total(&l->step_means, p->factors);
+}
+
+double loop_recent_loss(struct loop *l) {
+    return total_mean(l, false);
 }
 
 /* The loss scale of each objective, and how many steps were left out for it. */
@@ -67,34 +83,31 @@ static int record_gauges(struct loop *l, struct rn_error *e) {
     return status;
 }
 
-int loop_record_step(struct loop *l, const struct step_result *r, double rows,
-                     struct rn_error *e) {
-    struct position *at = &l->at;
-    int status = RN_OK;
-    if (r->updated) {
-        at->interval_loss += r->loss * rows;
-        at->interval_weight += rows;
-        at->epoch_loss += r->loss * rows;
-        at->epoch_weight += rows;
+int loop_record_step(struct loop *l, const struct step_result *r, struct rn_error *e) {
+    const struct position *at = &l->at;
+    if (at->step % l->log_every && at->step != l->s->total_steps)
+        return RN_OK;
+    int status = loop_scalar(l, "train/loss", loop_recent_loss(l), e);
+    if (status == RN_OK)
+        status = loop_scalar(l, "train/gradient_norm", r->norm, e);
+    if (status == RN_OK)
+        status = record_objectives(l, e);
+    if (status == RN_OK)
+        status = record_scaling(l, e);
+    for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
+        char name[300];
+        snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
+        status = loop_scalar(l, name, l->s->live.at[i].now, e);
     }
-    if (at->step % l->log_every == 0 || at->step == l->s->total_steps) {
-        double mean =
-            at->interval_weight > 0.0 ? at->interval_loss / at->interval_weight : NAN;
-        status = loop_scalar(l, "train/loss", mean, e);
-        if (status == RN_OK)
-            status = loop_scalar(l, "train/gradient_norm", r->norm, e);
-        if (status == RN_OK)
-            status = record_objectives(l, e);
-        if (status == RN_OK)
-            status = record_scaling(l, e);
-        for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
-            char name[300];
-            snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
-            status = loop_scalar(l, name, l->s->live.at[i].now, e);
-        }
-        if (status == RN_OK)
-            status = record_gauges(l, e);
-        at->interval_loss = at->interval_weight = 0.0;
+    return status ? status : record_gauges(l, e);
+}
+
+int loop_record_epoch(struct loop *l, struct rn_error *e) {
+    int status = loop_scalar(l, "train/epoch_loss", total_mean(l, true), e);
+    for (uint32_t o = 0; o < l->s->programs->objective_count; o++) {
+        struct trainer *t = &l->s->trainers[o];
+        means_clear(&t->of_epoch);
+        t->ran = t->skipped = 0;
     }
     return status;
 }

@@ -79,6 +79,16 @@ static void read_lengths(struct stage *s) {
     }
 }
 
+/* A loss of the batch as a whole depends on which rows are together: its evaluation is
+ * over batches as training has them, of data.batch rows, whatever data.eval_batch is.
+ */
+static void read_eval_batch(struct stage *s) {
+    const struct parts *losses = &s->x->losses;
+    for (uint32_t i = 0; i < losses->count && s->use != STAGE_PREDICT; i++)
+        if (strcmp(network_loss_scope(&losses->at[i]), "batch") == 0)
+            s->eval_batch = (int64_t)data_batch(s->data);
+}
+
 static void read_fields(struct stage *s) {
     uint32_t n = data_field_count(s->data);
     s->fields = arena_array(s->arena, struct network_field, n + 1);
@@ -260,6 +270,8 @@ static int plan_training(struct stage *s, struct diag *d) {
         struct graph *g;
         bool weighted = false;
         t->count = n;
+        means_init(&t->of_row, s->arena, s->x->losses.count);
+        means_init(&t->of_epoch, s->arena, s->x->losses.count);
         t->step = arena_array(s->arena, struct shaped, n);
         if (p->accumulate)
             status = programs_weighted(p, o, &weighted, d);
@@ -442,6 +454,7 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
     experiment_open_parts(s->x, d);
     if (diag_count(d))
         goto failed;
+    read_eval_batch(s);
     const struct rn_backend *b = s->x->backend.component->iface;
     s->device_text.struct_size = sizeof s->device_text;
     if (b->info(instance_self(s->x->backend.instance), &s->device_text, &e) != RN_OK) {
@@ -589,11 +602,23 @@ static int load(void *context, struct shaped *p) {
     for (uint32_t i = 0; i < s->resident.change_count; i++)
         p->numbers[i] =
             program_input_index(p->program, resident_numbers_name(s->arena, i));
+    p->loss = program_output_index(p->program, "loss");
+    p->norm = program_output_index(p->program, "norm");
+    p->skipped = program_output_index(p->program, "skipped");
+    p->overflow = program_output_index(p->program, "overflow");
+    p->overflows = program_output_index(p->program, "overflows");
+    p->scale = program_output_index(p->program, "scale");
     p->inverse = arena_array(s->arena, int, s->x->losses.count + 1);
+    p->mean = arena_array(s->arena, int, s->x->losses.count + 1);
+    p->weight = arena_array(s->arena, int, s->x->losses.count + 1);
     for (uint32_t i = 0; i < s->x->losses.count; i++) {
         char name[40];
         snprintf(name, sizeof name, "run.inverse.%u", i);
         p->inverse[i] = program_scalar_index(p->program, name);
+        snprintf(name, sizeof name, "loss.%u", i);
+        p->mean[i] = program_output_index(p->program, name);
+        snprintf(name, sizeof name, "weight.%u", i);
+        p->weight[i] = program_output_index(p->program, name);
     }
     p->inputs = arena_array(s->arena, int, s->field_count + 1);
     for (uint32_t i = 0; i < s->field_count; i++) {

@@ -7,6 +7,7 @@
 #include "data/data.h"
 #include "exec/exec.h"
 #include "train/live.h"
+#include "train/means.h"
 #include "train/programs.h"
 
 enum stage_use { STAGE_TRAIN, STAGE_EVAL, STAGE_PREDICT };
@@ -22,7 +23,9 @@ struct shaped {
     int places; /* input: which samples of the split, where they are resident; or -1 */
     int *numbers; /* inputs: what decides each change of resident samples, or -1 */
     int *inverse; /* of each loss */
-    int *inputs;  /* of each data field */
+    int *mean, *weight; /* outputs of each loss in a step, -1: none */
+    int loss, norm, skipped, overflow, overflows, scale; /* outputs, -1: none */
+    int *inputs;                                         /* of each data field */
 };
 
 /* One objective's programs. rows of a kind: the full batch and what is left over. */
@@ -35,8 +38,11 @@ struct trainer {
     double scale;           /* dynamic loss scale of the next step; 0: none yet */
     int64_t overflows;      /* steps left out for it so far */
     bool overflowed;        /* the latest step was one */
-    double loss,
-        loss_rows; /* sum over rows since the last recorded row, and its rows */
+    struct means of_row;    /* since the last recorded row */
+    struct means of_epoch;
+    /* Of the running epoch: steps that had something to learn from, and those of them
+     * that were left out as they were not finite. */
+    int64_t ran, skipped;
 };
 
 /* A tapped point of a program. */

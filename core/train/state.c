@@ -133,6 +133,33 @@ static int read_tensors(struct stage *stage, struct saver *s,
     return RN_OK;
 }
 
+/* Blobs by name: of each objective and loss, sum and weight since the last recorded row
+ * and of the running epoch; of each objective, the epoch's steps. */
+static const char *means_name(struct arena *a, const struct stage *s, uint32_t o,
+                              uint32_t loss) {
+    return arena_format(a, "means.%s.%s", s->programs->objectives[o].name,
+                        s->x->losses.at[loss].path);
+}
+
+static const char *steps_name(struct arena *a, const struct stage *s, uint32_t o) {
+    return arena_format(a, "steps.%s", s->programs->objectives[o].name);
+}
+
+static void save_means(struct stage *stage, struct saver *s) {
+    for (uint32_t o = 0; o < stage->programs->objective_count; o++) {
+        const struct trainer *t = &stage->trainers[o];
+        int64_t *steps = arena_array(s->a, int64_t, 2);
+        steps[0] = t->ran, steps[1] = t->skipped;
+        add_blob(s, steps_name(s->a, stage, o), steps, 2 * sizeof *steps);
+        for (uint32_t i = 0; i < t->of_row.count; i++) {
+            double *v = arena_array(s->a, double, 4);
+            v[0] = t->of_row.sum[i], v[1] = t->of_row.weight[i];
+            v[2] = t->of_epoch.sum[i], v[3] = t->of_epoch.weight[i];
+            add_blob(s, means_name(s->a, stage, o, i), v, 4 * sizeof *v);
+        }
+    }
+}
+
 int state_save(struct stage *stage, struct record *r, const char *name, bool current,
                uint32_t keep_count, const struct position *at, struct rn_error *e) {
     struct saver s = {.a = arena_create()};
@@ -142,8 +169,7 @@ int state_save(struct stage *stage, struct record *r, const char *name, bool cur
     int status = read_tensors(stage, &s, tensors, &count, e);
     if (status == RN_OK)
         status = save_parts(stage, &s, e);
-    struct memory_stream *fitted = blob_stream(&s), *live = blob_stream(&s),
-                         *means = blob_stream(&s);
+    struct memory_stream *fitted = blob_stream(&s), *live = blob_stream(&s);
     if (status == RN_OK)
         status = data_save(stage->data, &fitted->api);
     if (status != RN_OK && e && !e->status)
@@ -154,20 +180,14 @@ int state_save(struct stage *stage, struct record *r, const char *name, bool cur
         stream_write(&live->api, &held, sizeof held);
         stream_write(&live->api, &v->now, sizeof v->now);
     }
-    for (uint32_t i = 0; i < stage->programs->objective_count; i++) {
-        const struct trainer *t = &stage->trainers[i];
-        stream_write(&means->api, &t->loss, sizeof t->loss);
-        stream_write(&means->api, &t->loss_rows, sizeof t->loss_rows);
-    }
     keep(&s, fitted->data);
     keep(&s, live->data);
-    keep(&s, means->data);
+    save_means(stage, &s);
     struct text split = {0};
     data_split_write(stage->data, &split);
     add_blob(&s, "position", at, sizeof *at);
     add_blob(&s, "data", fitted->data, fitted->bytes);
     add_blob(&s, "live", live->data, live->bytes);
-    add_blob(&s, "objectives", means->data, means->bytes);
     add_blob(&s, "split", text_get(&split), split.length);
     struct checkpoint c = {at->step, (double)at->step / (double)stage->steps_per_epoch,
                            count,    tensors,
@@ -227,21 +247,87 @@ static int load_part(struct arena *a, const struct part *p, load_fn fn,
     return status ? error_context(e, "%s", p->path), status : RN_OK;
 }
 
+/* As checkpoints held it before means were kept by loss: totals by rows. */
+struct position_1 {
+    int64_t step, rows;
+    struct loader_position loader;
+    double epoch_loss, epoch_weight, interval_loss, interval_weight;
+    double best, early_best;
+    int64_t early_bad, skipped;
+    uint64_t done;
+};
+
+/* A mean over rows, as if it all were the first loss's: what follows is added to it by
+ * rows, as it was. */
+static void spread_mean(struct stage *s, struct means *m, double sum, double rows) {
+    for (uint32_t i = 0; i < m->count; i++)
+        means_add(m, i, 0.0, rows * s->programs->elements[i]);
+    if (m->count && s->programs->factors[0] != 0.0)
+        m->sum[0] += sum * s->programs->elements[0] / s->programs->factors[0];
+}
+
+static void position_from_1(struct stage *s, const struct position_1 *old,
+                            struct position *at) {
+    *at = (struct position){.step = old->step,
+                            .rows = old->rows,
+                            .loader = old->loader,
+                            .best = old->best,
+                            .early_best = old->early_best,
+                            .early_bad = old->early_bad,
+                            .skipped = old->skipped,
+                            .done = old->done};
+    spread_mean(s, &s->trainers[0].of_row, old->interval_loss, old->interval_weight);
+    spread_mean(s, &s->trainers[0].of_epoch, old->epoch_loss, old->epoch_weight);
+}
+
+static int load_position(struct stage *stage, const struct checkpoint_file *f,
+                         struct position *at, struct rn_error *e) {
+    const struct checkpoint_blob *b = checkpoint_blob(f, "position");
+    struct position_1 old;
+    if (b && b->bytes == sizeof *at) {
+        memcpy(at, b->data, sizeof *at);
+        return RN_OK;
+    }
+    if (!b || b->bytes != sizeof old)
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the checkpoint does not say where it stands");
+    memcpy(&old, b->data, sizeof old);
+    position_from_1(stage, &old, at);
+    return RN_OK;
+}
+
+static void load_means(struct stage *stage, struct arena *a,
+                       const struct checkpoint_file *f) {
+    for (uint32_t o = 0; o < stage->programs->objective_count; o++) {
+        struct trainer *t = &stage->trainers[o];
+        const struct checkpoint_blob *b = checkpoint_blob(f, steps_name(a, stage, o));
+        int64_t steps[2] = {0};
+        if (b && b->bytes == sizeof steps)
+            memcpy(steps, b->data, sizeof steps);
+        t->ran = steps[0], t->skipped = steps[1];
+        for (uint32_t i = 0; i < t->of_row.count; i++) {
+            double v[4];
+            b = checkpoint_blob(f, means_name(a, stage, o, i));
+            if (!b || b->bytes != sizeof v)
+                continue;
+            memcpy(v, b->data, sizeof v);
+            means_add(&t->of_row, i, v[0], v[1]);
+            means_add(&t->of_epoch, i, v[2], v[3]);
+        }
+    }
+}
+
 int state_load(struct stage *stage, const struct checkpoint_file *f,
                struct position *at, bool weights_only, struct rn_error *e) {
     struct experiment *x = stage->x;
     int status = load_tensors(stage, checkpoint_get(f), e);
     if (status != RN_OK || weights_only)
         return status;
-    const struct checkpoint_blob *position = checkpoint_blob(f, "position");
     const struct checkpoint_blob *live = checkpoint_blob(f, "live");
-    const struct checkpoint_blob *objectives = checkpoint_blob(f, "objectives");
-    if (!position || position->bytes != sizeof *at)
-        return error_set(e, RN_E_CHECKPOINT,
-                         "the checkpoint does not say where it stands");
-    if (at)
-        memcpy(at, position->data, sizeof *at);
+    if ((status = load_position(stage, f, at, e)) != RN_OK)
+        return status;
     struct arena *a = arena_create();
+    load_means(stage, a, f);
     for (uint32_t i = 0; i < x->schedules.count && status == RN_OK; i++)
         status = load_part(
             a, &x->schedules.at[i],
@@ -260,15 +346,6 @@ int state_load(struct stage *stage, const struct checkpoint_file *f,
             status = error_set(e, RN_E_CHECKPOINT, "live values are cut short");
         stage->live.at[i].held = held != 0;
         stage->live.at[i].now = now;
-    }
-    struct rn_stream *means =
-        objectives ? state_stream(a, objectives->data, objectives->bytes) : NULL;
-    for (uint32_t i = 0; means && i < stage->programs->objective_count; i++) {
-        struct trainer *t = &stage->trainers[i];
-        if (status == RN_OK &&
-            (stream_read(means, &t->loss, sizeof t->loss) != RN_OK ||
-             stream_read(means, &t->loss_rows, sizeof t->loss_rows) != RN_OK))
-            status = error_set(e, RN_E_CHECKPOINT, "means of losses are cut short");
     }
     arena_destroy(a);
     return status;

@@ -72,8 +72,10 @@ void loop_say(struct loop *l, int level, const char *sentence) {
 void loop_log_metrics(struct loop *l, const struct metric_list *m) {
     struct text t = {0};
     text_addf(&t, "step %lld:", (long long)l->at.step);
-    for (uint32_t i = 0; i < m->count; i++)
-        text_addf(&t, " %s %.6g", m->at[i].name, m->at[i].value);
+    for (uint32_t i = 0; i < m->count; i++) {
+        text_addf(&t, " %s ", m->at[i].name);
+        text_add_measure(&t, m->at[i].value, 6);
+    }
     record_say(l->record, text_get(&t));
     text_finish(&t);
 }

@@ -113,6 +113,7 @@ static void rescale(struct make *m, const struct programs *p, const struct objec
     make_output(m, "scale", next);
     make_output(m, "overflows", overflows);
     rn_value holds = p->nan_skip ? RN_NONE : make_op2(m, "logical_or", ok, excused);
+    holds = both(m, holds, u->counts);
     assign(m, o->scale, holds, next);
     assign(m, o->good, holds, good);
     assign(m, o->overflows, holds, overflows);
@@ -157,8 +158,8 @@ static int describe(struct make *m, struct programs *p, const struct objective *
     return make_finish(m, part, d);
 }
 
-/* All assignments are predicated on `ok`, so that a step with NaN changes nothing; the
- * loss scale alone has rules of its own. */
+/* All assignments are predicated on `ok`, so that a step with NaN, or one whose rows
+ * all weigh 0, changes nothing; the loss scale alone has rules of its own. */
 int update_make(struct make *m, struct programs *p, const struct objective *o,
                 struct update *u, struct diag *d) {
     struct graph *g = m->g;
@@ -171,6 +172,7 @@ int update_make(struct make *m, struct programs *p, const struct objective *o,
         ok = both(m, ok, make_op1(m, "logical_not", u->overflow));
     make_output(m, "norm", norm);
     make_output(m, "skipped", make_op1(m, "logical_not", ok));
+    ok = both(m, ok, u->counts);
     rn_value one = graph_scalar(g, RN_I64, 1.0);
     rn_value next = make_op2(m, "add", graph_variable(g, o->applied), one);
     rn_value step = make_cast(m, next, RN_F32), shrink = RN_NONE;
