@@ -220,6 +220,7 @@ extern const struct cpu_isa cpu_isa_v3, cpu_isa_v4;
 #ifdef CPU_ONEDNN
 struct cpu_onednn;
 int32_t cpu_onednn_create(struct cpu_onednn **out, struct rn_error *e);
+void cpu_onednn_version(char *out, size_t size); /* "oneDNN 2.6.0", that which runs */
 void cpu_onednn_destroy(struct cpu_onednn *d);
 struct cpu_onednn *cpu_onednn_of(const struct cpu_engine *g);
 int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e);

@@ -13,17 +13,6 @@
 #include "gang.h"
 #include "tune.h"
 
-#ifdef CPU_ONEDNN
-#include <dnnl_version.h>
-#define CPU_TEXT_(x) #x
-#define CPU_TEXT(x)  CPU_TEXT_(x)
-#define CPU_LIBRARY                                                                    \
-    "oneDNN " CPU_TEXT(DNNL_VERSION_MAJOR) "." CPU_TEXT(                               \
-        DNNL_VERSION_MINOR) "." CPU_TEXT(DNNL_VERSION_PATCH)
-#else
-#define CPU_LIBRARY "own products"
-#endif
-
 #define WORTH_NS 100000000 /* in interpreted regions, before a compiler is started */
 
 struct cpu_engine {
@@ -65,10 +54,13 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
     if (status == RN_OK)
         status = cpu_compiler_create(h, g->isa, &g->compiler, e);
     if (status == RN_OK) {
-        char machine[256], name[160];
+        char machine[256], name[160], library[32] = "own products";
         cpu_engine_name(g, name, sizeof name);
-        snprintf(machine, sizeof machine, "3 %s%s " CPU_LIBRARY, name,
-                 g->strict ? " strict" : "");
+#ifdef CPU_ONEDNN
+        cpu_onednn_version(library, sizeof library);
+#endif
+        snprintf(machine, sizeof machine, "3 %s%s %s", name, g->strict ? " strict" : "",
+                 library);
         g->tuner = cpu_tuner_create(
             h, strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine, NULL);
         if (!g->tuner)

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products and convolutions by oneDNN 2.x: primitives and reorders are made at
- * compile, their scratch lies in the node's workspace, values are dense NCHW outside.
- * The library's reference code ("ref" in a kernel's name) is never accepted: then our
- * own takes the node. */
+/* Matrix products and convolutions by oneDNN: primitives and reorders are made at
+ * compile, their scratchpads are in the node's workspace, values are dense NCHW
+ * outside. The library's reference code ("ref" in a kernel's name) is never accepted:
+ * then the built-in products take the node. What depends on the library's major version
+ * is in onednn2.c and onednn3.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <dnnl.h>
-
+#include "onednn.h"
 #include "tune.h"
 
 struct cpu_onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
+    bool winograd; /* the library has it for this processor */
 };
 
 static int32_t failed(struct rn_error *e, dnnl_status_t status, const char *what) {
@@ -21,6 +22,30 @@ static int32_t failed(struct rn_error *e, dnnl_status_t status, const char *what
     snprintf(text, sizeof text, "oneDNN: %s failed with status %d", what, (int)status);
     return rn_fail(e, status == dnnl_out_of_memory ? RN_E_MEMORY : RN_E_INTERNAL, text,
                    NULL, NULL);
+}
+
+/* 3x3 windows between 64 channels: if these have no Winograd kernel, none has. */
+static bool has_winograd(dnnl_engine_t engine) {
+    struct onednn_tensor image = {.rank = 4,
+                                  .type = dnnl_f32,
+                                  .tag = dnnl_format_tag_any,
+                                  .dims = {16, 64, 32, 32}};
+    struct onednn_tensor window = {.rank = 4,
+                                   .type = dnnl_f32,
+                                   .tag = dnnl_format_tag_any,
+                                   .dims = {64, 64, 3, 3}};
+    struct onednn_convolution c = {.algorithm = dnnl_convolution_winograd,
+                                   .x = image,
+                                   .w = window,
+                                   .y = image,
+                                   .stride = {1, 1},
+                                   .low = {1, 1},
+                                   .high = {1, 1}};
+    dnnl_primitive_desc_t found;
+    if (onednn_convolution_create(&found, &c, NULL, NULL, engine) != dnnl_success)
+        return false;
+    dnnl_primitive_desc_destroy(found);
+    return true;
 }
 
 int32_t cpu_onednn_create(struct cpu_onednn **out, struct rn_error *e) {
@@ -35,8 +60,14 @@ int32_t cpu_onednn_create(struct cpu_onednn **out, struct rn_error *e) {
         cpu_onednn_destroy(d);
         return failed(e, status, "its start");
     }
+    d->winograd = has_winograd(d->engine);
     *out = d;
     return RN_OK;
+}
+
+void cpu_onednn_version(char *out, size_t size) {
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(out, size, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
 }
 
 void cpu_onednn_destroy(struct cpu_onednn *d) {
@@ -113,9 +144,9 @@ static int32_t run(const struct cpu_call *c, struct rn_error *e) {
     return RN_OK;
 }
 
-static dnnl_status_t bind(struct state *s, dnnl_engine_t engine,
-                          const dnnl_memory_desc_t *md, char where, uint32_t index,
-                          uint64_t offset, dnnl_memory_t *out) {
+static dnnl_status_t bind(struct state *s, dnnl_engine_t engine, onednn_layout md,
+                          char where, uint32_t index, uint64_t offset,
+                          dnnl_memory_t *out) {
     struct bound *b = &s->bound[s->bound_count];
     dnnl_status_t status = dnnl_memory_create(&b->memory, md, engine, DNNL_MEMORY_NONE);
     if (status != dnnl_success)
@@ -133,83 +164,124 @@ static void arg(struct library_call *c, int id, dnnl_memory_t memory) {
     c->args[c->arg_count++].memory = memory;
 }
 
-static void need_scratchpad(struct state *s, const_dnnl_primitive_desc_t desc) {
-    const dnnl_memory_desc_t *md =
-        dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
-    uint64_t bytes = md ? dnnl_memory_desc_get_size(md) : 0;
-    if (bytes > s->scratchpad)
-        s->scratchpad = bytes;
+static uint64_t scratchpad_bytes(const_dnnl_primitive_desc_t desc) {
+    onednn_layout md = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+    return md ? dnnl_memory_desc_get_size(md) : 0;
 }
 
 struct operand {
     int id; /* DNNL_ARG_* */
     char where;
     uint32_t index;
-    dnnl_memory_desc_t plain;
-    dnnl_query_t query; /* what the kernel wants it to be */
+    struct onednn_tensor plain;
+    dnnl_query_t query; /* how the kernel expects it */
     int query_index;
 };
 
-/* Turns a kernel's descriptor and its operands into calls. Takes over `desc`. */
-static dnnl_status_t assemble(struct state *s, dnnl_engine_t engine,
-                              dnnl_primitive_desc_t desc, uint32_t n,
-                              const struct operand *operands, bool building) {
-    struct library_call kernel = {.desc = desc}, after = {0};
-    dnnl_status_t status = dnnl_success;
-    const char *name = "";
-    dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name);
-    snprintf(s->name, sizeof s->name, "onednn %.50s", name);
-    need_scratchpad(s, desc);
-    for (uint32_t i = 0; i < n && status == dnnl_success; i++) {
-        const struct operand *o = &operands[i];
-        const dnnl_memory_desc_t *want =
-            dnnl_primitive_desc_query_md(desc, o->query, o->query_index);
-        dnnl_memory_t user = NULL, inner = NULL;
-        status = bind(s, engine, &o->plain, o->where, o->index, 0, &user);
-        if (status != dnnl_success)
-            break;
-        if (dnnl_memory_desc_equal(want, &o->plain)) {
-            arg(&kernel, o->id, user);
-            continue;
-        }
-        status = bind(s, engine, want, 'w', 0, s->workspace, &inner);
-        if (status != dnnl_success)
-            break;
-        s->workspace += cpu_align(dnnl_memory_desc_get_size(want));
-        arg(&kernel, o->id, inner);
-        struct library_call move = {0};
-        bool out = o->where == 'o';
-        status = dnnl_reorder_primitive_desc_create(&move.desc, out ? want : &o->plain,
-                                                    engine, out ? &o->plain : want,
-                                                    engine, s->attr);
-        if (status != dnnl_success)
-            break;
-        need_scratchpad(s, move.desc);
-        arg(&move, DNNL_ARG_FROM, out ? inner : user);
-        arg(&move, DNNL_ARG_TO, out ? user : inner);
-        if (out)
-            after = move;
-        else
-            s->calls[s->call_count++] = move;
+/* Adds a call; takes over `desc`. */
+static struct library_call *add_call(struct state *s, dnnl_primitive_desc_t desc) {
+    struct library_call *c = &s->calls[s->call_count++];
+    c->desc = desc;
+    return c;
+}
+
+/* Binds operand o for the kernel, and adds a reorder where the kernel expects another
+ * layout. *out: what the kernel reads or writes; *after: what has to be reordered when
+ * it has run. */
+struct moved {
+    dnnl_memory_t from, to;
+    dnnl_primitive_desc_t desc; /* NULL: nothing to do */
+};
+static dnnl_status_t bind_operand(struct state *s, dnnl_engine_t engine,
+                                  const struct operand *o, onednn_layout plain,
+                                  onednn_layout want, dnnl_memory_t *out,
+                                  struct moved *after) {
+    bool written = o->where == 'o';
+    struct moved move = {0};
+    dnnl_memory_t user, inner;
+    dnnl_status_t status = bind(s, engine, plain, o->where, o->index, 0, &user);
+    if (status != dnnl_success)
+        return status;
+    *out = user;
+    if (dnnl_memory_desc_equal(want, plain))
+        return dnnl_success;
+    status = bind(s, engine, want, 'w', 0, s->workspace, &inner);
+    if (status != dnnl_success)
+        return status;
+    *out = inner;
+    s->workspace += cpu_align(dnnl_memory_desc_get_size(want));
+    status =
+        dnnl_reorder_primitive_desc_create(&move.desc, written ? want : plain, engine,
+                                           written ? plain : want, engine, s->attr);
+    if (status != dnnl_success)
+        return status;
+    move.from = written ? inner : user;
+    move.to = written ? user : inner;
+    if (written) {
+        *after = move;
+        return dnnl_success;
     }
-    s->calls[s->call_count++] = kernel;
-    if (after.desc)
-        s->calls[s->call_count++] = after;
+    struct library_call *c = add_call(s, move.desc);
+    arg(c, DNNL_ARG_FROM, move.from);
+    arg(c, DNNL_ARG_TO, move.to);
+    return dnnl_success;
+}
+
+/* One scratchpad for all calls, behind everything else in the workspace. */
+static dnnl_status_t finish_calls(struct state *s, dnnl_engine_t engine,
+                                  bool building) {
+    dnnl_status_t status = dnnl_success;
+    uint64_t most = 0;
     for (int i = 0; i < s->call_count && status == dnnl_success; i++) {
         struct library_call *c = &s->calls[i];
-        const dnnl_memory_desc_t *md =
-            dnnl_primitive_desc_query_md(c->desc, dnnl_query_scratchpad_md, 0);
-        if (md && dnnl_memory_desc_get_size(md)) {
+        uint64_t bytes = scratchpad_bytes(c->desc);
+        most = bytes > most ? bytes : most;
+        if (bytes) {
             dnnl_memory_t pad;
-            status = bind(s, engine, md, 'w', 0, s->workspace, &pad);
+            status =
+                bind(s, engine,
+                     dnnl_primitive_desc_query_md(c->desc, dnnl_query_scratchpad_md, 0),
+                     'w', 0, s->workspace, &pad);
             if (status == dnnl_success)
                 arg(c, DNNL_ARG_SCRATCHPAD, pad);
         }
         if (status == dnnl_success && building)
             status = dnnl_primitive_create(&c->primitive, c->desc);
     }
-    s->workspace += cpu_align(s->scratchpad);
+    s->workspace += cpu_align(most);
     return status;
+}
+
+/* Turns a kernel's descriptor and its operands into calls. Takes over `desc`. */
+static dnnl_status_t assemble(struct state *s, dnnl_engine_t engine,
+                              dnnl_primitive_desc_t desc, uint32_t n,
+                              const struct operand *operands, bool building) {
+    struct moved after = {0};
+    dnnl_memory_t memories[4];
+    dnnl_status_t status = dnnl_success;
+    const char *name = "";
+    dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name);
+    snprintf(s->name, sizeof s->name, "onednn %.50s", name);
+    for (uint32_t i = 0; i < n && status == dnnl_success; i++) {
+        const struct operand *o = &operands[i];
+        onednn_layout plain;
+        status = onednn_layout_create(&plain, &o->plain);
+        if (status == dnnl_success)
+            status = bind_operand(
+                s, engine, o, plain,
+                dnnl_primitive_desc_query_md(desc, o->query, o->query_index),
+                &memories[i], &after);
+        onednn_layout_destroy(plain);
+    }
+    struct library_call *kernel = add_call(s, desc);
+    for (uint32_t i = 0; i < n && status == dnnl_success; i++)
+        arg(kernel, operands[i].id, memories[i]);
+    if (after.desc) {
+        struct library_call *c = add_call(s, after.desc);
+        arg(c, DNNL_ARG_FROM, after.from);
+        arg(c, DNNL_ARG_TO, after.to);
+    }
+    return status == dnnl_success ? finish_calls(s, engine, building) : status;
 }
 
 /* f32, or bf16 where the processor multiplies it: elsewhere such a product is
@@ -230,23 +302,23 @@ static dnnl_data_type_t library_type(const struct kernel_tensor *x) {
 /* ---------------------------------------------------------- matrix product */
 
 /* [..., rows, columns] of tensor x as rank-n operand, last two dims swapped if t. */
-static dnnl_status_t matrix(dnnl_memory_desc_t *md, const struct kernel_tensor *x,
-                            uint32_t rank, bool t) {
-    dnnl_dims_t dims, strides;
+static struct onednn_tensor matrix(const struct kernel_tensor *x, uint32_t rank,
+                                   bool t) {
+    struct onednn_tensor m = {
+        .rank = (int)rank, .type = library_type(x), .tag = dnnl_format_tag_undef};
     int64_t step = 1;
     for (uint32_t i = 0; i < rank; i++) {
         uint32_t at = rank - 1 - i;
-        dims[at] = i < x->rank ? x->shape[x->rank - 1 - i] : 1;
-        strides[at] = step;
-        step *= dims[at];
+        m.dims[at] = i < x->rank ? x->shape[x->rank - 1 - i] : 1;
+        m.strides[at] = step;
+        step *= m.dims[at];
     }
     if (t) {
-        dnnl_dim_t d = dims[rank - 1], s = strides[rank - 1];
-        dims[rank - 1] = dims[rank - 2], dims[rank - 2] = d;
-        strides[rank - 1] = strides[rank - 2], strides[rank - 2] = s;
+        dnnl_dim_t d = m.dims[rank - 1], s = m.strides[rank - 1];
+        m.dims[rank - 1] = m.dims[rank - 2], m.dims[rank - 2] = d;
+        m.strides[rank - 1] = m.strides[rank - 2], m.strides[rank - 2] = s;
     }
-    return dnnl_memory_desc_init_by_strides(md, (int)rank, dims, library_type(x),
-                                            strides);
+    return m;
 }
 
 static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool linear,
@@ -255,8 +327,7 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
     int64_t flat_in[2], flat_out[2], bias_shape[2] = {1, 0};
     struct kernel_tensor x = *a, y = *o, bias = {0};
     bool has_bias = linear && s->n_in > 2;
-    struct operand op[4];
-    dnnl_matmul_desc_t d;
+    struct onednn_product p = {0};
     dnnl_primitive_desc_t pd;
     if (linear) { /* rows by features */
         int64_t features = o->shape[o->rank - 1];
@@ -273,35 +344,18 @@ static dnnl_status_t product(const struct cpu_setup *s, struct state *st, bool l
     }
     bool ta = !linear && cpu_int(s->node, "trans_a", 0);
     bool tb = linear || cpu_int(s->node, "trans_b", 0);
-    op[0] = (struct operand){
-        .id = DNNL_ARG_SRC, .where = 'i', .index = 0, .query = dnnl_query_src_md};
-    op[1] = (struct operand){.id = DNNL_ARG_WEIGHTS,
-                             .where = 'i',
-                             .index = 1,
-                             .query = dnnl_query_weights_md};
-    op[2] = (struct operand){
-        .id = DNNL_ARG_DST, .where = 'o', .index = 0, .query = dnnl_query_dst_md};
-    op[3] = (struct operand){.id = DNNL_ARG_BIAS,
-                             .where = 'i',
-                             .index = 2,
-                             .query = dnnl_query_weights_md,
-                             .query_index = 1};
-    dnnl_status_t status = matrix(&op[0].plain, &x, y.rank, ta);
-    if (status == dnnl_success)
-        status = matrix(&op[1].plain, b, y.rank, tb);
-    if (status == dnnl_success)
-        status = matrix(&op[2].plain, &y, y.rank, false);
-    dnnl_memory_desc_t weights = op[1].plain;
-    if (status == dnnl_success && choice == 'p')
-        status = dnnl_memory_desc_init_by_tag(&weights, weights.ndims, weights.dims,
-                                              library_type(b), dnnl_format_tag_any);
-    if (status == dnnl_success && has_bias)
-        status = matrix(&op[3].plain, &bias, 2, false);
-    if (status == dnnl_success)
-        status = dnnl_matmul_desc_init(&d, &op[0].plain, &weights,
-                                       has_bias ? &op[3].plain : NULL, &op[2].plain);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&pd, &d, st->attr, engine, NULL);
+    p.a = matrix(&x, y.rank, ta);
+    p.b = matrix(b, y.rank, tb);
+    p.y = matrix(&y, y.rank, false);
+    if (has_bias)
+        p.bias = matrix(&bias, 2, false);
+    struct operand op[4] = {{DNNL_ARG_SRC, 'i', 0, p.a, dnnl_query_src_md, 0},
+                            {DNNL_ARG_WEIGHTS, 'i', 1, p.b, dnnl_query_weights_md, 0},
+                            {DNNL_ARG_DST, 'o', 0, p.y, dnnl_query_dst_md, 0},
+                            {DNNL_ARG_BIAS, 'i', 2, p.bias, dnnl_query_weights_md, 1}};
+    if (choice == 'p')
+        p.b.tag = dnnl_format_tag_any;
+    dnnl_status_t status = onednn_product_create(&pd, &p, st->attr, engine);
     return status == dnnl_success
                ? assemble(st, engine, pd, has_bias ? 4 : 3, op, s->building)
                : status;
@@ -318,40 +372,36 @@ static bool is_both(const struct kernel_tensor *x) {
  * planner chose), [N,C,H,W] in whatever form it likes. last: what is both is called
  * [N,H,W,C]. The library has other kernels for either name: matrix units read the
  * latter, few channels into 16 of bf16 only write the former. */
-static dnnl_status_t image(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
+static dnnl_status_t image(struct onednn_tensor *plain, struct onednn_tensor *any,
                            const struct kernel_tensor *x, bool last) {
-    dnnl_dims_t dims;
-    dnnl_format_tag_t tag = dnnl_nchw;
-    memcpy(dims, x->shape, 4 * sizeof dims[0]);
+    *plain =
+        (struct onednn_tensor){.rank = 4, .type = library_type(x), .tag = dnnl_nchw};
+    memcpy(plain->dims, x->shape, 4 * sizeof plain->dims[0]);
     if (x->rank == 5) {
         int64_t block = x->shape[4];
-        dims[1] *= block;
-        tag = block == 16 ? dnnl_nChw16c : block == 8 ? dnnl_nChw8c : dnnl_nhwc;
-        tag = last && is_both(x) ? dnnl_nhwc : tag;
-        if (tag == dnnl_nhwc && x->shape[1] != 1)
+        plain->dims[1] *= block;
+        plain->tag = last && is_both(x) ? dnnl_nhwc
+                     : block == 16      ? dnnl_nChw16c
+                     : block == 8       ? dnnl_nChw8c
+                                        : dnnl_nhwc;
+        if (plain->tag == dnnl_nhwc && x->shape[1] != 1)
             return dnnl_unimplemented;
     }
-    dnnl_data_type_t t = library_type(x);
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(plain, 4, dims, t, tag);
-    return status == dnnl_success
-               ? dnnl_memory_desc_init_by_tag(any, 4, dims, t,
-                                              x->rank == 5 ? tag : dnnl_format_tag_any)
-               : status;
+    *any = *plain;
+    if (x->rank != 5)
+        any->tag = dnnl_format_tag_any;
+    return dnnl_success;
 }
 
-static dnnl_status_t filter(dnnl_memory_desc_t *plain, dnnl_memory_desc_t *any,
-                            const struct kernel_tensor *w, int64_t groups) {
-    dnnl_dims_t dims = {groups, w->shape[0] / groups, w->shape[1], w->shape[2],
-                        w->shape[3]};
+static struct onednn_tensor filter(const struct kernel_tensor *w, int64_t groups) {
+    struct onednn_tensor t = {
+        .rank = groups == 1 ? 4 : 5,
+        .type = library_type(w),
+        .tag = groups == 1 ? dnnl_oihw : dnnl_goihw,
+        .dims = {groups, w->shape[0] / groups, w->shape[1], w->shape[2], w->shape[3]}};
     if (groups == 1)
-        memcpy(dims, w->shape, 4 * sizeof dims[0]);
-    int rank = groups == 1 ? 4 : 5;
-    dnnl_data_type_t t = library_type(w);
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(
-        plain, rank, dims, t, groups == 1 ? dnnl_oihw : dnnl_goihw);
-    return status == dnnl_success
-               ? dnnl_memory_desc_init_by_tag(any, rank, dims, t, dnnl_format_tag_any)
-               : status;
+        memcpy(t.dims, w->shape, 4 * sizeof t.dims[0]);
+    return t;
 }
 
 /* Winograd (`auto`) pays for 3x3 windows between many channels only. */
@@ -365,86 +415,88 @@ static dnnl_alg_kind_t algorithm(const struct kernel_tensor *w, const int64_t *s
     return wide && three && plain ? dnnl_convolution_auto : dnnl_convolution_direct;
 }
 
-/* what: 0 forward, 1 gradient of the input, 2 of the weight */
-static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st, int what,
-                                 char choice, dnnl_engine_t engine) {
-    const struct kernel_tensor *x = what == 1 ? &s->out[0] : &s->in[0];
-    const struct kernel_tensor *w = what == 0   ? &s->in[1]
-                                    : what == 1 ? &s->in[0]
-                                                : &s->out[0];
-    const struct kernel_tensor *y = what == 0 ? &s->out[0] : &s->in[1];
+/* The primitive descriptor of c; a gradient's is made with that of its forward
+ * convolution, whose types are all `hint`. */
+static dnnl_status_t describe(dnnl_primitive_desc_t *out,
+                              const struct onednn_convolution *c, dnnl_data_type_t hint,
+                              const_dnnl_primitive_attr_t attr, dnnl_engine_t engine) {
+    struct onednn_convolution f = *c;
+    dnnl_primitive_desc_t forward;
+    if (c->pass == ONEDNN_FORWARD)
+        return onednn_convolution_create(out, c, NULL, attr, engine);
+    f.pass = ONEDNN_FORWARD;
+    f.x.type = f.w.type = f.y.type = hint;
+    dnnl_status_t status = onednn_convolution_create(&forward, &f, NULL, attr, engine);
+    if (status != dnnl_success)
+        return status;
+    status = onednn_convolution_create(out, c, forward, attr, engine);
+    dnnl_primitive_desc_destroy(forward);
+    return status;
+}
+
+static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st,
+                                 enum onednn_pass pass, char choice,
+                                 dnnl_engine_t engine) {
+    bool of_input = pass == ONEDNN_GRAD_INPUT, forward = pass == ONEDNN_FORWARD;
+    const struct kernel_tensor *x = of_input ? &s->out[0] : &s->in[0];
+    const struct kernel_tensor *w = forward    ? &s->in[1]
+                                    : of_input ? &s->in[0]
+                                               : &s->out[0];
+    const struct kernel_tensor *y = forward ? &s->out[0] : &s->in[1];
     const int64_t *stride = rn_node_attr(s->node, "stride")->p;
     const int64_t *pad = rn_node_attr(s->node, "pad")->p;
     const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
     int64_t groups = cpu_int(s->node, "groups", 1);
-    dnnl_dims_t strides = {stride[0], stride[1]}, low = {pad[0], pad[1]};
-    dnnl_dims_t dilates = {dilation[0] - 1, dilation[1] - 1};
-    dnnl_dims_t high = {pad[2], pad[3]};
-    dnnl_memory_desc_t xp, xa, wp, wa, yp, ya, bias = {0};
-    dnnl_alg_kind_t alg = cpu_strict(s->engine) || choice == 'd' || choice == 'o'
-                              ? dnnl_convolution_direct
-                          : choice == 'w' ? dnnl_convolution_auto
-                                          : algorithm(w, stride, dilation, groups);
-    bool has_bias = what == 0 && s->n_in > 2;
+    bool has_bias = forward && s->n_in > 2;
     /* Winograd of bf16 is that of f32: operands become it on their way, and back. */
     bool widens = choice == 'w' && s->in[0].dtype == RN_BF16;
-    dnnl_convolution_desc_t d;
-    dnnl_primitive_desc_t forward = NULL, pd = NULL;
     bool last = (s->in[0].dtype == RN_BF16 && !widens) != (choice == 'o');
-    dnnl_status_t status = image(&xp, &xa, x, last);
+    struct onednn_convolution c = {
+        .pass = pass,
+        .algorithm = cpu_strict(s->engine) || choice == 'd' || choice == 'o'
+                         ? dnnl_convolution_direct
+                     : choice == 'w' ? dnnl_convolution_auto
+                                     : algorithm(w, stride, dilation, groups),
+        .stride = {stride[0], stride[1]},
+        .low = {pad[0], pad[1]},
+        .high = {pad[2], pad[3]},
+        .dilation = {dilation[0] - 1, dilation[1] - 1}};
+    struct onednn_tensor xp, wp = filter(w, groups), yp, bias = {0};
+    dnnl_primitive_desc_t pd;
+    dnnl_status_t status = image(&xp, &c.x, x, last);
     if (status == dnnl_success)
-        status = image(&yp, &ya, y, last);
-    if (status == dnnl_success)
-        status = filter(&wp, &wa, w, groups);
-    if (status == dnnl_success && has_bias) {
-        dnnl_dims_t n = {w->shape[0]};
-        status =
-            dnnl_memory_desc_init_by_tag(&bias, 1, n, library_type(&s->in[2]), dnnl_x);
-    }
-    dnnl_memory_desc_t added = bias;
+        status = image(&yp, &c.y, y, last);
+    if (status != dnnl_success)
+        return status;
+    c.w = wp;
+    c.w.tag = dnnl_format_tag_any;
+    if (has_bias)
+        bias = (struct onednn_tensor){.rank = 1,
+                                      .type = library_type(&s->in[2]),
+                                      .tag = dnnl_x,
+                                      .dims = {w->shape[0]}};
+    c.bias = bias;
     if (widens)
-        xa.data_type = wa.data_type = ya.data_type = added.data_type = dnnl_f32;
-    /* What hints at a gradient is the convolution with all its types the operands'. */
-    dnnl_memory_desc_t hx = xa, hw = wa, hy = ya;
-    if (what)
-        hx.data_type = hw.data_type = hy.data_type =
-            widens ? dnnl_f32 : library_type(&s->in[0]);
-    if (status == dnnl_success)
-        status = dnnl_dilated_convolution_forward_desc_init(
-            &d, dnnl_forward_training, alg, &hx, &hw, has_bias ? &added : NULL, &hy,
-            strides, dilates, low, high);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&forward, &d, st->attr, engine, NULL);
+        c.x.type = c.w.type = c.y.type = c.bias.type = dnnl_f32;
+    status = describe(&pd, &c, widens ? dnnl_f32 : library_type(&s->in[0]), st->attr,
+                      engine);
     if (status != dnnl_success)
         return status;
-    if (what == 0) {
-        struct operand op[4] = {
+    const struct operand operands[3][4] = {
+        [ONEDNN_FORWARD] = {{DNNL_ARG_SRC, 'i', 0, xp, dnnl_query_src_md, 0},
+                            {DNNL_ARG_WEIGHTS, 'i', 1, wp, dnnl_query_weights_md, 0},
+                            {DNNL_ARG_DST, 'o', 0, yp, dnnl_query_dst_md, 0},
+                            {DNNL_ARG_BIAS, 'i', 2, bias, dnnl_query_weights_md, 1}},
+        [ONEDNN_GRAD_INPUT] = {{DNNL_ARG_WEIGHTS, 'i', 0, wp, dnnl_query_weights_md, 0},
+                               {DNNL_ARG_DIFF_DST, 'i', 1, yp, dnnl_query_diff_dst_md,
+                                0},
+                               {DNNL_ARG_DIFF_SRC, 'o', 0, xp, dnnl_query_diff_src_md,
+                                0}},
+        [ONEDNN_GRAD_WEIGHT] = {
             {DNNL_ARG_SRC, 'i', 0, xp, dnnl_query_src_md, 0},
-            {DNNL_ARG_WEIGHTS, 'i', 1, wp, dnnl_query_weights_md, 0},
-            {DNNL_ARG_DST, 'o', 0, yp, dnnl_query_dst_md, 0},
-            {DNNL_ARG_BIAS, 'i', 2, has_bias ? bias : xp, dnnl_query_weights_md, 1}};
-        return assemble(st, engine, forward, has_bias ? 4 : 3, op, s->building);
-    }
-    if (what == 1)
-        status = dnnl_dilated_convolution_backward_data_desc_init(
-            &d, alg, &xa, &wa, &ya, strides, dilates, low, high);
-    else
-        status = dnnl_dilated_convolution_backward_weights_desc_init(
-            &d, alg, &xa, &wa, NULL, &ya, strides, dilates, low, high);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&pd, &d, st->attr, engine, forward);
-    dnnl_primitive_desc_destroy(forward);
-    if (status != dnnl_success)
-        return status;
-    struct operand to_input[3] = {
-        {DNNL_ARG_WEIGHTS, 'i', 0, wp, dnnl_query_weights_md, 0},
-        {DNNL_ARG_DIFF_DST, 'i', 1, yp, dnnl_query_diff_dst_md, 0},
-        {DNNL_ARG_DIFF_SRC, 'o', 0, xp, dnnl_query_diff_src_md, 0}};
-    struct operand to_weight[3] = {
-        {DNNL_ARG_SRC, 'i', 0, xp, dnnl_query_src_md, 0},
-        {DNNL_ARG_DIFF_DST, 'i', 1, yp, dnnl_query_diff_dst_md, 0},
-        {DNNL_ARG_DIFF_WEIGHTS, 'o', 0, wp, dnnl_query_diff_weights_md, 0}};
-    return assemble(st, engine, pd, 3, what == 1 ? to_input : to_weight, s->building);
+            {DNNL_ARG_DIFF_DST, 'i', 1, yp, dnnl_query_diff_dst_md, 0},
+            {DNNL_ARG_DIFF_WEIGHTS, 'o', 0, wp, dnnl_query_diff_weights_md, 0}}};
+    return assemble(st, engine, pd, has_bias ? 4 : 3, operands[pass], s->building);
 }
 
 /* Node s by the kernel of that letter; *out NULL: nothing that the library does well.
@@ -462,8 +514,9 @@ static int32_t attempt(const struct cpu_setup *s, int which, char choice,
         status = dnnl_primitive_attr_set_scratchpad_mode(st->attr,
                                                          dnnl_scratchpad_mode_user);
     if (status == dnnl_success)
-        status = which < 3 ? convolution(s, st, which, choice, d->engine)
-                           : product(s, st, which == 4, choice, d->engine);
+        status = which < 3
+                     ? convolution(s, st, (enum onednn_pass)which, choice, d->engine)
+                     : product(s, st, which == 4, choice, d->engine);
     if (status == dnnl_success && !strstr(st->name, "ref")) {
         *out = st;
         return RN_OK;
@@ -527,7 +580,8 @@ static bool is_last(const struct kernel_tensor *x) {
 #define FEW    16
 #define FEW_16 128
 
-/* Winograd is for 3x3 windows at every pixel, and not for [N,H,W,C]. */
+/* Winograd, where the library has it, is for 3x3 windows at every pixel, and not for
+ * [N,H,W,C]. */
 static const char *convolution_choices(const struct cpu_setup *s) {
     const struct kernel_tensor *w = strcmp(s->node->op, "conv2d") == 0 ? &s->in[1]
                                     : strcmp(s->node->op, "conv2d_grad_input") == 0
@@ -537,7 +591,8 @@ static const char *convolution_choices(const struct cpu_setup *s) {
     const int64_t *dilation = rn_node_attr(s->node, "dilation")->p;
     bool bf16 = s->in[0].dtype == RN_BF16;
     int64_t few = bf16 ? FEW_16 : FEW;
-    bool may = (bf16 || s->in[0].dtype == RN_F32) && w->shape[2] == 3 &&
+    bool may = cpu_onednn_of(s->engine)->winograd &&
+               (bf16 || s->in[0].dtype == RN_F32) && w->shape[2] == 3 &&
                w->shape[3] == 3 && stride[0] == 1 && stride[1] == 1 &&
                dilation[0] == 1 && dilation[1] == 1 && w->shape[0] >= few &&
                w->shape[1] >= few && cpu_int(s->node, "groups", 1) == 1 &&
