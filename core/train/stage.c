@@ -483,7 +483,8 @@ struct stage *stage_open(const struct stage_options *o, struct diag *d) {
         diag_add(d, &e);
         goto failed;
     }
-    if ((s->use == STAGE_TRAIN && plan_training(s, d) != RN_OK) ||
+    if ((s->use == STAGE_TRAIN &&
+         (plan_training(s, d) != RN_OK || stage_check_norms(s, d) != RN_OK)) ||
         plan_evaluation(s, d) != RN_OK)
         goto failed;
     if (check_aims(s, d) != RN_OK || check_labels(s, d) != RN_OK)

@@ -127,6 +127,10 @@ int stage_check_inits(struct stage *s, struct diag *d);
 /* Are the labels of the data inside of what the graph g indexes by them? */
 int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d);
 
+/* Does every normalisation of training have more than one value to look at? An error
+ * where full batches do not, a warning where only the last batch of an epoch does. */
+int stage_check_norms(struct stage *s, struct diag *d);
+
 /* Does the training split stay on the device? Asked before programs are made. */
 int resident_choose(struct stage *s, struct diag *d);
 /* All of it, decoded, to the device; once the variables are there. */

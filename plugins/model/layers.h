@@ -75,7 +75,8 @@ static inline rn_value layer_layer_norm(struct rn_build *b, const char *scope,
 }
 
 /* Batch norm over axis 1; running mean and variance are state, updated in training with
- * r = (1 - momentum) r + momentum * batch (variance unbiased, as PyTorch). */
+ * r = (1 - momentum) r + momentum * batch (variance unbiased, as PyTorch). A batch with
+ * one value a channel has no variance: it leaves them as they are. */
 static inline rn_value layer_batch_norm(struct rn_build *b, const char *scope,
                                         rn_value x, double momentum, double eps) {
     int64_t channels = rn_dim(b, x, 1), count = 1;
@@ -94,7 +95,13 @@ static inline rn_value layer_batch_norm(struct rn_build *b, const char *scope,
         count *= axis == 1 ? 1 : rn_dim(b, x, (int32_t)axis);
     rn_value batch_mean, batch_var;
     x = rn_batch_norm(b, x, g, shift, eps, &batch_mean, &batch_var);
-    double unbiased = count > 1 ? (double)count / (double)(count - 1) : 1.0;
+    if (count == 1) {
+        rn_assign(b, "mean", mean);
+        rn_assign(b, "variance", var);
+        rn_pop(b);
+        return x;
+    }
+    double unbiased = (double)count / (double)(count - 1);
     rn_value keep = rn_const(b, 1.0 - momentum), take = rn_const(b, momentum);
     rn_assign(b, "mean", rn_add(b, rn_mul(b, keep, mean), rn_mul(b, take, batch_mean)));
     rn_assign(b, "variance",

@@ -203,6 +203,43 @@ class Suite:
             fits += np.allclose(m, mean, atol=1e-6) and np.allclose(s, var, atol=1e-6)
         c.equal("batch norm: statistics of one division", fits, 1)
 
+    def lonely_rows(self):
+        """A batch of one row has no variance: refused where all batches are such, left out
+        of the running statistics where the last of an epoch is."""
+        c = self.c
+        np.save(self.top / "x5.npy", X[:5]), np.save(self.top / "y5.npy", Y[:5])
+        norm = "model.layers=[{type: batch_norm, name: bn}, {type: dense, units: 3}]"
+        five = self.samples("x5.npy", "y5.npy")
+        r, f = self.run("one row left", five, norm, "data.batch=4", "train.steps=2",
+                        "optimizer.lr=0", "train.log_every=1")
+        c.within("one row left: says so", r.err, "model.bn: batch_norm has one value per "
+                 "channel in the last batch of an epoch (5 rows in batches of 4)")
+        v = variables(f)
+        fits = 0
+        for rest in range(5):
+            part = np.delete(X[:5], rest, 0)
+            fits += (np.allclose(v["model.bn.mean"], 0.1 * part.mean(0), atol=1e-6) and
+                     np.allclose(v["model.bn.variance"],
+                                 0.9 + 0.1 * part.var(0, ddof=1), atol=1e-6))
+        c.equal("one row left: statistics of the four", fits, 1)
+        r, f = self.run("never reached", five, norm, "data.batch=4", "train.steps=1")
+        c.ok("never reached: nothing said", "one value" not in r.err, r.err)
+        r, f = self.run("one row left, parts", five, norm, "data.batch=2",
+                        "train.accumulate=2", "train.steps=2", "optimizer.lr=0",
+                        "train.lookahead={every: 2}")
+        c.within("one row left, parts: says so", r.err, "5 rows in batches of 2")
+        for what, more in (
+                ("batch 1", [norm, "data.batch=1"]),
+                ("parts of 1", [norm, "data.batch=1", "train.accumulate=8"]),
+                ("layer", ["model.layers=[{type: dense, units: 1}, {type: layer_norm, "
+                           "name: bn}, {type: dense, units: 3}]"]),
+                ("groups", [norm.replace("batch_norm", "group_norm, groups: 5")])):
+            for verb in ("train", "plan"):
+                r = runner(*(["plan"] if verb == "plan" else []), self.path, *more)
+                c.equal(f"{verb}, one value, {what}: refused", r.code, 2)
+                c.within(f"{verb}, one value, {what}: says where", r.err, "run.yaml:")
+                c.within(f"{verb}, one value, {what}: says so", r.err, "model.bn: ")
+
     def lengths(self):
         c = self.c
         _, f = self.run("epochs", "data.batch=16", "~train.steps", "train.epochs=3")
@@ -297,6 +334,7 @@ with Scratch() as top:
     suite.accumulation()
     suite.last_batch()
     suite.batch_statistics()
+    suite.lonely_rows()
     suite.lengths()
     suite.best_and_early()
     suite.not_finite()
