@@ -46,6 +46,8 @@ struct flags {
     bool dot, resolved, blame, kernels, man;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */
+    /* Paths given with `~`. */
+    char out_path[4096], trace_path[4096], checkpoint_path[4096];
 };
 /* 0, or 2 after saying what is wrong. `accepted`: names of the flags that the verb
  * takes, separated by spaces, "=" behind those with a value. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "commands/commands.h"
 
 /* Is `name` a word of `accepted`? 1, or 2 when it wants a value, 0 unknown. */
@@ -45,6 +46,23 @@ static int unknown_flag(const struct command *c, const char *accepted, const cha
     else
         fprintf(stderr, "  runner %s --help lists them\n", c->name);
     return 2;
+}
+
+/* No shell expands `~` behind the `=` of a flag. false after saying why not. */
+static bool expand_home(const struct command *c, const char *flag, const char **value,
+                        char buffer[PATH_MAX]) {
+    struct text path = {0};
+    struct rn_error e = {0};
+    if (!*value || **value != '~')
+        return true;
+    bool good = path_expand(*value, &path, &e) == RN_OK;
+    if (!good)
+        fprintf(stderr, "runner %s: error: --%s: %s\n  %s\n", c->name, flag, e.message,
+                e.hint);
+    snprintf(buffer, PATH_MAX, "%s", text_get(&path));
+    *value = buffer;
+    text_finish(&path);
+    return good;
 }
 
 int flags_parse(const struct command *c, int argc, char **argv, const char *accepted,
@@ -124,7 +142,10 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
         return 2;
     }
     out->json |= strcmp(out->progress, "json") == 0;
-    return 0;
+    bool good = expand_home(c, "out", &out->out, out->out_path) &&
+                expand_home(c, "trace", &out->trace, out->trace_path) &&
+                expand_home(c, "checkpoint", &out->checkpoint, out->checkpoint_path);
+    return good ? 0 : 2;
 }
 
 int exit_code(int status) {

@@ -37,7 +37,7 @@ int duration_parse(const char *s, struct duration *out, struct rn_error *e) {
             out->amount = n * units[i].factor;
             return RN_OK;
         }
-    error_set(e, RN_E_CONFIG, "'%s' is no duration", s);
+    error_set(e, RN_E_CONFIG, "'%s' is not a duration", s);
     error_hint(e, "500st (steps), 10ep (epochs), 20%% (of the run), 90s, 30min, 2h");
     return RN_E_CONFIG;
 }
@@ -81,34 +81,34 @@ bool scalar_read(struct arena *a, const struct type *t, struct node *n,
                  char message[300]) {
     const char *raw = n->raw ? n->raw : "";
     struct duration unused;
-    struct rn_error e;
-    char path[4200];
+    struct rn_error e = {0};
+    char path[CONFIG_PATH_MAX];
     switch (t->kind) {
     case TYPE_BOOL:
         if (!read_bool(raw, &n->b)) {
-            snprintf(message, 300, "'%.100s' is neither true nor false", raw);
+            snprintf(message, 300, "'%.100s' is not true or false", raw);
             return false;
         }
         n->type = VALUE_BOOL;
         return true;
     case TYPE_INT:
         if (!read_int(raw, &n->i)) {
-            snprintf(message, 300, "'%.100s' is no whole number", raw);
+            snprintf(message, 300, "'%.100s' is not an integer", raw);
             return false;
         }
         n->type = VALUE_INT;
         return true;
     case TYPE_FLOAT:
         if (!read_float(raw, &n->f)) {
-            snprintf(message, 300, "'%.100s' is no number", raw);
+            snprintf(message, 300, "'%.100s' is not a number", raw);
             return false;
         }
         n->type = VALUE_FLOAT;
         return true;
     case TYPE_DURATION:
         if (duration_parse(raw, &unused, &e) != RN_OK) {
-            snprintf(message, 300, "'%.60s' is no duration: 500st, 10ep, 20%%, 90s, 2h",
-                     raw);
+            snprintf(message, 300,
+                     "'%.60s' is not a duration: 500st, 10ep, 20%%, 90s, 2h", raw);
             return false;
         }
         break;
@@ -118,7 +118,7 @@ bool scalar_read(struct arena *a, const struct type *t, struct node *n,
             known |= strcmp(t->choices[i], raw) == 0;
         if (!known) {
             const char *near = error_nearest(raw, t->choices, t->choice_count);
-            int k = snprintf(message, 300, "'%.60s' is none of", raw);
+            int k = snprintf(message, 300, "'%.60s' is not one of", raw);
             for (uint32_t i = 0; i < t->choice_count && k < 200; i++)
                 k += snprintf(message + k, 300 - (size_t)k, "%s %s", i ? "," : "",
                               t->choices[i]);
@@ -129,15 +129,11 @@ bool scalar_read(struct arena *a, const struct type *t, struct node *n,
         break;
     }
     case TYPE_PATH:
-        if (!*raw) {
-            snprintf(message, 300, "a path is empty");
+        if (config_resolve_path(n, path, &e) != RN_OK) {
+            snprintf(message, 300, "%.200s%s%.90s", e.message, e.hint[0] ? "; " : "",
+                     e.hint);
             return false;
         }
-        if (strlen(raw) + (n->origin->folder ? strlen(n->origin->folder) : 0) > 4094) {
-            snprintf(message, 300, "a path longer than 4095 bytes");
-            return false;
-        }
-        config_resolve_path(NULL, n, path, sizeof path);
         n->s = arena_copy(a, path);
         n->type = VALUE_PATH;
         return true;
@@ -187,6 +183,7 @@ static void open_component(struct arena *a, struct node *n) {
     struct node *type = tree_new(a, NODE_SCALAR, n->origin);
     type->line = n->line, type->column = n->column;
     type->raw = n->raw;
+    type->via = n->via;
     type->quoted = n->quoted;
     type->key = "type";
     type->path = *n->path ? arena_format(a, "%s.type", n->path) : "type";
@@ -208,15 +205,31 @@ static void read_name(struct checker *k, struct node *n, const char *kind) {
     diag_destroy(unheard);
 }
 
-static void add_type(struct arena *a, struct node *n, const char *name) {
+/* Where a default comes from, shown as the line `key: value` that nobody wrote. The
+ * schema may go before the tree does, so everything is copied. */
+static struct origin *default_origin(struct arena *a, const struct node *owner,
+                                     const char *path, const char *value) {
     struct origin *from = arena_new(a, struct origin);
-    struct node *type = tree_new(a, NODE_SCALAR, from);
-    *from = (struct origin){.name = "default",
-                            .folder = n->origin->folder,
-                            .text = arena_copy(a, name),
-                            .length = strlen(name)};
-    type->raw = unquoted(a, from->text);
-    type->line = type->column = 1;
+    const char *dot = strrchr(path, '.'), *key = dot ? dot + 1 : path;
+    *from = (struct origin){.name = arena_format(a, "default of `%s`", path),
+                            .folder = owner->origin->folder,
+                            .text = arena_format(a, "%s: %s", key, value),
+                            .skip = strlen(key) + 2,
+                            .is_default = true};
+    from->length = strlen(from->text);
+    return from;
+}
+
+static struct node *default_scalar(struct arena *a, const struct origin *from) {
+    struct node *n = tree_new(a, NODE_SCALAR, from);
+    n->raw = unquoted(a, from->text + from->skip);
+    n->line = 1;
+    n->column = (unsigned)from->skip + 1;
+    return n;
+}
+
+static void add_type(struct arena *a, struct node *n, const char *name) {
+    struct node *type = default_scalar(a, default_origin(a, n, n->path, name));
     type->key = "type";
     type->path = arena_format(a, "%s.type", n->path);
     tree_append(a, n, type);
@@ -230,7 +243,7 @@ static void check_component(struct checker *k, struct node *n, const char *kind,
         open_component(k->c->arena, n);
     if (n->kind != NODE_MAP) {
         node_error(k->d, n, false, RN_E_CONFIG,
-                   "a %s is wanted here: its name, or a map "
+                   "expected a component of kind %s: its name, or a map "
                    "with `type:`",
                    kind);
         return;
@@ -294,8 +307,8 @@ static void check_components(struct checker *k, struct node *n, const char *kind
                            kind);
                 diag_hint(k->d, "a name is a word of letters, digits, _ and -");
             } else if (n->kind == NODE_MAP && number) {
-                node_error(k->d, c, true, RN_E_CONFIG, "'%s' is no name of a %s",
-                           c->raw, kind);
+                node_error(k->d, c, true, RN_E_CONFIG, "'%s' is not a valid %s", c->raw,
+                           kind);
                 diag_hint(k->d,
                           "a map without `type:` holds named ones; is `type:` missing "
                           "beside '%s'?",
@@ -318,6 +331,8 @@ static void check_join(struct checker *k, struct node *n, const struct schema *s
     if (n->kind != NODE_MAP || !type || type->kind != NODE_SCALAR) {
         node_error(k->d, n, false, RN_E_CONFIG, "`type:` is missing: which %s?",
                    j->name);
+        if (n->kind == NODE_SCALAR && !tree_null(n))
+            diag_hint(k->d, "write {type: %s}", n->raw);
         return;
     }
     type->s = type->raw;
@@ -328,7 +343,8 @@ static void check_join(struct checker *k, struct node *n, const struct schema *s
             return;
         }
     const char *near = error_nearest(type->raw, j->records, j->count);
-    node_error(k->d, type, false, RN_E_CONFIG, "'%s' is no %s", type->raw, j->name);
+    node_error(k->d, type, false, RN_E_CONFIG, "'%s' is not a valid %s", type->raw,
+               j->name);
     struct text all = {0};
     for (uint32_t i = 0; i < j->count; i++)
         text_addf(&all, "%s%s", i ? ", " : "", j->records[i]);
@@ -356,7 +372,7 @@ static void check_list(struct checker *k, struct node *n, const struct schema *s
     if (n->kind == NODE_SCALAR && type_single(t->of))
         wrap_in_list(k->c->arena, n); /* one value stands for a list of it */
     if (n->kind != NODE_LIST) {
-        node_error(k->d, n, false, RN_E_CONFIG, "%s wants a list: [ ... ]",
+        node_error(k->d, n, false, RN_E_CONFIG, "%s must be a list: [ ... ]",
                    o->info.name);
         return;
     }
@@ -384,7 +400,7 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
         return;
     case TYPE_MAP:
         if (n->kind != NODE_MAP) {
-            node_error(k->d, n, false, RN_E_CONFIG, "%s wants a map: {key: value}",
+            node_error(k->d, n, false, RN_E_CONFIG, "%s must be a map: {key: value}",
                        o->info.name);
             return;
         }
@@ -397,7 +413,7 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
             return;
         }
         if (n->kind != NODE_MAP) {
-            node_error(k->d, n, false, RN_E_CONFIG, "%s wants a map: {key: value}",
+            node_error(k->d, n, false, RN_E_CONFIG, "%s must be a map: {key: value}",
                        o->info.name);
             return;
         }
@@ -408,7 +424,7 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
     }
     if (n->kind != NODE_SCALAR) {
         node_error(k->d, n, false, RN_E_CONFIG,
-                   "%s wants a single value (%s), not a %s", o->info.name, t->text,
+                   "%s expects a single value (%s), not a %s", o->info.name, t->text,
                    n->kind == NODE_LIST ? "list" : "map");
         return;
     }
@@ -451,7 +467,7 @@ static void check_words(struct checker *k, const struct node *n, bool list) {
     if ((list && n->kind == NODE_LIST && n->count) ||
         (n->kind == NODE_SCALAR && !tree_null(n)))
         return;
-    node_error(k->d, n, false, RN_E_CONFIG, "a name is wanted here%s",
+    node_error(k->d, n, false, RN_E_CONFIG, "expected a name%s",
                list ? ", or a list of names" : "");
 }
 
@@ -496,7 +512,7 @@ static void check_match(struct checker *k, struct node *n) {
     }
     if (!n->count)
         node_error(k->d, n, false, RN_E_CONFIG,
-                   "an empty pattern: say role, rank or name");
+                   "the pattern is empty: give role, rank or name");
 }
 
 /* Keys that the host reads. */
@@ -513,7 +529,7 @@ static void check_host_key(struct checker *k, struct node *n, const char *kind) 
         check_words(k, n, true);
     } else if (strcmp(n->key, "weight") == 0) {
         if (n->kind != NODE_SCALAR)
-            node_error(k->d, n, false, RN_E_CONFIG, "weight wants a number");
+            node_error(k->d, n, false, RN_E_CONFIG, "weight must be a number");
         else if (!scalar_read(k->c->arena, &number, n, message))
             node_error(k->d, n, false, RN_E_CONFIG, "weight: %s", message);
     }
@@ -557,20 +573,12 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
                         const struct option *o) {
     struct arena *a = k->c->arena;
     struct limits limits = {0};
-    struct origin *from = arena_new(a, struct origin);
     struct node *v;
-    /* The schema may go before the tree does. */
     const char *name = arena_copy(a, o->info.name);
-    *from = (struct origin){"default",
-                            n->origin->folder,
-                            arena_copy(a, o->info.value),
-                            strlen(o->info.value),
-                            0,
-                            n};
+    const char *path = *n->path ? arena_format(a, "%s.%s", n->path, name) : name;
+    struct origin *from = default_origin(a, n, path, o->info.value);
     if (o->type.kind <= TYPE_CHOICE && o->type.kind != TYPE_ANY) {
-        v = tree_new(a, NODE_SCALAR, from);
-        v->raw = unquoted(a, from->text);
-        v->line = v->column = 1;
+        v = default_scalar(a, from);
         v->quoted = o->type.kind == TYPE_STRING && tree_null(v);
     } else {
         v = tree_parse(a, from, &limits, k->d);
@@ -578,7 +586,7 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
     if (!v)
         return;
     v->key = name;
-    tree_paths(a, v, *n->path ? arena_format(a, "%s.%s", n->path, name) : name);
+    tree_paths(a, v, path);
     tree_append(a, n, v);
     check_value(k, v, s, o, &o->type);
 }
@@ -651,8 +659,7 @@ int schema_check(struct config *c, const struct node *n, const struct schema *s,
     if (own->kind == NODE_NULL)
         own->kind = NODE_MAP;
     if (own->kind != NODE_MAP)
-        return node_error(d, n, false, RN_E_CONFIG,
-                          "a map is wanted here: {key: value}");
+        return node_error(d, n, false, RN_E_CONFIG, "expected a map: {key: value}");
     /* The top of an experiment has no host keys; a component checked alone has. */
     check_record(&k, own, s, &s->top, s->component ? KEYS_HOST : KEYS_OWN, NULL);
     if (!s->component) /* one alone has nothing to refer to */

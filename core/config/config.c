@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "config/tree.h"
 
 /* -------------------------------------------------------------------- nodes */
@@ -89,14 +90,21 @@ const struct node *node_component(const struct node *n, uint32_t i, const char *
     return c;
 }
 
-void config_resolve_path(const struct config *c, const struct node *n, char *out,
-                         size_t size) {
-    const char *s = n->raw ? n->raw : "";
-    (void)c;
-    if (*s == '/' || !n->origin->folder || !*n->origin->folder)
-        snprintf(out, size, "%s", s);
-    else
-        snprintf(out, size, "%s/%s", n->origin->folder, s);
+int config_resolve_path(const struct node *n, char out[CONFIG_PATH_MAX],
+                        struct rn_error *e) {
+    struct text path = {0};
+    const char *s = n->raw ? n->raw : "", *folder = n->origin->folder;
+    int status = *s ? RN_OK : error_set(e, RN_E_CONFIG, "the path is empty");
+    if (status == RN_OK && *s != '/' && *s != '~' && folder && *folder)
+        text_addf(&path, "%s/", folder);
+    if (status == RN_OK)
+        status = path_expand(s, &path, e);
+    if (status == RN_OK && path.length >= CONFIG_PATH_MAX)
+        status = error_set(e, RN_E_CONFIG, "the path is longer than %u bytes",
+                           CONFIG_PATH_MAX - 1);
+    snprintf(out, CONFIG_PATH_MAX, "%s", status == RN_OK ? text_get(&path) : "");
+    text_finish(&path);
+    return status;
 }
 
 /* ------------------------------------------------------------------- loading */
@@ -209,12 +217,17 @@ static struct node *extend(struct loader *l, struct node *root) {
     for (uint32_t i = 0; i < n; i++) {
         const struct node *one =
             extends->kind == NODE_LIST ? extends->items[i] : extends;
-        char path[PATH_MAX];
+        struct rn_error e = {0};
+        char path[CONFIG_PATH_MAX];
         if (one->kind != NODE_SCALAR) {
-            node_error(l->d, one, false, RN_E_CONFIG, "extends wants names of files");
+            node_error(l->d, one, false, RN_E_CONFIG, "extends expects names of files");
             return NULL;
         }
-        config_resolve_path(l->c, one, path, sizeof path);
+        if (config_resolve_path(one, path, &e) != RN_OK) {
+            node_error(l->d, one, false, e.status, "extends: %s", e.message);
+            diag_hint(l->d, "%s", e.hint);
+            return NULL;
+        }
         struct node *below = load_file(l, arena_copy(a, path), one);
         if (!below)
             return NULL;
@@ -227,7 +240,7 @@ static struct node *extend(struct loader *l, struct node *root) {
         base = base ? overlay(a, base, root) : root;
     if (!base)
         node_error(l->d, extends, true, RN_E_CONFIG,
-                   "with what this extends a map has more than 1024 keys");
+                   "a map has more than 1024 keys, with those of the extended files");
     return base;
 }
 
@@ -343,8 +356,9 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
     const char *eq = strchr(text, '=');
     bool append = eq && eq > text && eq[-1] == '+';
     if (!remove && (!eq || eq == text))
-        return bad_override(l->d, from, 1,
-                            "this is no override: key=value, key+=item or ~key");
+        return bad_override(
+            l->d, from, 1,
+            "this is not an override: expected key=value, key+=item or ~key");
     const char *path = remove ? text + 1 : text;
     size_t length = remove ? strlen(path) : (size_t)(eq - path) - append;
     struct node *n = l->c->root, *value = NULL;
@@ -457,38 +471,54 @@ static void hint_reference(struct loader *l, const char *word) {
                   "${env:NAME:-default}");
 }
 
-static int one_reference(struct loader *l, struct node *n, const char *word,
-                         struct text *out) {
-    if (strncmp(word, "env:", 4) == 0) {
-        char name[200];
-        const char *otherwise = strstr(word + 4, ":-");
-        size_t k = otherwise ? (size_t)(otherwise - word) - 4 : strlen(word) - 4;
-        if (!k || k >= sizeof name)
-            return node_error(l->d, n, false, RN_E_CONFIG,
-                              "'${%.100s}' names no variable", word);
-        memcpy(name, word + 4, k);
-        name[k] = '\0';
-        const char *value = getenv(name);
-        if (!value && !otherwise) {
-            node_error(l->d, n, false, RN_E_CONFIG,
-                       "the environment has no variable '%s'", name);
-            diag_hint(l->d, "set it, or give a default: ${env:%s:-...}", name);
-            return RN_E_CONFIG;
-        }
-        text_add(out, value && *value ? value : otherwise ? otherwise + 2 : "");
-        return RN_OK;
+/* A line for errors about n: where the text of this reference came from. */
+static void add_via(struct loader *l, struct node *n, const char *word,
+                    const char *value, const char *from) {
+    n->via = arena_format(l->c->arena, "%s%s${%.100s} is '%.100s', %.300s",
+                          n->via ? n->via : "", n->via ? "\n" : "", word, value, from);
+}
+
+static int from_environment(struct loader *l, struct node *n, const char *word,
+                            struct text *out) {
+    char name[200];
+    const char *otherwise = strstr(word + 4, ":-");
+    size_t k = otherwise ? (size_t)(otherwise - word) - 4 : strlen(word) - 4;
+    if (!k || k >= sizeof name)
+        return node_error(l->d, n, false, RN_E_CONFIG,
+                          "'${%.100s}' does not name a variable", word);
+    memcpy(name, word + 4, k);
+    name[k] = '\0';
+    const char *value = getenv(name);
+    if (!value && !otherwise) {
+        node_error(l->d, n, false, RN_E_CONFIG,
+                   "the environment variable '%s' is not set", name);
+        diag_hint(l->d, "set it, or give a default: ${env:%s:-...}", name);
+        return RN_E_CONFIG;
     }
+    bool set = value && *value;
+    const char *text = set ? value : otherwise ? otherwise + 2 : "";
+    text_add(out, text);
+    add_via(l, n, word, text,
+            arena_format(l->c->arena,
+                         set ? "from the environment variable %s"
+                             : "as the environment variable %s is not set or empty",
+                         name));
+    return RN_OK;
+}
+
+static int from_node(struct loader *l, struct node *n, const char *word,
+                     struct text *out) {
     struct node *to = (struct node *)(uintptr_t)node_at(l->c->root, word);
     if (!to || !*word) {
-        node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' names nothing", word);
+        node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' does not name a value", word);
         hint_reference(l, word);
         return RN_E_CONFIG;
     }
     if (to->kind != NODE_SCALAR)
-        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' is no single value",
-                          word);
+        return node_error(l->d, n, false, RN_E_CONFIG,
+                          "'${%s}' is a list or a map, not a single value", word);
     if (to->mark == 1)
-        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' goes round in a circle",
+        return node_error(l->d, n, false, RN_E_CONFIG, "'${%s}' refers to itself",
                           word);
     if (l->chain == 64)
         return node_error(l->d, n, false, RN_E_CONFIG,
@@ -496,9 +526,15 @@ static int one_reference(struct loader *l, struct node *n, const char *word,
     l->chain++;
     int status = fill_in(l, to);
     l->chain--;
-    if (status == RN_OK)
-        text_add(out, to->raw);
-    return status;
+    if (status != RN_OK)
+        return status;
+    text_add(out, to->raw);
+    add_via(l, n, word, to->raw,
+            arena_format(l->c->arena, "from %s:%u:%u", to->origin->name, to->line,
+                         to->column));
+    if (to->via)
+        n->via = arena_format(l->c->arena, "%s\n%.600s", n->via, to->via);
+    return RN_OK;
 }
 
 static int fill_in(struct loader *l, struct node *n) {
@@ -531,10 +567,12 @@ static int fill_in(struct loader *l, struct node *n) {
                 char *word = arena_copy_n(l->c->arena, p + 2, (size_t)(end - p - 2));
                 if (strstr(word, "${")) {
                     status = node_error(l->d, n, false, RN_E_CONFIG,
-                                        "one ${} inside another");
+                                        "a ${} inside another ${}");
                     break;
                 }
-                status = one_reference(l, n, word, &t);
+                status = strncmp(word, "env:", 4) == 0
+                             ? from_environment(l, n, word, &t)
+                             : from_node(l, n, word, &t);
                 p = end + 1;
             } else {
                 text_add_n(&t, p++, 1);
@@ -612,17 +650,33 @@ struct config *config_load(const char *file, uint32_t n, const char *const *over
     return finish(&l, n, overrides);
 }
 
-struct config *config_from_text(const char *name, const char *yaml, struct diag *d) {
+static struct config *from_text(const char *name, const char *yaml, bool is_default,
+                                struct diag *d) {
     struct arena *a = arena_create();
     struct config *c = arena_new(a, struct config);
     struct loader l = {.c = c, .d = d};
     struct origin *from = arena_new(a, struct origin);
     c->arena = a;
-    *from = (struct origin){arena_copy(a, name), "", arena_copy(a, yaml),
-                            strlen(yaml),        0,  NULL};
+    *from = (struct origin){.name = arena_copy(a, name),
+                            .folder = "",
+                            .text = arena_copy(a, yaml),
+                            .length = strlen(yaml),
+                            .is_default = is_default};
     c->source = from->text;
     c->root = tree_parse(a, from, &l.limits, d);
     return finish(&l, 0, NULL);
+}
+
+struct config *config_from_text(const char *name, const char *yaml, struct diag *d) {
+    return from_text(name, yaml, false, d);
+}
+
+struct config *config_from_default(const char *key, const char *yaml, struct diag *d) {
+    struct text name = {0};
+    text_addf(&name, "default of `%s`", key);
+    struct config *c = from_text(text_get(&name), yaml, true, d);
+    text_finish(&name);
+    return c;
 }
 
 void config_destroy(struct config *c) {

@@ -57,9 +57,11 @@ const char *node_string(const struct node *n);
 uint32_t node_components(const struct node *n);
 const struct node *node_component(const struct node *n, uint32_t i, const char **name);
 /* A scalar as a path, absolute: relative ones start at the folder of the file that
- * wrote them, those of the command line at the current folder. c may be NULL. */
-void config_resolve_path(const struct config *c, const struct node *n, char *out,
-                         size_t size);
+ * wrote them, those of the command line at the current folder; `~/` is the home folder.
+ * RN_E_CONFIG: it is empty, longer than 4095 bytes, or its `~` cannot be resolved. */
+#define CONFIG_PATH_MAX 4096u
+int config_resolve_path(const struct node *n, char out[CONFIG_PATH_MAX],
+                        struct rn_error *e);
 /* An error at this node: where, line, column are filled in; pointing at the key when
  * `at_key`. Returns e.status. */
 __attribute__((format(printf, 5, 6))) int node_error(struct diag *d,
@@ -81,6 +83,8 @@ int diag_place(struct diag *d, const struct node *root, const struct rn_error *e
 struct config *config_load(const char *file, uint32_t n, const char *const *overrides,
                            struct diag *d);
 struct config *config_from_text(const char *name, const char *yaml, struct diag *d);
+/* A tree that nobody wrote: its errors are in "default of `key`". */
+struct config *config_from_default(const char *key, const char *yaml, struct diag *d);
 void config_destroy(struct config *c);
 const struct node *config_root(const struct config *c);
 const char *config_source(const struct config *c); /* the main file's bytes */

@@ -13,6 +13,7 @@ struct entry {
     int status;
     unsigned line, column, caret;
     char *file, *path, *source, *message, *hint; /* source: the line, or NULL */
+    const char *via;                             /* lines below the hint, or NULL */
 };
 
 struct diag {
@@ -115,6 +116,8 @@ int diag_at(struct diag *d, const struct origin *from, unsigned line, unsigned c
                       .hint = arena_copy(d->a, "")};
     if (line)
         take_source(d->a, from, &x);
+    if (from->is_default) /* shown, but it has no line to point at */
+        x.line = x.column = 0;
     vec_push(d->all, d->kept, d->capacity, x);
     return status;
 }
@@ -126,19 +129,12 @@ int node_error(struct diag *d, const struct node *n, bool at_key, int status,
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    if (n->origin->owner) { /* nobody wrote it: at what it belongs to */
-        char whole[800];
-        snprintf(whole, sizeof whole, "%s (default %s): %s", n->key ? n->key : "",
-                 n->origin->text, text);
-        const struct node *owner = n->origin->owner;
-        while (owner->origin->owner)
-            owner = owner->origin->owner;
-        return diag_at(d, owner->origin, owner->line, owner->column, n->path, status,
-                       whole);
-    }
-    bool key = at_key && n->key_line;
-    return diag_at(d, n->origin, key ? n->key_line : n->line,
-                   key ? n->key_column : n->column, n->path, status, text);
+    bool key = at_key && n->key_line && !n->origin->is_default;
+    diag_at(d, n->origin, key ? n->key_line : n->line, key ? n->key_column : n->column,
+            n->path, status, text);
+    if (n->via && !key && d->count == d->kept)
+        d->all[d->kept - 1].via = arena_copy(d->a, n->via);
+    return status;
 }
 
 void diag_hint(struct diag *d, const char *format, ...) {
@@ -163,9 +159,16 @@ void diag_restate(struct diag *d, int status) {
 }
 
 void diag_asked_by(struct diag *d, const struct node *n) {
-    if (!d->count || d->count > d->kept || strcmp(n->origin->name, "default") == 0)
+    if (!d->count || d->count > d->kept)
         return;
     struct entry *x = &d->all[d->kept - 1];
+    if (n->via)
+        x->via = arena_copy(d->a, n->via);
+    if (n->origin->is_default) {
+        x->hint = arena_format(d->a, "%s%sasked for by the %s", x->hint,
+                               x->hint[0] ? "\n" : "", n->origin->name);
+        return;
+    }
     x->hint = arena_format(d->a, "%s%sasked for by %s in %s:%u:%u", x->hint,
                            x->hint[0] ? "\n" : "", n->path, n->origin->name, n->line,
                            n->column);
@@ -221,7 +224,10 @@ static void print_source(const struct entry *x, struct text *out, const char *on
                          const char *off) {
     if (!x->source)
         return;
-    text_addf(out, "%5u | ", x->line);
+    if (x->line)
+        text_addf(out, "%5u | ", x->line);
+    else
+        text_add(out, "      | ");
     add_clean(out, x->source, strlen(x->source));
     text_add(out, "\n      | ");
     unsigned column = 1;
@@ -232,6 +238,17 @@ static void print_source(const struct entry *x, struct text *out, const char *on
         column++;
     }
     text_addf(out, "%s^%s\n", on, off);
+}
+
+/* Lines below an error, indented. */
+static void print_lines(const char *p, struct text *out) {
+    while (*p) {
+        size_t n = strcspn(p, "\n");
+        text_add(out, "  ");
+        add_clean(out, p, n);
+        text_add(out, "\n");
+        p += n + (p[n] == '\n');
+    }
 }
 
 /* Those of one text together, in the order of its lines; texts as they came up. */
@@ -272,13 +289,8 @@ void diag_print(const struct diag *d, struct text *out, bool colour) {
         add_clean(out, x->message, strlen(x->message));
         text_add(out, "\n");
         print_source(x, out, red, off);
-        for (const char *p = x->hint; *p;) {
-            size_t n = strcspn(p, "\n");
-            text_add(out, "  ");
-            add_clean(out, p, n);
-            text_add(out, "\n");
-            p += n + (p[n] == '\n');
-        }
+        print_lines(x->hint, out);
+        print_lines(x->via ? x->via : "", out);
     }
     if (d->count > d->kept)
         text_addf(out, "and %u more errors\n", d->count - d->kept);
@@ -317,6 +329,10 @@ void diag_json(const struct diag *d, struct text *out) {
         json_quote(out, x->message);
         text_add(out, ", \"hint\": ");
         json_quote(out, x->hint);
+        if (x->via) {
+            text_add(out, ", \"via\": ");
+            json_quote(out, x->via);
+        }
         text_add(out, "}");
     }
     text_addf(out, "], \"more\": %u}", d->count - d->kept);

@@ -68,7 +68,7 @@ static void print_scalar(const struct node *n, struct text *out) {
 }
 
 static void blame_text(const struct node *n, bool blame, struct text *out) {
-    if (blame && n->origin && strcmp(n->origin->name, "default") == 0)
+    if (blame && n->origin && n->origin->is_default)
         text_add(out, "  # default");
     else if (blame && n->origin)
         text_addf(out, "  # %s:%u:%u", n->origin->name, n->line, n->column);

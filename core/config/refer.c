@@ -55,14 +55,14 @@ static void nothing(struct node *n, const char *what, const char *const *names,
     for (uint32_t i = 0; i < count; i++)
         text_addf(&all, "%s%s", i ? ", " : "", names[i]);
     const char *near = nearest(n->raw, names, count);
-    node_error(d, n, false, RN_E_CONFIG, "'%s' is no %s of this experiment", n->raw,
-               what);
+    node_error(d, n, false, RN_E_CONFIG, "this experiment has no %s '%s'", what,
+               n->raw);
     if (near)
         diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&all));
     else if (count)
         diag_hint(d, "there are: %s", text_get(&all));
     else
-        diag_hint(d, "it has none");
+        diag_hint(d, "there are none");
     text_finish(&all);
 }
 
@@ -89,7 +89,7 @@ static void find_part(const struct referrer *f, struct node *n, const char *kind
         if (found) {
             node_error(d, n, false, RN_E_CONFIG, "'%s' names two: %s and %s", n->raw,
                        found->path, part->path);
-            diag_hint(d, "say which by its path");
+            diag_hint(d, "write its whole path");
             memory_release(names);
             return;
         }

@@ -203,7 +203,7 @@ static int read_option(struct reader *r, const char *text, struct record *into) 
     }
     if (o.info.value && o.type.kind <= TYPE_CHOICE && o.type.kind != TYPE_ANY) {
         /* A default that its own type refuses would be blamed on every experiment. */
-        struct origin from = {.name = "default", .folder = ""};
+        struct origin from = {.name = "default", .folder = "", .is_default = true};
         struct node value = {.kind = NODE_SCALAR, .origin = &from, .path = ""};
         char message[300];
         value.raw = unquoted(r->a, o.info.value);

@@ -7,12 +7,13 @@
 
 /* A text that nodes came from: a file, an argument, a default. */
 struct origin {
-    const char *name;   /* "configs/a.yaml", "command line, argument 2", "default" */
+    /* "configs/a.yaml", "command line, argument 2", "default of `device`" */
+    const char *name;
     const char *folder; /* relative paths start here */
     const char *text;
     size_t length;
-    size_t skip; /* bytes in front that are no YAML: the key of an override */
-    const struct node *owner; /* of a default: the map that it was added to */
+    size_t skip;     /* bytes in front that are no YAML: the key of an override */
+    bool is_default; /* nobody wrote it: it has a name, but no line */
 };
 
 enum value_type {
@@ -32,6 +33,7 @@ struct node {
     const char *key;               /* in a map */
     const char *path;
     const char *raw; /* scalar */
+    const char *via; /* lines that say where its ${} came from; NULL: there are none */
     bool quoted;
     struct node **items;
     uint32_t count, capacity;

@@ -177,14 +177,14 @@ static bool next(struct parser *p) {
             return false;
         }
         const char *problem = p->yaml.problem ? p->yaml.problem : "it cannot be read";
-        snprintf(text, sizeof text, "this is not YAML: %s%s%s", problem,
+        snprintf(text, sizeof text, "this is not valid YAML: %s%s%s", problem,
                  p->yaml.context ? " " : "", p->yaml.context ? p->yaml.context : "");
         yaml_mark_t at = problem_mark(p);
         fail(p, at, text);
         if (holds_reference(p, at))
-            diag_hint(p->d, "inside { } and [ ] a reference wants quotes: \"${name}\"");
+            diag_hint(p->d, "inside { } and [ ] a reference needs quotes: \"${name}\"");
         else if (begins_with_tab(p, at))
-            diag_hint(p->d, "lines are indented by spaces, not by tabs");
+            diag_hint(p->d, "indent lines with spaces, not with tabs");
         else if (p->yaml.context && p->yaml.context_mark.line < at.line)
             diag_hint(p->d, "it begins in line %u", line_of(p->yaml.context_mark));
         return false;
@@ -236,7 +236,7 @@ static bool no_tag(struct parser *p, const yaml_char_t *tag) {
     if (!tag || strcmp((const char *)tag, "!") == 0)
         return true;
     fail(p, p->event.start_mark,
-         "a tag: types come from what the key wants, not from !!");
+         "a tag (!!...): the type of a value follows from its key");
     return false;
 }
 
@@ -285,7 +285,7 @@ static bool merge(struct parser *p, struct node *into, const struct node *from,
         return true;
     }
     if (from->kind != NODE_MAP) {
-        fail(p, at, "<< wants a map or a list of maps");
+        fail(p, at, "<< expects a map or a list of maps");
         return false;
     }
     for (uint32_t i = 0; i < from->count; i++) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "record/record.h"
 #include "train/experiment.h"
 
@@ -91,6 +92,14 @@ static void check_sections(const struct node *root, struct diag *d) {
     const struct node *least = node_at(root, "train.loss_scale.least");
     struct rn_error e = {0};
     struct duration t;
+    const struct node *output = node_find(root, "output");
+    struct text expanded = {0};
+    if (output && node_kind(output) == NODE_SCALAR &&
+        path_expand(node_string(output), &expanded, &e) != RN_OK) {
+        node_error(d, output, false, e.status, "output: %s", e.message);
+        diag_hint(d, "%s", e.hint);
+    }
+    text_finish(&expanded);
     if (name && node_kind(name) == NODE_SCALAR &&
         record_check_name(node_string(name), &e) != RN_OK) {
         node_error(d, name, false, e.status, "%s", e.message);
@@ -127,9 +136,10 @@ struct config *experiment_read(struct session *session, const char *file, uint32
         const struct node *path = one ? plugins : node_item(plugins, i);
         if (node_kind(path) != NODE_SCALAR)
             continue; /* the schema says so below */
-        char absolute[4096];
-        struct rn_error e;
-        config_resolve_path(c, path, absolute, sizeof absolute);
+        char absolute[CONFIG_PATH_MAX];
+        struct rn_error e = {0};
+        if (config_resolve_path(path, absolute, &e) != RN_OK)
+            continue; /* the schema says so below */
         if (session_add_file(session, absolute, &e) != RN_OK) {
             node_error(d, path, false, e.status, "%s", e.message);
             if (e.hint[0])
@@ -241,8 +251,8 @@ const struct part *experiment_default(struct experiment *x, const char *kind,
     p.component = session_find(x->session, kind, name, &e);
     if (!p.component || session_load(x->session, p.component, &e) != RN_OK) {
         const struct node *n = node_at(x->root, owner);
-        node_error(d, n ? n : x->root, false, e.status, "%s, which '%s' wants",
-                   e.message, wanted_by);
+        node_error(d, n ? n : x->root, false, e.status, "%s, the default %s of '%s'",
+                   e.message, kind, wanted_by);
         diag_hint(d, "%s", e.hint);
         return NULL;
     }
@@ -253,7 +263,8 @@ const struct part *experiment_default(struct experiment *x, const char *kind,
         return NULL;
     }
     struct config *c =
-        config_from_text(p.path, arena_format(x->arena, "type: %s\n", name), d);
+        config_from_default(arena_format(x->arena, "%s` of `%s", kind, wanted_by),
+                            arena_format(x->arena, "type: %s\n", name), d);
     struct schema_resolver r = {resolve, x->session};
     if (!c ||
         schema_check(c, config_root(c), p.component->schema, host_keys, &r, d) != RN_OK)
@@ -290,6 +301,11 @@ void experiment_close(struct experiment *x) {
     instance_destroy(x->backend.instance);
     config_destroy(x->config);
     arena_destroy(x->arena);
+}
+
+int experiment_output(const struct experiment *x, struct text *out,
+                      struct rn_error *e) {
+    return path_expand(experiment_string(x, "output", "runs"), out, e);
 }
 
 int64_t experiment_int(const struct experiment *x, const char *path,

@@ -66,6 +66,10 @@ const struct part *experiment_default(struct experiment *x, const char *kind,
 /* An error of a component: at the option that e->where names, else at the component. */
 void part_error(struct diag *d, const struct part *part, const struct rn_error *e);
 
+/* The folder of `output`, with the home folder in place of `~`: relative to the current
+ * folder, not to the file's. */
+int experiment_output(const struct experiment *x, struct text *out, struct rn_error *e);
+
 /* Scalars of the file, with what stands in when absent. */
 int64_t experiment_int(const struct experiment *x, const char *path, int64_t otherwise);
 double experiment_float(const struct experiment *x, const char *path, double otherwise);

@@ -364,12 +364,15 @@ static void log_begin(struct loop *l) {
 
 static int begin(struct loop *l, struct diag *d) {
     struct rn_error e = {0};
-    struct text resolved = {0};
+    struct text resolved = {0}, folder = {0};
     config_print(l->s->x->config, false, &resolved);
-    const char *folder = experiment_string(l->s->x, "output", "runs");
-    int status = record_create(folder, l->s->x->name, config_source(l->s->x->config),
-                               text_get(&resolved), &l->record, &e);
+    int status = experiment_output(l->s->x, &folder, &e);
+    if (status == RN_OK)
+        status = record_create(text_get(&folder), l->s->x->name,
+                               config_source(l->s->x->config), text_get(&resolved),
+                               &l->record, &e);
     text_finish(&resolved);
+    text_finish(&folder);
     if (status == RN_OK) {
         struct text split = {0};
         data_split_write(l->s->data, &split);

@@ -371,6 +371,20 @@ static int open_data(struct stage *s, const struct stage_options *o,
     return status;
 }
 
+/* A value of YAML that is this text, whatever is in it. */
+static const char *quoted_value(struct arena *a, const char *s) {
+    char *out = arena_get(a, 3 * strlen(s) + 3), *p = out;
+    *p++ = '\'';
+    for (; *s; s++) {
+        if (*s == '\'' || (*s == '$' && s[1] == '{'))
+            *p++ = *s;
+        *p++ = *s;
+    }
+    *p++ = '\'';
+    *p = '\0';
+    return out;
+}
+
 /* Predicting from another file: the source's first option of type path. */
 static const char *source_override(struct stage *s, const char *file) {
     const char *key = node_at(s->x->root, "data.source") ? "data.source" : "data.test";
@@ -382,7 +396,8 @@ static const char *source_override(struct stage *s, const char *file) {
     for (uint32_t i = 0; c && i < schema_count(c->schema); i++) {
         struct option_info info = schema_option(c->schema, i);
         if (strcmp(info.type, "path") == 0)
-            return arena_format(s->arena, "%s.%s=%s", key, info.name, file);
+            return arena_format(s->arena, "%s.%s=%s", key, info.name,
+                                quoted_value(s->arena, file));
     }
     return NULL;
 }

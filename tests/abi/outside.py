@@ -296,11 +296,11 @@ train: {{steps: 1, log_every: 1}}
                       "hooks": f"{{type: acme.hooks/watch, part: {said}}}"}, ["hook"])
         c.within(f"hook: {said} is {path}", a.r.err, f"acme.hooks/watch: {path}\n")
     for said, sentence, hint in [
-            ("part: rihgt", "'rihgt' is no metric of this experiment",
+            ("part: rihgt", "this experiment has no metric 'rihgt'",
              "did you mean 'metrics.right'? there are: metrics.right, metrics.best"),
-            ("live: optimizer.rl", "'optimizer.rl' is no live option of this experiment",
+            ("live: optimizer.rl", "this experiment has no live option 'optimizer.rl'",
              "did you mean 'optimizer.lr'? there are: optimizer.lr"),
-            ("live: accuracy", "'accuracy' is no live option of this experiment",
+            ("live: accuracy", "this experiment has no live option 'accuracy'",
              "there are: optimizer.lr")]:
         a = Run(top, {"metrics": two,
                       "hooks": f"{{type: acme.hooks/watch, {said}}}"}, ["hook"], code=2)

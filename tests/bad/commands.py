@@ -254,7 +254,7 @@ def check_runs(check, top):
             ("no resolved.yaml", lambda: (bad / "resolved.yaml").unlink(), used,
              "resolved.yaml cannot be read"),
             ("resolved.yaml is no YAML", lambda: (bad / "resolved.yaml").write_text("a: ["),
-             used, "this is not YAML"),
+             used, "this is not valid YAML"),
             ("no log", lambda: (bad / "metrics.rlog").unlink(), everything,
              "is no run: it has no metrics.rlog"),
             ("another's log", lambda: (bad / "metrics.rlog").write_text("hello there\n"),

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/base: arenas, text, errors and nearest word, hashes against published vectors.
+/* core/base: arenas, text, the home folder in paths, errors and nearest word, hashes
+ * against published vectors.
  */
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "check.h"
 
@@ -118,7 +121,37 @@ static void test_hash(void) {
     CHECK(fnv1a("a", 1) == 0xaf63dc4c8601ec8cu);
 }
 
+static void test_path(void) {
+    static const struct {
+        const char *home, *path, *want; /* want: NULL is an error */
+    } all[] = {{"/home/a", "~/runs", "/home/a/runs"},
+               {"/home/a", "~", "/home/a"},
+               {"/home/a", "./~/runs", "./~/runs"},
+               {"/home/a", "a/~/b", "a/~/b"},
+               {"/home/a", "", ""},
+               {"/home/a", "~b/runs", NULL},
+               {"/home/a", "~~", NULL},
+               {NULL, "~/runs", NULL},
+               {NULL, "runs", "runs"},
+               {"", "~/runs", NULL},
+               {"a", "~/runs", NULL}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct text out = {0};
+        struct rn_error e = {0};
+        if (all[i].home)
+            setenv("HOME", all[i].home, 1);
+        else
+            unsetenv("HOME");
+        int status = path_expand(all[i].path, &out, &e);
+        CHECK(status == (all[i].want ? RN_OK : RN_E_CONFIG));
+        CHECK_TEXT(text_get(&out), all[i].want ? all[i].want : "");
+        CHECK(all[i].want || (e.message[0] && e.hint[0]));
+        text_finish(&out);
+    }
+}
+
 int main(void) {
+    test_path();
     test_arena();
     test_text();
     test_error();

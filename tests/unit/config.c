@@ -225,23 +225,24 @@ struct bad {
 static void test_bad(struct world *w) {
     static const struct bad all[] = {
         /* not YAML, and not an experiment */
-        {"a: [1\nb: 2\n", "a.yaml:2:2: error: this is not YAML"},
-        {"words: [${mode}]\n", "  inside { } and [ ] a reference wants quotes"},
-        {"name: a\nwords: [a\n", "a.yaml:2:8: error: this is not YAML"},
+        {"a: [1\nb: 2\n", "a.yaml:2:2: error: this is not valid YAML"},
+        {"words: [${mode}]\n", "  inside { } and [ ] a reference needs quotes"},
+        {"name: a\nwords: [a\n", "a.yaml:2:8: error: this is not valid YAML"},
         {"count: 1\n...\n---\ncount: 2\n", "a.yaml:3:1: error: a second document"},
-        {"- 1\n", "a.yaml:1:1: error: a map is wanted here"},
-        {"7\n", "a.yaml:1:1: error: a map is wanted here"},
+        {"- 1\n", "a.yaml:1:1: error: expected a map"},
+        {"7\n", "a.yaml:1:1: error: expected a map"},
         {"{[a]: 1}\n", "a.yaml:1:2: error: a key must be a word"},
         {"count: *none\n", "a.yaml:1:8: error: there is no anchor of this name above"},
         {"anything: &a [*a]\n",
          "a.yaml:1:15: error: this alias is inside what it stands"},
         {"count: !!int 3\n", "a.yaml:1:8: error: a tag"},
         {"anything: !mine {a: 1}\n", "a.yaml:1:11: error: a tag"},
-        {"inner: {<<: 3}\n", "a.yaml:1:9: error: << wants a map"},
+        {"inner: {<<: 3}\n", "a.yaml:1:9: error: << expects a map"},
         {"inner:\n  <<: {size: 1}\n  <<: {size: 2}\n",
          "a.yaml:3:3: error: '<<' is given twice; the first is in line 2"},
-        {"count: \x01\n", "a.yaml:1:8: error: this is not YAML: control characters"},
-        {"name: a\ncount: \xff\n", "a.yaml:2:8: error: this is not YAML"},
+        {"count: \x01\n",
+         "a.yaml:1:8: error: this is not valid YAML: control characters"},
+        {"name: a\ncount: \xff\n", "a.yaml:2:8: error: this is not valid YAML"},
         {"name: \"a\\0b\"\n", "a.yaml:1:7: error: a value with a NUL character"},
         /* keys */
         {"count: 1\nrate: 2\ncount: 3\n",
@@ -263,28 +264,28 @@ static void test_bad(struct world *w) {
         {"loss: {type: mse, gama: 1}\n", "did you mean 'gamma'?"},
         {"loss: {type: mse, wieght: 1}\n", "did you mean 'weight'?"},
         /* types */
-        {"count: 1.5\n", "a.yaml:1:8: error: count: '1.5' is no whole number"},
-        {"count: 12345678901234567890\n", "is no whole number"},
-        {"count: 0x10\n", "'0x10' is no whole number"},
-        {"rate: fast\n", "a.yaml:1:7: error: rate: 'fast' is no number"},
-        {"rate: 0x1p3\n", "is no number"},
-        {"rate: 1e999\n", "is no number"},
-        {"rate: nan\n", "'nan' is no number"},
-        {"flag: 1\n", "flag: '1' is neither true nor false"},
-        {"every: 3\n", "every: '3' is no duration: 500st, 10ep, 20%, 90s, 2h"},
-        {"every: -1ep\n", "is no duration"},
-        {"every: 0x1p3st\n", "is no duration"},
+        {"count: 1.5\n", "a.yaml:1:8: error: count: '1.5' is not an integer"},
+        {"count: 12345678901234567890\n", "is not an integer"},
+        {"count: 0x10\n", "'0x10' is not an integer"},
+        {"rate: fast\n", "a.yaml:1:7: error: rate: 'fast' is not a number"},
+        {"rate: 0x1p3\n", "is not a number"},
+        {"rate: 1e999\n", "is not a number"},
+        {"rate: nan\n", "'nan' is not a number"},
+        {"flag: 1\n", "flag: '1' is not true or false"},
+        {"every: 3\n", "every: '3' is not a duration: 500st, 10ep, 20%, 90s, 2h"},
+        {"every: -1ep\n", "is not a duration"},
+        {"every: 0x1p3st\n", "is not a duration"},
         {"mode: fats\n",
-         "mode: 'fats' is none of fast, slow, medium; did you mean 'fast'?"},
+         "mode: 'fats' is not one of fast, slow, medium; did you mean 'fast'?"},
         {"count: [1]\n",
-         "a.yaml:1:8: error: count wants a single value (int), not a list"},
-        {"count: {a: 1}\n", "count wants a single value (int), not a map"},
-        {"inner: 3\n", "inner wants a map"},
-        {"files: [a]\n", "files wants a map"},
-        {"files: {a: \"\"}\n", "files: a path is empty"},
-        {"words: {a: b}\n", "words wants a list"},
-        {"inner: {deep: 3}\n", "deep wants a list"},
-        {"inner: {deep: [[x]]}\n", "a.yaml:1:17: error: deep: 'x' is no whole number"},
+         "a.yaml:1:8: error: count expects a single value (int), not a list"},
+        {"count: {a: 1}\n", "count expects a single value (int), not a map"},
+        {"inner: 3\n", "inner must be a map"},
+        {"files: [a]\n", "files must be a map"},
+        {"files: {a: \"\"}\n", "files: the path is empty"},
+        {"words: {a: b}\n", "words must be a list"},
+        {"inner: {deep: 3}\n", "deep must be a list"},
+        {"inner: {deep: [[x]]}\n", "a.yaml:1:17: error: deep: 'x' is not an integer"},
         /* bounds */
         {"rate: -1\n", "a.yaml:1:7: error: rate is -1: it must be at least 0"},
         {"inner: {size: 10}\n", "size is 10: it must be at most 9"},
@@ -298,7 +299,7 @@ static void test_bad(struct world *w) {
         {"shape: {type: round, radius: }\n", "'radius' has no value"},
         {"shape: {radius: 1}\n", "`type:` is missing: which shape?"},
         {"shape: {type: squar}\n",
-         "a.yaml:1:15: error: 'squar' is no shape\n"
+         "a.yaml:1:15: error: 'squar' is not a valid shape\n"
          "    1 | shape: {type: squar}\n"
          "      |               ^\n"
          "  did you mean 'square'? there are: round, square\n"},
@@ -309,55 +310,56 @@ static void test_bad(struct world *w) {
                         "  did you mean 'mse'?\n"},
         {"loss: {gamma: 3}\n", "is `type:` missing beside 'gamma'?"},
         {"loss: {}\n", "which loss? `type:` is missing"},
-        {"loss: [[mse]]\n", "a loss is wanted here"},
+        {"loss: [[mse]]\n", "expected a component of kind loss"},
         {"model: {gamma: 3}\n", "which model? `type:` is missing"},
-        {"model: [mse]\n", "a model is wanted here"},
+        {"model: [mse]\n", "expected a component of kind model"},
         {"model: {type: [mse]}\n", "which model? `type:` is missing"},
         {"loss: {type: mse, weight: heavy}\n",
-         "a.yaml:1:27: error: weight: 'heavy' is no number"},
-        {"loss: {type: mse, weight: [1]}\n", "weight wants a number"},
+         "a.yaml:1:27: error: weight: 'heavy' is not a number"},
+        {"loss: {type: mse, weight: [1]}\n", "weight must be a number"},
         {"model: {type: mse, weight: 1}\n",
          "unknown key 'weight'\n"
          "    1 | model: {type: mse, weight: 1}\n"
          "      |                    ^\n"
          "  it is a key of a loss; allowed here: gamma, in\n"},
-        {"loss: {type: mse, match: [a]}\n",
-         "a.yaml:1:26: error: a name is wanted here"},
-        {"loss: {type: mse, match: {}}\n", "an empty pattern: say role, rank or name"},
+        {"loss: {type: mse, match: [a]}\n", "a.yaml:1:26: error: expected a name"},
+        {"loss: {type: mse, match: {}}\n",
+         "the pattern is empty: give role, rank or name"},
         {"loss: {type: mse, match: {rol: a}}\n",
          "a.yaml:1:27: error: a pattern has no 'rol'\n"
          "    1 | loss: {type: mse, match: {rol: a}}\n"
          "      |                           ^\n"
          "  did you mean 'role'? match: takes role, rank and name\n"},
-        {"loss: {type: mse, match: {rank: two}}\n", "rank: 'two' is no whole number"},
-        {"loss: {type: mse, match: {rank: [2]}}\n", "a name is wanted here"},
-        {"loss: {type: mse, in: {x: [a]}}\n",
-         "a.yaml:1:27: error: a name is wanted here"},
-        {"model: {type: mse, in: {x: [a, [b]]}}\n", "a name is wanted here"},
-        {"model: {type: mse, in: {x: []}}\n",
-         "a name is wanted here, or a list of names"},
+        {"loss: {type: mse, match: {rank: two}}\n", "rank: 'two' is not an integer"},
+        {"loss: {type: mse, match: {rank: [2]}}\n", "expected a name"},
+        {"loss: {type: mse, in: {x: [a]}}\n", "a.yaml:1:27: error: expected a name"},
+        {"model: {type: mse, in: {x: [a, [b]]}}\n", "expected a name"},
+        {"model: {type: mse, in: {x: []}}\n", "expected a name, or a list of names"},
         /* more than one thing at a time */
-        {"count: 1\ncount: x\nrate: y\n", "a.yaml:3:7: error: rate: 'y' is no number"},
-        {"name: ${nmae}\nrate: y\n", "a.yaml:2:7: error: rate: 'y' is no number"},
+        {"count: 1\ncount: x\nrate: y\n",
+         "a.yaml:3:7: error: rate: 'y' is not a number"},
+        {"name: ${nmae}\nrate: y\n", "a.yaml:2:7: error: rate: 'y' is not a number"},
         {"rate: ${innr.size}\ninner: {size: 2}\n", "did you mean '${inner.size}'?"},
         {"rate: ${inner.sise}\ninner: {size: 2}\n", "did you mean '${inner.size}'?"},
-        {"a:\n\tb: 1\n", "lines are indented by spaces, not by tabs"},
+        {"a:\n\tb: 1\n", "indent lines with spaces, not with tabs"},
         {"words: [a,\n  b\nname: c\n", "  it begins in line 1\n"},
         /* references */
-        {"count: ${nothing}\n", "a.yaml:1:8: error: '${nothing}' names nothing"},
-        {"name: ${}\n", "'${}' names nothing"},
-        {"count: ${inner}\ninner: {size: 1}\n", "'${inner}' is no single value"},
-        {"name: ${mode}\nmode: ${name}\n", "goes round in a circle"},
-        {"name: ${name}\n", "goes round in a circle"},
+        {"count: ${nothing}\n",
+         "a.yaml:1:8: error: '${nothing}' does not name a value"},
+        {"name: ${}\n", "'${}' does not name a value"},
+        {"count: ${inner}\ninner: {size: 1}\n",
+         "'${inner}' is a list or a map, not a single value"},
+        {"name: ${mode}\nmode: ${name}\n", "refers to itself"},
+        {"name: ${name}\n", "refers to itself"},
         {"name: ${count\n", "'${' has no '}'"},
-        {"name: ${a${b}}\n", "one ${} inside another"},
+        {"name: ${a${b}}\n", "a ${} inside another ${}"},
         {"name: ${env:RUNNER_NO_SUCH}\n",
-         "the environment has no variable 'RUNNER_NO_SUCH'\n"
+         "the environment variable 'RUNNER_NO_SUCH' is not set\n"
          "    1 | name: ${env:RUNNER_NO_SUCH}\n"
          "      |       ^\n"
          "  set it, or give a default: ${env:RUNNER_NO_SUCH:-...}\n"},
-        {"name: ${env:}\n", "names no variable"},
-        {"name: ${env::-x}\n", "names no variable"},
+        {"name: ${env:}\n", "does not name a variable"},
+        {"name: ${env::-x}\n", "does not name a variable"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct text out = {0};
@@ -389,13 +391,13 @@ static void test_diag(struct world *w) {
 
     load(w, "{name: \"\xc3\xa4\xc3\xa4\", count: \xc3\xa4}\n", &out);
     CHECK_TEXT(text_get(&out),
-               "a.yaml:1:21: error: count: '\xc3\xa4' is no whole number\n"
+               "a.yaml:1:21: error: count: '\xc3\xa4' is not an integer\n"
                "    1 | {name: \"\xc3\xa4\xc3\xa4\", count: \xc3\xa4}\n"
                "      |                     ^\n");
     text_finish(&out);
 
     load(w, "inner:\r\n  size: x\r\n", &out);
-    CHECK_TEXT(text_get(&out), "a.yaml:2:9: error: size: 'x' is no whole number\n"
+    CHECK_TEXT(text_get(&out), "a.yaml:2:9: error: size: 'x' is not an integer\n"
                                "    2 |   size: x\n"
                                "      |         ^\n");
     text_finish(&out);
@@ -502,7 +504,7 @@ static void test_extends(struct world *w) {
     unsetenv("RUNNER_TEST_NAME");
     CHECK_TEXT(text_get(&out), "");
     if (c) {
-        char want[200], got[300];
+        char want[200], got[CONFIG_PATH_MAX];
         CHECK(node_float(at(c, "rate")) == 2 && node_int(at(c, "count")) == 3);
         CHECK(node_int(at(c, "inner.size")) == 4 && node_count(at(c, "words")) == 1);
         CHECK(node_float(at(c, "loss.gamma")) == 0.25);
@@ -513,7 +515,7 @@ static void test_extends(struct world *w) {
         snprintf(want, sizeof want, "%s/b.csv", real);
         free(real);
         CHECK_TEXT(node_string(at(c, "inner.file")), want);
-        config_resolve_path(c, at(c, "inner.file"), got, sizeof got);
+        CHECK(config_resolve_path(at(c, "inner.file"), got, NULL) == RN_OK);
         CHECK_TEXT(got, want);
         CHECK(strstr(config_source(c), "extends: [base.yaml") == config_source(c));
     }
@@ -537,7 +539,7 @@ static void test_extends(struct world *w) {
     text_finish(&out);
     write_file("option.yaml", "extends: one.yaml\nloss: {gamma: {type: mse}}\n");
     CHECK(!load_with(w, "option.yaml", 0, NULL, &out));
-    CHECK(strstr(text_get(&out), "gamma wants a single value"));
+    CHECK(strstr(text_get(&out), "gamma expects a single value"));
     text_finish(&out);
 
     write_file("loop.yaml", "extends: loop2.yaml\n");
@@ -566,7 +568,8 @@ static void test_extends(struct world *w) {
     text_finish(&out);
     write_file("odd.yaml", "extends: {a: b}\n");
     CHECK(!load_with(w, "odd.yaml", 0, NULL, &out));
-    CHECK(strstr(text_get(&out), "odd.yaml:1:10: error: extends wants names of files"));
+    CHECK(
+        strstr(text_get(&out), "odd.yaml:1:10: error: extends expects names of files"));
     text_finish(&out);
 }
 
@@ -621,23 +624,26 @@ static void test_overrides(struct world *w) {
          "    1 | loss+={type: mse, gama: 3}\n"
          "      |                   ^\n"
          "  did you mean 'gamma'? allowed here: gamma, in, match, weight\n"},
-        {"rate=fast", "command line, argument 1:1:6: error: rate: 'fast' is no number\n"
-                      "    1 | rate=fast\n"
-                      "      |      ^\n"},
+        {"rate=fast",
+         "command line, argument 1:1:6: error: rate: 'fast' is not a number\n"
+         "    1 | rate=fast\n"
+         "      |      ^\n"},
         {"ratte=3", "command line, argument 1:1:1: error: unknown key 'ratte'"},
         {"inner.sizze=3", "command line, argument 1:1:7: error: unknown key 'sizze'"},
-        {"rate", "command line, argument 1:1:1: error: this is no override: key=value"},
-        {"=3", "this is no override"},
+        {"rate", "command line, argument 1:1:1: error: this is not an override: "
+                 "expected key=value"},
+        {"=3", "this is not an override"},
         {"inner..size=3", "argument 1:1:7: error: a key is missing here"},
         {"inner.=3", "a key is missing here"},
         {"~nothing", "argument 1:1:2: error: there is no 'nothing' to remove"},
         {"~", "a key is missing here"},
         {"words.7=x", "argument 1:1:7: error: 'words' has 2 items, counted from 0"},
         {"words.x.y=x", "argument 1:1:7: error: there is no 'words.x'"},
-        {"rate=[1", "command line, argument 1:1:6: error: this is not YAML"},
+        {"rate=[1", "command line, argument 1:1:6: error: this is not valid YAML"},
         {"rate=*a", "command line, argument 1:1:6: error: there is no anchor"},
-        {"name=${no}", "command line, argument 1:1:6: error: '${no}' names nothing"},
-        {"files+=x", "files wants a map"},
+        {"name=${no}",
+         "command line, argument 1:1:6: error: '${no}' does not name a value"},
+        {"files+=x", "files must be a map"},
         {"\xc3\xa4.b=[1, *a]",
          "command line, argument 1:1:9: error: there is no anchor"},
     };
@@ -665,6 +671,69 @@ static void test_overrides(struct world *w) {
 }
 
 /* ------------------------------------------------------------------ schemas */
+
+/* An error is shown where the value came from: a default has no line in the file, a
+ * reference names what it stands for. */
+static void test_places(struct world *w) {
+    static const char text[] =
+        "record: part\n"
+        "option: other reference(loss) = nobody | a reference\n"
+        "option: size int = 3\n"
+        "end:\n"
+        "option: device component(backend) = gone | a component\n"
+        "option: part part | a record\n"
+        "option: many list(component(loss)) = [mse, lost] | two\n"
+        "option: count int\n"
+        "option: name string\n";
+    struct text out = {0};
+    struct schema_resolver r = {resolve, w};
+    struct diag *d = diag_create();
+    struct schema *s = schema_parse(w->a, text, NULL);
+    setenv("RUNNER_TEST_COUNT", "few", 1);
+    struct config *c = config_from_text("a.yaml",
+                                        "part: {size: \"${name}\"}\n"
+                                        "count: ${env:RUNNER_TEST_COUNT}\n"
+                                        "name: x${count}\n",
+                                        d);
+    CHECK(s && c);
+    schema_check(c, config_root(c), s, host_keys, &r, d);
+    diag_print(d, &out, false);
+    CHECK_TEXT(text_get(&out),
+               "a.yaml:1:14: error: size: 'xfew' is not an integer\n"
+               "    1 | part: {size: \"${name}\"}\n"
+               "      |              ^\n"
+               "  ${name} is 'xfew', from a.yaml:3:7\n"
+               "  ${count} is 'few', from a.yaml:2:8\n"
+               "  ${env:RUNNER_TEST_COUNT} is 'few', from the environment variable "
+               "RUNNER_TEST_COUNT\n"
+               "a.yaml:2:8: error: count: 'few' is not an integer\n"
+               "    2 | count: ${env:RUNNER_TEST_COUNT}\n"
+               "      |        ^\n"
+               "  ${env:RUNNER_TEST_COUNT} is 'few', from the environment variable "
+               "RUNNER_TEST_COUNT\n"
+               "default of `device`: error: there is no backend 'gone'\n"
+               "      | device: gone\n"
+               "      |         ^\n"
+               "  did you mean 'mse'?\n"
+               "default of `many`: error: there is no loss 'lost'\n"
+               "      | many: [mse, lost]\n"
+               "      |             ^\n"
+               "  did you mean 'mse'?\n"
+               "default of `part.other`: error: this experiment has no loss 'nobody'\n"
+               "      | other: nobody\n"
+               "      |        ^\n"
+               "  there are: many.0, many.1\n");
+    struct text json = {0};
+    diag_json(d, &json);
+    CHECK(strstr(text_get(&json),
+                 "\"line\": 0, \"column\": 0, \"file\": \"default of `device`\", "
+                 "\"path\": \"device"));
+    text_finish(&json);
+    text_finish(&out);
+    config_destroy(c);
+    diag_destroy(d);
+    unsetenv("RUNNER_TEST_COUNT");
+}
 
 static void test_schema(struct world *w) {
     CHECK(schema_count(w->experiment) == 13 && schema_count(w->mse) == 1);
@@ -1048,6 +1117,7 @@ int main(void) {
     test_diag(&w);
     test_extends(&w);
     test_overrides(&w);
+    test_places(&w);
     test_schema(&w);
     test_core(&w);
     test_hostile(&w);

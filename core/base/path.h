@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* File names as people type them. */
+#ifndef BASE_PATH_H
+#define BASE_PATH_H
+
+#include "base/error.h"
+#include "base/text.h"
+
+/* Add `path` to out with a leading `~/` (or `~` alone) replaced by $HOME. RN_E_CONFIG
+ * for `~name`, and when HOME is not set or is not absolute: no folder called `~` is
+ * ever meant. `./~name` is a file of that name. */
+int path_expand(const char *path, struct text *out, struct rn_error *e);
+
+#endif
