@@ -77,8 +77,15 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     return RN_OK;
 }
 
+/* Whole numbers in one file may be numbers in another. */
+static bool same_type(const struct rn_field *a, const struct rn_field *b) {
+    return a->dtype == b->dtype ||
+           (!field_variable(a) && ((a->dtype == RN_I64 && b->dtype == RN_F64) ||
+                                   (a->dtype == RN_F64 && b->dtype == RN_I64)));
+}
+
 static bool same_field(const struct rn_field *a, const struct rn_field *b) {
-    if (strcmp(a->name, b->name) != 0 || a->dtype != b->dtype || a->rank != b->rank ||
+    if (strcmp(a->name, b->name) != 0 || !same_type(a, b) || a->rank != b->rank ||
         field_variable(a) != field_variable(b))
         return false;
     if (a->flags & b->flags & RN_FIELD_TEXT)
@@ -105,112 +112,14 @@ static int raw_columns(struct data *data, struct diag *d) {
         for (uint32_t i = 0; i < x->field_count; i++) {
             struct column *c = &data->columns[i];
             c->field.flags |= x->fields[i].flags & RN_FIELD_NULLABLE;
+            if (x->fields[i].dtype == RN_F64)
+                c->field.dtype = RN_F64;
             if (x->fields[i].flags & RN_FIELD_TEXT && x->bytes[i] > c->bytes) {
                 c->field.shape[0] = x->fields[i].shape[0];
                 c->bytes = x->bytes[i];
             }
         }
     }
-    return RN_OK;
-}
-
-/* -------------------------------------------------------------- whole passes */
-
-/* A sequential source is read once and kept. */
-static int store(struct data *data, struct table *t, struct rn_error *e) {
-    struct reader r = {0};
-    uint8_t **columns = memory_get(memory_mul(t->field_count + 1, sizeof *columns));
-    int64_t ids[DATA_CHUNK];
-    int status = RN_OK;
-    t->kept = memory_get(memory_mul(t->field_count + 1, sizeof *t->kept));
-    for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++) {
-        if (field_variable(&t->fields[f])) {
-            t->kept[f] = cells_create(t->count, field_bytes(&t->fields[f]));
-            continue;
-        }
-        columns[f] = memory_try(memory_mul(t->count + 1, t->bytes[f]));
-        if (!columns[f])
-            status = error_set(e, RN_E_MEMORY, "%s does not fit into memory", t->name);
-    }
-    if (status == RN_OK)
-        status = reader_open(data, t, DATA_CHUNK, &r, e);
-    for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
-        uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
-        for (uint64_t i = 0; i < n; i++)
-            ids[i] = (int64_t)(t->offset + at + i);
-        status = reader_read(&r, n, ids, NULL, e);
-        for (uint32_t f = 0; f < t->field_count; f++)
-            for (uint64_t i = 0; i < n && status == RN_OK; i++)
-                if (t->kept[f])
-                    status = cells_copy(t->kept[f], at + i, r.cells[f], i, e);
-                else
-                    memcpy(columns[f] + (at + i) * t->bytes[f],
-                           r.columns[f] + i * data->columns[f].bytes, t->bytes[f]);
-    }
-    reader_close(&r);
-    t->stored = columns;
-    return status;
-}
-
-static bool no_hash(const uint8_t h[32]) {
-    for (int i = 0; i < 32; i++)
-        if (h[i])
-            return false;
-    return true;
-}
-
-static void hash_cells(struct sha256 *h, const struct cells *cells, uint64_t n,
-                       uint64_t entry_bytes) {
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t count;
-        const void *cell = cells_get(cells, i, &count);
-        sha256_add(h, &count, sizeof count);
-        sha256_add(h, cell, count * entry_bytes);
-    }
-}
-
-/* SHA-256 over fields and rows, for a source that gives none. */
-static int hash_rows(struct data *data, struct table *t, struct rn_error *e) {
-    struct reader r;
-    struct sha256 h;
-    int64_t ids[DATA_CHUNK];
-    sha256_init(&h);
-    for (uint32_t f = 0; f < t->field_count; f++)
-        sha256_add(&h, t->fields[f].name, strlen(t->fields[f].name) + 1);
-    int status = reader_open(data, t, DATA_CHUNK, &r, e);
-    for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
-        uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
-        for (uint64_t i = 0; i < n; i++)
-            ids[i] = (int64_t)(t->offset + at + i);
-        status = reader_read(&r, n, ids, NULL, e);
-        for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++)
-            if (r.cells[f])
-                hash_cells(&h, r.cells[f], n, field_bytes(&t->fields[f]));
-            else
-                sha256_add(&h, r.columns[f], n * data->columns[f].bytes);
-    }
-    reader_close(&r);
-    sha256_finish(&h, t->content);
-    return status;
-}
-
-static int look_at_content(struct data *data, struct rn_error *e) {
-    struct sha256 h;
-    uint8_t digest[32];
-    sha256_init(&h);
-    for (uint32_t i = 0; i < data->table_count; i++) {
-        struct table *t = &data->tables[i];
-        int status = RN_OK;
-        if (t->access == RN_ACCESS_SEQUENTIAL)
-            status = store(data, t, e);
-        if (status == RN_OK && no_hash(t->content))
-            status = hash_rows(data, t, e);
-        if (status != RN_OK)
-            return status;
-        sha256_add(&h, t->content, sizeof t->content);
-    }
-    sha256_finish(&h, digest);
-    sha256_hex(digest, data->content_hash);
     return RN_OK;
 }
 
@@ -311,7 +220,7 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
     if (status == RN_OK)
         status = open_augmenters(data, d);
     if (status == RN_OK)
-        status = look_at_content(data, &e);
+        status = content_read(data, &e);
     if (status == RN_OK)
         status = split_make(data, &e);
     if (status == RN_OK)
@@ -357,6 +266,7 @@ void data_close(struct data *data) {
     for (uint32_t i = 0; i < data->augmenter_count; i++)
         instance_destroy(data->augmenters[i].instance);
     memory_release(data->columns);
+    demand_destroy(data->demand);
     arena_destroy(data->arena);
 }
 

@@ -65,6 +65,16 @@ int data_fit(struct data *data, struct rn_error *e);
 int data_save(const struct data *data, struct rn_stream *s);
 int data_load(struct data *data, struct rn_stream *s, struct rn_error *e);
 
+/* After either: try each sample of every split on the transforms that refuse values
+ * that they have not learnt, and warn of whole numbers that f32 does not hold, so that
+ * no step meets them first. RN_E_DATA with file, row and field. */
+int data_check(const struct data *data, struct rn_error *e);
+/* To predict, before loaders: read and transform only what makes the fields with
+ * wanted[i], data_field_count of them; the others are zeros. */
+void data_restrict(struct data *data, const bool *wanted);
+/* To predict: why a field of the experiment is not there, or NULL. */
+const char *data_left_out(const struct data *data);
+
 /* After data_fit or data_load: the fields in order. */
 uint32_t data_field_count(const struct data *data);
 const struct data_field *data_field_at(const struct data *data, uint32_t i);

@@ -158,7 +158,7 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
         }
     }
     if (missing) {
-        int status = reader_read(&w->reader, missing, w->missing, NULL, e);
+        int status = reader_read(&w->reader, missing, w->missing, e);
         if (status == RN_OK)
             status = reader_apply(&w->reader, missing, data->stage_count, e);
         if (status != RN_OK)
@@ -376,7 +376,7 @@ static int open_workers(struct loader *l, struct rn_error *e) {
         w->l = l;
         w->missing = memory_get(memory_mul(most + 1, sizeof *w->missing));
         w->missing_row = memory_get(memory_mul(most + 1, sizeof *w->missing_row));
-        int status = l->o.places ? RN_OK : reader_open(data, t, most, &w->reader, e);
+        int status = l->o.places ? RN_OK : reader_open(data, t, most, data->demand, &w->reader, e);
         if (status != RN_OK)
             return status;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking for labels outside a range and for missing numbers before anything is trained
  * on them. */
+#include <math.h>
+
 #include "data/room.h"
 
 static int64_t integer(const uint8_t *p, rn_dtype dtype, uint64_t i) {
@@ -26,30 +28,32 @@ static bool is_integer(rn_dtype t) {
 typedef int (*chunk_fn)(void *context, const struct table *t, const uint8_t *column,
                         const int64_t *ids, uint64_t rows);
 
-/* A column over the rows of every split; what transforms make goes through them. */
+/* A column over the rows of every split; what transforms make goes through those that
+ * it needs. */
 static int scan(const struct data *data, uint32_t column, chunk_fn fn, void *context,
                 struct rn_error *e) {
-    bool wanted[DATA_MAX_FIELDS] = {false}, raw = column < data->raw_count;
+    struct demand *demand = demand_create(data);
     int status = RN_OK;
-    wanted[column < DATA_MAX_FIELDS ? column : 0] = true;
+    demand_add(demand, data, column);
     for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++) {
         struct reader r;
         uint64_t rows = data->splits[s].rows;
         if (!rows)
             continue;
         const struct table *t = &data->tables[data->splits[s].table];
-        status = reader_open(data, t, DATA_CHUNK, &r, e);
+        status = reader_open(data, t, DATA_CHUNK, demand, &r, e);
         for (uint64_t at = 0; at < rows && status == RN_OK; at += DATA_CHUNK) {
             const int64_t *ids = data->splits[s].ids + at;
             uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
-            status = reader_read(&r, n, ids, raw ? wanted : NULL, e);
-            if (status == RN_OK && !raw)
+            status = reader_read(&r, n, ids, e);
+            if (status == RN_OK)
                 status = reader_apply(&r, n, data->stage_count, e);
             if (status == RN_OK)
                 status = fn(context, t, r.columns[column], ids, n);
         }
         reader_close(&r);
     }
+    demand_destroy(demand);
     return status < 0 ? status : RN_OK;
 }
 
@@ -82,23 +86,29 @@ int data_find_outside(const struct data *data, uint32_t field, int64_t low,
     return is_integer(x.c->field.dtype) ? scan(data, column, outside, &x, e) : RN_OK;
 }
 
+bool range_missing_in(const struct column *c, const struct table *t, const void *values,
+                      const int64_t *ids, uint64_t rows, struct data_outside *out) {
+    rn_dtype dtype = c->field.dtype;
+    uint64_t each = c->bytes / RN_DTYPE_BYTES(dtype);
+    for (uint64_t i = 0; i < rows * each; i++) {
+        bool gone = dtype == RN_F32   ? isnan(((const float *)values)[i])
+                    : dtype == RN_F64 ? isnan(((const double *)values)[i])
+                    : dtype == RN_I64 ? ((const int64_t *)values)[i] == RN_MISSING_I64
+                                      : false;
+        if (!gone)
+            continue;
+        *out = (struct data_outside){t->name, t->path,
+                                     (uint64_t)ids[i / each] - t->offset + 1,
+                                     (int64_t)(i % each) + 1};
+        return true;
+    }
+    return false;
+}
+
 static int missing(void *context, const struct table *t, const uint8_t *column,
                    const int64_t *ids, uint64_t rows) {
     struct search *x = context;
-    rn_dtype dtype = x->c->field.dtype;
-    uint64_t each = x->c->bytes / RN_DTYPE_BYTES(dtype);
-    for (uint64_t i = 0; i < rows * each; i++) {
-        double v = dtype == RN_F32   ? (double)((const float *)(const void *)column)[i]
-                   : dtype == RN_F64 ? ((const double *)(const void *)column)[i]
-                                     : 0.0;
-        if (v == v)
-            continue;
-        *x->out = (struct data_outside){t->name, t->path,
-                                        (uint64_t)ids[i / each] - t->offset + 1,
-                                        (int64_t)(i % each) + 1};
-        return 1;
-    }
-    return RN_OK;
+    return range_missing_in(x->c, t, column, ids, rows, x->out);
 }
 
 int range_missing(const struct data *data, uint32_t column, struct data_outside *out,

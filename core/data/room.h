@@ -30,6 +30,7 @@ struct table {
     uint8_t **stored;        /* whole columns of a sequential source, else NULL */
     struct cells **kept;     /* the same, of fields of variable size */
     uint8_t content[32];     /* SHA-256 of fields and rows */
+    bool hashed;             /* by the host */
 };
 
 /* A column of the pipeline: raw fields come first, then what transforms make. */
@@ -38,6 +39,7 @@ struct column {
     uint64_t bytes;        /* per sample; 0 of variable size */
     uint32_t classes;
     const char *const *class_names;
+    const struct rn_error *wrong; /* raw, to predict: it is not what was learnt */
 };
 
 /* A transform in its place. */
@@ -51,6 +53,17 @@ struct stage {
     bool skipped; /* when predicting: none of its fields is there */
     uint32_t in_count, out_count;
     uint32_t *in, *out; /* columns */
+};
+
+/* Column `to`, f32, is column `from`, f64, after the last transform. */
+struct narrowed {
+    uint32_t from, to;
+};
+
+/* What of a pipeline is asked for. */
+struct demand {
+    bool *columns; /* [column_count] */
+    bool *stages;  /* [stage_count] */
 };
 
 /* Decoded and transformed samples of one split, filled as they are first read. */
@@ -71,6 +84,9 @@ struct data {
     struct column *columns;
     uint32_t stage_count;
     struct stage *stages;
+    uint32_t narrowed_count;
+    struct narrowed *narrowed; /* fields of the sample, after the stages */
+    struct demand *demand;     /* of every loader; NULL: all */
     uint32_t augmenter_count;
     struct data_augmenter *augmenters;
     struct { /* table < 0: no rows */
@@ -79,7 +95,8 @@ struct data {
         int64_t *ids;
     } splits[DATA_SPLITS];
     char split_hash[65], content_hash[65];
-    bool ready; /* fitted or loaded */
+    bool ready;           /* fitted or loaded */
+    const char *left_out; /* to predict: why a transform took a field away, or NULL */
     uint32_t field_count;
     struct data_field *fields;
     uint32_t *field_columns;
@@ -94,6 +111,7 @@ struct data {
 struct reader {
     const struct data *data;
     const struct table *table;
+    const struct demand *demand; /* NULL: all */
     void *worker;
     bool opened;
     uint64_t capacity;
@@ -105,27 +123,52 @@ struct reader {
     uint64_t *indices;
 };
 
-/* pipeline.c */
+/* reader.c */
+/* demand: borrowed until reader_close; NULL: all. */
 int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
-                struct reader *out, struct rn_error *e);
+                const struct demand *demand, struct reader *out, struct rn_error *e);
 void reader_close(struct reader *r);
-/* Raw columns of n <= capacity rows given by sample id, read and checked; wanted:
- * [raw_count] or NULL = all. */
-int reader_read(struct reader *r, uint64_t n, const int64_t *ids, const bool *wanted,
-                struct rn_error *e);
-/* Stages 0 .. count-1 on what was read. */
+/* Raw columns of n <= capacity rows given by sample id, read and checked. */
+int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_error *e);
+/* Stages 0 .. count-1 on what was read; an error says which row. */
 int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e);
+/* Fit stage g on what the stages before it made of these rows. */
+int reader_fit(struct reader *r, uint64_t n, const struct stage *g, struct rn_error *e);
+/* Nothing yet; then a column with all that it is made from. */
+struct demand *demand_create(const struct data *data);
+void demand_destroy(struct demand *d); /* NULL is fine */
+void demand_add(struct demand *d, const struct data *data, uint32_t column);
+/* A component's own error: at the option that it names, else at the component. */
+int component_error(struct rn_error *e, const struct node *node, const char *path,
+                    const struct component *c);
 bool field_variable(const struct rn_field *f);
 /* Per sample, or per entry of a field of variable size; 0 = impossible. */
 uint64_t field_bytes(const struct rn_field *f);
+
+/* pipeline.c */
 /* After the raw columns are known: the stages in order, fitted or as they were loaded,
  * and what is left as the sample. */
 int pipeline_prepare(struct data *data, bool fit, struct rn_error *e);
+/* The error for a missing number of the sample. */
+int pipeline_missing(const struct data *data, uint32_t column,
+                     const struct data_outside *at, struct rn_error *e);
 uint32_t column_add(struct data *data, const struct rn_field *f);
+
+/* content.c */
+/* Sequential sources are kept; data->content_hash of all sources. */
+int content_read(struct data *data, struct rn_error *e);
+/* *same: is `content` the hash of these sources? first: or the one that the first
+ * version of stored splits has, when tables gave numbers as f32. */
+int content_compare(struct data *data, const char *content, bool first, bool *same,
+                    struct rn_error *e);
 
 /* range.c: the first missing number of a column, `value` counting elements from 1. */
 int range_missing(const struct data *data, uint32_t column, struct data_outside *out,
                   struct rn_error *e);
+
+/* The same in `rows` rows of the column; false: none. */
+bool range_missing_in(const struct column *c, const struct table *t, const void *values,
+                      const int64_t *ids, uint64_t rows, struct data_outside *out);
 
 /* split.c */
 int split_make(struct data *data, struct rn_error *e);

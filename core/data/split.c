@@ -99,22 +99,23 @@ static int order_rows(struct data *data, const char *by, bool by_position,
     uint64_t bytes = data->columns[field].bytes;
     uint8_t *values = memory_try(memory_mul(t->count + 1, bytes));
     struct row_class *all = memory_try(memory_mul(t->count + 1, sizeof *all));
-    bool wanted[DATA_MAX_FIELDS] = {false};
     int64_t ids[DATA_CHUNK];
-    wanted[field] = true;
+    struct demand *demand = demand_create(data);
+    demand_add(demand, data, field);
     if (!values || !all)
         status = error_set(e, RN_E_MEMORY, "no memory for the classes of the split");
     if (status == RN_OK)
-        status = reader_open(data, t, DATA_CHUNK, &r, e);
+        status = reader_open(data, t, DATA_CHUNK, demand, &r, e);
     for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
         uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
         for (uint64_t i = 0; i < n; i++)
             ids[i] = (int64_t)(t->offset + at + i);
-        status = reader_read(&r, n, ids, wanted, e);
+        status = reader_read(&r, n, ids, e);
         if (status == RN_OK)
             memcpy(values + at * bytes, r.columns[field], n * bytes);
     }
     reader_close(&r);
+    demand_destroy(demand);
     if (status == RN_OK) {
         for (uint64_t i = 0; i < t->count; i++)
             all[i] = (struct row_class){i, values + i * bytes, bytes};
@@ -252,7 +253,7 @@ static int divide(struct data *data, struct rn_error *e) {
 /* -------------------------------------------------------------------- stored */
 
 void data_split_write(const struct data *data, struct text *out) {
-    text_addf(out, "runner split 1\ncontent %s\n", data->content_hash);
+    text_addf(out, "runner split 2\ncontent %s\n", data->content_hash);
     for (int s = 0; s < DATA_SPLITS; s++) {
         text_addf(out, "%s %llu\n", data_split_name((enum data_split_kind)s),
                   (unsigned long long)data->splits[s].rows);
@@ -305,9 +306,17 @@ static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
 static int read_stored(struct data *data, const char *text, struct rn_error *e) {
     char content[65];
     int used = 0;
-    if (sscanf(text, "runner split 1 content %64s%n", content, &used) != 1)
+    unsigned version = 0;
+    bool same = false;
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* an editor's byte order mark */
+        text += 3;
+    if (sscanf(text, "runner split %u content %64s%n", &version, content, &used) != 2 ||
+        version < 1 || version > 2)
         return bad_split(e, "is not one of this runner");
-    if (strcmp(content, data->content_hash) != 0) {
+    int status = content_compare(data, content, version == 1, &same, e);
+    if (status != RN_OK)
+        return status;
+    if (!same) {
         bad_split(e, "belongs to other data: the files have changed since");
         return error_hint(e, "content then %.12s, now %.12s", content,
                           data->content_hash);
@@ -317,7 +326,6 @@ static int read_stored(struct data *data, const char *text, struct rn_error *e) 
     for (uint32_t i = 0; i < data->table_count; i++)
         all += data->tables[i].count;
     uint8_t *seen = memory_get(all + 1);
-    int status = RN_OK;
     for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
         status = read_list(data, (enum data_split_kind)s, all, seen, &p, e);
     memory_release(seen);

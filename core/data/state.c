@@ -134,45 +134,108 @@ static int load_stage(struct stage *g, struct rn_stream *s, struct rn_error *e) 
     return RN_OK;
 }
 
-/* A raw field as it was learnt, against what this source gives under that name:
- * elements in another order, or others, would be read as what they are not. */
-static int check_raw(const struct data *data, struct rn_stream *s, struct rn_error *e) {
-    const struct table *t = &data->tables[data->main_table];
+/* A raw field as it was learnt. */
+struct learnt {
     char name[256];
-    uint32_t length = 0, type[2];
+    char *layout; /* memory_release */
+    uint32_t dtype, rank;
     int64_t shape[RN_MAX_RANK];
-    int status = take(s, name, e);
+};
+
+static int take_learnt(struct rn_stream *s, struct learnt *x, struct rn_error *e) {
+    uint32_t length = 0, type[2];
+    *x = (struct learnt){.layout = NULL};
+    int status = take(s, x->name, e);
     if (status != RN_OK)
         return status;
     if (s->api->read(s, &length, sizeof length) != RN_OK || length > s->api->left(s))
         return bad_state(e, "is cut short or damaged");
-    char *layout = memory_get((size_t)length + 1);
-    if (s->api->read(s, layout, length) != RN_OK ||
+    x->layout = memory_get((size_t)length + 1);
+    if (s->api->read(s, x->layout, length) != RN_OK ||
         s->api->read(s, type, sizeof type) != RN_OK || type[1] > RN_MAX_RANK ||
-        s->api->read(s, shape, type[1] * sizeof *shape) != RN_OK)
-        status = bad_state(e, "is cut short or damaged");
-    for (uint32_t i = 0; i < t->field_count && status == RN_OK; i++) {
-        const struct rn_field *f = &t->fields[i];
-        if (strcmp(f->name, name) != 0 || f->flags & RN_FIELD_TEXT)
+        s->api->read(s, x->shape, type[1] * sizeof *x->shape) != RN_OK)
+        return bad_state(e, "is cut short or damaged");
+    x->dtype = type[0];
+    x->rank = type[1];
+    return RN_OK;
+}
+
+/* Where numbers were learnt, whole numbers are numbers too; and tables gave f32 where
+ * they now give f64. */
+static bool same_dtype(const struct column *c, uint32_t learnt) {
+    rn_dtype now = c->field.dtype;
+    bool was_float = learnt == RN_F32 || learnt == RN_F64;
+    return now == learnt || (now == RN_F64 && learnt == RN_F32) ||
+           (now == RN_I64 && was_float);
+}
+
+/* A raw field as it was learnt, against what this source gives under that name:
+ * elements in another order, or others, would be read as what they are not. Data to
+ * predict may be otherwise where nothing reads them: then the error waits in the
+ * column. */
+static int check_raw(struct data *data, const struct learnt *x, struct rn_error *e) {
+    const struct table *t = &data->tables[data->main_table];
+    bool predict = data->options.mode == DATA_FOR_PREDICTION;
+    for (uint32_t i = 0; i < t->field_count; i++) {
+        struct column *c = &data->columns[i];
+        const struct rn_field *f = &c->field;
+        struct rn_error wrong = {0};
+        if (strcmp(f->name, x->name) != 0 || f->flags & RN_FIELD_TEXT)
             continue;
-        /* A target that looks otherwise in a file to predict is nobody's input. */
-        if (data->options.mode == DATA_FOR_PREDICTION && !f->rank)
-            continue;
-        if (f->dtype != type[0] || f->rank != type[1] ||
-            memcmp(f->shape, shape, type[1] * sizeof *shape) != 0)
-            status = error_set(e, RN_E_DATA,
-                               "%s: field '%s' has not the type and shape "
-                               "that were learnt",
-                               t->name, name);
-        else if (strcmp(t->layouts[i], layout) != 0) {
-            status = error_set(e, RN_E_DATA,
-                               "%s: the elements of '%s' are not those that "
-                               "were learnt",
-                               t->name, name);
-            error_hint(e, "now %.100s; then %.100s", t->layouts[i], layout);
+        if (!same_dtype(c, x->dtype) || f->rank != x->rank ||
+            memcmp(f->shape, x->shape, x->rank * sizeof *x->shape) != 0) {
+            error_set(
+                &wrong, RN_E_DATA,
+                "%s: field '%s' does not have the type and shape that were learnt",
+                t->name, x->name);
+        } else if (strcmp(t->layouts[i], x->layout) != 0) {
+            error_set(&wrong, RN_E_DATA,
+                      "%s: the elements of '%s' are not those that were learnt",
+                      t->name, x->name);
+            error_hint(&wrong, "now %.100s; then %.100s", t->layouts[i], x->layout);
+        } else if (f->dtype == RN_I64 && x->dtype != RN_I64) {
+            c->field.dtype = RN_F64;
+        }
+        if (wrong.status && !predict) {
+            if (e)
+                *e = wrong;
+            return wrong.status;
+        }
+        if (wrong.status) {
+            struct rn_error *kept = arena_new(data->arena, struct rn_error);
+            *kept = wrong;
+            c->wrong = kept;
         }
     }
-    memory_release(layout);
+    return RN_OK;
+}
+
+/* What is stored of a field of the sample. */
+struct stored_field {
+    char name[256];
+    uint32_t classes;
+};
+
+/* What follows the states of the transforms. */
+static int load_fields(struct data *data, struct rn_stream *s, uint32_t count,
+                       struct stored_field *fields, struct rn_error *e) {
+    uint32_t raw = 0;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < count && status == RN_OK; i++) {
+        status = take(s, fields[i].name, e);
+        if (status == RN_OK &&
+            s->api->read(s, &fields[i].classes, sizeof fields[i].classes) != RN_OK)
+            status = bad_state(e, "is cut short or damaged");
+    }
+    if (status == RN_OK && s->api->read(s, &raw, sizeof raw) != RN_OK)
+        status = bad_state(e, "is cut short or damaged");
+    for (uint32_t i = 0; i < raw && status == RN_OK; i++) {
+        struct learnt x;
+        status = take_learnt(s, &x, e);
+        if (status == RN_OK)
+            status = check_raw(data, &x, e);
+        memory_release(x.layout);
+    }
     return status;
 }
 
@@ -191,28 +254,22 @@ int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
         return error_set(e, RN_E_CHECKPOINT,
                          "the saved data state has %u transforms, the file has %u",
                          head[2], data->stage_count);
+    if (head[3] > DATA_MAX_FIELDS)
+        return bad_state(e, "is cut short or damaged");
     for (uint32_t i = 0; i < data->stage_count; i++) {
         int status = load_stage(&data->stages[i], s, e);
         if (status != RN_OK)
             return status;
     }
-    int status = pipeline_prepare(data, false, e);
-    for (uint32_t i = 0; i < head[3] && status == RN_OK; i++) {
-        char name[256];
-        uint32_t classes = 0;
-        status = take(s, name, e);
-        if (status == RN_OK && s->api->read(s, &classes, sizeof classes) != RN_OK)
-            status = bad_state(e, "is cut short or damaged");
-        for (uint32_t k = 0; k < data->field_count && status == RN_OK; k++)
-            if (strcmp(data->fields[k].name, name) == 0 && !data->fields[k].class_names)
-                data->fields[k].classes = classes;
-    }
-    uint32_t raw = 0;
-    if (status == RN_OK && s->api->read(s, &raw, sizeof raw) != RN_OK)
-        status = bad_state(e, "is cut short or damaged");
-    for (uint32_t i = 0; i < raw && status == RN_OK; i++)
-        status = check_raw(data, s, e);
-    if (status != RN_OK)
-        data->ready = false;
+    struct stored_field *stored = memory_get(memory_mul(head[3] + 1, sizeof *stored));
+    int status = load_fields(data, s, head[3], stored, e);
+    if (status == RN_OK)
+        status = pipeline_prepare(data, false, e);
+    for (uint32_t i = 0; i < head[3] && status == RN_OK; i++)
+        for (uint32_t k = 0; k < data->field_count; k++)
+            if (strcmp(data->fields[k].name, stored[i].name) == 0 &&
+                !data->fields[k].class_names)
+                data->fields[k].classes = stored[i].classes;
+    memory_release(stored);
     return status;
 }

@@ -363,6 +363,8 @@ static int open_data(struct stage *s, const struct stage_options *o,
     if (!s->data)
         return diag_status(d);
     int status = o->fitted ? data_load(s->data, o->fitted, &e) : data_fit(s->data, &e);
+    if (status == RN_OK && o->use != STAGE_PREDICT)
+        status = data_check(s->data, &e);
     if (status != RN_OK)
         diag_place(d, s->x->root, &e);
     else if (o->use == STAGE_TRAIN && !data_rows(s->data, DATA_TRAIN))
@@ -421,13 +423,33 @@ open_experiment(struct stage *s, const struct stage_options *o, struct diag *d) 
     return s->x = experiment_open(o->session, o->file, o->override_count + 1, all, d);
 }
 
+/* To predict, only what the network reads is read, and all of it is tried before the
+ * first row is written. */
+static int restrict_data(struct stage *s, struct diag *d) {
+    uint32_t n = data_field_count(s->data);
+    bool *wanted = arena_array(s->arena, bool, n + 1);
+    struct rn_error e = {0};
+    for (uint32_t k = 0; k < s->eval_count; k++) {
+        const struct plan *p = s->evals[k].plan;
+        for (uint32_t i = 0; i < p->base_count; i++)
+            for (uint32_t f = 0; f < n && p->bases[i].kind == BASE_INPUT; f++)
+                wanted[f] |=
+                    strncmp(p->bases[i].name, "data.", 5) == 0 &&
+                    strcmp(p->bases[i].name + 5, data_field_at(s->data, f)->name) == 0;
+    }
+    data_restrict(s->data, wanted);
+    if (data_check(s->data, &e) == RN_OK)
+        return s->eval_count ? stage_check_labels(s, s->evals[0].described, d) : RN_OK;
+    return diag_place(d, s->x->root, &e);
+}
+
 /* The labels of an evaluation, also where none will be. */
 static int check_labels(struct stage *s, struct diag *d) {
     struct graph *g;
     int64_t rows =
         s->eval_count ? (int64_t)s->evals[0].rows : (int64_t)data_batch(s->data);
     if (s->use == STAGE_PREDICT)
-        return RN_OK;
+        return restrict_data(s, d);
     int status = programs_eval(s->programs, rows, &g, d);
     return status ? status : stage_check_labels(s, g, d);
 }

@@ -10,10 +10,14 @@ extern "C" {
 #endif
 
 /* A field of every sample. Numbers: dense, `shape` per sample. Text: dtype u8, rank 1,
- * shape [longest], zero-filled at the end (flag RN_FIELD_TEXT). A missing number is NaN
- * in float fields; a missing text is empty. */
+ * shape [longest], zero-filled at the end (flag RN_FIELD_TEXT). Where values may be
+ * missing (flag RN_FIELD_NULLABLE), a missing number is NaN in a float field and
+ * RN_MISSING_I64 in an i64 field, and a missing text is empty. Sources give numbers in
+ * the width in which they are stored: what is left as f64 after the last transform
+ * becomes f32 in the sample. */
 #define RN_FIELD_TEXT     1u
 #define RN_FIELD_NULLABLE 2u
+#define RN_MISSING_I64    INT64_MIN
 /* Cells of variable size: shape[0] is -1, and each sample has as many entries along
  * that axis as it has, maybe none; the other axes are fixed. Text of this flag is
  * [-1] and has no zeros at its end. The data go through struct rn_cells. */

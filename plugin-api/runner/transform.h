@@ -21,9 +21,14 @@ extern "C" {
  * so, by a port with the word `variable` ("fields any [...] ; variable"); it may give
  * such fields too. What is left of them after the last transform is no part of the
  * sample. */
+/* In rn_transform.flags: `apply` takes every value of the fields' type. Without it the
+ * host tries `apply` on each sample of every split before the first step, so that a
+ * value which was not learnt is an error then and not after an epoch. */
+#define RN_TRANSFORM_TOTAL 1u
+
 struct rn_transform {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* RN_TRANSFORM_* */
     /* *self: plugin, until destroy. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
     void (*destroy)(void *self); /* [setup] */

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Text tables: rows of cells with a separator, as in RFC 4180 (quotes doubled inside
  * quotes, line ends inside quotes). Feature columns become one field `x`; the target
- * and other columns named in the options are fields of their own. Held in memory. */
-#include <errno.h>
-#include <stdlib.h>
+ * and other columns named in the options are fields of their own. Held in memory.
+ * Numbers are carried as f64 or i64, so that whole numbers above 2^24 reach the
+ * transforms as they are written. */
+#include "csv_table.h"
+#include "missing.h"
 
-#include "../fail.h"
+#define BAD_MAX 10 /* bad cells reported */
 
-#define BAD_MAX 10 /* bad cells told of */
-
-struct cell {
-    char *text;            /* NUL-ended, unquoted, in the file's bytes */
-    uint32_t line, column; /* from 1 */
-};
-
-/* A column that is a field: its cells as i64, f32 or text. */
+/* A column that is a field: its cells as i64, f64 or text. */
 struct column {
     uint32_t at; /* column of the file */
     void *rows;
@@ -24,22 +19,18 @@ struct column {
 struct csv {
     struct rn_host *host;
     const char *file; /* host, until destroy */
-    char separator;
-    char *bytes;
-    struct cell *cells;   /* [rows + header, width]; gone after create */
-    char (*numbered)[12]; /* names of columns where there is no header */
-    const char **names;   /* [width] */
-    uint64_t cell_count, cell_room;
-    uint32_t width;
-    uint64_t first, count; /* first row of data among the rows; rows of data */
-    uint32_t features;     /* columns of x */
-    float *x;              /* [count, features] */
+    int predict;      /* labels may be missing */
+    struct rn_budget budget;
+    struct csv_table table; /* cells are gone after create */
+    struct missing missing;
+    uint64_t count;
+    uint32_t features; /* columns of x */
+    double *x;         /* [count, features] */
     struct column *columns;
     struct rn_field *fields; /* x first, when there are features */
     char *layout;            /* names of the features, with commas */
     const char **layouts;    /* [field_count], layout and NULLs */
     uint32_t field_count, column_count;
-    uint32_t missing_count;
     uint32_t bad;
     struct rn_error *e; /* of create: gets the first bad cell */
 };
@@ -49,10 +40,8 @@ static void destroy(void *self) {
     if (s) {
         for (uint32_t i = 0; s->columns && i < s->column_count; i++)
             free(s->columns[i].rows), free(s->columns[i].ends);
-        free(s->bytes);
-        free(s->cells);
-        free(s->numbered);
-        free(s->names);
+        csv_table_finish(&s->table);
+        missing_finish(&s->missing);
         free(s->x);
         free(s->columns);
         free(s->fields);
@@ -62,163 +51,33 @@ static void destroy(void *self) {
     free(s);
 }
 
-static int32_t no_memory(const struct csv *s, struct rn_error *e) {
-    return fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for the table");
-}
-
-/* ------------------------------------------------------------------ cells */
-
-static int32_t load(struct csv *s, size_t *length, struct rn_error *e) {
-    FILE *f = fopen(s->file, "rb");
-    size_t room = 1u << 16, have = 0, got;
-    if (!f)
-        return fail(e, RN_E_DATA, s->file, 0, 0, "cannot be opened: %s",
-                    strerror(errno));
-    s->bytes = malloc(room);
-    while (s->bytes && (got = fread(s->bytes + have, 1, room - have - 1, f)) > 0) {
-        have += got;
-        if (have + 1 == room) {
-            char *more = realloc(s->bytes, room *= 2);
-            if (!more) {
-                fclose(f);
-                return no_memory(s, e);
-            }
-            s->bytes = more;
-        }
+/* n zeroed items within the budget; NULL with an error. */
+static void *reserve(struct csv *s, uint64_t n, uint64_t item, struct rn_error *e) {
+    uint64_t bytes;
+    if (!rn_size_mul(n, item, &bytes) || bytes > SIZE_MAX ||
+        !rn_budget_take(&s->budget, bytes)) {
+        rn_budget_error(&s->budget, s->file, e);
+        return NULL;
     }
-    int broken = ferror(f) ? errno : 0;
-    fclose(f);
-    if (!s->bytes)
-        return no_memory(s, e);
-    if (broken)
-        return fail(e, broken == EISDIR ? RN_E_DATA : RN_E_IO, s->file, 0, 0,
-                    "cannot be read: %s", strerror(broken));
-    s->bytes[have] = '\0';
-    *length = have;
-    return RN_OK;
+    void *p = calloc(n ? n : 1, item);
+    if (!p)
+        fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for the table");
+    return p;
 }
 
-static int32_t cell_add(struct csv *s, char *text, uint32_t line, uint32_t column,
-                        struct rn_error *e) {
-    if (s->cell_count == s->cell_room) {
-        uint64_t room = s->cell_room ? s->cell_room * 2 : 4096;
-        struct cell *more = realloc(s->cells, room * sizeof *more);
-        if (!more)
-            return no_memory(s, e);
-        s->cells = more;
-        s->cell_room = room;
-    }
-    s->cells[s->cell_count++] = (struct cell){text, line, column};
-    return RN_OK;
+static int32_t no_room(const struct rn_error *e) {
+    return e && e->status ? e->status : RN_E_MEMORY;
 }
 
-/* Cut the bytes into cells, in place: what is unquoted is never longer. */
-static int32_t cut(struct csv *s, size_t length, struct rn_error *e) {
-    char *p = s->bytes, *end = p + length;
-    uint32_t line = 1;
-    if (length >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
-        p += 3;
-    while (p < end) {
-        char *row = p;
-        uint32_t row_line = line, cells = 0;
-        if (*p == '\n' || (*p == '\r' && p[1] == '\n')) { /* blank lines are nothing */
-            p += *p == '\r' ? 2 : 1;
-            line++;
-            continue;
-        }
-        for (int more = 1; more; cells++) {
-            uint32_t at_line = line;
-            uint32_t at = line == row_line ? (uint32_t)(p - row) + 1 : 0;
-            char *text, *to;
-            while (p < end && *p == ' ' && s->separator != ' ')
-                p++;
-            text = to = p;
-            if (*p == '"') {
-                for (p++;; *to++ = *p++) {
-                    if (p >= end)
-                        return fail(e, RN_E_DATA, s->file, at_line, at,
-                                    "a quote is opened and never closed");
-                    if (*p == '"' && p[1] == '"')
-                        p++;
-                    else if (*p == '"')
-                        break;
-                    if (*p == '\n')
-                        line++;
-                }
-                for (p++; p < end && *p == ' ' && s->separator != ' ';)
-                    p++;
-                if (p < end && *p != s->separator && *p != '\n' && *p != '\r')
-                    return fail(e, RN_E_DATA, s->file, at_line, at,
-                                "there is text after the closing quote");
-            } else {
-                for (; p < end && *p != s->separator && *p != '\n'; p++)
-                    if (!*p)
-                        return fail(e, RN_E_DATA, s->file, at_line, at,
-                                    "holds a zero byte: is this a text file?");
-                to = p;
-                if (to > text && to[-1] == '\r' && (p == end || *p == '\n'))
-                    to--;
-                while (to > text && to[-1] == ' ' && s->separator != ' ')
-                    to--;
-            }
-            if (p < end && *p == '\r')
-                p++;
-            more = p < end && *p == s->separator;
-            if (!more && p < end && *p != '\n')
-                return fail(e, RN_E_DATA, s->file, at_line, at,
-                            "there is text after the closing quote");
-            if (!more)
-                line++;
-            int32_t status = cell_add(s, text, at_line, at, e);
-            if (status != RN_OK)
-                return status;
-            *to = '\0'; /* the separator's or line end's place at the latest */
-            p++;
-        }
-        if (!s->width)
-            s->width = cells;
-        if (cells != s->width)
-            return fail(e, RN_E_DATA, s->file, row_line, 0,
-                        "this row has %u cells; the first has %u", cells, s->width);
-    }
-    if (!s->width)
-        return fail(e, RN_E_DATA, s->file, 0, 0, "is empty");
-    return RN_OK;
-}
-
-static int32_t name_columns(struct csv *s, int header, struct rn_error *e) {
-    s->names = calloc(s->width, sizeof *s->names);
-    s->numbered = calloc(s->width, sizeof *s->numbered);
-    if (!s->names || !s->numbered)
-        return no_memory(s, e);
-    for (uint32_t i = 0; i < s->width; i++) {
-        snprintf(s->numbered[i], sizeof s->numbered[i], "c%u", i + 1);
-        s->names[i] = header ? s->cells[i].text : s->numbered[i];
-        if (!s->names[i][0])
-            return fail(e, RN_E_DATA, s->file, s->cells[i].line, s->cells[i].column,
-                        "column %u has no name", i + 1);
-        for (uint32_t k = 0; k < i; k++)
-            if (strcmp(s->names[k], s->names[i]) == 0)
-                return fail(e, RN_E_DATA, s->file, s->cells[i].line, s->cells[i].column,
-                            "columns %u and %u are both called '%s'", k + 1, i + 1,
-                            s->names[i]);
-    }
-    s->first = header ? 1 : 0;
-    s->count = s->cell_count / s->width - s->first;
-    if (!s->count)
-        return fail(e, RN_E_DATA, s->file, 0, 0, "has no rows of data");
-    return RN_OK;
-}
-
-static const struct cell *cell_at(const struct csv *s, uint64_t row, uint32_t column) {
-    return &s->cells[(s->first + row) * s->width + column];
+static const char *text_at(const struct csv *s, uint64_t row, uint32_t column) {
+    return csv_table_cell(&s->table, row, column)->text;
 }
 
 /* One bad cell: the first is the call's error; of several, the first ten are
  * reported. */
 __attribute__((format(printf, 4, 5))) static void
 bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) {
-    const struct cell *c = cell_at(s, row, column);
+    const struct csv_cell *c = csv_table_cell(&s->table, row, column);
     struct rn_error other;
     char text[256];
     va_list args;
@@ -228,8 +87,8 @@ bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) 
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     fail(s->bad == 1 ? s->e : &other, RN_E_DATA, s->file, c->line, c->column,
-         "row %llu, column '%.100s': %s", (unsigned long long)row + 1, s->names[column],
-         text);
+         "row %llu, column '%.100s': %s", (unsigned long long)row + 1,
+         s->table.names[column], text);
     /* A host that got reports shows those and not the call's error. */
     if (s->bad == 2)
         s->host->api->report(s->host, s->e);
@@ -237,109 +96,72 @@ bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) 
         s->host->api->report(s->host, &other);
 }
 
-/* ---------------------------------------------------------------- numbers */
-
-static int is_missing(const struct csv *s, const char *text) {
-    static const char *const usual[] = {"", "NA", "NaN", "nan", "null", "?"};
-    char path[32];
-    if (!s->missing_count) {
-        for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-            if (strcmp(text, usual[i]) == 0)
-                return 1;
-        return 0;
-    }
-    for (uint32_t i = 0; i < s->missing_count; i++)
-        if (strcmp(text, rn_get_string(s->host,
-                                       rn_path(path, sizeof path, "missing", i), "")) ==
-            0)
-            return 1;
-    return 0;
-}
-
-static int is_integer(const char *text, int64_t *out) {
-    char *end = NULL;
-    const char *p = text + (*text == '-' || *text == '+');
-    if (*p < '0' || *p > '9')
-        return 0;
-    errno = 0;
-    *out = strtoll(text, &end, 10);
-    return !*end && !errno;
-}
-
-/* Decimal and finite as f32. */
-static int is_number(const char *text, float *out) {
-    char *end = NULL;
-    double v;
-    if (!*text || text[strspn(text, "0123456789+-.eE")])
-        return 0;
-    v = strtod(text, &end);
-    *out = (float)v;
-    return !*end && *out - *out == 0.0f;
-}
-
 /* ---------------------------------------------------------------- columns */
 
-static int find(const struct csv *s, const char *name) {
-    for (uint32_t i = 0; i < s->width; i++)
-        if (strcmp(s->names[i], name) == 0)
-            return (int)i;
-    return -1;
-}
+/* What a column without a type of its own holds. */
+struct guess {
+    char type;         /* 'i', 'f' or 't' */
+    uint64_t missing;  /* cells, as that type reads them */
+    uint64_t bad_text; /* text: 1 + the first empty cell that is not missing, or 0 */
+};
 
-static int32_t no_column(const struct csv *s, const char *option, const char *name,
-                         struct rn_error *e) {
-    char list[200];
-    size_t n = 0;
-    list[0] = '\0';
-    for (uint32_t i = 0; i < s->width && n < sizeof list; i++)
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "",
-                              s->names[i]);
-    if (n >= sizeof list)
-        memcpy(list + sizeof list - 4, "...", 4);
-    fail(e, RN_E_CONFIG, option, 0, 0, "%s has no column '%s'", s->file, name);
-    hint(e, "it has %s", list);
-    return RN_E_CONFIG;
-}
-
-/* The type of a column whose cells decide: int, float, text. missing: cells without. */
-static char guess(const struct csv *s, uint32_t column, uint64_t *missing) {
-    char type = 'i';
-    uint64_t without = 0;
+static struct guess guess(const struct csv *s, uint32_t column) {
+    struct guess g = {.type = 'i'};
+    uint64_t words = 0, empty = 0;
     for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = cell_at(s, r, column)->text;
+        const char *text = text_at(s, r, column);
         int64_t whole;
-        float number;
-        if (is_missing(s, text)) {
-            without++;
+        double number;
+        if (missing_word(&s->missing, text)) {
+            words++;
             continue;
         }
-        if (type == 'i' && !is_integer(text, &whole))
-            type = 'f';
-        if (type == 'f' && !is_number(text, &number))
-            type = 't';
+        if (!*text && !empty)
+            empty = r + 1;
+        if (g.type == 't')
+            continue;
+        if (!cell_number(text, &number))
+            g.type = 't';
+        else if (missing_number(&s->missing, number))
+            g.missing++;
+        else if (g.type == 'i' && !cell_integer(text, &whole))
+            g.type = 'f';
     }
-    *missing = without;
-    return without == s->count ? 't' : type;
+    if (words + (g.type == 't' ? 0 : g.missing) == s->count)
+        g.type = 't';
+    g.missing = words + (g.type == 't' ? 0 : g.missing);
+    g.bad_text = words ? empty : 0;
+    return g;
+}
+
+/* An empty text is how a missing one is stored. */
+static void check_empty(struct csv *s, uint32_t column, struct guess g) {
+    if (!g.bad_text)
+        return;
+    bad_cell(s, g.bad_text - 1, column,
+             "is empty, which `missing` does not list, while other cells are missing");
+    if (s->bad == 1)
+        hint(s->e, "add \"\" to `missing`");
 }
 
 static int32_t text_read(struct csv *s, uint32_t column, struct rn_field *f,
-                         uint8_t **out, struct rn_error *e) {
+                         struct column *c, struct rn_error *e) {
     size_t longest = 1;
     for (uint64_t r = 0; r < s->count; r++) {
-        size_t n = strlen(cell_at(s, r, column)->text);
+        size_t n = strlen(text_at(s, r, column));
         longest = n > longest ? n : longest;
     }
     f->dtype = RN_U8;
     f->rank = 1;
     f->shape[0] = (int64_t)longest;
     f->flags |= RN_FIELD_TEXT;
-    *out = calloc(s->count, longest);
-    if (!*out)
-        return no_memory(s, e);
+    char *out = c->rows = reserve(s, s->count, longest, e);
+    if (!out)
+        return no_room(e);
     for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = cell_at(s, r, column)->text;
-        if (!is_missing(s, text))
-            memcpy(*out + r * longest, text, strlen(text));
+        const char *text = text_at(s, r, column);
+        if (!missing_word(&s->missing, text))
+            memcpy(out + r * longest, text, strlen(text));
     }
     return RN_OK;
 }
@@ -351,170 +173,256 @@ static int32_t cells_read(struct csv *s, struct rn_error *e, uint32_t column) {
     uint64_t bytes = 0;
     c->at = column;
     *f = (struct rn_field){
-        s->names[column], RN_U8, 1, {-1}, RN_FIELD_TEXT | RN_FIELD_VARIABLE, 0};
-    c->ends = calloc(s->count + 1, sizeof *c->ends);
+        s->table.names[column], RN_U8, 1, {-1}, RN_FIELD_TEXT | RN_FIELD_VARIABLE, 0};
+    c->ends = reserve(s, s->count + 1, sizeof *c->ends, e);
     if (!c->ends)
-        return no_memory(s, e);
+        return no_room(e);
     for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = cell_at(s, r, column)->text;
-        bytes += is_missing(s, text) ? 0 : strlen(text);
+        const char *text = text_at(s, r, column);
+        bytes += missing_word(&s->missing, text) ? 0 : strlen(text);
         c->ends[r + 1] = bytes;
     }
-    c->rows = malloc(bytes + 1);
+    c->rows = reserve(s, bytes + 1, 1, e);
     if (!c->rows)
-        return no_memory(s, e);
+        return no_room(e);
     for (uint64_t r = 0; r < s->count; r++)
-        memcpy((char *)c->rows + c->ends[r], cell_at(s, r, column)->text,
+        memcpy((char *)c->rows + c->ends[r], text_at(s, r, column),
                c->ends[r + 1] - c->ends[r]);
     return RN_OK;
+}
+
+/* A cell as f64; NaN and the flag where it is missing. 0: it is not a number. */
+static int number_read(const struct csv *s, const char *text, struct rn_field *f,
+                       double *to) {
+    if (!missing_word(&s->missing, text)) {
+        if (!cell_number(text, to))
+            return 0;
+        if (!missing_number(&s->missing, *to))
+            return 1;
+    }
+    *to = NAN;
+    f->flags |= RN_FIELD_NULLABLE;
+    return 1;
+}
+
+static int integer_read(const struct csv *s, const char *text, struct rn_field *f,
+                        int64_t *to) {
+    double number;
+    if (!missing_word(&s->missing, text) &&
+        !(cell_number(text, &number) && missing_number(&s->missing, number)))
+        return cell_integer(text, to);
+    *to = RN_MISSING_I64;
+    f->flags |= RN_FIELD_NULLABLE;
+    return 1;
 }
 
 /* type: 'a' guess, 'i', 'f', 't'. required: a missing cell is bad. */
 static int32_t column_read(struct csv *s, uint32_t column, char type, int required,
                            struct rn_error *e) {
-    struct rn_field *f = &s->fields[s->field_count];
-    struct column *c = &s->columns[s->column_count];
-    uint64_t missing = 0;
-    char guessed = guess(s, column, &missing);
-    if (type == 'a')
-        type = guessed == 'i' && missing && !required ? 'f' : guessed;
-    f->name = s->names[column];
+    struct rn_field *f = &s->fields[s->field_count++];
+    struct column *c = &s->columns[s->column_count++];
+    struct guess g = guess(s, column);
+    type = type == 'a' ? g.type : type;
+    f->name = s->table.names[column];
     c->at = column;
-    s->field_count++;
-    s->column_count++;
-    if (missing && required)
-        for (uint64_t r = 0; r < s->count; r++)
-            if (is_missing(s, cell_at(s, r, column)->text))
-                bad_cell(s, r, column, "the target is missing");
     if (type == 't') {
-        uint8_t *text = NULL;
-        int32_t status = text_read(s, column, f, &text, e);
-        c->rows = text;
-        return status;
+        check_empty(s, column, g);
+        for (uint64_t r = 0; required && r < s->count; r++)
+            if (missing_word(&s->missing, text_at(s, r, column)))
+                bad_cell(s, r, column, "the target is missing");
+        f->flags = g.missing ? RN_FIELD_NULLABLE : 0;
+        return text_read(s, column, f, c, e);
     }
-    f->dtype = type == 'i' ? RN_I64 : RN_F32;
-    c->rows = calloc(s->count, RN_DTYPE_BYTES(f->dtype));
+    f->dtype = type == 'i' ? RN_I64 : RN_F64;
+    c->rows = reserve(s, s->count, RN_DTYPE_BYTES(f->dtype), e);
     if (!c->rows)
-        return no_memory(s, e);
+        return no_room(e);
     for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = cell_at(s, r, column)->text;
-        int gone = is_missing(s, text);
-        if (type == 'f') {
-            float *to = (float *)c->rows + r;
-            if (gone)
-                *to = NAN, f->flags |= RN_FIELD_NULLABLE;
-            else if (!is_number(text, to))
-                bad_cell(s, r, column, "'%.60s' is not a number", text);
-        } else if (gone ? !required : !is_integer(text, (int64_t *)c->rows + r)) {
-            bad_cell(s, r, column, "'%.60s' is not an integer", text);
+        const char *text = text_at(s, r, column);
+        f->flags = 0;
+        int ok = type == 'f' ? number_read(s, text, f, (double *)c->rows + r)
+                             : integer_read(s, text, f, (int64_t *)c->rows + r);
+        if (!ok)
+            bad_cell(s, r, column, "'%.60s' is not %s", text,
+                     type == 'f' ? "a number" : "an integer");
+        else if (f->flags && required)
+            bad_cell(s, r, column, "the target is missing");
+    }
+    f->flags = g.missing && !required ? RN_FIELD_NULLABLE : 0;
+    return RN_OK;
+}
+
+/* The names of the features, with commas: what x holds. */
+static int32_t layout_write(struct csv *s, const uint8_t *role, struct rn_error *e) {
+    size_t length = 1;
+    for (uint32_t k = 0; k < s->table.width; k++)
+        length += role[k] == 'x' ? strlen(s->table.names[k]) + 1 : 0;
+    char *to = s->layout = reserve(s, length, 1, e);
+    s->layouts = to ? reserve(s, s->table.width + 1u, sizeof *s->layouts, e) : NULL;
+    if (!s->layouts)
+        return no_room(e);
+    for (uint32_t k = 0; k < s->table.width; k++)
+        if (role[k] == 'x')
+            to += sprintf(to, "%s%s", to == s->layout ? "" : ",", s->table.names[k]);
+    s->layouts[0] = s->layout;
+    return RN_OK;
+}
+
+static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error *e) {
+    struct rn_field *f = &s->fields[s->field_count];
+    for (uint32_t k = 0; k < s->table.width; k++)
+        s->features += role[k] == 'x';
+    if (!s->features)
+        return RN_OK;
+    int32_t status = layout_write(s, role, e);
+    if (status != RN_OK)
+        return status;
+    double *to = s->x = reserve(s, s->count, s->features * sizeof *s->x, e);
+    if (!to)
+        return no_room(e);
+    *f = (struct rn_field){"x", RN_F64, 1, {(int64_t)s->features}, 0, 0};
+    s->field_count++;
+    for (uint64_t r = 0; r < s->count; r++)
+        for (uint32_t k = 0; k < s->table.width; k++) {
+            if (role[k] != 'x')
+                continue;
+            const char *text = text_at(s, r, k);
+            if (!number_read(s, text, f, to++)) {
+                bad_cell(s, r, k, "'%.60s' is not a number", text);
+                if (s->bad == 1)
+                    hint(s->e, "text is read by `fields` or as the target; "
+                               "`features` lists the columns of x");
+            }
         }
+    return RN_OK;
+}
+
+/* ------------------------------------------------------------------ roles */
+
+static int32_t no_column(const struct csv *s, const char *option, const char *name,
+                         struct rn_error *e) {
+    const struct csv_table *t = &s->table;
+    char list[200];
+    size_t n = 0;
+    list[0] = '\0';
+    for (uint32_t i = 0; i < t->width && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "",
+                              t->names[i]);
+    if (n >= sizeof list)
+        memcpy(list + sizeof list - 4, "...", 4);
+    if (s->predict) /* the options fitted another file */
+        fail(e, RN_E_DATA, s->file, 0, 0, "has no column '%s'", name);
+    else
+        fail(e, RN_E_CONFIG, option, 0, 0, "%s has no column '%s'", s->file, name);
+    hint(e, "it has %s", list);
+    return s->predict ? RN_E_DATA : RN_E_CONFIG;
+}
+
+/* Can the column of a target be read as `type`, with none missing? */
+static int readable(const struct csv *s, uint32_t column, char type) {
+    struct guess g = guess(s, column);
+    if (g.missing || g.bad_text)
+        return 0;
+    return type == 'a' || type == 't' || g.type == 'i' || g.type == type;
+}
+
+static int32_t target_role(struct csv *s, uint8_t *role, struct rn_error *e) {
+    const char *name = rn_get_string(s->host, "target", NULL);
+    const char *type = rn_get_string(s->host, "target_type", "auto");
+    int k = name ? csv_table_find(&s->table, name) : -1;
+    if (name && k < 0 && !s->predict)
+        return no_column(s, "target", name, e);
+    if (k >= 0) /* '-': the field is left out */
+        role[k] = s->predict && !readable(s, (uint32_t)k, type[0]) ? '-' : 't';
+    return RN_OK;
+}
+
+static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_t *role,
+                          struct rn_error *e) {
+    uint32_t n = rn_get_count(s->host, option);
+    char path[40];
+    for (uint32_t i = 0; i < n; i++) {
+        rn_path(path, sizeof path, option, i);
+        const char *name = rn_get_string(s->host, path, "");
+        int k = csv_table_find(&s->table, name);
+        if (k < 0 && s->predict && letter != 'x')
+            continue; /* what the network does not read need not be there */
+        if (k < 0)
+            return no_column(s, path, name, e);
+        if (role[k])
+            return fail(e, RN_E_CONFIG, path, 0, 0, "column '%s' is used twice", name);
+        if (letter != 'x' && strcmp(name, "x") == 0)
+            return fail(e, RN_E_CONFIG, path, 0, 0,
+                        "a field 'x' is the features; rename the column");
+        role[k] = (uint8_t)letter;
     }
     return RN_OK;
 }
 
-static int32_t features_read(struct csv *s, const uint8_t *wanted, struct rn_error *e) {
-    struct rn_field *f = &s->fields[s->field_count];
-    for (uint32_t k = 0; k < s->width; k++)
-        s->features += wanted[k];
-    if (!s->features)
-        return RN_OK;
-    size_t length = 1;
-    for (uint32_t k = 0; k < s->width; k++)
-        length += wanted[k] ? strlen(s->names[k]) + 1 : 0;
-    s->x = calloc(s->count, s->features * sizeof *s->x);
-    s->layout = calloc(length, 1);
-    s->layouts = calloc(s->width + 1u, sizeof *s->layouts);
-    if (!s->x || !s->layout || !s->layouts)
-        return no_memory(s, e);
-    for (uint32_t k = 0; k < s->width; k++)
-        if (wanted[k])
-            sprintf(s->layout + strlen(s->layout), "%s%s", *s->layout ? "," : "",
-                    s->names[k]);
-    s->layouts[0] = s->layout;
-    *f = (struct rn_field){"x", RN_F32, 1, {(int64_t)s->features}, 0, 0};
-    s->field_count++;
-    float *to = s->x;
-    for (uint64_t r = 0; r < s->count; r++)
-        for (uint32_t k = 0; k < s->width; k++) {
-            if (!wanted[k])
-                continue;
-            const char *text = cell_at(s, r, k)->text;
-            if (!is_number(text, to)) {
-                if (is_missing(s, text)) {
-                    *to = NAN;
-                    f->flags |= RN_FIELD_NULLABLE;
-                } else {
-                    bad_cell(s, r, k, "'%.60s' is not a number", text);
-                    if (s->bad == 1)
-                        hint(s->e, "text is read by `fields` or as the target; "
-                                   "`features` lists the columns of x");
-                }
-            }
-            to++;
-        }
+/* A column that is read has a name of its own. */
+static int32_t check_twins(const struct csv *s, const uint8_t *role,
+                           struct rn_error *e) {
+    const struct csv_table *t = &s->table;
+    for (uint32_t k = 0; k < t->width; k++) {
+        if (!role[k] || role[k] == '-' || !t->twin[k])
+            continue;
+        uint32_t other = t->twin[k] - 1;
+        const struct csv_cell *c = &t->cells[k > other ? k : other];
+        fail(e, RN_E_DATA, s->file, c->line, c->column,
+             "columns %u and %u are both called '%s'", (k < other ? k : other) + 1,
+             (k > other ? k : other) + 1, t->names[k]);
+        hint(e, "rename one, or list the columns to read in `features`");
+        return RN_E_DATA;
+    }
     return RN_OK;
 }
 
 /* Which columns are what: 'x' features, 't' target, 'o' others, 'v' text of variable
- * size, 0 nothing. */
+ * size, '-' or 0 nothing. */
 static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
-    static const char *const options[3] = {"fields", "features", "texts"};
-    struct rn_host *h = s->host;
-    char path[40];
-    int predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
-    if (rn_has(h, "target")) {
-        const char *name = rn_get_string(h, "target", "");
-        int k = find(s, name);
-        if (k < 0 && !predict)
-            return no_column(s, "target", name, e);
-        if (k >= 0)
-            role[k] = 't';
-        for (uint64_t r = 0; k >= 0 && predict && r < s->count; r++)
-            if (is_missing(s, cell_at(s, r, (uint32_t)k)->text))
-                role[k] = '-'; /* the field is left out */
-    }
-    for (int o = 0; o < 3; o++)
-        for (uint32_t i = 0; i < rn_get_count(h, options[o]); i++) {
-            rn_path(path, sizeof path, options[o], i);
-            const char *name = rn_get_string(h, path, "");
-            int k = find(s, name);
-            if (k < 0)
-                return no_column(s, path, name, e);
-            if (role[k])
-                return fail(e, RN_E_CONFIG, path, 0, 0, "column '%s' is used twice",
-                            name);
-            if (o != 1 && strcmp(name, "x") == 0)
-                return fail(e, RN_E_CONFIG, path, 0, 0,
-                            "a field 'x' is the features; rename the column");
-            role[k] = (uint8_t) "oxv"[o];
+    const struct csv_table *t = &s->table;
+    uint32_t unnamed = 0;
+    int32_t status = target_role(s, role, e);
+    if (status == RN_OK)
+        status = list_roles(s, "fields", 'o', role, e);
+    if (status == RN_OK)
+        status = list_roles(s, "features", 'x', role, e);
+    if (status == RN_OK)
+        status = list_roles(s, "texts", 'v', role, e);
+    if (status != RN_OK)
+        return status;
+    if (!rn_has(s->host, "features"))
+        for (uint32_t k = 0; k < t->width; k++) {
+            unnamed += !role[k] && t->unnamed[k];
+            role[k] = role[k] || t->unnamed[k] ? role[k] : 'x';
         }
-    if (!rn_get_count(h, "features"))
-        for (uint32_t k = 0; k < s->width; k++)
-            role[k] = role[k] ? role[k] : 'x';
-    return RN_OK;
+    if (unnamed) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "%.200s: %u column%s without a name %s left out of x", s->file,
+                 unnamed, unnamed > 1 ? "s" : "", unnamed > 1 ? "are" : "is");
+        s->host->api->log(s->host, RN_LOG_INFO, text);
+    }
+    return check_twins(s, role, e);
 }
 
 static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
     const char *type = rn_get_string(s->host, "target_type", "auto");
-    uint8_t *wanted = role + s->width;
     int32_t status = roles(s, role, e);
-    if (status != RN_OK)
-        return status;
-    for (uint32_t k = 0; k < s->width; k++)
-        wanted[k] = role[k] == 'x';
-    status = features_read(s, wanted, e);
-    for (uint32_t k = 0; status == RN_OK && k < s->width; k++)
+    if (status == RN_OK)
+        status = features_read(s, role, e);
+    for (uint32_t k = 0; status == RN_OK && k < s->table.width; k++)
         if (role[k] == 'o')
             status = column_read(s, k, 'a', 0, e);
         else if (role[k] == 'v')
             status = cells_read(s, e, k);
-    for (uint32_t k = 0; status == RN_OK && k < s->width; k++)
+    for (uint32_t k = 0; status == RN_OK && k < s->table.width; k++)
         if (role[k] == 't')
             status = column_read(s, k, type[0], 1, e);
     if (status != RN_OK)
         return status;
     for (uint32_t i = 0; s->x && i < s->column_count; i++)
-        if (strcmp(s->names[s->columns[i].at], "x") == 0)
+        if (strcmp(s->table.names[s->columns[i].at], "x") == 0)
             return fail(e, RN_E_CONFIG, "target", 0, 0,
                         "a field 'x' is the features; rename the column");
     if (s->bad > 1 && e) {
@@ -525,37 +433,43 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
     return s->bad ? RN_E_DATA : RN_OK;
 }
 
+static int32_t read_separator(struct csv *s, struct rn_error *e) {
+    const char *word = rn_get_string(s->host, "separator", ",");
+    s->table.separator = strcmp(word, "tab") == 0 ? '\t' : word[0];
+    if ((word[1] && s->table.separator != '\t') || !word[0] ||
+        strchr("\"\r\n", word[0]))
+        return rn_fail(e, RN_E_CONFIG, "the separator must be one character",
+                       "write tab for a tab", "separator");
+    return RN_OK;
+}
+
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct csv *s = calloc(1, sizeof *s);
-    size_t length = 0;
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     s->host = h;
     s->e = e;
     s->file = rn_get_string(h, "file", "");
-    s->missing_count = rn_get_count(h, "missing");
-    const char *separator = rn_get_string(h, "separator", ",");
-    s->separator = strcmp(separator, "tab") == 0 ? '\t' : separator[0];
-    if ((separator[1] && s->separator != '\t') || !s->separator ||
-        strchr("\"\r\n", s->separator))
-        return rn_fail(e, RN_E_CONFIG, "the separator must be one character",
-                       "write tab for a tab", "separator");
-    int32_t status = load(s, &length, e);
+    s->predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
+    s->budget = rn_budget_of(h);
+    s->table.file = s->file;
+    s->table.budget = &s->budget;
+    int32_t status = read_separator(s, e);
     if (status == RN_OK)
-        status = cut(s, length, e);
+        status = missing_read(&s->missing, h, e);
     if (status == RN_OK)
-        status = name_columns(s, rn_get_bool(h, "header", 1), e);
+        status = csv_table_read(&s->table, rn_get_bool(h, "header", 1), e);
     if (status != RN_OK)
         return status;
-    uint8_t *role = calloc(s->width, 2);
-    s->columns = calloc(s->width, sizeof *s->columns);
-    s->fields = calloc(s->width + 1u, sizeof *s->fields);
-    status =
-        role && s->columns && s->fields ? fields_make(s, role, e) : no_memory(s, e);
+    s->count = s->table.count;
+    uint8_t *role = reserve(s, s->table.width, 1, e);
+    s->columns = reserve(s, s->table.width, sizeof *s->columns, e);
+    s->fields = reserve(s, s->table.width + 1u, sizeof *s->fields, e);
+    status = role && s->columns && s->fields ? fields_make(s, role, e) : no_room(e);
     free(role);
-    free(s->cells);
-    s->cells = NULL;
+    free(s->table.cells);
+    s->table.cells = NULL;
     s->e = NULL;
     return status;
 }
@@ -620,8 +534,8 @@ static const struct rn_source iface = {
     sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
 
 RN_SOURCE(csv, iface, "runner/csv 1",
-          RN_DOC("A table in a text file (CSV, TSV), held in memory")
-          RN_OUT("x f32 [N,F] | the feature columns, in the file's order")
+          RN_DOC("A table in a text file (CSV, TSV), plain or gzipped, held in memory")
+          RN_OUT("x f64 [N,F] | the feature columns, in the file's order")
           RN_OUT("* any [N,...] | the target and each column of `fields` and `texts`, "
                  "by its name")
           RN_OPTION("file path ; required | the file")
@@ -631,12 +545,13 @@ RN_SOURCE(csv, iface, "runner/csv 1",
           RN_OPTION("target string | the column to learn, a field of its own")
           RN_OPTION("target_type choice(auto,float,int,text) = auto | how the target "
                     "is read")
-          RN_OPTION("features list(string) | the columns of x; default: all that are "
-                    "not named elsewhere")
+          RN_OPTION("features list(string) | the columns of x; default: all that have "
+                    "a name and are not named elsewhere")
           RN_OPTION("fields list(string) | further columns, each a field of its own: "
                     "integers, numbers or text")
           RN_OPTION("texts list(string) | columns of text that is long or of very "
                     "different lengths: fields of cells of variable size")
-          RN_OPTION("missing list(string) | cells that mean missing; default: empty, "
-                    "NA, NaN, nan, null, ?"));
+          RN_OPTION("missing list(string) | cells that mean missing, a number in any "
+                    "spelling; default: empty, NA, NaN, nan, null, ?")
+          RN_BUDGET_OPTION);
 RN_PLUGIN(&csv);

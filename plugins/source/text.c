@@ -2,16 +2,10 @@
 /* A text as windows of characters, each with the character that follows: what a
  * language model learns from. Characters are Unicode's code points, numbered in the
  * order of the alphabet. Plain or gzipped. */
-#include <errno.h>
-#include <stdlib.h>
+#include "text_file.h"
 
-#include <zlib.h>
-
-#include "gz.h"
-
-#define PIECE    (1u << 20) /* bytes asked of zlib at a time */
-#define LETTERS  65536u     /* most characters of an alphabet */
-#define ALL      0x110000u  /* code points */
+#define LETTERS  65536u    /* most characters of an alphabet */
+#define ALL      0x110000u /* code points */
 #define BAD_TEXT 0xffffffffu
 
 struct text {
@@ -48,40 +42,6 @@ static uint32_t decode(const uint8_t **p, const uint8_t *end) {
         return BAD_TEXT;
     *p = at;
     return c;
-}
-
-/* The file's bytes; *out is the caller's also after an error. */
-static int32_t slurp(const char *file, uint8_t **out, uint64_t *size,
-                     struct rn_error *e) {
-    gzFile f = gzopen(file, "rb");
-    uint64_t room = 0;
-    int got = 1;
-    *out = NULL, *size = 0;
-    if (!f)
-        return fail(e, RN_E_DATA, file, 0, 0, "cannot be opened: %s",
-                    errno ? strerror(errno) : "no memory");
-    gzbuffer(f, 1u << 17);
-    while (got > 0) {
-        if (*size + PIECE > room) {
-            room = 2 * room + PIECE;
-            uint8_t *more = realloc(*out, room);
-            if (!more) {
-                gzclose(f);
-                return fail(e, RN_E_MEMORY, file, 0, 0, "no memory for %llu bytes",
-                            (unsigned long long)room);
-            }
-            *out = more;
-        }
-        got = gzread(f, *out + *size, PIECE);
-        *size += got > 0 ? (uint64_t)got : 0;
-    }
-    int32_t status = got < 0 ? gz_error(f, file, e) : RN_OK;
-    int closed = gzclose(f);
-    if (status == RN_OK && closed != Z_OK)
-        status = fail(e, RN_E_DATA, file, 0, 0,
-                      "is cut short: the gzip stream has no "
-                      "end");
-    return status;
 }
 
 /* number[c] of each character of the option, or of those that the text has; -1: none.
@@ -191,20 +151,23 @@ static void destroy(void *self) {
 }
 
 static int32_t read_text(struct rn_host *h, struct text *s, struct rn_error *e) {
-    uint8_t *text = NULL;
-    uint64_t size = 0;
+    struct text_file file;
+    struct rn_budget budget = rn_budget_of(h);
     int32_t *number = malloc(ALL * sizeof *number);
-    int32_t status =
-        number ? slurp(s->file, &text, &size, e)
-               : fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for an alphabet");
+    int32_t status = text_file_read(s->file, &file, &budget, e);
+    const uint8_t *text = (const uint8_t *)file.text;
+    if (status == RN_OK && !number)
+        status = fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for an alphabet");
+    if (status == RN_OK && !rn_budget_take(&budget, file.size * sizeof *s->codes))
+        status = rn_budget_error(&budget, s->file, e);
     if (status == RN_OK)
-        status = number_letters(h, s, text, size, number, e);
+        status = number_letters(h, s, text, file.size, number, e);
     if (status == RN_OK)
-        status = number_text(s, text, size, number, e);
+        status = number_text(s, text, file.size, number, e);
     if (status == RN_OK)
         status = write_layout(s, number, e);
     free(number);
-    free(text);
+    text_file_finish(&file);
     return status;
 }
 
@@ -281,5 +244,6 @@ RN_SOURCE(text, iface, "runner/text 1",
           RN_OPTION("stride int ; min 1 ; max 16777216 | from one window's start to the "
                     "next; default: the window")
           RN_OPTION("alphabet string | the characters in order of their numbers, 0 on; "
-                    "default: those of the text, by code point"));
+                    "default: those of the text, by code point")
+          RN_BUDGET_OPTION);
 RN_PLUGIN(&text);

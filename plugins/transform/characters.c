@@ -206,7 +206,7 @@ static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
 }
 
 static const struct rn_transform iface = {sizeof(struct rn_transform),
-                                          0,
+                                          RN_TRANSFORM_TOTAL,
                                           create,
                                           destroy,
                                           plan,

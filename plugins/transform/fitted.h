@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the transforms share that map a number by itself to f32: which fields they take,
- * what was fitted for each (by name, so that a field that is gone does no harm), and
- * how that is saved. What is fitted for a group of elements is (shift, factor, fill): y
- * = fill where x is missing and fills is set, else (x - shift) * factor + base.
- * Computed in f64, rounded once. */
+/* What the transforms share that map a number by itself to f32, or to f64 where f32 may
+ * not hold the number as it comes (rounded to f32 once, at the end): which fields they
+ * take, what was fitted for each (by name, so that a field that is gone does no harm),
+ * and how that is saved. What is fitted for a group of elements is (shift, factor,
+ * fill): y = fill where x is missing and fills is set, else (x - shift) * factor +
+ * base. Computed in f64, rounded once. */
 #ifndef PLUGINS_TRANSFORM_FITTED_H
 #define PLUGINS_TRANSFORM_FITTED_H
 
@@ -49,6 +50,8 @@ struct fitted {
     uint32_t in_count;                   /* of the last plan */
     struct fitted_field *in[FITTED_MAX]; /* NULL: passed on as it is */
     uint64_t in_bytes[FITTED_MAX];
+    int wide[FITTED_MAX];     /* what it gives is f64 */
+    int nullable[FITTED_MAX]; /* i64 with missing numbers */
     /* Turn a tally to a map. */
     struct map (*finish)(const struct fitted *s, const struct tally *t);
 };
@@ -145,12 +148,32 @@ static inline int32_t fitted_plan(void *self, uint32_t in_count,
                         (unsigned long long)f->elements);
         s->in[i] = f;
         out[i].name = f->name;
-        out[i].dtype = RN_F32;
+        s->wide[i] = in[i].dtype == RN_F64 || in[i].dtype == RN_I64 ||
+                     in[i].dtype == RN_I32 || in[i].dtype == RN_U32;
+        s->nullable[i] = in[i].dtype == RN_I64 && in[i].flags & RN_FIELD_NULLABLE;
+        out[i].dtype = s->wide[i] ? RN_F64 : RN_F32;
         if (s->fills)
             out[i].flags &= ~RN_FIELD_NULLABLE;
     }
     *out_count = in_count;
     return RN_OK;
+}
+
+/* n numbers of field i of the last plan, missing ones NaN. */
+static inline void fitted_get(const struct fitted *s, uint32_t i,
+                              const struct rn_tensor *in, uint64_t at, uint64_t n,
+                              double *x) {
+    numbers_get(in->data, in->dtype, at, n, x);
+    for (uint64_t k = 0; s->nullable[i] && k < n; k++)
+        x[k] = ((const int64_t *)in->data)[at + k] == RN_MISSING_I64 ? NAN : x[k];
+}
+
+static inline void fitted_put(const struct fitted *s, uint32_t i,
+                              const struct rn_tensor *out, uint64_t at, double y) {
+    if (s->wide[i])
+        ((double *)out->data)[at] = y;
+    else
+        ((float *)out->data)[at] = (float)y;
 }
 
 static inline int32_t fitted_begin(void *self, struct rn_error *e) {
@@ -209,7 +232,7 @@ static inline int32_t fitted_rows(void *self, uint64_t n, const struct rn_tensor
                 if (each > 1)
                     take = left;
                 take = take < FITTED_CHUNK ? take : FITTED_CHUNK;
-                numbers_get(in[i].data, in[i].dtype, r * f->elements + at, take, x);
+                fitted_get(s, i, &in[i], r * f->elements + at, take, x);
                 if (each > 1)
                     tally_add(&f->tally[at / each], x, take);
                 else
@@ -263,12 +286,13 @@ static inline int32_t fitted_apply(void *self, uint64_t n, const struct rn_tenso
             for (uint64_t at = 0; at < f->elements;) {
                 uint64_t take = each > 1 ? each - at % each : f->elements - at;
                 const struct map *m = &f->map[at / each];
-                float *y = (float *)out[i].data + r * f->elements + at;
                 take = take < FITTED_CHUNK ? take : FITTED_CHUNK;
-                numbers_get(in[i].data, in[i].dtype, r * f->elements + at, take, x);
+                fitted_get(s, i, &in[i], r * f->elements + at, take, x);
                 for (uint64_t k = 0; k < take; k++, m += each == 1)
-                    y[k] = s->fills ? (float)(x[k] != x[k] ? m->shift : x[k])
-                                    : (float)((x[k] - m->shift) * m->factor + s->base);
+                    fitted_put(s, i, &out[i], r * f->elements + at + k,
+                               !s->fills      ? (x[k] - m->shift) * m->factor + s->base
+                               : x[k] != x[k] ? m->shift
+                                              : x[k]);
                 at += take;
             }
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Text or integers as class indices 0..K-1, in sorted order (text by bytes, integers by
- * value) or in the order of `classes`. The names are kept. */
+ * value) or in the order of `classes`. The names are kept. What is missing stays
+ * missing. */
 #include <stdlib.h>
 
 #include <runner/transform.h>
 
-#include "../fail.h"
+#include "category.h"
 
 #define CLASSES_MAX 65536u
 #define TEXT_MAX    4096u
@@ -16,6 +17,7 @@ struct label_map {
     char field[128];
     int text;
     uint64_t width; /* bytes of text a sample */
+    int nullable;   /* samples may be missing */
     int given;      /* `classes` is set */
     uint64_t seen;  /* training samples */
     uint32_t count, room;
@@ -145,13 +147,14 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
         return RN_E_CONFIG;
     }
     int text = (in->flags & RN_FIELD_TEXT) != 0;
-    if (!text && (!dtype_is_integer(in->dtype) || in->rank != 0))
+    if (!text && (!category_takes(in->dtype) || in->rank != 0))
         return fail(e, RN_E_CONFIG, NULL, 0, 0,
                     "field '%s' must be text or one integer a sample", in->name);
     if (s->count && text != s->text)
         return fail(e, RN_E_DATA, NULL, 0, 0, "field '%s' was %s when this was fitted",
                     in->name, s->text ? "text" : "integers");
     s->text = text;
+    s->nullable = (in->flags & RN_FIELD_NULLABLE) != 0;
     s->width = text ? (uint64_t)in->shape[0] : 0;
     snprintf(s->field, sizeof s->field, "%s", in->name);
     *out_count = 1;
@@ -159,7 +162,7 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
     out->name = s->field;
     out->dtype = RN_I64;
     out->rank = 0;
-    out->flags = 0;
+    out->flags = in->flags & RN_FIELD_NULLABLE;
     return RN_OK;
 }
 
@@ -173,28 +176,35 @@ static int32_t fit_begin(void *self, struct rn_error *e) {
 }
 
 /* Sample i as text and value. */
-static const char *key(const struct label_map *s, const struct rn_tensor *in,
-                       uint64_t i, char digits[24], size_t *n, int64_t *value) {
+struct key {
+    const char *name; /* in the sample or in digits */
+    size_t n;
+    int64_t value;
+    char digits[24];
+};
+
+static enum category key_of(const struct label_map *s, const struct rn_tensor *in,
+                            uint64_t i, struct key *k) {
     if (s->text) {
-        const char *p = (const char *)in->data + i * s->width;
-        *n = strnlen(p, s->width);
-        *value = 0;
-        return p;
+        k->name = (const char *)in->data + i * s->width;
+        k->n = strnlen(k->name, s->width);
+        k->value = 0;
+        return s->nullable && !k->n ? CATEGORY_MISSING : CATEGORY_IS;
     }
-    *value = integer_get(in->data, in->dtype, i);
-    *n = (size_t)snprintf(digits, 24, "%lld", (long long)*value);
-    return digits;
+    enum category is = category_get(in, s->nullable, i, &k->value);
+    k->name = k->digits;
+    k->n = (size_t)snprintf(k->digits, sizeof k->digits, "%lld",
+                            is == CATEGORY_IS ? (long long)k->value : 0);
+    return is;
 }
 
-static int32_t unknown(const struct label_map *s, const char *name, size_t n,
+static int32_t unknown(const struct label_map *s, const struct key *k,
                        struct rn_error *e) {
-    if (!n)
-        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': a label is missing", s->field);
-    else
-        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': '%.*s' is none of the %u classes",
-             s->field, (int)(n < 80 ? n : 80), name, s->count);
-    if (n && !s->given)
-        hint(e, "the classes are those of the training samples; `classes` names more");
+    fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': '%.*s' is none of the %u classes",
+         s->field, (int)(k->n < 80 ? k->n : 80), k->name, s->count);
+    if (!s->given)
+        hint(e, "the classes are those of the training samples; `classes` names more, "
+                "and a stratified split keeps training samples of each");
     return RN_E_DATA;
 }
 
@@ -202,17 +212,19 @@ static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
                         struct rn_error *e) {
     struct label_map *s = self;
     for (uint64_t i = 0; i < n; i++) {
-        char digits[24];
-        size_t length;
-        int64_t value;
+        struct key k;
         uint32_t found;
-        const char *name = key(s, in, i, digits, &length, &value);
-        uint32_t place = search(s, name, length, value, &found);
+        enum category is = key_of(s, in, i, &k);
+        if (is == CATEGORY_WRONG)
+            return category_wrong(s->field, in, i, e);
+        if (is == CATEGORY_MISSING)
+            continue;
+        uint32_t place = search(s, k.name, k.n, k.value, &found);
         int32_t status = RN_OK;
         if (found == UINT32_MAX)
-            status = s->given || !length || length > TEXT_MAX
-                         ? unknown(s, name, length, e)
-                         : add(s, place, name, length, value, e);
+            status = s->given || k.n > TEXT_MAX
+                         ? unknown(s, &k, e)
+                         : add(s, place, k.name, k.n, k.value, e);
         if (status != RN_OK)
             return status;
     }
@@ -250,14 +262,18 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     const struct label_map *s = self;
     int64_t *y = out->data;
     for (uint64_t i = 0; i < n; i++) {
-        char digits[24];
-        size_t length;
-        int64_t value;
+        struct key k;
         uint32_t found;
-        const char *name = key(s, in, i, digits, &length, &value);
-        search(s, name, length, value, &found);
+        enum category is = key_of(s, in, i, &k);
+        if (is == CATEGORY_WRONG)
+            return category_wrong(s->field, in, i, e);
+        if (is == CATEGORY_MISSING) {
+            y[i] = RN_MISSING_I64;
+            continue;
+        }
+        search(s, k.name, k.n, k.value, &found);
         if (found == UINT32_MAX)
-            return unknown(s, name, length, e);
+            return unknown(s, &k, e);
         y[i] = found;
     }
     return RN_OK;
@@ -329,7 +345,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           class_names};
 
 RN_TRANSFORM(label_map, iface, "runner/label_map 1",
-             RN_DOC("Text or integers as class indices 0..K-1")
+             RN_DOC("Text or integers as class indices 0..K-1; what is missing stays missing")
              RN_OPTION("of list(string) ; required | the field")
              RN_OPTION("classes list(string) | the classes in order; default: those "
                        "of the training samples, sorted"));

@@ -30,7 +30,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 }
 
 static const struct rn_transform iface = {sizeof(struct rn_transform),
-                                          0,
+                                          RN_TRANSFORM_TOTAL,
                                           create,
                                           fitted_destroy,
                                           fitted_plan,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Integers k of 0..K-1 as K numbers, 1 at k and else 0. */
+/* Integers k of 0..K-1 as K numbers, 1 at k and else 0; all 0 where the integer is
+ * missing. */
 #include <stdlib.h>
 
 #include <runner/transform.h>
 
-#include "../fail.h"
+#include "category.h"
 
 #define FIELDS_MAX  64u
 #define CLASSES_MAX 65536
@@ -22,6 +23,7 @@ struct one_hot {
     uint32_t in_count;       /* of the last plan */
     uint32_t in[FIELDS_MAX]; /* index in hots */
     uint64_t elements[FIELDS_MAX];
+    int nullable[FIELDS_MAX];
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -51,7 +53,7 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
         return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields", FIELDS_MAX);
     s->in_count = *out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
-        if (!dtype_is_integer(in[i].dtype) || (in[i].flags & RN_FIELD_TEXT)) {
+        if (!category_takes(in[i].dtype) || (in[i].flags & RN_FIELD_TEXT)) {
             fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds %s, not integers",
                  in[i].name,
                  in[i].flags & RN_FIELD_TEXT ? "text" : dtype_name(in[i].dtype));
@@ -67,9 +69,11 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                         FIELDS_MAX);
         s->in[i] = (uint32_t)(hot - s->hots);
         s->elements[i] = field_elements(&in[i]);
+        s->nullable[i] = (in[i].flags & RN_FIELD_NULLABLE) != 0;
         out[i] = in[i];
         out[i].name = hot->name;
         out[i].dtype = RN_F32;
+        out[i].flags &= ~RN_FIELD_NULLABLE;
         out[i].shape[out[i].rank++] = hot->classes ? hot->classes : 1;
     }
     return RN_OK;
@@ -83,23 +87,36 @@ static int32_t fit_begin(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t check(const struct one_hot *s, const struct hot *hot, int64_t k,
-                     int64_t classes, struct rn_error *e) {
-    (void)s;
-    if (k >= 0 && k < classes)
-        return RN_OK;
-    return fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': %lld is not in 0..%lld",
-                hot->name, (long long)k, (long long)classes - 1);
+/* Element k of field i as a class below `classes`, or -1 where it is missing. */
+static int32_t class_of(const struct one_hot *s, uint32_t i, const struct rn_tensor *in,
+                        uint64_t k, int64_t classes, int64_t *out, struct rn_error *e) {
+    const struct hot *hot = &s->hots[s->in[i]];
+    enum category is = category_get(in, s->nullable[i], k, out);
+    if (is == CATEGORY_WRONG)
+        return category_wrong(hot->name, in, k, e);
+    if (is == CATEGORY_MISSING)
+        *out = -1;
+    else if (*out < 0 || *out >= classes) {
+        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': %lld is not in 0..%lld", hot->name,
+             (long long)*out, (long long)classes - 1);
+        hint(e, "%s",
+             s->given ? "`classes` is one more than the largest"
+                      : "K is the largest integer of the training rows + 1; `classes` "
+                        "sets it, and label_map before it takes any integers");
+        return RN_E_DATA;
+    }
+    return RN_OK;
 }
 
 static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
                         struct rn_error *e) {
     struct one_hot *s = self;
+    int64_t v;
     for (uint32_t i = 0; i < s->in_count; i++) {
         struct hot *hot = &s->hots[s->in[i]];
         for (uint64_t k = 0; k < n * s->elements[i]; k++) {
-            int64_t v = integer_get(in[i].data, in[i].dtype, k);
-            int32_t status = check(s, hot, v, s->given ? s->given : CLASSES_MAX, e);
+            int32_t status =
+                class_of(s, i, &in[i], k, s->given ? s->given : CLASSES_MAX, &v, e);
             if (status != RN_OK)
                 return status;
             hot->classes = v + 1 > hot->classes ? v + 1 : hot->classes;
@@ -109,7 +126,12 @@ static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
 }
 
 static int32_t fit_end(void *self, struct rn_error *e) {
-    (void)self, (void)e;
+    const struct one_hot *s = self;
+    for (uint32_t i = 0; i < s->in_count; i++)
+        if (!s->hots[s->in[i]].classes)
+            return fail(e, RN_E_DATA, NULL, 0, 0,
+                        "field '%s' is missing in every training sample",
+                        s->hots[s->in[i]].name);
     return RN_OK;
 }
 
@@ -121,11 +143,12 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
         float *y = out[i].data;
         memset(y, 0, n * s->elements[i] * (uint64_t)hot->classes * sizeof *y);
         for (uint64_t k = 0; k < n * s->elements[i]; k++, y += hot->classes) {
-            int64_t v = integer_get(in[i].data, in[i].dtype, k);
-            int32_t status = check(s, hot, v, hot->classes, e);
+            int64_t v;
+            int32_t status = class_of(s, i, &in[i], k, hot->classes, &v, e);
             if (status != RN_OK)
                 return status;
-            y[v] = 1.0f;
+            if (v >= 0)
+                y[v] = 1.0f;
         }
     }
     return RN_OK;
@@ -181,7 +204,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           NULL};
 
 RN_TRANSFORM(one_hot, iface, "runner/one_hot 1",
-             RN_DOC("Integers 0..K-1 as K numbers of f32, one of them 1")
+             RN_DOC("Integers 0..K-1 as K numbers of f32, one of them 1; none where the "
+                    "integer is missing")
              RN_OPTION("of list(string) ; required | fields of integers")
              RN_OPTION("classes int ; min 1 ; max 65536 | K; default: the largest in "
                        "the training samples + 1"));

@@ -137,7 +137,7 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
 }
 
 static const struct rn_transform iface = {sizeof(struct rn_transform),
-                                          0,
+                                          RN_TRANSFORM_TOTAL,
                                           create,
                                           free,
                                           plan,

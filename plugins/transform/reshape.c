@@ -103,7 +103,7 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
 }
 
 static const struct rn_transform flatten_iface = {sizeof(struct rn_transform),
-                                                  0,
+                                                  RN_TRANSFORM_TOTAL,
                                                   flatten_create,
                                                   free,
                                                   plan,
@@ -115,7 +115,7 @@ static const struct rn_transform flatten_iface = {sizeof(struct rn_transform),
                                                   NULL,
                                                   NULL};
 static const struct rn_transform reshape_iface = {sizeof(struct rn_transform),
-                                                  0,
+                                                  RN_TRANSFORM_TOTAL,
                                                   reshape_create,
                                                   free,
                                                   plan,

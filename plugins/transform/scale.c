@@ -33,20 +33,20 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
             continue;
         }
         double divisor = !s->given && in[i].dtype == RN_U8 ? 255.0 : 1.0;
-        float *y = out[i].data;
         for (uint64_t at = 0, take; at < n * f->elements; at += take) {
             take = n * f->elements - at;
             take = take < FITTED_CHUNK ? take : FITTED_CHUNK;
-            numbers_get(in[i].data, in[i].dtype, at, take, x);
+            fitted_get(&s->fields, i, &in[i], at, take, x);
             for (uint64_t k = 0; k < take; k++)
-                y[at + k] = (float)(x[k] * s->factor / divisor + s->shift);
+                fitted_put(&s->fields, i, &out[i], at + k,
+                           x[k] * s->factor / divisor + s->shift);
         }
     }
     return RN_OK;
 }
 
 static const struct rn_transform iface = {sizeof(struct rn_transform),
-                                          0,
+                                          RN_TRANSFORM_TOTAL,
                                           create,
                                           fitted_destroy,
                                           fitted_plan,

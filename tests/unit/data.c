@@ -178,7 +178,7 @@ static void test_stored(void) {
                 "belongs to other data");
 
     const char *stored = text_get(&t);
-    damaged(stored, "runner split 1", "runner split 2", RN_E_DATA,
+    damaged(stored, "runner split 2", "runner split 3", RN_E_DATA,
             "not one of this runner");
     damaged(stored, "\nval 150", "\nval 149", RN_E_DATA, "is damaged");
     damaged(stored, "\nval 150", "\nval 99999", RN_E_DATA, "is damaged");
@@ -427,6 +427,10 @@ static void test_unseen_class(void) {
     CHECK(loader_open(o.data, &lo, &l, &e) == RN_OK);
     CHECK(loader_next(l, &b, &e) == RN_E_DATA);
     CHECK(strstr(e.message, "'cow' is none of the 2 classes") != NULL);
+    /* and before any loader is opened, with its place */
+    CHECK(data_check(o.data, &e) == RN_E_DATA);
+    CHECK(strncmp(e.message, "test split: ", 12) == 0);
+    CHECK(strstr(e.message, "u.csv: row 4: field 'y': 'cow' is none of") != NULL);
     loader_close(l);
     close_opened(&o);
     arena_destroy(arena);

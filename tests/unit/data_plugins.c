@@ -84,6 +84,9 @@ static void report(struct rn_host *h, const struct rn_error *e) {
     (void)e;
     ((struct fake *)h)->reports++;
 }
+static void log_line(struct rn_host *h, int32_t level, const char *text) {
+    (void)h, (void)level, (void)text;
+}
 static const void *extension(struct rn_host *h, const char *id) {
     static const int here = 1;
     return ((struct fake *)h)->predict && strcmp(id, RN_EXT_PREDICT) == 0 ? &here
@@ -100,6 +103,7 @@ static const struct rn_host_api host_api = {
     .get_key = get_key,
     .has = has,
     .report = report,
+    .log = log_line,
     .extension = extension,
 };
 
@@ -310,19 +314,21 @@ static void test_csv(void) {
     CHECK(o.info.count == 3 && o.info.field_count == 4);
     const struct rn_field *f = o.info.fields;
     CHECK_TEXT(f[0].name, "x");
-    CHECK(f[0].shape[0] == 2 && f[0].flags == RN_FIELD_NULLABLE);
+    CHECK(f[0].dtype == RN_F64 && f[0].shape[0] == 2 &&
+          f[0].flags == RN_FIELD_NULLABLE);
     CHECK_TEXT(f[1].name, "the \"name\"");
-    CHECK(f[1].flags == RN_FIELD_TEXT && f[1].shape[0] == 7);
-    CHECK(f[2].dtype == RN_F32 && f[2].flags == RN_FIELD_NULLABLE);
+    CHECK(f[1].flags == (RN_FIELD_TEXT | RN_FIELD_NULLABLE) && f[1].shape[0] == 7);
+    CHECK(f[2].dtype == RN_I64 && f[2].flags == RN_FIELD_NULLABLE);
     CHECK_TEXT(f[3].name, "y");
-    float x[6], n[3];
+    double x[6];
+    int64_t n[3];
     char name[21], y[9];
     uint64_t rows[3] = {2, 0, 1};
     struct rn_tensor out[4] = {{.data = x}, {.data = name}, {.data = n}, {.data = y}};
     CHECK(o.iface->read(o.self, NULL, 3, rows, out, &o.e) == RN_OK);
-    CHECK(x[0] == 4.0f && x[1] == 5.0f && x[2] == 1.0f && x[3] == 2.5f &&
-          x[4] == -300.0f && x[5] != x[5]);
-    CHECK(n[0] == 9.0f && n[1] == 7.0f && n[2] != n[2]);
+    CHECK(x[0] == 4.0 && x[1] == 5.0 && x[2] == 1.0 && x[3] == 2.5 && x[4] == -300.0 &&
+          x[5] != x[5]);
+    CHECK(n[0] == 9 && n[1] == 7 && n[2] == RN_MISSING_I64);
     CHECK(memcmp(y, "catcatd\0\0", 9) == 0);
     CHECK(memcmp(name, "\0\0\0\0\0\0\0x, y\n zdog\0\0\0\0", 21) == 0);
     source_close(&o);
@@ -339,7 +345,7 @@ static void test_csv(void) {
                       OPTIONS({"file", tabs}, {"target", "c3"}, {"header", "false"},
                               {"target_type", "float"}, {"separator", "tab"}),
                       0) == RN_OK);
-    CHECK(o.info.fields[1].dtype == RN_F32);
+    CHECK(o.info.fields[1].dtype == RN_F64);
     source_close(&o);
 
     const char *bad = text_write("bad.csv", "a,b,y\n1,2,0\n3,two,1\n4,inf,\n");
@@ -590,7 +596,7 @@ static void test_scalers(void) {
     const struct option *none = OPTIONS({"-", ""});
     struct opened o;
     struct made m;
-    static float x[569 * 30], y[569 * 30];
+    static double x[569 * 30], y[569 * 30];
     static int64_t label[569];
     static uint64_t rows[569];
     for (uint64_t i = 0; i < 569; i++)

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raw rows from a source, through the transforms, to the columns of a sample. */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "data/room.h"
+
+bool field_variable(const struct rn_field *f) {
+    return (f->flags & RN_FIELD_VARIABLE) != 0;
+}
+
+uint64_t field_bytes(const struct rn_field *f) {
+    uint64_t n = RN_DTYPE_BYTES(f->dtype);
+    uint32_t first = field_variable(f) ? 1 : 0;
+    if (first && (!f->rank || f->shape[0] != -1))
+        return 0;
+    for (uint32_t i = first; i < f->rank; i++) {
+        if (f->shape[i] <= 0 || n > (uint64_t)INT64_MAX / 4096 / (uint64_t)f->shape[i])
+            return 0;
+        n *= (uint64_t)f->shape[i];
+    }
+    return n;
+}
+
+/* ------------------------------------------------------------------ reader */
+
+int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
+                const struct demand *demand, struct reader *r, struct rn_error *e) {
+    *r = (struct reader){
+        .data = data, .table = t, .demand = demand, .capacity = capacity};
+    uint32_t n = data->column_count;
+    r->columns = memory_get(memory_mul(n + 1, sizeof *r->columns));
+    r->cells = memory_get(memory_mul(n + 1, sizeof *r->cells));
+    r->in = memory_get(memory_mul(n + 1, sizeof *r->in));
+    r->out = memory_get(memory_mul(n + 1, sizeof *r->out));
+    r->shapes = memory_get(memory_mul(n + 1, sizeof *r->shapes));
+    r->indices = memory_get(memory_mul(capacity, sizeof *r->indices));
+    size_t total = 64;
+    for (uint32_t i = 0; i < n; i++) {
+        size_t bytes = memory_mul(capacity, data->columns[i].bytes);
+        if (bytes > SIZE_MAX / 2 - total - 64)
+            return error_set(e, RN_E_MEMORY, "a batch of %llu samples is too large",
+                             (unsigned long long)capacity);
+        total += (bytes + 63) / 64 * 64;
+    }
+    r->block = memory_try(total);
+    if (!r->block)
+        return error_set(e, RN_E_MEMORY, "no memory for %llu samples (%zu bytes)",
+                         (unsigned long long)capacity, total);
+    if (demand) /* what nobody asked for reads as zeros */
+        memset(r->block, 0, total);
+    uint8_t *p = (uint8_t *)(((uintptr_t)r->block + 63) / 64 * 64);
+    for (uint32_t i = 0; i < n; i++) {
+        r->columns[i] = p;
+        p += (capacity * data->columns[i].bytes + 63) / 64 * 64;
+        const struct rn_field *f = &data->columns[i].field;
+        if (field_variable(f))
+            r->cells[i] = cells_create(capacity, field_bytes(f));
+        for (uint32_t k = 0; k < f->rank; k++)
+            r->shapes[i][k + 1] = f->shape[k];
+    }
+    if (t->iface->worker_open && !t->stored) {
+        instance_enter(t->instance);
+        int status = t->iface->worker_open(t->self, &r->worker, e);
+        instance_leave(t->instance);
+        if (status != RN_OK)
+            return status;
+        r->opened = true;
+    }
+    return RN_OK;
+}
+
+void reader_close(struct reader *r) {
+    if (r->opened) {
+        instance_enter(r->table->instance);
+        r->table->iface->worker_close(r->table->self, r->worker);
+        instance_leave(r->table->instance);
+    }
+    for (uint32_t i = 0; r->cells && i < r->data->column_count; i++)
+        cells_destroy(r->cells[i]);
+    memory_release(r->cells);
+    memory_release(r->block);
+    memory_release(r->columns);
+    memory_release(r->in);
+    memory_release(r->out);
+    memory_release(r->shapes);
+    memory_release(r->indices);
+    *r = (struct reader){0};
+}
+
+static struct rn_tensor view(struct reader *r, uint32_t column, uint64_t n) {
+    const struct column *c = &r->data->columns[column];
+    struct cells *cells = r->cells[column];
+    r->shapes[column][0] = (int64_t)n;
+    return (struct rn_tensor){cells ? (void *)cells_handle(cells) : r->columns[column],
+                              r->shapes[column], NULL, c->field.dtype,
+                              c->field.rank + 1};
+}
+
+/* Element of the first number that is not finite, or -1. */
+static int64_t not_finite(const void *data, rn_dtype dtype, uint64_t n) {
+    if (dtype == RN_F32) {
+        const float *v = data;
+        unsigned bad = 0;
+        for (uint64_t i = 0; i < n; i++)
+            bad |= !(v[i] >= -FLT_MAX && v[i] <= FLT_MAX);
+        for (uint64_t i = 0; bad && i < n; i++)
+            if (!(v[i] >= -FLT_MAX && v[i] <= FLT_MAX))
+                return (int64_t)i;
+    } else if (dtype == RN_F64) {
+        const double *v = data;
+        for (uint64_t i = 0; i < n; i++)
+            if (!(v[i] >= -DBL_MAX && v[i] <= DBL_MAX))
+                return (int64_t)i;
+    }
+    return -1;
+}
+
+/* Text of width `from` per row to width `to` >= from, in place, last row first. */
+static void widen(uint8_t *p, uint64_t n, uint64_t from, uint64_t to) {
+    for (uint64_t i = n; i-- > 0;) {
+        memmove(p + i * to, p + i * from, from);
+        memset(p + i * to + from, 0, to - from);
+    }
+}
+
+/* Rows of a source that was read once. */
+static int from_stored(struct reader *r, uint64_t n, struct rn_error *e) {
+    const struct table *t = r->table;
+    int status = RN_OK;
+    for (uint32_t f = 0; f < r->data->raw_count; f++)
+        for (uint64_t i = 0; r->out[f].data && i < n && status == RN_OK; i++)
+            if (r->cells[f])
+                status = cells_copy(r->cells[f], i, t->kept[f], r->indices[i], e);
+            else
+                memcpy(r->columns[f] + i * t->bytes[f],
+                       t->stored[f] + r->indices[i] * t->bytes[f], t->bytes[f]);
+    return status;
+}
+
+/* A number of raw column f that is not finite: entry `at` of row `row` of the batch. */
+static int bad_number(const struct reader *r, uint32_t f, uint64_t row, uint64_t at,
+                      const void *numbers, struct rn_error *e) {
+    const struct table *t = r->table;
+    const struct rn_field *field = &r->data->columns[f].field;
+    double v = field->dtype == RN_F32 ? (double)((const float *)numbers)[at]
+                                      : ((const double *)numbers)[at];
+    error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %llu is %s", t->name,
+              (unsigned long long)r->indices[row] + 1, field->name,
+              (unsigned long long)at + 1, v != v ? "NaN" : "infinite");
+    error_hint(e, "mend the file, or declare the number missing");
+    return error_where(e, t->path, 0, 0);
+}
+
+/* What has to be finite is; cells too. */
+static int check_numbers(const struct reader *r, uint32_t f, uint64_t n,
+                         struct rn_error *e) {
+    const struct column *c = &r->data->columns[f];
+    uint64_t size = RN_DTYPE_BYTES(c->field.dtype);
+    int64_t bad = -1;
+    if (!r->cells[f]) {
+        uint64_t each = c->bytes / size;
+        bad = not_finite(r->columns[f], c->field.dtype, n * each);
+        uint64_t row = bad < 0 ? 0 : (uint64_t)bad / each;
+        return bad < 0 ? RN_OK
+                       : bad_number(r, f, row, (uint64_t)bad % each,
+                                    r->columns[f] + row * c->bytes, e);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t count;
+        const void *cell = cells_get(r->cells[f], i, &count);
+        bad = not_finite(cell, c->field.dtype, count * (field_bytes(&c->field) / size));
+        if (bad >= 0)
+            return bad_number(r, f, i, (uint64_t)bad, cell, e);
+    }
+    return RN_OK;
+}
+
+/* Whole numbers of a source where another source of the experiment has numbers: in
+ * place, as both take eight bytes. */
+static void integers_to_f64(void *column, uint64_t n) {
+    uint8_t *p = column;
+    for (uint64_t i = 0; i < n; i++, p += 8) {
+        int64_t v;
+        memcpy(&v, p, sizeof v);
+        double x = v == RN_MISSING_I64 ? NAN : (double)v;
+        memcpy(p, &x, sizeof x);
+    }
+}
+
+int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_error *e) {
+    const struct data *data = r->data;
+    const struct table *t = r->table;
+    for (uint64_t i = 0; i < n; i++)
+        r->indices[i] = (uint64_t)ids[i] - t->offset;
+    for (uint32_t f = 0; f < data->raw_count; f++) {
+        r->out[f] = view(r, f, n);
+        r->out[f].dtype = t->fields[f].dtype;
+        if (r->demand && !r->demand->columns[f])
+            r->out[f].data = NULL;
+        else if (r->cells[f])
+            cells_clear(r->cells[f], n);
+        /* A source with narrower text sees its own width. */
+        if (t->fields[f].flags & RN_FIELD_TEXT)
+            r->shapes[f][1] = t->fields[f].shape[0];
+    }
+    if (t->stored) {
+        int status = from_stored(r, n, e);
+        if (status != RN_OK)
+            return error_context(e, "%s", t->path);
+    } else {
+        instance_enter(t->instance);
+        int status = t->iface->read(t->self, r->worker, n, r->indices, r->out, e);
+        instance_leave(t->instance);
+        if (status != RN_OK) {
+            if (e && e->status == 0)
+                error_set(e, status, "%s cannot be read", t->name);
+            return error_context(e, "%s", t->path);
+        }
+    }
+    for (uint32_t f = 0; f < data->raw_count; f++) {
+        const struct column *c = &data->columns[f];
+        if (c->field.flags & RN_FIELD_TEXT)
+            r->shapes[f][1] = c->field.shape[0];
+        if (!r->out[f].data)
+            continue;
+        if (t->bytes[f] < c->bytes)
+            widen(r->columns[f], n, t->bytes[f], c->bytes);
+        if (t->fields[f].dtype == RN_I64 && c->field.dtype == RN_F64 && !t->stored)
+            integers_to_f64(r->columns[f], n * (c->bytes / 8));
+        if (c->field.flags & RN_FIELD_NULLABLE)
+            continue;
+        int status = check_numbers(r, f, n, e);
+        if (status != RN_OK)
+            return status;
+    }
+    return RN_OK;
+}
+
+/* --------------------------------------------------------------- transforms */
+
+/* A part's own error: at the option that it names, else at the part. */
+int component_error(struct rn_error *e, const struct node *node, const char *path,
+                    const struct component *c) {
+    char where[300];
+    if (!e)
+        return RN_OK;
+    if (e->where[0] && !e->line && node_at(node, e->where)) {
+        snprintf(where, sizeof where, "%s.%s", path, e->where);
+        error_where(e, where, 0, 0);
+    } else if (!e->where[0]) {
+        error_where(e, path, 0, 0);
+    }
+    return error_context(e, "%s (%s)", path, c->bare);
+}
+
+static int call(const struct stage *g, bool fit, uint64_t n, struct reader *r,
+                struct rn_error *e) {
+    instance_enter(g->instance);
+    int status = fit ? g->iface->fit_rows(g->self, n, r->in, e)
+                     : g->iface->apply(g->self, n, r->in, r->out, e);
+    instance_leave(g->instance);
+    return status;
+}
+
+/* The first of n rows that a transform refuses by itself, or n: not found. */
+static uint64_t refused_row(struct reader *r, const struct stage *g, bool fit,
+                            uint64_t n) {
+    for (uint32_t i = 0; i < g->in_count; i++)
+        if (r->cells[g->in[i]])
+            return n;
+    for (uint32_t i = 0; i < g->out_count && !fit; i++)
+        if (r->cells[g->out[i]])
+            return n;
+    for (uint64_t row = 0; row < n; row++) {
+        struct rn_error e = {0};
+        for (uint32_t i = 0; i < g->in_count; i++) {
+            r->in[i] = view(r, g->in[i], 1);
+            r->in[i].data =
+                r->columns[g->in[i]] + row * r->data->columns[g->in[i]].bytes;
+        }
+        for (uint32_t i = 0; i < g->out_count && !fit; i++)
+            r->out[i] = view(r, g->out[i], 1);
+        if (call(g, fit, 1, r, &e) != RN_OK)
+            return row;
+    }
+    return n;
+}
+
+static int run(struct reader *r, const struct stage *g, bool fit, uint64_t n,
+               struct rn_error *e) {
+    for (uint32_t i = 0; i < g->in_count; i++)
+        r->in[i] = view(r, g->in[i], n);
+    for (uint32_t i = 0; i < g->out_count && !fit; i++) {
+        r->out[i] = view(r, g->out[i], n);
+        if (r->cells[g->out[i]])
+            cells_clear(r->cells[g->out[i]], n);
+    }
+    int status = call(g, fit, n, r, e);
+    if (status == RN_OK || !e || e->line)
+        return status == RN_OK ? RN_OK
+                               : component_error(e, g->node, g->path, g->component);
+    uint64_t row = refused_row(r, g, fit, n);
+    if (row < n)
+        error_context(e, "%s: row %llu", r->table->name,
+                      (unsigned long long)r->indices[row] + 1);
+    return component_error(e, g->node, g->path, g->component);
+}
+
+int reader_fit(struct reader *r, uint64_t n, const struct stage *g,
+               struct rn_error *e) {
+    return run(r, g, true, n, e);
+}
+
+/* f64 to f32, at the end of the transforms. */
+static int narrow(struct reader *r, const struct narrowed *w, uint64_t n,
+                  struct rn_error *e) {
+    const struct column *c = &r->data->columns[w->to];
+    const double *from = (const void *)r->columns[w->from];
+    float *to = (void *)r->columns[w->to];
+    uint64_t each = c->bytes / sizeof *to;
+    double worst = 0.0;
+    for (uint64_t i = 0; i < n * each; i++) {
+        to[i] = (float)from[i];
+        worst = fabs(from[i]) > worst ? fabs(from[i]) : worst;
+    }
+    if (worst <= (double)FLT_MAX)
+        return RN_OK;
+    for (uint64_t i = 0; i < n * each; i++) {
+        if (!(fabs(from[i]) <= DBL_MAX) || isfinite(to[i]))
+            continue;
+        error_set(e, RN_E_DATA,
+                  "%s: row %llu, field '%s', element %llu: %g does not fit into f32",
+                  r->table->name, (unsigned long long)r->indices[i / each] + 1,
+                  c->field.name, (unsigned long long)(i % each) + 1, from[i]);
+        error_hint(e, "bring the field into range: {type: standardise, of: %s}",
+                   c->field.name);
+        return error_where(e, r->table->path, 0, 0);
+    }
+    return RN_OK;
+}
+
+int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e) {
+    const struct data *data = r->data;
+    const struct demand *d = r->demand;
+    int status = RN_OK;
+    for (uint32_t s = 0; s < count && status == RN_OK; s++)
+        if (!data->stages[s].skipped && (!d || d->stages[s]))
+            status = run(r, &data->stages[s], false, n, e);
+    for (uint32_t i = 0; count == data->stage_count && i < data->narrowed_count; i++)
+        if (status == RN_OK && (!d || d->columns[data->narrowed[i].to]))
+            status = narrow(r, &data->narrowed[i], n, e);
+    return status;
+}
+
+/* ------------------------------------------------------------------- demand */
+
+struct demand *demand_create(const struct data *data) {
+    struct demand *d = memory_get(sizeof *d);
+    d->columns = memory_get(data->column_count + 1);
+    d->stages = memory_get(data->stage_count + 1);
+    return d;
+}
+
+void demand_destroy(struct demand *d) {
+    if (!d)
+        return;
+    memory_release(d->columns);
+    memory_release(d->stages);
+    memory_release(d);
+}
+
+void demand_add(struct demand *d, const struct data *data, uint32_t column) {
+    d->columns[column] = true;
+    for (uint32_t i = 0; i < data->narrowed_count; i++)
+        if (data->narrowed[i].to == column)
+            d->columns[data->narrowed[i].from] = true;
+    for (uint32_t s = data->stage_count; s-- > 0;) {
+        const struct stage *g = &data->stages[s];
+        for (uint32_t i = 0; i < g->out_count && !g->skipped; i++)
+            d->stages[s] |= d->columns[g->out[i]];
+        for (uint32_t i = 0; i < g->in_count && d->stages[s]; i++)
+            d->columns[g->in[i]] = true;
+    }
+}

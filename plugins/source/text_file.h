@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole text file in memory, for the sources that read text: plain or gzipped,
+ * without a byte order mark. What is not UTF-8 text by its first bytes is refused by
+ * its name. */
+#ifndef SOURCE_TEXT_FILE_H
+#define SOURCE_TEXT_FILE_H
+
+#include <stdlib.h>
+
+#include "file.h"
+#include "gz.h"
+
+#define TEXT_PIECE (1u << 20) /* bytes asked of zlib at a time */
+
+struct text_file {
+    uint8_t *memory; /* [room], owned: text_file_finish */
+    uint64_t room;   /* taken from the budget */
+    char *text;      /* in memory, behind a byte order mark; NUL-ended */
+    uint64_t size;   /* of text */
+};
+
+static inline void text_file_finish(struct text_file *t) {
+    free(t->memory);
+    *t = (struct text_file){NULL, 0, NULL, 0};
+}
+
+/* Room for another piece and a NUL. */
+static inline int32_t text_file_grow(const char *file, struct text_file *t,
+                                     struct rn_budget *b, struct rn_error *e) {
+    if (t->size + TEXT_PIECE < t->room)
+        return RN_OK;
+    uint64_t room = 2 * t->room + TEXT_PIECE + 1;
+    if (!rn_budget_take(b, room - t->room))
+        return rn_budget_error(b, file, e);
+    uint8_t *more = (uint8_t *)realloc(t->memory, room);
+    if (!more)
+        return fail(e, RN_E_MEMORY, file, 0, 0, "no memory for %llu bytes",
+                    (unsigned long long)room);
+    t->memory = more;
+    t->room = room;
+    return RN_OK;
+}
+
+static inline int32_t text_file_load(const char *file, struct text_file *t,
+                                     struct rn_budget *b, struct rn_error *e) {
+    int fd, got = 1;
+    int32_t status = file_open(file, &fd, NULL, e);
+    gzFile f = status == RN_OK ? gzdopen(fd, "rb") : NULL;
+    if (status != RN_OK)
+        return status;
+    if (!f) {
+        close(fd);
+        return fail(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
+    }
+    gzbuffer(f, 1u << 17);
+    while (status == RN_OK && got > 0) {
+        status = text_file_grow(file, t, b, e);
+        got = status == RN_OK ? gzread(f, t->memory + t->size, TEXT_PIECE) : 0;
+        t->size += got > 0 ? (uint64_t)got : 0;
+        if (got < 0)
+            status = gz_error(f, file, e);
+    }
+    int closed = gzclose(f);
+    if (status == RN_OK && closed != Z_OK)
+        status =
+            fail(e, RN_E_DATA, file, 0, 0, "is cut short: the gzip stream has no end");
+    return status;
+}
+
+/* Forms that people give in place of UTF-8 text, by their first bytes. */
+static inline int32_t text_file_form(const char *file, const struct text_file *t,
+                                     struct rn_error *e) {
+    static const struct {
+        const char *magic;
+        uint32_t n;
+        const char *what, *hint;
+    } forms[] = {
+        {"\xff\xfe\0\0", 4, "UTF-32 text", "save it as UTF-8"},
+        {"\0\0\xfe\xff", 4, "UTF-32 text", "save it as UTF-8"},
+        {"\xff\xfe", 2, "UTF-16 text", "save it as UTF-8"},
+        {"\xfe\xff", 2, "UTF-16 text", "save it as UTF-8"},
+        {"PK\3\4", 4, "a zip archive", "unpack it; export a spreadsheet as CSV"},
+        {"PAR1", 4, "a Parquet file", "export it as CSV"},
+        {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file", "use {type: hdf5}"},
+        {"BZh", 3, "a bzip2 file", "unpack it, or compress it with gzip"},
+        {"\xfd"
+         "7zXZ\0",
+         6, "an xz file", "unpack it, or compress it with gzip"},
+        {"\x28\xb5\x2f\xfd", 4, "a zstd file", "unpack it, or compress it with gzip"},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (t->size >= forms[i].n && memcmp(t->text, forms[i].magic, forms[i].n) == 0) {
+            fail(e, RN_E_DATA, file, 0, 0, "is %s, not UTF-8 text", forms[i].what);
+            hint(e, "%s", forms[i].hint);
+            return RN_E_DATA;
+        }
+    /* UTF-16 without a mark: every other byte of Latin text is zero. */
+    if (t->size >= 4 && (!t->text[0] != !t->text[1]) && !t->text[0] == !t->text[2] &&
+        !t->text[1] == !t->text[3]) {
+        fail(e, RN_E_DATA, file, 0, 0, "is UTF-16 text, not UTF-8 text");
+        hint(e, "save it as UTF-8");
+        return RN_E_DATA;
+    }
+    return RN_OK;
+}
+
+/* *t is the caller's to finish, also after an error. */
+static inline int32_t text_file_read(const char *file, struct text_file *t,
+                                     struct rn_budget *b, struct rn_error *e) {
+    *t = (struct text_file){NULL, 0, NULL, 0};
+    int32_t status = text_file_load(file, t, b, e);
+    if (status != RN_OK)
+        return status;
+    t->memory[t->size] = '\0';
+    t->text = (char *)t->memory;
+    if (t->size >= 3 && memcmp(t->text, "\xef\xbb\xbf", 3) == 0) {
+        t->text += 3;
+        t->size -= 3;
+    }
+    return text_file_form(file, t, e);
+}
+
+#endif
