@@ -56,6 +56,21 @@ def plugin_place(build):
     return pathlib.Path(libdir) / "runner" / "plugins"
 
 
+def helpers(build):
+    """Programs that plugins start, each in its plugin's folder."""
+    return sorted(p for p in (build / "plugins").glob("*/*")
+                  if p.is_file() and not p.suffix and os.access(p, os.X_OK))
+
+
+def wrap(to, path, loader):
+    """A script at `path` of the bundle that starts bin/NAME with the bundle's libraries."""
+    up = os.path.relpath(".", path.parent)
+    text = (HERE / "helper.sh").read_text()
+    text = text.replace("@UP@", up).replace("@LOADER@", loader).replace("@NAME@", path.name)
+    (to / path).write_text(text)
+    os.chmod(to / path, 0o755)
+
+
 def cuda_libraries(build):
     """The CUDA libraries that the plugin was built against: (soname, path)."""
     text = (build / "build.ninja").read_text()
@@ -86,6 +101,10 @@ def main():
     for path in sorted((build / "plugins").glob("*/*.so")):
         copy(path, to / place / path.parent.name / path.name)
         found.update(needed(path))
+    for path in helpers(build):
+        copy(path, to / "bin" / path.name)
+        found.update(needed(path))
+        wrap(to, place / path.parent.name / path.name, interpreter(path).name)
     if "--no-cuda" not in sys.argv:
         for name, path in cuda_libraries(build):
             found[name] = path

@@ -25,6 +25,7 @@ struct fake {
     const struct option *options;
     int reports;
     int predict;
+    int32_t cancelled;
 };
 
 static const char *value_of(struct rn_host *h, const char *path) {
@@ -87,6 +88,9 @@ static void report(struct rn_host *h, const struct rn_error *e) {
 static void log_line(struct rn_host *h, int32_t level, const char *text) {
     (void)h, (void)level, (void)text;
 }
+static int32_t cancelled(struct rn_host *h) {
+    return ((struct fake *)h)->cancelled;
+}
 static const void *extension(struct rn_host *h, const char *id) {
     static const int here = 1;
     return ((struct fake *)h)->predict && strcmp(id, RN_EXT_PREDICT) == 0 ? &here
@@ -104,11 +108,12 @@ static const struct rn_host_api host_api = {
     .has = has,
     .report = report,
     .log = log_line,
+    .cancelled = cancelled,
     .extension = extension,
 };
 
 static struct fake host_of(const struct option *options) {
-    return (struct fake){{&host_api}, options, 0, 0};
+    return (struct fake){{&host_api}, options, 0, 0, 0};
 }
 
 /* Bytes that a state is saved to and loaded from. */
@@ -513,7 +518,7 @@ static void test_hdf5(void) {
     refused("source/hdf5", OPTIONS({"file", path}, {"datasets.x", "g"}), RN_E_DATA,
             "not a dataset", 0, 0);
     refused("source/hdf5", OPTIONS({"file", path}, {"datasets.x", "v"}), RN_E_DATA,
-            "varying length", 0, 0);
+            "variable length", 0, 0);
     refused("source/hdf5", OPTIONS({"file", path}, {"datasets.x", "e"}), RN_E_DATA,
             "another file", 0, 0);
     refused("source/hdf5", OPTIONS({"file", path}, {"datasets.x", "far"}), RN_E_DATA,

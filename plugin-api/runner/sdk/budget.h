@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much memory a source may hold: compressed streams that expand without end, and
  * files larger than the machine, stop at it with a sentence. Sources with the option
- *     memory int ; min 1 ; max 16777216 ; unit MiB | most memory that may be held;
+ *     memory int ; min 0 ; max 16777216 ; unit MiB | most memory that may be held;
  *                                         default: 4096, or half of the machine's
  * read it with rn_budget_of. Header-only. */
 #ifndef RUNNER_SDK_BUDGET_H
@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 #define RN_BUDGET_OPTION                                                               \
-    RN_OPTION("memory int ; min 1 ; max 16777216 ; unit MiB | most memory that may "   \
+    RN_OPTION("memory int ; min 0 ; max 16777216 ; unit MiB | most memory that may "   \
               "be held; default: 4096, or half of the machine's if that is less")
 
 struct rn_budget {
@@ -31,7 +31,7 @@ static inline struct rn_budget rn_budget_of(struct rn_host *h) {
     int64_t half = pages > 0 && page > 0 ? pages / 2 * page >> 20 : 4096;
     int64_t mib = rn_get_int(h, "memory", half < 4096 ? half : 4096);
     struct rn_budget b;
-    b.limit = b.left = (uint64_t)(mib > 0 ? mib : 1) << 20;
+    b.limit = b.left = (uint64_t)(mib > 0 ? mib : 0) << 20;
     return b;
 }
 
@@ -51,7 +51,8 @@ static inline void rn_budget_return(struct rn_budget *b, uint64_t bytes) {
 static inline int32_t rn_budget_error(const struct rn_budget *b, const char *file,
                                       struct rn_error *e) {
     char text[128];
-    snprintf(text, sizeof text, "needs more than the %llu MiB of memory that may be held",
+    snprintf(text, sizeof text,
+             "needs more than the %llu MiB of memory that may be held",
              (unsigned long long)(b->limit >> 20));
     return rn_fail(e, RN_E_DATA, text,
                    "set the source's `memory` (MiB) higher if the file is sound", file);

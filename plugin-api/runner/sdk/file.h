@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening what must be a regular file. A FIFO would block until somebody writes to it, a
- * device may never end, and opening one can have effects: none of them is opened. Plain
- * POSIX (compile with _XOPEN_SOURCE=700 or a GNU dialect); header-only. */
+/* Opening what must be a regular file. A FIFO would block until somebody writes to it,
+ * a device may never end, and opening one can have effects: none of them is opened.
+ * Plain POSIX (compile with _XOPEN_SOURCE=700 or a GNU dialect); header-only. */
 #ifndef RUNNER_SDK_FILE_H
 #define RUNNER_SDK_FILE_H
 
@@ -37,9 +37,9 @@ static inline const char *rn_file_special(const char *path) {
     return stat(path, &st) == 0 ? rn_file_kind(&st) : NULL;
 }
 
-/* A descriptor for the regular file at `path`, close-on-exec; never blocks. flags: as of
- * open(), O_RDONLY or O_RDWR (no O_CREAT). -1 when it cannot be opened: *why says what
- * the path is if it is not a regular file (static), or is NULL and errno says why.
+/* A descriptor for the regular file at `path`, close-on-exec; never blocks. flags: as
+ * of open(), O_RDONLY or O_RDWR (no O_CREAT). -1 when it cannot be opened: *why says
+ * what the path is if it is not a regular file (static), or is NULL and errno says why.
  * *st (may be NULL) gets the file's state. */
 static inline int rn_file_open(const char *path, int flags, struct stat *st,
                                const char **why) {
