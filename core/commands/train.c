@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* train, resume: the loop with its progress, signals and last words. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,41 +10,21 @@
 
 /* ----------------------------------------------------------------- signals */
 
-static volatile sig_atomic_t stop_asked, save_asked;
-
-static void on_signal(int number) {
-    if (number == SIGUSR1) {
-        save_asked = 1;
-        return;
-    }
-    if (stop_asked)
-        _exit(128 + number); /* the second one: leave now */
-    stop_asked = 1;
-}
-
-static void catch_signals(void) {
-    struct sigaction a;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_signal;
-    sigemptyset(&a.sa_mask);
-    a.sa_flags = SA_RESTART;
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-    sigaction(SIGUSR1, &a, NULL);
-    a.sa_handler = SIG_IGN;
-    sigaction(SIGXFSZ, &a, NULL); /* a full quota is an error of write, not a death */
-    sigaction(SIGPIPE, &a, NULL);
-}
+static const struct signals_end
+    unsaved = {0, "Stopped before the first step: nothing was saved\n", NULL},
+    unchanged = {75,
+                 "Stopped before the next step: the run is as it was, resume goes on\n",
+                 NULL},
+    saved = {75, "Interrupted and saved\n", NULL};
 
 static int wants(void *context) {
     (void)context;
-    if (stop_asked)
-        return RUN_STOP;
-    if (save_asked) {
-        save_asked = 0;
-        return RUN_SAVE;
-    }
-    return RUN_GO_ON;
+    return signals_stop() ? RUN_STOP : signals_save() ? RUN_SAVE : RUN_GO_ON;
+}
+
+static bool stopping(void *context) {
+    (void)context;
+    return signals_stop();
 }
 
 /* ---------------------------------------------------------------- progress */
@@ -56,6 +35,7 @@ struct teller {
     enum progress_form form;
     bool acks;      /* on stdout */
     bool line_open; /* a line in place is showing */
+    bool began;     /* the loop: what is done from now on is saved */
     bool colour;
 };
 
@@ -185,6 +165,12 @@ static void show_json(const struct run_progress *p) {
 
 static void progress(void *context, const struct run_progress *p) {
     struct teller *t = context;
+    if (p->moment == RUN_BEGAN) {
+        t->began = true;
+        signals_may_leave(NULL);
+    }
+    if (p->moment == RUN_ENDED && p->interrupted)
+        signals_may_leave(&saved);
     if (t->form == PROGRESS_NONE)
         return;
     if (t->form == PROGRESS_JSON) {
@@ -274,18 +260,26 @@ static int start(const struct command *c, const struct flags *f,
                  struct run_options *o) {
     struct teller t = {0};
     struct run_result r;
+    const struct signals_end *before = o->resume ? &unchanged : &unsaved;
     if (!read_form(f, &t))
         return 2;
     (void)c;
+    signals_catch();
+    signals_may_leave(before);
     o->session = open_session();
     if (!o->session)
         return 4;
     struct diag *d = diag_create();
-    catch_signals();
-    o->watch = (struct run_watch){&t, progress, say, ack, wants};
+    o->watch = (struct run_watch){&t, progress, say, ack, wants, stopping};
     int status = run_train(o, &r, d), code = 0;
+    signals_may_leave(NULL);
     clear_line(&t);
-    if (status != RN_OK) {
+    if (status != RN_OK && signals_stop() && !t.began) {
+        code = signals_code(before);
+        fputs(before->line, stderr);
+        if (f->json)
+            printf("{\"end\": \"interrupted\", \"step\": null, \"run\": null}\n");
+    } else if (status != RN_OK) {
         code = fail_with(d, f);
         struct text folder = {0};
         typed_path(r.folder, &folder);

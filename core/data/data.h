@@ -186,7 +186,8 @@ int loader_seek(struct loader *l, struct loader_position at, struct rn_error *e)
 /* The next batch's position. */
 struct loader_position loader_tell(const struct loader *l);
 /* The next batch, going on into the next epoch without end; the loader's until `keep`
- * further calls, seek or close. Allocates nothing. */
+ * further calls, seek or close. Allocates nothing. RN_E_CANCELLED: the host asked to
+ * stop, and the batch is not there. */
 int loader_next(struct loader *l, struct batch *out, struct rn_error *e);
 /* Are all samples of the split decoded and kept, as far as they are to be? */
 bool loader_settled(const struct loader *l);

@@ -234,19 +234,35 @@ static void *work(void *context) {
     return NULL;
 }
 
+/* Under the lock: wait for a batch, but not for long; false: a stop was asked for. */
+static bool wait_filled(struct loader *l) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 100000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return pthread_cond_timedwait(&l->filled, &l->lock, &until) == 0 ||
+           !data_stopped(l->data);
+}
+
 int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
     int64_t began = now_ns();
     pthread_mutex_lock(&l->lock);
     uint64_t t = l->handed;
     struct slot *s = &l->slots[t % l->slot_count];
+    bool stopped = false;
     while (s->ticket != t + 1) {
         if (!l->o.workers || (l->next == t && by_caller(l)))
             fill_one(l, &l->workers[0]); /* nobody else uses it: none is missing */
         else
-            pthread_cond_wait(&l->filled, &l->lock);
+            stopped = !wait_filled(l);
+        if (stopped)
+            break;
     }
-    int status = s->status;
-    if (status == RN_OK) {
+    int status = stopped ? RN_E_CANCELLED : s->status;
+    if (stopped) {
+        error_set(e, status, "waiting for a batch was stopped");
+    } else if (status == RN_OK) {
         l->handed++;
         *out = s->batch;
         pthread_cond_broadcast(&l->freed);

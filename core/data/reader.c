@@ -191,9 +191,16 @@ static void integers_to_f64(void *column, uint64_t n) {
     }
 }
 
+bool data_stopped(const struct data *data) {
+    const struct instance_services *s = data->options.services;
+    return s && s->cancelled && s->cancelled(s->context);
+}
+
 int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_error *e) {
     const struct data *data = r->data;
     const struct table *t = r->table;
+    if (data_stopped(data))
+        return error_set(e, RN_E_CANCELLED, "%s: reading was stopped", t->name);
     for (uint64_t i = 0; i < n; i++)
         r->indices[i] = (uint64_t)ids[i] - t->offset;
     for (uint32_t f = 0; f < data->raw_count; f++) {

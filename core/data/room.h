@@ -124,11 +124,14 @@ struct reader {
 };
 
 /* reader.c */
+/* Was a stop asked for? By any thread. */
+bool data_stopped(const struct data *data);
 /* demand: borrowed until reader_close; NULL: all. */
 int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
                 const struct demand *demand, struct reader *out, struct rn_error *e);
 void reader_close(struct reader *r);
-/* Raw columns of n <= capacity rows given by sample id, read and checked. */
+/* Raw columns of n <= capacity rows given by sample id, read and checked.
+ * RN_E_CANCELLED once a stop was asked for: every pass over data comes through here. */
 int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_error *e);
 /* Stages 0 .. count-1 on what was read; an error says which row. */
 int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e);

@@ -41,7 +41,9 @@ static int save(struct loop *l, const char *name, bool current, struct rn_error 
 static int evaluate(struct loop *l, struct rn_error *e) {
     if (!data_rows(l->s->data, DATA_VAL))
         return RN_OK;
+    l->s->whole = true; /* half an evaluation cannot be saved */
     int status = evaluator_run(l->evaluator, DATA_VAL, &l->metrics, keep_tensor, l, e);
+    l->s->whole = false;
     for (uint32_t i = 0; i < l->metrics.count && status == RN_OK; i++)
         status = loop_scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
     if (status == RN_OK)
@@ -142,6 +144,10 @@ static int one_step(struct loop *l, struct rn_error *e) {
         status = hooks_event(l, RN_EVENT_EPOCH_BEGIN, e);
     if (status == RN_OK)
         status = loader_next(l->loader, &b, e);
+    if (status == RN_E_CANCELLED) { /* the step has not begun: the state is whole */
+        l->stop = l->interrupted = true;
+        return RN_OK;
+    }
     if (status == RN_OK)
         status = loop_step(l, &b, tapped, &r, e);
     if (status != RN_OK)
@@ -172,10 +178,11 @@ static int one_step(struct loop *l, struct rn_error *e) {
     return status;
 }
 
-static int between_steps(struct loop *l, struct rn_error *e) {
+/* stepped: a step has been made since the last call. */
+static int between_steps(struct loop *l, bool stepped, struct rn_error *e) {
     bool end = l->at.step == l->s->total_steps;
     int status = RN_OK;
-    if ((l->eval_every && l->at.step % l->eval_every == 0) || end)
+    if (stepped && ((l->eval_every && l->at.step % l->eval_every == 0) || end))
         status = evaluate(l, e);
     int wants = l->o->watch.wants ? l->o->watch.wants(l->o->watch.context) : RUN_GO_ON;
     if (wants == RUN_STOP)
@@ -281,12 +288,17 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
     already_over(l);
     while (status == RN_OK && !l->stop && l->at.step < s->total_steps) {
+        int64_t before = l->at.step;
         status = one_step(l, e);
         if (status == RN_OK)
-            status = between_steps(l, e);
+            status = between_steps(l, l->at.step != before, e);
     }
     if (status == RN_OK && !l->interrupted)
         status = test(l, out, e);
+    if (status == RN_E_CANCELLED) { /* all is saved; resume tests again */
+        l->interrupted = true;
+        status = RN_OK;
+    }
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_RUN_END, e);
     loop_log_overflows(l);
@@ -308,6 +320,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     out->seconds = now_seconds() - l->began;
     out->end = l->interrupted ? RUN_INTERRUPTED : l->early ? RUN_EARLY : RUN_DONE;
     out->step = l->at.step;
+    l->interrupted = l->interrupted && status == RN_OK;
     loop_tell(l, RUN_ENDED, NAN, 0.0);
     return status;
 }
@@ -316,7 +329,17 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
 
 static int asked_to_stop(void *context) {
     struct loop *l = context;
-    return l->stop;
+    return l->o->watch.stopping && l->o->watch.stopping(l->o->watch.context);
+}
+
+/* Before the loop: there is nothing to save. */
+static int heed_stop(struct loop *l, struct diag *d) {
+    struct rn_error e = {0};
+    if (!asked_to_stop(l))
+        return RN_OK;
+    error_set(&e, RN_E_CANCELLED, "stopped before the first step");
+    diag_add(d, &e);
+    return RN_E_CANCELLED;
 }
 
 static void notes(struct loop *l) {
@@ -466,9 +489,13 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     if (status == RN_OK && !(l.s = stage_open(&so, d)))
         status = diag_status(d);
     if (status == RN_OK)
+        status = heed_stop(&l, d);
+    if (status == RN_OK)
         status = run_check(l.s, d);
     if (status == RN_OK)
         status = stage_load(l.s, d);
+    if (status == RN_OK)
+        status = heed_stop(&l, d);
     if (status == RN_OK) {
         l.evaluator = evaluator_create(l.s, a);
         loop_prepare(&l);

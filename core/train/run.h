@@ -24,6 +24,7 @@ struct run_progress {
     enum run_moment moment;
     int64_t step, total_steps, epoch, epochs; /* epoch from 1 */
     bool epoch_ended, evaluates;              /* there is a validation split */
+    bool interrupted; /* RUN_ENDED: by RUN_STOP or train.max_time, and saved */
     double loss, norm, rate /* rows/s */, waited /* share */, seconds_left;
     const char *live_name; /* the first live value, or NULL */
     double live;
@@ -43,6 +44,8 @@ struct run_watch {
     void (*say)(void *context, int level, const char *line);
     void (*ack)(void *context, const char *line);
     int (*wants)(void *context); /* RUN_*; asked between steps */
+    /* Was RUN_STOP asked for? At any time, by any thread: what takes long gives up. */
+    bool (*stopping)(void *context);
 };
 
 struct run_options {

@@ -37,6 +37,7 @@ void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm)
         .epochs = s->epochs,
         .epoch_ended = l->at.step % s->steps_per_epoch == 0,
         .evaluates = data_rows(s->data, DATA_VAL) > 0,
+        .interrupted = moment == RUN_ENDED && l->interrupted,
         .loss = loss,
         .norm = norm,
         .rate = spent > 0.0 ? l->rows_done / spent : 0.0,

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Signals of train and resume: a stop is asked for and heeded by the loop; where there
+ * is nothing to lose, the process ends soon whether it is heeded or not. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands/commands.h"
+
+enum { tick_ms = 100, patience = 3 /* ticks */ };
+
+static volatile sig_atomic_t stop_signal, leave_now, save_asked, watched;
+static sem_t asked; /* posted by each signal that asks for a stop */
+static _Atomic(const struct signals_end *) end; /* NULL: not yet */
+
+static void on_signal(int number) {
+    int code = errno;
+    if (number == SIGUSR1) {
+        save_asked = 1;
+        return;
+    }
+    if (stop_signal) /* the second one */
+        leave_now = number;
+    else
+        stop_signal = number;
+    if (leave_now && !watched)
+        _exit(128 + number);
+    sem_post(&asked);
+    errno = code;
+}
+
+/* Compilers and readers that are children of this process, with their own groups. */
+static void kill_children(void) {
+    DIR *d = opendir("/proc");
+    for (struct dirent *f; d && (f = readdir(d));) {
+        char path[300], line[600] = "";
+        if (!isdigit((unsigned char)f->d_name[0]))
+            continue;
+        snprintf(path, sizeof path, "/proc/%s/stat", f->d_name);
+        FILE *stat = fopen(path, "re");
+        if (!stat)
+            continue;
+        char *name_end = fgets(line, sizeof line, stat) ? strrchr(line, ')') : NULL;
+        char state;
+        int parent, group;
+        if (name_end &&
+            sscanf(name_end + 1, " %c %d %d", &state, &parent, &group) == 3 &&
+            parent == getpid()) {
+            pid_t child = (pid_t)atol(f->d_name);
+            kill(group == child ? -child : child, SIGKILL);
+        }
+        fclose(stat);
+    }
+    if (d)
+        closedir(d);
+}
+
+static void put(int fd, const char *line) {
+    if (line)
+        (void)!write(fd, line, strlen(line));
+}
+
+/* After the first signal: ends the process at the second one, or once leaving has been
+ * allowed for some ticks. */
+static void *watch(void *unused) {
+    (void)unused;
+    while (sem_wait(&asked) != 0)
+        ;
+    for (int ticks = 0;;) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        t.tv_nsec += tick_ms * 1000000L;
+        t.tv_sec += t.tv_nsec / 1000000000L;
+        t.tv_nsec %= 1000000000L;
+        (void)sem_timedwait(&asked, &t);
+        if (leave_now) {
+            kill_children();
+            _exit(128 + leave_now);
+        }
+        const struct signals_end *last = atomic_load(&end);
+        ticks = last ? ticks + 1 : 0;
+        if (ticks >= patience) {
+            kill_children();
+            put(STDERR_FILENO, last->line);
+            put(STDOUT_FILENO, last->json);
+            _exit(signals_code(last));
+        }
+    }
+    return NULL;
+}
+
+void signals_catch(void) {
+    struct sigaction a;
+    pthread_t thread;
+    sigset_t all, before;
+    sem_init(&asked, 0, 0);
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_signal;
+    sigemptyset(&a.sa_mask);
+    a.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGUSR1, &a, NULL);
+    a.sa_handler = SIG_IGN;
+    sigaction(SIGHUP, &a, NULL);  /* a closed terminal does not end a run */
+    sigaction(SIGXFSZ, &a, NULL); /* a full quota is an error of write, not a death */
+    sigaction(SIGPIPE, &a, NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    watched = pthread_create(&thread, NULL, watch, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (watched)
+        pthread_detach(thread);
+}
+
+void signals_may_leave(const struct signals_end *last) {
+    atomic_store(&end, last);
+}
+
+bool signals_stop(void) {
+    return stop_signal != 0;
+}
+
+bool signals_save(void) {
+    bool save = save_asked;
+    if (save)
+        save_asked = 0;
+    return save;
+}
+
+int signals_code(const struct signals_end *last) {
+    return last->code ? last->code : 128 + stop_signal;
+}
