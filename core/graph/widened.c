@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is widened from 16 bits for readers that need it in memory, once for all of them.
- * A region widens as it reads, which costs nothing, so graph_simplify leaves such casts
- * apart; but where the products of a backend read f32, each would store the same array
- * again, forward and backward. */
+/* What is widened from 16 bits for readers that need it in memory, once for all of
+ * them. A region widens as it reads, which costs nothing, so graph_simplify leaves such
+ * casts apart; but where the products of a backend read f32, each would store the same
+ * array again, forward and backward. */
 #include "graph/patch.h"
 
 static bool is_widening(const struct graph *g, const struct gnode *n) {
