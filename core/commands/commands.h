@@ -62,7 +62,7 @@ struct flags {
     const char *steps;   /* --steps N */
     const char *trace;   /* --trace FILE */
     bool ack; /* --ack: lines about what is durable, on stdout */
-    bool dot, resolved, blame, kernels, man;
+    bool dot, resolved, blame, kernels, man, docs;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */
     /* Paths given with `~`. */

@@ -50,11 +50,25 @@ const struct command command_config = {
     "runner config configs/quickstart.yaml optimizer.lr=0.01 --blame",
     config};
 
+static int print_docs(const struct flags *f) {
+    struct rn_error e = {0};
+    struct text t = {0};
+    int code = 0;
+    if (experiment_schema_docs(&t, &e) != RN_OK)
+        code = fail_error(&e, f);
+    else
+        fputs(text_get(&t), stdout);
+    text_finish(&t);
+    return code;
+}
+
 static int schema(int argc, char **argv) {
     struct flags f;
-    int code = flags_parse(&command_schema, argc, argv, "", &f);
+    int code = flags_parse(&command_schema, argc, argv, "docs", &f);
     if (code || f.help)
         return code ? code : command_print_help(&command_schema);
+    if (f.docs)
+        return print_docs(&f);
     struct session *s = open_session();
     if (!s)
         return 4;
@@ -71,8 +85,9 @@ static int schema(int argc, char **argv) {
 
 const struct command command_schema = {
     "schema",
-    "schema",
+    "schema [--docs]",
     "print a JSON Schema of experiments, for an editor",
+    "  --docs  print every key of the host's sections, with examples, as Markdown\n\n"
     "  It knows the options of every component that this runner has. In VS Code's "
     "YAML\n"
     "  extension: a first line `# yaml-language-server: $schema=runner.schema.json`.\n",

@@ -114,6 +114,7 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
                      {"blame", NULL, &out->blame},
                      {"kernels", NULL, &out->kernels},
                      {"man", NULL, &out->man},
+                     {"docs", NULL, &out->docs},
                      {"progress", &out->progress, NULL},
                      {"out", &out->out, NULL},
                      {"checkpoint", &out->checkpoint, NULL},

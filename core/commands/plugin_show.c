@@ -6,26 +6,11 @@
 
 #include "commands/commands.h"
 
-/* "float, at least 0, below 1, default 0.1, live" */
-static void facts(const struct option_info *o, struct text *out) {
-    text_add(out, o->type);
-    if (*o->range)
-        text_addf(out, ", %s", o->range);
-    if (*o->unit)
-        text_addf(out, ", %s", o->unit);
-    if (o->value)
-        text_addf(out, ", default %s", *o->value ? o->value : "empty");
-    if (o->required)
-        text_add(out, ", required");
-    if (o->live)
-        text_add(out, ", live");
-}
-
 /* ------------------------------------------------------------------------ text */
 
 static void print_option(const struct option_info *o, const char *margin) {
     struct text t = {0};
-    facts(o, &t);
+    option_facts(o, &t);
     printf("%s%-16s %s\n", margin, o->name, text_get(&t));
     if (*o->doc)
         printf("%s                 %s\n", margin, o->doc);
@@ -64,7 +49,7 @@ void component_print(const struct component *c) {
 
 static void docs_option(const struct option_info *o, const char *margin) {
     struct text t = {0};
-    facts(o, &t);
+    option_facts(o, &t);
     printf("%s- `%s` (%s)%s%s\n", margin, o->name, text_get(&t), *o->doc ? ": " : "",
            o->doc);
     text_finish(&t);

@@ -213,6 +213,13 @@ static bool read_form(const struct flags *f, struct teller *t) {
 
 /* ------------------------------------------------------------- last words */
 
+static void json_metrics(const struct metric_list *l) {
+    for (uint32_t i = 0; i < l->count; i++) {
+        fputs(", ", stdout);
+        json_value(l->at[i].name, l->at[i].value);
+    }
+}
+
 /* The last line of stdout: one object. */
 static void json_result(const struct run_result *r) {
     static const char *const ends[] = {
@@ -221,12 +228,27 @@ static void json_result(const struct run_result *r) {
     json_quote(&folder, r->folder);
     printf("{\"end\": \"%s\", \"step\": %lld, \"run\": %s", ends[r->end],
            (long long)r->step, text_get(&folder));
-    for (uint32_t i = 0; i < r->test.count; i++) {
-        fputs(", ", stdout);
-        json_value(r->test.at[i].name, r->test.at[i].value);
+    json_metrics(&r->val.metrics);
+    json_metrics(&r->test);
+    if (r->monitor) {
+        struct text monitor = {0};
+        json_quote(&monitor, r->monitor);
+        printf(", \"best\": {\"monitor\": %s, \"step\": %lld", text_get(&monitor),
+               (long long)r->best.step);
+        json_metrics(&r->best.metrics);
+        putchar('}');
+        text_finish(&monitor);
     }
     puts("}");
     text_finish(&folder);
+}
+
+/* What stdout has at the end: the test, or where none was made, the validation split at
+ * its best. */
+static const struct metric_list *results(const struct run_result *r) {
+    if (r->test.count || r->end == RUN_INTERRUPTED)
+        return &r->test;
+    return r->monitor ? &r->best.metrics : &r->val.metrics;
 }
 
 static void last_words(const struct run_result *r, const struct flags *f) {
@@ -234,8 +256,9 @@ static void last_words(const struct run_result *r, const struct flags *f) {
     time_text(r->seconds, took);
     if (f->json)
         json_result(r);
-    for (uint32_t i = 0; i < r->test.count && !f->json; i++)
-        print_measure(r->test.at[i].name, r->test.at[i].value);
+    const struct metric_list *shown = results(r);
+    for (uint32_t i = 0; i < shown->count && !f->json; i++)
+        print_measure(shown->at[i].name, shown->at[i].value);
     fflush(stdout);
     if (f->json)
         return;
@@ -314,7 +337,11 @@ static int train(int argc, char **argv) {
 #define PROGRESS_HELP                                                                  \
     "  --progress FORM  auto, bar (a line in place), plain (a line an epoch), none,\n" \
     "                   or json (an object a line on stdout, with ACK lines)\n"        \
-    "  --json           the last line of stdout is a JSON object: results or errors\n" \
+    "  --json           the last line of stdout is a JSON object: the last values "    \
+    "of\n"                                                                             \
+    "                   val/..., test/..., and best: the evaluation that the "         \
+    "monitor\n"                                                                        \
+    "                   of checkpoint.best (or train.early_stop) chose; or errors\n"   \
     "  --ack            a line on stdout for everything that is safe on disk:\n"       \
     "                   ACK ckpt step=N, ACK metrics row=N\n"
 

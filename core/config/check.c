@@ -594,7 +594,7 @@ static void add_default(struct checker *k, struct node *n, const struct schema *
 static void missing(struct checker *k, const struct node *n, const struct option *o) {
     node_error(k->d, n, false, RN_E_CONFIG, "'%s' is missing", o->info.name);
     if (o->type.kind == TYPE_COMPONENT || o->type.kind == TYPE_COMPONENTS)
-        diag_hint(k->d, "%s: %s; `runner plugin list %s` shows what there is",
+        diag_hint(k->d, "%s: %s\n`runner plugin list %s` shows what there is",
                   o->info.name, o->info.doc, o->type.name);
     else if (o->type.kind == TYPE_RECORD)
         diag_hint(k->d, "%s: %s", o->info.name, o->info.doc);

@@ -99,6 +99,7 @@ void json_quote(struct text *out, const char *s);
 struct schema;
 struct option_info {
     const char *name, *type, *value /* default or NULL */, *unit, *doc;
+    const char *example; /* "": none; keys of an experiment, from its top */
     const char *range; /* "at least 0, below 1"; "" */
     bool required, live, checkpoint;
 };
@@ -138,8 +139,18 @@ void schema_json(const struct schema *s, uint32_t n, const struct schema_compone
                  const char *const *host_keys, struct text *out);
 
 /* The host's own sections (seed, device, data, train, checkpoint, ...), as text in the
- * same grammar. */
+ * same grammar; each option is followed by a line "example: YAML". */
 const char *config_core_schema(void);
+/* The keys that the host reads in components, beside their options: as text, and by
+ * kind for schema_check. */
+const char *config_host_key_schema(void);
+const char *const *config_host_keys(void);
+/* docs/experiment.md: every option of the host's sections and keys, with its example.
+ */
+void schema_docs(const struct schema *sections, const struct schema *keys,
+                 const char *const *host_keys, struct text *out);
+/* "int, at least 1, steps, default 5, live": what an option takes, in words. */
+void option_facts(const struct option_info *o, struct text *out);
 
 /* "10ep" "500st" "2h" "20%" -> unit and number. */
 enum duration_unit {

@@ -164,7 +164,7 @@ static const char *range_text(struct arena *a, const struct option *o) {
 }
 
 static int read_option(struct reader *r, const char *text, struct record *into) {
-    struct option o = {.info = {.unit = "", .doc = ""}};
+    struct option o = {.info = {.unit = "", .doc = "", .example = ""}};
     const char *bar = strstr(text, " | ");
     size_t n = bar ? (size_t)(bar - text) : strlen(text), k = strcspn(text, " ");
     if (bar)
@@ -311,6 +311,12 @@ struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *
             status = bad(&r, "more lines than a description may have", "", 0);
         if (strncmp(line, "option: ", 8) == 0) {
             status = read_option(&r, line + 8, open ? open : &s->top);
+        } else if (strncmp(line, "example: ", 9) == 0) {
+            struct record *of = open ? open : &s->top;
+            if (of->count)
+                of->options[of->count - 1].info.example = line + 9;
+            else
+                status = bad(&r, "an example without an option:", line, n);
         } else if (strncmp(line, "record: ", 8) == 0) {
             if (open)
                 status = bad(&r, "a record inside a record:", line, n);

@@ -7,11 +7,6 @@
 #include "record/record.h"
 #include "train/experiment.h"
 
-static const char *const host_keys[] = {
-    "type",         "model.in",   "loss.in",         "loss.weight",
-    "metric.in",    "init.match", "hook.at",         "schedule.of",
-    "transform.of", "augment.of", "optimizer.match", NULL};
-
 bool pattern_match(const char *pattern, const char *text) {
     for (; *pattern; pattern++, text++) {
         if (*pattern == '*') {
@@ -153,11 +148,22 @@ struct config *experiment_read(struct session *session, const char *file, uint32
         diag_add(d, &e);
     } else {
         struct schema_resolver r = {resolve, session};
-        schema_check(c, config_root(c), s, host_keys, &r, d);
+        schema_check(c, config_root(c), s, config_host_keys(), &r, d);
         check_sections(config_root(c), d);
     }
     arena_destroy(a);
     return c;
+}
+
+int experiment_schema_docs(struct text *out, struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct schema *sections = schema_parse(a, config_core_schema(), e);
+    struct schema *keys =
+        sections ? schema_parse(a, config_host_key_schema(), e) : NULL;
+    if (keys)
+        schema_docs(sections, keys, config_host_keys(), out);
+    arena_destroy(a);
+    return keys ? RN_OK : e->status;
 }
 
 int experiment_schema_json(struct session *session, struct text *out,
@@ -172,7 +178,7 @@ int experiment_schema_json(struct session *session, struct text *out,
                                            c->doc ? c->doc : "", c->schema};
     }
     if (s)
-        schema_json(s, n, all, host_keys, out);
+        schema_json(s, n, all, config_host_keys(), out);
     arena_destroy(a);
     return s ? RN_OK : e->status;
 }
@@ -266,8 +272,8 @@ const struct part *experiment_default(struct experiment *x, const char *kind,
         config_from_default(arena_format(x->arena, "%s` of `%s", kind, wanted_by),
                             arena_format(x->arena, "type: %s\n", name), d);
     struct schema_resolver r = {resolve, x->session};
-    if (!c ||
-        schema_check(c, config_root(c), p.component->schema, host_keys, &r, d) != RN_OK)
+    if (!c || schema_check(c, config_root(c), p.component->schema, config_host_keys(),
+                           &r, d) != RN_OK)
         return NULL;
     x->default_configs[x->default_config_count++] = c;
     p.node = config_root(c);

@@ -56,6 +56,9 @@ struct config *experiment_read(struct session *session, const char *file, uint32
 int experiment_schema_json(struct session *session, struct text *out,
                            struct rn_error *e);
 
+/* The page docs/experiment.md. */
+int experiment_schema_docs(struct text *out, struct rn_error *e);
+
 /* A component that nobody configured, with the defaults of its options; kept with x.
  * For an error: what wants it, and the path of the component that this belongs to. */
 const struct part *experiment_default(struct experiment *x, const char *kind,

@@ -67,6 +67,11 @@ extern const struct rn_record_api hooks_record_api; /* its context: the loop */
 int loop_read_watches(struct loop *l, struct diag *d);
 int loop_observe_schedules(struct loop *l, struct rn_error *e);
 const struct metric_value *metric_find(const struct metric_list *l, const char *name);
+/* Is `value` better than `best` by more than `delta`? NaN is never better, a best that
+ * is NaN is always worse. direction: 1 higher, -1 lower. */
+bool loop_is_better(double value, double best, int direction, double delta);
+/* summary.c: the evaluations of the validation split, into out. */
+int loop_summary(const struct loop *l, struct run_result *out, struct rn_error *e);
 /* series.c */
 double loop_epoch(const struct loop *l);
 int loop_scalar(struct loop *l, const char *name, double value, struct rn_error *e);

@@ -18,8 +18,7 @@ static int keep_tensor(void *context, const char *series, const char *doc,
     return record_tensor(l->record, series, l->at.step, loop_epoch(l), value, doc, &e);
 }
 
-/* Is `value` better than `best` by more than `delta`? NaN is never better. */
-static bool is_better(double value, double best, int direction, double delta) {
+bool loop_is_better(double value, double best, int direction, double delta) {
     if (isnan(value))
         return false;
     return isnan(best) || (direction > 0 ? value - best > delta : best - value > delta);
@@ -51,7 +50,7 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     const struct metric_value *m =
         l->monitor_early ? metric_find(&l->metrics, l->monitor_early) : NULL;
     if (m && status == RN_OK) {
-        if (is_better(m->value, l->at.early_best, l->better_early, l->min_delta)) {
+        if (loop_is_better(m->value, l->at.early_best, l->better_early, l->min_delta)) {
             l->at.early_best = m->value;
             l->at.early_bad = 0;
         } else if (++l->at.early_bad >= l->patience) {
@@ -64,7 +63,8 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_EVALUATED, e);
     m = l->monitor_best ? metric_find(&l->metrics, l->monitor_best) : NULL;
-    if (m && status == RN_OK && is_better(m->value, l->at.best, l->better_best, 0.0)) {
+    if (m && status == RN_OK &&
+        loop_is_better(m->value, l->at.best, l->better_best, 0.0)) {
         l->at.best = m->value;
         l->at.rows = record_rows(l->record);
         status = save(l, "best", false, e);
@@ -221,7 +221,8 @@ static int load_best(struct loop *l, struct rn_error *e) {
 /* The test split, read once, with the best weights. */
 static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct metric_list all = {0};
-    if (!data_rows(l->s->data, DATA_TEST))
+    bool never = strcmp(experiment_string(l->s->x, "train.test", "end"), "never") == 0;
+    if (never || !data_rows(l->s->data, DATA_TEST))
         return RN_OK;
     int status = load_best(l, e);
     if (status == RN_OK)
@@ -317,6 +318,8 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
             *e = late;
             status = late.status;
         }
+    if (status == RN_OK)
+        status = loop_summary(l, out, e);
     out->seconds = now_seconds() - l->began;
     out->end = l->interrupted ? RUN_INTERRUPTED : l->early ? RUN_EARLY : RUN_DONE;
     out->step = l->at.step;
@@ -532,6 +535,8 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
 
 void run_result_finish(struct run_result *r) {
     memory_release(r->test.at);
+    memory_release(r->val.metrics.at);
+    memory_release(r->best.metrics.at);
     if (r->arena)
         arena_destroy(r->arena);
 }

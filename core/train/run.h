@@ -59,13 +59,21 @@ struct run_options {
 
 enum run_end { RUN_DONE, RUN_EARLY, RUN_INTERRUPTED };
 
+struct evaluation { /* of the validation split */
+    int64_t step;   /* -1: there was none */
+    struct metric_list metrics;
+};
+
 struct run_result {
     enum run_end end;
     char folder[4096];
     int64_t step;
     double seconds; /* of training and evaluation, without setting up */
     uint64_t parameters;
-    struct metric_list test; /* names and memory: free with run_result_finish */
+    /* Names and memory: free with run_result_finish. */
+    struct metric_list test;
+    struct evaluation val, best; /* the last one; the best one by `monitor` */
+    const char *monitor;         /* of checkpoint.best, else early_stop; or NULL */
     struct arena *arena;
 };
 

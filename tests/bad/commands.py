@@ -6,7 +6,6 @@ runs that are damaged, foreign or locked.
 
     commands.py RUNNER"""
 import fcntl
-import itertools
 import json
 import os
 import pathlib
@@ -15,6 +14,8 @@ import re
 import shutil
 import subprocess
 import sys
+
+import h5py
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from harness import ROOT, RUNNER, Checks, Scratch, runner  # noqa: E402
@@ -91,6 +92,48 @@ def parsed(check, what, text):
         return None
 
 
+def check_results(check, top, run, last):
+    """The last values of the validation split, the best evaluation, and a test split that
+    is not touched before somebody asks for it."""
+    with h5py.File(run / "run.h5") as f:
+        curve = {k: f[f"scalars/val/{k}"] for k in ("loss", "accuracy")}
+        steps = list(curve["loss"]["step"])
+        values = {f"val/{k}": list(v["value"]) for k, v in curve.items()}
+    for name, all_values in values.items():
+        check.equal(f"train --json: {name}", last.get(name), all_values[-1])
+    at = values["val/accuracy"].index(max(values["val/accuracy"]))
+    check.equal("train --json: best", last.get("best"), {
+        "monitor": "val/accuracy", "step": steps[at], **{k: v[at] for k, v in values.items()}})
+    runner("small.yaml", "train.epochs=1", "--json", cwd=top)
+    again = runner("resume", run, "train.epochs=2", "--json", cwd=top)
+    more = parsed(check, "resumed", again.out) or {}
+    with h5py.File(run / "run.h5") as f:
+        accuracy = list(f["scalars/val/accuracy"]["value"])
+        steps = list(f["scalars/val/accuracy"]["step"])
+    check.equal("a resumed run: one evaluation more", len(accuracy), 2)
+    check.equal("a resumed run: best over all of it",
+                (more["best"]["val/accuracy"], more["best"]["step"]),
+                (max(accuracy), steps[accuracy.index(max(accuracy))]))
+
+    never = runner("small.yaml", "train.test=never", "--json", cwd=top)
+    tuned = parsed(check, "train.test=never", never.out) or {}
+    check.equal("train.test=never: no test in the result",
+                ([k for k in tuned if k.startswith("test/")], tuned.get("val/loss")),
+                ([], last["val/loss"]))
+    with h5py.File(run / "run.h5") as f:
+        check.ok("train.test=never: none in the record", "test" not in f["scalars"])
+    plain = runner("small.yaml", "train.test=never", cwd=top)
+    check.equal("train.test=never: the best evaluation on stdout",
+                [line.split()[0] for line in plain.out.splitlines()],
+                ["val/loss", "val/accuracy"])
+    late = parsed(check, "eval", runner("eval", run, "--json", cwd=top).out)
+    check.equal("and the test can be made later", late, {
+        k: v for k, v in last.items() if k.startswith("test/")})
+    end = parsed(check, "resume", runner("resume", run, "train.test=end", "--json",
+                                         cwd=top).out) or {}
+    check.equal("or by resume", {k: v for k, v in end.items() if k.startswith("test/")}, late)
+
+
 def check_json(check, top):
     run = top / "runs" / "small" / "latest"
     train = runner("small.yaml", "--json", cwd=top)
@@ -99,15 +142,14 @@ def check_json(check, top):
     check.ok("train --json: test/accuracy", last and 0 <= last["test/accuracy"] <= 1)
     check.ok("train --json: the folder", last and os.path.samefile(last["run"], run))
     check.equal("train --json: one line", len(train.out.splitlines()), 1)
+    check_results(check, top, run, last or {})
     told = runner("small.yaml", "--progress", "json", cwd=top)
     check.within("progress json: what is durable", told.out, "\nACK ckpt step=6\n")
     moments = []
     for line in told.out.splitlines():
         if not line.startswith("ACK "):
             moments.append(parsed(check, "progress json", line) or {})
-    # How many steps are shown between two evaluations depends on the time they take.
-    names = [k for k, _ in itertools.groupby(m.get("moment", m.get("end")) for m in moments)]
-    check.equal("progress json: moments", names,
+    check.equal("progress json: moments", [m.get("moment", m.get("end")) for m in moments],
                 ["begin", "step", "evaluated", "step", "evaluated", "tested", "end",
                  "done"])
     check.equal("progress json: stderr", told.err, "")

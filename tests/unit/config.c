@@ -767,6 +767,7 @@ static void test_schema(struct world *w) {
         {"option: x bool = 2\n", "a default that does not fit"},
         {"record: a\noption: x int\n", "a record without `end:`: 'a'"},
         {"end:\n", "an end without a record"},
+        {"example: x: 1\n", "an example without an option"},
         {"record: a\nrecord: b\nend:\n", "a record inside a record"},
         {"record: a\nend:\nrecord: a\nend:\n", "a record is described twice"},
         {"union: a\n", "a union without '='"},
