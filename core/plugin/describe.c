@@ -61,12 +61,12 @@ static int read_port(struct arena *a, const char *text, struct port_info *p,
     const char *bar = strstr(text, " | ");
     size_t n = bar ? (size_t)(bar - text) : strlen(text);
     char *head = arena_copy_n(a, text, n), *rest = strchr(head, ';');
-    char name[80], dtype[16], shape[80];
+    char name[80], dtype[48], shape[80];
     *p = (struct port_info){
         .scope = "", .better = "", .doc = bar ? arena_copy(a, bar + 3) : ""};
     if (rest)
         *rest++ = '\0';
-    if (sscanf(head, "%79s %15s %79s", name, dtype, shape) != 3)
+    if (sscanf(head, "%79s %47s %79s", name, dtype, shape) != 3)
         return error_set(e, RN_E_PLUGIN,
                          "a port is described as '%.60s': NAME DTYPE [SHAPE]", text);
     p->name = arena_copy(a, name);

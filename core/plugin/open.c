@@ -184,8 +184,10 @@ static int match(struct owned *o, struct rn_error *e) {
         int status = check_iface(&o->c, c->iface, e);
         if (status != RN_OK)
             return status;
-        if (RN_HAS(c, struct rn_component, extension) && c->extension)
+        if (RN_HAS(c, struct rn_component, extension) && c->extension) {
+            o->c.extension = c->extension;
             o->c.validate = c->extension(RN_EXT_VALIDATE);
+        }
         o->c.iface = c->iface;
         return RN_OK;
     }

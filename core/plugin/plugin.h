@@ -12,7 +12,7 @@
 
 struct port_info {
     const char *name;                 /* "*": any further output */
-    const char *dtype;                /* "f32", "float", "int", "any" */
+    const char *dtype;                /* "f32", "float", "any", "int/bool" */
     const char *shape;                /* "[N,C]" as written */
     const char *scope, *better, *doc; /* "" when absent */
     bool optional;
@@ -32,7 +32,8 @@ struct component {
     bool built_in;
     bool one_thread;   /* its [worker] members are called by one thread at a time */
     const void *iface; /* NULL until session_load */
-    const struct rn_validate_api *validate; /* NULL: none */
+    const struct rn_validate_api *validate;   /* NULL: none */
+    const void *(*extension)(const char *id); /* NULL: none */
 };
 
 struct session;

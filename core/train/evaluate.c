@@ -97,6 +97,51 @@ void evaluator_names(const struct evaluator *v, const char *split,
     }
 }
 
+/* ------------------------------------------------------------------- names */
+
+struct curve {
+    const char *name; /* without its split */
+    const struct node *node;
+};
+
+static uint32_t collect_curves(const struct evaluator *v, struct curve *out) {
+    const struct experiment *x = v->s->x;
+    uint32_t n = 0;
+    out[n++] = (struct curve){"loss", NULL};
+    for (uint32_t i = 0; x->losses.count > 1 && i < x->losses.count; i++)
+        out[n++] = (struct curve){arena_format(v->a, "loss.%s", x->losses.at[i].name),
+                                  x->losses.at[i].node};
+    for (uint32_t i = 0; i < x->metrics.count; i++) {
+        const struct component *c = x->metrics.at[i].component;
+        for (uint32_t k = 0; k < c->out_count; k++)
+            out[n++] = (struct curve){
+                k ? arena_format(v->a, "%s.%s", v->names[i], c->out[k].name)
+                  : v->names[i],
+                x->metrics.at[i].node};
+    }
+    return n;
+}
+
+int evaluator_check_names(const struct evaluator *v, struct diag *d) {
+    const struct experiment *x = v->s->x;
+    uint32_t most = 1 + x->losses.count;
+    for (uint32_t i = 0; i < x->metrics.count; i++)
+        most += x->metrics.at[i].component->out_count;
+    struct curve *all = arena_array(v->a, struct curve, most);
+    uint32_t n = collect_curves(v, all);
+    int status = RN_OK;
+    for (uint32_t i = 1; i < n && status == RN_OK; i++) {
+        for (uint32_t k = 0; k < i && status == RN_OK; k++)
+            if (strcmp(all[i].name, all[k].name) == 0) {
+                status = node_error(d, all[i].node, true, RN_E_CONFIG,
+                                    "two curves would be named '%s'", all[i].name);
+                diag_hint(d, "give one of them another name: metrics: {NAME: ...}; "
+                             "`loss` is the split's loss");
+            }
+    }
+    return status;
+}
+
 /* ----------------------------------------------------------------- metrics */
 
 static int reset(struct evaluator *v, struct rn_error *e) {

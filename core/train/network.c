@@ -43,7 +43,8 @@ rn_value network_find(const struct network *n, const char *name) {
 
 /* --------------------------------------------------------- types and binding */
 
-static bool dtype_fits(const char *want, rn_dtype t) {
+/* One word of a port's DTYPE, `length` long. */
+static bool word_fits(const char *want, size_t length, rn_dtype t) {
     static const struct {
         const char *name;
         rn_dtype t;
@@ -51,15 +52,29 @@ static bool dtype_fits(const char *want, rn_dtype t) {
                  {"i64", RN_I64}, {"i32", RN_I32},  {"i8", RN_I8},     {"u32", RN_U32},
                  {"u8", RN_U8},   {"bool", RN_BOOL}};
     uint32_t code = t & 0xffu;
-    if (strcmp(want, "any") == 0)
+    if (length == 3 && strncmp(want, "any", 3) == 0)
         return true;
-    if (strcmp(want, "float") == 0)
+    if (length == 5 && strncmp(want, "float", 5) == 0)
         return code == 2 || code == 4;
-    if (strcmp(want, "int") == 0)
+    if (length == 3 && strncmp(want, "int", 3) == 0)
         return code == 0 || code == 1;
     for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++)
-        if (strcmp(want, exact[i].name) == 0)
+        if (strlen(exact[i].name) == length &&
+            strncmp(want, exact[i].name, length) == 0)
             return exact[i].t == t;
+    return false;
+}
+
+/* The word behind this one of "float/int/bool", or NULL. */
+static const char *next_word(const char *word) {
+    const char *slash = strchr(word, '/');
+    return slash ? slash + 1 : NULL;
+}
+
+static bool dtype_fits(const char *want, rn_dtype t) {
+    for (const char *w = want; w; w = next_word(w))
+        if (word_fits(w, strcspn(w, "/"), t))
+            return true;
     return false;
 }
 
@@ -152,26 +167,36 @@ static const struct node *binding(const struct part *part, const char *port) {
     return strcmp(part->component->in[0].name, port) == 0 ? in : NULL;
 }
 
-/* The only value that a port can mean, or RN_NONE with *candidates > 1 listed in `why`.
- */
-static rn_value only_match(const struct network *n, const struct part *part,
-                           const struct port_info *port, const rn_value *taken,
-                           uint32_t taken_count, struct text *why) {
-    bool for_model = strcmp(part->component->kind, "model") == 0;
-    /* 1: the same name, outputs of models before fields. */
+static const char *last_name(const struct network_value *v) {
+    const char *dot = strrchr(v->name, '.');
+    return dot ? dot + 1 : "";
+}
+
+static bool is_field(const struct network_value *v) {
+    return strncmp(v->name, "data.", 5) == 0;
+}
+
+/* A value of the port's name, outputs of models before fields. */
+static rn_value namesake(const struct network *n, const struct port_info *port) {
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < n->value_count; i++) {
             const struct network_value *v = &n->values[i];
-            bool field = strncmp(v->name, "data.", 5) == 0;
-            const char *last = strrchr(v->name, '.');
-            if (field == (pass == 1) && last && strcmp(last + 1, port->name) == 0 &&
+            if (is_field(v) == (pass == 1) && strcmp(last_name(v), port->name) == 0 &&
                 fits(n, port, v->value))
                 return v->value;
         }
-    /* 2: the only one of fitting type: what models call `out`, any output, then fields
-     * that no model reads; a model itself takes fields first. */
+    return RN_NONE;
+}
+
+/* The only value of the port's type: what models call `out`, any output, then fields
+ * that no model reads; a model itself takes fields first. RN_NONE, and several in
+ * `why`, when there is more than one. */
+static rn_value only_match(const struct network *n, const struct part *part,
+                           const struct port_info *port, const rn_value *taken,
+                           uint32_t taken_count, struct text *why) {
     enum group { OUT, OUTPUT, FIELD };
     static const enum group orders[2][3] = {{OUT, OUTPUT, FIELD}, {FIELD, OUT, OUTPUT}};
+    bool for_model = strcmp(part->component->kind, "model") == 0;
     for (int pass = 0; pass < 3; pass++) {
         enum group group = orders[for_model][pass];
         rn_value found = RN_NONE;
@@ -179,12 +204,11 @@ static rn_value only_match(const struct network *n, const struct part *part,
         text_finish(why);
         for (uint32_t i = 0; i < n->value_count; i++) {
             const struct network_value *v = &n->values[i];
-            bool field = strncmp(v->name, "data.", 5) == 0, skip = found == v->value;
-            const char *last = strrchr(v->name, '.');
+            bool field = is_field(v), skip = found == v->value;
             for (uint32_t k = 0; k < taken_count; k++)
                 skip |= taken[k] == v->value;
             skip |= field != (group == FIELD);
-            skip |= group == OUT && !(last && strcmp(last, ".out") == 0);
+            skip |= group == OUT && strcmp(last_name(v), "out") != 0;
             skip |= field && !for_model && v->used_by_model;
             if (skip || !fits(n, port, v->value))
                 continue;
@@ -199,6 +223,16 @@ static rn_value only_match(const struct network *n, const struct part *part,
     return RN_NONE;
 }
 
+/* Would the value do as a class label, were it not a float? */
+static bool float_label(const struct network *n, const struct port_info *port,
+                        rn_value v) {
+    const struct gvalue *g = graph_value(n->graph, v);
+    return g && dtype_fits("float", g->dtype) && dtype_fits(port->dtype, RN_I64) &&
+           !dtype_fits(port->dtype, g->dtype) && shape_fits(port->shape, g, n->rows);
+}
+#define INTEGER_LABEL                                                                  \
+    "a class label is an integer: read the column as one (csv: target_type: int)"
+
 static int bind_port(struct network *n, const struct part *part,
                      const struct port_info *port, const struct node *given,
                      const rn_value *taken, uint32_t taken_count, rn_value *out,
@@ -212,15 +246,17 @@ static int bind_port(struct network *n, const struct part *part,
         if (!fits(n, port, *out) && !broadcast_scalar(n, port, *out)) {
             describe_value(n, *out, have, sizeof have);
             node_error(d, given, false, RN_E_CONFIG,
-                       "port '%s' of %s wants %s %s, but '%s' is %s", port->name,
+                       "port '%s' of %s expects %s %s, but '%s' is %s", port->name,
                        part->component->name, port->dtype, port->shape, node_raw(given),
                        have);
+            if (float_label(n, port, *out))
+                diag_hint(d, INTEGER_LABEL);
             return RN_E_CONFIG;
         }
         return RN_OK;
     }
     struct text why = {0};
-    if (!port->optional)
+    if (!port->optional && !(*out = namesake(n, port)))
         *out = only_match(n, part, port, taken, taken_count, &why);
     if (!*out && !port->optional) {
         node_error(d, part->node, false, RN_E_CONFIG,
@@ -232,10 +268,15 @@ static int bind_port(struct network *n, const struct part *part,
                       text_get(&why));
         } else {
             struct text all = {0};
+            bool label = false;
             for (uint32_t i = 0; i < n->value_count; i++) {
                 describe_value(n, n->values[i].value, have, sizeof have);
                 text_addf(&all, "%s%s %s", i ? "; " : "", n->values[i].name, have);
+                label |=
+                    is_field(&n->values[i]) && float_label(n, port, n->values[i].value);
             }
+            if (label)
+                text_add(&all, "; " INTEGER_LABEL);
             diag_hint(d, "there are: %s", text_get(&all));
             text_finish(&all);
         }

@@ -445,6 +445,30 @@ int programs_weighted(struct programs *p, uint32_t objective, bool *out,
 
 /* ---------------------------------------------------------------- evaluation */
 
+/* A host-form metric is shown the shapes and types that its ports will have. */
+static int check_shapes(const struct make *m, const struct part *part, int64_t rows,
+                        const rn_value *inputs, struct rn_error *e) {
+    const struct component *c = part->component;
+    const struct rn_metric_check_api *api =
+        c->extension ? c->extension(RN_EXT_METRIC_CHECK) : NULL;
+    struct rn_tensor values[32];
+    uint32_t n = c->in_count;
+    if (!api || !RN_HAS(api, struct rn_metric_check_api, check))
+        return RN_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct gvalue *v = graph_value(m->g, inputs[i]);
+        values[i] = (struct rn_tensor){0};
+        if (v)
+            values[i] = (struct rn_tensor){NULL, v->shape, NULL, v->dtype, v->rank};
+    }
+    struct rn_metric_batch batch = {sizeof batch,   n,    values,
+                                    (uint64_t)rows, NULL, NULL};
+    int status = api->check(instance_self(part->instance), &batch, e);
+    if (status != RN_OK && !e->status)
+        error_set(e, RN_E_CONFIG, "it does not take these shapes");
+    return status;
+}
+
 /* Graph-form metrics assign their accumulators here; host-form ones get outputs. */
 static int metric_build(struct make *m, struct programs *p, struct network *net,
                         const struct network_options *no, uint32_t index,
@@ -469,6 +493,8 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
             make_output(m, arena_format(p->arena, "metric.%u.%s", index, c->in[i].name),
                         inputs[i]);
         }
+        if (!m->e.status)
+            check_shapes(m, part, no->rows, inputs, &m->e);
         return m->e.status ? make_finish(m, part, d) : RN_OK;
     }
     struct port_binding *ports =

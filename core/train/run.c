@@ -468,9 +468,10 @@ static int resume_point(struct loop *l, struct arena *a, const char *folder,
 
 int run_check(struct stage *s, struct diag *d) {
     struct loop l = {.s = s, .evaluator = evaluator_create(s, s->arena)};
-    int status = loop_read_watches(&l, d);
+    int status = evaluator_check_names(l.evaluator, d);
+    int other = loop_read_watches(&l, d);
     evaluator_destroy(l.evaluator);
-    return status;
+    return status ? status : other;
 }
 
 int run_train(const struct run_options *o, struct run_result *out, struct diag *d) {

@@ -184,6 +184,8 @@ void profile_finish(struct profile_result *r);
 struct evaluator; /* metrics of one stage */
 /* Before stage_load it can only tell names. */
 struct evaluator *evaluator_create(struct stage *s, struct arena *a);
+/* Has every curve a name of its own? */
+int evaluator_check_names(const struct evaluator *v, struct diag *d);
 /* Names of what a split will give, without values: for monitors. */
 void evaluator_names(const struct evaluator *v, const char *split,
                      struct metric_list *out);

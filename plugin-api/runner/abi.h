@@ -135,7 +135,7 @@ struct rn_tensor {
  *       be there; its value is the path of that.
  * SHAPE: [N,C,H,W] symbols or numbers, [...] any, [N,...] a prefix. N is the batch.
  * DTYPE: f32 f64 bf16 f16 i64 i32 i8 u32 u8 bool, `float` any float, `int` any integer,
- *       `any`. */
+ *       `any`; any of several joined by '/': float/int/bool. */
 #define RN_STR_(x)      #x
 #define RN_STR(x)       RN_STR_(x)
 #define RN_IN(text)     "in: " text "\n"

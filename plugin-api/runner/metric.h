@@ -25,7 +25,8 @@ struct rn_metric_batch {
 };
 
 /* Where finish puts a result: host copies. name as declared; shape may be dynamic where
- * the text says so. */
+ * the text says so. NaN: not defined for what was seen; it is shown as n/a and never
+ * the best. */
 struct rn_metric_sink {
     const struct rn_metric_sink_api *api; /* host, static */
 };
@@ -55,6 +56,19 @@ struct rn_metric {
     /* states: the accumulators in order of declaration (graph form), else none. */
     int32_t (*finish)(void *self, uint32_t state_count, const struct rn_tensor *states,
                       struct rn_metric_sink *sink, struct rn_error *e); /* [step] */
+};
+
+/* Extension of a component, of the host form: shapes and options that do not fit are an
+ * error before step one. */
+#define RN_EXT_METRIC_CHECK "runner.metric.check/1"
+struct rn_metric_check_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* batch: what batches will be. values: shapes and types without data; of a port
+     * that is not bound, rank 0 and dtype 0. sample_ids and weights are NULL. [setup]
+     */
+    int32_t (*check)(void *self, const struct rn_metric_batch *batch,
+                     struct rn_error *e);
 };
 
 #define RN_METRIC(id, iface, head, body) RN_COMPONENT(id, iface, "metric " head, body)

@@ -4,8 +4,23 @@
  * pos_weight. */
 #include "rows.h"
 
+/* The port `target`; where it is an integer, that of its class, so that another than 0
+ * and 1 is outside of what it chooses from. */
+static rn_value target_of(struct rn_build *b) {
+    static const float of_class[2] = {0.0f, 1.0f};
+    const int64_t two = 2;
+    rn_value t = rn_input(b, "target");
+    uint32_t rank = 0;
+    int64_t shape[RN_MAX_RANK];
+    rn_dtype dtype;
+    if (!t || b->api->shape(b, t, &rank, shape, &dtype) != RN_OK ||
+        (dtype & 0xffu) > 1u || !rank)
+        return t;
+    return rn_gather(b, b->api->constant(b, RN_F32, 1, &two, of_class), t, 0);
+}
+
 static int32_t describe(struct rn_build *b) {
-    rn_value x = rn_input(b, "logits"), t = pair_target(b, x, rn_input(b, "target"));
+    rn_value x = rn_input(b, "logits"), t = pair_target(b, x, target_of(b));
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
     if (smoothing > 0.0)
         t = rn_add(b, rn_mul(b, t, rn_const(b, 1.0 - smoothing)),
@@ -25,7 +40,8 @@ RN_LOSS(bce, describe, "runner/bce 1",
                "-pos_weight t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid; as "
                "PyTorch's BCEWithLogitsLoss")
         RN_IN("logits float [N,...] | scores before the sigmoid")
-        RN_IN("target float [N,...] | 0, 1 or between; a number for all rows will do")
+        RN_IN("target " TARGET_TYPE " [N,...] | 0, 1 or between; an integer is the "
+              "class, 0 or 1; a number for all rows will do")
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a number")
         RN_OPTION("pos_weight float = 1 ; above 0 ; live | weight of the positive "

@@ -48,10 +48,12 @@ static uint32_t classes_last(struct rn_build *b, rn_value *logits, rn_value *lab
 }
 
 static int32_t by_label(struct rn_build *b) {
-    rn_value logits = rn_input(b, "logits"), label = rn_input(b, "label");
+    rn_value logits = rn_input(b, "logits"), label = label_index(b);
     int64_t shape[RN_MAX_RANK];
     uint32_t rank = classes_last(b, &logits, &label, shape);
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
+    if (check_classes(b, logits, 1) != RN_OK)
+        return RN_E_CONFIG;
     rn_value table = class_weights(b, logits), of_label = RN_NONE, loss;
     char path[48];
     if (table)
@@ -79,6 +81,8 @@ static int32_t by_label(struct rn_build *b) {
 
 static int32_t by_distribution(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), target = rn_input(b, "target");
+    if (check_classes(b, logits, 1) != RN_OK)
+        return RN_E_CONFIG;
     rn_value terms =
         rn_mul(b, pair_target(b, logits, target), rn_log_softmax(b, logits, 1));
     rn_value loss = rn_neg(b, rn_reduce_sum_axis(b, terms, 1, 0));
@@ -92,7 +96,7 @@ RN_LOSS(cross_entropy, by_label, "runner/cross_entropy 1",
                "softmax(logits)[label]; as PyTorch's CrossEntropyLoss")
         RN_IN("logits float [N,C,...] | scores before softmax; [N,...,C] with "
               "`classes: last`")
-        RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
+        LABEL_PORT
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a label")
         RN_OPTION("classes choice(second,last) = second | the axis of the logits that "
@@ -106,7 +110,7 @@ RN_LOSS(soft_cross_entropy, by_distribution, "runner/soft_cross_entropy 1",
         RN_DOC("Softmax cross-entropy between logits and a distribution over "
                "classes: -sum_c target_c log softmax(logits)_c")
         RN_IN("logits float [N,C,...] | scores before softmax")
-        RN_IN("target float [N,C,...] | the share of each class, adding to 1 along C")
+        RN_IN("target " TARGET_TYPE " [N,C,...] | the share of each class, adding to 1 along C")
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a distribution"));
 RN_PLUGIN(&cross_entropy, &soft_cross_entropy);

@@ -4,7 +4,9 @@
 #include "rows.h"
 
 static int32_t describe(struct rn_build *b) {
-    rn_value logits = rn_input(b, "logits"), label = rn_input(b, "label");
+    rn_value logits = rn_input(b, "logits"), label = label_index(b);
+    if (check_classes(b, logits, 1) != RN_OK)
+        return RN_E_CONFIG;
     rn_value log_p = rn_pick(b, rn_log_softmax(b, logits, 1), label);
     /* 1 - p without cancellation; away from 0, where (1 - p)^gamma for gamma below 1
      * has no derivative. */
@@ -22,7 +24,7 @@ RN_LOSS(focal, describe, "runner/focal 1",
         RN_DOC("Focal loss: cross-entropy that looks away from what is easy, -alpha "
                "(1 - p)^gamma log p (Lin et al. 2017, eq. 5)")
         RN_IN("logits float [N,C,...] | scores before softmax")
-        RN_IN("label int [N,...] | class index, 0 to C-1; another gives NaN")
+        LABEL_PORT
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a label")
         RN_OPTION("gamma float = 2 ; min 0 ; live | focusing; 0 is cross-entropy")

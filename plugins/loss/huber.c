@@ -20,7 +20,7 @@ RN_LOSS(huber, describe, "runner/huber 1",
         RN_DOC("Huber's loss: quadratic for errors within delta, linear beyond "
                "(Huber 1964); as PyTorch's HuberLoss")
         RN_IN("prediction float [N,...] | the model's values")
-        RN_IN("target float [N,...] | what they should be; a number for all rows "
+        RN_IN("target " TARGET_TYPE " [N,...] | what they should be; a number for all rows "
               "will do")
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a number")

@@ -15,7 +15,7 @@ static int32_t describe(struct rn_build *b) {
 RN_LOSS(mse, describe, "runner/mse 1",
         RN_DOC("Mean squared error: (prediction - target)^2, averaged over elements")
         RN_IN("prediction float [N,...] | the model's values")
-        RN_IN("target float [N,...] | what they should be; a number for all rows "
+        RN_IN("target " TARGET_TYPE " [N,...] | what they should be; a number for all rows "
               "will do")
         WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a number"));

@@ -8,17 +8,54 @@
 #include <runner/loss.h>
 
 #define WEIGHT_PORT                                                                    \
-    RN_IN("weight float [N,...] ; optional | how much a row, or an element, counts: "  \
-          "the mean is sum(weight*loss)/sum(weight)")
+    RN_IN("weight float/int/bool [N,...] ; optional | how much a row, or an element, " \
+          "counts: the mean is sum(weight*loss)/sum(weight)")
+#define TARGET_TYPE "float/int/bool"
+#define LABEL_PORT                                                                     \
+    RN_IN("label int/bool [N,...] | class index, 0 to C-1; another is refused")
+
+/* As f32, whatever type it has; RN_NONE stays. */
+static inline rn_value as_float(struct rn_build *b, rn_value x) {
+    uint32_t rank = 0;
+    int64_t shape[RN_MAX_RANK];
+    rn_dtype dtype = RN_F32;
+    if (!x || b->api->shape(b, x, &rank, shape, &dtype) != RN_OK)
+        return x;
+    return (dtype & 0xffu) == 2u || (dtype & 0xffu) == 4u ? x : rn_cast(b, x, RN_F32);
+}
+
+/* The port `label` as an index, also where it is bool. */
+static inline rn_value label_index(struct rn_build *b) {
+    rn_value label = rn_input(b, "label");
+    uint32_t rank = 0;
+    int64_t shape[RN_MAX_RANK];
+    rn_dtype dtype = RN_I64;
+    if (label)
+        b->api->shape(b, label, &rank, shape, &dtype);
+    return dtype == RN_BOOL ? rn_cast(b, label, RN_I64) : label;
+}
+
+/* A softmax needs two scores at least: of one, it is always 1. */
+static inline int32_t check_classes(struct rn_build *b, rn_value logits, int32_t axis) {
+    if (rn_dim(b, logits, axis) != 1)
+        return RN_OK;
+    b->api->fail(b, "there is one score a row: its softmax is always 1",
+                 "loss: bce is for one logit of class 1 against class 0; else give the "
+                 "model an output for each class",
+                 NULL);
+    return RN_E_CONFIG;
+}
 
 /* The target in the prediction's shape: as it is, reshaped when only ones differ (a
  * target [N] for a prediction [N,1] is meant row by row, never broadcast to [N,N]), a
- * single number left to broadcast; anything else is an error. */
+ * single number left to broadcast; anything else is an error. Integers and bools become
+ * f32. */
 static inline rn_value pair_target(struct rn_build *b, rn_value prediction,
                                    rn_value target) {
     uint32_t rank = 0, other = 0, i, k = 0;
     int64_t p[RN_MAX_RANK], t[RN_MAX_RANK];
     rn_dtype dtype;
+    target = as_float(b, target);
     if (b->api->shape(b, prediction, &rank, p, &dtype) != RN_OK ||
         b->api->shape(b, target, &other, t, &dtype) != RN_OK || other == 0)
         return target;
@@ -35,7 +72,7 @@ static inline rn_value pair_target(struct rn_build *b, rn_value prediction,
         k++;
     if (i < rank || k < other) {
         b->api->fail(b, "the target does not have the prediction's shape",
-                     "one number per prediction is wanted: check the model's outputs",
+                     "it needs one number per prediction: check the model's outputs",
                      NULL);
         return RN_NONE;
     }
@@ -47,7 +84,7 @@ static inline rn_value pair_target(struct rn_build *b, rn_value prediction,
 /* The port `weight` lined up with a loss by its first axes: [N] for a loss [N,H,W] is
  * one weight a row. RN_NONE when it is not bound. */
 static inline rn_value row_weight(struct rn_build *b, rn_value loss) {
-    rn_value w = rn_input(b, "weight");
+    rn_value w = as_float(b, rn_input(b, "weight"));
     uint32_t rank = 0, have = 0, i;
     int64_t shape[RN_MAX_RANK], want[RN_MAX_RANK];
     rn_dtype dtype;

@@ -6,7 +6,13 @@
 static int32_t describe(struct rn_build *b) {
     rn_value scores = rn_input(b, "scores"), label = rn_input(b, "label"), best;
     int64_t rows = rn_dim(b, scores, 0);
-    if (rn_dim(b, scores, 1) == 1) { /* of class 1 against class 0 */
+    uint32_t rank = rn_rank(b, scores);
+    if (rank > 2) {
+        b->api->fail(b, "scores are not one row of numbers a sample",
+                     "the metric expects [N,C], or [N,1] or [N] for two classes", NULL);
+        return RN_E_CONFIG;
+    }
+    if (rank == 1 || rn_dim(b, scores, 1) == 1) { /* of class 1 against class 0 */
         double threshold = rn_get_float(b->host, "threshold", 0.0);
         best = rn_gt(b, rn_reshape(b, scores, 1, &rows), rn_const(b, threshold));
         best = rn_cast(b, best, RN_I64);
@@ -37,9 +43,9 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
 
 RN_METRIC(accuracy, iface, "runner/accuracy 1",
           RN_DOC("Share of rows whose largest score is at the label")
-          RN_IN("scores float [N,C] | logits or probabilities; C = 1: of class 1 "
-                "against 0")
-          RN_IN("label int [N] | class index")
+          RN_IN("scores float [N,...] | logits or probabilities [N,C]; [N,1] or [N]: of "
+                "class 1 against 0")
+          RN_IN("label int/bool [N] | class index")
           SHARE_WEIGHT
           RN_OUT("accuracy f64 [] ; better higher")
           RN_OPTION("threshold float = 0 | with one score a row: class 1 above it; 0 "

@@ -6,10 +6,11 @@
 #define PLUGINS_METRIC_CLASSIFY_H
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <runner/metric.h>
+#include "values.h"
 
 enum average { MACRO, MICRO, WEIGHTED, BINARY };
 
@@ -67,39 +68,42 @@ static inline int32_t counts_reset(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static inline int64_t label_at(const struct rn_tensor *t, uint64_t i) {
-    switch (t->dtype) {
-    case RN_I64:
-        return ((const int64_t *)t->data)[i];
-    case RN_I32:
-        return ((const int32_t *)t->data)[i];
-    case RN_U32:
-        return ((const uint32_t *)t->data)[i];
-    case RN_I8:
-        return ((const int8_t *)t->data)[i];
-    default:
-        return ((const uint8_t *)t->data)[i];
-    }
+/* Before the first batch: `positive` is a class, scores are one row each. */
+static inline int32_t counts_check(void *self, const struct rn_metric_batch *b,
+                                   struct rn_error *e) {
+    const struct counts *s = (const struct counts *)self;
+    int64_t width = score_width(&b->values[0]), classes = width == 1 ? 2 : width;
+    char text[96];
+    if (width < 1)
+        return rn_fail(e, RN_E_CONFIG, "scores are not one row of numbers a sample",
+                       "the metric expects [N,C], or [N,1] or [N] for two classes",
+                       NULL);
+    if (s->average != BINARY || s->positive < classes)
+        return RN_OK;
+    snprintf(text, sizeof text, "there is no class %lld: the scores have %lld classes",
+             (long long)s->positive, (long long)classes);
+    return rn_fail(e, RN_E_CONFIG, text, "classes count from 0", "positive");
 }
 
-/* Ports: scores [N,C] f32, label [N], weight [N] f32 or not bound. Ties go to the
- * lowest class, NaN is the largest. One score a row (C = 1) is of class 1 against class
- * 0. */
+static inline const void *counts_extension(const char *id) {
+    static const struct rn_metric_check_api api = {sizeof(struct rn_metric_check_api),
+                                                   0, counts_check};
+    return strcmp(id, RN_EXT_METRIC_CHECK) == 0 ? &api : NULL;
+}
+
+/* Ports: scores [N,C] f32, label [N], weight [N] or not bound. Ties go to the lowest
+ * class, NaN is the largest. One score a row is of class 1 against class 0. */
 static inline int32_t counts_update(void *self, const struct rn_metric_batch *b,
                                     struct rn_error *e) {
     struct counts *s = (struct counts *)self;
     const struct rn_tensor *scores = &b->values[0], *label = &b->values[1];
-    const float *weight = b->ports > 2 ? (const float *)b->values[2].data : NULL;
-    int64_t width = scores->shape[1], classes = width == 1 ? 2 : width;
+    int64_t width = score_width(scores), classes = width == 1 ? 2 : width;
     int32_t status = counts_size(s, classes, e);
     if (status != RN_OK)
         return status;
-    if (s->average == BINARY && s->positive >= classes)
-        return rn_fail(e, RN_E_CONFIG, "there is no class as high as `positive`", NULL,
-                       "positive");
     for (uint64_t i = 0; i < b->rows; i++) {
         const float *row = (const float *)scores->data + i * (uint64_t)width;
-        int64_t best = width == 1 ? !(row[0] <= s->threshold) : 0;
+        int64_t best = width == 1 ? row[0] > s->threshold : 0;
         int64_t truth = label_at(label, i);
         for (int64_t c = 1; c < width; c++)
             if (row[c] > row[best] || (isnan(row[c]) && !isnan(row[best])))
@@ -107,8 +111,7 @@ static inline int32_t counts_update(void *self, const struct rn_metric_batch *b,
         if (truth < 0 || truth >= classes)
             return rn_fail(e, RN_E_DATA, "a label is outside the classes of the scores",
                            NULL, NULL);
-        s->n[truth * classes + best] += (weight ? (double)weight[i] : 1.0) *
-                                        (b->weights ? (double)b->weights[i] : 1.0);
+        s->n[truth * classes + best] += weight_at(b, 2, i);
     }
     return RN_OK;
 }
@@ -165,7 +168,8 @@ static inline void counts_class(const struct counts *s, int64_t c, double *hit,
 }
 
 /* Average `score(hit, truth, predicted)` as the option says; undefined classes give 0,
- * as scikit-learn's zero_division=0. Also each class's score into per_class. */
+ * as scikit-learn's zero_division=0; where nothing was seen, all are NaN. Also each
+ * class's score into per_class. */
 static inline double counts_average(const struct counts *s,
                                     double (*score)(double, double, double),
                                     double *per_class) {
@@ -182,11 +186,15 @@ static inline double counts_average(const struct counts *s,
         sum += w * per_class[c];
         weight += w;
     }
+    for (int64_t c = 0; truths == 0.0 && c < s->classes; c++)
+        per_class[c] = NAN;
+    if (truths == 0.0)
+        return NAN;
     if (s->average == MICRO)
         return score(hits, truths, predictions);
     if (s->average == BINARY)
-        return s->positive < s->classes ? per_class[s->positive] : 0.0;
-    return weight > 0.0 ? sum / weight : 0.0;
+        return per_class[s->positive];
+    return sum / weight;
 }
 
 /* finish for a score: the average under `name`, one number per class under `each`. */
@@ -209,9 +217,11 @@ static inline int32_t counts_finish(const struct counts *s, const char *name,
 }
 
 #define CLASS_PORTS                                                                    \
-    RN_IN("scores f32 [N,C] | logits or probabilities; C = 1: of class 1 against 0")   \
-    RN_IN("label int [N] | class index")
-#define CLASS_WEIGHT RN_IN("weight f32 [N] ; optional | how much a row counts")
+    RN_IN(                                                                             \
+        "scores f32 [N,...] | logits or probabilities [N,C]; [N,1] or [N]: of class "  \
+        "1 against 0")                                                                 \
+    RN_IN("label int/bool [N] | class index")
+#define CLASS_WEIGHT WEIGHT_PORT
 #define CLASS_THRESHOLD                                                                \
     RN_OPTION(                                                                         \
         "threshold float = 0 | with one score a row: class 1 above it; 0 is for "      \

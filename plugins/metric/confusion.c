@@ -31,10 +31,9 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        counts_load,
                                        finish};
 
-RN_METRIC(confusion, iface, "runner/confusion 1",
-          RN_DOC("Confusion matrix: counts, rows true, columns predicted")
-          CLASS_PORTS
-          CLASS_THRESHOLD
-          RN_OUT("confusion i64 [C,C] | number of rows: true class down, predicted "
-                 "class across"));
+RN_EXTENDED(confusion, iface, counts_extension, "metric runner/confusion 1",
+            RN_DOC("Confusion matrix: counts, rows true, columns predicted")
+                CLASS_PORTS CLASS_THRESHOLD RN_OUT(
+                    "confusion i64 [C,C] | number of rows: true class down, predicted "
+                    "class across"));
 RN_PLUGIN(&confusion);

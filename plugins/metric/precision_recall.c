@@ -38,31 +38,22 @@ FINISH(precision);
 FINISH(recall);
 FINISH(f1);
 
-RN_METRIC(precision, precision_iface, "runner/precision 1",
-          RN_DOC("Share of a class's predictions that are right, averaged over "
-                 "classes")
-          CLASS_PORTS
-          CLASS_WEIGHT
-          CLASS_THRESHOLD
-          CLASS_AVERAGE
-          RN_OUT("precision f64 [] ; better higher")
-          RN_OUT("per_class f64 [C] | precision of each class; 0 where it is not "
-                 "defined"));
-RN_METRIC(recall, recall_iface, "runner/recall 1",
-          RN_DOC("Share of a class's rows that are found, averaged over classes")
-          CLASS_PORTS
-          CLASS_WEIGHT
-          CLASS_THRESHOLD
-          CLASS_AVERAGE
-          RN_OUT("recall f64 [] ; better higher")
-          RN_OUT("per_class f64 [C] | recall of each class; 0 where it is not "
-                 "defined"));
-RN_METRIC(f1, f1_iface, "runner/f1 1",
-          RN_DOC("Harmonic mean of precision and recall, averaged over classes")
-          CLASS_PORTS
-          CLASS_WEIGHT
-          CLASS_THRESHOLD
-          CLASS_AVERAGE
-          RN_OUT("f1 f64 [] ; better higher")
-          RN_OUT("per_class f64 [C] | F1 of each class; 0 where it is not defined"));
+RN_EXTENDED(precision, precision_iface, counts_extension, "metric runner/precision 1",
+            RN_DOC("Share of a class's predictions that are right, averaged over "
+                   "classes") CLASS_PORTS CLASS_WEIGHT CLASS_THRESHOLD CLASS_AVERAGE
+                RN_OUT("precision f64 [] ; better higher") RN_OUT(
+                    "per_class f64 [C] | precision of each class; 0 where it is not "
+                    "defined"));
+RN_EXTENDED(recall, recall_iface, counts_extension, "metric runner/recall 1",
+            RN_DOC("Share of a class's rows that are found, averaged over classes")
+                CLASS_PORTS CLASS_WEIGHT CLASS_THRESHOLD CLASS_AVERAGE
+                    RN_OUT("recall f64 [] ; better higher") RN_OUT(
+                        "per_class f64 [C] | recall of each class; 0 where it is not "
+                        "defined"));
+RN_EXTENDED(
+    f1, f1_iface, counts_extension, "metric runner/f1 1",
+    RN_DOC("Harmonic mean of precision and recall, averaged over classes")
+        CLASS_PORTS CLASS_WEIGHT CLASS_THRESHOLD CLASS_AVERAGE RN_OUT(
+            "f1 f64 [] ; better higher")
+            RN_OUT("per_class f64 [C] | F1 of each class; 0 where it is not defined"));
 RN_PLUGIN(&precision, &recall, &f1);

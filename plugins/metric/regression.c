@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <runner/metric.h>
+#include "values.h"
 
 struct column { /* one element of a row, over all rows */
     double squares, absolute, mean, m2;
@@ -14,6 +14,7 @@ struct column { /* one element of a row, over all rows */
 
 struct sums {
     double n;      /* weight of the rows seen */
+    uint64_t rows; /* that weigh something */
     uint64_t each; /* elements of a row; 0 until the first */
     struct column *columns;
 };
@@ -36,6 +37,7 @@ static int32_t reset(void *self, struct rn_error *e) {
     struct sums *s = self;
     (void)e;
     s->n = 0.0;
+    s->rows = 0;
     if (s->columns)
         memset(s->columns, 0, s->each * sizeof *s->columns);
     return RN_OK;
@@ -70,29 +72,53 @@ static void add(struct column *c, double n, double w, double y, double predictio
     c->m2 += w * d * (y - c->mean);
 }
 
+/* Shapes that are the same but for ones: [N] and [N,1]. */
+static int32_t check(void *self, const struct rn_metric_batch *b, struct rn_error *e) {
+    const struct rn_tensor *p = &b->values[0], *t = &b->values[1];
+    uint32_t i = 1, k = 1;
+    (void)self;
+    for (;; i++, k++) {
+        while (i < p->rank && p->shape[i] == 1)
+            i++;
+        while (k < t->rank && t->shape[k] == 1)
+            k++;
+        if (i >= p->rank || k >= t->rank || p->shape[i] != t->shape[k])
+            break;
+    }
+    return i == p->rank && k == t->rank
+               ? RN_OK
+               : rn_fail(
+                     e, RN_E_CONFIG, "prediction and target differ in shape",
+                     "it needs one number per prediction: check the model's outputs",
+                     NULL);
+}
+
+static const void *extension(const char *id) {
+    static const struct rn_metric_check_api api = {sizeof(struct rn_metric_check_api),
+                                                   0, check};
+    return strcmp(id, RN_EXT_METRIC_CHECK) == 0 ? &api : NULL;
+}
+
 static int32_t update(void *self, const struct rn_metric_batch *b, struct rn_error *e) {
     struct sums *s = self;
-    const float *p = b->values[0].data, *t = b->values[1].data;
-    const float *weight = b->ports > 2 ? b->values[2].data : NULL;
+    const float *p = b->values[0].data;
+    const struct rn_tensor *t = &b->values[1];
     uint64_t each = row_elements(&b->values[0]);
-    if (each != row_elements(&b->values[1]))
-        return rn_fail(e, RN_E_CONFIG, "prediction and target differ in shape", NULL,
-                       NULL);
     int32_t status = size(s, each, e);
     for (uint64_t i = 0; i < b->rows && status == RN_OK; i++) {
-        double w = (weight ? (double)weight[i] : 1.0) *
-                   (b->weights ? (double)b->weights[i] : 1.0);
+        double w = weight_at(b, 2, i);
         if (w == 0.0)
             continue;
         s->n += w;
+        s->rows++;
         for (uint64_t k = 0; k < each; k++)
-            add(&s->columns[k], s->n, w, (double)t[i * each + k],
+            add(&s->columns[k], s->n, w, number_at(t, i * each + k),
                 (double)p[i * each + k]);
     }
     return status;
 }
 
-#define VERSION 2u
+#define VERSION 3u
 
 static int32_t save(void *self, struct rn_stream *to) {
     const struct sums *s = self;
@@ -100,6 +126,8 @@ static int32_t save(void *self, struct rn_stream *to) {
     int32_t status = to->api->write(to, &version, sizeof version);
     if (status == RN_OK)
         status = to->api->write(to, &s->n, sizeof s->n);
+    if (status == RN_OK)
+        status = to->api->write(to, &s->rows, sizeof s->rows);
     if (status == RN_OK)
         status = to->api->write(to, &s->each, sizeof s->each);
     return status || !s->each
@@ -110,7 +138,7 @@ static int32_t save(void *self, struct rn_stream *to) {
 static int32_t merge(void *self, struct rn_stream *from, struct rn_error *e) {
     struct sums *s = self;
     uint32_t version = 0;
-    uint64_t each = 0;
+    uint64_t each = 0, rows = 0;
     double other = 0.0;
     int32_t status = from->api->read(from, &version, sizeof version);
     if (status == RN_OK && version != VERSION)
@@ -118,6 +146,8 @@ static int32_t merge(void *self, struct rn_stream *from, struct rn_error *e) {
                        NULL);
     if (status == RN_OK)
         status = from->api->read(from, &other, sizeof other);
+    if (status == RN_OK)
+        status = from->api->read(from, &rows, sizeof rows);
     if (status == RN_OK)
         status = from->api->read(from, &each, sizeof each);
     if (status == RN_OK && each > from->api->left(from) / sizeof(struct column))
@@ -137,6 +167,7 @@ static int32_t merge(void *self, struct rn_stream *from, struct rn_error *e) {
         c->absolute += o.absolute;
     }
     s->n = n;
+    s->rows += rows;
     return status;
 }
 
@@ -155,17 +186,19 @@ static double mae_of(const struct sums *s, const struct column *c) {
     return c->absolute / s->n;
 }
 
-/* A constant target has no variance to explain: 1 if met exactly, else 0. */
+/* Not defined below two rows, as scikit-learn's. A constant target has no variance to
+ * explain: 1 if met exactly, else 0. */
 static double r2_of(const struct sums *s, const struct column *c) {
-    (void)s;
+    if (s->rows < 2)
+        return NAN;
     return c->m2 > 0.0 ? 1.0 - c->squares / c->m2 : c->squares == 0.0 ? 1.0 : 0.0;
 }
 
 static int32_t finish(const struct sums *s, const char *name,
                       double (*of)(const struct sums *, const struct column *),
                       struct rn_metric_sink *sink) {
-    double sum = 0.0;
-    for (uint64_t k = 0; s->n > 0.0 && k < s->each; k++)
+    double sum = s->rows ? 0.0 : NAN; /* of no row there is no mean */
+    for (uint64_t k = 0; s->rows && k < s->each; k++)
         sum += of(s, &s->columns[k]) / (double)s->each;
     struct rn_tensor t = {&sum, NULL, NULL, RN_F64, 0};
     return sink->api->put(sink, name, &t);
@@ -195,20 +228,17 @@ METRIC_(r2);
 
 #define PORTS                                                                          \
     RN_IN("prediction f32 [N,...] | the model's values")                               \
-    RN_IN("target f32 [N,...] | what they should be")                                  \
-    RN_IN("weight f32 [N] ; optional | how much a row counts")
+    RN_IN("target " NUMBER_TYPE " [N,...] | what they should be")                      \
+    WEIGHT_PORT
 
-RN_METRIC(mse, mse_iface, "runner/mse 1",
-          RN_DOC("Mean squared error over all elements")
-          PORTS
-          RN_OUT("mse f64 [] ; better lower"));
-RN_METRIC(mae, mae_iface, "runner/mae 1",
-          RN_DOC("Mean absolute error over all elements")
-          PORTS
-          RN_OUT("mae f64 [] ; better lower"));
-RN_METRIC(r2, r2_iface, "runner/r2 1",
-          RN_DOC("Coefficient of determination: 1 - residual / total sum of squares, "
-                 "the mean over the elements of a row")
-          PORTS
-          RN_OUT("r2 f64 [] ; better higher"));
+RN_EXTENDED(mse, mse_iface, extension, "metric runner/mse 1",
+            RN_DOC("Mean squared error over all elements")
+                PORTS RN_OUT("mse f64 [] ; better lower"));
+RN_EXTENDED(mae, mae_iface, extension, "metric runner/mae 1",
+            RN_DOC("Mean absolute error over all elements")
+                PORTS RN_OUT("mae f64 [] ; better lower"));
+RN_EXTENDED(r2, r2_iface, extension, "metric runner/r2 1",
+            RN_DOC("Coefficient of determination: 1 - residual / total sum of squares, "
+                   "the mean over the elements of a row; n/a below two rows")
+                PORTS RN_OUT("r2 f64 [] ; better higher"));
 RN_PLUGIN(&mse, &mae, &r2);

@@ -5,9 +5,12 @@
 #ifndef PLUGINS_METRIC_SHARE_H
 #define PLUGINS_METRIC_SHARE_H
 
+#include <math.h>
+
 #include <runner/metric.h>
 
-#define SHARE_WEIGHT RN_IN("weight float [N] ; optional | how much a row counts")
+#define SHARE_WEIGHT                                                                   \
+    RN_IN("weight float/int/bool [N] ; optional | how much a row counts")
 
 /* hit: bool [N]. */
 static inline void share_add(struct rn_build *b, rn_value hit) {
@@ -28,10 +31,10 @@ static inline int32_t share_finish(const char *name, uint32_t count,
                                    const struct rn_tensor *states,
                                    struct rn_metric_sink *sink, struct rn_error *e) {
     if (count != 2)
-        return rn_fail(e, RN_E_INTERNAL, "two accumulators are wanted", NULL, NULL);
+        return rn_fail(e, RN_E_INTERNAL, "it needs two accumulators", NULL, NULL);
     double hits = (double)*(const float *)states[0].data;
     double rows = (double)*(const float *)states[1].data;
-    double share = rows > 0.0 ? hits / rows : 0.0;
+    double share = rows != 0.0 ? hits / rows : NAN; /* of no row there is none */
     struct rn_tensor t = {&share, NULL, NULL, RN_F64, 0};
     return sink->api->put(sink, name, &t);
 }

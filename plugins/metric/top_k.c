@@ -7,6 +7,11 @@
 static int32_t describe(struct rn_build *b) {
     rn_value scores = rn_input(b, "scores"), label = rn_input(b, "label"), indices;
     int64_t k = rn_get_int(b->host, "k", 5), column[2] = {rn_dim(b, scores, 0), 1};
+    if (rn_dim(b, scores, 1) == 1) {
+        b->api->fail(b, "there is one score a row: of class 1 against class 0",
+                     "accuracy is the metric for that", NULL);
+        return RN_E_CONFIG;
+    }
     if (k > rn_dim(b, scores, 1)) {
         char text[100];
         snprintf(text, sizeof text, "k is %lld, but there are %lld scores a row",
@@ -43,7 +48,7 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
 RN_METRIC(top_k, iface, "runner/top_k 1",
           RN_DOC("Share of rows whose label is among the k largest scores")
           RN_IN("scores float [N,C] | logits or probabilities")
-          RN_IN("label int [N] | class index")
+          RN_IN("label int/bool [N] | class index")
           SHARE_WEIGHT
           RN_OUT("top_k f64 [] ; better higher")
           RN_OPTION("k int = 5 ; min 1 | how many scores count"));

@@ -6,7 +6,9 @@ confusion matrix of each epoch in run.h5."""
 import csv
 import io
 import json
+import math
 import pathlib
+import re
 
 import h5py
 import numpy as np
@@ -82,6 +84,11 @@ def test_golden(folder):
             train(folder, shown(folder, fields, metrics, eval_batch))
             got = evaluated(folder)
             for name, (spec, value) in wanted.items():
+                if math.isnan(value):  # null in JSON
+                    check.equal(f"{title}: {spec}, batches of {eval_batch}",
+                                (f"test/{name}" in got, got.get(f"test/{name}")),
+                                (True, None))
+                    continue
                 check.close(f"{title}: {spec}, batches of {eval_batch}",
                             got.get(f"test/{name}"), value, 1e-7 * max(1, abs(value)))
             with h5py.File(latest(folder / "runs", "shown") / "run.h5") as f:
@@ -132,19 +139,107 @@ def test_eval_is_predict(folder):
         check.equal("epochs", f["tensors/val/confusion/epoch"][:].tolist(), [1, 2, 3])
 
 
+def test_undefined(folder):
+    """Rows that weigh nothing: every mean is n/a, shown so, NaN in the record, null in
+    JSON."""
+    x = [[1.0, 2.0], [3.0, 1.0]]
+    of_classes = {"scores": "model.seen", "label": "data.label", "weight": "data.w"}
+    of_numbers = {"prediction": "model.seen", "target": "data.t", "weight": "data.w"}
+    names = ["accuracy", "top_k", "precision", "recall", "f1", "mse", "mae", "r2"]
+    metrics = {n: {"type": n, "in": of_numbers if n in ("mse", "mae", "r2") else of_classes}
+               for n in names}
+    metrics["top_k"]["k"] = 1
+    fields = [("x", x, "f4"), ("t", x, "f4"), ("label", [0, 1], "i8"), ("w", [0, 0], "i4")]
+    r = train(folder, shown(folder, fields, metrics, 5))
+    got = evaluated(folder)
+    with h5py.File(latest(folder / "runs", "shown") / "run.h5") as f:
+        for n in names:
+            check.within(f"{n} of no weight: shown", r.out, f"test/{n} n/a\n")
+            check.equal(f"{n} of no weight: json", got.get(f"test/{n}", ""), None)
+            check.ok(f"{n} of no weight: kept", np.isnan(f[f"scalars/test/{n}/value"][-1]))
+
+
+def one_logit():
+    """An experiment whose logit is x itself as [N,1], and z as [N], beside labels y."""
+    source = {"type": "npy", "files": {"x": "x.npy", "y": "y.npy", "z": "z.npy"}}
+    metrics = {n: {"type": n, "average": "binary"} for n in ("f1", "precision", "recall")}
+    metrics["accuracy"] = {"type": "accuracy"}
+    flat = {n + "_flat": {**m, "in": {"scores": "data.z"}} for n, m in metrics.items()}
+    return {"name": "logit", "data": {"train": source, "test": source, "eval_batch": 7},
+            "model": {"type": "sequential", "in": {"x": "data.x"},
+                      "layers": [{"type": "dense", "units": 1}]},
+            "init": {"type": "constant", "value": 1},
+            "loss": {"type": "bce", "in": {"target": "data.y"}},
+            "metrics": {**metrics, **flat},
+            "optimizer": {"type": "sgd", "lr": 0}, "train": {"steps": 1}}
+
+
+def test_one_logit(folder):
+    """One score a row, as [N,1] or [N], of class 1 above the threshold; labels of any
+    integer type or bool; the natural file binds everything."""
+    rng = np.random.default_rng(5)
+    z = np.round(rng.standard_normal(29), 3).astype("f4")
+    y = (z + rng.standard_normal(29) > 0).astype(int)
+    guess = (z > 0).astype(int)
+    hit = ((guess == 1) & (y == 1)).sum()
+    want = {"accuracy": (guess == y).mean(), "f1": 2 * hit / (guess.sum() + y.sum()),
+            "precision": hit / guess.sum(), "recall": hit / y.sum()}
+    loss = (np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0) - z * y).mean()
+    c = one_logit()
+    save(folder, "x", z.reshape(29, 1), "f4")
+    save(folder, "z", z, "f4")
+    for kind in ("i8", "u1", "i4", "?"):
+        save(folder, "y", y, kind)
+        r = train(folder, c)
+        check.close(f"one logit, {kind}: loss", r.value("test/loss"), loss, 2e-6)
+        for name, value in want.items():
+            for of in ("", "_flat"):
+                check.close(f"one logit, {kind}: {name}{of}", r.value(f"test/{name}{of}"),
+                            value, 2e-6)
+    save(folder, "y", y, "i8")
+    for loss in ("cross_entropy", "focal"):
+        r = train(folder, {**c, "loss": {"type": loss, "in": {"label": "data.y"}}}, 2)
+        check.within(f"{loss} of one logit", r.err, "bce is for one logit")
+    r = train(folder, {**c, "metrics": {"m": {"type": "top_k", "k": 1}}}, 2)
+    check.within("top_k of one logit", r.err, "accuracy is the metric for that")
+    save(folder, "y", np.where(np.arange(29) == 11, 2, y), "i8")
+    r = train(folder, c, 3)
+    check.within("a class beyond two", r.err, "row 12 has the y 2, but loss takes 0 to 1")
+    save(folder, "y", y, "f4")
+    r = train(folder, c, 2)
+    check.within("a float label", r.err, "a class label is an integer")
+
+
+def test_names(folder):
+    """No two curves of one name."""
+    fields = [("x", [[1, 2], [3, 4]], "f4"), ("label", [0, 1], "i8")]
+    ports = {"scores": "model.seen", "label": "data.label"}
+    c = shown(folder, fields, {"loss": {"type": "accuracy", "in": ports}}, 5)
+    r = train(folder, c, 2)
+    check.within("a metric named loss", r.err, "two curves would be named 'loss'")
+    check.ok("a metric named loss: where", re.search(r"e\.yaml:\d+:\d+: error: two", r.err))
+    check.equal("plan refuses it too", runner("plan", folder / "e.yaml").code, 2)
+    c["metrics"] = [{"type": "accuracy", "in": ports}, {"type": "accuracy", "in": ports}]
+    r = train(folder, c)
+    check.equal("two of a kind are numbered", (r.value("test/accuracy"),
+                r.value("test/accuracy_2")), (0.5, 0.5))
+
+
 def test_wrong(folder):
     fields = [("x", [[1, 2], [3, 4]], "f4"), ("label", [0, 1], "i8")]
     ports = {"scores": "model.seen", "label": "data.label"}
     for metric, code, says in [
             ({"type": "top_k", "k": 3, "in": ports}, 2, "k is 3, but there are 2 scores a row"),
             ({"type": "f1", "average": "binary", "positive": 2, "in": ports}, 2,
-             "no class as high as `positive`"),
+             "there is no class 2: the scores have 2 classes"),
             ({"type": "accuracy", "in": {**ports, "label": 1}}, 2,
-             "port 'label' of runner/accuracy wants int"),
+             "port 'label' of runner/accuracy expects int/bool"),
             ({"type": "f1", "average": "samples", "in": ports}, 2, "macro"),
             ({"type": "mse", "in": {"prediction": "model.seen", "target": "data.x",
                                     "weights": "data.label"}}, 2, "did you mean 'weight'?"),
             ({"type": "mse", "in": {"prediction": "model.seen", "target": 0}}, 2,
+             "prediction and target differ in shape"),
+            ({"type": "mae", "in": {"prediction": "model.seen", "target": "data.label"}}, 2,
              "prediction and target differ in shape")]:
         r = train(folder, shown(folder, fields, {"m": metric}, 5), code)
         check.within(f"{metric}", r.err, says)
@@ -159,6 +254,7 @@ def test_wrong(folder):
 
 
 with Scratch() as folder:
-    for test in (test_golden, test_eval_is_predict, test_wrong):
+    for test in (test_golden, test_undefined, test_one_logit, test_names,
+                 test_eval_is_predict, test_wrong):
         test(folder)
 check.done()

@@ -87,6 +87,9 @@ cases = {
     "three numbers, weighted": numbers(53, 3, weights=True),
     "a constant target": numbers(20, 2, constant=1),
     "met exactly": numbers(20, 3, constant=0, perfect=True),
+    "one row of numbers": numbers(1, 2),
+    "one row of numbers, weighted": numbers(1, 1, weights=True),
+    "two rows of numbers": numbers(2, 1),
 }
 path = pathlib.Path(__file__).with_suffix(".json")
 path.write_text(json.dumps({"sklearn": __import__("sklearn").__version__, "cases": cases},
