@@ -139,6 +139,7 @@ static void show_evaluated(struct teller *t, const struct run_progress *p) {
 static void show_json(const struct run_progress *p) {
     static const char *const moments[] = {"begin", "step", "evaluated", "tested",
                                           "end"};
+    flockfile(stdout); /* acknowledgements come from another thread, too */
     printf("{\"moment\": \"%s\", \"step\": %lld, \"epoch\": %lld, ", moments[p->moment],
            (long long)p->step, (long long)p->epoch);
     json_value("loss", p->loss); /* null where none is known */
@@ -161,6 +162,7 @@ static void show_json(const struct run_progress *p) {
     }
     puts("}");
     fflush(stdout);
+    funlockfile(stdout);
 }
 
 static void progress(void *context, const struct run_progress *p) {

@@ -183,6 +183,7 @@ static struct record *make(bool write) {
     r->lock = r->log = r->text = -1;
     r->write = write;
     r->published = record_clock();
+    sync_init(r);
     return r;
 }
 
@@ -276,15 +277,13 @@ int record_open(const char *folder, bool write, struct record **out,
 void record_close(struct record *r) {
     if (!r)
         return;
-    if (r->log >= 0 && r->write && !r->failed)
-        record_sync(r, NULL);
+    sync_finish(r);
     if (r->log >= 0)
         close(r->log);
     if (r->text >= 0)
         close(r->text);
     if (r->lock >= 0)
         close(r->lock);
-    text_finish(&r->waiting);
     memory_release(r->series);
     arena_destroy(r->arena);
     memory_release(r);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appending to the log: rows wait in memory, go out together, and are acknowledged
- * after fsync. */
+/* Appending to the log: what a row is, which series there are. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -28,13 +27,16 @@ double record_clock(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-int log_read(const struct record *r, struct log_view *v, struct rn_error *e) {
+int log_read(struct record *r, struct log_view *v, struct rn_error *e) {
     struct stat st;
     memset(v, 0, sizeof *v);
     if (fstat(r->log, &st))
         return file_error(e, "read", r->log_path);
+    sync_lock(r);
     uint64_t size = r->write ? r->durable : (uint64_t)st.st_size;
-    return log_view_init(v, r->log, size, &r->waiting, r->log_path, e);
+    int status = log_view_init(v, r->log, size, &r->waiting, r->log_path, e);
+    sync_unlock(r);
+    return status;
 }
 
 /* The table of series and the count of rows, from what counts in v. */
@@ -86,61 +88,14 @@ int log_open(struct record *r, struct rn_error *e) {
     }
     if (!status && r->write)
         text_reserve(&r->waiting, WAITING_BYTES);
+    if (!status && r->write)
+        text_reserve(&r->flying, WAITING_BYTES);
     if (!status) {
         r->durable = v.good;
         take_over(r, &v);
     }
     log_view_finish(&v);
     return status;
-}
-
-static int writable(struct record *r, struct rn_error *e) {
-    if (!r->write)
-        return error_set(e, RN_E_INTERNAL, "the run %s was opened to be read only",
-                         r->folder);
-    if (r->failed)
-        return error_set(e, RN_E_IO,
-                         "%s: an earlier sync failed; resume the run to go on",
-                         r->log_path);
-    return RN_OK;
-}
-
-/* Write and fsync what waits; no acknowledgement. */
-static int flush(struct record *r, struct rn_error *e) {
-    int status = writable(r, e);
-    if (status || !r->waiting.length)
-        return status;
-    status =
-        file_write(r->log, r->waiting.s, r->waiting.length, r->durable, r->log_path, e);
-    if (status) {
-        /* The rows go on waiting; nothing half-written stays behind them. */
-        if (ftruncate(r->log, (off_t)r->durable))
-            r->failed = true;
-        return status;
-    }
-    if (fdatasync(r->log)) {
-        /* What the kernel now holds is not known: never tried again. */
-        r->failed = true;
-        return file_error(e, "sync", r->log_path);
-    }
-    r->durable += r->waiting.length;
-    r->waiting.length = 0;
-    r->rows_waiting = 0;
-    return RN_OK;
-}
-
-int record_sync(struct record *r, struct rn_error *e) {
-    int status = flush(r, e);
-    if (status)
-        return status;
-    if (r->rows != r->acked) {
-        r->acked = r->rows;
-        char line[64];
-        snprintf(line, sizeof line, "ACK metrics row=%" PRId64, r->rows);
-        if (r->ack)
-            r->ack(r->ack_context, line);
-    }
-    return RN_OK;
 }
 
 int64_t record_rows(const struct record *r) {
@@ -224,7 +179,7 @@ static int add_series(struct record *r, const struct log_entry *n, struct rn_err
 
 static int add_row(struct record *r, struct log_entry *n, const char *doc,
                    struct rn_error *e) {
-    int status = writable(r, e);
+    int status = sync_writable(r, e);
     if (status)
         return status;
     n->name_length = strlen(n->name);
@@ -242,15 +197,7 @@ static int add_row(struct record *r, struct log_entry *n, const char *doc,
         if (n->doc_length > LOG_NAME_MAX)
             n->doc_length = LOG_NAME_MAX;
     }
-    n->durable = r->durable;
-    log_encode(&r->waiting, r->durable + r->waiting.length, n);
-    r->rows++;
-    double now = record_clock();
-    if (!r->rows_waiting++)
-        r->waiting_since = now;
-    if (r->rows_waiting >= rows_per_sync || now - r->waiting_since >= 1.0)
-        return record_sync(r, e);
-    return RN_OK;
+    return sync_append(r, n) >= rows_per_sync ? record_sync(r, e) : RN_OK;
 }
 
 int record_scalar(struct record *r, const char *series, int64_t step, double epoch,
@@ -311,7 +258,7 @@ int record_tensor(struct record *r, const char *series, int64_t step, double epo
 
 int record_note(struct record *r, const char *key, const char *value,
                 struct rn_error *e) {
-    int status = writable(r, e);
+    int status = sync_writable(r, e);
     if (!status)
         status = check_name(key, e);
     if (!status && strchr(key, '/'))
@@ -327,20 +274,24 @@ int record_note(struct record *r, const char *key, const char *value,
                           .name_length = strlen(key),
                           .dtype = RN_U8,
                           .data = value,
-                          .bytes = bytes,
-                          .durable = r->durable};
-    log_encode(&r->waiting, r->durable + r->waiting.length, &n);
+                          .bytes = bytes};
+    sync_append(r, &n);
     return RN_OK;
 }
 
+static bool is_later(const struct log_view *v, int64_t step, int64_t rows) {
+    bool later = rows >= 0 && v->row_count > (uint64_t)rows;
+    for (size_t i = 0; i < v->row_count; i++)
+        later = later || v->rows[i].step > step;
+    return later;
+}
+
 int record_rewind(struct record *r, int64_t step, int64_t rows, struct rn_error *e) {
-    int status = writable(r, e);
+    int status = sync_writable(r, e);
     struct log_view v = {0};
     if (!status)
         status = log_read(r, &v, e);
-    bool later = !status && rows >= 0 && v.row_count > (uint64_t)rows;
-    for (size_t i = 0; !status && i < v.row_count; i++)
-        later = later || v.rows[i].step > step;
+    bool later = !status && is_later(&v, step, rows);
     log_view_finish(&v);
     if (status || !later)
         return status;
@@ -349,23 +300,24 @@ int record_rewind(struct record *r, int64_t step, int64_t rows, struct rn_error 
                           .name = "",
                           .dtype = RN_I64,
                           .data = &rows,
-                          .bytes = sizeof rows,
-                          .durable = r->durable};
+                          .bytes = sizeof rows};
+    sync_lock(r);
     size_t before = r->waiting.length;
+    n.durable = r->durable;
     log_encode(&r->waiting, r->durable + before, &n);
-    status = flush(r, e);
-    if (status) {
+    status = sync_flush(r, e);
+    if (status)
         r->waiting.length = before;
-        return status;
-    }
-    status = log_read(r, &v, e);
+    sync_unlock(r);
+    if (!status)
+        status = log_read(r, &v, e);
     if (!status)
         take_over(r, &v);
     log_view_finish(&v);
     return status;
 }
 
-int record_each(const struct record *r,
+int record_each(struct record *r,
                 int (*row)(void *context, const char *series, int64_t step,
                            double epoch, const struct rn_tensor *value),
                 void *context, struct rn_error *e) {

@@ -49,7 +49,8 @@ void record_say(struct record *r, const char *line);
  * name is one kind of value: all scalars, or tensors of one type and shape. No series
  * may be called <other series>/step, /epoch or /value (they are its datasets).
  *
- * A row is durable after 100 rows or 1 s (looked at when rows arrive), or record_sync.
+ * A row is durable within a second (a thread of the record sees to that), after 100
+ * rows, or after record_sync.
  * After RN_E_IO for a full disk the rows wait in memory and a later call tries again;
  * after a failed fsync the log stays failed. */
 int record_scalar(struct record *r, const char *series, int64_t step, double epoch,
@@ -71,7 +72,8 @@ int record_rewind(struct record *r, int64_t step, int64_t rows, struct rn_error 
 int record_sync(struct record *r, struct rn_error *e);
 /* Rows that count, waiting ones too; after record_sync all of them are durable. */
 int64_t record_rows(const struct record *r);
-/* ack("ACK metrics row=N") and ack("ACK ckpt step=N"), each after it is durable. */
+/* ack("ACK metrics row=N") and ack("ACK ckpt step=N"), each after it is durable; by the
+ * caller's thread or the record's own, one at a time. Once, before the first row. */
 void record_on_ack(struct record *r, void (*ack)(void *context, const char *line),
                    void *context);
 /* Make run.h5 from the log: temporary file, fsync, rename.
@@ -86,7 +88,7 @@ int record_publish_soon(struct record *r, struct rn_error *e);
 
 /* Each row that counts, in the order written. Scalars come as f64 of rank 0. value is
  * borrowed. row returns non-zero to end early; that is then returned. */
-int record_each(const struct record *r,
+int record_each(struct record *r,
                 int (*row)(void *context, const char *series, int64_t step,
                            double epoch, const struct rn_tensor *value),
                 void *context, struct rn_error *e);

@@ -3,6 +3,8 @@
 #ifndef RECORD_STATE_H
 #define RECORD_STATE_H
 
+#include <pthread.h>
+
 #include "record/record.h"
 #include "record/view.h"
 
@@ -14,11 +16,17 @@ struct record {
     int text;            /* log.txt; -1 when reading */
     bool write, failed;  /* failed: an fsync of the log failed */
     uint64_t durable;    /* bytes of the log on disk for sure; the file ends there */
-    struct text waiting; /* records behind it */
+    struct text waiting; /* records behind it, and behind those that fly */
     int64_t rows;        /* that count, waiting ones too */
     int64_t acked;
     unsigned rows_waiting;
-    double waiting_since; /* monotonic seconds, of the first waiting row */
+    double waiting_since; /* monotonic seconds, of the first waiting record */
+    /* sync.c; the mutex guards durable to waiting_since */
+    pthread_mutex_t mutex;
+    pthread_cond_t appended, idle;
+    pthread_t thread;
+    struct text flying; /* records that the thread writes while it is busy */
+    bool started, watched /* the thread runs */, busy, quit;
     struct log_series *series;
     size_t series_count, series_capacity, series_last;
     void (*ack)(void *context, const char *line);
@@ -26,12 +34,26 @@ struct record {
     double publish_cost, published; /* seconds; when */
 };
 
+/* ---- sync.c ---- */
+void sync_init(struct record *r);
+/* Ends the thread, syncs what waits (errors are lost), frees. */
+void sync_finish(struct record *r);
+/* Between them nothing is written by the thread, and nothing flies. */
+void sync_lock(struct record *r);
+void sync_unlock(struct record *r);
+/* RN_E_IO after a failed sync, RN_E_INTERNAL when opened to read. */
+int sync_writable(const struct record *r, struct rn_error *e);
+/* Encode an entry behind the others; durable within a second. How many rows wait. */
+unsigned sync_append(struct record *r, struct log_entry *n);
+/* Locked: write and fsync what waits. */
+int sync_flush(struct record *r, struct rn_error *e);
+
 /* Monotonic seconds. */
 double record_clock(void);
 /* Open the log of r (folder, write set), cut its tail when writing, fill the counts. */
 int log_open(struct record *r, struct rn_error *e);
 /* All rows up to now, waiting ones too. Finish also after failure. */
-int log_read(const struct record *r, struct log_view *v, struct rn_error *e);
+int log_read(struct record *r, struct log_view *v, struct rn_error *e);
 /* "<folder>/<name>" in the record's arena. */
 const char *record_path(struct arena *a, const struct record *r, const char *name);
 /* The bytes of log that CURRENT says were durable; 0 without one. */

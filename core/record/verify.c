@@ -27,7 +27,7 @@ static void hash_parameters(const struct checkpoint *c, char out[65]) {
     sha256_hex(digest, out);
 }
 
-static int check_log(const struct record *r, uint64_t durable, uint64_t *rows,
+static int check_log(struct record *r, uint64_t durable, uint64_t *rows,
                      struct rn_error *e) {
     struct log_view v;
     int status = log_read(r, &v, e);

@@ -5,6 +5,10 @@
  *                                    call (from 1) fails, and all later ones but of
  *                                    alloc. FOLDER: only for files below it
  *   SHIM_CALLS=FILE                  at exit: how many calls of that kind there were
+ *   SHIM_TRACE=FILE                  a line for each call that changes or syncs a file,
+ *                                    once it has succeeded, and for each line that is
+ *                                    printed, before: "write PATH", "sync PATH",
+ *                                    "rename FROM -> TO", "make PATH", "say LINE"
  *   SHIM_PEAK=FILE                   at exit: the most bytes that files in a folder
  *                                    backend/ held at once by aligned_alloc */
 #define _GNU_SOURCE
@@ -18,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -26,7 +31,7 @@
 enum kind { WRITE, SYNC, RENAME, OPEN, ALLOC, KINDS };
 static const char *const names[KINDS] = {"write", "sync", "rename", "open", "alloc"};
 
-static int kind = -1, error = ENOSPC;
+static int kind = -1, error = ENOSPC, trace_fd = -1;
 static long nth;
 static char folder[4096];
 static atomic_long calls;
@@ -75,34 +80,98 @@ static int watched(int fd) {
     if (!real)                                                                         \
     real = (type(*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, name)
 
+static void add_line(const char *line, size_t n) {
+    REAL(ssize_t, "write", int, const void *, size_t);
+    int code = errno;
+    (void)!real(trace_fd, line, n);
+    errno = code;
+}
+
+/* One line of the trace; returns `result`, which is negative when the call failed. */
+static ssize_t trace(ssize_t result, const char *what, const char *one,
+                     const char *two) {
+    char line[3 * 4096];
+    if (trace_fd < 0 || result < 0)
+        return result;
+    int n = snprintf(line, sizeof line, "%s %s%s%s\n", what, one, two ? " -> " : "",
+                     two ? two : "");
+    add_line(line, (size_t)n);
+    return result;
+}
+
+static ssize_t trace_file(ssize_t result, const char *what, int fd) {
+    char link[64], path[4096];
+    if (trace_fd < 0 || result < 0)
+        return result;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return path[0] == '/' ? trace(result, what, path, NULL) : result;
+}
+
+EXPORT int puts(const char *line) {
+    REAL(int, "puts", const char *);
+    trace(0, "say", line, NULL);
+    return real(line);
+}
+
+EXPORT int mkdir(const char *path, mode_t mode) {
+    REAL(int, "mkdir", const char *, mode_t);
+    return (int)trace(real(path, mode), "make", path, NULL);
+}
+
+EXPORT int symlink(const char *to, const char *path) {
+    REAL(int, "symlink", const char *, const char *);
+    return (int)trace(real(to, path), "make", path, NULL);
+}
+
 EXPORT ssize_t write(int fd, const void *p, size_t n) {
     REAL(ssize_t, "write", int, const void *, size_t);
-    return kind == WRITE && watched(fd) && fails(WRITE) ? -1 : real(fd, p, n);
+    return kind == WRITE && watched(fd) && fails(WRITE)
+               ? -1
+               : trace_file(real(fd, p, n), "write", fd);
 }
 
 EXPORT ssize_t pwrite(int fd, const void *p, size_t n, off_t at) {
     REAL(ssize_t, "pwrite", int, const void *, size_t, off_t);
-    return kind == WRITE && watched(fd) && fails(WRITE) ? -1 : real(fd, p, n, at);
+    return kind == WRITE && watched(fd) && fails(WRITE)
+               ? -1
+               : trace_file(real(fd, p, n, at), "write", fd);
 }
 
 EXPORT ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off_t);
-    return kind == WRITE && watched(fd) && fails(WRITE) ? -1 : real(fd, p, n, at);
+    return kind == WRITE && watched(fd) && fails(WRITE)
+               ? -1
+               : trace_file(real(fd, p, n, at), "write", fd);
 }
 
 EXPORT int fsync(int fd) {
     REAL(int, "fsync", int);
-    return kind == SYNC && watched(fd) && fails(SYNC) ? -1 : real(fd);
+    return kind == SYNC && watched(fd) && fails(SYNC)
+               ? -1
+               : (int)trace_file(real(fd), "sync", fd);
 }
 
 EXPORT int fdatasync(int fd) {
     REAL(int, "fdatasync", int);
-    return kind == SYNC && watched(fd) && fails(SYNC) ? -1 : real(fd);
+    return kind == SYNC && watched(fd) && fails(SYNC)
+               ? -1
+               : (int)trace_file(real(fd), "sync", fd);
 }
 
 EXPORT int rename(const char *from, const char *to) {
     REAL(int, "rename", const char *, const char *);
-    return kind == RENAME && watched_path(to) && fails(RENAME) ? -1 : real(from, to);
+    return kind == RENAME && watched_path(to) && fails(RENAME)
+               ? -1
+               : (int)trace(real(from, to), "rename", from, to);
+}
+
+__attribute__((constructor)) static void start_trace(void) {
+    const char *path = getenv("SHIM_TRACE");
+    REAL(int, "open", const char *, int, ...);
+    if (path)
+        trace_fd = real(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
 static int for_writing(int flags) {

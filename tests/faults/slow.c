@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A source that takes minutes for as long as the file <folder>/slow is there: in create
- * (where: create), or in reads of at least `rows_from` and at most `rows_to` rows
- * (where: read). It makes <folder>/began, then naps, and makes <folder>/cancelled if it
- * finds by rn_cancelled that it is to give up, <folder>/finished if nobody stops it. */
+ * (where: create), or in reads of rows_from to rows_to rows (where: read) but the first
+ * `skip` of them. It makes <folder>/began, then naps, and makes <folder>/cancelled if
+ * it finds by rn_cancelled that it is to give up, <folder>/finished if nobody stops it.
+ */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@ struct slow {
     struct rn_host *host;
     const char *folder;
     uint64_t from, to;
+    atomic_llong skip;
     int32_t deaf; /* never asks rn_cancelled */
     struct rn_field fields[2];
 };
@@ -54,6 +57,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->folder = rn_get_string(h, "folder", "");
     s->from = (uint64_t)rn_get_int(h, "rows_from", 0);
     s->to = (uint64_t)rn_get_int(h, "rows_to", 0);
+    atomic_init(&s->skip, rn_get_int(h, "skip", 0));
     s->deaf = rn_get_bool(h, "deaf", 0);
     s->fields[0].name = "x", s->fields[1].name = "y";
     s->fields[0].dtype = s->fields[1].dtype = RN_F32;
@@ -79,7 +83,7 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
     struct slow *s = self;
     float *x = out[0].data, *y = out[1].data;
     (void)worker;
-    if (s->from <= n && n <= s->to) {
+    if (s->from <= n && n <= s->to && atomic_fetch_sub(&s->skip, 1) <= 0) {
         int32_t status = nap(s, e);
         if (status != RN_OK)
             return status;
@@ -105,5 +109,5 @@ RN_SOURCE(slow, iface, "test.data/slow 1",
                   RN_OPTION("where choice(create,read) = create | where it naps")
                       RN_OPTION("rows_from int = 0 | reads of at least so many rows")
                           RN_OPTION("rows_to int = 0 | and at most so many")
-                              RN_OPTION("deaf bool = false | never looks up"));
+                              RN_OPTION("skip int = 0 | the first of them that do not count")RN_OPTION("deaf bool = false | never looks up"));
 RN_PLUGIN(&slow);
