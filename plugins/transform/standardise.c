@@ -6,8 +6,8 @@
 static struct map finish(const struct fitted *s, const struct tally *t) {
     double deviation = sqrt(t->m2 / t->count);
     (void)s;
-    /* What rounding leaves of a constant is no variance. */
-    int varies = deviation > 1e-14 * fabs(t->mean);
+    /* What rounding leaves of a constant is not a variance. */
+    int varies = t->most > t->least && deviation > 0.0;
     return (struct map){t->mean, varies ? 1.0 / deviation : 1.0};
 }
 
