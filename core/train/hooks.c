@@ -36,6 +36,14 @@ static void ask_look(struct rn_actions *a) {
 static const struct rn_actions_api actions_api = {
     sizeof(struct rn_actions_api), 0, ask_stop, ask_save, ask_live, ask_look};
 
+/* What a hook was refused is an error, whether it looked at the answer or not. */
+static int refused(struct loop *l, int status, struct rn_error *e) {
+    if (!l->hook_error.status)
+        return status;
+    *e = l->hook_error;
+    return e->status;
+}
+
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
     const struct parts *hooks = &l->s->x->hooks;
     int status = RN_OK;
@@ -56,7 +64,9 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
         struct rn_event ev = {
             sizeof ev, what,          l->at.step, l->at.step / l->s->steps_per_epoch,
             n,         sizeof *known, known};
+        error_clear(&l->hook_error);
         status = h->event(instance_self(hooks->at[i].instance), &ev, &a.api, e);
+        status = refused(l, status, e);
         if (status != RN_OK)
             error_context(e, "%s", hooks->at[i].path);
     }
@@ -100,9 +110,11 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
                                            dtype, rank};
         }
         struct rn_point point = {sizeof point, t->kind, t->path, t->op, RN_NONE, 0};
+        error_clear(&l->hook_error);
         if (status == RN_OK)
             status = h->tapped(instance_self(part->instance), l->at.step, &point, n,
                                t->outputs, values, e);
+        status = refused(l, status, e);
         if (status != RN_OK)
             error_context(e, "%s", part->path);
     }
@@ -113,6 +125,26 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
 
 /* ------------------------------------------------------- what hooks may write */
 
+static int refuse(struct loop *l, const char *name, const char *whose) {
+    error_set(&l->hook_error, RN_E_PLUGIN, "the series '%s' is %s", name, whose);
+    return error_hint(&l->hook_error, "a hook records under names of its own");
+}
+
+/* A series belongs to the host, or to the first hook that writes it. */
+static int claim(struct loop *l, const struct rn_host *h, const char *name) {
+    static const char *const own[] = {"train/", "val/", "test/", "live/", "device/"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strncmp(name, own[i], strlen(own[i])) == 0)
+            return refuse(l, name, "the host's");
+    for (uint32_t i = 0; i < l->owner_count; i++)
+        if (strcmp(l->owners[i].name, name) == 0)
+            return l->owners[i].hook == h ? RN_OK
+                                          : refuse(l, name, "another hook's already");
+    vec_push(l->owners, l->owner_count, l->owner_capacity,
+             (struct series_owner){arena_copy(l->s->arena, name), h});
+    return RN_OK;
+}
+
 static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
                            const struct rn_tensor *value) {
     struct stage *s = instance_context(h);
@@ -122,6 +154,9 @@ static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
     for (uint32_t i = 0; i < l->doc_count; i++)
         if (strcmp(l->docs[i].name, name) == 0)
             doc = l->docs[i].doc;
+    int status = claim(l, h, name);
+    if (status != RN_OK)
+        return status;
     return record_tensor(l->record, name, step,
                          (double)step / (double)s->steps_per_epoch, value, doc, &e);
 }
@@ -143,6 +178,9 @@ static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
     struct stage *s = instance_context(h);
     struct loop *l = s->record_context;
     struct rn_error e;
+    int status = claim(l, h, name);
+    if (status != RN_OK)
+        return status;
     return record_scalar(l->record, name, step,
                          (double)step / (double)s->steps_per_epoch, value, &e);
 }

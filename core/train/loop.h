@@ -43,6 +43,12 @@ struct loop {
         const char *name, *doc;
     } * docs;
     uint32_t doc_count, doc_capacity;
+    struct series_owner { /* the hook that records a series */
+        const char *name;
+        const struct rn_host *hook;
+    } * owners;
+    uint32_t owner_count, owner_capacity;
+    struct rn_error hook_error; /* what a hook was refused in the present call */
     bool interrupted, early;
     char stop_reason[160];
     double began, rows_done, clock_rows;

@@ -528,6 +528,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     evaluator_destroy(l.evaluator);
     memory_release(l.metrics.at);
     memory_release(l.docs);
+    memory_release(l.owners);
     stage_close(l.s);
     record_close(l.record);
     arena_destroy(a);

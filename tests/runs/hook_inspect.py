@@ -216,7 +216,16 @@ def test_quickstart(folder):
     check.equal("quickstart", (r.code, words(r)), (0, []))
 
 
+def test_owners(folder):
+    """A series is one hook's: two that look at the same are refused, not mixed."""
+    hooks = "hooks={a: {type: inspect, every: 4st}, b: {type: inspect, every: 4st}}"
+    r = runner(ROOT / "configs/quickstart.yaml", f"output={folder}/runs", hooks,
+               "--progress", "none", cwd=folder)
+    check.equal("two hooks, one series: exit", r.code, 4)
+    check.ok("two hooks, one series: says so", "another hook's already" in r.err, r.err)
+
+
 with Scratch() as folder:
-    for test in (test_numbers, test_cadence, test_words, test_resume, test_quickstart):
+    for test in (test_owners, test_numbers, test_cadence, test_words, test_resume, test_quickstart):
         test(folder)
 check.done()
