@@ -41,7 +41,7 @@ class Result:
 def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
     """Run the runner; nothing of the caller's plugin path or home leaks in."""
     clean = {k: v for k, v in os.environ.items()
-             if not k.startswith(("RUNNER_", "XDG_")) and k != "HOME"}
+             if not k.startswith(("RUNNER_", "XDG_")) and k != "HOME" or k == "RUNNER_ISA"}
     # Threads that wait sleep: tests run side by side on few cores.
     clean.update(HOME="/dev/null", LC_ALL="C.UTF-8", GOMP_SPINCOUNT="0")
     clean.update(env or {})

@@ -12,6 +12,8 @@
 #include <sys/auxv.h>
 #endif
 
+#include <runner/sdk/isa.h>
+
 #include "base/hash.h"
 
 #define POLYNOMIAL 0x82f63b78u /* reflected: bit 31 is x^0 */
@@ -127,7 +129,8 @@ by_instruction(uint32_t crc, const uint8_t *p, size_t n) {
 
 static bool has_instruction(void) {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
+    return rn_isa_cap() != RN_ISA_BASE && __builtin_cpu_supports("sse4.2") &&
+           __builtin_cpu_supports("pclmul");
 }
 #elif defined(__aarch64__)
 __attribute__((target("+crc"))) static uint32_t
@@ -143,7 +146,7 @@ by_instruction(uint32_t crc, const uint8_t *p, size_t n) {
 }
 
 static bool has_instruction(void) {
-    return getauxval(AT_HWCAP) >> 7 & 1; /* HWCAP_CRC32 */
+    return rn_isa_cap() != RN_ISA_BASE && getauxval(AT_HWCAP) >> 7 & 1; /* CRC32 */
 }
 #else
 static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t n) {

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <runner/sdk/isa.h>
+
 #include "base/hash.h"
 
 static const uint32_t K[64] = {
@@ -113,8 +115,8 @@ static uint32_t cpuid(uint32_t leaf, uint32_t *b) {
 static bool has_rounds(void) {
     uint32_t b;
     __builtin_cpu_init();
-    return __builtin_cpu_supports("ssse3") && cpuid(0, &b) >= 7 &&
-           (cpuid(7, &b), b >> 29 & 1);
+    return rn_isa_cap() != RN_ISA_BASE && __builtin_cpu_supports("ssse3") &&
+           cpuid(0, &b) >= 7 && (cpuid(7, &b), b >> 29 & 1);
 }
 #else
 #define sha256_rounds sha256_plain

@@ -4,6 +4,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <runner/sdk/isa.h>
+
 #include "commands/commands.h"
 #include "exec/exec.h"
 
@@ -94,6 +96,28 @@ static void backends(struct session *s, bool json) {
         puts("  cuda         not built into this runner");
 }
 
+static void instructions(bool json) {
+    const char *used = rn_isa_name(rn_isa_level()),
+               *machine = rn_isa_name(rn_isa_machine());
+    if (json) {
+        printf("\"isa\": {");
+        put("processor", machine);
+        printf(", ");
+        put("used", used);
+        printf(", \"cap\": ");
+        if (rn_isa_wish())
+            printf("\"%s\"", rn_isa_wish());
+        else
+            printf("null");
+        printf("}, ");
+    } else if (rn_isa_wish()) {
+        printf("instruction sets up to %s: the processor has %s, RUNNER_ISA is %s\n",
+               used, machine, rn_isa_wish());
+    } else {
+        printf("instruction sets up to %s\n", used);
+    }
+}
+
 static int doctor(int argc, char **argv) {
     struct flags f;
     int code = flags_parse(&command_doctor, argc, argv, "json", &f);
@@ -116,6 +140,7 @@ static int doctor(int argc, char **argv) {
         printf(", ");
         put("machine", u.machine);
         printf(", \"processors\": %ld, ", processors);
+        instructions(true);
         put("plugins", plugin_folder());
         printf(", \"components\": %u, \"refused\": [", session_count(s));
         refused(s, true);
@@ -125,6 +150,7 @@ static int doctor(int argc, char **argv) {
     } else {
         printf("runner %s, ABI %u.%u, %s %s %s, %ld processors\n", RUNNER_VERSION,
                RN_ABI_MAJOR, RN_ABI_MINOR, u.sysname, u.release, u.machine, processors);
+        instructions(false);
         printf("plugins in %s: %u components\n", plugin_folder(), session_count(s));
         refused(s, false);
         puts("backends");

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <runner/sdk/isa.h>
+
 #include "base/log.h"
 #include "base/memory.h"
 #include "commands/commands.h"
@@ -84,6 +86,18 @@ static void open_standard_streams(void) {
         close(fd);
 }
 
+static int check_isa(void) {
+    enum rn_isa cap;
+    const char *wish = rn_isa_wish();
+    if (!wish || rn_isa_find(wish, &cap))
+        return 0;
+    fprintf(
+        stderr,
+        "runner: error: RUNNER_ISA is '%s': expected base, avx2, avx512 or native\n",
+        wish);
+    return 2;
+}
+
 int main(int argc, char **argv) {
     open_standard_streams();
     program_name_set(argv[0]);
@@ -92,5 +106,6 @@ int main(int argc, char **argv) {
     /* Threads that wait for work sleep soon: a busy machine must not slow them down. */
     setenv("GOMP_SPINCOUNT", "10000", 0);
     log_to(to_stderr, NULL);
-    return crash_over(run_verb(argc, argv));
+    int code = check_isa();
+    return crash_over(code ? code : run_verb(argc, argv));
 }

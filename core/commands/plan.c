@@ -173,6 +173,40 @@ static void print_layers(const struct stage *s, const struct plan *p, bool json)
            (long long)s->total_steps, step);
 }
 
+static bool is_fast(const struct stage *s) {
+    return s->x->precision == RN_BF16 ? s->info->fast_bf16 : s->info->fast_f16;
+}
+
+/* What a precision of 16 bits costs where the device multiplies f32 only. */
+static void print_precision(const struct stage *s, bool json) {
+    const char *word = s->x->precision == RN_BF16 ? "bf16" : "f16";
+    uint64_t bytes = 0, passes = 0, all = 0;
+    for (uint32_t i = 0; i < s->programs->objective_count; i++) {
+        const struct plan *p = s->trainers[i].step[0].plan;
+        for (uint32_t k = 0; k < p->program.node_count; k++) {
+            passes += p->work[k].converts;
+            bytes += p->work[k].converts ? p->work[k].bytes : 0;
+        }
+        all += p->program.node_count;
+    }
+    if (s->x->precision == RN_F32)
+        return;
+    if (json) {
+        printf(", \"precision\": {\"type\": \"%s\", \"hardware\": %s, "
+               "\"conversions\": %llu, \"conversion_bytes\": %llu}",
+               word, is_fast(s) ? "true" : "false", (unsigned long long)passes,
+               (unsigned long long)bytes);
+    } else if (!is_fast(s)) {
+        char moved[32];
+        number_text(bytes, moved);
+        printf(
+            "\n%s has no hardware support on this device: products are computed in "
+            "f32.\n%llu of the %llu operations of a step only convert between f32 and "
+            "%s; they read and write %s bytes.\n",
+            word, (unsigned long long)passes, (unsigned long long)all, word, moved);
+    }
+}
+
 static int plan(int argc, char **argv) {
     struct flags f;
     int code = flags_parse(&command_plan, argc, argv, "json dot kernels", &f);
@@ -214,6 +248,7 @@ static int plan(int argc, char **argv) {
             printf("{");
         print_layers(s, layers, f.json);
         print_memory(&o, s, f.json);
+        print_precision(s, f.json);
         if (f.json)
             puts("}");
     }

@@ -126,6 +126,11 @@ struct data_outside {
 int data_find_outside(const struct data *data, uint32_t field, int64_t low,
                       int64_t high, struct data_outside *out, struct rn_error *e);
 
+/* Rows of each split whose single integer is v, 0 <= v < n: rows[v * DATA_SPLITS +
+ * split], added to. */
+int data_count_values(const struct data *data, uint32_t field, uint64_t n,
+                      uint64_t *rows, struct rn_error *e);
+
 /* ---- loaders ---- */
 
 /* Told of each batch when it is made: by worker (0 ..), which calls it on its own

@@ -25,7 +25,8 @@ static bool is_integer(rn_dtype t) {
 }
 
 /* Told each chunk of a column; RN_OK goes on, positive stops. */
-typedef int (*chunk_fn)(void *context, const struct table *t, const uint8_t *column,
+typedef int (*chunk_fn)(void *context, enum data_split_kind split,
+                        const struct table *t, const uint8_t *column,
                         const int64_t *ids, uint64_t rows);
 
 /* A column over the rows of every split; what transforms make goes through those that
@@ -49,7 +50,8 @@ static int scan(const struct data *data, uint32_t column, chunk_fn fn, void *con
             if (status == RN_OK)
                 status = reader_apply(&r, n, data->stage_count, e);
             if (status == RN_OK)
-                status = fn(context, t, r.columns[column], ids, n);
+                status =
+                    fn(context, (enum data_split_kind)s, t, r.columns[column], ids, n);
         }
         reader_close(&r);
     }
@@ -63,9 +65,10 @@ struct search {
     struct data_outside *out;
 };
 
-static int outside(void *context, const struct table *t, const uint8_t *column,
-                   const int64_t *ids, uint64_t rows) {
+static int outside(void *context, enum data_split_kind split, const struct table *t,
+                   const uint8_t *column, const int64_t *ids, uint64_t rows) {
     struct search *x = context;
+    (void)split;
     uint64_t each = x->c->bytes / RN_DTYPE_BYTES(x->c->field.dtype);
     for (uint64_t i = 0; i < rows * each; i++) {
         int64_t v = integer(column, x->c->field.dtype, i);
@@ -84,6 +87,31 @@ int data_find_outside(const struct data *data, uint32_t field, int64_t low,
     struct search x = {&data->columns[column], low, high, out};
     *out = (struct data_outside){0};
     return is_integer(x.c->field.dtype) ? scan(data, column, outside, &x, e) : RN_OK;
+}
+
+struct census {
+    rn_dtype dtype;
+    uint64_t n, *rows;
+};
+
+static int count_rows(void *context, enum data_split_kind split, const struct table *t,
+                      const uint8_t *column, const int64_t *ids, uint64_t rows) {
+    struct census *x = context;
+    (void)t, (void)ids;
+    for (uint64_t i = 0; i < rows; i++) {
+        int64_t v = integer(column, x->dtype, i);
+        if (v >= 0 && (uint64_t)v < x->n)
+            x->rows[(uint64_t)v * DATA_SPLITS + split]++;
+    }
+    return RN_OK;
+}
+
+int data_count_values(const struct data *data, uint32_t field, uint64_t n,
+                      uint64_t *rows, struct rn_error *e) {
+    uint32_t column = data->field_columns[field];
+    struct census x = {data->columns[column].field.dtype, n, rows};
+    bool single = is_integer(x.dtype) && !data->columns[column].field.rank;
+    return single ? scan(data, column, count_rows, &x, e) : RN_OK;
 }
 
 bool range_missing_in(const struct column *c, const struct table *t, const void *values,
@@ -105,9 +133,10 @@ bool range_missing_in(const struct column *c, const struct table *t, const void 
     return false;
 }
 
-static int missing(void *context, const struct table *t, const uint8_t *column,
-                   const int64_t *ids, uint64_t rows) {
+static int missing(void *context, enum data_split_kind split, const struct table *t,
+                   const uint8_t *column, const int64_t *ids, uint64_t rows) {
     struct search *x = context;
+    (void)split;
     return range_missing_in(x->c, t, column, ids, rows, x->out);
 }
 

@@ -46,12 +46,10 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
                              (unsigned long long)capacity);
         total += (bytes + 63) / 64 * 64;
     }
-    r->block = memory_try(total);
+    r->block = memory_try(total); /* zeros: what nobody asks for reads as such */
     if (!r->block)
         return error_set(e, RN_E_MEMORY, "no memory for %llu samples (%zu bytes)",
                          (unsigned long long)capacity, total);
-    if (demand) /* what nobody asked for reads as zeros */
-        memset(r->block, 0, total);
     uint8_t *p = (uint8_t *)(((uintptr_t)r->block + 63) / 64 * 64);
     for (uint32_t i = 0; i < n; i++) {
         r->columns[i] = p;

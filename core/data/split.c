@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "data/room.h"
+#include "data/stratify.h"
 
 void data_key(uint64_t seed, const char *purpose, uint32_t key[2]) {
     uint64_t h = fnv1a(purpose, strlen(purpose)) ^ (seed * 0x9e3779b97f4a7c15ull);
@@ -168,6 +169,33 @@ static int wanted_rows(double v, uint64_t n, const char *key, uint64_t *out,
     return error_where(e, strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);
 }
 
+/* The rows of each class in their order: test first, then validation, the rest for
+ * training. */
+static void deal(struct data *data, const struct table *t, const uint64_t *rows,
+                 const uint64_t *counts, uint64_t classes,
+                 const uint64_t want[DATA_SPLITS], uint64_t gap) {
+    struct stratum *strata = memory_get(memory_mul(classes + 1, sizeof *strata));
+    uint64_t all[DATA_SPLITS] = {t->count - want[DATA_VAL] - want[DATA_TEST],
+                                 want[DATA_VAL], want[DATA_TEST]};
+    for (uint64_t c = 0; c < classes; c++)
+        strata[c].rows = counts[c];
+    stratify(strata, classes, all);
+    for (uint64_t c = 0; c < classes; c++) {
+        uint64_t used = 0;
+        for (int s = DATA_TEST; s >= DATA_VAL; s--) {
+            for (uint64_t i = 0; i < strata[c].take[s]; i++)
+                data->splits[s].ids[data->splits[s].rows++] =
+                    (int64_t)(t->offset + rows[used + i]);
+            used += strata[c].take[s] ? strata[c].take[s] + gap : 0;
+        }
+        for (uint64_t i = used; i < counts[c]; i++)
+            data->splits[DATA_TRAIN].ids[data->splits[DATA_TRAIN].rows++] =
+                (int64_t)(t->offset + rows[i]);
+        rows += counts[c];
+    }
+    memory_release(strata);
+}
+
 static int divide(struct data *data, struct rn_error *e) {
     const struct node *split = node_find(data->options.data, "split");
     const struct table *t = &data->tables[data->main_table];
@@ -218,28 +246,7 @@ static int divide(struct data *data, struct rn_error *e) {
             data->splits[s].table = data->main_table;
             data->splits[s].ids = memory_get(memory_mul(t->count + 1, sizeof(int64_t)));
         }
-        /* Shares are kept class by class, the totals exactly. */
-        uint64_t seen = 0, taken[DATA_SPLITS] = {0};
-        for (uint64_t c = 0, at = 0; c < classes; at += counts[c], c++) {
-            uint64_t used = 0;
-            seen += counts[c];
-            for (int s = DATA_TEST; s >= DATA_VAL; s--) {
-                uint64_t due =
-                    (uint64_t)floor((double)want[s] * (double)seen / (double)t->count +
-                                    0.5) -
-                    taken[s];
-                if (due > counts[c] - used)
-                    due = counts[c] - used;
-                for (uint64_t i = 0; i < due; i++)
-                    data->splits[s].ids[data->splits[s].rows++] =
-                        (int64_t)(t->offset + rows[at + used + i]);
-                used += due > 0 ? due + gap : 0;
-                taken[s] += due;
-            }
-            for (uint64_t i = used; i < counts[c]; i++)
-                data->splits[DATA_TRAIN].ids[data->splits[DATA_TRAIN].rows++] =
-                    (int64_t)(t->offset + rows[at + i]);
-        }
+        deal(data, t, rows, counts, classes, want, gap);
         for (int s = 0; s < DATA_SPLITS; s++)
             if (data->splits[s].rows)
                 qsort(data->splits[s].ids, data->splits[s].rows, sizeof(int64_t),

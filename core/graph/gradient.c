@@ -50,7 +50,7 @@ static int through_decomposition(struct sweep *s, const struct gnode *n,
     struct graph *g = s->g;
     rn_value out[OP_MAX_OUT] = {RN_NONE};
     uint32_t from = g->node_count;
-    int status = op_decompose(g, n, n->in, out, s->e);
+    int status = op_decompose(g, n, n->in, out, NULL, NULL, s->e);
     if (status != RN_OK)
         return status;
     room(s);

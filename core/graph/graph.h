@@ -178,6 +178,10 @@ struct graph *graph_fold(const struct graph *g, struct arena *a,
  * program was decomposed to, is changed. epilogue.c */
 struct graph *graph_epilogues(struct graph *g, struct arena *a, graph_takes takes,
                               void *context, struct rn_error *e); /* NULL: see e */
+/* One cast to f32 of each value of 16 bits for all who read it from memory; g is
+ * changed. Casts that regions make as they read stay apart. widened.c */
+struct graph *graph_share_widened(struct graph *g, struct arena *a,
+                                  struct rn_error *e); /* NULL: see e */
 /* Mixed precision (docs/precision.md): operands of products are `low`, a dtype of 16
  * bits, with sums in f32, and what lies between products is stored so; variables, sums,
  * norms, losses and updates stay f32. precision.c */

@@ -181,10 +181,16 @@ rn_value emit_transpose(struct rule *r, rn_value x, uint32_t rank,
 }
 
 int op_decompose(struct graph *g, const struct gnode *n, rn_value *in, rn_value *out,
-                 struct rn_error *e) {
+                 graph_takes takes, void *context, struct rn_error *e) {
     struct rn_error local = {0};
-    struct rule r = {
-        .g = g, .e = &local, .n = n, .n_in = n->in_count, .in = in, .out = out};
+    struct rule r = {.g = g,
+                     .e = &local,
+                     .n = n,
+                     .n_in = n->in_count,
+                     .in = in,
+                     .out = out,
+                     .takes = takes,
+                     .context = context};
     int status = n->op->decompose(&r);
     if (local.status && e)
         *e = local;

@@ -418,12 +418,16 @@ static int64_t block_of(const struct rule *r, const char *name) {
 }
 
 /* A product of 16 bits with a bias: the f32 sums of one without, and the bias by
- * itself. Who has no kernel for the whole may have one for the product. */
-static int bias_apart(struct rule *r) {
+ * itself, for a backend that has a kernel for that; one that has none gets the whole in
+ * f32, where the bias is an operand. */
+static int biased_product(struct rule *r) {
     struct rn_attr at[RULE_ATTRS];
     rn_dtype t = rule_result_type(r);
     rule_attrs(r, (int64_t)RN_F32, at);
     rn_value y = emit(r, r->n->op->name, 2, r->in, r->n->attr_count, at);
+    if (r->e->status == RN_OK && r->takes &&
+        !r->takes(r->context, r->g, &r->g->nodes[r->g->values[y].node]))
+        return rule_widened(r, 1);
     rn_value bias = emit_cast(r, r->in[2], RN_F32);
     if (strcmp(r->n->op->name, "conv2d") == 0) {
         int64_t block = block_of(r, "block_out"), plain[4] = {1, -1, 1, 1};
@@ -435,7 +439,7 @@ static int bias_apart(struct rule *r) {
 }
 
 static int narrow_product(struct rule *r) {
-    return r->n_in == 3 ? bias_apart(r) : rule_widened(r, 1);
+    return r->n_in == 3 ? biased_product(r) : rule_widened(r, 1);
 }
 
 static int c_matmul(struct rule *r) {

@@ -13,7 +13,7 @@ struct copier {
     uint8_t *state;      /* of old nodes: 0 unseen, 1 open, 2 done */
     uint32_t *table;     /* hash of new nodes + 1, for common subexpressions */
     uint32_t table_size; /* a power of two; 0: none */
-    bool (*keep)(void *context, const struct graph *g, const struct gnode *n);
+    graph_takes keep;
     void *context;
     const struct graph_edit *edit; /* or NULL */
     bool f64;
@@ -227,7 +227,7 @@ static int copy_decomposed(struct copier *c, const struct gnode *n,
         ins[i] = made->out[0];
     }
     uint32_t inputs = scratch->node_count;
-    int status = op_decompose(scratch, n, ins, out, c->e);
+    int status = op_decompose(scratch, n, ins, out, c->keep, c->context, c->e);
     if (status != RN_OK)
         return status;
     struct copier inner = *c;

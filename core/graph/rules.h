@@ -31,6 +31,8 @@ struct rule {
     rn_value *out;        /* gradient: given; decompose: to fill */
     const rn_value *gout; /* gradient: of each output, RN_NONE = nothing flows */
     rn_value *gin;        /* gradient: to fill */
+    graph_takes takes;    /* decompose: is there a kernel? NULL: not known */
+    void *context;
 };
 
 struct op {
@@ -117,8 +119,9 @@ extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear
 struct gnode *graph_node_append(struct graph *g, const struct op *op, uint32_t n_in,
                                 const rn_value *in, uint32_t n_out,
                                 const struct gvalue *outs);
-/* Run an operator's decomposition on operands in g. */
+/* Run an operator's decomposition on operands in g, for a backend that `takes` some
+ * operators, or NULL. */
 int op_decompose(struct graph *g, const struct gnode *n, rn_value *in, rn_value *out,
-                 struct rn_error *e);
+                 graph_takes takes, void *context, struct rn_error *e);
 
 #endif

@@ -693,6 +693,8 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
         plain = graph_simplify(plain, a, e);
         if (plain && o->fuse && o->backend)
             plain = graph_epilogues(plain, a, keep, &k, e);
+        if (plain && o->fuse)
+            plain = graph_share_widened(plain, a, e);
         status = plain ? k.e.status : e->status;
         if (k.e.status)
             *e = k.e;

@@ -42,6 +42,7 @@ struct plan_work {     /* what a node of the program does */
     const char *kernel;  /* the backend's word; "" none */
     uint32_t operations; /* of the graph */
     bool narrow;         /* a product of 16 bits */
+    bool converts;       /* only between f32 and 16 bits */
 };
 
 struct plan_images { /* how the layout of images was chosen; ns as kernels were timed */

@@ -42,6 +42,11 @@ static const char *joined(struct arena *a, const char *before, const struct gnod
     return arena_copy_n(a, before, dot);
 }
 
+static bool is_conversion(const struct graph *g, const struct gnode *n) {
+    return strcmp(op_name(n->op), "cast") == 0 &&
+           (gnode_narrow(g, n) || dtype_narrow(g->values[n->out[0]].dtype));
+}
+
 const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *infos) {
     struct plan_work *all = arena_array(d->a, struct plan_work, d->node_count + 1);
     for (uint32_t i = 0; i < d->node_count; i++) {
@@ -54,8 +59,10 @@ const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *i
         if (i >= d->order_count) /* a copy of a result */
             continue;
         const struct unit *u = &d->units[d->order[i]];
+        w->converts = true;
         for (uint32_t k = 0; k < u->count; k++) {
             const struct gnode *n = &d->g->nodes[u->nodes[k]];
+            w->converts &= is_conversion(d->g, n);
             w->flops += gnode_flops(d->g, n);
             if (k && !(op_traits(n->op) & OP_ELEMENTWISE))
                 continue; /* a reduction at a region's end: the region's layer */

@@ -460,10 +460,12 @@ static void say_precision(const struct stage *s) {
     const char *word = t == RN_BF16 ? "bf16" : "f16";
     bool fast = t == RN_BF16 ? s->info->fast_bf16 : s->info->fast_f16;
     if (t != RN_F32 && !fast)
-        log_say(RN_LOG_WARNING,
-                "precision: %s will not be faster here: %s multiplies f32 only, and "
-                "rounds to %s before",
-                word, s->info->name, word);
+        log_say(
+            RN_LOG_WARNING,
+            "precision: %s has no hardware support on %s: products are computed in "
+            "f32, and a step is slower than with precision: f32 (`runner plan` shows "
+            "the cost)",
+            word, s->info->name);
     if (t != RN_F16 && s->use == STAGE_TRAIN && node_at(s->x->root, "train.loss_scale"))
         log_say(RN_LOG_WARNING, "train.loss_scale: without precision: f16 nothing is "
                                 "scaled");

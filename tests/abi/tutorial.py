@@ -97,7 +97,7 @@ with tempfile.TemporaryDirectory(prefix="runner-tutorial-") as t:
         shutil.copytree(ROOT / part, top / part, ignore=shutil.ignore_patterns("*.so"))
     (top / "bin").mkdir()
     (top / "bin/runner").symlink_to(pathlib.Path(sys.argv[1]).resolve())
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("RUNNER_", "XDG_"))}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("RUNNER_", "XDG_")) or k == "RUNNER_ISA"}
     env.update(prefix.environment(c, sys.argv[2], top / "prefix"), HOME=t,
                PATH=f"{top}/bin:{os.environ['PATH']}")
     env["CFLAGS"] = ""

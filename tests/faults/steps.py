@@ -2,9 +2,11 @@
 """A step allocates nothing and touches no page for the first time: counted by a
 preloaded allocator and by the system, between two steps of whole runs, in all threads.
 
-oneDNN keeps the books of each call (which argument is which memory) in small blocks that
-it gives back before it returns; nothing in its interface avoids that. They are told apart
-by who asks (libstdc++, as the library is C++) and may be no larger than book-keeping."""
+While dnnl_primitive_execute runs, oneDNN keeps the books of the call (which argument is
+which memory), and its f32 product without AVX-512 takes a buffer to pack into (16,640
+bytes a thread in 2.6; the primitive reports a scratchpad of 0 bytes). Nothing in its
+interface avoids either; it gives them back before it returns. What is allocated between
+its calls is ours whoever asks, such as a primitive or a memory that a step creates."""
 import pathlib
 import shutil
 import sys
@@ -67,7 +69,8 @@ def data(scratch):
 
 
 def count(scratch, path, *args):
-    """(result, page faults, [(bytes, object)]) of the steps from FROM to TO."""
+    """(result, page faults, [(bytes, when, object)], what oneDNN's calls kept) of the
+    steps from FROM to TO."""
     faults, calls = scratch / "faults", scratch / "calls"
     for old in (faults, calls):
         old.unlink(missing_ok=True)
@@ -77,11 +80,11 @@ def count(scratch, path, *args):
                env={**preload(COUNTER), "COUNTER_FILE": str(calls),
                     "XDG_CACHE_HOME": str(scratch)})
     if r.code:
-        return r, None, []
-    lines = calls.read_text().splitlines()
-    # The first line is how many there were.
-    return r, int(faults.read_text()), [(int(n), who) for n, who in
-                                        (line.split(" ", 1) for line in lines[1:])]
+        return r, None, [], 0
+    first, *lines = calls.read_text().splitlines()
+    return (r, int(faults.read_text()),
+            [(int(n), when, who) for n, when, who in (x.split(" ", 2) for x in lines)],
+            int(first.split()[2]))
 
 
 def main():
@@ -111,20 +114,22 @@ def main():
             made.write_text(text.format(scratch) + device)
             cases.append((name, made, []))
         data(scratch)
+        library = False
         for name, path, args in cases:
-            r, faults, calls = count(scratch, path, *args)
+            r, faults, calls, kept = count(scratch, path, *args)
             if not c.equal(f"{name}: exit code", r.code, 0):
                 print(r.err)
                 continue
-            ours = [x for x in calls if not x[1].startswith(("libstdc++", "libdnnl"))]
-            c.equal(f"{name}: nothing is allocated", Counter(ours), Counter())
-            library = [n for n, who in calls if who.startswith(("libstdc++", "libdnnl"))]
-            c.ok(f"{name}: oneDNN only keeps books", all(n <= 512 for n in library),
-                 max(library, default=0))
+            ours = [x for x in calls if x[1] == "between" or
+                    not x[2].startswith(("libstdc++", "libdnnl"))]
+            c.equal(f"{name}: nothing is allocated by our doing", Counter(ours), Counter())
+            c.equal(f"{name}: oneDNN gives back what its calls take", kept, 0)
+            library |= len(calls) > len(ours)
             # Not one in ten steps: what happens in each would be a hundred.
             c.ok(f"{name}: no page faults", faults < (TO - FROM) / 10, faults)
         # The count can fail: a hook that looks into steps copies what it sees.
-        r, faults, calls = count(scratch, cases[0][1], "hooks+={type: inspect, every: 10st}")
+        c.ok("calls of oneDNN are seen", library)
+        r, faults, calls, _ = count(scratch, cases[0][1], "hooks+={type: inspect, every: 10st}")
         c.equal("with a hook: exit code", r.code, 0)
         c.ok("what a hook allocates is seen", len(calls) > 0)
     c.done()

@@ -3,11 +3,15 @@
 PyTorch lacks, as its paper has it."""
 import inspect
 
+import numpy as np
 import torch
 from torch.optim import _muon
 
 from optimizer_cases import CASES, KEPT, STEPPED, STEPS, layer, shapes
-from parts import brief, parameter
+from parts import brief, distance, parameter
+from rounding import Rounded
+
+SAMPLES = 24  # of rounding, for what a case may be off
 
 # torch.optim.Muon rounds to bf16 before it iterates; here its own text does so in f64.
 exec(inspect.getsource(_muon._zeropower_via_newtonschulz)
@@ -85,6 +89,23 @@ def make_optimizer(o, parameters):
 
 
 def make():
+    """By case, for each kept step: weight, bias, how far rounding to f32 moves them."""
+    out = trajectories()
+    for steps in out.values():
+        for kept in steps:
+            kept.append(0.0)
+    for seed in range(SAMPLES):
+        with Rounded(seed):
+            moved = trajectories()
+        for name, steps in out.items():
+            for kept, other in zip(steps, moved[name]):
+                far = max(distance(np.reshape(o["values"], o["shape"]), k)
+                          for o, k in zip(other, kept))
+                kept[2] = max(kept[2], float(f"{far:.2g}"))
+    return out
+
+
+def trajectories():
     out = {}
     for name, options in CASES.items():
         x, y, shape = shapes(name)

@@ -10,6 +10,7 @@ from harness import Checks, Scratch, runner
 from model_cases import STEPS, batch, cases, sgd
 
 CURVE = 1e-4   # relative, over ten steps
+ORDER = 32 * 2.0 ** -24  # of a mean of at most 16 rows, summed in two orders
 FIRST = 1e-5   # variables after one step, over the largest element
 
 
@@ -68,7 +69,11 @@ def mlp_dropout(c, folder):
                               rows, val=val, steps=8) for p in (0.0, 0.5)]
     c.equal("mlp with dropout: evaluation is as without", drops.scalars("val/loss")[-1],
             plain.scalars("val/loss")[-1])
-    c.equal("mlp without dropout: one loss", len(set(plain.scalars("train/loss"))), 1)
+    # Rows come in another order each step, so sums over them round otherwise.
+    loss = plain.scalars("train/loss")
+    c.ok("mlp without dropout: one loss", np.ptp(loss) <= ORDER * loss.max(), loss)
+    c.ok("mlp with dropout: losses further apart", np.ptp(drops.scalars("train/loss"))
+         > 1000 * ORDER * loss.max())
     c.equal("mlp with dropout: another loss each step", len(set(drops.scalars("train/loss"))), 8)
 
 

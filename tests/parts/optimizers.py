@@ -5,12 +5,11 @@ import parts
 from harness import Checks, Scratch
 from optimizer_cases import CASES, KEPT, STEPPED, STEPS, layer, shapes
 
-# Of f32 against f64, over the largest parameter; where a gradient nears 0, a method that
-# divides by its root makes its rounding larger.
-TOLERANCE = 1e-6
-TOLERANCE_ADAPTIVE = 4e-6
-# Small singular values grow by 3.44 in each of Muon's iterations, and their error too.
-TOLERANCE_MUON = 1e-4
+# Each golden step comes with how far rounding to f32 moved the oracle's own result in 24
+# samples (rounding.py): most by 1e-6 of the largest parameter, but Muon orthogonalises a
+# gradient that nears 0 at the end of `muon decay`, and adaptive methods divide by one.
+# Other samples, such as another processor's order of sums, are further by chance.
+SAMPLES_TO_ALL = 2.5
 
 
 def experiment(options, name=""):
@@ -40,13 +39,12 @@ def main():
             if not c.equal(f"{name}: runs", r.code, 0):
                 print(r.err)
                 continue
-            limit = {"sgd": TOLERANCE, "muon": TOLERANCE_MUON}.get(name.split()[0],
-                                                                   TOLERANCE_ADAPTIVE)
-            for step, (weight, bias) in zip(KEPT, want[name]):
+            for step, (weight, bias, spread) in zip(KEPT, want[name]):
                 v = r.variables(step)
                 far = max(parts.distance(v[layer(name) + ".weight"], weight),
                           parts.distance(v[layer(name) + ".bias"], bias))
-                c.ok(f"{name}: step {step}", far <= limit, f"  off by {far:g}")
+                c.ok(f"{name}: step {step}", far <= SAMPLES_TO_ALL * spread,
+                     f"  off by {far:g}; rounding moved the oracle by {spread:g}")
         wrong = [
             ({"type": "sgd", "lr": -0.1}, "lr is -0.1: it must be at least 0"),
             ({"type": "sgd", "momentum": 1}, "momentum is 1: it must be below 1"),

@@ -124,7 +124,7 @@ def threads(c, top):
         r, folder = train(path, "train.epochs=1",
                           f"device={{type: cpu, threads: {n}, deterministic: threads}}")
         c.equal(f"{n} threads: exit", r.code, 0)
-        c.within(f"{n} threads: it says so", r.err, "bf16 will not be faster here")
+        c.within(f"{n} threads: it says so", r.err, "bf16 has no hardware support on cpu: ")
         got = verified(folder)
         one = one or got
         c.equal(f"{n} threads", got, one)
@@ -156,7 +156,15 @@ def planned(c, top):
     r = runner("doctor", "--json")
     fast = any("bf16 products" in b["says"] for b in json.loads(r.out)["backends"])
     r, _ = train(path, "train={steps: 1}")
-    c.equal("the warning is for machines without", "not be faster" in r.err, not fast)
+    c.equal("the warning is for machines without", "no hardware support" in r.err,
+            not fast)
+    r = runner("plan", path)
+    c.equal("plan: so is what it costs", "bf16 has no hardware support" in r.out, not fast)
+    r = runner("plan", path, "--json")
+    cost = json.loads(r.out)["precision"]
+    c.equal("plan --json: hardware", cost["hardware"], fast)
+    c.ok("plan --json: conversions", fast or cost["conversions"] > 0 and
+         cost["conversion_bytes"] > 0, cost)
     r = runner("profile", path, "--steps", "2", "--json")
     c.equal("profile: exit", r.code, 0)
     peaks = json.loads(r.out)

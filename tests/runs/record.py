@@ -168,7 +168,7 @@ def falls_back(c, f, whole, want):
 def on_terminal(path, *args, columns=100):
     """Run with a terminal as standard error; what it shows."""
     master, slave = pty.openpty()
-    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_") or k == "RUNNER_ISA"}
     p = subprocess.Popen([RUNNER, path, *args], stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=slave, env={**env, "TERM": "xterm"})
     os.close(slave)

@@ -108,7 +108,7 @@ def every_step(c, top, name, text):
 
 
 def start(path, *args):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_") or k == "RUNNER_ISA"}
     return subprocess.Popen([RUNNER, path, f"output={pathlib.Path(path).parent}/runs",
                              "--ack", *args], env=env, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

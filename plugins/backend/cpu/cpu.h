@@ -208,7 +208,7 @@ bool cpu_libraries(const struct cpu_engine *g);
 /* Products of bf16 have kernels of their own, for matrix units or dot products. */
 bool cpu_bf16(const struct cpu_engine *g);
 const struct cpu_isa *cpu_isa_best(void);
-/* "best" or a level; NULL: this machine does not have it. */
+/* "best" or a level; NULL: this machine does not have it, or RUNNER_ISA is below it. */
 const struct cpu_isa *cpu_isa_find(const char *name);
 extern const struct cpu_isa cpu_isa_base;
 #if defined(__x86_64__)
@@ -219,6 +219,11 @@ extern const struct cpu_isa cpu_isa_v3, cpu_isa_v4;
 
 #ifdef CPU_ONEDNN
 struct cpu_onednn;
+/* Before the library's first use: what RUNNER_ISA caps, unless the user has set the
+ * library's own variable. isa.c */
+void cpu_isa_cap_library(void);
+/* A number for the instructions that the library uses. */
+int cpu_isa_library(void);
 int32_t cpu_onednn_create(struct cpu_onednn **out, struct rn_error *e);
 void cpu_onednn_version(char *out, size_t size); /* "oneDNN 2.6.0", that which runs */
 void cpu_onednn_destroy(struct cpu_onednn *d);

@@ -9,6 +9,8 @@
 #include <omp.h>
 #endif
 
+#include <runner/sdk/isa.h>
+
 #include "compiled.h"
 #include "gang.h"
 #include "tune.h"
@@ -26,6 +28,15 @@ struct cpu_engine {
     struct cpu_onednn *onednn;
 #endif
 };
+
+static unsigned library_isa(const struct cpu_engine *g) {
+#ifdef CPU_ONEDNN
+    return g->onednn ? (unsigned)cpu_isa_library() : 0;
+#else
+    (void)g;
+    return 0;
+#endif
+}
 
 int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
                           struct rn_error *e) {
@@ -48,6 +59,7 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
         status = rn_fail(e, RN_E_CONFIG, "this processor lacks that instruction set",
                          "best takes what it has", "isa");
 #ifdef CPU_ONEDNN
+    cpu_isa_cap_library();
     if (status == RN_OK && !g->exact)
         status = cpu_onednn_create(&g->onednn, e);
 #endif
@@ -59,8 +71,8 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
 #ifdef CPU_ONEDNN
         cpu_onednn_version(library, sizeof library);
 #endif
-        snprintf(machine, sizeof machine, "3 %s%s %s", name, g->strict ? " strict" : "",
-                 library);
+        snprintf(machine, sizeof machine, "4 %s%s %s isa %x", name,
+                 g->strict ? " strict" : "", library, library_isa(g));
         g->tuner = cpu_tuner_create(
             h, strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine, NULL);
         if (!g->tuner)
@@ -102,7 +114,8 @@ bool cpu_libraries(const struct cpu_engine *g) {
 
 bool cpu_bf16(const struct cpu_engine *g) {
 #if defined(CPU_ONEDNN) && defined(__x86_64__)
-    return g->onednn && __builtin_cpu_supports("avx512bf16");
+    return g->onednn && rn_isa_cap() == RN_ISA_NATIVE &&
+           __builtin_cpu_supports("avx512bf16");
 #else
     (void)g;
     return false;
@@ -147,7 +160,10 @@ void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size) {
     }
     if (f)
         fclose(f);
-    snprintf(out, size, "cpu: %s, x86-64-%s%s", model, g->isa->name,
+    enum rn_isa cap = rn_isa_cap();
+    snprintf(out, size, "cpu: %s, x86-64-%s%s%s%s", model, g->isa->name,
+             cap == RN_ISA_NATIVE ? "" : ", RUNNER_ISA=",
+             cap == RN_ISA_NATIVE ? "" : rn_isa_name(cap),
              g->exact ? ", own products" : "");
 }
 

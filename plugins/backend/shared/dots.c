@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <runner/sdk/isa.h>
+
 __attribute__((target("avx512f,avx512bf16"))) static float pairs(int64_t rounds) {
     __m512 x[12];
     __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f7f),
@@ -69,13 +71,15 @@ static const struct dots pairs_dots = {2.0 * 32 * 12, pairs};
 static const struct dots tiles_dots = {4 * 2.0 * 16 * 16 * 32, tiles};
 
 const struct dots *dots_avx512(void) {
-    return __builtin_cpu_supports("avx512bf16") ? &pairs_dots : NULL;
+    return rn_isa_cap() == RN_ISA_NATIVE && __builtin_cpu_supports("avx512bf16")
+               ? &pairs_dots
+               : NULL;
 }
 
 const struct dots *dots_amx(void) {
     unsigned a = 7, b, c = 0, d;
     __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    if (!(d >> 22 & 1 && d >> 24 & 1))
+    if (rn_isa_cap() != RN_ISA_NATIVE || !(d >> 22 & 1 && d >> 24 & 1))
         return NULL;
     /* ARCH_REQ_XCOMP_PERM for the tiles' data */
     return syscall(SYS_arch_prctl, 0x1023, 18) == 0 ? &tiles_dots : NULL;
