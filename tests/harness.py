@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNNER = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+# What runs programs built for another processor (meson sets it); nothing for this one's.
+EMULATOR = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
 
 
 @dataclass
@@ -45,7 +47,7 @@ def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
     # Threads that wait sleep: tests run side by side on few cores.
     clean.update(HOME="/dev/null", LC_ALL="C.UTF-8", GOMP_SPINCOUNT="0")
     clean.update(env or {})
-    p = subprocess.run([str(RUNNER), *map(str, args)], cwd=cwd, env=clean,
+    p = subprocess.run([*EMULATOR, str(RUNNER), *map(str, args)], cwd=cwd, env=clean,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=timeout, preexec_fn=preexec)
     return Result(p.returncode, p.stdout.decode(errors="replace"),

@@ -238,7 +238,7 @@ RN_PLUGIN(&x, &y);
         source(what, LOSS + 'RN_LOSS(x, describe, "acme.bad/x 1", TEXT);\n' + code, *sentences)
 
     entry("an entry of nothing", "RN_EXPORT const struct rn_entry *runner_plugin_entry(void);"
-          "const struct rn_entry *runner_plugin_entry(void) { return x.text ? 0 : 0; }",
+          "const struct rn_entry *runner_plugin_entry(void) { return x.text ? (void *)0 : (void *)0; }",
           "its entry is no entry of this ABI")
     entry("a small entry", "RN_EXPORT const struct rn_entry *runner_plugin_entry(void);"
           "const struct rn_component *all[] = {&x};"

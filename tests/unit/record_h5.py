@@ -2,12 +2,16 @@
 """h5py opens run.h5 and a checkpoint and finds the values, names and docs."""
 import glob
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
 
 import h5py
 import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from harness import EMULATOR  # noqa: E402
 
 
 def documented(name, thing):
@@ -16,7 +20,7 @@ def documented(name, thing):
 
 
 with tempfile.TemporaryDirectory() as top:
-    folder = subprocess.run([sys.argv[1], "make", top], check=True, text=True,
+    folder = subprocess.run([*EMULATOR, sys.argv[1], "make", top], check=True, text=True,
                             stdout=subprocess.PIPE).stdout.strip()
     with h5py.File(os.path.join(folder, "run.h5"), "r") as f:
         f.visititems(documented)
