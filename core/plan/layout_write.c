@@ -116,8 +116,8 @@ int layout_write_node(struct layout *l, struct graph *g, const struct gnode *n,
         } else if (layout_named(n, "pad") && at[i].type == RN_ATTR_INTS &&
                    at[i].count) {
             at[i] = rn_attr_ints(name, 5, five_of(l, attr_ints(n, name, &count), 0, 0));
-        } else if (layout_named(n, "concat") && x->shape[1] == 1 && by != l->block) {
-            at[i].i = 4;
+        } else if (layout_named(n, "concat") && x->shape[4] != by) {
+            at[i].i = 4; /* channels last: each operand is one block, of its own size */
         }
     }
     return graph_op(g, n->op->name, n->in_count, in, n->attr_count, at, n->out_count,
