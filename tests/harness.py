@@ -40,14 +40,20 @@ class Result:
         return pathlib.Path(cwd, shlex.split(m[1])[0]) if m else None
 
 
-def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
-    """Run the runner; nothing of the caller's plugin path or home leaks in."""
-    clean = {k: v for k, v in os.environ.items()
-             if not k.startswith(("RUNNER_", "XDG_")) and k != "HOME" or k == "RUNNER_ISA"}
+def environment(more=None):
+    """Of a runner under test: nothing of the caller's plugin path, home or caches leaks
+    in, so that nothing is kept and kernels are chosen by rule, not by time."""
+    env = {k: v for k, v in os.environ.items()
+           if not k.startswith(("RUNNER_", "XDG_")) and k != "HOME" or k == "RUNNER_ISA"}
     # Threads that wait sleep: tests run side by side on few cores.
-    clean.update(HOME="/dev/null", LC_ALL="C.UTF-8", GOMP_SPINCOUNT="0")
-    clean.update(env or {})
-    p = subprocess.run([*EMULATOR, str(RUNNER), *map(str, args)], cwd=cwd, env=clean,
+    env.update(HOME="/dev/null", LC_ALL="C.UTF-8", GOMP_SPINCOUNT="0")
+    env.update(more or {})
+    return env
+
+
+def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
+    """Run the runner to its end."""
+    p = subprocess.run([*EMULATOR, str(RUNNER), *map(str, args)], cwd=cwd, env=environment(env),
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=timeout, preexec_fn=preexec)
     return Result(p.returncode, p.stdout.decode(errors="replace"),

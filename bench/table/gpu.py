@@ -84,7 +84,8 @@ def missing(o):
     for line in out.splitlines():
         words = line.split(None, 1)
         if len(words) == 2 and words[0] == "cuda":
-            return None if words[1].startswith("cuda: ") else words[1].partition("; ")[0]
+            return (None if words[1].startswith("cuda: ") else
+                    "cuda: " + words[1].partition("; ")[0])
     return "runner was built without the cuda backend"
 
 

@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch  # noqa: E402
+from harness import Checks, environment, RUNNER, Scratch  # noqa: E402
 
 # Everything is written as often as can be.
 BUSY = """
@@ -35,9 +35,8 @@ hooks: {type: inspect, every: 3st}
 def killed(args, delay):
     """Start, kill after `delay` seconds from the first acknowledgement (None: let it end);
     the exit status, the last acknowledged row and step."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_") or k == "RUNNER_ISA"}
-    p = subprocess.Popen([RUNNER, *map(str, args), "--ack"], env=env, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    p = subprocess.Popen([RUNNER, *map(str, args), "--ack"], env=environment(),
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     out, end = b"", None
     while True:
         left = None if end is None else max(0, end - time.monotonic())

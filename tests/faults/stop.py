@@ -3,7 +3,6 @@
 asks and in one that does not, a compiler at work; before there is anything to save with 130
 or 143, afterwards saved, with 75. SIGHUP and SIGUSR1 end nothing. No time decides: a test
 waits for a file of the source, and what must not have happened is another file."""
-import os
 import pathlib
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch  # noqa: E402
+from harness import Checks, environment, RUNNER, Scratch  # noqa: E402
 
 SLOW = pathlib.Path(sys.argv[2]).resolve()
 EXPERIMENT = """
@@ -46,8 +45,7 @@ class Slow:
 
     def start(self, *args):
         self.mark("began").unlink(missing_ok=True)
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("RUNNER_", "XDG_"))}
-        env.update(HOME="/dev/null", LC_ALL="C.UTF-8", XDG_CACHE_HOME=str(self.folder / "c"))
+        env = environment({"XDG_CACHE_HOME": str(self.folder / "c")})
         self.process = subprocess.Popen(
             [RUNNER, *map(str, args)], env=env, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -121,7 +121,7 @@ def test_csv(folder):
         if header:
             w.writerow(["u", "v w", "kind", "z"])
         for row, word in zip(x, words):
-            w.writerow([repr(row[0]), f"{row[1]:.17g}", word, f"{row[2]:e}"])
+            w.writerow([repr(float(row[0])), f"{row[1]:.17g}", word, f"{row[2]:e}"])
         (folder / name).write_bytes(out.getvalue().encode())
         # what Python's own csv reads back is what is wanted
         back = list(csv.reader(io.StringIO(out.getvalue(), newline=""), delimiter=separator))

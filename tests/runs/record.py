@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch  # noqa: E402
+from harness import Checks, environment, RUNNER, Scratch  # noqa: E402
 
 SMALL = """
 name: small
@@ -168,9 +168,8 @@ def falls_back(c, f, whole, want):
 def on_terminal(path, *args, columns=100):
     """Run with a terminal as standard error; what it shows."""
     master, slave = pty.openpty()
-    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_") or k == "RUNNER_ISA"}
     p = subprocess.Popen([RUNNER, path, *args], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=slave, env={**env, "TERM": "xterm"})
+                         stdout=subprocess.PIPE, stderr=slave, env=environment({"TERM": "xterm"}))
     os.close(slave)
     shown = b""
     while True:

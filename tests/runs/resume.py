@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that was stopped and resumed is equal to the bit to the one that was not."""
-import os
 import pathlib
 import shutil
 import signal
@@ -10,7 +9,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch  # noqa: E402
+from harness import Checks, environment, RUNNER, Scratch  # noqa: E402
 
 # Everything that has a state: dropout, augmentation, batch statistics, momentum, a
 # schedule that looks at a metric, accumulation with a short last part, early stopping,
@@ -108,9 +107,8 @@ def every_step(c, top, name, text):
 
 
 def start(path, *args):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("RUNNER_") or k == "RUNNER_ISA"}
     return subprocess.Popen([RUNNER, path, f"output={pathlib.Path(path).parent}/runs",
-                             "--ack", *args], env=env, stdin=subprocess.DEVNULL,
+                             "--ack", *args], env=environment(), stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -45,7 +45,8 @@ need_here() {
 inside() {
     # shellcheck disable=SC2016
     unshare --mount bash -c '
-        mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" || exit 1
+        mount --bind "$1" "$1" && mount -t proc proc "$1/proc" &&
+            mount --rbind /dev "$1/dev" || exit 1
         exec chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
             LANG=C.UTF-8 bash -c "cd /root/runner && \"\$@\"" inside "${@:2}"' \
         unshare "$tree" "$@"

@@ -147,6 +147,14 @@ struct cpu_onednn *cpu_onednn_of(const struct cpu_engine *g) {
 }
 #endif
 
+#if defined(__x86_64__)
+#define MACHINE "x86-64"
+#elif defined(__aarch64__)
+#define MACHINE "arm64"
+#else
+#define MACHINE "other"
+#endif
+
 void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size) {
     char line[256], model[80] = "unknown processor";
     FILE *f = fopen("/proc/cpuinfo", "r");
@@ -161,7 +169,7 @@ void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size) {
     if (f)
         fclose(f);
     enum rn_isa cap = rn_isa_cap();
-    snprintf(out, size, "cpu: %s, x86-64-%s%s%s%s", model, g->isa->name,
+    snprintf(out, size, "cpu: %s, " MACHINE "-%s%s%s%s", model, g->isa->name,
              cap == RN_ISA_NATIVE ? "" : ", RUNNER_ISA=",
              cap == RN_ISA_NATIVE ? "" : rn_isa_name(cap),
              g->exact ? ", own products" : "");

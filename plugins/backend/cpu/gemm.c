@@ -24,8 +24,19 @@
 #define EVERY  _Pragma("GCC unroll 16") for
 #define INLINE static inline __attribute__((always_inline))
 
-typedef float wide __attribute__((vector_size(WIDE * 4), aligned(4), may_alias));
+typedef float wide __attribute__((vector_size(WIDE * 4)));
+/* The same anywhere in memory; never an argument, which gcc 14 for arm64 does not take.
+ */
+typedef wide wide_at __attribute__((aligned(4), may_alias));
 typedef int32_t places __attribute__((vector_size(WIDE * 4)));
+
+INLINE wide load(const float *x) {
+    return *(const wide_at *)(const void *)x;
+}
+
+INLINE void store(float *x, wide v) {
+    *(wide_at *)(void *)x = v;
+}
 
 INLINE wide multiply_add(float a, wide b, wide c, bool fused) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -44,13 +55,12 @@ INLINE void tile(int64_t k, const float *a, int64_t a_row, int64_t a_col,
                  const float *b, float *c, int64_t c_row, bool add, bool fused) {
     wide acc[ROWS][2];
     EVERY(int i = 0; i < ROWS; i++) {
-        acc[i][0] = add ? *(const wide *)(const void *)(c + i * c_row) : (wide){0};
-        acc[i][1] =
-            add ? *(const wide *)(const void *)(c + i * c_row + WIDE) : (wide){0};
+        acc[i][0] = add ? load(c + i * c_row) : (wide){0};
+        acc[i][1] = add ? load(c + i * c_row + WIDE) : (wide){0};
     }
     for (int64_t p = 0; p < k; p++) {
-        wide b0 = *(const wide *)(const void *)(b + p * COLS);
-        wide b1 = *(const wide *)(const void *)(b + p * COLS + WIDE);
+        wide b0 = load(b + p * COLS);
+        wide b1 = load(b + p * COLS + WIDE);
         EVERY(int i = 0; i < ROWS; i++) {
             float v = a[i * a_row + p * a_col];
             acc[i][0] = multiply_add(v, b0, acc[i][0], fused);
@@ -58,8 +68,8 @@ INLINE void tile(int64_t k, const float *a, int64_t a_row, int64_t a_col,
         }
     }
     EVERY(int i = 0; i < ROWS; i++) {
-        *(wide *)(void *)(c + i * c_row) = acc[i][0];
-        *(wide *)(void *)(c + i * c_row + WIDE) = acc[i][1];
+        store(c + i * c_row, acc[i][0]);
+        store(c + i * c_row + WIDE, acc[i][1]);
     }
 }
 
@@ -68,7 +78,7 @@ INLINE void tile(int64_t k, const float *a, int64_t a_row, int64_t a_col,
 INLINE void turn(const float *x, int64_t row, float *to) {
     wide r[WIDE];
     for (int i = 0; i < WIDE; i++)
-        r[i] = *(const wide *)(const void *)(x + i * row);
+        r[i] = load(x + i * row);
     for (int s = 1; s < WIDE; s *= 2) {
         places low, high;
         for (int l = 0; l < WIDE; l++) {
@@ -84,7 +94,7 @@ INLINE void turn(const float *x, int64_t row, float *to) {
         }
     }
     for (int i = 0; i < WIDE; i++)
-        *(wide *)(void *)(to + i * COLS) = r[i];
+        store(to + i * COLS, r[i]);
 }
 
 /* COLS columns of b from `at` on, `n` of which exist, [k][COLS]. */
