@@ -351,7 +351,7 @@ def test_stratified(folder):
             at = words.index("train")
             train = y[np.array(words[at + 2:at + 2 + int(words[at + 1])], int)]
             want = [k for k, n in enumerate(sizes) if n > 1]
-            check.ok(f"{what}: training rows", set(want) <= set(train.tolist()), train)
+            check.ok(f"{what}: training rows", set(want) <= set(train.tolist()), str(train))
 
 
 with Scratch() as folder:
