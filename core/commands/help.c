@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands/commands.h"
+#include "config/resume.h"
 
 static const struct {
     const char *code, *meaning;
@@ -22,10 +23,30 @@ static const struct {
              {"75", "interrupted or out of time, saved: resume goes on"},
              {"130, 143", "stopped at once by a second signal"}};
 
+/* What the table of config/resume.h adds to the help of resume. */
+static void add_resume_keys(struct text *out) {
+    static const char *const heads[] = {"Keys that must stay (a change is refused):",
+                                        "Keys that may change:"};
+    for (int applied = 1; applied >= 0; applied--) {
+        text_addf(out, "%s%s\n", applied ? "" : "\n", heads[applied]);
+        for (uint32_t i = 0; i < resume_rule_count(); i++) {
+            const struct resume_rule *r = resume_rule_at(i);
+            if (r->applied == (applied == 1))
+                text_addf(out, "  %-27s %s\n", r->key, r->why);
+        }
+    }
+}
+
 int command_print_help(const struct command *c) {
+    struct text more = {0};
     printf("runner %s\n\n%s\n", c->usage, c->summary);
     if (c->options[0])
         printf("\n%s", c->options);
+    if (c == &command_resume) {
+        add_resume_keys(&more);
+        printf("\n%s", text_get(&more));
+        text_finish(&more);
+    }
     printf("\nExample:\n  %s\n", c->example);
     return 0;
 }
@@ -60,6 +81,17 @@ static void roff_line(const char *s) {
     putchar('\n');
 }
 
+static void man_lines(const char *p) {
+    puts(".PP\n.nf");
+    while (*p) {
+        size_t k = strcspn(p, "\n");
+        roff(p, k);
+        putchar('\n');
+        p += k + (p[k] == '\n');
+    }
+    puts(".fi");
+}
+
 static void man_verb(const struct command *c) {
     printf(".SS ");
     roff_line(c->name);
@@ -67,15 +99,13 @@ static void man_verb(const struct command *c) {
     roff_line(c->usage);
     puts(".PP");
     roff_line(c->summary);
-    if (c->options[0]) {
-        puts(".PP\n.nf");
-        for (const char *p = c->options; *p;) {
-            size_t k = strcspn(p, "\n");
-            roff(p, k);
-            putchar('\n');
-            p += k + (p[k] == '\n');
-        }
-        puts(".fi");
+    if (c->options[0])
+        man_lines(c->options);
+    if (c == &command_resume) {
+        struct text keys = {0};
+        add_resume_keys(&keys);
+        man_lines(text_get(&keys));
+        text_finish(&keys);
     }
     printf(".PP\nExample:\n.PP\n.nf\n    ");
     roff_line(c->example);

@@ -374,10 +374,7 @@ const struct command command_resume = {
     "resume",
     "resume RUN [key=value ...] [--progress FORM] [--json] [--ack]",
     "go on with a run that was interrupted, equal to the bit",
-    "  key=value        changes the experiment from here on, and stays with the run: "
-    "more\n"
-    "                   train.epochs, another optimizer.lr. Data, split and names of\n"
-    "                   variables must stay; train.max_time counts anew at each "
-    "start\n" PROGRESS_HELP,
+    "  key=value        changes the experiment from here on, and stays with the run\n"
+    PROGRESS_HELP,
     "runner resume runs/digits/latest",
     resume};

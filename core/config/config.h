@@ -90,6 +90,8 @@ const struct node *config_root(const struct config *c);
 const char *config_source(const struct config *c); /* the main file's bytes */
 /* Canonical YAML of the checked tree with defaults; --blame: each value's origin. */
 void config_print(const struct config *c, bool blame, struct text *out);
+/* The same of one checked node; NULL: nothing. */
+void config_print_node(const struct node *n, struct text *out);
 /* The checked tree as one JSON object: numbers and truth values by their types. */
 void config_json(const struct config *c, struct text *out);
 /* A JSON string, quotes included; what is no UTF-8 becomes U+FFFD. */

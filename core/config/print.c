@@ -106,6 +106,13 @@ static void print_node(const struct node *n, int indent, bool blame, bool first,
     }
 }
 
+void config_print_node(const struct node *n, struct text *out) {
+    if (n && n->kind == NODE_SCALAR)
+        print_scalar(n, out);
+    else if (n)
+        print_node(n, 0, false, false, out);
+}
+
 void config_print(const struct config *c, bool blame, struct text *out) {
     print_node(c->root, 0, blame, false, out);
 }

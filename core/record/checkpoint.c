@@ -22,6 +22,7 @@
 #include "record/h5.h"
 #include "record/seal.h"
 #include "record/state.h"
+#include "record/values.h"
 
 /* ------------------------------------------------------------------- CURRENT */
 
@@ -222,7 +223,7 @@ static bool lay_out(hid_t group, struct part *part, const char *doc, rn_dtype dt
 /* The file at `temp` with every dataset in its place. */
 static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
     const struct checkpoint *c = w->c;
-    uint32_t format = 1;
+    uint32_t format = CHECKPOINT_FORMAT;
     errno = 0;
     hid_t access = h5_access(), list = H5Pcreate(H5P_FILE_CREATE);
     if (access >= 0 && list >= 0 &&
@@ -233,8 +234,10 @@ static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
               h5_put(w->file, "epoch", H5T_IEEE_F64LE, &c->epoch) &&
               h5_put(w->file, "format", H5T_STD_U32LE, &format) &&
               h5_put_text(w->file, "doc",
-                          "checkpoint of a training run: variables by name, states of "
-                          "components under blobs") &&
+                          "checkpoint of a training run: variables by name, the state of "
+                          "the run as attributes below state, states of components "
+                          "under blobs") &&
+              values_write(w->file, c) &&
               (w->variables = h5_group(w->file, "variables")) >= 0 &&
               (w->blobs = h5_group(w->file, "blobs")) >= 0;
     for (uint32_t i = 0; ok && i < c->tensor_count; i++) {
@@ -297,6 +300,8 @@ static int finish_layout(struct draft *w, bool good, const char *temp,
 static int check_parts(struct draft *w, uint64_t *total, struct rn_error *e) {
     const struct checkpoint *c = w->c;
     *total = 1 << 16;
+    for (uint32_t i = 0; i < c->value_count; i++)
+        *total += 1024 + (c->values[i].s ? strlen(c->values[i].s) : 0);
     for (uint32_t i = 0; i < w->count; i++) {
         bool blob = i >= c->tensor_count;
         const struct checkpoint_blob *b = blob ? &c->blobs[i - c->tensor_count] : NULL;

@@ -5,6 +5,8 @@
 
 #include "record/state.h"
 
+#define CHECKPOINT_FORMAT 2u /* what is written; 1 is read as well */
+
 /* One line: which checkpoint counts, and how much of the log was durable with it. */
 #define CURRENT_FORMAT                                                                 \
     "%s step=%" PRId64 " bytes=%" PRIu64 " sha256=%s log=%" PRIu64 "\n"
@@ -16,6 +18,10 @@ struct current {
     char sha256[65];
     uint64_t log;
 };
+/* best.c: is checkpoints/best.h5 the best that `c`, what CURRENT names, and the rows of
+ * the record since then say? RN_E_CHECKPOINT when not. */
+int checkpoint_best_check(struct record *r, const struct checkpoint *c,
+                          struct rn_error *e);
 /* RN_E_IO when missing, RN_E_CHECKPOINT when damaged. */
 int current_read(const struct record *r, struct current *c, struct rn_error *e);
 

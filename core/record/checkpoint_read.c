@@ -15,6 +15,7 @@
 #include "record/file.h"
 #include "record/h5.h"
 #include "record/seal.h"
+#include "record/values.h"
 
 struct checkpoint_file {
     struct arena *arena;
@@ -24,6 +25,7 @@ struct checkpoint_file {
     void **data; /* of the tensors, memory_try */
     size_t data_count, data_capacity;
     struct checkpoint_blob *blobs;
+    uint32_t format;
     const char *path;
     struct seal seal;
     int fd;
@@ -41,6 +43,19 @@ const struct checkpoint_blob *checkpoint_blob(const struct checkpoint_file *f,
         if (strcmp(f->c.blobs[i].name, name) == 0)
             return &f->c.blobs[i];
     return NULL;
+}
+
+const struct checkpoint_value *checkpoint_value(const struct checkpoint_value *values,
+                                                uint32_t n, const char *object,
+                                                const char *key) {
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(values[i].key, key) == 0 && strcmp(values[i].object, object) == 0)
+            return &values[i];
+    return NULL;
+}
+
+uint32_t checkpoint_format(const struct checkpoint_file *f) {
+    return f->format;
 }
 
 const char *checkpoint_path(const struct checkpoint_file *f) {
@@ -166,16 +181,19 @@ static int read_group(struct checkpoint_file *f, hid_t file, const char *name) {
 }
 
 static int read_all(struct checkpoint_file *f, hid_t file) {
-    uint32_t format = 0;
-    if (!h5_get(file, "format", H5T_STD_U32LE, &format) ||
+    if (!h5_get(file, "format", H5T_STD_U32LE, &f->format) ||
         !h5_get(file, "step", H5T_STD_I64LE, &f->c.step) ||
         !h5_get(file, "epoch", H5T_IEEE_F64LE, &f->c.epoch))
         return error_set(f->e, RN_E_CHECKPOINT, "%s has no step, epoch and format",
                          f->path);
-    if (format != 1)
+    if (f->format < 1 || f->format > CHECKPOINT_FORMAT)
         return error_set(f->e, RN_E_CHECKPOINT,
-                         "%s has format %" PRIu32 ", which is not known here", f->path,
-                         format);
+                         "%s has format %" PRIu32 "; this runner reads formats 1 to %u",
+                         f->path, f->format, CHECKPOINT_FORMAT);
+    if (!values_read(file, f->arena, &f->c.values, &f->c.value_count))
+        return error_set(f->e, RN_E_CHECKPOINT,
+                         "%s: the group 'state' holds something else than named values",
+                         f->path);
     int status = read_group(f, file, "blobs");
     if (status)
         return status;

@@ -109,6 +109,15 @@ struct checkpoint_blob {
     const void *data;
     uint64_t bytes;
 };
+/* A named number or text: attribute `key` of the group /state/<object>. */
+struct checkpoint_value {
+    const char *object; /* "position", "live/optimizer.lr": names between slashes */
+    const char *key;
+    enum { CHECKPOINT_INT, CHECKPOINT_REAL, CHECKPOINT_TEXT } kind;
+    int64_t i;
+    double f;
+    const char *s; /* at most 60,000 bytes */
+};
 struct checkpoint {
     int64_t step;
     double epoch;
@@ -116,6 +125,8 @@ struct checkpoint {
     const struct checkpoint_tensor *tensors;
     uint32_t blob_count;
     const struct checkpoint_blob *blobs;
+    uint32_t value_count;
+    const struct checkpoint_value *values; /* those of an object stand together */
 };
 
 /* checkpoints/<name>.h5; name: "step-00000100" or "best". Durable, rows before it too,
@@ -135,11 +146,31 @@ int checkpoint_read(const char *file, struct checkpoint_file **out, struct rn_er
 int checkpoint_find(const struct record *r, const char *name,
                     struct checkpoint_file **out, char *fell_back, size_t size,
                     struct rn_error *e);
+/* Make checkpoints/best.h5 the checkpoint of `step`, from a file that is there already
+ * under another name; *found: it is now. keep: the best that the newest checkpoint names
+ * (-1: none), which stays at hand as best-<step>.h5; others set aside go away. */
+int checkpoint_best(struct record *r, int64_t step, int64_t keep, bool *found,
+                    struct rn_error *e);
+/* A run goes on from `step`: what was the best at a later step goes away. drop: no best
+ * is known any more; one of an earlier step is set aside. */
+int checkpoint_best_rewind(struct record *r, int64_t step, bool drop,
+                           struct rn_error *e);
+/* The object under which a checkpoint says what its run takes for the best: metric,
+ * direction, value, step (of the best, -1: none), since (the first step whose
+ * evaluation counts). */
+#define CHECKPOINT_BEST "monitors/checkpoint.best"
+
 /* Tensors and blobs in byte order of their names. */
 const struct checkpoint *checkpoint_get(const struct checkpoint_file *f);
 /* The blob of that name, or NULL. */
 const struct checkpoint_blob *checkpoint_blob(const struct checkpoint_file *f,
                                               const char *name);
+/* The value of that object and key among n, or NULL. */
+const struct checkpoint_value *checkpoint_value(const struct checkpoint_value *values,
+                                                uint32_t n, const char *object,
+                                                const char *key);
+/* 1: state in blobs whose bytes are those of structs; 2: state in named values. */
+uint32_t checkpoint_format(const struct checkpoint_file *f);
 const char *checkpoint_path(const struct checkpoint_file *f);
 void checkpoint_close(struct checkpoint_file *f); /* NULL is fine */
 

@@ -103,6 +103,8 @@ int record_verify(const char *folder, struct verify_result *out, struct rn_error
         if (!status && !none && fell_back[0])
             status = error_set(e, RN_E_CHECKPOINT, "%s", fell_back);
     }
+    if (!status && f)
+        status = checkpoint_best_check(r, checkpoint_get(f), e);
     if (!status) {
         hash_parameters(f ? checkpoint_get(f) : NULL, out->sha256);
         out->step = f ? checkpoint_get(f)->step : -1;

@@ -60,8 +60,10 @@ void evaluator_destroy(struct evaluator *v) {
         loader_close(v->loaders[i]);
 }
 
-static void add(struct metric_list *l, const char *name, double value, int better) {
-    vec_push(l->at, l->count, l->capacity, (struct metric_value){name, value, better});
+static void add(struct metric_list *l, const char *name, double value, int better,
+                const char *of) {
+    vec_push(l->at, l->count, l->capacity,
+             (struct metric_value){name, value, better, of});
 }
 
 static int direction(const struct port_info *p) {
@@ -85,15 +87,16 @@ static bool is_scalar(const struct port_info *p) {
 void evaluator_names(const struct evaluator *v, const char *split,
                      struct metric_list *out) {
     const struct stage *s = v->s;
-    add(out, arena_format(v->a, "%s/loss", split), 0.0, -1);
+    add(out, arena_format(v->a, "%s/loss", split), 0.0, -1, "loss");
     for (uint32_t i = 0; s->x->losses.count > 1 && i < s->x->losses.count; i++)
         add(out, arena_format(v->a, "%s/loss.%s", split, s->x->losses.at[i].name), 0.0,
-            -1);
+            -1, s->x->losses.at[i].path);
     for (uint32_t i = 0; i < s->x->metrics.count; i++) {
         const struct component *c = s->x->metrics.at[i].component;
         for (uint32_t k = 0; k < c->out_count; k++)
             if (is_scalar(&c->out[k]))
-                add(out, output_name(v, split, i, k), 0.0, direction(&c->out[k]));
+                add(out, output_name(v, split, i, k), 0.0, direction(&c->out[k]),
+                    s->x->metrics.at[i].path);
     }
 }
 
@@ -249,7 +252,8 @@ static int32_t put(struct rn_metric_sink *api, const char *name,
         k->given |= (uint64_t)1 << (i < 63 ? i : 63);
         const char *full = output_name(k->v, k->split, k->metric, i);
         if (value->rank == 0) {
-            add(k->out, full, element(value), direction(&c->out[i]));
+            add(k->out, full, element(value), direction(&c->out[i]),
+                k->v->s->x->metrics.at[k->metric].path);
             return RN_OK;
         }
         return k->tensor ? k->tensor(k->context, full, c->out[i].doc, value) : RN_OK;
@@ -375,10 +379,10 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split,
     }
     if (status == RN_OK)
         add(out, arena_format(v->a, "%s/loss", name),
-            means_total(means, s->programs->factors), -1);
+            means_total(means, s->programs->factors), -1, "loss");
     for (uint32_t i = 0; means->count > 1 && i < means->count && status == RN_OK; i++)
         add(out, arena_format(v->a, "%s/loss.%s", name, s->x->losses.at[i].name),
-            means_of(means, i), -1);
+            means_of(means, i), -1, s->x->losses.at[i].path);
     struct sink k = {.api = {&sink_api},
                      .v = v,
                      .split = name,

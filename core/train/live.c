@@ -17,7 +17,7 @@ static int add_parts(const struct experiment *x, const struct parts *parts,
                 continue;
             vec_push(
                 l->at, l->count, *capacity,
-                (struct live_value){arena_format(x->arena, "%s.%s", p->path, o.name),
+                (struct live_value){arena_format(x->arena, "%s.%s", p->path, o.name), p,
                                     node_float(n), node_float(n), NULL, false});
         }
     }

@@ -10,6 +10,7 @@
 
 struct live_value {
     const char *name; /* "optimizer.lr" */
+    const struct part *part; /* whose option it is */
     double base, now;
     const struct part *schedule; /* NULL: stays at base */
     bool held;                   /* a hook set it: schedules leave it alone */

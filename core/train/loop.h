@@ -6,6 +6,7 @@
 #include <runner/hook.h>
 
 #include "train/run.h"
+#include "train/state.h"
 
 struct step_result {
     double loss, norm;
@@ -30,13 +31,13 @@ struct loop {
     int64_t *tap_every;                        /* by hook */
     bool *tap_now;                             /* by hook: asked for the next step */
     double last_loss, last_norm;               /* of the last step */
-    const char *monitor_best, *monitor_early;
-    int better_best, better_early;
-    int64_t patience;
-    double min_delta;
+    struct metric_list known;   /* what an evaluation will give, without values */
+    struct monitor best, early; /* of checkpoint.best and train.early_stop */
+    int64_t patience;           /* of early */
+    int64_t saved_step;         /* of the newest checkpoint of this loop, -1: none */
+    int64_t saved_best;         /* the best that the newest checkpoint names, or -1 */
     double max_seconds;
     bool stop, save_now;
-    bool fell_back;       /* resumed from another checkpoint than CURRENT's */
     const char *said[64]; /* keys of sentences that hooks have said */
     uint32_t said_count;
     struct series_doc { /* what hooks say of their tensors */
@@ -49,7 +50,7 @@ struct loop {
     } * owners;
     uint32_t owner_count, owner_capacity;
     struct rn_error hook_error; /* what a hook was refused in the present call */
-    bool interrupted, early;
+    bool interrupted, ended_early;
     char stop_reason[160];
     double began, rows_done, clock_rows;
     double last_progress;
@@ -64,6 +65,39 @@ void loop_prepare(struct loop *l);
 int loop_open_loader(struct loop *l, struct rn_error *e);
 int loop_step(struct loop *l, const struct batch *b, bool tapped,
               struct step_result *out, struct rn_error *e);
+/* between.c */
+/* A checkpoint of now, which CURRENT names; nothing where the step has one. */
+int loop_save(struct loop *l, struct rn_error *e);
+/* Save, evaluate, notice that it is time to stop. stepped: a step has been made since
+ * the last call; else the run was stopped before it began. */
+int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e);
+/* Is the split read after as many steps as are done? */
+bool loop_evaluates(const struct loop *l);
+/* The evaluation of this step; then a checkpoint, where one is due and there is none. */
+int loop_evaluate(struct loop *l, struct rn_error *e);
+/* Fills in why early stopping ends the run. */
+void loop_early_reason(struct loop *l);
+/* For evaluator_run: a row of a tensor series. context: the loop. */
+int loop_keep_tensor(void *context, const char *series, const char *doc,
+                     const struct rn_tensor *value);
+/* resume.c */
+struct resume { /* of zeros; then resume_close */
+    struct checkpoint_file *file;
+    struct config *then; /* the experiment of the run, without overrides; may be NULL */
+    bool fell_back;      /* file is not what CURRENT names */
+};
+/* Open the run o->resume: its record, its newest checkpoint, what the stage takes from
+ * them. A change that is refused is RN_E_CHECKPOINT. */
+int resume_open(struct loop *l, struct arena *a, struct resume *r,
+                struct stage_options *so, struct diag *d);
+/* With the stage loaded: the state of the checkpoint, the record and the best as they
+ * were. */
+int resume_state(struct loop *l, struct arena *a, const struct resume *r,
+                 struct diag *d);
+/* A run that had ended stays so, unless its experiment was changed: then only early
+ * stopping may still hold. The test is made again, with the same result. */
+void resume_end(struct loop *l);
+void resume_close(struct resume *r);
 /* hooks.c */
 int hooks_event(struct loop *l, int what, struct rn_error *e);
 int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e);
@@ -73,9 +107,6 @@ extern const struct rn_record_api hooks_record_api; /* its context: the loop */
 int loop_read_watches(struct loop *l, struct diag *d);
 int loop_observe_schedules(struct loop *l, struct rn_error *e);
 const struct metric_value *metric_find(const struct metric_list *l, const char *name);
-/* Is `value` better than `best` by more than `delta`? NaN is never better, a best that
- * is NaN is always worse. direction: 1 higher, -1 lower. */
-bool loop_is_better(double value, double best, int direction, double delta);
 /* summary.c: the evaluations of the validation split, into out. */
 int loop_summary(const struct loop *l, struct run_result *out, struct rn_error *e);
 /* series.c */

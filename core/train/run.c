@@ -9,73 +9,6 @@
 #include "base/log.h"
 #include "train/loop.h"
 
-/* ------------------------------------------------------------- evaluation */
-
-static int keep_tensor(void *context, const char *series, const char *doc,
-                       const struct rn_tensor *value) {
-    struct loop *l = context;
-    struct rn_error e;
-    return record_tensor(l->record, series, l->at.step, loop_epoch(l), value, doc, &e);
-}
-
-bool loop_is_better(double value, double best, int direction, double delta) {
-    if (isnan(value))
-        return false;
-    return isnan(best) || (direction > 0 ? value - best > delta : best - value > delta);
-}
-
-static int save(struct loop *l, const char *name, bool current, struct rn_error *e) {
-    char step_name[40];
-    if (!name) {
-        snprintf(step_name, sizeof step_name, "step-%08lld", (long long)l->at.step);
-        name = step_name;
-    }
-    uint32_t keep = (uint32_t)experiment_int(l->s->x, "checkpoint.keep", 2);
-    int status = record_sync(l->record, e);
-    if (status == RN_OK)
-        status = state_save(l->s, l->record, name, current, keep, &l->at, e);
-    return status;
-}
-
-static int evaluate(struct loop *l, struct rn_error *e) {
-    if (!data_rows(l->s->data, DATA_VAL))
-        return RN_OK;
-    l->s->whole = true; /* half an evaluation cannot be saved */
-    int status = evaluator_run(l->evaluator, DATA_VAL, &l->metrics, keep_tensor, l, e);
-    l->s->whole = false;
-    for (uint32_t i = 0; i < l->metrics.count && status == RN_OK; i++)
-        status = loop_scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
-    if (status == RN_OK)
-        status = loop_observe_schedules(l, e);
-    const struct metric_value *m =
-        l->monitor_early ? metric_find(&l->metrics, l->monitor_early) : NULL;
-    if (m && status == RN_OK) {
-        if (loop_is_better(m->value, l->at.early_best, l->better_early, l->min_delta)) {
-            l->at.early_best = m->value;
-            l->at.early_bad = 0;
-        } else if (++l->at.early_bad >= l->patience) {
-            l->stop = l->early = true;
-            snprintf(l->stop_reason, sizeof l->stop_reason,
-                     "%s has not become better for %lld evaluations", l->monitor_early,
-                     (long long)l->patience);
-        }
-    }
-    if (status == RN_OK)
-        status = hooks_event(l, RN_EVENT_EVALUATED, e);
-    m = l->monitor_best ? metric_find(&l->metrics, l->monitor_best) : NULL;
-    if (m && status == RN_OK &&
-        loop_is_better(m->value, l->at.best, l->better_best, 0.0)) {
-        l->at.best = m->value;
-        l->at.rows = record_rows(l->record);
-        status = save(l, "best", false, e);
-    }
-    if (status == RN_OK)
-        status = record_publish_soon(l->record, e);
-    loop_log_metrics(l, &l->metrics);
-    loop_tell(l, RUN_EVALUATED, loop_recent_loss(l), 0.0);
-    return status;
-}
-
 /* ------------------------------------------------------------------- steps */
 
 static int diverged(struct loop *l, double loss, double norm, struct rn_error *e) {
@@ -178,42 +111,16 @@ static int one_step(struct loop *l, struct rn_error *e) {
     return status;
 }
 
-/* stepped: a step has been made since the last call. */
-static int between_steps(struct loop *l, bool stepped, struct rn_error *e) {
-    bool end = l->at.step == l->s->total_steps;
-    int status = RN_OK;
-    if (stepped && ((l->eval_every && l->at.step % l->eval_every == 0) || end))
-        status = evaluate(l, e);
-    int wants = l->o->watch.wants ? l->o->watch.wants(l->o->watch.context) : RUN_GO_ON;
-    if (wants == RUN_STOP)
-        l->stop = l->interrupted = true;
-    if (now_seconds() - l->began > l->max_seconds && !end) {
-        l->stop = l->interrupted = true;
-        snprintf(l->stop_reason, sizeof l->stop_reason, "train.max_time is over");
-    }
-    bool due = (l->save_every && l->at.step % l->save_every == 0) || end || l->stop ||
-               wants == RUN_SAVE || l->save_now;
-    l->save_now = false;
-    l->at.rows = record_rows(l->record);
-    if (status == RN_OK && due) {
-        l->at.done = end || (l->stop && !l->interrupted);
-        status = save(l, NULL, true, e);
-        if (status == RN_OK)
-            status = record_publish_soon(l->record, e);
-    }
-    return status;
-}
-
 /* ---------------------------------------------------------------- last words */
 
 static int load_best(struct loop *l, struct rn_error *e) {
     struct checkpoint_file *f;
     char fell_back[200];
-    if (!l->monitor_best || isnan(l->at.best))
+    if (!l->best.key || isnan(l->best.best))
         return RN_OK;
     int status = checkpoint_find(l->record, "best", &f, fell_back, sizeof fell_back, e);
     if (status == RN_OK)
-        status = state_load(l->s, f, NULL, true, e);
+        status = state_load_weights(l->s, f, e);
     checkpoint_close(f);
     return status;
 }
@@ -226,7 +133,7 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
         return RN_OK;
     int status = load_best(l, e);
     if (status == RN_OK)
-        status = evaluator_run(l->evaluator, DATA_TEST, &all, keep_tensor, l, e);
+        status = evaluator_run(l->evaluator, DATA_TEST, &all, loop_keep_tensor, l, e);
     for (uint32_t i = 0; i < all.count && status == RN_OK; i++) {
         status = loop_scalar(l, all.at[i].name, all.at[i].value, e);
         struct metric_value m = all.at[i];
@@ -243,27 +150,12 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     return status;
 }
 
-/* A resumed run that had ended stays so, unless its file was changed: then only early
- * stopping may still hold. The test is made again, with the same result. */
-static void already_over(struct loop *l) {
-    if (l->monitor_early && l->at.early_bad >= l->patience) {
-        l->stop = l->early = true;
-        snprintf(l->stop_reason, sizeof l->stop_reason,
-                 "%s has not become better for %lld evaluations", l->monitor_early,
-                 (long long)l->at.early_bad);
-    } else if (l->at.done && !l->o->override_count) {
-        l->stop = true;
-        snprintf(l->stop_reason, sizeof l->stop_reason,
-                 "this run has ended; train.epochs=N or train.steps=N lets it go on");
-    }
-}
-
 /* A step that was not finite has changed nothing, so the state before it is whole. */
 static void save_before(struct loop *l) {
     struct rn_error e = {0};
     char line[120];
     if (l->at.step == 0 || l->s->programs->accumulate ||
-        l->s->programs->objective_count > 1 || save(l, NULL, true, &e) != RN_OK)
+        l->s->programs->objective_count > 1 || loop_save(l, &e) != RN_OK)
         return;
     snprintf(line, sizeof line,
              "the state before this step is saved; runner resume RUN optimizer.lr=X "
@@ -287,12 +179,15 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     l->began = now_seconds();
     loop_tell(l, RUN_BEGAN, NAN, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
-    already_over(l);
+    if (l->o->resume)
+        resume_end(l);
+    if (status == RN_OK && l->at.evaluation_due)
+        status = loop_evaluate(l, e);
     while (status == RN_OK && !l->stop && l->at.step < s->total_steps) {
         int64_t before = l->at.step;
         status = one_step(l, e);
         if (status == RN_OK)
-            status = between_steps(l, l->at.step != before, e);
+            status = loop_between_steps(l, l->at.step != before, e);
     }
     if (status == RN_OK && !l->interrupted)
         status = test(l, out, e);
@@ -321,7 +216,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
     if (status == RN_OK)
         status = loop_summary(l, out, e);
     out->seconds = now_seconds() - l->began;
-    out->end = l->interrupted ? RUN_INTERRUPTED : l->early ? RUN_EARLY : RUN_DONE;
+    out->end = l->interrupted ? RUN_INTERRUPTED : l->ended_early ? RUN_EARLY : RUN_DONE;
     out->step = l->at.step;
     l->interrupted = l->interrupted && status == RN_OK;
     loop_tell(l, RUN_ENDED, NAN, 0.0);
@@ -409,7 +304,8 @@ static int begin(struct loop *l, struct diag *d) {
     const char *kernels = stage_kernels(l->s);
     if (status == RN_OK && kernels && kernels[0])
         status = record_text(l->record, "kernels.txt", kernels, strlen(kernels), &e);
-    l->at.best = l->at.early_best = NAN;
+    monitor_reset(&l->best, 0);
+    monitor_reset(&l->early, 0);
     if (status != RN_OK) {
         const struct node *output = node_find(l->s->x->root, "output");
         diag_add(d, &e);
@@ -419,66 +315,20 @@ static int begin(struct loop *l, struct diag *d) {
     return status;
 }
 
-static int go_on(struct loop *l, const struct checkpoint_file *f, struct diag *d) {
-    struct rn_error e = {0};
-    int status = state_load(l->s, f, &l->at, false, &e);
-    if (status == RN_OK)
-        status = record_rewind(l->record, l->at.step, l->at.rows, &e);
-    if (status == RN_OK && l->o->override_count) {
-        struct text resolved = {0};
-        config_print(l->s->x->config, false, &resolved);
-        status = record_config(l->record, text_get(&resolved), &e);
-        text_finish(&resolved);
-    }
-    if (status == RN_OK)
-        status = loader_seek(l->loader, l->at.loader, &e);
-    if (status == RN_OK && l->fell_back) /* what is damaged shall not be met again */
-        status = save(l, NULL, true, &e);
-    if (status != RN_OK)
-        diag_add(d, &e);
-    return status;
-}
-
-/* What resume needs before the stage opens: the split and the fitted transforms. */
-static int resume_point(struct loop *l, struct arena *a, const char *folder,
-                        struct checkpoint_file **f, struct stage_options *so,
-                        struct diag *d) {
-    struct rn_error e = {0};
-    char fell_back[300] = "";
-    int status = record_open(folder, true, &l->record, &e);
-    if (status == RN_OK)
-        status = checkpoint_find(l->record, NULL, f, fell_back, sizeof fell_back, &e);
-    if (status != RN_OK) {
-        diag_add(d, &e);
-        return status;
-    }
-    if (fell_back[0])
-        loop_say(l, RN_LOG_WARNING, fell_back);
-    l->fell_back = fell_back[0];
-    const struct checkpoint_blob *split = checkpoint_blob(*f, "split");
-    const struct checkpoint_blob *data = checkpoint_blob(*f, "data");
-    if (split)
-        so->stored_split = arena_copy_n(a, split->data, split->bytes);
-    if (data)
-        so->fitted = state_stream(a, data->data, data->bytes);
-    so->file = arena_format(a, "%s/resolved.yaml", record_folder(l->record));
-    so->kernels = record_text_read(l->record, "kernels.txt");
-    return run_check_resolved(so->file, d);
-}
-
 int run_check(struct stage *s, struct diag *d) {
     struct loop l = {.s = s, .evaluator = evaluator_create(s, s->arena)};
     int status = evaluator_check_names(l.evaluator, d);
     int other = loop_read_watches(&l, d);
     evaluator_destroy(l.evaluator);
+    memory_release(l.known.at);
     return status ? status : other;
 }
 
 int run_train(const struct run_options *o, struct run_result *out, struct diag *d) {
-    struct loop l = {.o = o};
+    struct loop l = {.o = o, .saved_step = -1, .saved_best = -1};
     struct rn_error e = {0};
     struct arena *a = arena_create();
-    struct checkpoint_file *f = NULL;
+    struct resume r = {0};
     struct stage_options so = {.session = o->session,
                                .file = o->file,
                                .override_count = o->override_count,
@@ -488,7 +338,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
                                .record_context = &l,
                                .cancelled = asked_to_stop,
                                .cancel_context = &l};
-    int status = o->resume ? resume_point(&l, a, o->resume, &f, &so, d) : RN_OK;
+    int status = o->resume ? resume_open(&l, a, &r, &so, d) : RN_OK;
     *out = (struct run_result){.arena = arena_create()};
     if (status == RN_OK && !(l.s = stage_open(&so, d)))
         status = diag_status(d);
@@ -511,9 +361,9 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
         diag_add(d, &e);
         status = e.status;
     }
-    if (status == RN_OK && f)
-        status = go_on(&l, f, d);
-    checkpoint_close(f);
+    if (status == RN_OK && o->resume)
+        status = resume_state(&l, a, &r, d);
+    resume_close(&r);
     if (status == RN_OK) {
         snprintf(out->folder, sizeof out->folder, "%s", record_folder(l.record));
         out->parameters = stage_parameters(l.s);
@@ -527,6 +377,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     loader_close(l.loader);
     evaluator_destroy(l.evaluator);
     memory_release(l.metrics.at);
+    memory_release(l.known.at);
     memory_release(l.docs);
     memory_release(l.owners);
     stage_close(l.s);

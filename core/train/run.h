@@ -10,7 +10,8 @@
 struct metric_value {
     const char *name; /* "val/accuracy" */
     double value;
-    int better; /* 1 higher, -1 lower, 0 unknown */
+    int better;     /* 1 higher, -1 lower, 0 unknown */
+    const char *of; /* the section that defines it: "loss", "metrics.0" */
 };
 
 struct metric_list {
@@ -196,24 +197,5 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split,
                                 const struct rn_tensor *value),
                   void *context, struct rn_error *e);
 void evaluator_destroy(struct evaluator *v);
-
-/* ---- inside train: state.c ---- */
-/* A stream that reads `bytes` at data. */
-struct rn_stream *state_stream(struct arena *a, const void *data, uint64_t bytes);
-struct position { /* all that the loop knows of where it stands */
-    int64_t step;
-    int64_t rows; /* of the record, up to the end of this step */
-    struct loader_position loader;
-    double best; /* monitored for the best checkpoint; NaN none */
-    double early_best;
-    int64_t early_bad;
-    int64_t skipped;
-    uint64_t done; /* 1: the run has ended */
-};
-int state_save(struct stage *s, struct record *r, const char *name, bool current,
-               uint32_t keep, const struct position *at, struct rn_error *e);
-/* Variables, schedules, hooks and live values from a checkpoint. at may be NULL. */
-int state_load(struct stage *s, const struct checkpoint_file *f, struct position *at,
-               bool weights_only, struct rn_error *e);
 
 #endif

@@ -44,7 +44,7 @@ static const void *extension(void *context, struct instance *i, const char *id) 
 
 static int cancelled(void *context) {
     const struct stage *s = context;
-    return s->cancelled && !s->whole ? s->cancelled(s->cancel_context) : 0;
+    return s->cancelled ? s->cancelled(s->cancel_context) : 0;
 }
 
 /* ----------------------------------------------------------------- lengths */

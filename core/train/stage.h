@@ -83,7 +83,6 @@ struct stage {
     void *record_context;
     int (*cancelled)(void *context);
     void *cancel_context;
-    bool whole; /* what is read now is read to its end, though a stop was asked for */
     struct loader *samples; /* lent to an init: first.c */
 };
 

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the validation split gave: the last evaluation and the best one, read from the
  * record, so that a resumed run knows what it measured before. */
-#include <math.h>
 #include <string.h>
 
 #include "train/loop.h"
 
 struct summary {
     struct run_result *out;
-    const char *monitor; /* or NULL */
-    int better;
-    double best;
+    struct monitor monitor; /* begun again; key NULL: nothing is monitored */
 };
 
 static bool is_val(const char *series, const struct rn_tensor *value) {
@@ -24,7 +21,7 @@ static void put(struct arena *a, struct metric_list *l, const char *name,
             l->at[i].value = value;
             return;
         }
-    struct metric_value m = {arena_copy(a, name), value, 0};
+    struct metric_value m = {arena_copy(a, name), value, 0, NULL};
     vec_push(l->at, l->count, l->capacity, m);
 }
 
@@ -41,11 +38,9 @@ static int look(void *context, const char *series, int64_t step, double epoch,
         last->metrics.count = 0;
     last->step = step;
     put(s->out->arena, &last->metrics, series, v);
-    if (s->monitor && strcmp(series, s->monitor) == 0 &&
-        loop_is_better(v, s->best, s->better, 0.0)) {
-        s->best = v;
-        s->out->best.step = step;
-    }
+    if (s->monitor.key && step >= s->monitor.since &&
+        strcmp(series, s->monitor.metric) == 0)
+        monitor_observe(&s->monitor, v, step);
     return 0;
 }
 
@@ -59,14 +54,14 @@ static int collect_best(void *context, const char *series, int64_t step, double 
 }
 
 int loop_summary(const struct loop *l, struct run_result *out, struct rn_error *e) {
-    struct summary s = {.out = out,
-                        .monitor = l->monitor_best ? l->monitor_best : l->monitor_early,
-                        .better = l->monitor_best ? l->better_best : l->better_early,
-                        .best = NAN};
-    out->val.step = out->best.step = -1;
+    struct summary s = {.out = out, .monitor = l->best.key ? l->best : l->early};
+    out->val.step = -1;
+    monitor_reset(&s.monitor, s.monitor.since);
+    s.monitor.min_delta = 0.0;
     int status = record_each(l->record, look, &s, e);
+    out->best.step = s.monitor.best_step;
     if (status == RN_OK && out->best.step >= 0) {
-        out->monitor = arena_copy(out->arena, s.monitor);
+        out->monitor = arena_copy(out->arena, s.monitor.metric);
         status = record_each(l->record, collect_best, &s, e);
     }
     return status;

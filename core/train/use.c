@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "train/run.h"
+#include "train/state.h"
 
 struct use {
     struct arena *a;
@@ -74,7 +75,7 @@ static int use_open(struct use *u, const struct use_options *o, enum stage_use u
     if (!u->s)
         return diag_status(d);
     status = stage_load(u->s, d);
-    if (status == RN_OK && state_load(u->s, u->file, NULL, true, &e) != RN_OK) {
+    if (status == RN_OK && state_load_weights(u->s, u->file, &e) != RN_OK) {
         diag_add(d, &e);
         status = e.status;
     }

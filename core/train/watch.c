@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run watches, and how often it evaluates, saves and looks inside. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "train/loop.h"
@@ -45,41 +46,44 @@ static int check_monitor(const struct node *at, const struct metric_list *known,
     return RN_E_CONFIG;
 }
 
-/* What a schedule, or one inside it (warmup's `then`), watches; or NULL. */
-static const struct node *monitor_of(const struct node *n) {
-    const struct node *m = node_find(n, "monitor");
-    for (uint32_t i = 0; !m && i < node_count(n); i++)
-        if (node_kind(node_item(n, i)) == NODE_MAP)
-            m = monitor_of(node_item(n, i));
-    return m;
+/* The monitor that the section at `key` configures, if it does. */
+static int read_monitor(struct loop *l, const char *key, struct monitor *m,
+                        struct diag *d) {
+    struct stage *s = l->s;
+    char path[100];
+    snprintf(path, sizeof path, "%s.monitor", key);
+    const struct node *at = node_at(s->x->root, path);
+    if (!at)
+        return RN_OK;
+    int status = check_monitor(at, &l->known, &m->metric, &m->better, d);
+    if (status != RN_OK)
+        return status;
+    snprintf(path, sizeof path, "%s.min_delta", key);
+    m->key = key;
+    m->min_delta = experiment_float(s->x, path, 0.0);
+    m->definition = monitor_definition(s->arena, s->x->root,
+                                       metric_find(&l->known, m->metric)->of);
+    return RN_OK;
 }
 
 static int monitors(struct loop *l, struct diag *d) {
     struct stage *s = l->s;
-    struct metric_list known = {0};
-    int status = RN_OK;
-    const struct node *best = node_at(s->x->root, "checkpoint.best.monitor");
-    const struct node *early = node_at(s->x->root, "train.early_stop.monitor");
+    l->known.count = 0;
     if (data_rows(s->data, DATA_VAL))
-        evaluator_names(l->evaluator, "val", &known);
-    if (best)
-        status = check_monitor(best, &known, &l->monitor_best, &l->better_best, d);
-    if (early) {
-        int one = check_monitor(early, &known, &l->monitor_early, &l->better_early, d);
-        status = status ? status : one;
-        l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
-        l->min_delta = experiment_float(s->x, "train.early_stop.min_delta", 0.0);
-    }
+        evaluator_names(l->evaluator, "val", &l->known);
+    int status = read_monitor(l, "checkpoint.best", &l->best, d);
+    int other = read_monitor(l, "train.early_stop", &l->early, d);
+    status = status ? status : other;
+    l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
     for (uint32_t i = 0; i < s->x->schedules.count; i++) {
-        const struct node *m = monitor_of(s->x->schedules.at[i].node);
+        const struct node *m = component_monitor(s->x->schedules.at[i].node);
         const char *name;
         int better;
         if (m) {
-            int one = check_monitor(m, &known, &name, &better, d);
+            int one = check_monitor(m, &l->known, &name, &better, d);
             status = status ? status : one;
         }
     }
-    memory_release(known.at);
     return status;
 }
 
@@ -146,7 +150,7 @@ int loop_observe_schedules(struct loop *l, struct rn_error *e) {
     for (uint32_t i = 0; i < s->x->schedules.count && status == RN_OK; i++) {
         const struct part *p = &s->x->schedules.at[i];
         const struct rn_schedule *iface = p->component->iface;
-        const struct node *monitor = monitor_of(p->node);
+        const struct node *monitor = component_monitor(p->node);
         const struct metric_value *m =
             monitor ? metric_find(&l->metrics, node_string(monitor)) : NULL;
         struct rn_schedule_at at = {sizeof at,          0,  l->at.step, s->total_steps,

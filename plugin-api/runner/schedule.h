@@ -46,6 +46,25 @@ struct rn_schedule {
     int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
 };
 
+/* A schedule that keeps more than what it observed: this struct in place of the other,
+ * with schedule.struct_size the size of all of it. */
+struct rn_schedule_observer {
+    struct rn_schedule schedule;
+    /* After load, when the run was resumed with another metric under `monitor`, another
+     * `min_delta`, or the same metric of another loss: forget the values that were
+     * observed, keep the rest (how far the rate has come down). The state of a schedule
+     * without it is then not loaded: it begins again. [setup] */
+    int32_t (*forget)(void *self, struct rn_error *e);
+};
+
+/* NULL: it is no observer. */
+static inline const struct rn_schedule_observer *
+rn_schedule_observer(const struct rn_schedule *s) {
+    return s->struct_size >= sizeof(struct rn_schedule_observer)
+               ? (const struct rn_schedule_observer *)(const void *)s
+               : NULL;
+}
+
 #define RN_SCHEDULE(id, iface, head, body)                                             \
     RN_COMPONENT(id, iface, "schedule " head, body)
 

@@ -7,7 +7,6 @@
 
 #include <runner/schedule.h>
 
-/* All of the state, saved as it is with a version in front. */
 struct plateau_state {
     double best, scale;
     int64_t bad, cooling;
@@ -66,25 +65,47 @@ static int32_t observe(void *self, const struct rn_schedule_at *at, double metri
     return RN_OK;
 }
 
+/* Version 1: best and scale f64, bad and cooling i64. */
 static int32_t save(void *self, struct rn_stream *stream) {
-    const struct plateau *s = self;
+    const struct plateau_state *n = &((const struct plateau *)self)->now;
     const uint32_t version = 1;
     int32_t status = stream->api->write(stream, &version, sizeof version);
-    return status ? status : stream->api->write(stream, &s->now, sizeof s->now);
+    if (status == RN_OK)
+        status = stream->api->write(stream, &n->best, sizeof n->best);
+    if (status == RN_OK)
+        status = stream->api->write(stream, &n->scale, sizeof n->scale);
+    if (status == RN_OK)
+        status = stream->api->write(stream, &n->bad, sizeof n->bad);
+    return status ? status : stream->api->write(stream, &n->cooling, sizeof n->cooling);
 }
 
 static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
-    struct plateau *s = self;
+    struct plateau_state *n = &((struct plateau *)self)->now;
     uint32_t version = 0;
     int32_t status = stream->api->read(stream, &version, sizeof version);
     if (status == RN_OK && version != 1)
         return rn_fail(e, RN_E_CHECKPOINT, "plateau: state of a version not known here",
                        NULL, NULL);
-    return status ? status : stream->api->read(stream, &s->now, sizeof s->now);
+    if (status == RN_OK)
+        status = stream->api->read(stream, &n->best, sizeof n->best);
+    if (status == RN_OK)
+        status = stream->api->read(stream, &n->scale, sizeof n->scale);
+    if (status == RN_OK)
+        status = stream->api->read(stream, &n->bad, sizeof n->bad);
+    return status ? status : stream->api->read(stream, &n->cooling, sizeof n->cooling);
 }
 
-static const struct rn_schedule iface = {
-    sizeof(struct rn_schedule), 0, create, free, value, observe, save, load};
+static int32_t forget(void *self, struct rn_error *e) {
+    struct plateau_state *n = &((struct plateau *)self)->now;
+    (void)e;
+    n->best = NAN;
+    n->bad = n->cooling = 0;
+    return RN_OK;
+}
+
+static const struct rn_schedule_observer iface = {
+    {sizeof(struct rn_schedule_observer), 0, create, free, value, observe, save, load},
+    forget};
 
 RN_SCHEDULE(plateau, iface, "runner/plateau 1",
             RN_DOC("Times factor whenever the monitored metric has not become better "

@@ -84,7 +84,14 @@ static struct checkpoint sample(int64_t step) {
     };
     static struct checkpoint_blob blobs[] = {{"loader", "position", 8},
                                              {"empty", NULL, 0}};
-    struct checkpoint c = {step, 0.25 * (double)step, 8, tensors, 2, blobs};
+    static struct checkpoint_value values[] = {
+        {"position", "step", CHECKPOINT_INT, 100, 0.0, NULL},
+        {"position", "note", CHECKPOINT_TEXT, 0, 0.0, "val/loss \xc3\xa9"},
+        {"position", "empty", CHECKPOINT_TEXT, 0, 0.0, ""},
+        {"live/optimizer.lr", "value", CHECKPOINT_REAL, 0, 0.125, NULL},
+        {"live/loss.a.gamma", "value", CHECKPOINT_REAL, 0, 2.0, NULL},
+    };
+    struct checkpoint c = {step, 0.25 * (double)step, 8, tensors, 2, blobs, 5, values};
     weights[0] = (float)step;
     return c;
 }
@@ -298,6 +305,18 @@ static void test_checkpoint(void) {
     CHECK_TEXT(g->tensors[0].name, "model.brain");
     CHECK_TEXT(g->blobs[0].name, "empty");
     CHECK(checkpoint_blob(f, "loader") == &g->blobs[1] && !checkpoint_blob(f, "no"));
+    const struct checkpoint_value *named =
+        checkpoint_value(g->values, g->value_count, "position", "note");
+    CHECK(checkpoint_format(f) == 2 && g->value_count == 5);
+    CHECK(named && named->kind == CHECKPOINT_TEXT);
+    CHECK_TEXT(named->s, "val/loss \xc3\xa9");
+    named = checkpoint_value(g->values, g->value_count, "position", "step");
+    CHECK(named && named->kind == CHECKPOINT_INT && named->i == 100);
+    named = checkpoint_value(g->values, g->value_count, "live/optimizer.lr", "value");
+    CHECK(named && named->kind == CHECKPOINT_REAL && named->f == 0.125);
+    named = checkpoint_value(g->values, g->value_count, "position", "empty");
+    CHECK(named && named->kind == CHECKPOINT_TEXT && !named->s[0]);
+    CHECK(!checkpoint_value(g->values, g->value_count, "position", "other"));
     CHECK(g->blobs[1].bytes == 8 && memcmp(g->blobs[1].data, "position", 8) == 0);
     checkpoint_close(f);
 

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between two steps: stopping, saving, evaluating. A checkpoint comes before the
+ * evaluation of its step, which may fail or take long, and says that it is due; a run
+ * that is resumed there makes it first. A step is saved once: CURRENT names a file with
+ * its hash, which another one in its place would not have. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train/loop.h"
+
+/* --------------------------------------------------------------------- saving */
+
+int loop_save(struct loop *l, struct rn_error *e) {
+    char name[40];
+    if (l->saved_step == l->at.step)
+        return RN_OK;
+    snprintf(name, sizeof name, "step-%08lld", (long long)l->at.step);
+    uint32_t keep = (uint32_t)experiment_int(l->s->x, "checkpoint.keep", 2);
+    int status = record_sync(l->record, e);
+    if (status == RN_OK)
+        status = state_save(l, name, true, keep, e);
+    if (status != RN_OK)
+        return status;
+    int64_t best = l->best.key ? l->best.best_step : -1;
+    bool found;
+    l->saved_step = l->at.step;
+    if (best != l->saved_best) /* the one of before is not needed any more */
+        status = checkpoint_best(l->record, best, best, &found, e);
+    l->saved_best = best;
+    return status;
+}
+
+/* The weights of now are the best: under a second name where they are saved already. */
+static int save_best(struct loop *l, struct rn_error *e) {
+    bool found = false;
+    int status = record_sync(l->record, e);
+    if (status == RN_OK)
+        status =
+            checkpoint_best(l->record, l->saved_step == l->at.step ? l->at.step : -1,
+                            l->saved_best, &found, e);
+    if (status == RN_OK && !found)
+        status = state_save(l, "best", false, 0, e);
+    return status;
+}
+
+/* ----------------------------------------------------------------- evaluation */
+
+int loop_keep_tensor(void *context, const char *series, const char *doc,
+                     const struct rn_tensor *value) {
+    struct loop *l = context;
+    struct rn_error e;
+    return record_tensor(l->record, series, l->at.step, loop_epoch(l), value, doc, &e);
+}
+
+/* The split is read; a failure leaves the state of the step behind. */
+static int measure(struct loop *l, struct rn_error *e) {
+    struct rn_error late = {0};
+    char text[120];
+    int status =
+        evaluator_run(l->evaluator, DATA_VAL, &l->metrics, loop_keep_tensor, l, e);
+    if (status == RN_OK || status == RN_E_CANCELLED || l->saved_step == l->at.step ||
+        loop_save(l, &late) != RN_OK)
+        return status;
+    snprintf(text, sizeof text,
+             "the state of step %lld, before its evaluation, is saved",
+             (long long)l->at.step);
+    loop_say(l, RN_LOG_INFO, text);
+    return status;
+}
+
+static void observe_early(struct loop *l) {
+    const struct metric_value *m =
+        l->early.key ? metric_find(&l->metrics, l->early.metric) : NULL;
+    if (!m || monitor_observe(&l->early, m->value, l->at.step))
+        return;
+    if (l->early.bad >= l->patience) {
+        l->stop = l->ended_early = true;
+        loop_early_reason(l);
+    }
+}
+
+void loop_early_reason(struct loop *l) {
+    snprintf(l->stop_reason, sizeof l->stop_reason,
+             "%s has not become better for %lld evaluations", l->early.metric,
+             (long long)l->early.bad);
+}
+
+static int evaluate(struct loop *l, struct rn_error *e) {
+    int status = measure(l, e);
+    for (uint32_t i = 0; i < l->metrics.count && status == RN_OK; i++)
+        status = loop_scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
+    if (status == RN_OK)
+        status = loop_observe_schedules(l, e);
+    if (status != RN_OK)
+        return status;
+    observe_early(l);
+    status = hooks_event(l, RN_EVENT_EVALUATED, e);
+    const struct metric_value *m =
+        l->best.key ? metric_find(&l->metrics, l->best.metric) : NULL;
+    bool better = m && monitor_observe(&l->best, m->value, l->at.step);
+    l->at.rows = record_rows(l->record);
+    l->at.evaluation_due = false;
+    if (better && status == RN_OK)
+        status = save_best(l, e);
+    if (status == RN_OK)
+        status = record_publish_soon(l->record, e);
+    loop_log_metrics(l, &l->metrics);
+    loop_tell(l, RUN_EVALUATED, loop_recent_loss(l), 0.0);
+    return status;
+}
+
+static bool is_end(const struct loop *l) {
+    return l->at.step == l->s->total_steps;
+}
+
+bool loop_evaluates(const struct loop *l) {
+    return data_rows(l->s->data, DATA_VAL) &&
+           ((l->eval_every && l->at.step % l->eval_every == 0) || is_end(l));
+}
+
+static int save_and_publish(struct loop *l, struct rn_error *e) {
+    l->save_now = false;
+    l->at.ended = is_end(l) || (l->stop && !l->interrupted);
+    int status = loop_save(l, e);
+    return status ? status : record_publish_soon(l->record, e);
+}
+
+int loop_evaluate(struct loop *l, struct rn_error *e) {
+    int status = evaluate(l, e);
+    if (status == RN_E_CANCELLED) { /* resume evaluates */
+        l->stop = l->interrupted = true;
+        return loop_save(l, e);
+    }
+    bool due = is_end(l) || l->stop || l->save_now;
+    return status || !due ? status : save_and_publish(l, e);
+}
+
+/* ---------------------------------------------------------------- between steps */
+
+int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e) {
+    int wants = l->o->watch.wants ? l->o->watch.wants(l->o->watch.context) : RUN_GO_ON;
+    if (wants == RUN_STOP)
+        l->stop = l->interrupted = true;
+    if (now_seconds() - l->began > l->max_seconds && !is_end(l)) {
+        l->stop = l->interrupted = true;
+        snprintf(l->stop_reason, sizeof l->stop_reason, "train.max_time is over");
+    }
+    bool due = (l->save_every && l->at.step % l->save_every == 0) || is_end(l) ||
+               l->stop || wants == RUN_SAVE || l->save_now;
+    if (stepped) {
+        l->at.rows = record_rows(l->record);
+        l->at.evaluation_due = loop_evaluates(l);
+    }
+    int status = due ? save_and_publish(l, e) : RN_OK;
+    if (status != RN_OK || l->interrupted || !l->at.evaluation_due)
+        return status;
+    return loop_evaluate(l, e);
+}
