@@ -53,7 +53,7 @@ static inline const char *dtype_name(rn_dtype d) {
     return "an unknown type";
 }
 
-/* Elements per sample. */
+/* Elements per sample; of a field whose size its source has checked. */
 static inline uint64_t field_elements(const struct rn_field *f) {
     uint64_t n = 1;
     for (uint32_t i = 0; i < f->rank; i++)

@@ -59,6 +59,8 @@ static void warn_inexact(struct check *c, const struct reader *r, uint32_t i,
     const struct narrowed *w = &c->data->narrowed[i];
     const struct column *from = &c->data->columns[w->from];
     const double *v = (const void *)r->columns[w->from];
+    if (from->field.dtype != RN_F64)
+        return;
     uint64_t each = from->bytes / sizeof *v;
     for (uint64_t k = 0; k < n * each && !c->inexact[i]; k++) {
         double a = fabs(v[k]);
@@ -70,8 +72,9 @@ static void warn_inexact(struct check *c, const struct reader *r, uint32_t i,
                 "%s: row %llu, field '%s': %.17g becomes %.17g, as whole numbers above "
                 "2^24 are not exact in f32; {type: standardise, of: %s} keeps their "
                 "differences",
-                r->table->name, (unsigned long long)r->indices[k / each] + 1,
-                from->field.name, v[k], (double)(float)v[k], from->field.name);
+                table_file(r->table, from),
+                (unsigned long long)r->indices[k / each] + 1, from->field.name, v[k],
+                (double)(float)v[k], from->field.name);
     }
 }
 

@@ -7,6 +7,20 @@
 #include "base/hash.h"
 #include "data/room.h"
 
+/* A float field that has a NaN may have missing numbers: what its source has not said
+ * is learnt here, where every row is read. */
+static void learn_missing(struct data *data, const struct reader *r, const int64_t *ids,
+                          uint64_t n) {
+    for (uint32_t f = 0; f < data->raw_count; f++) {
+        struct column *c = &data->columns[f];
+        struct data_outside at;
+        if (!r->cells[f] && !(c->field.flags & (RN_FIELD_NULLABLE | RN_FIELD_TEXT)) &&
+            (c->field.dtype & 0xffu) != 0u &&
+            range_missing_in(c, r->table, r->columns[f], ids, n, &at))
+            c->field.flags |= RN_FIELD_NULLABLE;
+    }
+}
+
 /* A sequential source is read once and kept. */
 static int store(struct data *data, struct table *t, struct rn_error *e) {
     struct reader r = {0};
@@ -25,11 +39,14 @@ static int store(struct data *data, struct table *t, struct rn_error *e) {
     }
     if (status == RN_OK)
         status = reader_open(data, t, DATA_CHUNK, NULL, &r, e);
+    r.learning = true;
     for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
         uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
         for (uint64_t i = 0; i < n; i++)
             ids[i] = (int64_t)(t->offset + at + i);
         status = reader_read(&r, n, ids, e);
+        if (status == RN_OK)
+            learn_missing(data, &r, ids, n);
         for (uint32_t f = 0; f < t->field_count; f++)
             for (uint64_t i = 0; i < n && status == RN_OK; i++)
                 if (t->kept[f])
@@ -86,11 +103,14 @@ static int hash_rows(struct data *data, struct table *t, bool as_f32, uint8_t ou
     for (uint32_t f = 0; f < t->field_count; f++)
         sha256_add(&h, t->fields[f].name, strlen(t->fields[f].name) + 1);
     int status = reader_open(data, t, DATA_CHUNK, NULL, &r, e);
+    r.learning = true;
     for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
         uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
         for (uint64_t i = 0; i < n; i++)
             ids[i] = (int64_t)(t->offset + at + i);
         status = reader_read(&r, n, ids, e);
+        if (status == RN_OK)
+            learn_missing(data, &r, ids, n);
         for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++) {
             const struct rn_field *field = &data->columns[f].field;
             bool narrow = field->dtype == RN_F64 ||

@@ -59,6 +59,8 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     t->fields = arena_array(data->arena, struct rn_field, info.field_count);
     t->bytes = arena_array(data->arena, uint64_t, info.field_count);
     t->layouts = arena_array(data->arena, const char *, info.field_count);
+    const char **files = arena_array(data->arena, const char *, info.field_count);
+    t->files = files;
     memcpy(t->content, info.content_hash, sizeof t->content);
     for (uint32_t i = 0; i < info.field_count; i++) {
         const char *from = (const char *)info.fields + (size_t)i * info.field_stride;
@@ -66,6 +68,7 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
                info.field_stride < sizeof *t->fields ? info.field_stride
                                                      : sizeof *t->fields);
         t->bytes[i] = field_variable(&t->fields[i]) ? 0 : field_bytes(&t->fields[i]);
+        files[i] = info.files && info.files[i] ? info.files[i] : t->name;
         t->layouts[i] = info.layouts && info.layouts[i]
                             ? arena_copy(data->arena, info.layouts[i])
                             : "";
@@ -97,7 +100,7 @@ static bool same_field(const struct rn_field *a, const struct rn_field *b) {
 static int raw_columns(struct data *data, struct diag *d) {
     const struct table *first = &data->tables[0];
     for (uint32_t i = 0; i < first->field_count; i++)
-        column_add(data, &first->fields[i]);
+        column_add(data, &first->fields[i], i);
     data->raw_count = first->field_count;
     for (uint32_t t = 1; t < data->table_count; t++) {
         const struct table *x = &data->tables[t];

@@ -11,8 +11,9 @@
 
 /* --------------------------------------------------------------- transforms */
 
-uint32_t column_add(struct data *data, const struct rn_field *f) {
-    struct column c = {.field = *f, .bytes = field_variable(f) ? 0 : field_bytes(f)};
+uint32_t column_add(struct data *data, const struct rn_field *f, uint32_t raw) {
+    struct column c = {
+        .field = *f, .raw = raw, .bytes = field_variable(f) ? 0 : field_bytes(f)};
     c.field.name = arena_copy(data->arena, f->name);
     vec_push(data->columns, data->column_count, data->column_capacity, c);
     return data->column_count - 1;
@@ -168,7 +169,8 @@ static int replace(struct data *data, struct stage *g, struct fields *f, uint32_
                           g->path, out[i].name);
                 return error_where(e, g->path, 0, 0);
             }
-        uint32_t c = column_add(data, &out[i]);
+        uint32_t from = g->in[g->in_count == count ? i : 0];
+        uint32_t c = column_add(data, &out[i], data->columns[from].raw);
         g->out[i] = next.at[first + i] = c;
         if (RN_HAS(g->iface, struct rn_transform, names) && g->iface->names) {
             uint32_t classes = 0;
@@ -262,7 +264,7 @@ static void leave_out(struct data *data, struct stage *g, struct fields *f,
     g->skipped = true;
 }
 
-/* The columns that are left are the sample, its f64 as f32. */
+/* The columns that are left are the sample, its floats as f32. */
 static int finish_sample(struct data *data, const struct fields *f,
                          struct rn_error *e) {
     data->field_count = data->narrowed_count = 0;
@@ -287,9 +289,10 @@ static int finish_sample(struct data *data, const struct fields *f,
             if (status != RN_OK)
                 return status;
         }
-        if (c.field.dtype == RN_F64) {
+        if (c.field.dtype == RN_F64 || c.field.dtype == RN_F16 ||
+            c.field.dtype == RN_BF16) {
             c.field.dtype = RN_F32;
-            uint32_t to = column_add(data, &c.field);
+            uint32_t to = column_add(data, &c.field, c.raw);
             data->narrowed[data->narrowed_count++] = (struct narrowed){column, to};
             c.bytes = data->columns[to].bytes;
             column = to;

@@ -3,6 +3,8 @@
  * on them. */
 #include <math.h>
 
+#include <runner/numerics.h>
+
 #include "data/room.h"
 
 static int64_t integer(const uint8_t *p, rn_dtype dtype, uint64_t i) {
@@ -74,7 +76,7 @@ static int outside(void *context, enum data_split_kind split, const struct table
         int64_t v = integer(column, x->c->field.dtype, i);
         if (v >= x->low && v <= x->high)
             continue;
-        *x->out = (struct data_outside){t->name, t->path,
+        *x->out = (struct data_outside){table_file(t, x->c), t->path,
                                         (uint64_t)ids[i / each] - t->offset + 1, v};
         return 1;
     }
@@ -119,13 +121,16 @@ bool range_missing_in(const struct column *c, const struct table *t, const void 
     rn_dtype dtype = c->field.dtype;
     uint64_t each = c->bytes / RN_DTYPE_BYTES(dtype);
     for (uint64_t i = 0; i < rows * each; i++) {
-        bool gone = dtype == RN_F32   ? isnan(((const float *)values)[i])
-                    : dtype == RN_F64 ? isnan(((const double *)values)[i])
-                    : dtype == RN_I64 ? ((const int64_t *)values)[i] == RN_MISSING_I64
-                                      : false;
+        bool gone =
+            dtype == RN_F32    ? isnan(((const float *)values)[i])
+            : dtype == RN_F64  ? isnan(((const double *)values)[i])
+            : dtype == RN_F16  ? isnan(rn_f32_from_f16(((const uint16_t *)values)[i]))
+            : dtype == RN_BF16 ? isnan(rn_f32_from_bf16(((const uint16_t *)values)[i]))
+            : dtype == RN_I64  ? ((const int64_t *)values)[i] == RN_MISSING_I64
+                               : false;
         if (!gone)
             continue;
-        *out = (struct data_outside){t->name, t->path,
+        *out = (struct data_outside){table_file(t, c), t->path,
                                      (uint64_t)ids[i / each] - t->offset + 1,
                                      (int64_t)(i % each) + 1};
         return true;

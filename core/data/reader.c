@@ -5,8 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <runner/numerics.h>
+
 #include "base/text.h"
 #include "data/room.h"
+
+const char *table_file(const struct table *t, const struct column *c) {
+    return t->files[c->raw];
+}
 
 bool field_variable(const struct rn_field *f) {
     return (f->flags & RN_FIELD_VARIABLE) != 0;
@@ -98,23 +104,35 @@ static struct rn_tensor view(struct reader *r, uint32_t column, uint64_t n) {
                               c->field.rank + 1};
 }
 
-/* Element of the first number that is not finite, or -1. */
-static int64_t not_finite(const void *data, rn_dtype dtype, uint64_t n) {
-    if (dtype == RN_F32) {
-        const float *v = data;
-        unsigned bad = 0;
-        for (uint64_t i = 0; i < n; i++)
-            bad |= !(v[i] >= -FLT_MAX && v[i] <= FLT_MAX);
-        for (uint64_t i = 0; bad && i < n; i++)
-            if (!(v[i] >= -FLT_MAX && v[i] <= FLT_MAX))
-                return (int64_t)i;
-    } else if (dtype == RN_F64) {
-        const double *v = data;
-        for (uint64_t i = 0; i < n; i++)
-            if (!(v[i] >= -DBL_MAX && v[i] <= DBL_MAX))
-                return (int64_t)i;
+/* A float's class by its bits: an exponent of all ones is infinite, or NaN. */
+static bool not_finite_bits(uint64_t bits, uint64_t exponent, bool nan_too) {
+    uint64_t mantissa = (exponent & (~exponent + 1)) - 1;
+    uint64_t magnitude = bits & (exponent | mantissa);
+    return nan_too ? magnitude >= exponent : magnitude == exponent;
+}
+
+/* Element of the first number that is infinite (or NaN, if nan_too), or -1. */
+static int64_t not_finite(const void *data, rn_dtype dtype, uint64_t n, bool nan_too) {
+#define LOOK_(dtype_, type, exponent)                                                  \
+    case dtype_: {                                                                     \
+        const type *v = data;                                                          \
+        unsigned bad = 0;                                                              \
+        for (uint64_t i = 0; i < n; i++)                                               \
+            bad |= (v[i] & (exponent)) == (exponent);                                  \
+        for (uint64_t i = 0; bad && i < n; i++)                                        \
+            if (not_finite_bits(v[i], exponent, nan_too))                              \
+                return (int64_t)i;                                                     \
+        return -1;                                                                     \
     }
-    return -1;
+    switch (dtype) {
+        LOOK_(RN_F32, uint32_t, 0x7f800000u)
+        LOOK_(RN_F64, uint64_t, 0x7ff0000000000000u)
+        LOOK_(RN_F16, uint16_t, 0x7c00u)
+        LOOK_(RN_BF16, uint16_t, 0x7f80u)
+    default:
+        return -1;
+    }
+#undef LOOK_
 }
 
 /* Text of width `from` per row to width `to` >= from, in place, last row first. */
@@ -143,25 +161,31 @@ static int from_stored(struct reader *r, uint64_t n, struct rn_error *e) {
 static int bad_number(const struct reader *r, uint32_t f, uint64_t row, uint64_t at,
                       const void *numbers, struct rn_error *e) {
     const struct table *t = r->table;
-    const struct rn_field *field = &r->data->columns[f].field;
-    double v = field->dtype == RN_F32 ? (double)((const float *)numbers)[at]
-                                      : ((const double *)numbers)[at];
-    error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %llu is %s", t->name,
-              (unsigned long long)r->indices[row] + 1, field->name,
-              (unsigned long long)at + 1, v != v ? "NaN" : "infinite");
-    error_hint(e, "mend the file, or declare the number missing");
+    const struct column *c = &r->data->columns[f];
+    uint64_t size = RN_DTYPE_BYTES(c->field.dtype);
+    bool nan = not_finite((const char *)numbers + at * size, c->field.dtype, 1, false);
+    error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %llu is %s",
+              table_file(t, c), (unsigned long long)r->indices[row] + 1, c->field.name,
+              (unsigned long long)at + 1, nan ? "NaN" : "infinite");
+    if (nan)
+        error_hint(e, "fix the file; the source does not say that numbers may be "
+                      "missing here (RN_FIELD_NULLABLE)");
+    else
+        error_hint(e, "fix the file: numbers are finite, and NaN where they are "
+                      "missing");
     return error_where(e, t->path, 0, 0);
 }
 
-/* What has to be finite is; cells too. */
+/* What has to be finite is; cells too. What may be missing may be NaN. */
 static int check_numbers(const struct reader *r, uint32_t f, uint64_t n,
                          struct rn_error *e) {
     const struct column *c = &r->data->columns[f];
     uint64_t size = RN_DTYPE_BYTES(c->field.dtype);
+    bool nan_too = !(c->field.flags & RN_FIELD_NULLABLE) && !r->learning;
     int64_t bad = -1;
     if (!r->cells[f]) {
         uint64_t each = c->bytes / size;
-        bad = not_finite(r->columns[f], c->field.dtype, n * each);
+        bad = not_finite(r->columns[f], c->field.dtype, n * each, nan_too);
         uint64_t row = bad < 0 ? 0 : (uint64_t)bad / each;
         return bad < 0 ? RN_OK
                        : bad_number(r, f, row, (uint64_t)bad % each,
@@ -170,7 +194,8 @@ static int check_numbers(const struct reader *r, uint32_t f, uint64_t n,
     for (uint64_t i = 0; i < n; i++) {
         uint64_t count;
         const void *cell = cells_get(r->cells[f], i, &count);
-        bad = not_finite(cell, c->field.dtype, count * (field_bytes(&c->field) / size));
+        bad = not_finite(cell, c->field.dtype, count * (field_bytes(&c->field) / size),
+                         true);
         if (bad >= 0)
             return bad_number(r, f, i, (uint64_t)bad, cell, e);
     }
@@ -236,8 +261,6 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
             widen(r->columns[f], n, t->bytes[f], c->bytes);
         if (t->fields[f].dtype == RN_I64 && c->field.dtype == RN_F64 && !t->stored)
             integers_to_f64(r->columns[f], n * (c->bytes / 8));
-        if (c->field.flags & RN_FIELD_NULLABLE)
-            continue;
         int status = check_numbers(r, f, n, e);
         if (status != RN_OK)
             return status;
@@ -310,7 +333,8 @@ static int run(struct reader *r, const struct stage *g, bool fit, uint64_t n,
                                : component_error(e, g->node, g->path, g->component);
     uint64_t row = refused_row(r, g, fit, n);
     if (row < n)
-        error_context(e, "%s: row %llu", r->table->name,
+        error_context(e, "%s: row %llu",
+                      table_file(r->table, &r->data->columns[g->in[0]]),
                       (unsigned long long)r->indices[row] + 1);
     return component_error(e, g->node, g->path, g->component);
 }
@@ -320,27 +344,38 @@ int reader_fit(struct reader *r, uint64_t n, const struct stage *g,
     return run(r, g, true, n, e);
 }
 
-/* f64 to f32, at the end of the transforms. */
-static int narrow(struct reader *r, const struct narrowed *w, uint64_t n,
+/* A float as f64, from its bits in 16. */
+static double wide(const void *from, rn_dtype dtype, uint64_t i) {
+    const uint16_t *half = from;
+    return dtype == RN_F64   ? ((const double *)from)[i]
+           : dtype == RN_F16 ? (double)rn_f32_from_f16(half[i])
+                             : (double)rn_f32_from_bf16(half[i]);
+}
+
+/* f64, f16 or bf16 to f32, at the end of the transforms. */
+static int to_f32(struct reader *r, const struct narrowed *w, uint64_t n,
                   struct rn_error *e) {
     const struct column *c = &r->data->columns[w->to];
-    const double *from = (const void *)r->columns[w->from];
+    rn_dtype dtype = r->data->columns[w->from].field.dtype;
+    const void *from = r->columns[w->from];
     float *to = (void *)r->columns[w->to];
     uint64_t each = c->bytes / sizeof *to;
     double worst = 0.0;
     for (uint64_t i = 0; i < n * each; i++) {
-        to[i] = (float)from[i];
-        worst = fabs(from[i]) > worst ? fabs(from[i]) : worst;
+        double x = wide(from, dtype, i);
+        to[i] = (float)x;
+        worst = fabs(x) > worst ? fabs(x) : worst;
     }
     if (worst <= (double)FLT_MAX)
         return RN_OK;
     for (uint64_t i = 0; i < n * each; i++) {
-        if (!(fabs(from[i]) <= DBL_MAX) || isfinite(to[i]))
+        double x = wide(from, dtype, i);
+        if (!(fabs(x) <= DBL_MAX) || isfinite(to[i]))
             continue;
         error_set(e, RN_E_DATA,
                   "%s: row %llu, field '%s', element %llu: %g does not fit into f32",
-                  r->table->name, (unsigned long long)r->indices[i / each] + 1,
-                  c->field.name, (unsigned long long)(i % each) + 1, from[i]);
+                  table_file(r->table, c), (unsigned long long)r->indices[i / each] + 1,
+                  c->field.name, (unsigned long long)(i % each) + 1, x);
         error_hint(e, "bring the field into range: {type: standardise, of: %s}",
                    c->field.name);
         return error_where(e, r->table->path, 0, 0);
@@ -357,7 +392,7 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
             status = run(r, &data->stages[s], false, n, e);
     for (uint32_t i = 0; count == data->stage_count && i < data->narrowed_count; i++)
         if (status == RN_OK && (!d || d->columns[data->narrowed[i].to]))
-            status = narrow(r, &data->narrowed[i], n, e);
+            status = to_f32(r, &data->narrowed[i], n, e);
     return status;
 }
 

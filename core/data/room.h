@@ -20,7 +20,8 @@ struct table {
     struct instance *instance;
     const struct rn_source *iface;
     void *self;
-    const char *name; /* for errors: a file, or path */
+    const char *name;         /* for errors: a file, or path */
+    const char *const *files; /* [field_count], by field: name or another file */
     uint64_t count, offset;
     uint32_t access;
     uint32_t field_count;
@@ -37,6 +38,7 @@ struct table {
 struct column {
     struct rn_field field; /* name in the arena */
     uint64_t bytes;        /* per sample; 0 of variable size */
+    uint32_t raw; /* the raw column that it was made of, the first of several */
     uint32_t classes;
     const char *const *class_names;
     const struct rn_error *wrong; /* raw, to predict: it is not what was learnt */
@@ -121,6 +123,7 @@ struct reader {
     struct rn_tensor *in, *out;
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
     uint64_t *indices;
+    bool learning; /* NaN is let through, as content_read looks for it */
 };
 
 /* reader.c */
@@ -155,7 +158,10 @@ int pipeline_prepare(struct data *data, bool fit, struct rn_error *e);
 /* The error for a missing number of the sample. */
 int pipeline_missing(const struct data *data, uint32_t column,
                      const struct data_outside *at, struct rn_error *e);
-uint32_t column_add(struct data *data, const struct rn_field *f);
+/* raw: the raw column that it is made of, or its own index. */
+uint32_t column_add(struct data *data, const struct rn_field *f, uint32_t raw);
+/* The file that a column's numbers are in, for errors. */
+const char *table_file(const struct table *t, const struct column *c);
 
 /* content.c */
 /* Sequential sources are kept; data->content_hash of all sources. */

@@ -80,6 +80,9 @@ struct rn_source_info {
      * entries or all NULL: not said. The host refuses data whose elements are others
      * than those it was fitted on. Plugin, until destroy. */
     const char *const *layouts;
+    /* The file of each field, for errors, [field_count], entries or all NULL: `name`.
+     * Plugin, until destroy. */
+    const char *const *files;
 };
 
 /* Host extension (rn_host_api.extension): there, and not NULL, when rows are read to

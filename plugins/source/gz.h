@@ -14,15 +14,15 @@ static inline int32_t gz_error(gzFile f, const char *file, struct rn_error *e) {
     int code = 0;
     const char *why = gzerror(f, &code);
     if (code == Z_ERRNO)
-        return fail(e, errno == EISDIR ? RN_E_DATA : RN_E_IO, file, 0, 0,
+        return fail(e, RN_E_IO, file, 0, 0,
                     "cannot be read: %s", strerror(errno));
     if (code == Z_BUF_ERROR)
         return fail(e, RN_E_DATA, file, 0, 0,
                     "is cut short: the gzip stream has no end");
-    size_t n = strlen(file); /* zlib's sentence begins with the file */
-    if (strncmp(why, file, n) == 0 && strncmp(why + n, ": ", 2) == 0)
-        why += n + 2;
-    return fail(e, RN_E_DATA, file, 0, 0, "is no intact gzip file: %s", why);
+    const char *colon = strstr(why, ": "); /* zlib's sentence begins with "<fd:3>: " */
+    if (strncmp(why, "<fd:", 4) == 0 && colon)
+        why = colon + 2;
+    return fail(e, RN_E_DATA, file, 0, 0, "is not an intact gzip file: %s", why);
 }
 
 #endif

@@ -6,19 +6,23 @@
 
 #include <zlib.h>
 
+#include "file.h"
 #include "gz.h"
 
 #define PIECE (1u << 20) /* bytes asked of zlib at a time */
 
 struct table {
     const char *file; /* host, until destroy */
-    uint8_t *rows;    /* [count, field], native order */
+    struct rn_budget *budget;
+    uint8_t *rows; /* [count, field], native order */
     uint64_t count;
     uint64_t row_bytes;
     struct rn_field field;
 };
 
 struct idx {
+    struct rn_budget budget;
+    const char *files[2];   /* of the fields */
     struct table tables[2]; /* images, labels */
     struct rn_field fields[2];
     uint32_t field_count;
@@ -26,29 +30,28 @@ struct idx {
 
 /* Read `want` bytes; the buffer grows with what is really there, so that a false size
  * in a header costs nothing. */
-static int32_t take(gzFile f, const char *file, uint64_t want, uint8_t **out,
+static int32_t take(gzFile f, const struct table *t, uint64_t want, uint8_t **out,
                     struct rn_error *e) {
-    uint64_t room = want < PIECE ? want : PIECE, have = 0;
-    uint8_t *data = malloc(room ? room : 1);
-    *out = data;
-    if (!data)
-        return fail(e, RN_E_MEMORY, file, 0, 0, "no memory for %llu bytes",
-                    (unsigned long long)want);
+    uint64_t room = 0, have = 0;
+    *out = NULL;
     while (have < want) {
         if (have == room) {
-            room = want / 2 < room ? want : room * 2;
-            data = realloc(*out, room);
+            uint64_t more = room ? room : PIECE;
+            more = want - room < more ? want - room : more;
+            if (!rn_budget_take(t->budget, more))
+                return rn_budget_error(t->budget, t->file, e);
+            uint8_t *data = realloc(*out, room += more);
             if (!data)
-                return fail(e, RN_E_MEMORY, file, 0, 0, "no memory for %llu bytes",
+                return fail(e, RN_E_MEMORY, t->file, 0, 0, "no memory for %llu bytes",
                             (unsigned long long)want);
             *out = data;
         }
         uint64_t ask = room - have < PIECE ? room - have : PIECE;
-        int got = gzread(f, data + have, (unsigned)ask);
+        int got = gzread(f, *out + have, (unsigned)ask);
         if (got < 0)
-            return gz_error(f, file, e);
+            return gz_error(f, t->file, e);
         if (got == 0)
-            return fail(e, RN_E_DATA, file, 0, 0,
+            return fail(e, RN_E_DATA, t->file, 0, 0,
                         "is cut short: %llu bytes of numbers announced, %llu found",
                         (unsigned long long)want, (unsigned long long)have);
         have += (uint64_t)got;
@@ -75,7 +78,9 @@ static void turn(uint8_t *p, uint64_t count, uint32_t size) {
 
 /* i16 has no type here: i32. */
 static int32_t widen16(struct table *t, uint64_t count, struct rn_error *e) {
-    int32_t *wide = malloc(count ? count * sizeof *wide : 1);
+    if (!rn_budget_take(t->budget, rn_size_or_max(count, sizeof(int32_t))))
+        return rn_budget_error(t->budget, t->file, e);
+    int32_t *wide = malloc(rn_size_or_max(count, sizeof *wide));
     if (!wide)
         return fail(e, RN_E_MEMORY, t->file, 0, 0, "no memory for its numbers");
     for (uint64_t i = 0; i < count; i++)
@@ -123,26 +128,23 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
                     RN_MAX_RANK);
     if (gzread(f, sizes, 4 * rank) != (int)(4 * rank))
         return fail(e, RN_E_DATA, t->file, 0, 0, "is cut short in its header");
-    uint64_t elements = 1;
     for (uint32_t i = 0; i < rank; i++) {
         const uint8_t *p = sizes + 4 * i;
         uint64_t n =
             (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
         if (!n)
             return fail(e, RN_E_DATA, t->file, 0, 0, "has no samples: size %u is 0", i);
-        if (i == 0) {
+        if (i == 0)
             t->count = n;
-            continue;
-        }
-        if (elements > (UINT64_MAX >> 33) / n)
-            return fail(e, RN_E_DATA, t->file, 0, 0, "announces impossible sizes");
-        elements *= n;
-        t->field.shape[t->field.rank++] = (int64_t)n;
+        else
+            t->field.shape[t->field.rank++] = (int64_t)n;
     }
-    if (t->count > (UINT64_MAX >> 4) / elements)
+    uint64_t total = 0, bytes = 0;
+    if (!rn_size_product(t->count, t->field.shape, t->field.rank, &total) ||
+        !rn_size_mul(total, RN_DTYPE_BYTES(t->field.dtype), &bytes) ||
+        bytes > INT64_MAX)
         return fail(e, RN_E_DATA, t->file, 0, 0, "announces impossible sizes");
-    uint64_t total = t->count * elements;
-    int32_t status = take(f, t->file, total * size, &t->rows, e);
+    int32_t status = take(f, t, total * size, &t->rows, e);
     if (status != RN_OK)
         return status;
     got = gzread(f, &more, 1); /* also makes zlib compare the checksum */
@@ -163,16 +165,21 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
 /* *absent: the file is not there, and that was allowed. */
 static int32_t table_open(struct table *t, const char *file, int optional, int *absent,
                           struct rn_error *e) {
+    const char *why = NULL;
     t->file = file;
     *absent = 0;
-    gzFile f = gzopen(file, "rb");
-    if (!f && optional && errno == ENOENT) {
+    int fd = rn_file_open(file, O_RDONLY, NULL, &why);
+    if (fd < 0 && optional && errno == ENOENT) {
         *absent = 1;
         return RN_OK;
     }
-    if (!f)
-        return fail(e, RN_E_DATA, file, 0, 0, "cannot be opened: %s",
-                    errno ? strerror(errno) : "no memory");
+    if (fd < 0)
+        return file_open_error(file, why, e);
+    gzFile f = gzdopen(fd, "rb");
+    if (!f) {
+        close(fd);
+        return fail(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
+    }
     gzbuffer(f, 1u << 17);
     int32_t status = table_read(f, t, e);
     gzclose(f);
@@ -188,7 +195,9 @@ static int32_t labels_widen(struct table *t, struct rn_error *e) {
         return fail(e, RN_E_DATA, t->file, 0, 0,
                     "labels must have rank 1, not %u: is this the images' file?",
                     t->field.rank + 1);
-    int64_t *wide = malloc(t->count * sizeof *wide);
+    if (!rn_budget_take(t->budget, rn_size_or_max(t->count, sizeof(int64_t))))
+        return rn_budget_error(t->budget, t->file, e);
+    int64_t *wide = malloc(rn_size_or_max(t->count, sizeof *wide));
     if (!wide)
         return fail(e, RN_E_MEMORY, t->file, 0, 0, "no memory for its labels");
     for (uint64_t i = 0; i < t->count; i++)
@@ -216,6 +225,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     struct table *images = &s->tables[0], *labels = &s->tables[1];
+    s->budget = rn_budget_of(h);
+    images->budget = labels->budget = &s->budget;
     int32_t status = table_open(images, rn_get_string(h, "images", ""), 0, &absent, e);
     if (status != RN_OK)
         return status;
@@ -259,6 +270,10 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     memset(out->content_hash, 0, sizeof out->content_hash);
     if (RN_HAS(out, struct rn_source_info, name))
         out->name = s->tables[0].file;
+    s->files[0] = s->tables[0].file;
+    s->files[1] = s->tables[1].file;
+    if (RN_HAS(out, struct rn_source_info, files))
+        out->files = s->files;
     return RN_OK;
 }
 
@@ -288,5 +303,6 @@ RN_SOURCE(idx, iface, "runner/idx 1",
           RN_OUT("image any [N,...] | [1,H,W] of a file of rank 3; else as it stands")
           RN_OUT("label i64 [N] | when `labels` is given")
           RN_OPTION("images path ; required | the images' file")
-          RN_OPTION("labels path | the labels' file"));
+          RN_OPTION("labels path | the labels' file")
+          RN_BUDGET_OPTION);
 RN_PLUGIN(&idx);

@@ -6,28 +6,26 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "../fail.h"
+#include "file.h"
 
 #define HEADER_MAX 65536u
 
 struct array {
     const char *file; /* host, until destroy */
     int fd;
-    uint64_t start; /* offset of row 0 */
-    uint64_t row_bytes;
+    uint64_t start;            /* offset of row 0 */
+    uint64_t row_bytes, bytes; /* of a row, of all: the product fits */
     int fortran;
     uint8_t *rows; /* in memory, or NULL */
 };
 
 struct npy {
+    struct rn_budget budget; /* for arrays in Fortran's order */
     uint32_t field_count;
     uint64_t count;
     struct rn_field *fields;
     struct array *arrays;
+    const char **files; /* [field_count], of the arrays */
 };
 
 static void destroy(void *self) {
@@ -40,26 +38,9 @@ static void destroy(void *self) {
         }
         free(s->fields);
         free(s->arrays);
+        free(s->files);
     }
     free(s);
-}
-
-static int32_t read_at(const struct array *a, void *to, uint64_t bytes, uint64_t at,
-                       struct rn_error *e) {
-    uint8_t *p = to;
-    while (bytes) {
-        ssize_t got = pread(a->fd, p, bytes, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail(e, errno == EISDIR ? RN_E_DATA : RN_E_IO, a->file, 0, 0,
-                        "cannot be read: %s", strerror(errno));
-        if (got == 0)
-            return fail(e, RN_E_DATA, a->file, 0, 0, "is cut short at byte %llu",
-                        (unsigned long long)at);
-        p += got, at += (uint64_t)got, bytes -= (uint64_t)got;
-    }
-    return RN_OK;
 }
 
 /* What stands after 'key': in the header, or NULL. */
@@ -120,7 +101,7 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
     const char *p = value_of(header, "shape");
     if (!order || !p || *p++ != '(')
         return fail(e, RN_E_DATA, a->file, 0, 0, "has a header that cannot be read");
-    uint64_t elements = 1, axes = 0;
+    uint64_t axes = 0;
     for (;; axes++) {
         while (isspace((unsigned char)*p) || *p == ',')
             p++;
@@ -138,9 +119,8 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
         if (!n)
             return fail(e, RN_E_DATA, a->file, 0, 0, "is empty: axis %llu is 0 long",
                         (unsigned long long)axes);
-        if (elements > (UINT64_MAX >> 8) / n)
+        if (n > INT64_MAX)
             return fail(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
-        elements *= n;
         if (axes)
             f->shape[f->rank++] = (int64_t)n;
         else
@@ -149,20 +129,24 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
     if (!axes)
         return fail(e, RN_E_DATA, a->file, 0, 0, "is one number, not a table of rows");
     a->fortran = strncmp(order, "True", 4) == 0 && axes > 1;
-    a->row_bytes = field_bytes(f);
+    if (!rn_size_product(RN_DTYPE_BYTES(f->dtype), f->shape, f->rank, &a->row_bytes) ||
+        !rn_size_mul(*count, a->row_bytes, &a->bytes) || a->bytes > INT64_MAX)
+        return fail(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
     return RN_OK;
 }
 
 /* The first axis runs fastest in the file: element k of row i, in the row's own order,
  * lies at i + count * (k's axes, the first of them fastest). */
-static int32_t turn(struct array *a, const struct rn_field *f, uint64_t count,
-                    struct rn_error *e) {
+static int32_t turn(struct npy *s, struct array *a, const struct rn_field *f,
+                    uint64_t count, struct rn_error *e) {
     uint64_t item = RN_DTYPE_BYTES(f->dtype), each = a->row_bytes / item;
-    uint8_t *file = malloc(count * a->row_bytes);
-    a->rows = malloc(count * a->row_bytes);
+    if (!rn_budget_take(&s->budget, a->bytes) || !rn_budget_take(&s->budget, a->bytes))
+        return rn_budget_error(&s->budget, a->file, e);
+    uint8_t *file = malloc(a->bytes);
+    a->rows = malloc(a->bytes);
     int32_t status =
         file && a->rows
-            ? read_at(a, file, count * a->row_bytes, a->start, e)
+            ? file_read(a->fd, a->file, file, a->bytes, a->start, e)
             : fail(e, RN_E_MEMORY, a->file, 0, 0, "no memory to turn it to rows");
     for (uint64_t k = 0; status == RN_OK && k < each; k++) {
         uint64_t at = 0, stride = 1, rest = k;
@@ -176,19 +160,20 @@ static int32_t turn(struct array *a, const struct rn_field *f, uint64_t count,
                    item);
     }
     free(file);
+    rn_budget_return(&s->budget, a->bytes);
     return status;
 }
 
-static int32_t array_open(struct array *a, struct rn_field *f, uint64_t *count,
-                          struct rn_error *e) {
+static int32_t array_open(struct npy *s, struct array *a, struct rn_field *f,
+                          uint64_t *count, struct rn_error *e) {
     uint8_t head[12];
     struct stat st;
-    a->fd = open(a->file, O_RDONLY | O_CLOEXEC);
-    if (a->fd < 0 || fstat(a->fd, &st) != 0)
-        return fail(e, RN_E_DATA, a->file, 0, 0, "cannot be opened: %s",
-                    strerror(errno));
-    if (st.st_size < 12 || read_at(a, head, 12, 0, e) != RN_OK ||
-        memcmp(head, "\x93NUMPY", 6) != 0)
+    int32_t status = file_open(a->file, &a->fd, &st, e);
+    if (status == RN_OK && st.st_size >= 12)
+        status = file_read(a->fd, a->file, head, 12, 0, e);
+    if (status != RN_OK)
+        return status;
+    if (st.st_size < 12 || memcmp(head, "\x93NUMPY", 6) != 0)
         return fail(e, RN_E_DATA, a->file, 0, 0, "is not a .npy file");
     if (head[6] < 1 || head[6] > 3)
         return fail(e, RN_E_DATA, a->file, 0, 0,
@@ -202,7 +187,7 @@ static int32_t array_open(struct array *a, struct rn_field *f, uint64_t *count,
     char *header = malloc(length + 1u);
     if (!header)
         return fail(e, RN_E_MEMORY, a->file, 0, 0, "no memory for its header");
-    int32_t status = read_at(a, header, length, at, e);
+    status = file_read(a->fd, a->file, header, length, at, e);
     header[length] = '\0';
     if (status == RN_OK)
         status = header_parse(a, header, f, count, e);
@@ -210,7 +195,7 @@ static int32_t array_open(struct array *a, struct rn_field *f, uint64_t *count,
     if (status != RN_OK)
         return status;
     a->start = at + (uint64_t)length;
-    uint64_t have = (uint64_t)st.st_size - a->start, want = *count * a->row_bytes;
+    uint64_t have = (uint64_t)st.st_size - a->start, want = a->bytes;
     if (have < want)
         return fail(e, RN_E_DATA, a->file, 0, 0,
                     "is cut short: %llu bytes of numbers announced, %llu found",
@@ -219,7 +204,7 @@ static int32_t array_open(struct array *a, struct rn_field *f, uint64_t *count,
         return fail(e, RN_E_DATA, a->file, 0, 0,
                     "goes on after the %llu bytes of numbers that it announces",
                     (unsigned long long)want);
-    return a->fortran ? turn(a, f, *count, e) : RN_OK;
+    return a->fortran ? turn(s, a, f, *count, e) : RN_OK;
 }
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -233,7 +218,9 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
                        "files");
     s->fields = calloc(n, sizeof *s->fields);
     s->arrays = calloc(n, sizeof *s->arrays);
-    if (!s->fields || !s->arrays)
+    s->files = calloc(n, sizeof *s->files);
+    s->budget = rn_budget_of(h);
+    if (!s->fields || !s->arrays || !s->files)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     for (uint32_t i = 0; i < n; i++)
         s->arrays[i].fd = -1;
@@ -247,8 +234,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
             return fail(e, status, "files", 0, 0, "cannot be read");
         snprintf(path, sizeof path, "files.%s", key);
         s->fields[i].name = key;
-        s->arrays[i].file = rn_get_string(h, path, "");
-        status = array_open(&s->arrays[i], &s->fields[i], &count, e);
+        s->arrays[i].file = s->files[i] = rn_get_string(h, path, "");
+        status = array_open(s, &s->arrays[i], &s->fields[i], &count, e);
         if (status != RN_OK)
             return status;
         if (i && count != s->count)
@@ -271,6 +258,8 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     memset(out->content_hash, 0, sizeof out->content_hash);
     if (RN_HAS(out, struct rn_source_info, name))
         out->name = s->arrays[0].file;
+    if (RN_HAS(out, struct rn_source_info, files))
+        out->files = s->files;
     return RN_OK;
 }
 
@@ -285,7 +274,7 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
         for (uint64_t i = 0, run; to && i < n; i += run) {
             for (run = 1; i + run < n && indices[i + run] == indices[i] + run; run++)
                 ;
-            if (indices[i] + run > s->count)
+            if (indices[i] >= s->count || run > s->count - indices[i])
                 return fail(e, RN_E_INTERNAL, a->file, 0, 0, "row %llu is not there",
                             (unsigned long long)(indices[i] + run - 1));
             if (a->rows) {
@@ -293,8 +282,9 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
                        run * a->row_bytes);
                 continue;
             }
-            int32_t status = read_at(a, to + i * a->row_bytes, run * a->row_bytes,
-                                     a->start + indices[i] * a->row_bytes, e);
+            int32_t status =
+                file_read(a->fd, a->file, to + i * a->row_bytes, run * a->row_bytes,
+                          a->start + indices[i] * a->row_bytes, e);
             if (status != RN_OK)
                 return status;
         }
@@ -312,5 +302,6 @@ RN_SOURCE(npy, iface, "runner/npy 1",
           RN_DOC("NumPy's .npy files, one a field; read from disk as needed, from "
                  "memory in Fortran's order")
           RN_OUT("* any [N,...] | a field for each entry of `files`")
-          RN_OPTION("files map(path) ; required | field name: file"));
+          RN_OPTION("files map(path) ; required | field name: file")
+          RN_BUDGET_OPTION);
 RN_PLUGIN(&npy);

@@ -359,9 +359,9 @@ def test_hdf5(folder):
             "transforms": as_float(*fields)}
     same("hdf5", folder, data, {f: sets[name] for f, name in fields.items()})
     data = {"source": {"type": "hdf5", "file": "d.h5", "datasets": {}}}
-    for name, says in [("vlen", "varying length"), ("lzf", "filter 'lzf'"),
+    for name, says in [("vlen", "variable length"), ("lzf", "filter 'lzf'"),
                        ("away", "another file"), ("virtual", "virtual dataset"),
-                       ("outside", "lies in another file"), ("none", "has no 'none'"),
+                       ("outside", "stored in another file"), ("none", "has no 'none'"),
                        ("g", "'g' is not a dataset")]:
         data["source"]["datasets"] = {"x": name}
         r = train(folder, experiment(folder, data), code=3)

@@ -481,8 +481,8 @@ static void test_sections(void) {
     fit_refused(MADE "augment: {type: flip, of: images}", RN_E_CONFIG,
                 "has no field 'images'");
     fit_refused(MADE "augment: [{type: flip, of: label}]", RN_E_CONFIG, "is no image");
-    REFUSED("data: {source: {type: test/made, nan: 7}}", RN_E_DATA,
-            "made.bin: row 8, field 'x', element 3 is NaN");
+    fit_refused("data: {source: {type: test/made, nan: 7}}", RN_E_DATA,
+                "made.bin: row 8, field 'x', element 3 is missing");
 
     open_fitted(&a, MADE "  batch: 7\n  eval_batch: 9\n  workers: 5\n", 0);
     CHECK(data_batch(a.data) == 7 && data_eval_batch(a.data) == 9 &&
