@@ -23,7 +23,8 @@ static int64_t integer(const uint8_t *p, rn_dtype dtype, uint64_t i) {
 }
 
 static bool is_integer(rn_dtype t) {
-    return t == RN_I64 || t == RN_I32 || t == RN_U32 || t == RN_I8 || t == RN_U8;
+    return t == RN_I64 || t == RN_I32 || t == RN_U32 || t == RN_I8 || t == RN_U8 ||
+           t == RN_BOOL;
 }
 
 /* Told each chunk of a column; RN_OK goes on, positive stops. */

@@ -163,6 +163,17 @@ static int check_references(const struct schema *s, struct rn_error *e) {
     return status;
 }
 
+static int check_ports(const char *text, const char *prefix, const char *what,
+                       struct rn_error *e) {
+    uint32_t n = count_lines(text, prefix);
+    return n <= COMPONENT_PORTS
+               ? RN_OK
+               : error_set(e, RN_E_PLUGIN,
+                           "its description has %u %s; %u are the most that a "
+                           "component may have",
+                           n, what, COMPONENT_PORTS);
+}
+
 int describe(struct arena *a, const char *text, struct component *c,
              struct rn_error *e) {
     struct port_info *in =
@@ -171,6 +182,10 @@ int describe(struct arena *a, const char *text, struct component *c,
         arena_array(a, struct port_info, count_lines(text, "out: ") + 1);
     uint32_t number = 0;
     int status = check_text(text, e);
+    if (status == RN_OK)
+        status = check_ports(text, "in: ", "inputs", e);
+    if (status == RN_OK)
+        status = check_ports(text, "out: ", "outputs", e);
     *c = (struct component){.version = "", .license = "", .doc = "", .text = text};
     for (const char *p = text; *p && status == RN_OK; number++) {
         size_t n = strcspn(p, "\n");

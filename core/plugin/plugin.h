@@ -19,6 +19,10 @@ struct port_info {
     bool variable; /* takes cells of variable size */
 };
 
+/* Most inputs that a component may have, and most outputs; describe() refuses more, so
+ * that tables of this size hold all of them. */
+#define COMPONENT_PORTS 32u
+
 struct component {
     const char *kind, *name /* "runner/adam" */, *bare /* "adam" */;
     int behaviour;

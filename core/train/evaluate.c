@@ -182,9 +182,7 @@ static int update_host(struct evaluator *v, uint32_t index, const struct shaped 
                        const struct batch *b, struct rn_error *e) {
     const struct part *p = &v->s->x->metrics.at[index];
     const struct rn_metric *m = p->component->iface;
-    struct rn_tensor values[32];
-    if (p->component->in_count > 32)
-        return error_set(e, RN_E_PLUGIN, "metric %s has more than 32 ports", p->path);
+    struct rn_tensor values[COMPONENT_PORTS];
     for (uint32_t k = 0; k < p->component->in_count; k++) {
         char name[300];
         snprintf(name, sizeof name, "metric.%u.%s", index, p->component->in[k].name);
@@ -249,7 +247,7 @@ static int32_t put(struct rn_metric_sink *api, const char *name,
             return error_set(k->e, RN_E_PLUGIN,
                              "output '%s' of %s is neither f32, f64, i64 nor i32", name,
                              c->name);
-        k->given |= (uint64_t)1 << (i < 63 ? i : 63);
+        k->given |= (uint64_t)1 << i;
         const char *full = output_name(k->v, k->split, k->metric, i);
         if (value->rank == 0) {
             add(k->out, full, element(value), direction(&c->out[i]),
@@ -271,7 +269,8 @@ static int finish(struct evaluator *v, uint32_t index, struct sink *k,
     const struct part *p = &s->x->metrics.at[index];
     const struct rn_metric *m = p->component->iface;
     const struct variables *all = s->programs->variables;
-    struct rn_tensor states[16];
+    struct rn_tensor *states =
+        memory_get(memory_mul(variables_count(all) + 1, sizeof *states));
     uint32_t n = 0;
     int status = RN_OK;
     for (uint32_t i = 0; m->describe && i < variables_count(all) && status == RN_OK;
@@ -279,9 +278,6 @@ static int finish(struct evaluator *v, uint32_t index, struct sink *k,
         const struct variable *x = variables_at(all, i);
         if (strcmp(x->owner, p->path) != 0)
             continue;
-        if (n == 16)
-            return error_set(e, RN_E_PLUGIN, "metric %s has more than 16 states",
-                             p->path);
         states[n] =
             (struct rn_tensor){memory_get(x->count * RN_DTYPE_BYTES(x->dtype) + 8),
                                x->shape, NULL, x->dtype, x->rank};
@@ -292,7 +288,7 @@ static int finish(struct evaluator *v, uint32_t index, struct sink *k,
     k->e = e;
     if (status == RN_OK)
         status = m->finish(instance_self(p->instance), n, states, &k->api, e);
-    for (uint32_t i = 0; i < p->component->out_count && i < 63 && status == RN_OK; i++)
+    for (uint32_t i = 0; i < p->component->out_count && status == RN_OK; i++)
         if (!(k->given >> i & 1))
             status = error_set(e, RN_E_PLUGIN, "%s gave no output '%s'",
                                p->component->name, p->component->out[i].name);
@@ -300,6 +296,7 @@ static int finish(struct evaluator *v, uint32_t index, struct sink *k,
         error_context(e, "%s", p->path);
     for (uint32_t i = 0; i < n; i++)
         memory_release(states[i].data);
+    memory_release(states);
     return status;
 }
 

@@ -44,6 +44,16 @@ static int refused(struct loop *l, int status, struct rn_error *e) {
     return e->status;
 }
 
+/* Room for the loss, the gradient's norm and the metrics of the last evaluation. */
+static struct rn_event_metric *known_metrics(struct loop *l) {
+    uint32_t n = (uint32_t)l->metrics.count + 2;
+    if (n > l->known_capacity) {
+        l->known = arena_array(l->s->arena, struct rn_event_metric, n);
+        l->known_capacity = n;
+    }
+    return l->known;
+}
+
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
     const struct parts *hooks = &l->s->x->hooks;
     int status = RN_OK;
@@ -52,13 +62,13 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
         if (!h->event)
             continue;
         struct actions a = {{&actions_api}, l, &hooks->at[i]};
-        struct rn_event_metric known[64];
         uint32_t n = 0;
+        struct rn_event_metric *known = known_metrics(l);
         if (what == RN_EVENT_STEP_END) {
             known[n++] = (struct rn_event_metric){"train/loss", l->last_loss};
             known[n++] = (struct rn_event_metric){"train/gradient_norm", l->last_norm};
         }
-        for (uint32_t k = 0; k < l->metrics.count && n < 64; k++)
+        for (uint32_t k = 0; k < l->metrics.count; k++)
             known[n++] =
                 (struct rn_event_metric){l->metrics.at[k].name, l->metrics.at[k].value};
         struct rn_event ev = {
@@ -93,27 +103,24 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
         const struct tap *t = &s->taps[i];
         const struct part *part = &s->x->hooks.at[t->hook];
         const struct rn_hook *h = part->component->iface;
-        struct rn_tensor values[16];
-        int64_t shapes[16][RN_MAX_RANK];
         if (!due(l, t->hook))
             continue;
-        uint32_t n = t->output_count < 16 ? t->output_count : 16;
-        for (uint32_t k = 0; k < n && status == RN_OK; k++) {
+        for (uint32_t k = 0; k < t->output_count && status == RN_OK; k++) {
             char name[200];
             snprintf(name, sizeof name, "%s.%s", t->prefix, t->outputs[k]);
             rn_dtype dtype = RN_F32;
             uint32_t rank = 0;
-            const void *data = program_result(p, name, &dtype, &rank, shapes[k], e);
+            const void *data = program_result(p, name, &dtype, &rank, t->shapes[k], e);
             if (!data)
                 status = e->status ? e->status : RN_E_INTERNAL;
-            values[k] = (struct rn_tensor){(void *)(uintptr_t)data, shapes[k], NULL,
-                                           dtype, rank};
+            t->values[k] = (struct rn_tensor){(void *)(uintptr_t)data, t->shapes[k],
+                                              NULL, dtype, rank};
         }
         struct rn_point point = {sizeof point, t->kind, t->path, t->op, RN_NONE, 0};
         error_clear(&l->hook_error);
         if (status == RN_OK)
-            status = h->tapped(instance_self(part->instance), l->at.step, &point, n,
-                               t->outputs, values, e);
+            status = h->tapped(instance_self(part->instance), l->at.step, &point,
+                               t->output_count, t->outputs, t->values, e);
         status = refused(l, status, e);
         if (status != RN_OK)
             error_context(e, "%s", part->path);

@@ -107,6 +107,53 @@ static bool fits(const struct network *n, const struct port_info *port, rn_value
            shape_fits(port->shape, g, n->rows);
 }
 
+/* What truth values become at a port that does not take them: 0 and 1 of the type that
+ * it takes; a model that takes anything gets f32. RN_BOOL: they stay. */
+static rn_dtype bool_as(const struct part *part, const struct port_info *port) {
+    static const rn_dtype numbers[] = {RN_F32, RN_F64, RN_BF16, RN_F16, RN_I64,
+                                       RN_I32, RN_I8,  RN_U32,  RN_U8};
+    bool model = strcmp(part->component->kind, "model") == 0;
+    if (dtype_fits(port->dtype, RN_BOOL) && !(model && strcmp(port->dtype, "any") == 0))
+        return RN_BOOL;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (dtype_fits(port->dtype, numbers[i]))
+            return numbers[i];
+    return RN_BOOL;
+}
+
+/* May the value be bound to the port? */
+typedef bool fits_fn(const struct network *n, const struct part *part,
+                     const struct port_info *port, rn_value v);
+
+static bool fits_exactly(const struct network *n, const struct part *part,
+                         const struct port_info *port, rn_value v) {
+    (void)part;
+    return fits(n, port, v);
+}
+
+/* Like fits, also for truth values that become numbers. */
+static bool binds(const struct network *n, const struct part *part,
+                  const struct port_info *port, rn_value v) {
+    const struct gvalue *g = graph_value(n->graph, v);
+    return fits(n, port, v) ||
+           (g && g->dtype == RN_BOOL && bool_as(part, port) != RN_BOOL &&
+            shape_fits(port->shape, g, n->rows));
+}
+
+/* The value at the port: truth values as the numbers that it takes. */
+static int bool_cast(struct network *n, const struct part *part,
+                     const struct port_info *port, rn_value *v, struct diag *d) {
+    const struct gvalue *g = graph_value(n->graph, *v);
+    rn_dtype to = g && g->dtype == RN_BOOL ? bool_as(part, port) : RN_BOOL;
+    struct rn_error e = {0};
+    if (to == RN_BOOL)
+        return RN_OK;
+    struct rn_attr dtype = rn_attr_int("dtype", to);
+    if (graph_op(n->graph, "cast", 1, v, 1, &dtype, 1, v, &e) == RN_OK)
+        return RN_OK;
+    return node_error(d, part->node, false, e.status, "%s", e.message);
+}
+
 static void describe_value(const struct network *n, rn_value v, char *out,
                            size_t size) {
     static const char *const names[] = {"i", "u", "f", "?", "bf", "?", "bool"};
@@ -177,12 +224,13 @@ static bool is_field(const struct network_value *v) {
 }
 
 /* A value of the port's name, outputs of models before fields. */
-static rn_value namesake(const struct network *n, const struct port_info *port) {
+static rn_value namesake(const struct network *n, const struct part *part,
+                         const struct port_info *port, fits_fn *takes) {
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < n->value_count; i++) {
             const struct network_value *v = &n->values[i];
             if (is_field(v) == (pass == 1) && strcmp(last_name(v), port->name) == 0 &&
-                fits(n, port, v->value))
+                takes(n, part, port, v->value))
                 return v->value;
         }
     return RN_NONE;
@@ -193,7 +241,7 @@ static rn_value namesake(const struct network *n, const struct port_info *port) 
  * `why`, when there is more than one. */
 static rn_value only_match(const struct network *n, const struct part *part,
                            const struct port_info *port, const rn_value *taken,
-                           uint32_t taken_count, struct text *why) {
+                           uint32_t taken_count, fits_fn *takes, struct text *why) {
     enum group { OUT, OUTPUT, FIELD };
     static const enum group orders[2][3] = {{OUT, OUTPUT, FIELD}, {FIELD, OUT, OUTPUT}};
     bool for_model = strcmp(part->component->kind, "model") == 0;
@@ -210,7 +258,7 @@ static rn_value only_match(const struct network *n, const struct part *part,
             skip |= field != (group == FIELD);
             skip |= group == OUT && strcmp(last_name(v), "out") != 0;
             skip |= field && !for_model && v->used_by_model;
-            if (skip || !fits(n, port, v->value))
+            if (skip || !takes(n, part, port, v->value))
                 continue;
             found = v->value;
             text_addf(why, "%s%s", count++ ? ", " : "", v->name);
@@ -243,7 +291,7 @@ static int bind_port(struct network *n, const struct part *part,
         *out = named_value(n, given, d);
         if (!*out)
             return RN_E_CONFIG;
-        if (!fits(n, port, *out) && !broadcast_scalar(n, port, *out)) {
+        if (!binds(n, part, port, *out) && !broadcast_scalar(n, port, *out)) {
             describe_value(n, *out, have, sizeof have);
             node_error(d, given, false, RN_E_CONFIG,
                        "port '%s' of %s expects %s %s, but '%s' is %s", port->name,
@@ -256,8 +304,11 @@ static int bind_port(struct network *n, const struct part *part,
         return RN_OK;
     }
     struct text why = {0};
-    if (!port->optional && !(*out = namesake(n, port)))
-        *out = only_match(n, part, port, taken, taken_count, &why);
+    /* Truth values as numbers only where nothing fits as it is. */
+    static fits_fn *const order[] = {fits_exactly, binds};
+    for (int i = 0; i < 2 && !port->optional && !*out && !why.length; i++)
+        if (!(*out = namesake(n, part, port, order[i])))
+            *out = only_match(n, part, port, taken, taken_count, order[i], &why);
     if (!*out && !port->optional) {
         node_error(d, part->node, false, RN_E_CONFIG,
                    "port '%s' of %s (%s %s) matches %s", port->name,
@@ -293,9 +344,9 @@ static int check_in(const struct part *part, struct diag *d) {
     const struct node *in = node_find(part->node, "in");
     int status = RN_OK;
     for (uint32_t i = 0; in && node_kind(in) == NODE_MAP && i < node_count(in); i++) {
-        const char *names[32];
+        const char *names[COMPONENT_PORTS];
         bool known = false;
-        for (uint32_t k = 0; k < c->in_count && k < 32; k++) {
+        for (uint32_t k = 0; k < c->in_count; k++) {
             names[k] = c->in[k].name;
             known |= strcmp(names[k], node_key(in, i)) == 0;
         }
@@ -318,6 +369,8 @@ int network_bind(struct network *n, const struct network_options *o,
     for (uint32_t i = 0; i < c->in_count && status == RN_OK; i++)
         status = bind_port(n, part, &c->in[i], binding(part, c->in[i].name), out, i,
                            &out[i], d);
+    for (uint32_t i = 0; i < c->in_count && status == RN_OK; i++)
+        status = bool_cast(n, part, &c->in[i], &out[i], d);
     return status;
 }
 
@@ -417,8 +470,8 @@ static int model_build(struct network *n, const struct network_options *o,
     if (status != RN_OK)
         return status;
     for (uint32_t t = 0; t < times; t++) {
-        rn_value inputs[32];
-        for (uint32_t i = 0; i < c->in_count && i < 32; i++) {
+        rn_value inputs[COMPONENT_PORTS];
+        for (uint32_t i = 0; i < c->in_count; i++) {
             const struct node *given = binding(part, c->in[i].name);
             if (given && node_kind(given) == NODE_LIST)
                 given = node_item(given, t < node_count(given) ? t : 0);
@@ -430,6 +483,10 @@ static int model_build(struct network *n, const struct network_options *o,
                 return status;
             mark_used(n, inputs[i]);
         }
+        for (uint32_t i = 0; i < c->in_count && status == RN_OK; i++)
+            status = bool_cast(n, part, &c->in[i], &inputs[i], d);
+        if (status != RN_OK)
+            return status;
         struct builder *b = describe(n, part, m->describe, part->path, inputs, d);
         if (!b)
             return diag_status(d);
@@ -463,7 +520,7 @@ static int loss_build(struct network *n, const struct network_options *o,
                       const struct part *part, struct network_loss *l, struct diag *d) {
     const struct rn_loss *iface = part->component->iface;
     const struct node *weight = node_find(part->node, "weight");
-    rn_value inputs[32];
+    rn_value inputs[COMPONENT_PORTS];
     int status = network_bind(n, o, part, inputs, d);
     if (status != RN_OK)
         return status;

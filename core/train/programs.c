@@ -476,7 +476,7 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
     const struct part *part = &p->experiment->metrics.at[index];
     const struct component *c = part->component;
     const struct rn_metric *iface = c->iface;
-    rn_value inputs[32];
+    rn_value inputs[COMPONENT_PORTS];
     int status = network_bind(net, no, part, inputs, d);
     if (status != RN_OK)
         return status;

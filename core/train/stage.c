@@ -188,6 +188,9 @@ static int tap_point(void *context, struct graph *g, const struct rn_point *poin
             t.outputs = arena_array(s->arena, const char *, t.output_count + 1);
             for (uint32_t k = 0; k < t.output_count; k++)
                 t.outputs[k] = arena_copy(s->arena, builder_output_name(b, k));
+            t.values = arena_array(s->arena, struct rn_tensor, t.output_count + 1);
+            t.shapes =
+                arena_get(s->arena, memory_mul(t.output_count + 1, sizeof *t.shapes));
             snprintf(t.prefix, sizeof t.prefix, "tap%u", s->tap_count);
             vec_push(s->taps, s->tap_count, s->tap_capacity, t);
             known = &s->taps[s->tap_count - 1];

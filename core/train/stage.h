@@ -52,6 +52,9 @@ struct tap {
     const char *path, *op;
     uint32_t output_count;
     const char **outputs; /* names given by the hook */
+    /* Of the last look, [output_count]; filled by hooks_tapped. */
+    struct rn_tensor *values;
+    int64_t (*shapes)[RN_MAX_RANK];
     char prefix[24];      /* the program's outputs are PREFIX.NAME */
 };
 

@@ -13,7 +13,7 @@
 enum category { CATEGORY_WRONG, CATEGORY_MISSING, CATEGORY_IS };
 
 static inline int category_takes(rn_dtype d) {
-    return dtype_is_integer(d) || d == RN_F64 || d == RN_F32;
+    return dtype_is_integer(d) || d == RN_F64 || d == RN_F32 || d == RN_BOOL;
 }
 
 /* Element `at` of a field; nullable: it may be missing. */

@@ -73,15 +73,15 @@ static inline enum fitted_per fitted_per(struct rn_host *h) {
                                        : PER_ELEMENT;
 }
 
-/* Is a field for numbers of a sample: not text, and, when the fields were not named, no
- * scalar (labels and targets are). */
+/* Is a field for numbers of a sample: not text, and, when the fields were not named,
+ * neither a scalar (labels and targets are) nor truth values (0 and 1 when named). */
 static inline int32_t fitted_takes(const struct rn_field *f, int selected, int *takes,
                                    struct rn_error *e) {
-    *takes =
-        !(f->flags & RN_FIELD_TEXT) && f->dtype != RN_BOOL && (selected || f->rank > 0);
+    *takes = !(f->flags & RN_FIELD_TEXT) &&
+             (selected || (f->rank > 0 && f->dtype != RN_BOOL));
     if (selected && !*takes)
-        return fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds %s, not numbers",
-                    f->name, f->flags & RN_FIELD_TEXT ? "text" : "truth values");
+        return fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds text, not numbers",
+                    f->name);
     return RN_OK;
 }
 

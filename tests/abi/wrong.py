@@ -197,6 +197,15 @@ RN_PLUGIN(&x);
          "'x' is no component's name: vendor.package/name")
     text("a name with strange letters", ["abi: 0 1", "component: loss acme/x*y 1"],
          "'acme/x*y' is no component's name")
+    ports = [f"in: p{i} float [N] ; optional" for i in range(81)]
+    text("81 inputs", ["abi: 0 1", "component: loss acme.bad/x 1", *ports],
+         "its description has 81 inputs; 32 are the most that a component may have")
+    for kind in ("metric", "model", "hook", "transform"):
+        text(f"81 inputs of a {kind}", ["abi: 0 1", f"component: {kind} acme.bad/x 1", *ports],
+             "its description has 81 inputs")
+    text("33 outputs", ["abi: 0 1", "component: metric acme.bad/x 1",
+                        *(f"out: p{i} float []" for i in range(33))],
+         "its description has 33 outputs; 32 are the most")
     text("no behaviour", ["abi: 0 1", "component: loss acme.bad/x"],
          "its description has no `component: KIND NAME BEHAVIOUR`")
     start = ["abi: 0 1", "component: loss acme.bad/x 1"]

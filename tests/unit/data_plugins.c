@@ -299,7 +299,7 @@ static void test_idx(void) {
     CHECK(n > 100);
     gz[n - 6] ^= 1;
     refused("source/idx", OPTIONS({"images", file_write("bad.gz", gz, n)}), RN_E_DATA,
-            "is no intact gzip file", 0, 0);
+            "is not an intact gzip file", 0, 0);
     refused("source/idx", OPTIONS({"images", file_write("half.gz", gz, n / 2)}),
             RN_E_DATA, "cut short", 0, 0);
 }

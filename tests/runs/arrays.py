@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fields of NumPy and HDF5 files as people have them: truth values, missing numbers, f64
+and f16, labels in a file of their own. Expected numbers come from NumPy."""
+import h5py
+import numpy as np
+
+from harness import Checks, Scratch, runner
+
+c = Checks()
+FLAGS = np.array([[0, 1], [1, 1], [1, 0], [0, 0], [1, 1], [0, 1], [1, 0], [1, 1]], bool)
+ONE = "init: [{match: '*', type: constant, value: 1}]"
+
+
+def write(top, kind, **arrays):
+    """The source of these fields, in files of this kind."""
+    if kind == "npy":
+        for name, a in arrays.items():
+            np.save(top / f"{name}.npy", a)
+        return "{type: npy, files: {%s}}" % ", ".join(f"{k}: {k}.npy" for k in arrays)
+    with h5py.File(top / "a.h5", "w") as f:
+        for name, a in arrays.items():
+            f[name] = a
+    return "{type: hdf5, file: a.h5, datasets: {%s}}" % ", ".join(
+        f"{k}: /{k}" for k in arrays)
+
+
+def train(top, source, *sections, transforms="[]", split="{kind: position, val: 2}",
+          data=""):
+    (top / "e.yaml").write_text("\n".join([
+        "device: reference", "name: t", "seed: 1",
+        f"data: {{source: {source}, split: {split}, transforms: {transforms}, "
+        f"batch: 4{data}}}",
+        *sections, "optimizer: {type: sgd, lr: 0}", "train: {epochs: 1}"]) + "\n")
+    return runner("e.yaml", cwd=top)
+
+
+def linear(field="x"):
+    return ("model: {type: sequential, in: {x: data.%s}, layers: [{type: flatten}, "
+            "{type: dense, units: 1, bias: false}]}" % field)
+
+
+MSE = "loss: {type: mse, in: {prediction: model.out, target: data.y}}"
+
+
+def flags(top, kind):
+    y = FLAGS[:, 0].copy()
+    x = FLAGS.astype("f4")
+    what = f"{kind} bool"
+    r = train(top, write(top, kind, x=FLAGS, y=y[:, None]), linear(), MSE, ONE)
+    c.equal(f"{what} features and target of mse", r.code, 0)
+    r = train(top, write(top, kind, x=FLAGS, y=y),
+              "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 2}",
+              "loss: {type: cross_entropy, in: {label: data.y}}",
+              "metrics: [accuracy, confusion, {type: f1, average: binary, positive: 1}, "
+              "{type: top_k, k: 1}]")
+    c.equal(f"{what} features of mlp, labels of cross_entropy and metrics", r.code, 0)
+    r = train(top, write(top, kind, x=x, y=y),
+              "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 1}",
+              "loss: {type: cross_entropy, in: {label: data.y}}")
+    c.equal(f"{what} label 1 of one class: exit code", r.code, 3)
+    c.within(f"{what} label 1 of one class", r.err, "has the y 1, but loss takes 0 to 0")
+    r = train(top, write(top, kind, x=x, y=y[:, None]),
+              "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 1}",
+              "loss: {type: bce, in: {target: data.y}}",
+              "metrics: [{type: mae, in: {prediction: model.out, target: data.y}}]")
+    c.equal(f"{what} target of bce and mae", r.code, 0)
+    r = train(top, write(top, kind, x=FLAGS, y=y, w=FLAGS[:, 1].copy()),
+              "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 2}",
+              "loss: {type: focal, in: {label: data.y, weight: data.w}}",
+              split="{kind: stratified, by: y, val: 0.25}", data=", resident: always")
+    c.equal(f"{what} weights, stratified, resident", r.code, 0)
+    for t, units in (("{type: scale, of: x, factor: 2}", 2),
+                     ("{type: standardise, of: x}", 2), ("{type: minmax, of: x}", 2),
+                     ("{type: impute, of: x}", 2), ("{type: one_hot, of: x}", 4),
+                     ("{type: flatten, of: x}", 2)):
+        r = train(top, write(top, kind, x=FLAGS, y=y[:, None]), linear(), MSE,
+                  transforms=f"[{t}]")
+        c.equal(f"{what} and {t}", r.code, 0)
+    r = train(top, write(top, kind, x=x, y=y),
+              "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 2}",
+              "loss: {type: cross_entropy, in: {label: data.y}}",
+              transforms="[{type: label_map, of: y}]")
+    c.equal(f"{what} and label_map", r.code, 0)
+
+
+def missing(top, kind, dtype):
+    x = np.array([[1], [np.nan], [7], [5], [9], [4]], dtype)
+    y = np.zeros((6, 1), "f4")
+    what = f"{kind} NaN in {dtype}"
+    source = write(top, kind, x=x, y=y)
+    split = "{kind: position, val: 1}"
+    r = train(top, source, linear(), MSE, ONE, transforms="[{type: impute, of: x}]",
+              split=split)
+    c.equal(f"{what}: impute", r.code, 0)
+    mean = np.nanmean(x[:5].astype("f8"))
+    p = runner("predict", r.folder(top), cwd=top)
+    got = [float(line.split(",")[-1]) for line in p.out.splitlines()[1:]]
+    want = np.where(np.isnan(x), mean, x).astype("f8")[:, 0]
+    c.ok(f"{what}: the mean takes its place", len(got) == 6 and np.allclose(got, want),
+         f"{got} {want} {p.err}")
+    r = train(top, source, linear(), MSE, split=split)
+    c.equal(f"{what}: refused without impute", r.code, 3)
+    c.within(f"{what}: which file and row", r.err,
+             f"{'x.npy' if kind == 'npy' else 'a.h5'}: row 2, field 'x', element 1 is "
+             "missing")
+    c.within(f"{what}: the hint", r.err, "add {type: impute, of: x} to data.transforms")
+    x[1] = np.inf
+    r = train(top, write(top, kind, x=x, y=y), linear(), MSE, split=split,
+              transforms="[{type: impute, of: x}]")
+    c.equal(f"{kind} infinite in {dtype}", r.code, 3)
+    c.within(f"{kind} infinite in {dtype}: its sentence", r.err,
+             "row 2, field 'x', element 1 is infinite")
+
+
+def floats(top, kind, dtype):
+    x = np.arange(6, dtype=dtype)[:, None] + dtype(0.5)
+    what = f"{kind} {dtype.__name__}"
+    r = train(top, write(top, kind, x=x, y=x), linear(), MSE, ONE)
+    c.equal(f"{what}: trains", r.code, 0)
+    p = runner("predict", r.folder(top), cwd=top)
+    got = [float(line.split(",")[-1]) for line in p.out.splitlines()[1:]]
+    c.equal(f"{what}: predicts", got, [float(v) for v in x[:, 0]])
+    c.equal(f"{what}: eval", runner("eval", r.folder(top), "--split", "val",
+                                    cwd=top).code, 0)
+
+
+def names(top):
+    x, y = np.zeros((6, 2), "f4"), np.array([0, 1, -100, 0, 1, 0])
+    r = train(top, write(top, "npy", x=x, y=y),
+              "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 2}",
+              "loss: {type: cross_entropy, in: {label: data.y}}")
+    c.equal("a label out of range: exit code", r.code, 3)
+    c.within("a label out of range: its own file", r.err, "y.npy: row 3 has the y -100")
+    r = train(top, write(top, "npy", x=x, y=y),
+              "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 2}",
+              "loss: {type: cross_entropy, in: {target: data.y}}",
+              transforms="[{type: one_hot, of: y, classes: 2}]")
+    c.within("a transform refuses: its own file", r.err, "y.npy: row 3")
+
+
+with Scratch() as top:
+    for kind in ("npy", "hdf5"):
+        flags(top, kind)
+        for dtype in ("f4", "f8", "f2"):
+            missing(top, kind, dtype)
+        for dtype in (np.float64, np.float32, np.float16):
+            floats(top, kind, dtype)
+    names(top)
+c.done()
