@@ -45,13 +45,13 @@ static int refused(struct loop *l, int status, struct rn_error *e) {
 }
 
 /* Room for the loss, the gradient's norm and the metrics of the last evaluation. */
-static struct rn_event_metric *known_metrics(struct loop *l) {
+static struct rn_event_metric *event_metrics(struct loop *l) {
     uint32_t n = (uint32_t)l->metrics.count + 2;
-    if (n > l->known_capacity) {
-        l->known = arena_array(l->s->arena, struct rn_event_metric, n);
-        l->known_capacity = n;
+    if (n > l->event_capacity) {
+        l->event_metrics = arena_array(l->s->arena, struct rn_event_metric, n);
+        l->event_capacity = n;
     }
-    return l->known;
+    return l->event_metrics;
 }
 
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
@@ -63,7 +63,7 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
             continue;
         struct actions a = {{&actions_api}, l, &hooks->at[i]};
         uint32_t n = 0;
-        struct rn_event_metric *known = known_metrics(l);
+        struct rn_event_metric *known = event_metrics(l);
         if (what == RN_EVENT_STEP_END) {
             known[n++] = (struct rn_event_metric){"train/loss", l->last_loss};
             known[n++] = (struct rn_event_metric){"train/gradient_norm", l->last_norm};
