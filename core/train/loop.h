@@ -27,8 +27,8 @@ struct loop {
     struct position at;
     struct means step_means;       /* scratch */
     struct metric_list metrics;    /* latest of all splits */
-    struct rn_event_metric *known; /* [known_capacity], for hooks */
-    uint32_t known_capacity;
+    struct rn_event_metric *event_metrics; /* [event_capacity], for hooks */
+    uint32_t event_capacity;
     int64_t eval_every, save_every, log_every; /* steps */
     int64_t *tap_every;                        /* by hook */
     bool *tap_now;                             /* by hook: asked for the next step */
