@@ -20,12 +20,12 @@ name: gpt
 seed: 3
 data:
   source: {{type: text, file: "{ROOT}/datasets/opticks.txt", window: 72}}
-  split: {{kind: position, val: 8, test: 8}}
+  split: {{kind: position, val: 4, test: 4}}
   batch: 4
 model: {{type: gpt, in: {{x: data.token}}, vocabulary: 91, layers: 2, width: 24, heads: 2}}
 loss: {{type: cross_entropy, in: {{label: data.next}}, classes: last}}
 optimizer: {{type: adamw, lr: 0.003}}
-train: {{steps: 8, log_every: 1}}
+train: {{steps: 3, log_every: 1}}
 """
 DEVICE = "device={type: runner/cuda_emulated%s}"
 PLUGIN = f"plugins=[{json.dumps(str(emulated))}]"
