@@ -21,8 +21,8 @@ struct command {
 
 extern const struct command command_train, command_resume, command_eval,
     command_predict, command_plan, command_bench, command_profile, command_config,
-    command_schema, command_verify, command_plugin, command_doctor, command_completion,
-    command_help;
+    command_schema, command_verify, command_recover, command_plugin, command_doctor,
+    command_completion, command_help;
 const struct command *const *command_list(unsigned *count);
 /* crash.c: from now on a crash says where it was, and exits with 70 (1 in our own
  * code); so does a library that calls exit. crash_over: the verb has ended, with this
@@ -42,9 +42,9 @@ struct signals_end {
     const char *line; /* for stderr */
     const char *json; /* for stdout, or NULL */
 };
-/* From now on nothing is lost when the process ends: a third of a second after a stop was
- * asked for it does, wherever it is (in a plugin, in a library). end: static; NULL: what
- * goes on must not be cut off. */
+/* From now on nothing is lost when the process ends: a third of a second after a stop
+ * was asked for it does, wherever it is (in a plugin, in a library). end: static; NULL:
+ * what goes on must not be cut off. */
 void signals_may_leave(const struct signals_end *end);
 int signals_code(const struct signals_end *end);
 
@@ -61,7 +61,7 @@ struct flags {
     const char *seconds; /* --seconds S */
     const char *steps;   /* --steps N */
     const char *trace;   /* --trace FILE */
-    bool ack; /* --ack: lines about what is durable, on stdout */
+    bool ack;            /* --ack: lines about what is durable, on stdout */
     bool dot, resolved, blame, kernels, man, docs;
     unsigned positional; /* count */
     const char *arg[64]; /* the positional ones, in order */

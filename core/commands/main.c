@@ -12,10 +12,10 @@
 #include "commands/commands.h"
 
 static const struct command *const verbs[] = {
-    &command_train,      &command_resume, &command_eval,    &command_predict,
-    &command_plan,       &command_bench,  &command_profile, &command_config,
-    &command_schema,     &command_verify, &command_plugin,  &command_doctor,
-    &command_completion, &command_help};
+    &command_train,  &command_resume,     &command_eval,    &command_predict,
+    &command_plan,   &command_bench,      &command_profile, &command_config,
+    &command_schema, &command_verify,     &command_recover, &command_plugin,
+    &command_doctor, &command_completion, &command_help};
 
 const struct command *const *command_list(unsigned *count) {
     *count = sizeof verbs / sizeof verbs[0];

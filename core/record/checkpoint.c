@@ -46,6 +46,15 @@ int current_read(const struct record *r, struct current *c, struct rn_error *e) 
     return status;
 }
 
+int current_write(const struct record *r, const struct current *c, struct rn_error *e) {
+    struct arena *a = arena_create();
+    const char *text =
+        arena_format(a, CURRENT_FORMAT, c->name, c->step, c->bytes, c->sha256, c->log);
+    int status = file_replace(record_path(a, r, "CURRENT"), text, strlen(text), e);
+    arena_destroy(a);
+    return status;
+}
+
 uint64_t checkpoint_log_bytes(const struct record *r) {
     struct current c;
     return current_read(r, &c, NULL) ? 0 : c.log;
@@ -390,9 +399,10 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     if (!status)
         status = write_file(temp, path, &w, &seal, e);
     if (!status && current) {
-        const char *text = arena_format(a, CURRENT_FORMAT, name, c->step, seal.bytes,
-                                        seal.sha256, r->durable);
-        status = file_replace(record_path(a, r, "CURRENT"), text, strlen(text), e);
+        struct current now = {.step = c->step, .bytes = seal.bytes, .log = r->durable};
+        snprintf(now.name, sizeof now.name, "%s", name);
+        snprintf(now.sha256, sizeof now.sha256, "%s", seal.sha256);
+        status = current_write(r, &now, e);
     }
     if (!status) {
         const char *line = arena_format(a, "ACK ckpt step=%" PRId64, c->step);

@@ -24,6 +24,7 @@ int checkpoint_best_check(struct record *r, const struct checkpoint *c,
                           struct rn_error *e);
 /* RN_E_IO when missing, RN_E_CHECKPOINT when damaged. */
 int current_read(const struct record *r, struct current *c, struct rn_error *e);
+int current_write(const struct record *r, const struct current *c, struct rn_error *e);
 
 bool checkpoint_name_good(const char *name);
 

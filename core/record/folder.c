@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "record/file.h"
 #include "record/state.h"
@@ -239,8 +240,8 @@ int record_create(const char *output, const char *name, const char *source,
     return RN_OK;
 }
 
-int record_open(const char *folder, bool write, struct record **out,
-                struct rn_error *e) {
+int record_open_quietly(const char *folder, bool write, struct record **out,
+                        struct rn_error *e) {
     *out = NULL;
     char *whole = realpath(folder, NULL);
     if (!whole) {
@@ -274,6 +275,19 @@ int record_open(const char *folder, bool write, struct record **out,
     return RN_OK;
 }
 
+int record_open(const char *folder, bool write, struct record **out,
+                struct rn_error *e) {
+    int status = record_open_quietly(folder, write, out, e);
+    char *line = status ? NULL : (*out)->found.s;
+    for (char *end; line && *line; line = end + 1) {
+        end = strchr(line, '\n');
+        *end = '\0';
+        log_say(RN_LOG_WARNING, "%s", line);
+        record_say(*out, line);
+    }
+    return status;
+}
+
 void record_close(struct record *r) {
     if (!r)
         return;
@@ -284,6 +298,7 @@ void record_close(struct record *r) {
         close(r->text);
     if (r->lock >= 0)
         close(r->lock);
+    text_finish(&r->found);
     memory_release(r->series);
     arena_destroy(r->arena);
     memory_release(r);

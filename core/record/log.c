@@ -43,7 +43,7 @@ int log_read(struct record *r, struct log_view *v, struct rn_error *e) {
 static void take_over(struct record *r, const struct log_view *v) {
     r->series_count = 0;
     r->series_last = 0;
-    r->rows = r->acked = (int64_t)v->row_count;
+    r->rows = r->acked = (int64_t)v->next;
     for (size_t i = 0; i < v->series_count; i++) {
         struct log_series s = v->series[i];
         if (!s.rows)
@@ -70,12 +70,11 @@ int log_open(struct record *r, struct rn_error *e) {
         return file_error(e, "read", r->log_path);
     status = log_view_init(&v, r->log, (uint64_t)st.st_size, NULL, r->log_path, e);
     if (!status && r->write) {
-        if (v.damaged_at)
-            log_say(RN_LOG_WARNING,
-                    "%s is damaged at byte %" PRIu64 "; the rows there are lost",
-                    r->log_path, v.damaged_at);
-        else if (v.good < checkpoint_log_bytes(r))
-            log_say(RN_LOG_WARNING, "%s has lost rows that were durable", r->log_path);
+        status = log_repair(r, &v, e);
+        if (!status && fstat(r->log, &st))
+            status = file_error(e, "read", r->log_path);
+    }
+    if (!status && r->write) {
         if (v.good < LOG_HEAD_BYTES) {
             status = file_write(r->log, LOG_HEAD, LOG_HEAD_BYTES, 0, r->log_path, e);
             v.good = LOG_HEAD_BYTES;
@@ -280,7 +279,7 @@ int record_note(struct record *r, const char *key, const char *value,
 }
 
 static bool is_later(const struct log_view *v, int64_t step, int64_t rows) {
-    bool later = rows >= 0 && v->row_count > (uint64_t)rows;
+    bool later = rows >= 0 && v->next > (uint64_t)rows;
     for (size_t i = 0; i < v->row_count; i++)
         later = later || v->rows[i].step > step;
     return later;

@@ -26,7 +26,8 @@ int record_check_name(const char *name, struct rn_error *e);
 int record_create(const char *output, const char *name, const char *source,
                   const char *resolved, struct record **out, struct rn_error *e);
 /* Open an existing run. write: to go on; locks it (RN_E_LOCKED when another process
- * holds it), cuts the torn tail of the log, removes left-over temporary files. Not
+ * holds it), cuts the torn tail of the log, repairs a damaged log (warning what was
+ * lost, here and in log.txt), removes left-over temporary files. Not
  * write: to read, while another process may be writing. RN_E_CHECKPOINT: no run. */
 int record_open(const char *folder, bool write, struct record **out,
                 struct rn_error *e);
@@ -185,5 +186,13 @@ struct verify_result {
 /* Checks the log, run.h5 and every checkpoint: RN_E_CHECKPOINT names the first thing
  * that is damaged. A torn tail of the log is no damage. */
 int record_verify(const char *folder, struct verify_result *out, struct rn_error *e);
+
+/* ---- runner recover ---- */
+
+/* Make the run verify again from what is intact; say(sentence) for each thing that was
+ * wrong. What is replaced stays beside as NAME.damaged-<n>. RN_E_LOCKED: it is running.
+ * RN_E_CHECKPOINT: something is left that cannot be repaired. */
+int record_recover(const char *folder, void (*say)(void *context, const char *sentence),
+                   void *context, struct rn_error *e);
 
 #endif

@@ -14,6 +14,7 @@ struct record {
     int lock; /* -1 when reading */
     int log;
     int text;            /* log.txt; -1 when reading */
+    struct text found;   /* what opening it has repaired, a line each */
     bool write, failed;  /* failed: an fsync of the log failed */
     uint64_t durable;    /* bytes of the log on disk for sure; the file ends there */
     struct text waiting; /* records behind it, and behind those that fly */
@@ -54,6 +55,20 @@ double record_clock(void);
 int log_open(struct record *r, struct rn_error *e);
 /* All rows up to now, waiting ones too. Finish also after failure. */
 int log_read(struct record *r, struct log_view *v, struct rn_error *e);
+/* ---- repair.c ---- */
+/* Where v, the log of r as it was found, is damaged or lacks what was durable: keep the
+ * file beside, put one without damage in its place, open and view it in v, and add
+ * sentences to r->found. */
+int log_repair(struct record *r, struct log_view *v, struct rn_error *e);
+/* "<path>.damaged-<n>", the first name that is free. */
+const char *repair_aside(struct arena *a, const char *path);
+/* Rename that file of the run so, where it is there; a sentence for r->found. */
+int repair_set_aside(struct record *r, const char *name, const char *why,
+                     struct rn_error *e);
+/* record_open without a word of what it found: r->found. */
+int record_open_quietly(const char *folder, bool write, struct record **out,
+                        struct rn_error *e);
+
 /* "<folder>/<name>" in the record's arena. */
 const char *record_path(struct arena *a, const struct record *r, const char *name);
 /* The bytes of log that CURRENT says were durable; 0 without one. */

@@ -31,9 +31,9 @@ static int check_log(struct record *r, uint64_t durable, uint64_t *rows,
                      struct rn_error *e) {
     struct log_view v;
     int status = log_read(r, &v, e);
-    if (!status && v.damaged_at)
+    if (!status && v.damage_count)
         status = error_set(e, RN_E_CHECKPOINT, "%s is damaged at byte %" PRIu64,
-                           r->log_path, v.damaged_at);
+                           r->log_path, v.damage[0].at);
     else if (!status && v.good < durable)
         status = error_set(e, RN_E_CHECKPOINT,
                            "%s is damaged: %" PRIu64 " bytes were durable, %" PRIu64

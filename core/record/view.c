@@ -112,8 +112,8 @@ static uint32_t decode(const uint8_t *bytes, uint64_t size, uint64_t at,
     if ((n->kind == LOG_SCALAR && (n->dtype != RN_F64 || n->rank)) ||
         ((n->kind == LOG_SCALAR || n->kind == LOG_TENSOR) &&
          (!log_bytes(n->dtype, n->rank, n->shape, &want) || want != n->bytes)) ||
-        (n->kind == LOG_REWIND && n->bytes != 8) || n->kind < LOG_SCALAR ||
-        n->kind > LOG_REWIND)
+        ((n->kind == LOG_REWIND || n->kind == LOG_LOST) && n->bytes != 8) ||
+        n->kind < LOG_SCALAR || n->kind > LOG_LOST)
         return 0;
     return length;
 }
@@ -153,8 +153,11 @@ static void add_row(struct log_view *v, const struct log_entry *n) {
     if (!v->series[i].doc[0] && n->doc_length)
         v->series[i].doc = arena_copy_n(v->arena, n->doc, n->doc_length);
     v->series[i].rows++;
-    struct log_row row = {(uint32_t)i, n->step, n->epoch, n->data};
+    struct log_row row = {(uint32_t)i, v->next++, n->step, n->epoch, n->data};
     vec_push(v->rows, v->row_count, v->row_capacity, row);
+    struct log_damage *d = v->damage_count ? &v->damage[v->damage_count - 1] : NULL;
+    if (d && d->before == INT64_MIN)
+        d->before = n->step;
 }
 
 static void add_note(struct log_view *v, const struct log_entry *n) {
@@ -173,13 +176,80 @@ static void rewind_rows(struct log_view *v, const struct log_entry *n) {
     size_t kept = 0;
     uint64_t rows;
     memcpy(&rows, n->data, sizeof rows);
+    if (rows < v->next)
+        v->next = rows;
     for (size_t i = 0; i < v->row_count; i++) {
-        if (i >= rows || v->rows[i].step > n->step)
-            v->series[v->rows[i].series].rows--;
-        else
-            v->rows[kept++] = v->rows[i];
+        const struct log_row *row = &v->rows[i];
+        if (row->number < rows && row->step <= n->step) {
+            v->rows[kept++] = *row;
+            continue;
+        }
+        v->series[row->series].rows--;
+        if (row->number < v->next)
+            v->next = row->number;
     }
     v->row_count = kept;
+}
+
+/* ------------------------------------------------------------------- damage */
+
+uint32_t log_record(const struct log_view *v, uint64_t at, struct log_entry *n) {
+    return decode(v->bytes, v->size, at, n);
+}
+
+static uint32_t length_at(const struct log_view *v, uint64_t at) {
+    uint32_t head[2];
+    if (v->size - at < fixed)
+        return 0;
+    memcpy(head, v->bytes + at, sizeof head);
+    return head[0] == magic && head[1] >= fixed && head[1] <= length_max &&
+                   head[1] % 8 == 0 && head[1] <= v->size - at
+               ? head[1]
+               : 0;
+}
+
+/* Flip the one bit of the record at `at` that makes it whole; its length, or 0. */
+static uint32_t correct(struct log_view *v, uint64_t at, struct log_entry *n) {
+    enum { head_bits = 64, longest = 4096 };
+    uint32_t length = length_at(v, at);
+    uint64_t bits = length ? 8 * (uint64_t)length : head_bits;
+    if (length > longest || v->size - at < fixed)
+        return 0;
+    for (uint64_t i = 0; i < bits; i++) {
+        uint8_t *byte = v->bytes + at + i / 8, bit = (uint8_t)(1u << i % 8);
+        *byte ^= bit;
+        uint32_t now = length_at(v, at);
+        now = now && now <= longest ? decode(v->bytes, v->size, at, n) : 0;
+        if (now)
+            return now;
+        *byte ^= bit;
+    }
+    return 0;
+}
+
+/* What the headers between `at` and `end` say of the rows there. */
+static void count_lost(const struct log_view *v, struct log_damage *d) {
+    uint64_t at = d->at, end = d->at + d->bytes;
+    while (at < end) {
+        uint32_t length = length_at(v, at);
+        uint8_t kind = v->bytes[at + 12];
+        if (!length || length > end - at)
+            break;
+        d->rows += kind != LOG_NOTE && kind != LOG_REWIND && kind != LOG_LOST;
+        at += length;
+    }
+    d->exact = at == end;
+    if (!d->exact && !d->rows)
+        d->rows = 1;
+}
+
+static void add_damage(struct log_view *v, struct log_damage d) {
+    d.after = v->row_count ? v->rows[v->row_count - 1].step : INT64_MIN;
+    d.before = INT64_MIN;
+    if (!d.corrected)
+        count_lost(v, &d);
+    v->next += d.rows;
+    vec_push(v->damage, v->damage_count, v->damage_capacity, d);
 }
 
 /* After an unreadable record at `bad`: where to go on, or 0 when it is a torn tail. */
@@ -217,26 +287,35 @@ int log_view_init(struct log_view *v, int fd, uint64_t size, const struct text *
     if (more)
         memcpy(v->bytes + size, tail->s, (size_t)more);
     uint64_t head = v->size < LOG_HEAD_BYTES ? v->size : LOG_HEAD_BYTES;
-    if (memcmp(v->bytes, LOG_HEAD, (size_t)head) != 0)
-        return error_set(e, RN_E_CHECKPOINT, "%s is no log of runner", path);
-    v->good = head;
     struct log_entry n;
+    if (memcmp(v->bytes, LOG_HEAD, (size_t)head) != 0) {
+        if (v->size <= LOG_HEAD_BYTES || !decode(v->bytes, v->size, LOG_HEAD_BYTES, &n))
+            return error_set(e, RN_E_CHECKPOINT, "%s is not a log of runner", path);
+        add_damage(v, (struct log_damage){.bytes = head, .corrected = true});
+    }
+    v->good = head;
     for (uint64_t at = LOG_HEAD_BYTES; at < v->size;) {
         uint32_t length = decode(v->bytes, v->size, at, &n);
+        if (!length && (length = correct(v, at, &n)))
+            add_damage(
+                v, (struct log_damage){.at = at, .bytes = length, .corrected = true});
         if (!length) {
             uint64_t next = after_damage(v, at);
             if (!next)
                 break;
-            if (!v->damaged_at)
-                v->damaged_at = at;
+            add_damage(v, (struct log_damage){.at = at, .bytes = next - at});
             at = next;
             continue;
         }
+        uint64_t lost = 0;
+        if (n.kind == LOG_LOST)
+            memcpy(&lost, n.data, sizeof lost);
+        v->next += lost;
         if (n.kind == LOG_NOTE)
             add_note(v, &n);
         else if (n.kind == LOG_REWIND)
             rewind_rows(v, &n);
-        else
+        else if (n.kind != LOG_LOST)
             add_row(v, &n);
         at += length;
         v->good = at;
@@ -250,5 +329,6 @@ void log_view_finish(struct log_view *v) {
     memory_release(v->series);
     memory_release(v->rows);
     memory_release(v->notes);
+    memory_release(v->damage);
     memset(v, 0, sizeof *v);
 }

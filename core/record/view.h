@@ -13,11 +13,13 @@
  *   56 i64 shape[rank], data, name, doc, zeros to a multiple of 8
  * Kinds: a scalar row, a tensor row, a note (name: key; data: text), a rewind (data:
  * u64 rows; of the rows so far those after that many, and those with a greater step, no
- * longer count).
+ * longer count), lost rows (data: u64 how many were here before a repair; rows after
+ * them keep their numbers, which rewinds and checkpoints count by).
  *
  * An unreadable record with nothing durable after it is a torn tail: normal after a
- * crash. One that a later record knows to have been durable is damage: it is stepped
- * over. */
+ * crash. One that a later record knows to have been durable is damage: a single flipped
+ * bit is put right, as only one flip can make the CRC32C match again; else the record
+ * is stepped over. */
 #ifndef RECORD_VIEW_H
 #define RECORD_VIEW_H
 
@@ -35,7 +37,7 @@
 #define LOG_DATA_MAX   (1u << 20)
 #define LOG_NAME_MAX   1000u
 
-enum { LOG_SCALAR = 1, LOG_TENSOR = 2, LOG_NOTE = 3, LOG_REWIND = 4 };
+enum { LOG_SCALAR = 1, LOG_TENSOR = 2, LOG_NOTE = 3, LOG_REWIND = 4, LOG_LOST = 5 };
 
 struct log_entry {
     uint32_t kind;
@@ -63,8 +65,18 @@ struct log_series {
     uint64_t rows; /* that count */
 };
 
+/* A place that is not as it was written. */
+struct log_damage {
+    uint64_t at, bytes; /* of the file */
+    bool corrected;     /* one bit, put right in the view */
+    uint64_t rows;      /* lost; at least so many unless exact */
+    bool exact;
+    int64_t after, before; /* steps of the rows around; INT64_MIN: none */
+};
+
 struct log_row {
     uint32_t series;
+    uint64_t number; /* from 0, lost ones counted */
     int64_t step;
     double epoch;
     const void *data; /* 8-aligned, in bytes[] */
@@ -77,9 +89,11 @@ struct log_note {
 struct log_view {
     struct arena *arena;
     uint8_t *bytes;
-    uint64_t size;       /* of bytes[] */
-    uint64_t good;       /* end of the last readable record */
-    uint64_t damaged_at; /* the first damage, 0: none */
+    uint64_t size; /* of bytes[] */
+    uint64_t good; /* end of the last readable record */
+    struct log_damage *damage;
+    size_t damage_count, damage_capacity;
+    uint64_t next; /* number of the next row */
     struct log_series *series;
     size_t series_count, series_capacity;
     struct log_row *rows; /* that count */
@@ -97,6 +111,8 @@ void log_encode(struct text *to, uint64_t offset, const struct log_entry *entry)
 int log_view_init(struct log_view *v, int fd, uint64_t size, const struct text *tail,
                   const char *path, struct rn_error *e);
 void log_view_finish(struct log_view *v);
+/* The length of the intact record at `at` of the view, or 0. */
+uint32_t log_record(const struct log_view *v, uint64_t at, struct log_entry *n);
 /* The series of that name, type and shape, or SIZE_MAX. hint: look there first. */
 size_t log_find(const struct log_series *series, size_t count, const char *name,
                 size_t length, bool scalar, rn_dtype dtype, uint32_t rank,

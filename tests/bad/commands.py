@@ -23,7 +23,7 @@ from harness import ROOT, RUNNER, Checks, Scratch, runner  # noqa: E402
 import data  # noqa: E402
 
 VERBS = ["train", "resume", "eval", "predict", "plan", "config", "schema", "verify",
-         "plugin", "doctor", "completion", "help"]
+         "recover", "plugin", "doctor", "completion", "help"]
 
 EXPERIMENT = """\
 name: small
@@ -306,7 +306,7 @@ def check_runs(check, top):
             ("no log", lambda: (bad / "metrics.rlog").unlink(), everything,
              "is no run: it has no metrics.rlog"),
             ("another's log", lambda: (bad / "metrics.rlog").write_text("hello there\n"),
-             everything, "is no log of runner"),
+             everything, "is not a log of runner"),
             ("the log cut", lambda: cut("metrics.rlog", 100), ["verify"], "is damaged"),
             ("the log flipped", lambda: flip("metrics.rlog"), ["verify"], "is damaged"),
             ("CURRENT broken", lambda: (bad / "CURRENT").write_text("junk"), ["verify"],

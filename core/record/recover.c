@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runner recover: every file of a run that is damaged or missing, made again from the
+ * others. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "record/checkpoint.h"
+#include "record/file.h"
+#include "record/seal.h"
+
+/* A run without its log gets an empty one: checkpoints are what matters then. */
+static int restore_log(const char *folder, struct text *found, struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct stat st;
+    int status = RN_OK;
+    const char *log = arena_format(a, "%s/metrics.rlog", folder);
+    const char *checkpoints = arena_format(a, "%s/checkpoints", folder);
+    const char *run = arena_format(a, "%s/run.h5", folder);
+    if (access(log, F_OK) != 0 && errno == ENOENT && stat(checkpoints, &st) == 0 &&
+        S_ISDIR(st.st_mode)) {
+        status = file_replace(log, LOG_HEAD, LOG_HEAD_BYTES, e);
+        text_add(found, "metrics.rlog: it is missing, all its rows are lost; an empty "
+                        "one takes its place\n");
+        if (!status && access(run, F_OK) == 0) {
+            const char *kept = repair_aside(a, run);
+            if (rename(run, kept))
+                status = file_error(e, "rename", run);
+            text_addf(found,
+                      "run.h5: it may hold rows that are lost; it is kept as %s\n",
+                      strrchr(kept, '/') + 1);
+        }
+        /* No more was durable than there is. */
+        const char *current = arena_format(a, "%s/CURRENT", folder);
+        if (!status && unlink(current) && errno != ENOENT)
+            status = file_error(e, "remove", current);
+    }
+    arena_destroy(a);
+    return status;
+}
+
+static int check_run_file(struct record *r, struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct rn_error why = {0};
+    int status = RN_OK;
+    const char *path = record_path(a, r, "run.h5");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && seal_check(fd, "run", path, NULL, &why) != RN_OK)
+        status = repair_set_aside(r, "run.h5", "it is damaged", e);
+    if (fd >= 0)
+        close(fd);
+    arena_destroy(a);
+    return status;
+}
+
+/* Damaged checkpoints are not met again by verify and resume. */
+static int check_checkpoints(struct record *r, struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct listed *list = NULL;
+    size_t n = 0;
+    int status = checkpoint_list(r, a, &list, &n, e);
+    for (size_t i = 0; !status && i < n; i++) {
+        struct checkpoint_file *f = NULL;
+        struct rn_error why = {0};
+        int one = checkpoint_read(list[i].path, &f, &why);
+        checkpoint_close(f);
+        if (one == RN_E_MEMORY)
+            status = error_set(e, one, "%s", why.message);
+        else if (one)
+            status = repair_set_aside(
+                r, arena_format(a, "checkpoints/%s.h5", list[i].name),
+                one == RN_E_CHECKPOINT ? "it is damaged" : why.message, e);
+    }
+    arena_destroy(a);
+    return status;
+}
+
+/* CURRENT names the checkpoint that resume would take, in *f (NULL: there is none). */
+static int check_current(struct record *r, struct checkpoint_file **f,
+                         struct rn_error *e) {
+    char fell_back[512];
+    struct rn_error why = {0};
+    struct current now = {0};
+    struct seal seal;
+    int status = checkpoint_find(r, NULL, f, fell_back, sizeof fell_back, &why);
+    if (status == RN_E_MEMORY)
+        return error_set(e, status, "%s", why.message);
+    if (status) {
+        *f = NULL;
+        return repair_set_aside(r, "CURRENT",
+                                "it names a checkpoint, and none is intact", e);
+    }
+    if (!fell_back[0])
+        return RN_OK;
+    const char *path = checkpoint_path(*f), *name = strrchr(path, '/') + 1;
+    status = seal_peek(path, "checkpoint", &seal, e);
+    if (status)
+        return status;
+    snprintf(now.name, sizeof now.name, "%.*s", (int)strlen(name) - 3, name);
+    snprintf(now.sha256, sizeof now.sha256, "%s", seal.sha256);
+    now.step = seal.step;
+    now.bytes = seal.bytes;
+    now.log = r->durable;
+    text_addf(&r->found, "CURRENT: %s\n", fell_back);
+    return current_write(r, &now, e);
+}
+
+static int check_split(struct record *r, const struct checkpoint_file *f,
+                       struct rn_error *e) {
+    const struct checkpoint_blob *split = f ? checkpoint_blob(f, "split") : NULL;
+    struct arena *a = arena_create();
+    int status = RN_OK;
+    if (split && access(record_path(a, r, "split.txt"), F_OK) != 0) {
+        status = record_text(r, "split.txt", split->data, (size_t)split->bytes, e);
+        text_add(&r->found, "split.txt: it is missing; restored from the checkpoint\n");
+    }
+    arena_destroy(a);
+    return status;
+}
+
+/* What no other file holds. */
+static int check_config(const struct record *r, struct rn_error *e) {
+    struct arena *a = arena_create();
+    int status = RN_OK;
+    if (access(record_path(a, r, "resolved.yaml"), R_OK) != 0) {
+        status = error_set(e, RN_E_CHECKPOINT,
+                           "%s/resolved.yaml is missing, and no other file of the run "
+                           "holds what it said",
+                           r->folder);
+        error_hint(e, "if the run was started without overrides, put the output of "
+                      "`runner config experiment.yaml --resolved` in its place");
+    }
+    arena_destroy(a);
+    return status;
+}
+
+static void say_lines(char *line, void (*say)(void *context, const char *sentence),
+                      void *context, struct record *r) {
+    for (char *end; line && *line; line = end + 1) {
+        end = strchr(line, '\n');
+        *end = '\0';
+        say(context, line);
+        if (r)
+            record_say(r, line);
+    }
+}
+
+int record_recover(const char *folder, void (*say)(void *context, const char *sentence),
+                   void *context, struct rn_error *e) {
+    struct record *r = NULL;
+    struct checkpoint_file *f = NULL;
+    struct text before = {0};
+    int status = restore_log(folder, &before, e);
+    if (!status)
+        status = record_open_quietly(folder, true, &r, e);
+    if (!status)
+        status = check_run_file(r, e);
+    if (!status)
+        status = check_checkpoints(r, e);
+    if (!status)
+        status = check_current(r, &f, e);
+    if (!status)
+        status = check_split(r, f, e);
+    if (!status) {
+        struct arena *a = arena_create();
+        if (before.length || r->found.length ||
+            access(record_path(a, r, "run.h5"), F_OK) != 0)
+            status = record_publish(r, e);
+        arena_destroy(a);
+    }
+    if (!status)
+        status = check_config(r, e);
+    say_lines(before.s, say, context, r);
+    if (r)
+        say_lines(r->found.s, say, context, r);
+    text_finish(&before);
+    checkpoint_close(f);
+    record_close(r);
+    return status;
+}
