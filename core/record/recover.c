@@ -80,6 +80,17 @@ static int check_checkpoints(struct record *r, struct rn_error *e) {
     return status;
 }
 
+/* A second name, `folder`/`name`.h5, for the file at `path`. */
+static int second_name(const char *path, const char *folder, const char *name,
+                       struct rn_error *e) {
+    struct arena *a = arena_create();
+    const char *to = arena_format(a, "%s/%s.h5", folder, name);
+    int status = link(path, to) == 0 || errno == EEXIST ? file_sync_folder(folder, e)
+                                                        : file_error(e, "make", to);
+    arena_destroy(a);
+    return status;
+}
+
 /* CURRENT names the checkpoint that resume would take, in *f (NULL: there is none). */
 static int check_current(struct record *r, struct checkpoint_file **f,
                          struct rn_error *e) {
@@ -102,12 +113,41 @@ static int check_current(struct record *r, struct checkpoint_file **f,
     if (status)
         return status;
     snprintf(now.name, sizeof now.name, "%.*s", (int)strlen(name) - 3, name);
+    /* best.h5 is replaced by better ones: the run goes on from a name of its own. */
+    if (strcmp(now.name, "best") == 0) {
+        snprintf(now.name, sizeof now.name, "step-%08" PRId64, seal.step);
+        status =
+            second_name(path, record_path(r->arena, r, "checkpoints"), now.name, e);
+        if (status)
+            return status;
+    }
     snprintf(now.sha256, sizeof now.sha256, "%s", seal.sha256);
     now.step = seal.step;
     now.bytes = seal.bytes;
     now.log = r->durable;
     text_addf(&r->found, "CURRENT: %s\n", fell_back);
     return current_write(r, &now, e);
+}
+
+/* best.h5 is what the checkpoint and the rows that are left say. */
+static int check_best(struct record *r, const struct checkpoint_file *f,
+                      struct rn_error *e) {
+    struct rn_error why = {0};
+    if (!f || checkpoint_best_check(r, checkpoint_get(f), &why) == RN_OK)
+        return RN_OK;
+    const struct checkpoint *c = checkpoint_get(f);
+    const struct checkpoint_value *best =
+        checkpoint_value(c->values, c->value_count, CHECKPOINT_BEST, "step");
+    bool found = false;
+    int status = repair_set_aside(r, "checkpoints/best.h5",
+                                  "it is not the best by what is left of the log", e);
+    if (!status && best && best->i >= 0)
+        status = checkpoint_best(r, best->i, -1, &found, e);
+    if (found)
+        text_addf(&r->found,
+                  "checkpoints/best.h5: that of step %" PRId64 " takes its place\n",
+                  best->i);
+    return status;
 }
 
 static int check_split(struct record *r, const struct checkpoint_file *f,
@@ -164,6 +204,8 @@ int record_recover(const char *folder, void (*say)(void *context, const char *se
         status = check_checkpoints(r, e);
     if (!status)
         status = check_current(r, &f, e);
+    if (!status)
+        status = check_best(r, f, e);
     if (!status)
         status = check_split(r, f, e);
     if (!status) {
