@@ -53,7 +53,7 @@ inside() {
 }
 
 # tree_make NAME: the folder of that Debian, in $tree, with the present state of this
-# checkout: what git tracks and what it does not ignore.
+# checkout.
 tree_make() {
     tree=${RUNNER_SYSTEMS:-$top/.cache/systems}/$1
     [ "$(id -u)" = 0 ] || skip "a Debian in a folder is made by root only"
@@ -68,10 +68,27 @@ tree_make() {
         touch "$tree/made"
     fi
     [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
-    mkdir -p "$tree/root/runner"
-    # Files that are gone here go there, but what was built stays.
-    find "$tree/root/runner" -mindepth 1 -maxdepth 1 ! -name 'build*' -exec rm -rf {} +
+    copy_checkout
+}
+
+# What git tracks here and what it does not ignore. Files that did not change keep their
+# times, so that only what changed is built again; files that are gone here go there.
+copy_checkout() {
+    local next=$tree/root/next to=$tree/root/runner file
+    rm -rf "$next"
+    mkdir -p "$next" "$to"
     (cd "$top" && git ls-files -z --cached --others --exclude-standard |
         tar --create --null --ignore-failed-read --files-from - 2>/dev/null) |
-        tar --extract --directory "$tree/root/runner" --no-same-owner
+        tar --extract --directory "$next" --no-same-owner
+    (cd "$to" && find . -path './build*' -prune -o -type f -print0) |
+        while IFS= read -r -d '' file; do
+            [ -e "$next/$file" ] || rm -f "$to/$file"
+        done
+    (cd "$next" && find . -type f -print0) |
+        while IFS= read -r -d '' file; do
+            cmp -s "$next/$file" "$to/$file" && continue
+            mkdir -p "$(dirname "$to/$file")"
+            cp "$next/$file" "$to/$file"
+        done
+    rm -rf "$next"
 }
