@@ -63,7 +63,7 @@ tree_make() {
         rm -rf "$tree"
         mkdir -p "$tree"
         say "making Debian $release in $tree"
-        quietly debootstrap --variant=minbase "$release" "$tree" "$mirror" ||
+        quietly unshare --mount debootstrap --variant=minbase "$release" "$tree" "$mirror" ||
             skip "debootstrap fails here"
         touch "$tree/made"
     fi
