@@ -45,6 +45,17 @@ static int name_also(const char *from, const char *to, struct rn_error *e) {
     return file_error(e, "make", to);
 }
 
+/* Of its own, so that one damaged block does not cost both. */
+static int copy_file(const char *from, const char *to, struct rn_error *e) {
+    char *bytes = NULL;
+    uint64_t n = 0;
+    int status = file_load(from, UINT64_MAX - 1, &bytes, &n, e);
+    if (!status)
+        status = file_replace(to, bytes, n, e);
+    memory_release(bytes);
+    return status;
+}
+
 /* Files set aside, but that of `keep`: with a step above `above`. */
 static void remove_aside(const struct record *r, struct arena *a, int64_t keep,
                          int64_t above) {
@@ -159,25 +170,21 @@ int checkpoint_best(struct record *r, int64_t step, int64_t keep, bool *found,
     struct arena *a = arena_create();
     const char *folder = record_path(a, r, "checkpoints");
     const char *best = arena_format(a, "%s/best.h5", folder);
-    const char *temp = arena_format(a, "%s/.best.h5.tmp", folder);
     int64_t now = step_in(best);
     int status = RN_OK;
     *found = now == step && step >= 0;
     if (!*found && now >= 0 && now == keep &&
         access(path_of(a, r, "step-", keep), F_OK) != 0)
         status = name_also(best, path_of(a, r, ASIDE, keep), e);
-    const char *const forms[] = {"step-", ASIDE};
-    for (int i = 0; i < 2 && step >= 0 && !*found && !status; i++) {
-        const char *from = path_of(a, r, forms[i], step);
-        if (step_in(from) != step)
-            continue;
-        unlink(temp);
-        if (link(from, temp) != 0)
-            *found = i == 1 && rename(from, best) == 0;
-        else if (rename(temp, best) == 0)
-            *found = true;
-        else
-            status = file_error(e, "make", best);
+    const char *from = path_of(a, r, ASIDE, step);
+    if (step >= 0 && !*found && !status && step_in(from) == step) {
+        status = rename(from, best) ? file_error(e, "rename", from) : RN_OK;
+        *found = !status;
+    }
+    from = path_of(a, r, "step-", step);
+    if (step >= 0 && !*found && !status && step_in(from) == step) {
+        status = copy_file(from, best, e);
+        *found = !status;
     }
     remove_aside(r, a, keep == step && *found ? -1 : keep, -1);
     if (!status)

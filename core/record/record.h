@@ -147,8 +147,8 @@ int checkpoint_read(const char *file, struct checkpoint_file **out, struct rn_er
 int checkpoint_find(const struct record *r, const char *name,
                     struct checkpoint_file **out, char *fell_back, size_t size,
                     struct rn_error *e);
-/* Make checkpoints/best.h5 the checkpoint of `step`, from a file that is there already
- * under another name; *found: it is now. keep: the best that the newest checkpoint names
+/* Make checkpoints/best.h5 the checkpoint of `step` (-1: leave it), from a file that is
+ * there already under another name; *found: it is now. keep: the best that the newest checkpoint names
  * (-1: none), which stays at hand as best-<step>.h5; others set aside go away. */
 int checkpoint_best(struct record *r, int64_t step, int64_t keep, bool *found,
                     struct rn_error *e);

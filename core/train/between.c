@@ -31,17 +31,13 @@ int loop_save(struct loop *l, struct rn_error *e) {
     return status;
 }
 
-/* The weights of now are the best: under a second name where they are saved already. */
+/* The weights of now are the best; the best of before stays while it is named. */
 static int save_best(struct loop *l, struct rn_error *e) {
-    bool found = false;
+    bool found;
     int status = record_sync(l->record, e);
     if (status == RN_OK)
-        status =
-            checkpoint_best(l->record, l->saved_step == l->at.step ? l->at.step : -1,
-                            l->saved_best, &found, e);
-    if (status == RN_OK && !found)
-        status = state_save(l, "best", false, 0, e);
-    return status;
+        status = checkpoint_best(l->record, -1, l->saved_best, &found, e);
+    return status ? status : state_save(l, "best", false, 0, e);
 }
 
 /* ----------------------------------------------------------------- evaluation */
