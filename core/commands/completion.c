@@ -24,7 +24,7 @@ static void each_flag(const struct command *c,
         }
         p += line + (p[line] == '\n');
     }
-    each(c, "help", 4, false, "say more", 8);
+    each(c, "help", 4, false, "show help", 9);
 }
 
 static void bash_flag(const struct command *c, const char *name, int n, bool value,

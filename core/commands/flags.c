@@ -39,7 +39,7 @@ static int unknown_flag(const struct command *c, const char *accepted, const cha
     fprintf(stderr, "runner %s: error: unknown flag %.*s\n", c->name,
             (int)strcspn(typed, "="), typed);
     if (strchr(flag, '.') || (strchr(typed, '=') && !near))
-        fprintf(stderr, "  what overrides the file has no dashes: %s\n",
+        fprintf(stderr, "  an override of the file is written without dashes: %s\n",
                 typed + strspn(typed, "-"));
     else if (near)
         fprintf(stderr, "  did you mean --%s?\n", near);
@@ -100,7 +100,7 @@ int flags_parse(const struct command *c, int argc, char **argv, const char *acce
             value = argv[++i];
         if ((kind == 2 && !value) || (kind == 1 && eq)) {
             fprintf(stderr, "runner %s: error: --%s %s\n", c->name, name,
-                    kind == 2 ? "wants a value" : "takes no value");
+                    kind == 2 ? "expects a value" : "takes no value");
             return 2;
         }
         struct {

@@ -56,7 +56,7 @@ static void print_verbs(const struct command *const *list, unsigned n) {
          "  runner EXPERIMENT.yaml [key=value ...]   train\n");
     for (unsigned i = 0; i < n; i++)
         printf("  %-12s %s\n", list[i]->name, list[i]->summary);
-    puts("\nrunner VERB --help says more. Exit codes:");
+    puts("\nrunner VERB --help shows the details of one. Exit codes:");
     for (size_t i = 0; i < sizeof exits / sizeof *exits; i++)
         printf("  %-9s %s\n", exits[i].code, exits[i].meaning);
 }
@@ -186,7 +186,7 @@ static int help(int argc, char **argv) {
 const struct command command_help = {
     "help",
     "help [VERB] [--man]",
-    "list the verbs, or say more of one",
+    "list the verbs, or explain one",
     "  --man  everything, as a man page: runner help --man | man -l -\n",
     "runner help plan",
     help};

@@ -42,7 +42,7 @@ int unknown_verb(const char *word) {
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         names[i] = verbs[i]->name;
     const char *near = error_nearest(word, names, sizeof verbs / sizeof verbs[0]);
-    fprintf(stderr, "runner: error: '%s' is neither a verb nor a file\n", word);
+    fprintf(stderr, "runner: error: '%s' is neither a command nor a file\n", word);
     if (near)
         fprintf(stderr, "  did you mean 'runner %s'?\n", near);
     else
@@ -66,8 +66,8 @@ static int run_verb(int argc, char **argv) {
         if (strcmp(argv[1], verbs[i]->name) == 0)
             return verbs[i]->run(argc - 1, argv + 1);
     size_t n = strlen(argv[1]);
-    bool yaml = n > 5 && (strcmp(argv[1] + n - 5, ".yaml") == 0 ||
-                          strcmp(argv[1] + n - 4, ".yml") == 0);
+    bool yaml = (n > 5 && strcmp(argv[1] + n - 5, ".yaml") == 0) ||
+                (n > 4 && strcmp(argv[1] + n - 4, ".yml") == 0);
     if (argv[1][0] == '-' || yaml || access(argv[1], F_OK) == 0)
         return command_train.run(argc, argv);
     return unknown_verb(argv[1]);

@@ -367,6 +367,13 @@ static void wrap_in_list(struct arena *a, struct node *n) {
     tree_append(a, n, one);
 }
 
+static void not_a_map(struct checker *k, const struct node *n, const struct option *o) {
+    node_error(k->d, n, false, RN_E_CONFIG, "%s must be a map: {key: value}",
+               o->info.name);
+    if (n->kind == NODE_SCALAR && !n->quoted && strchr(n->raw, ':'))
+        diag_hint(k->d, "a ':' needs a space behind it: `key: value`");
+}
+
 static void check_list(struct checker *k, struct node *n, const struct schema *s,
                        const struct option *o, const struct type *t) {
     if (n->kind == NODE_SCALAR && type_single(t->of))
@@ -400,8 +407,7 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
         return;
     case TYPE_MAP:
         if (n->kind != NODE_MAP) {
-            node_error(k->d, n, false, RN_E_CONFIG, "%s must be a map: {key: value}",
-                       o->info.name);
+            not_a_map(k, n, o);
             return;
         }
         for (uint32_t i = 0; i < n->count; i++)
@@ -413,8 +419,7 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
             return;
         }
         if (n->kind != NODE_MAP) {
-            node_error(k->d, n, false, RN_E_CONFIG, "%s must be a map: {key: value}",
-                       o->info.name);
+            not_a_map(k, n, o);
             return;
         }
         check_record(k, n, s, schema_record(s, t->name), KEYS_OWN, NULL);
@@ -535,8 +540,22 @@ static void check_host_key(struct checker *k, struct node *n, const char *kind) 
     }
 }
 
-static void unknown_key(struct checker *k, const struct node *n, const struct record *r,
-                        enum keys keys, const char *kind) {
+/* `epochs` at the top is `train.epochs`: the section that has such a key, or NULL. */
+static const char *section_of(const struct schema *s, const struct record *r,
+                              const char *key) {
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct type *t = &r->options[i].type;
+        const struct record *inner =
+            t->kind == TYPE_RECORD ? schema_record(s, t->name) : NULL;
+        for (uint32_t m = 0; inner && m < inner->count; m++)
+            if (strcmp(inner->options[m].info.name, key) == 0)
+                return r->options[i].info.name;
+    }
+    return NULL;
+}
+
+static void unknown_key(struct checker *k, const struct node *n, const struct schema *s,
+                        const struct record *r, enum keys keys, const char *kind) {
     const char *names[256], *elsewhere = NULL;
     uint32_t count = 0;
     struct text all = {0};
@@ -556,8 +575,12 @@ static void unknown_key(struct checker *k, const struct node *n, const struct re
         }
     }
     const char *near = error_nearest(n->key, names, count);
+    const char *section = section_of(s, r, n->key);
     node_error(k->d, n, true, RN_E_CONFIG, "unknown key '%s'", n->key);
-    if (elsewhere && !near)
+    if (section)
+        diag_hint(k->d, "did you mean '%s.%s'? allowed here: %s", section, n->key,
+                  text_get(&all));
+    else if (elsewhere && !near)
         diag_hint(k->d, "it is a key of a %.*s; allowed here: %s",
                   (int)strcspn(elsewhere, "."), elsewhere, text_get(&all));
     else if (near)
@@ -629,7 +652,7 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
         } else if (keys == KEYS_HOST && is_host_key(k, kind, c->key)) {
             check_host_key(k, c, kind);
         } else if (!(keys == KEYS_TYPE && strcmp(c->key, "type") == 0)) {
-            unknown_key(k, c, r, keys, kind);
+            unknown_key(k, c, s, r, keys, kind);
         }
     }
     for (uint32_t m = 0; m < r->count; m++) {

@@ -355,10 +355,13 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
     bool remove = *text == '~';
     const char *eq = strchr(text, '=');
     bool append = eq && eq > text && eq[-1] == '+';
-    if (!remove && (!eq || eq == text))
-        return bad_override(
-            l->d, from, 1,
-            "this is not an override: expected key=value, key+=item or ~key");
+    if (!remove && (!eq || eq == text)) {
+        bad_override(l->d, from, 1,
+                     "this is not an override: expected key=value, key+=item or ~key");
+        if (eq == text)
+            diag_hint(l->d, "write it without spaces around '='");
+        return RN_E_CONFIG;
+    }
     const char *path = remove ? text + 1 : text;
     size_t length = remove ? strlen(path) : (size_t)(eq - path) - append;
     struct node *n = l->c->root, *value = NULL;

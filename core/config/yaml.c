@@ -185,6 +185,13 @@ static bool next(struct parser *p) {
             diag_hint(p->d, "inside { } and [ ] a reference needs quotes: \"${name}\"");
         else if (begins_with_tab(p, at))
             diag_hint(p->d, "indent lines with spaces, not with tabs");
+        else if (strstr(problem, "mapping values are not allowed"))
+            diag_hint(p->d,
+                      "is this line indented as its neighbours are? Text with ': ' "
+                      "in it needs quotes");
+        else if (p->yaml.context && strstr(p->yaml.context, "quoted scalar"))
+            diag_hint(p->d, "the quote that begins in line %u has no end",
+                      line_of(p->yaml.context_mark));
         else if (p->yaml.context && p->yaml.context_mark.line < at.line)
             diag_hint(p->d, "it begins in line %u", line_of(p->yaml.context_mark));
         return false;

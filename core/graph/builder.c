@@ -81,7 +81,7 @@ static int32_t build_op(struct rn_build *api, const char *name, uint32_t n_in,
         ins[i] = in[i];
         if (in[i])
             continue;
-        stick_text(b, RN_E_PLUGIN, "%s: an input is no value", name);
+        stick_text(b, RN_E_PLUGIN, "%s: an input is not a value", name);
         return b->e.status;
     }
     for (uint32_t i = 0; i < n_attr; i++)
@@ -114,7 +114,7 @@ static void build_output(struct rn_build *api, const char *port, rn_value value)
     if (b->e.status)
         return;
     if (!graph_value(b->g, value)) {
-        stick_text(b, RN_E_PLUGIN, "output '%s' is no value", port);
+        stick_text(b, RN_E_PLUGIN, "output '%s' is not a value", port);
         return;
     }
     if (builder_output(b, port)) {

@@ -179,7 +179,8 @@ int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
     for (uint32_t i = 0; i < ny; i++) {
         const struct gvalue *y = graph_value(g, ys[i]);
         if (!y || !dtype_float(y->dtype))
-            return error_set(e, RN_E_PLUGIN, "a gradient is asked of what is no float");
+            return error_set(e, RN_E_PLUGIN,
+                             "a gradient of a value that is not a float");
         rn_value seed = gys ? gys[i] : RN_NONE;
         if (!seed) {
             struct rn_attr a[3] = {rn_attr_ints("shape", y->rank, y->shape),

@@ -400,7 +400,7 @@ int graph_op(struct graph *g, const char *name, uint32_t n_in, const rn_value *i
                          op->min_in, op->max_in != op->min_in ? " or more" : "");
     for (uint32_t i = 0; i < n_in; i++)
         if (!graph_value(g, ins[i]))
-            return error_set(e, RN_E_PLUGIN, "%s: input %u is no value", name, i);
+            return error_set(e, RN_E_PLUGIN, "%s: input %u is not a value", name, i);
     if (op->traits & OP_ELEMENTWISE)
         adapt_scalars(g, n_in, ins);
     struct shaper s = {.g = g,
@@ -453,7 +453,8 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
     for (uint32_t i = 0; i < n_in; i++) {
         const struct gvalue *v = graph_value(g, in[i]);
         if (!v)
-            return error_set(e, RN_E_PLUGIN, "%s: input %u is no value", op->name, i);
+            return error_set(e, RN_E_PLUGIN, "%s: input %u is not a value", op->name,
+                             i);
         tensors[i] = (struct rn_tensor){NULL, v->shape, NULL, v->dtype, v->rank};
     }
     memset(dims, 0, sizeof dims);
@@ -504,7 +505,7 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
 
 int graph_output(struct graph *g, const char *name, rn_value v, struct rn_error *e) {
     if (!graph_value(g, v))
-        return error_set(e, RN_E_PLUGIN, "output '%s' is no value", name);
+        return error_set(e, RN_E_PLUGIN, "output '%s' is not a value", name);
     for (uint32_t i = 0; i < g->output_count; i++)
         if (strcmp(g->outputs[i].name, name) == 0)
             return error_set(e, RN_E_PLUGIN, "output '%s' is given twice", name);
@@ -517,7 +518,8 @@ int graph_assign(struct graph *g, uint32_t variable, rn_value v, struct rn_error
     const struct variable *x = variables_at(g->variables, variable);
     const struct gvalue *value = graph_value(g, v);
     if (!value)
-        return error_set(e, RN_E_PLUGIN, "what '%s' is assigned is no value", x->name);
+        return error_set(e, RN_E_PLUGIN, "what '%s' is assigned is not a value",
+                         x->name);
     if (value->dtype != x->dtype || value->rank != x->rank ||
         memcmp(value->shape, x->shape, x->rank * sizeof x->shape[0]) != 0)
         return error_set(e, RN_E_PLUGIN, "'%s' is assigned a value of another shape",

@@ -30,7 +30,7 @@ static int check(struct shaper *s) {
     int64_t heads = shaper_attr(s, "heads")->i;
     if (q->rank < 2 || !dtype_float(q->dtype) || k->rank != q->rank ||
         v->rank != q->rank)
-        return shape_fail(s, "wants float q [...,T,D], k [...,S,D], v [...,S,E]");
+        return shape_fail(s, "expects float q [...,T,D], k [...,S,D], v [...,S,E]");
     for (uint32_t i = 0; i + 2 < q->rank; i++)
         if (k->shape[i] != q->shape[i] || v->shape[i] != q->shape[i])
             return shape_fail(s, "q, k and v have other sizes on axis %u", i);

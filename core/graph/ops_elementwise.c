@@ -14,13 +14,13 @@ static int like_input(struct shaper *s) {
 
 static int float_like(struct shaper *s) {
     if (!dtype_float(s->in[0]->dtype))
-        return shape_fail(s, "wants a float, not %s", dtype_name(s->in[0]->dtype));
+        return shape_fail(s, "expects a float, not %s", dtype_name(s->in[0]->dtype));
     return like_input(s);
 }
 
 static int bool_like(struct shaper *s) {
     if (s->in[0]->dtype != RN_BOOL)
-        return shape_fail(s, "wants bool, not %s", dtype_name(s->in[0]->dtype));
+        return shape_fail(s, "expects bool, not %s", dtype_name(s->in[0]->dtype));
     return like_input(s);
 }
 
@@ -58,7 +58,7 @@ static int broadcast(struct shaper *s, uint32_t from) {
 
 static int binary(struct shaper *s) {
     if (s->in[0]->dtype == RN_BOOL)
-        return shape_fail(s, "wants numbers, not bool");
+        return shape_fail(s, "expects numbers, not bool");
     return broadcast(s, 0);
 }
 
@@ -71,7 +71,7 @@ static int compare(struct shaper *s) {
 static int logical(struct shaper *s) {
     for (uint32_t i = 0; i < 2; i++)
         if (s->in[i]->dtype != RN_BOOL)
-            return shape_fail(s, "wants bool, not %s", dtype_name(s->in[i]->dtype));
+            return shape_fail(s, "expects bool, not %s", dtype_name(s->in[i]->dtype));
     return broadcast(s, 0);
 }
 

@@ -40,7 +40,7 @@ static int gather_shape(struct shaper *s) {
 
 static int embedding_shape(struct shaper *s) {
     if (s->in[0]->rank != 2 || s->in[1]->rank + 1 > RN_MAX_RANK)
-        return shape_fail(s, "wants a table [V,D]");
+        return shape_fail(s, "expects a table [V,D]");
     gathered(s->in[0], s->in[1], 0, &s->out[0]);
     return index_type(s, 1);
 }

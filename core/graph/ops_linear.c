@@ -65,7 +65,7 @@ static int linear_shape(struct shaper *s) {
     if (status != RN_OK)
         return status;
     if (x->rank < 1 || w->rank != 2)
-        return shape_fail(s, "wants x [...,I] and w [O,I]");
+        return shape_fail(s, "expects x [...,I] and w [O,I]");
     if (x->shape[x->rank - 1] != w->shape[1])
         return shape_fail(s, "the input has %lld features, the weight takes %lld",
                           (long long)x->shape[x->rank - 1], (long long)w->shape[1]);
@@ -82,7 +82,7 @@ static int linear_grad_weight_shape(struct shaper *s) { /* gy [N,O], x [N,I] */
     if (status != RN_OK)
         return status;
     if (gy->rank != 2 || x->rank != 2 || gy->shape[0] != x->shape[0])
-        return shape_fail(s, "wants gy [N,O] and x [N,I]");
+        return shape_fail(s, "expects gy [N,O] and x [N,I]");
     s->out[0] = *gy;
     s->out[0].shape[0] = gy->shape[1];
     s->out[0].shape[1] = x->shape[1];
@@ -102,7 +102,7 @@ static int unblock_in(struct shaper *s, uint32_t i, const char *name,
     if (!block)
         return RN_OK;
     if (!image_unblock(s->in[i], block, room))
-        return shape_fail(s, "%s is %lld, but input %u is no [N,C/b,H,W,b] of that b",
+        return shape_fail(s, "%s is %lld, but input %u is not [N,C/b,H,W,b] of that b",
                           name, (long long)block, i);
     s->in[i] = room;
     return RN_OK;
@@ -168,10 +168,11 @@ static int conv_check(struct shaper *s, const struct gvalue *x, const struct gva
     if (status != RN_OK)
         return status;
     if (x->rank != 4 || w->rank != 4)
-        return shape_fail(s,
-                          "wants images [N,C,H,W] and a weight of rank 4, not rank %u "
-                          "and %u",
-                          x->rank, w->rank);
+        return shape_fail(
+            s,
+            "expects images [N,C,H,W] and a weight of rank 4, not rank %u "
+            "and %u",
+            x->rank, w->rank);
     win->kernel[0] = w->shape[2], win->kernel[1] = w->shape[3];
     return RN_OK;
 }
@@ -293,7 +294,7 @@ static int pool_shape(struct shaper *s) {
     if (status != RN_OK)
         return status;
     if (s->in[0]->rank != 4 || !dtype_float(s->in[0]->dtype))
-        return shape_fail(s, "wants float images [N,C,H,W], not rank %u",
+        return shape_fail(s, "expects float images [N,C,H,W], not rank %u",
                           s->in[0]->rank);
     for (int i = 0; i < 4; i++)
         if (win.pad[i] >= win.kernel[i % 2])
@@ -341,7 +342,7 @@ static int avg_grad_shape(struct shaper *s) {
 
 static int global_pool_shape(struct shaper *s) {
     if (s->in[0]->rank != 4 || !dtype_float(s->in[0]->dtype))
-        return shape_fail(s, "wants float images [N,C,H,W], not rank %u",
+        return shape_fail(s, "expects float images [N,C,H,W], not rank %u",
                           s->in[0]->rank);
     s->out[0] = *s->in[0];
     s->out[0].rank = 2;
@@ -351,7 +352,7 @@ static int global_pool_shape(struct shaper *s) {
 static int resize_shape(struct shaper *s) {
     struct rn_attr *a = shaper_attr(s, "size");
     if (s->in[0]->rank != 4 || !dtype_float(s->in[0]->dtype) || a->count != 2)
-        return shape_fail(s, "wants float images [N,C,H,W] and a size of 2 numbers");
+        return shape_fail(s, "expects float images [N,C,H,W] and a size of 2 numbers");
     s->out[0] = *s->in[0];
     memcpy(s->out[0].shape + 2, a->p, 2 * sizeof(int64_t));
     if (s->out[0].shape[2] < 1 || s->out[0].shape[3] < 1)

@@ -20,11 +20,11 @@ static int channels(struct shaper *s, uint32_t first, uint32_t last, uint32_t x)
     const struct rn_attr *a = shaper_attr(s, "block");
     if (a && a->i && (v->rank != 5 || v->shape[4] != a->i))
         return shape_fail(s,
-                          "block is %lld, but the input is no [N,C/b,H,W,b] of "
+                          "block is %lld, but the input is not [N,C/b,H,W,b] of "
                           "that b",
                           (long long)a->i);
     if (v->rank < 2 || !dtype_float(v->dtype))
-        return shape_fail(s, "wants float [N,C,...], not rank %u", v->rank);
+        return shape_fail(s, "expects float [N,C,...], not rank %u", v->rank);
     for (uint32_t i = first; i <= last; i++) {
         if (s->in[i]->rank != 1 || s->in[i]->shape[0] != channel_count(s))
             return shape_fail(s, "input %u must be [%lld], one for each channel", i,
@@ -98,7 +98,7 @@ static int trailing(struct shaper *s, uint32_t first, uint32_t last,
     const struct gvalue *x = s->in[0];
     int64_t axis = x->rank ? shaper_axis(s, "axis", x->rank) : -1;
     if (axis < 0 || !dtype_float(x->dtype))
-        return x->rank ? RN_E_CONFIG : shape_fail(s, "wants a float tensor");
+        return x->rank ? RN_E_CONFIG : shape_fail(s, "expects a float tensor");
     *tail = (struct gvalue){.dtype = wide_type(x), .rank = x->rank - (uint32_t)axis};
     memcpy(tail->shape, x->shape + axis, tail->rank * sizeof x->shape[0]);
     for (uint32_t i = first; i <= last; i++) {
@@ -156,7 +156,7 @@ static int rms_norm_shape(struct shaper *s) {
     const struct gvalue *x = s->in[0];
     if (!x->rank || !dtype_float(x->dtype) || s->in[1]->rank != 1 ||
         s->in[1]->shape[0] != x->shape[x->rank - 1])
-        return shape_fail(s, "wants x [...,D] and scale [D]");
+        return shape_fail(s, "expects x [...,D] and scale [D]");
     if (dtype_narrow(x->dtype) && s->in[1]->dtype != RN_F32)
         return shape_fail(s, "input 1 must be f32 beside a tensor of %s",
                           dtype_name(x->dtype));

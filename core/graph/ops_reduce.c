@@ -45,7 +45,7 @@ static int reduce(struct shaper *s) {
 
 static int reduce_float(struct shaper *s) {
     if (!dtype_float(s->in[0]->dtype))
-        return shape_fail(s, "wants a float, not %s", dtype_name(s->in[0]->dtype));
+        return shape_fail(s, "expects a float, not %s", dtype_name(s->in[0]->dtype));
     return reduce(s);
 }
 
@@ -62,7 +62,7 @@ static int reduce_mean(struct shaper *s) {
 
 static int reduce_number(struct shaper *s) {
     if (s->in[0]->dtype == RN_BOOL)
-        return shape_fail(s, "wants numbers, not bool; cast first");
+        return shape_fail(s, "expects numbers, not bool; cast first");
     return reduce(s);
 }
 
@@ -81,7 +81,7 @@ static int arg(struct shaper *s) {
 
 static int along(struct shaper *s) {
     if (!dtype_float(s->in[0]->dtype))
-        return shape_fail(s, "wants a float, not %s", dtype_name(s->in[0]->dtype));
+        return shape_fail(s, "expects a float, not %s", dtype_name(s->in[0]->dtype));
     s->out[0] = *s->in[0];
     return shaper_axis(s, "axis", s->in[0]->rank) < 0 ? RN_E_CONFIG : RN_OK;
 }

@@ -71,7 +71,7 @@ static int transpose_shape(struct shaper *s) {
     for (uint32_t i = 0; i < x->rank; i++) {
         int64_t p = ((const int64_t *)a->p)[i];
         if (p < 0 || p >= x->rank || seen[p])
-            return shape_fail(s, "perm is no permutation");
+            return shape_fail(s, "perm is not a permutation");
         seen[p] = true;
         s->out[0].shape[i] = x->shape[p];
     }
@@ -195,7 +195,7 @@ static int dropout_shape(struct shaper *s) {
     double p = shaper_attr(s, "p")->f;
     s->out[0] = *s->in[0];
     if (!dtype_float(s->in[0]->dtype) || !(p >= 0.0 && p < 1.0))
-        return shape_fail(s, "wants a float tensor and 0 <= p < 1");
+        return shape_fail(s, "expects a float tensor and 0 <= p < 1");
     return hidden(s, 1);
 }
 

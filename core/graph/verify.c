@@ -182,8 +182,9 @@ static int check_results(const struct verifier *v) {
     const struct graph *g = v->g;
     for (uint32_t i = 0; i < g->output_count; i++) {
         if (!graph_value(g, g->outputs[i].value))
-            return error_set(v->e, RN_E_INTERNAL, "graph %s: output '%s' is no value",
-                             g->name, g->outputs[i].name);
+            return error_set(v->e, RN_E_INTERNAL,
+                             "graph %s: output '%s' is not a value", g->name,
+                             g->outputs[i].name);
         for (uint32_t k = 0; k < i; k++)
             if (strcmp(g->outputs[k].name, g->outputs[i].name) == 0)
                 return error_set(v->e, RN_E_INTERNAL,

@@ -10,8 +10,8 @@ int plan_verify(const struct plan *p, struct rn_error *e) {
     for (uint32_t i = 0; i < p->block_count; i++) {
         const struct plan_block *b = &p->blocks[i];
         if (b->offset % 64 || b->offset + b->bytes > r->arena_bytes)
-            return error_set(e, RN_E_INTERNAL,
-                             "plan %s: block %u lies outside the arena", r->name, i);
+            return error_set(e, RN_E_INTERNAL, "plan %s: block %u is outside the arena",
+                             r->name, i);
         for (uint32_t j = 0; j < i; j++) {
             const struct plan_block *o = &p->blocks[j];
             bool time = o->first <= b->last && b->first <= o->last;

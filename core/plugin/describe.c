@@ -47,7 +47,7 @@ static int read_head(struct arena *a, const char *line, struct component *c,
         name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/")])
         return error_set(e, RN_E_PLUGIN,
-                         "'%s' is no component's name: vendor.package/name", name);
+                         "'%s' is not a component's name: vendor.package/name", name);
     c->kind = arena_copy(a, kind);
     c->name = arena_copy(a, name);
     c->bare = strchr(c->name, '/') + 1;

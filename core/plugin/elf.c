@@ -41,13 +41,13 @@ static bool inside(uint64_t at, uint64_t n, uint64_t size) {
 
 static int check_header(const Elf64_Ehdr *h, uint64_t size, struct rn_error *e) {
     if (memcmp(h->e_ident, ELFMAG, SELFMAG) != 0)
-        return error_set(e, RN_E_PLUGIN, "it is no shared object (no ELF file)");
+        return error_set(e, RN_E_PLUGIN, "it is not a shared object (no ELF file)");
     if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_DATA] != ELFDATA2LSB ||
         h->e_machine != MACHINE)
         return error_set(e, RN_E_PLUGIN, "it is for another machine than %s",
                          MACHINE_NAME);
     if (h->e_type != ET_DYN)
-        return error_set(e, RN_E_PLUGIN, "it is no shared object (ELF type %u)",
+        return error_set(e, RN_E_PLUGIN, "it is not a shared object (ELF type %u)",
                          h->e_type);
     if (h->e_shentsize != sizeof(Elf64_Shdr) || !h->e_shnum ||
         h->e_shstrndx >= h->e_shnum ||
@@ -101,7 +101,7 @@ int elf_read(const char *file, struct arena *a, struct file_text *out,
     if (fd < 0)
         return error_set(e, RN_E_PLUGIN, "%s", strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        status = error_set(e, RN_E_PLUGIN, "it is no file");
+        status = error_set(e, RN_E_PLUGIN, "it is not a regular file");
     if (status == RN_OK && st.st_mode & S_IWOTH) {
         /* Whoever may write to it may run anything as the user. */
         status =
@@ -110,7 +110,7 @@ int elf_read(const char *file, struct arena *a, struct file_text *out,
     }
     uint64_t size = status == RN_OK ? (uint64_t)st.st_size : 0;
     if (status == RN_OK && (size < sizeof h || !read_at(fd, 0, &h, sizeof h)))
-        status = error_set(e, RN_E_PLUGIN, "it is no shared object (no ELF file)");
+        status = error_set(e, RN_E_PLUGIN, "it is not a shared object (no ELF file)");
     if (status == RN_OK)
         status = check_header(&h, size, e);
     if (status == RN_OK)

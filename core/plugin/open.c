@@ -19,7 +19,7 @@ int abi_check(const struct abi_version *host, const struct abi_version *needed,
               needed->major, needed->minor, host->major, host->minor);
     if (needed->major == host->major && needed->minor > host->minor)
         return error_hint(e, "a later runner has it");
-    return error_hint(e, "build the plugin anew with this runner's headers");
+    return error_hint(e, "build the plugin again with this runner's headers");
 }
 
 /* What an interface must hold: as many bytes as its first version had, which never
@@ -165,7 +165,7 @@ static int open_library(struct library *l, struct rn_error *e) {
     const struct rn_entry *entry = fn();
     call_leave(before);
     if (!entry || !RN_HAS(entry, struct rn_entry, components) || !entry->components)
-        return error_set(e, RN_E_PLUGIN, "its entry is no entry of this ABI");
+        return error_set(e, RN_E_PLUGIN, "its entry does not follow this ABI");
     const struct abi_version needed = {entry->abi_major, entry->abi_needed_minor};
     status = abi_check(&host, &needed, e);
     if (status == RN_OK)

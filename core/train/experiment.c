@@ -116,7 +116,7 @@ static void check_sections(const struct node *root, struct diag *d) {
         duration_parse(node_string(most), &t, &e) == RN_OK &&
         t.unit != DURATION_SECONDS)
         node_error(d, most, false, RN_E_CONFIG,
-                   "max_time: '%s' is no time: 2h, 90s, 30min", node_string(most));
+                   "max_time: '%s' is not a time: 2h, 90s, 30min", node_string(most));
 }
 
 struct config *experiment_read(struct session *session, const char *file, uint32_t n,

@@ -117,7 +117,7 @@ static int read_cadences(struct loop *l, struct diag *d) {
     if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
         if (t.unit != DURATION_SECONDS)
             return node_error(d, most, false, RN_E_CONFIG,
-                              "'%s' is no time: 2h, 90s, 30min", node_string(most));
+                              "'%s' is not a time: 2h, 90s, 30min", node_string(most));
         l->max_seconds = t.amount;
     }
     l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);

@@ -179,7 +179,7 @@ static int32_t tapped(void *self, int64_t step, const struct rn_point *p,
     char series[400];
     (void)names;
     if (count != 1 || values[0].rank != 1 || values[0].shape[0] != STATISTICS)
-        return rn_fail(e, RN_E_INTERNAL, "inspect wants seven numbers", NULL, NULL);
+        return rn_fail(e, RN_E_INTERNAL, "inspect expects seven numbers", NULL, NULL);
     if (step != s->step)
         begin_look(s, step);
     snprintf(series, sizeof series, "inspect/%s/%s", kinds[p->kind], p->path);

@@ -137,9 +137,10 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
         return status;
     if (x.dtype != RN_F32 || x.rank != 4 || x.shape[1] != r->shape[1] ||
         x.shape[2] < r->shape[2] || x.shape[3] < r->shape[3])
-        return rn_fail(e, RN_E_CONFIG,
-                       "whiten: the field is no f32 image with this layer's channels",
-                       "`of` names the field that the layer reads", NULL);
+        return rn_fail(
+            e, RN_E_CONFIG,
+            "whiten: the field is not an f32 image with this layer's channels",
+            "`of` names the field that the layer reads", NULL);
     double *m = calloc((size_t)(2 * n * n + n), sizeof *m);
     if (!m)
         return rn_fail(e, RN_E_MEMORY, "no memory for whitening", NULL, NULL);

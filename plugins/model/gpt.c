@@ -39,7 +39,7 @@ static int32_t describe(struct rn_build *b) {
 RN_MODEL(gpt, describe, "runner/gpt 1",
          RN_DOC("Decoder-only transformer (Radford et al. 2019, section 2.3; Vaswani "
                 "et al. 2017): learned positions, pre-norm blocks of causal attention "
-                "and an MLP; a loss over its output wants `classes: last`")
+                "and an MLP; a loss over its output expects `classes: last`")
          RN_IN("x int [N,T] | numbers of tokens, 0 to vocabulary - 1")
          RN_OUT("out float [N,T,V] | logits of the token behind each, V = vocabulary")
          RN_OPTION("vocabulary int ; required ; min 1 | different tokens")

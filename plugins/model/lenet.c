@@ -6,7 +6,7 @@
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "x");
     if (x && (rn_dim(b, x, 2) < 12 || rn_dim(b, x, 3) < 12)) {
-        b->api->fail(b, "lenet wants images of 12x12 or larger",
+        b->api->fail(b, "lenet expects images of 12x12 or larger",
                      "mlp or sequential take smaller ones", NULL);
         return RN_E_CONFIG;
     }

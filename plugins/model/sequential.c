@@ -80,7 +80,7 @@ static void pair(struct state *s, const char *key, int64_t otherwise, int64_t ou
 static void pads(struct state *s, int64_t out[4]) {
     uint32_t n = list(s, "pad", 4, out);
     if (n == 3)
-        fail(s, "pad wants one number, two or four",
+        fail(s, "pad expects one number, two or four",
              "[height, width], or [top, left, bottom, right]", "pad");
     if (n == 0)
         out[0] = 0;
@@ -99,7 +99,7 @@ static int images(struct state *s, rn_value x) {
     if (rank == 4 || rank == 0) /* 0: an error is known already */
         return rank == 4;
     snprintf(message, sizeof message,
-             "%s wants images [N,C,H,W], its input has rank %u", s->type, rank);
+             "%s expects images [N,C,H,W], its input has rank %u", s->type, rank);
     fail(s, message, "reshape: {shape: [1, -1, ...]} or another place for it", "type");
     return 0;
 }
@@ -360,7 +360,7 @@ static uint32_t gather(struct state *s, rn_value x, rn_value all[65]) {
     uint32_t n = rn_get_count(s->b->host, path(s, "from", p)), count = 0;
     all[count++] = x;
     if (n == 0 || n > 64)
-        fail(s, "from wants between 1 and 64 names", NULL, "from");
+        fail(s, "from expects between 1 and 64 names", NULL, "from");
     for (uint32_t i = 0; i < n && count < 65; i++) {
         const char *name =
             rn_get_string(s->b->host, rn_path(item, sizeof item, p, i), "");

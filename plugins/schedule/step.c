@@ -25,7 +25,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!duration)
         return rn_fail(e, RN_E_UNSUPPORTED, "this host has no durations", NULL, NULL);
     if (rn_has(h, "every") == (count > 0))
-        return rn_fail(e, RN_E_CONFIG, "step wants one of `every` and `milestones`",
+        return rn_fail(e, RN_E_CONFIG, "step expects one of `every` and `milestones`",
                        "every: 10ep, or milestones: [30ep, 45ep]", NULL);
     s->gamma = rn_get_float(h, "gamma", 0.1);
     s->count = count;

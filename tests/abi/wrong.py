@@ -96,14 +96,14 @@ with Scratch() as top:
     so.unlink(missing_ok=True)
     refused(top, "no file", USE, 4, "x.so: No such file or directory",
             "wrong.yaml:", "plugins: [./x.so]", "there is no loss 'acme.bad/x'")
-    file("an empty file", b"", "it is no shared object (no ELF file)")
-    file("a text", b"#!/bin/sh\necho hello\n" * 20, "it is no shared object (no ELF file)")
+    file("an empty file", b"", "it is not a shared object (no ELF file)")
+    file("a text", b"#!/bin/sh\necho hello\n" * 20, "it is not a shared object (no ELF file)")
     so.unlink()
     so.mkdir()
-    refused(top, "a folder", USE, 4, "it is no file")
+    refused(top, "a folder", USE, 4, "it is not a regular file")
     so.rmdir()
     os.mkfifo(so)
-    refused(top, "a pipe", USE, 4, "it is no file")
+    refused(top, "a pipe", USE, 4, "it is not a regular file")
 
     def edited(at, data):
         return good[:at] + data + good[at + len(data):]
@@ -112,7 +112,7 @@ with Scratch() as top:
          "it is for another machine than")
     file("32 bits", edited(4, b"\1"), "it is for another machine than")
     file("big-endian", edited(5, b"\2"), "it is for another machine than")
-    file("a program", edited(16, struct.pack("<H", 2)), "it is no shared object (ELF type 2)")
+    file("a program", edited(16, struct.pack("<H", 2)), "it is not a shared object (ELF type 2)")
     file("no sections", edited(60, struct.pack("<H", 0)), "cut short or damaged")
     file("sections beyond the end", edited(40, struct.pack("<Q", 1 << 60)),
          "cut short or damaged")
@@ -167,7 +167,7 @@ with Scratch() as top:
     # ---- versions
     source("another major", GOOD.replace("RN_LOSS", "#undef RN_ABI_MAJOR\n#define "
            "RN_ABI_MAJOR 7\nRN_LOSS", 1), "it needs ABI 7.1; this runner has 0.1",
-           "build the plugin anew with this runner's headers")
+           "build the plugin again with this runner's headers")
     source("a later minor", "#define RN_ABI_NEEDED_MINOR 9\n" + GOOD,
            "it needs ABI 0.9; this runner has 0.1", "a later runner has it")
     source("an entry that needs more than its text says", GOOD.replace(
@@ -194,9 +194,9 @@ RN_PLUGIN(&x);
     text("an unknown kind", ["abi: 0 1", "component: lossy acme.bad/x 1"],
          "it has a component of the unknown kind 'lossy'")
     text("a name without vendor", ["abi: 0 1", "component: loss x 1"],
-         "'x' is no component's name: vendor.package/name")
+         "'x' is not a component's name: vendor.package/name")
     text("a name with strange letters", ["abi: 0 1", "component: loss acme/x*y 1"],
-         "'acme/x*y' is no component's name")
+         "'acme/x*y' is not a component's name")
     ports = [f"in: p{i} float [N] ; optional" for i in range(81)]
     text("81 inputs", ["abi: 0 1", "component: loss acme.bad/x 1", *ports],
          "its description has 81 inputs; 32 are the most that a component may have")
@@ -248,12 +248,12 @@ RN_PLUGIN(&x, &y);
 
     entry("an entry of nothing", "RN_EXPORT const struct rn_entry *runner_plugin_entry(void);"
           "const struct rn_entry *runner_plugin_entry(void) { return x.text ? (void *)0 : (void *)0; }",
-          "its entry is no entry of this ABI")
+          "its entry does not follow this ABI")
     entry("a small entry", "RN_EXPORT const struct rn_entry *runner_plugin_entry(void);"
           "const struct rn_component *all[] = {&x};"
           "const struct rn_entry *runner_plugin_entry(void) { static struct rn_entry e; "
           "e.struct_size = 8; e.components = all; return &e; }",
-          "its entry is no entry of this ABI")
+          "its entry does not follow this ABI")
     entry("text and entry disagree", 'RN_LOSS(y, describe, "acme.bad/y 1", TEXT);\n'
           "RN_EXPORT const void *keep(void);\nconst void *keep(void) { return &x; }\n"
           "RN_PLUGIN(&y);", "its entry does not give the loss acme.bad/x that it describes")
@@ -308,7 +308,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         "wrong_type": (4, "is declared as float [N], but it is i64 [32]"),
         "no_rows": (4, "is declared as float [N], but it is f32 []"),
         "twice": (4, "output 'loss' is given twice"),
-        "no_value": (4, "output 'loss' is no value"),
+        "no_value": (4, "output 'loss' is not a value"),
         "unknown_op": (4, "there is no operator 'reduce_summ'", "did you mean 'reduce_sum'?"),
         "unknown_attr": (4, "softmax has no attribute 'axle'", "did you mean 'axis'?"),
         "attr_type": (4, "softmax: attribute 'axis' has the wrong type"),

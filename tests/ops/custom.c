@@ -136,7 +136,7 @@ static void check_refused(void) {
                   strcmp(why.message, "test/cube: wants one operand and a factor") == 0,
               "cube without a factor: %s", why.message);
     ops_check(graph_custom(b.graph, &cube, 2, in, 0, NULL, &out, &why) != RN_OK &&
-                  strcmp(why.message, "test/cube: input 1 is no value") == 0,
+                  strcmp(why.message, "test/cube: input 1 is not a value") == 0,
               "cube of no value: %s", why.message);
     ops_check(graph_custom(b.graph, &cube, 33, in, 0, NULL, &out, &why) != RN_OK &&
                   strstr(why.message, "at most 32 inputs"),

@@ -107,7 +107,7 @@ static void check_edge(const struct opened *reference, const char *text,
     int status = good ? graph_gradient(b.graph, 1, &y, NULL, n, xs, gs, &e) : -1;
     if (strcmp(want, "refused") == 0) {
         ops_check(status != RN_OK, "%s: a gradient of what is no float", text);
-        ops_check(strcmp(e.message, "a gradient is asked of what is no float") == 0,
+        ops_check(strcmp(e.message, "a gradient of a value that is not a float") == 0,
                   "%s: %s", text, e.message);
         built_free(&b);
         return;

@@ -234,7 +234,7 @@ static const struct {
     {assigned_twice, "graph train: 'model.weight' is assigned twice"},
     {assigned_another_shape, "graph train: 'model.sum' is assigned another shape"},
     {assigned_unknown, "graph train: variable 50 is assigned, which there is not"},
-    {output_of_none, "graph train: output 'loss' is no value"},
+    {output_of_none, "graph train: output 'loss' is not a value"},
     {output_twice, "graph train: output 'loss' is given twice"},
     {rows_mixed, "(batch_norm) mixes rows, and padding reaches it without a mask"},
     {rows_masked_by_another,
@@ -280,9 +280,9 @@ static void check_refused(void) {
     CHECK(graph_output(m.g, "loss", m.loss, &e) == RN_E_PLUGIN);
     CHECK_TEXT(e.message, "output 'loss' is given twice");
     CHECK(graph_output(m.g, "more", RN_NONE, &e) == RN_E_PLUGIN);
-    CHECK_TEXT(e.message, "output 'more' is no value");
+    CHECK_TEXT(e.message, "output 'more' is not a value");
     CHECK(graph_assign(m.g, m.weight, RN_NONE, &e) == RN_E_PLUGIN);
-    CHECK_TEXT(e.message, "what 'model.weight' is assigned is no value");
+    CHECK_TEXT(e.message, "what 'model.weight' is assigned is not a value");
     CHECK(graph_assign(m.g, m.state, m.loss, &e) == RN_E_PLUGIN);
     CHECK_TEXT(e.message, "'model.sum' is assigned a value of another shape");
     CHECK(graph_assign(m.g, m.weight, graph_variable(m.g, m.weight), &e) ==
@@ -290,7 +290,7 @@ static void check_refused(void) {
     CHECK_TEXT(e.message, "'model.weight' is assigned twice in one program");
     rn_value in[2] = {m.x, 99999}, out;
     CHECK(graph_op(m.g, "add", 2, in, 0, NULL, 1, &out, &e) == RN_E_PLUGIN);
-    CHECK_TEXT(e.message, "add: input 1 is no value");
+    CHECK_TEXT(e.message, "add: input 1 is not a value");
     CHECK(graph_op(m.g, "sofmax", 1, in, 0, NULL, 1, &out, &e) == RN_E_PLUGIN);
     CHECK_TEXT(e.hint, "did you mean 'softmax'?");
     struct rn_attr a = rn_attr_float("axes", 1.0);

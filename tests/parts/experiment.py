@@ -9,6 +9,7 @@ import sys
 
 import yaml
 
+import parts  # noqa: F401  (puts the harness on the path)
 from harness import ROOT, Checks, Scratch, runner
 
 BASE = """\

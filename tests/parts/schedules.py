@@ -65,8 +65,8 @@ def others(c, folder):
     c.ok("a schedule of weight_decay", np.allclose(decay, [0.5] * 4 + [0.05] * 4, rtol=1e-12))
     c.ok("leaves lr alone", np.all(r.scalars("live/optimizer.lr") == 0.1))
     wrong = [
-        ({"type": "step"}, "step wants one of `every` and `milestones`"),
-        ({"type": "step", "every": "1ep", "milestones": ["2ep"]}, "step wants one of `every` and `milestones`"),
+        ({"type": "step"}, "step expects one of `every` and `milestones`"),
+        ({"type": "step", "every": "1ep", "milestones": ["2ep"]}, "step expects one of `every` and `milestones`"),
         ({"type": "step", "every": "0st"}, "`every` is shorter than a step"),
         ({"type": "step", "every": "2 weeks"}, "2 weeks"),
         ({"type": "step", "every": "2h"}, "a time cannot be counted in steps here"),
