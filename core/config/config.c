@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <runner/sdk/file.h>
+
 #include "base/path.h"
 #include "config/tree.h"
 
@@ -121,28 +123,30 @@ struct loader {
 
 static char *read_file(struct arena *a, const char *file, size_t *length,
                        struct diag *d, const struct node *asked) {
-    FILE *f = fopen(file, "rb");
-    char *text = NULL;
+    const char *why = NULL;
     struct rn_error e;
-    if (f) {
-        char *all = memory_get(MOST_BYTES + 1); /* one more than allowed tells */
-        *length = fread(all, 1, MOST_BYTES + 1, f);
-        int failed = ferror(f) ? errno : 0;
-        if (!failed)
+    int fd = rn_file_open(file, O_RDONLY, NULL, &why);
+    if (fd >= 0) {
+        char *all = memory_get(MOST_BYTES + 1),
+             *text = NULL; /* one more than allowed */
+        int64_t got = rn_file_read(fd, all, MOST_BYTES + 1, 0);
+        int failed = errno;
+        if (got >= 0) {
+            *length = (size_t)got;
             text = arena_copy_n(a, all, *length);
+        }
         memory_release(all);
-        fclose(f);
+        close(fd);
         if (text)
             return text;
         errno = failed;
     }
-    if (asked) {
-        node_error(d, asked, false, RN_E_CONFIG, "%s cannot be read: %s", file,
-                   strerror(errno));
-        return NULL;
-    }
-    error_set(&e, RN_E_CONFIG, "%s cannot be read: %s", file, strerror(errno));
-    diag_add(d, &e);
+    error_set(&e, RN_E_CONFIG, why ? "%s %s" : "%s cannot be read: %s", file,
+              why ? why : strerror(errno));
+    if (asked)
+        node_error(d, asked, false, RN_E_CONFIG, "%s", e.message);
+    else
+        diag_add(d, &e);
     return NULL;
 }
 

@@ -7,7 +7,7 @@
 
 #include "config/tree.h"
 
-#define MOST_KEPT 100u /* further errors are counted only */
+#define MOST_KEPT 20u /* errors shown; further ones are counted */
 
 struct entry {
     int status;

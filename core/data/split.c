@@ -8,11 +8,16 @@
 #include <string.h>
 
 #include <runner/numerics.h>
+#include <runner/sdk/file.h>
 
 #include "base/hash.h"
 #include "base/text.h"
 #include "data/room.h"
 #include "data/stratify.h"
+
+/* Most bytes of a stored split: what is around the rows, and a row's number. */
+#define SPLIT_HEAD 4096u
+#define SPLIT_ROW  32u
 
 void data_key(uint64_t seed, const char *purpose, uint32_t key[2]) {
     uint64_t h = fnv1a(purpose, strlen(purpose)) ^ (seed * 0x9e3779b97f4a7c15ull);
@@ -339,25 +344,46 @@ static int read_stored(struct data *data, const char *text, struct rn_error *e) 
     return status;
 }
 
-static int read_file(struct data *data, const char *path, struct rn_error *e) {
-    FILE *f = path ? fopen(path, "rb") : NULL;
-    struct text t = {0};
+/* The file at `path`, of at most `limit` bytes. */
+static int load(const char *path, uint64_t limit, struct text *out,
+                struct rn_error *e) {
     char block[65536];
-    size_t n;
+    const char *why = NULL;
+    int64_t n = 0;
+    int fd = rn_file_open(path, O_RDONLY, NULL, &why);
+    if (fd < 0 && why)
+        return error_set(e, RN_E_DATA, "%s %s", path, why);
+    if (fd < 0)
+        return error_set(e, RN_E_DATA, "%s: %s", path, strerror(errno));
+    while (out->length <= limit &&
+           (n = rn_file_read(fd, block, sizeof block, out->length)) > 0)
+        text_add_n(out, block, (size_t)n);
+    int code = errno;
+    close(fd);
+    if (n < 0)
+        return error_set(e, RN_E_IO, "%s: %s", path, strerror(code));
+    return out->length <= limit
+               ? RN_OK
+               : error_set(e, RN_E_DATA, "%s is too long for a split of these files",
+                           path);
+}
+
+static int read_file(struct data *data, const char *path, struct rn_error *e) {
+    struct text t = {0};
+    uint64_t rows = 0;
     if (!path) {
         error_set(e, RN_E_CONFIG, "data.split.kind is file, but `path` is missing");
         return error_where(e, "split", 0, 0);
     }
-    if (!f) {
-        error_set(e, RN_E_DATA, "%s: %s", path, strerror(errno));
-        return error_where(e, "split.path", 0, 0);
-    }
-    while ((n = fread(block, 1, sizeof block, f)) > 0)
-        text_add_n(&t, block, n);
-    fclose(f);
-    int status = read_stored(data, text_get(&t), e);
+    for (uint32_t i = 0; i < data->table_count; i++)
+        rows += data->tables[i].count;
+    int status = load(path, SPLIT_HEAD + SPLIT_ROW * rows, &t, e);
+    if (status != RN_OK)
+        error_where(e, "split.path", 0, 0);
+    else if ((status = read_stored(data, text_get(&t), e)) != RN_OK)
+        error_context(e, "%s", path);
     text_finish(&t);
-    return status ? error_context(e, "%s", path) : RN_OK;
+    return status;
 }
 
 int split_make(struct data *data, struct rn_error *e) {

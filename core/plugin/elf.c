@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <runner/sdk/file.h>
+
 #include "plugin/room.h"
 
 #define MOST_SECTION (1u << 20)
@@ -97,12 +99,13 @@ int elf_read(const char *file, struct arena *a, struct file_text *out,
     Elf64_Ehdr h;
     Elf64_Shdr section;
     struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK), status = RN_OK;
+    const char *why = NULL;
+    int fd = rn_file_open(file, O_RDONLY, &st, &why), status = RN_OK;
+    if (fd < 0 && why)
+        return error_set(e, RN_E_PLUGIN, "it %s", why);
     if (fd < 0)
         return error_set(e, RN_E_PLUGIN, "%s", strerror(errno));
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        status = error_set(e, RN_E_PLUGIN, "it is not a regular file");
-    if (status == RN_OK && st.st_mode & S_IWOTH) {
+    if (st.st_mode & S_IWOTH) {
         /* Whoever may write to it may run anything as the user. */
         status =
             error_set(e, RN_E_PLUGIN, "every user of this machine may write to it");

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <runner/sdk/file.h>
+
 #include "base/hash.h"
 #include "base/text.h"
 #include "plugin/room.h"
@@ -141,14 +143,17 @@ static struct owned *owned_of(const struct component *c) {
 static void hash_file(struct component *c) {
     struct sha256 h;
     uint8_t digest[32], block[65536];
-    size_t n;
-    FILE *f = fopen(c->file, "rb");
-    if (!f)
+    int64_t n;
+    const char *why;
+    int fd = rn_file_open(c->file, O_RDONLY, NULL, &why);
+    if (fd < 0)
         return;
     sha256_init(&h);
-    while ((n = fread(block, 1, sizeof block, f)) > 0)
-        sha256_add(&h, block, n);
-    fclose(f);
+    for (uint64_t at = 0; (n = rn_file_read(fd, block, sizeof block, at)) > 0;) {
+        sha256_add(&h, block, (size_t)n);
+        at += (uint64_t)n;
+    }
+    close(fd);
     sha256_finish(&h, digest);
     sha256_hex(digest, c->sha256);
 }

@@ -166,8 +166,13 @@ static int by_name(const void *a, const void *b) {
 }
 
 static int read_group(struct checkpoint_file *f, hid_t file, const char *name) {
-    hid_t g = H5Gopen2(file, name, H5P_DEFAULT);
+    H5L_info_t link;
     f->status = RN_OK;
+    /* A link of another kind could lead out of the file whose bytes were hashed. */
+    hid_t g =
+        H5Lget_info(file, name, &link, H5P_DEFAULT) >= 0 && link.type == H5L_TYPE_HARD
+            ? H5Gopen2(file, name, H5P_DEFAULT)
+            : -1;
     herr_t n =
         g < 0 ? -1 : H5Literate(g, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, each_link, f);
     if (g >= 0)
@@ -229,9 +234,9 @@ static int read_once(const char *file, struct checkpoint_file **out, bool *again
     f->path = arena_copy(f->arena, file);
     f->e = e ? e : &own;
     hid_t access = -1, h = -1;
-    f->fd = open(file, O_RDONLY | O_CLOEXEC);
-    int status = f->fd < 0 ? file_error(f->e, "open", file)
-                           : seal_check(f->fd, "checkpoint", file, &f->seal, f->e);
+    f->fd = file_open(file, O_RDONLY, f->e);
+    int status =
+        f->fd < 0 ? f->fd : seal_check(f->fd, "checkpoint", file, &f->seal, f->e);
     if (!status &&
         ((access = h5_access()) < 0 || (h = H5Fopen(file, H5F_ACC_RDONLY, access)) < 0))
         status = error_set(f->e, RN_E_CHECKPOINT, "HDF5 cannot open %s", file);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <runner/sdk/file.h>
+
 #include "base/error.h"
 #include "base/memory.h"
 #include "record/file.h"
@@ -31,6 +33,21 @@ int file_error(struct rn_error *e, const char *verb, const char *path) {
     }
     return error_set(e, code == ENOMEM ? RN_E_MEMORY : RN_E_IO, "cannot %s %s: %s",
                      verb, path, code ? strerror(code) : "unknown error");
+}
+
+int file_open(const char *path, int flags, struct rn_error *e) {
+    const char *why = NULL;
+    int fd = -1;
+    if (!(flags & O_CREAT))
+        fd = rn_file_open(path, flags, NULL, &why);
+    else if (!(why = rn_file_special(path)))
+        fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0666);
+    int code = errno, status = fd;
+    if (fd < 0)
+        status = why ? error_set(e, RN_E_CHECKPOINT, "%s %s", path, why)
+                     : file_error(e, "open", path);
+    errno = code;
+    return status;
 }
 
 int file_write(int fd, const void *data, uint64_t bytes, uint64_t offset,
@@ -134,17 +151,17 @@ int file_replace(const char *path, const void *data, uint64_t bytes,
 int file_load(const char *path, uint64_t limit, char **out, uint64_t *bytes,
               struct rn_error *e) {
     *out = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, O_RDONLY, e);
     if (fd < 0)
-        return file_error(e, "open", path);
+        return fd;
     struct stat st;
     char *text = NULL;
     int status = RN_OK;
     if (fstat(fd, &st))
         status = file_error(e, "read", path);
-    else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
-        status = error_set(e, RN_E_IO, "%s is no file of at most %" PRIu64 " bytes",
-                           path, limit);
+    else if ((uint64_t)st.st_size > limit)
+        status =
+            error_set(e, RN_E_IO, "%s is larger than %" PRIu64 " bytes", path, limit);
     else if (!(text = memory_try((size_t)st.st_size + 1)))
         status = error_set(e, RN_E_MEMORY, "no memory for %s", path);
     else

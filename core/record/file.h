@@ -9,6 +9,10 @@
 
 #include <runner/abi.h>
 
+/* A descriptor for a file of a run folder, close-on-exec; flags as of open(). What is
+ * not a regular file (a FIFO, a device) is refused without being opened:
+ * RN_E_CHECKPOINT. Negative status with errno kept. */
+int file_open(const char *path, int flags, struct rn_error *e);
 /* RN_E_IO from errno: "cannot <verb> <path>: ...", with a sentence for a full disk. */
 int file_error(struct rn_error *e, const char *verb, const char *path);
 

@@ -61,9 +61,9 @@ void record_say(struct record *r, const char *line) {
 
 static int take_lock(struct record *r, struct rn_error *e) {
     const char *path = record_path(r->arena, r, "lock");
-    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    r->lock = file_open(path, O_RDWR | O_CREAT, e);
     if (r->lock < 0)
-        return file_error(e, "open", path);
+        return r->lock;
     char text[32] = {0};
     if (flock(r->lock, LOCK_EX | LOCK_NB)) {
         if (errno != EWOULDBLOCK)
@@ -168,6 +168,17 @@ static int link_latest(struct record *r, const char *parent, struct rn_error *e)
     return file_sync_folder(parent, e);
 }
 
+/* log.txt is best effort, but a FIFO or device in its place is refused. */
+static int open_text(struct record *r, struct rn_error *e) {
+    struct rn_error why = {0};
+    r->text = file_open(record_path(r->arena, r, "log.txt"),
+                        O_WRONLY | O_APPEND | O_CREAT, &why);
+    if (r->text >= 0 || why.status != RN_E_CHECKPOINT)
+        return RN_OK;
+    *e = why;
+    return why.status;
+}
+
 /* What record_create has made so far goes away again. */
 static void remove_made(const struct record *r) {
     static const char *const files[] = {"experiment.yaml", "resolved.yaml", "log.txt",
@@ -226,8 +237,7 @@ int record_create(const char *output, const char *name, const char *source,
     if (!status)
         status = log_open(r, e);
     if (!status && r->write)
-        r->text = open(record_path(r->arena, r, "log.txt"),
-                       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+        status = open_text(r, e);
     if (!status)
         status = link_latest(r, parent, e);
     if (status) {
@@ -263,8 +273,7 @@ int record_open_quietly(const char *folder, bool write, struct record **out,
     if (!status)
         status = log_open(r, e);
     if (!status && r->write)
-        r->text = open(record_path(r->arena, r, "log.txt"),
-                       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+        status = open_text(r, e);
     if (!status && write)
         checkpoint_clean(r);
     if (status) {

@@ -54,14 +54,13 @@ static void take_over(struct record *r, const struct log_view *v) {
 }
 
 int log_open(struct record *r, struct rn_error *e) {
-    r->log = open(r->log_path, (r->write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    int fd = r->log = file_open(r->log_path, r->write ? O_RDWR : O_RDONLY, e);
     if (r->log < 0) {
         int missing = errno == ENOENT || errno == ENOTDIR;
-        file_error(e, "open", r->log_path);
         if (missing)
             return error_set(e, RN_E_CHECKPOINT, "%s is no run: it has no metrics.rlog",
                              r->folder);
-        return RN_E_IO;
+        return fd;
     }
     struct stat st;
     struct log_view v = {0};

@@ -195,9 +195,9 @@ int seal_check(int fd, const char *kind, const char *path, struct seal *out,
 int seal_peek(const char *path, const char *kind, struct seal *out,
               struct rn_error *e) {
     char text[SEAL_BYTES];
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = file_open(path, O_RDONLY, e);
     if (fd < 0)
-        return file_error(e, "open", path);
+        return fd;
     int status = file_read(fd, text, sizeof text, 0, path, e);
     close(fd);
     return status ? status : parse(text, kind, path, out, e);

@@ -49,9 +49,9 @@ static int check_run_file(const struct record *r, struct arena *a, uint64_t *log
                           struct rn_error *e) {
     struct seal seal = {0};
     const char *path = record_path(a, r, "run.h5");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, O_RDONLY, e);
     if (fd < 0)
-        return errno == ENOENT ? RN_OK : file_error(e, "open", path);
+        return errno == ENOENT ? RN_OK : fd;
     int status = seal_check(fd, "run", path, &seal, e);
     close(fd);
     if (seal.log > *log)

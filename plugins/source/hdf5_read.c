@@ -135,7 +135,10 @@ static hid_t step(hid_t group, const char *name, const char *so_far, char *path,
         return refuse(r, "'%.160s' is a link to another file, which is not followed",
                       so_far),
                -1;
-    if (link.u.val_size < 1 || link.u.val_size > sizeof target ||
+    if (link.u.val_size > sizeof target)
+        return refuse(r, "the link '%.160s' leads to a path that is too long", so_far),
+               -1;
+    if (link.u.val_size < 1 ||
         H5Lget_val(group, name, target, sizeof target, H5P_DEFAULT) < 0)
         return refuse(r, "the link '%.200s' cannot be read", so_far), -1;
     target[link.u.val_size - 1] = '\0';

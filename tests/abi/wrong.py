@@ -100,10 +100,10 @@ with Scratch() as top:
     file("a text", b"#!/bin/sh\necho hello\n" * 20, "it is not a shared object (no ELF file)")
     so.unlink()
     so.mkdir()
-    refused(top, "a folder", USE, 4, "it is not a regular file")
+    refused(top, "a folder", USE, 4, "it is a directory, not a regular file")
     so.rmdir()
     os.mkfifo(so)
-    refused(top, "a pipe", USE, 4, "it is not a regular file")
+    refused(top, "a pipe", USE, 4, "it is a FIFO (a pipe), not a regular file")
 
     def edited(at, data):
         return good[:at] + data + good[at + len(data):]

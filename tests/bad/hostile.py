@@ -54,8 +54,9 @@ def hostile():
     yield "UTF-16", GOOD.encode("utf-16"), 2, "error"
     yield "surrogates", GOOD.encode() + b'output: "\\ud800"\n', 2, "error"
     yield "control characters", GOOD.encode() + b"seed: \x1b[31m\n", 2, "error"
-    yield "a directory of itself", b"extends: .\n", 2, "Is a directory"
-    yield "a device below", b"extends: /dev/zero\n", 2, "longer than 256 KiB"
+    yield "a directory of itself", b"extends: .\n", 2, "is a directory, not a regular file"
+    yield "a device below", b"extends: /dev/zero\n", 2,\
+        "is a character device, not a regular file"
     yield "a byte order mark", b"\xef\xbb\xbf" + GOOD.encode(), 0, "name: a"
     yield "lines of DOS", GOOD.replace("\n", "\r\n").encode(), 0, "name: a"
     yield "no newline at the end", GOOD.rstrip().encode(), 0, "epochs: 1"

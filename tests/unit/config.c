@@ -444,7 +444,7 @@ static void test_diag(struct world *w) {
     diag_hint(d, "lost");
     diag_print(d, &out, false);
     CHECK(diag_count(d) == 301);
-    CHECK(strstr(text_get(&out), "and 201 more errors\n") &&
+    CHECK(strstr(text_get(&out), "and 281 more errors\n") &&
           !strstr(text_get(&out), "lost"));
     text_finish(&out);
     diag_destroy(d);
@@ -556,7 +556,7 @@ static void test_extends(struct world *w) {
     CHECK(strstr(text_get(&out), "absent.yaml cannot be read: No such file"));
     text_finish(&out);
     CHECK(!load_with(w, ".", 0, NULL, &out));
-    CHECK(strstr(text_get(&out), "cannot be read: Is a directory"));
+    CHECK(strstr(text_get(&out), "is a directory, not a regular file"));
     text_finish(&out);
     write_file("empty.yaml", "# nothing\n");
     CHECK(!load_with(w, "empty.yaml", 0, NULL, &out));
@@ -994,7 +994,7 @@ static void test_hostile(struct world *w) {
     text_add(&t, "inner: {deep: [[");
     repeat(&t, "x,", 40000);
     text_add(&t, "]]}\n");
-    hostile(w, &t, "and 39900 more errors");
+    hostile(w, &t, "and 39980 more errors");
     text_add(&t, "inner:\n  deep:\n  -\n");
     repeat(&t, "  - x\n", 40000);
     hostile(w, &t, "more errors");
