@@ -39,10 +39,12 @@ static void on_signal(int number) {
     errno = code;
 }
 
-/* Compilers and readers that are children of this process, with their own groups. */
-static void kill_children(void) {
+/* The children of this process, compilers and readers, each with a group of its own or
+ * as one process: what kill() takes. */
+static size_t find_children(pid_t *out, size_t most) {
+    size_t count = 0;
     DIR *d = opendir("/proc");
-    for (struct dirent *f; d && (f = readdir(d));) {
+    for (struct dirent *f; d && count < most && (f = readdir(d));) {
         char path[300], line[600] = "";
         if (!isdigit((unsigned char)f->d_name[0]))
             continue;
@@ -57,12 +59,23 @@ static void kill_children(void) {
             sscanf(name_end + 1, " %c %d %d", &state, &parent, &group) == 3 &&
             parent == getpid()) {
             pid_t child = (pid_t)atol(f->d_name);
-            kill(group == child ? -child : child, SIGKILL);
+            out[count++] = group == child ? -child : child;
         }
         fclose(stat);
     }
     if (d)
         closedir(d);
+    return count;
+}
+
+/* Ends the process and its children. They are found first, and nothing comes between
+ * killing them and the end: whoever waits for one would start the next. */
+static void leave(int code) {
+    pid_t children[64];
+    size_t n = find_children(children, sizeof children / sizeof children[0]);
+    for (size_t i = 0; i < n; i++)
+        kill(children[i], SIGKILL);
+    _exit(code);
 }
 
 static void put(int fd, const char *line) {
@@ -83,17 +96,14 @@ static void *watch(void *unused) {
         t.tv_sec += t.tv_nsec / 1000000000L;
         t.tv_nsec %= 1000000000L;
         (void)sem_timedwait(&asked, &t);
-        if (leave_now) {
-            kill_children();
-            _exit(128 + leave_now);
-        }
+        if (leave_now)
+            leave(128 + leave_now);
         const struct signals_end *last = atomic_load(&end);
         ticks = last ? ticks + 1 : 0;
         if (ticks >= patience) {
-            kill_children();
             put(STDERR_FILENO, last->line);
             put(STDOUT_FILENO, last->json);
-            _exit(signals_code(last));
+            leave(signals_code(last));
         }
     }
     return NULL;
