@@ -15,9 +15,15 @@ static int two_types(struct shaper *s) {
     rn_dtype t = s->in[0]->dtype;
     for (uint32_t i = 0; i < s->n_in; i++) {
         bool bias = i == 2 && dtype_narrow(t) && s->in[i]->dtype == RN_F32;
-        if (!bias && (!dtype_float(s->in[i]->dtype) || s->in[i]->dtype != t))
-            return shape_fail(s, "operands must have one float type (%s, %s)",
-                              dtype_name(t), dtype_name(s->in[i]->dtype));
+        if (bias || (dtype_float(s->in[i]->dtype) && s->in[i]->dtype == t))
+            continue;
+        shape_fail(s, "operands must have one float type (%s, %s)", dtype_name(t),
+                   dtype_name(s->in[i]->dtype));
+        if (!dtype_float(t))
+            error_hint(s->e,
+                       "for a field of integers: {type: scale, of: FIELD, factor: "
+                       "1} in data.transforms makes f32 of it");
+        return RN_E_CONFIG;
     }
     return RN_OK;
 }

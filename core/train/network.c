@@ -281,6 +281,16 @@ static bool float_label(const struct network *n, const struct port_info *port,
 #define INTEGER_LABEL                                                                  \
     "a class label is an integer: read the column as one (csv: target_type: int)"
 
+/* Would the value do as a feature, were it not an integer? */
+static bool integer_feature(const struct network *n, const struct port_info *port,
+                            rn_value v) {
+    const struct gvalue *g = graph_value(n->graph, v);
+    return g && dtype_fits("int", g->dtype) && dtype_fits(port->dtype, RN_F32) &&
+           !dtype_fits(port->dtype, g->dtype) && shape_fits(port->shape, g, n->rows);
+}
+#define FLOAT_FEATURE                                                                  \
+    "{type: scale, of: FIELD, factor: 1} in data.transforms makes f32 of integers"
+
 static int bind_port(struct network *n, const struct part *part,
                      const struct port_info *port, const struct node *given,
                      const rn_value *taken, uint32_t taken_count, rn_value *out,
@@ -299,6 +309,8 @@ static int bind_port(struct network *n, const struct part *part,
                        have);
             if (float_label(n, port, *out))
                 diag_hint(d, INTEGER_LABEL);
+            else if (integer_feature(n, port, *out))
+                diag_hint(d, FLOAT_FEATURE);
             return RN_E_CONFIG;
         }
         return RN_OK;

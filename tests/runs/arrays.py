@@ -119,6 +119,17 @@ def floats(top, kind, dtype):
                                     cwd=top).code, 0)
 
 
+def integers(top):
+    x, y = np.arange(16, dtype="i4").reshape(8, 2), np.zeros((8, 1), "f4")
+    source = write(top, "npy", x=x, y=y)
+    for model in (linear(), "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 1}"):
+        r = train(top, source, model, MSE)
+        c.equal("integers as features: exit code", r.code, 2)
+        c.within("integers as features: the hint", r.err, "{type: scale, of: FIELD, factor: 1}")
+        r = train(top, source, model, MSE, transforms="[{type: scale, of: x, factor: 1}]")
+        c.equal("the hint is true", r.code, 0)
+
+
 def names(top):
     x, y = np.zeros((6, 2), "f4"), np.array([0, 1, -100, 0, 1, 0])
     r = train(top, write(top, "npy", x=x, y=y),
@@ -140,5 +151,6 @@ with Scratch() as top:
             missing(top, kind, dtype)
         for dtype in (np.float64, np.float32, np.float16):
             floats(top, kind, dtype)
+    integers(top)
     names(top)
 c.done()
