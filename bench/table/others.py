@@ -244,9 +244,74 @@ def inputs(o, name):
     return {name: kept}, lines
 
 
+# ----------------------------------------------------------------------- checkpoint
+
+class Writer:
+    """A process that writes a checkpoint each time it is asked, and says how long."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise training.Failed("a process that writes checkpoints has ended")
+        return json.loads(line)
+
+    def write(self, how):
+        self.process.stdin.write(how + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def checkpoint(o, name):
+    """Into files of the same folder, in turn; `raw` is runner's time over that of the same
+    bytes written and synced. The least of all rounds tells what others on the machine cost."""
+    say(f"\n{name}: until it is durable, files in {o.cache}")
+    kept, worst = {"runner": {}, "peers": {}}, {}
+    for megabytes in (200, 400):
+        with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=o.cache) as work:
+            ours = Writer(BUILD / "bench/probe/bench_checkpoint", work, str(megabytes))
+            torch = Writer(o.python, BENCH / "peers/torch_checkpoint.py",
+                           json.dumps({"folder": work, "megabytes": megabytes}))
+            peers = {"raw": ours, "torch.save": torch}
+            if torch.read()["safetensors"]:
+                peers["safetensors"] = torch
+            elif megabytes == 200:
+                say("SKIP: checkpoint safetensors: the package is not in the environment")
+            times = {k: [] for k in ("runner", *peers)}
+            for i in range(-2, 3 * o.rounds):
+                for how, process in (("runner", ours), *peers.items()):
+                    seconds = process.write(how)
+                    if i >= 0:
+                        times[how].append(1e3 * seconds)
+            ours.close()
+            torch.close()
+        kept["runner"][f"{megabytes}_ms"] = summary(times["runner"])
+        say(f"  {megabytes} MB: " + "; ".join(
+            f"{k} {spread(v)} ms" for k, v in times.items()))
+        for peer in peers:
+            values = [a / b if peer == "raw" else b / a
+                      for a, b in zip(times["runner"], times[peer])]
+            least = min(times["runner"]) / min(times[peer])
+            least = least if peer == "raw" else 1 / least
+            say(f"    {peer:12} ratio {spread(values)}, of the least times {least:.2f}")
+            median = statistics.median(values)
+            old = worst.get(peer)
+            if old is None or (median > old[0]) == (peer == "raw"):
+                worst[peer] = median, values
+    return {name: kept}, [ratios(kept, name, peer, values, ", the worse of both sizes")
+                          for peer, (_, values) in worst.items()]
+
+
 def run(o, name):
     how = {"gpu-adamw-124m": gpu_adamw, "adamw-10m": adamw, "adamw-100m": adamw, "plugin": plugin, "start": start,
-           "memory": memory, "input": inputs}
+           "memory": memory, "input": inputs, "checkpoint": checkpoint}
     if name == "memory" and "eager" not in o.peers:
         return {}, []
     return how[name](o, name)

@@ -18,7 +18,7 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or
 
 # The oldest that the peers are written for; newer ones are better peers.
 NEEDED = ["torch>=2.6", "jax>=0.4.30", "optax>=0.2.3", "numpy>=1.26", "h5py", "pyyaml",
-          "scikit-learn", "matplotlib"]
+          "scikit-learn", "matplotlib", "safetensors"]
 WANTED = ["intel-openmp"]  # a runtime that PyTorch is often tuned with; x86 only
 MODULES = "torch, jax, optax, numpy, h5py, yaml, sklearn, matplotlib"
 FEW = "torch, numpy, h5py"  # what rows for a GPU cannot do without
@@ -82,6 +82,7 @@ def build():
     if not (BUILD / "build.ninja").exists():
         quietly("meson", "setup", BUILD, TREE, "-Dbuildtype=release")
     quietly("ninja", "-C", BUILD, "all", "bench/probe/bench_probe",
+            "bench/probe/bench_checkpoint",
             "bench/regions/bench_regions")
 
 

@@ -148,8 +148,7 @@ static int newest_first(const void *a, const void *b) {
 }
 
 /* Best effort: what cannot be removed stays, and the checkpoint is committed anyway. */
-static void drop_old(const struct record *r, const char *name, int64_t step,
-                     uint32_t keep) {
+static void drop_old(struct record *r, const char *name, int64_t step, uint32_t keep) {
     struct arena *a = arena_create();
     struct listed *list;
     size_t n, kept = 0;
@@ -168,11 +167,10 @@ static void drop_old(const struct record *r, const char *name, int64_t step,
                 kept += list[i].step >= 0;
                 continue;
             }
-            if (unlink(list[i].path))
-                log_say(RN_LOG_WARNING, "cannot remove the old checkpoint %s: %s",
-                        list[i].path, strerror(errno));
+            drop_add(r, list[i].path);
         }
     }
+    drop_start(r);
     arena_destroy(a);
 }
 
@@ -239,16 +237,17 @@ static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
         H5Pset_userblock(list, seal_room(w->range_count)) >= 0 &&
         H5Pset_obj_track_times(list, 0) >= 0)
         w->file = H5Fcreate(temp, H5F_ACC_EXCL, list, access);
-    bool ok = w->file >= 0 && h5_put(w->file, "step", H5T_STD_I64LE, &c->step) &&
-              h5_put(w->file, "epoch", H5T_IEEE_F64LE, &c->epoch) &&
-              h5_put(w->file, "format", H5T_STD_U32LE, &format) &&
-              h5_put_text(w->file, "doc",
-                          "checkpoint of a training run: variables by name, the state of "
-                          "the run as attributes below state, states of components "
-                          "under blobs") &&
-              values_write(w->file, c) &&
-              (w->variables = h5_group(w->file, "variables")) >= 0 &&
-              (w->blobs = h5_group(w->file, "blobs")) >= 0;
+    bool ok =
+        w->file >= 0 && h5_put(w->file, "step", H5T_STD_I64LE, &c->step) &&
+        h5_put(w->file, "epoch", H5T_IEEE_F64LE, &c->epoch) &&
+        h5_put(w->file, "format", H5T_STD_U32LE, &format) &&
+        h5_put_text(w->file, "doc",
+                    "checkpoint of a training run: variables by name, the state of "
+                    "the run as attributes below state, states of components "
+                    "under blobs") &&
+        values_write(w->file, c) &&
+        (w->variables = h5_group(w->file, "variables")) >= 0 &&
+        (w->blobs = h5_group(w->file, "blobs")) >= 0;
     for (uint32_t i = 0; ok && i < c->tensor_count; i++) {
         const struct checkpoint_tensor *t = &c->tensors[i];
         ok = lay_out(w->variables, &w->parts[i], t->doc, t->dtype, t->rank, t->shape);
@@ -394,6 +393,7 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     int status = check_parts(&w, &total, e);
     if (!status)
         status = record_sync(r, e);
+    drop_wait(r); /* the new one may need its space */
     if (!status)
         status = check_space(folder, total, e);
     if (!status)

@@ -300,6 +300,8 @@ int record_open(const char *folder, bool write, struct record **out,
 void record_close(struct record *r) {
     if (!r)
         return;
+    drop_wait(r);
+    text_finish(&r->doomed);
     sync_finish(r);
     if (r->log >= 0)
         close(r->log);

@@ -27,6 +27,10 @@ struct record {
     pthread_cond_t appended, idle;
     pthread_t thread;
     struct text flying; /* records that the thread writes while it is busy */
+    /* drop.c */
+    struct text doomed; /* names whose space the thread frees */
+    pthread_t dropper;
+    bool dropping;
     bool started, watched /* the thread runs */, busy, quit;
     struct log_series *series;
     size_t series_count, series_capacity, series_last;
@@ -55,6 +59,14 @@ double record_clock(void);
 int log_open(struct record *r, struct rn_error *e);
 /* All rows up to now, waiting ones too. Finish also after failure. */
 int log_read(struct record *r, struct log_view *v, struct rn_error *e);
+/* ---- drop.c ---- */
+/* The file at `path` (absolute) is gone under its name; its space is freed by the
+ * thread that drop_start begins. Best effort, with a warning. */
+void drop_add(struct record *r, const char *path);
+void drop_start(struct record *r);
+/* The space is free. */
+void drop_wait(struct record *r);
+
 /* ---- repair.c ---- */
 /* Where v, the log of r as it was found, is damaged or lacks what was durable: keep the
  * file beside, put one without damage in its place, open and view it in v, and add

@@ -82,6 +82,8 @@ class Disk:
             c.ok(f"{self.what}: synced before it becomes {os.path.basename(two)}",
                  one not in self.files, one)
             self.files.discard(one)
+            if two.endswith(".old.tmp"):
+                return  # an old checkpoint on its way out
             self.folders.add(os.path.dirname(two))
             self.renamed.append((os.path.basename(two), set(self.folders)))
         elif one.startswith("ACK ckpt"):
