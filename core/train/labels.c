@@ -7,34 +7,11 @@
 #include "base/log.h"
 #include "train/stage.h"
 
-/* Operators whose result has every value of their operand and no other. */
-static bool keeps_values(const char *op) {
-    static const char *const names[] = {"cast",         "reshape",      "flatten",
-                                        "transpose",    "broadcast_to", "identity",
-                                        "stop_gradient"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(op, names[i]) == 0)
-            return true;
-    return false;
-}
-
-/* The field whose values a value has, or UINT32_MAX. */
-static uint32_t field_of(const struct stage *s, const struct graph *g, rn_value v) {
-    const struct gvalue *x = graph_value(g, v);
-    while (x) {
-        const struct gnode *n = &g->nodes[x->node];
-        const char *op = op_name(n->op);
-        if (strcmp(op, "input") == 0) {
-            for (uint32_t i = 0; i < s->field_count; i++)
-                if (strncmp(n->name, "data.", 5) == 0 &&
-                    strcmp(n->name + 5, s->fields[i].name) == 0)
-                    return i;
-            return UINT32_MAX;
-        }
-        if (!keeps_values(op))
-            return UINT32_MAX;
-        x = graph_value(g, n->in[0]);
-    }
+/* The stage's field whose values a value has, or UINT32_MAX. */
+static uint32_t field_of(const struct stage *s, const char *name) {
+    for (uint32_t i = 0; name && i < s->field_count; i++)
+        if (strcmp(name, s->fields[i].name) == 0)
+            return i;
     return UINT32_MAX;
 }
 
@@ -107,32 +84,52 @@ static int warn_untrained(struct stage *s, uint32_t field, const struct data_fie
     return status == RN_OK ? RN_OK : diag_place(d, s->x->root, &e);
 }
 
-static int check_field(struct stage *s, const struct gnode *node, uint32_t field,
-                       int64_t n, struct diag *d) {
+/* What takes a field's integers for places among n things. */
+struct taker {
+    const char *name;
+    int64_t n;
+    bool label; /* classes, which the model has outputs for; else rows of a table */
+};
+
+static int check_field(struct stage *s, struct taker by, uint32_t field,
+                       struct diag *d) {
     struct rn_error e = {0};
     struct data_outside bad;
     const struct data_field *f = data_field_at(s->data, field);
-    if (f->classes > n && f->class_names)
+    if (f->classes > by.n && f->class_names)
         return node_error(d, node_find(s->x->root, "data"), true, RN_E_DATA,
                           "data.%s has %u classes, but %s knows %lld", f->name,
-                          f->classes, node->scope, (long long)n);
-    if (data_find_outside(s->data, field, 0, n - 1, &bad, &e) != RN_OK)
+                          f->classes, by.name, (long long)by.n);
+    if (data_find_outside(s->data, field, 0, by.n - 1, &bad, &e) != RN_OK)
         return diag_place(d, s->x->root, &e);
     if (!bad.file)
         return RN_OK;
     const struct node *source = node_at(s->x->root, bad.source);
     node_error(d, source ? source : s->x->root, false, RN_E_DATA,
                "%s: row %llu has the %s %lld, but %s takes 0 to %lld", bad.file,
-               (unsigned long long)bad.row, f->name, (long long)bad.value, node->scope,
-               (long long)n - 1);
+               (unsigned long long)bad.row, f->name, (long long)bad.value, by.name,
+               (long long)by.n - 1);
     char more[160];
     snprintf(more, sizeof more,
-             is_label(node) ? "give the model an output for each %.100s"
-                            : "give %.100s a larger size",
-             is_label(node) ? f->name : node->scope);
+             by.label ? "give the model an output for each %.100s"
+                      : "give %.100s a larger size",
+             by.label ? f->name : by.name);
     diag_hint(d, "fix the row, %s, or map them with {type: label_map, of: %s}", more,
               f->name);
     return RN_E_DATA;
+}
+
+static int check_metrics(struct stage *s, struct diag *d) {
+    const struct programs *p = s->programs;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < p->measured_count && status == RN_OK; i++) {
+        const struct measured *m = &p->measured[i];
+        uint32_t field = field_of(s, m->field);
+        if (field != UINT32_MAX)
+            status = check_field(s, (struct taker){m->metric, m->choices, true},
+                                 s->field_index[field], d);
+    }
+    return status;
 }
 
 int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d) {
@@ -141,16 +138,18 @@ int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d) {
     for (uint32_t i = 0; i < g->node_count && status == RN_OK; i++) {
         uint32_t index = 0;
         int64_t n = choices(g, &g->nodes[i], &index);
-        uint32_t field = n ? field_of(s, g, g->nodes[i].in[index]) : UINT32_MAX;
+        uint32_t field =
+            n ? field_of(s, network_source(g, g->nodes[i].in[index])) : UINT32_MAX;
         if (field == UINT32_MAX)
             continue;
         const struct data_field *f = data_field_at(s->data, s->field_index[field]);
-        status = check_field(s, &g->nodes[i], s->field_index[field], n, d);
-        if (status == RN_OK && is_label(&g->nodes[i]) && !f->rank &&
+        struct taker by = {g->nodes[i].scope, n, is_label(&g->nodes[i])};
+        status = check_field(s, by, s->field_index[field], d);
+        if (status == RN_OK && by.label && !f->rank &&
             s->use == STAGE_TRAIN && !warned[field]) {
             warned[field] = true;
             status = warn_untrained(s, s->field_index[field], f, n, d);
         }
     }
-    return status;
+    return status == RN_OK ? check_metrics(s, d) : status;
 }

@@ -80,6 +80,8 @@ struct network_options {
 /* fields.c: field i of a batch; RN_NONE: see d. */
 rn_value network_field_value(const struct network_options *o, struct graph *g,
                              uint32_t i, const char *name, struct diag *d);
+/* The data field whose values, and no others, a value has; NULL: none. */
+const char *network_source(const struct graph *g, rn_value v);
 /* Errors carry component, port and YAML place. */
 int network_build(const struct network_options *o, struct network *out, struct diag *d);
 /* How a loss's terms are averaged: "element", "sample", "batch" or "parameter". */

@@ -445,28 +445,42 @@ int programs_weighted(struct programs *p, uint32_t objective, bool *out,
 
 /* ---------------------------------------------------------------- evaluation */
 
-/* A host-form metric is shown the shapes and types that its ports will have. */
-static int check_shapes(const struct make *m, const struct part *part, int64_t rows,
-                        const rn_value *inputs, struct rn_error *e) {
+/* A metric is shown the shapes and types that its ports will have; what it takes for
+ * classes is noted. */
+static int check_ports(const struct make *m, struct programs *p,
+                       const struct part *part, int64_t rows, const rn_value *inputs,
+                       struct rn_error *e) {
     const struct component *c = part->component;
     const struct rn_metric_check_api *api =
         c->extension ? c->extension(RN_EXT_METRIC_CHECK) : NULL;
-    struct rn_tensor values[32];
-    uint32_t n = c->in_count;
-    if (!api || !RN_HAS(api, struct rn_metric_check_api, check))
+    struct rn_tensor values[COMPONENT_PORTS];
+    void *self = instance_self(part->instance);
+    int status = RN_OK;
+    if (!api)
         return RN_OK;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < c->in_count; i++) {
         const struct gvalue *v = graph_value(m->g, inputs[i]);
         values[i] = (struct rn_tensor){0};
         if (v)
             values[i] = (struct rn_tensor){NULL, v->shape, NULL, v->dtype, v->rank};
     }
-    struct rn_metric_batch batch = {sizeof batch,   n,    values,
-                                    (uint64_t)rows, NULL, NULL};
-    int status = api->check(instance_self(part->instance), &batch, e);
-    if (status != RN_OK && !e->status)
-        error_set(e, RN_E_CONFIG, "it does not take these shapes");
-    return status;
+    struct rn_metric_batch batch = {sizeof batch,   c->in_count, values,
+                                    (uint64_t)rows, NULL,        NULL};
+    if (RN_HAS(api, struct rn_metric_check_api, check) && api->check)
+        status = api->check(self, &batch, e);
+    if (status != RN_OK)
+        return e->status ? status
+                         : error_set(e, RN_E_CONFIG, "it does not take these shapes");
+    if (!RN_HAS(api, struct rn_metric_check_api, choices) || !api->choices)
+        return RN_OK;
+    for (uint32_t i = 0; i < c->in_count; i++) {
+        const char *field = network_source(m->g, inputs[i]);
+        int64_t n = field ? api->choices(self, &batch, i) : 0;
+        if (n > 0)
+            p->measured[p->measured_count++] =
+                (struct measured){part->path, field, n};
+    }
+    return RN_OK;
 }
 
 /* Graph-form metrics assign their accumulators here; host-form ones get outputs. */
@@ -494,7 +508,7 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
                         inputs[i]);
         }
         if (!m->e.status)
-            check_shapes(m, part, no->rows, inputs, &m->e);
+            check_ports(m, p, part, no->rows, inputs, &m->e);
         return m->e.status ? make_finish(m, part, d) : RN_OK;
     }
     struct port_binding *ports =
@@ -512,7 +526,8 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
     struct builder *b = builder_create(&bo);
     instance_watch(part->instance);
     if (builder_finish(b, iface->describe(builder_api(b)), &m->e) != RN_OK ||
-        instance_fault(part->instance, &m->e) != RN_OK)
+        instance_fault(part->instance, &m->e) != RN_OK ||
+        check_ports(m, p, part, no->rows, inputs, &m->e) != RN_OK)
         return make_finish(m, part, d);
     return RN_OK;
 }
@@ -522,6 +537,9 @@ int programs_eval(struct programs *p, int64_t rows, struct graph **out,
     struct network net;
     struct network_options no = options(p, "eval", RN_PHASE_EVAL, rows, true);
     int status = network_build(&no, &net, d);
+    p->measured = arena_array(p->arena, struct measured,
+                              p->experiment->metrics.count * COMPONENT_PORTS + 1);
+    p->measured_count = 0;
     if (status != RN_OK)
         return status;
     struct make m = {.g = net.graph};

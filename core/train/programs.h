@@ -62,6 +62,13 @@ struct lookahead {
  * "run.inverse.<i>" (f32: 1 / total weight of the step), "run.share" (f32: this
  * micro-batch's share of the step's rows), "run.progress" (f32: share of the run's
  * steps that is over, this one included), live options by path. */
+/* A field that a metric takes for classes 0 to choices - 1. */
+struct measured {
+    const char *metric; /* its path */
+    const char *field;  /* without "data." */
+    int64_t choices;
+};
+
 struct programs {
     struct experiment *experiment;
     struct variables *variables;
@@ -79,6 +86,8 @@ struct programs {
     double *factors;  /* weight of each loss in the total */
     double *elements; /* weight of one row of each loss that has no weights: its terms
                          per row; 1 for a loss of the batch or of parameters */
+    struct measured *measured; /* of the latest programs_eval */
+    uint32_t measured_count;
     /* NULL, or: told each point of the next programs_train, to append outputs. */
     int (*tap)(void *context, struct graph *g, const struct rn_point *point);
     void *tap_context;

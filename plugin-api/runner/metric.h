@@ -58,8 +58,8 @@ struct rn_metric {
                       struct rn_metric_sink *sink, struct rn_error *e); /* [step] */
 };
 
-/* Extension of a component, of the host form: shapes and options that do not fit are an
- * error before step one. */
+/* Extension of a component: shapes, options and labels that do not fit are an error
+ * before step one. Either function may be NULL. */
 #define RN_EXT_METRIC_CHECK "runner.metric.check/1"
 struct rn_metric_check_api {
     uint32_t struct_size;
@@ -69,6 +69,10 @@ struct rn_metric_check_api {
      */
     int32_t (*check)(void *self, const struct rn_metric_batch *batch,
                      struct rn_error *e);
+    /* How many classes, counted from 0, the integers of a port choose from; 0: they
+     * choose from none. What the data holds beyond them is an error before step one.
+     * batch: as of check. [setup] */
+    int64_t (*choices)(void *self, const struct rn_metric_batch *batch, uint32_t port);
 };
 
 #define RN_METRIC(id, iface, head, body) RN_COMPONENT(id, iface, "metric " head, body)

@@ -3,6 +3,7 @@
 #ifndef PLUGINS_LOSS_ROWS_H
 #define PLUGINS_LOSS_ROWS_H
 
+#include <math.h>
 #include <stdlib.h>
 
 #include <runner/loss.h>
@@ -129,6 +130,8 @@ static inline rn_value class_weights(struct rn_build *b, rn_value logits) {
     }
     rn_value table = b->api->constant(b, RN_F32, 1, &classes, w);
     free(w);
+    if (!isfinite(sum))
+        b->api->fail(b, "class_weights are not finite", NULL, "class_weights");
     if (sum <= 0.0)
         b->api->fail(b, "class_weights are all 0: nothing would count", NULL,
                      "class_weights");

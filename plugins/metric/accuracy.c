@@ -41,7 +41,7 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        NULL,
                                        finish};
 
-RN_METRIC(accuracy, iface, "runner/accuracy 1",
+RN_EXTENDED(accuracy, iface, share_extension, "metric runner/accuracy 1",
           RN_DOC("Share of rows whose largest score is at the label")
           RN_IN("scores float [N,...] | logits or probabilities [N,C]; [N,1] or [N]: of "
                 "class 1 against 0")

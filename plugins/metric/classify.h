@@ -87,7 +87,7 @@ static inline int32_t counts_check(void *self, const struct rn_metric_batch *b,
 
 static inline const void *counts_extension(const char *id) {
     static const struct rn_metric_check_api api = {sizeof(struct rn_metric_check_api),
-                                                   0, counts_check};
+                                                   0, counts_check, label_choices};
     return strcmp(id, RN_EXT_METRIC_CHECK) == 0 ? &api : NULL;
 }
 

@@ -95,7 +95,7 @@ static int32_t check(void *self, const struct rn_metric_batch *b, struct rn_erro
 
 static const void *extension(const char *id) {
     static const struct rn_metric_check_api api = {sizeof(struct rn_metric_check_api),
-                                                   0, check};
+                                                   0, check, NULL};
     return strcmp(id, RN_EXT_METRIC_CHECK) == 0 ? &api : NULL;
 }
 

@@ -6,11 +6,18 @@
 #define PLUGINS_METRIC_SHARE_H
 
 #include <math.h>
+#include <string.h>
 
-#include <runner/metric.h>
+#include "values.h"
 
 #define SHARE_WEIGHT                                                                   \
     RN_IN("weight float/int/bool [N] ; optional | how much a row counts")
+
+static inline const void *share_extension(const char *id) {
+    static const struct rn_metric_check_api api = {sizeof(struct rn_metric_check_api),
+                                                   0, NULL, label_choices};
+    return strcmp(id, RN_EXT_METRIC_CHECK) == 0 ? &api : NULL;
+}
 
 /* hit: bool [N]. */
 static inline void share_add(struct rn_build *b, rn_value hit) {

@@ -45,7 +45,7 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        NULL,
                                        finish};
 
-RN_METRIC(top_k, iface, "runner/top_k 1",
+RN_EXTENDED(top_k, iface, share_extension, "metric runner/top_k 1",
           RN_DOC("Share of rows whose label is among the k largest scores")
           RN_IN("scores float [N,C] | logits or probabilities")
           RN_IN("label int/bool [N] | class index")

@@ -243,9 +243,15 @@ def test_wrong(folder):
              "prediction and target differ in shape")]:
         r = train(folder, shown(folder, fields, {"m": metric}, 5), code)
         check.within(f"{metric}", r.err, says)
-    fields[1] = ("label", [0, 7], "i8")
-    r = train(folder, shown(folder, fields, {"m": {"type": "confusion", "in": ports}}, 5), 3)
-    check.within("a label beyond the classes", r.err, "a label is outside the classes")
+    # labels that only a metric reads, in every split, before step one
+    for metric in ("confusion", "f1", "precision", "recall", "accuracy", "top_k"):
+        for bad in (7, -1):
+            fields[1] = ("label", [0, bad], "i8")
+            m = {"type": metric, "in": ports, **({"k": 1} if metric == "top_k" else {})}
+            r = train(folder, shown(folder, fields, {"m": m}, 5), 3)
+            check.within(f"{metric}: label {bad} of two classes", r.err,
+                         f"label.npy: row 2 has the label {bad}, but metrics.m takes 0 to 1")
+            check.ok(f"{metric}: label {bad}: nothing was trained", "step" not in r.out)
     # one number as the target of every row
     r = train(folder, shown(folder, [("x", [[1], [3]], "f4")],
                             {"m": {"type": "mae", "in": {"prediction": "model.seen",
