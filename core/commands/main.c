@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runner: finds the verb. `runner experiment.yaml` is short for `runner train`. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,16 @@ static int check_isa(void) {
     return 2;
 }
 
+/* What was printed has been written; a reader that has gone away has read enough. */
+static int finish_output(int code) {
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
+        return code;
+    fprintf(stderr, "runner: error: standard output cannot be written: %s\n",
+            errno ? strerror(errno) : "output is incomplete");
+    return code ? code : 7;
+}
+
 int main(int argc, char **argv) {
     open_standard_streams();
     program_name_set(argv[0]);
@@ -107,5 +118,5 @@ int main(int argc, char **argv) {
     setenv("GOMP_SPINCOUNT", "10000", 0);
     log_to(to_stderr, NULL);
     int code = check_isa();
-    return crash_over(code ? code : run_verb(argc, argv));
+    return crash_over(finish_output(code ? code : run_verb(argc, argv)));
 }

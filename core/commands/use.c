@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* eval, predict, verify: a finished run put to use. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "commands/commands.h"
 #include "train/run.h"
@@ -104,6 +107,9 @@ static int write_batch(void *context, uint64_t rows, const int64_t *ids, uint32_
                        const char *const *names, const struct rn_tensor *values) {
     struct writer *w = context;
     if (!w->header) {
+        /* Now, and no sooner: an error before this line leaves an older file alone. */
+        if (w->out != stdout && ftruncate(fileno(w->out), 0) != 0 && errno != EINVAL)
+            return -1;
         fputs("id", w->out);
         for (uint32_t k = 0; k < n; k++) {
             uint64_t each = per_row(&values[k]);
@@ -134,6 +140,22 @@ static int write_batch(void *context, uint64_t rows, const int64_t *ids, uint32_
     return ferror(w->out) ? -1 : 0;
 }
 
+static FILE *open_predictions(const struct flags *f) {
+    struct stat out, data;
+    int fd = open(f->out, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!file)
+        fprintf(stderr, "runner predict: error: %s: %s\n", f->out, strerror(errno));
+    if (!file && fd >= 0)
+        close(fd);
+    if (!file || !f->data || fstat(fd, &out) != 0 || stat(f->data, &data) != 0 ||
+        out.st_dev != data.st_dev || out.st_ino != data.st_ino)
+        return file;
+    fprintf(stderr, "runner predict: error: %s: --out is the file of --data\n", f->out);
+    fclose(file);
+    return NULL;
+}
+
 static int predict(int argc, char **argv) {
     struct flags f;
     int code =
@@ -143,10 +165,8 @@ static int predict(int argc, char **argv) {
     if (!want_run(&command_predict, &f))
         return 2;
     struct writer w = {stdout, false};
-    if (f.out && !(w.out = fopen(f.out, "w"))) {
-        fprintf(stderr, "runner predict: error: %s: %s\n", f.out, strerror(errno));
+    if (f.out && !(w.out = open_predictions(&f)))
         return 7;
-    }
     struct session *s = open_session();
     struct diag *d = diag_create();
     struct use_options o = options(&f, s);

@@ -18,10 +18,6 @@ struct current {
     char sha256[65];
     uint64_t log;
 };
-/* best.c: is checkpoints/best.h5 the best that `c`, what CURRENT names, and the rows of
- * the record since then say? RN_E_CHECKPOINT when not. */
-int checkpoint_best_check(struct record *r, const struct checkpoint *c,
-                          struct rn_error *e);
 /* RN_E_IO when missing, RN_E_CHECKPOINT when damaged. */
 int current_read(const struct record *r, struct current *c, struct rn_error *e);
 int current_write(const struct record *r, const struct current *c, struct rn_error *e);

@@ -152,6 +152,10 @@ int checkpoint_find(const struct record *r, const char *name,
  * (-1: none), which stays at hand as best-<step>.h5; others set aside go away. */
 int checkpoint_best(struct record *r, int64_t step, int64_t keep, bool *found,
                     struct rn_error *e);
+/* Is checkpoints/best.h5 the best that `c`, what CURRENT names, and the rows of the
+ * record since then say? RN_E_CHECKPOINT when not. */
+int checkpoint_best_check(struct record *r, const struct checkpoint *c,
+                          struct rn_error *e);
 /* A run goes on from `step`: what was the best at a later step goes away. drop: no best
  * is known any more; one of an earlier step is set aside. */
 int checkpoint_best_rewind(struct record *r, int64_t step, bool drop,

@@ -145,8 +145,8 @@ int stage_check_labels(struct stage *s, const struct graph *g, struct diag *d) {
         const struct data_field *f = data_field_at(s->data, s->field_index[field]);
         struct taker by = {g->nodes[i].scope, n, is_label(&g->nodes[i])};
         status = check_field(s, by, s->field_index[field], d);
-        if (status == RN_OK && by.label && !f->rank &&
-            s->use == STAGE_TRAIN && !warned[field]) {
+        if (status == RN_OK && by.label && !f->rank && s->use == STAGE_TRAIN &&
+            !warned[field]) {
             warned[field] = true;
             status = warn_untrained(s, s->field_index[field], f, n, d);
         }

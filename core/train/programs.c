@@ -477,8 +477,7 @@ static int check_ports(const struct make *m, struct programs *p,
         const char *field = network_source(m->g, inputs[i]);
         int64_t n = field ? api->choices(self, &batch, i) : 0;
         if (n > 0)
-            p->measured[p->measured_count++] =
-                (struct measured){part->path, field, n};
+            p->measured[p->measured_count++] = (struct measured){part->path, field, n};
     }
     return RN_OK;
 }

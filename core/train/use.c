@@ -23,6 +23,20 @@ int run_check_resolved(const char *file, struct diag *d) {
     return RN_E_CHECKPOINT;
 }
 
+/* The newest stands in for best.h5, which cannot be read: is there, or should there be,
+ * one? */
+static void warn_best(const struct use *u, const char *message) {
+    struct rn_error why = {0};
+    const char *best =
+        arena_format(u->a, "%s/checkpoints/best.h5", record_folder(u->record));
+    if (access(best, F_OK) != 0) {
+        if (checkpoint_best_check(u->record, checkpoint_get(u->file), &why) == RN_OK)
+            return;
+        message = why.message;
+    }
+    log_say(RN_LOG_WARNING, "%s; the newest is used in place of the best", message);
+}
+
 static int find_checkpoint(struct use *u, const struct use_options *o,
                            struct rn_error *e) {
     char fell_back[300];
@@ -31,17 +45,16 @@ static int find_checkpoint(struct use *u, const struct use_options *o,
     if (o->checkpoint)
         return checkpoint_find(u->record, o->checkpoint, &u->file, fell_back,
                                sizeof fell_back, e);
-    if (checkpoint_find(u->record, "best", &u->file, fell_back, sizeof fell_back, e) ==
-        RN_OK)
+    struct rn_error best = {0};
+    if (checkpoint_find(u->record, "best", &u->file, fell_back, sizeof fell_back,
+                        &best) == RN_OK)
         return RN_OK;
-    if (access(arena_format(u->a, "%s/checkpoints/best.h5", record_folder(u->record)),
-               F_OK) == 0)
-        log_say(RN_LOG_WARNING, "%s; the newest is used in place of the best",
-                e->message);
     int status =
         checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
     if (status == RN_OK && fell_back[0])
         log_say(RN_LOG_WARNING, "%s", fell_back);
+    if (status == RN_OK)
+        warn_best(u, best.message);
     return status;
 }
 

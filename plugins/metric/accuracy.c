@@ -41,13 +41,12 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        NULL,
                                        finish};
 
-RN_EXTENDED(accuracy, iface, share_extension, "metric runner/accuracy 1",
-          RN_DOC("Share of rows whose largest score is at the label")
-          RN_IN("scores float [N,...] | logits or probabilities [N,C]; [N,1] or [N]: of "
-                "class 1 against 0")
-          RN_IN("label int/bool [N] | class index")
-          SHARE_WEIGHT
-          RN_OUT("accuracy f64 [] ; better higher")
-          RN_OPTION("threshold float = 0 | with one score a row: class 1 above it; 0 "
-                    "is for logits, 0.5 for probabilities"));
+RN_EXTENDED(
+    accuracy, iface, share_extension, "metric runner/accuracy 1",
+    RN_DOC("Share of rows whose largest score is at the label") RN_IN(
+        "scores float [N,...] | logits or probabilities [N,C]; [N,1] or [N]: of "
+        "class 1 against 0") RN_IN("label int/bool [N] | class index")
+        SHARE_WEIGHT RN_OUT("accuracy f64 [] ; better higher")
+            RN_OPTION("threshold float = 0 | with one score a row: class 1 above it; 0 "
+                      "is for logits, 0.5 for probabilities"));
 RN_PLUGIN(&accuracy);

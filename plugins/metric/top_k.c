@@ -46,10 +46,9 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        finish};
 
 RN_EXTENDED(top_k, iface, share_extension, "metric runner/top_k 1",
-          RN_DOC("Share of rows whose label is among the k largest scores")
-          RN_IN("scores float [N,C] | logits or probabilities")
-          RN_IN("label int/bool [N] | class index")
-          SHARE_WEIGHT
-          RN_OUT("top_k f64 [] ; better higher")
-          RN_OPTION("k int = 5 ; min 1 | how many scores count"));
+            RN_DOC("Share of rows whose label is among the k largest scores")
+                RN_IN("scores float [N,C] | logits or probabilities")
+                    RN_IN("label int/bool [N] | class index")
+                        SHARE_WEIGHT RN_OUT("top_k f64 [] ; better higher")
+                            RN_OPTION("k int = 5 ; min 1 | how many scores count"));
 RN_PLUGIN(&top_k);

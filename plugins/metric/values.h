@@ -44,7 +44,8 @@ static inline int64_t score_width(const struct rn_tensor *scores) {
     return scores->rank == 2 ? scores->shape[1] : scores->rank == 1 ? 1 : 0;
 }
 
-/* choices of metrics whose ports are scores, label: one score a row is of two classes. */
+/* choices of metrics whose ports are scores, label: one score a row is of two classes.
+ */
 static inline int64_t label_choices(void *self, const struct rn_metric_batch *b,
                                     uint32_t port) {
     int64_t width = score_width(&b->values[0]);

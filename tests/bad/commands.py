@@ -218,6 +218,23 @@ def check_streams(check, top):
     check.equal("predict: stderr", r.err, "")
     r = runner("predict", run, "--out", "p.csv", cwd=top)
     check.equal("predict --out: stdout", (r.code, r.out), (0, ""))
+    before = (top / "p.csv").read_text()
+    (top / "bad.csv").write_text("nothing\n1\n")
+    r = runner("predict", run, "--out", "p.csv", "--data", "bad.csv", cwd=top)
+    check.equal("predict that fails leaves the file of before",
+                (r.code, (top / "p.csv").read_text()), (3, before))
+    r = runner("predict", run, "--out", "./p.csv", "--data", "p.csv", cwd=top)
+    check.equal("predict --out onto its data", (r.code, r.err, (top / "p.csv").read_text()), (
+        7, "runner predict: error: ./p.csv: --out is the file of --data\n", before))
+    r = runner("predict", run, "--out", "p.csv", cwd=top)
+    check.equal("predict --out again", (r.code, (top / "p.csv").read_text()), (0, before))
+    if os.path.exists("/dev/full"):
+        for verb in (["predict", run], ["eval", run], ["verify", run], ["schema"], ["--help"]):
+            r = runner(*verb, cwd=top,
+                       preexec=lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 1))
+            check.equal(f"{verb[0]}: output that cannot be written", r.code, 7)
+            check.within(f"{verb[0]}: why", r.err,
+                         "runner: error: standard output cannot be written: ")
     r = runner("predict", run, "--out", "data", cwd=top)
     check.equal("predict --out FOLDER", (r.code, r.out, r.err), (
         7, "", "runner predict: error: data: Is a directory\n"))
@@ -334,6 +351,11 @@ def check_runs(check, top):
     r = runner("eval", bad, cwd=top)
     check.equal("the best checkpoint damaged: eval", r.code, 0)
     check.within("it says so", r.err, "the newest is used in place of the best")
+    (bad / "checkpoints/best.h5").unlink()
+    r = runner("eval", bad, cwd=top)
+    check.equal("the best checkpoint missing: eval", r.code, 0)
+    check.within("it says so, too", r.err, "best.h5 is missing: the best ")
+    check.within("and what is used", r.err, "the newest is used in place of the best")
 
     fresh()
     with open(bad / "lock", "r+b") as f:
