@@ -235,8 +235,7 @@ static int load_one(struct loop *l, struct arena *a, const struct saved *from,
     const struct checkpoint_blob *b =
         checkpoint_blob(from->file, arena_format(a, "part.%s", t->state->path));
     bool again = !same_monitor(from, t->state->object, &t->monitor);
-    const struct rn_schedule_observer *forgets =
-        t->schedule ? rn_schedule_observer(t->schedule) : NULL;
+    bool forgets = t->schedule && rn_schedule_forgets(t->schedule);
     if (again && (b || forgets))
         say_begins_again(l, from, t->state, &t->monitor);
     if (!t->load || !b || (again && !forgets))
@@ -244,7 +243,7 @@ static int load_one(struct loop *l, struct arena *a, const struct saved *from,
     void *self = instance_self(t->part->instance);
     int status = t->load(self, state_stream(a, b->data, b->bytes), e);
     if (status == RN_OK && again)
-        status = forgets->forget(self, e);
+        status = t->schedule->forget(self, e);
     if (status != RN_OK && e && !e->status)
         error_set(e, RN_E_CHECKPOINT, "its state could not be read");
     return status ? error_context(e, "%s", path), status : RN_OK;

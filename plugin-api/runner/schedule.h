@@ -44,25 +44,16 @@ struct rn_schedule {
                        int32_t higher_is_better, struct rn_error *e); /* [step] */
     int32_t (*save)(void *self, struct rn_stream *s); /* [step] or NULL */
     int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
-};
-
-/* A schedule that keeps more than what it observed: this struct in place of the other,
- * with schedule.struct_size the size of all of it. */
-struct rn_schedule_observer {
-    struct rn_schedule schedule;
-    /* After load, when the run was resumed with another metric under `monitor`, another
-     * `min_delta`, or the same metric of another loss: forget the values that were
-     * observed, keep the rest (how far the rate has come down). The state of a schedule
-     * without it is then not loaded: it begins again. [setup] */
+    /* NULL, or: after load, when the run was resumed with another metric under
+     * `monitor`, another `min_delta`, or the same metric of another loss: forget the
+     * values that were observed, keep the rest (how far the rate has come down).
+     * Without it such a state is not loaded: the schedule begins again. [setup] */
     int32_t (*forget)(void *self, struct rn_error *e);
 };
 
-/* NULL: it is no observer. */
-static inline const struct rn_schedule_observer *
-rn_schedule_observer(const struct rn_schedule *s) {
-    return s->struct_size >= sizeof(struct rn_schedule_observer)
-               ? (const struct rn_schedule_observer *)(const void *)s
-               : NULL;
+/* Can the schedule forget what it observed? */
+static inline int rn_schedule_forgets(const struct rn_schedule *s) {
+    return RN_HAS(s, struct rn_schedule, forget) && s->forget != NULL;
 }
 
 #define RN_SCHEDULE(id, iface, head, body)                                             \

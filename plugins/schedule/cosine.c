@@ -40,7 +40,7 @@ static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
 }
 
 static const struct rn_schedule iface = {
-    sizeof(struct rn_schedule), 0, create, free, value, NULL, NULL, NULL};
+    sizeof(struct rn_schedule), 0, create, free, value, NULL, NULL, NULL, NULL};
 
 RN_SCHEDULE(cosine, iface, "runner/cosine 1",
             RN_DOC("Half a cosine from the base value down to low times it: base "

@@ -103,9 +103,8 @@ static int32_t forget(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static const struct rn_schedule_observer iface = {
-    {sizeof(struct rn_schedule_observer), 0, create, free, value, observe, save, load},
-    forget};
+static const struct rn_schedule iface = {
+    sizeof(struct rn_schedule), 0, create, free, value, observe, save, load, forget};
 
 RN_SCHEDULE(plateau, iface, "runner/plateau 1",
             RN_DOC("Times factor whenever the monitored metric has not become better "

@@ -63,9 +63,9 @@ static int32_t same(void *self, const struct rn_schedule_at *at, double *out,
 }
 
 static const struct rn_schedule step_iface = {
-    sizeof(struct rn_schedule), 0, create, free, value, NULL, NULL, NULL};
+    sizeof(struct rn_schedule), 0, create, free, value, NULL, NULL, NULL, NULL};
 static const struct rn_schedule constant_iface = {
-    sizeof(struct rn_schedule), 0, NULL, NULL, same, NULL, NULL, NULL};
+    sizeof(struct rn_schedule), 0, NULL, NULL, same, NULL, NULL, NULL, NULL};
 
 RN_SCHEDULE(step, step_iface, "runner/step 1",
             RN_DOC("Times gamma after every so long, or at each of the given moments")

@@ -79,17 +79,16 @@ static int32_t forget(void *self, struct rn_error *e) {
     const struct warmup *s = self;
     if (!s->then || !s->then->load)
         return RN_OK;
-    if (!rn_schedule_observer(s->then))
+    if (!rn_schedule_forgets(s->then))
         return rn_fail(e, RN_E_CHECKPOINT,
                        "the schedule under `then` cannot forget what it observed of "
                        "another metric",
                        "resume with the monitor that it had", "then");
-    return rn_schedule_observer(s->then)->forget(s->then_self, e);
+    return s->then->forget(s->then_self, e);
 }
 
-static const struct rn_schedule_observer iface = {
-    {sizeof(struct rn_schedule_observer), 0, create, free, value, observe, save, load},
-    forget};
+static const struct rn_schedule iface = {
+    sizeof(struct rn_schedule), 0, create, free, value, observe, save, load, forget};
 
 RN_SCHEDULE(warmup, iface, "runner/warmup 1",
             RN_DOC("A straight line up to the base value, base (start + (1 - start) "

@@ -43,7 +43,7 @@ static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
 }
 
 static const struct rn_schedule iface = {
-    sizeof(struct rn_schedule), 0, create, free, value, NULL, save, load};
+    sizeof(struct rn_schedule), 0, create, free, value, NULL, save, load, NULL};
 
 RN_SCHEDULE(tired, iface, "acme.schedules/tired 1", RN_DOC("Less with every call"));
 RN_PLUGIN(&tired);
