@@ -200,7 +200,7 @@ def refused(c, top):
             ("interval: 3", "backoff: 1", [":11:86", "backoff", "below 1"]),
             ("interval: 3", "least: 5000", [":11:71", "first loss scale is 4096"]),
             ("interval: 3", "intervall: 3", [":11:77", "did you mean 'interval'?"]),
-            ("dynamic", "dynamo", [":11:53", "'dynamo' is no loss_scale",
+            ("dynamic", "dynamo", [":11:53", "'dynamo' is not a valid loss_scale",
                                    "dynamic, fixed"]),
             ("type: dynamic, ", "", [":11:46", "`type:` is missing"]),
             ("type: dynamic, initial: 4096, interval: 3", "type: fixed",

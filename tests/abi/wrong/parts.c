@@ -23,8 +23,7 @@ OPTIMIZER(nothing);
 OPTIMIZER(shrinks);
 
 /* ---- metrics ---- */
-static int32_t update(void *self, const struct rn_metric_batch *batch,
-                      struct rn_error *e) {
+static int32_t update(void *self, const struct rn_metric_batch *batch, struct rn_error *e) {
     (void)self, (void)batch, (void)e;
     return RN_OK;
 }
@@ -62,17 +61,9 @@ static int32_t puts_u8(void *self, uint32_t n, const struct rn_tensor *states,
     return puts_as(sink, "score", RN_U8, 0);
 }
 #define METRIC(name, update, finish)                                                   \
-    static const struct rn_metric name##_iface = {sizeof(struct rn_metric),            \
-                                                  0,                                   \
-                                                  NULL,                                \
-                                                  NULL,                                \
-                                                  NULL,                                \
-                                                  NULL,                                \
-                                                  update,                              \
-                                                  NULL,                                \
-                                                  NULL,                                \
-                                                  NULL,                                \
-                                                  finish};                             \
+    static const struct rn_metric name##_iface = {                                     \
+        sizeof(struct rn_metric), 0, NULL, NULL, NULL, NULL, update, NULL, NULL, NULL, \
+        finish};                                                                       \
     RN_METRIC(metric_##name, name##_iface, "acme.bad/" #name " 1",                     \
               RN_DOC("Wrong on purpose") RN_IN("label int [N]") RN_OUT("score f64 []"))
 METRIC(none, update, puts_none);
@@ -118,15 +109,8 @@ static int32_t half_save(void *self, struct rn_stream *s) {
     return RN_OK;
 }
 #define SCHEDULE(name, create, save)                                                   \
-    static const struct rn_schedule name##_iface = {sizeof(struct rn_schedule),        \
-                                                    0,                                 \
-                                                    create,                            \
-                                                    NULL,                              \
-                                                    nan_value,                         \
-                                                    NULL,                              \
-                                                    save,                              \
-                                                    NULL,                              \
-                                                    NULL};                             \
+    static const struct rn_schedule name##_iface = {                                   \
+        sizeof(struct rn_schedule), 0, create, NULL, nan_value, NULL, save, NULL, NULL}; \
     RN_SCHEDULE(schedule_##name, name##_iface, "acme.bad/" #name " 1",                 \
                 RN_DOC("Wrong on purpose") RN_OPTION("a int = 1 | one")                \
                     RN_OPTION("b float = 2 | two"))
@@ -146,9 +130,9 @@ static int32_t tap(void *self, struct rn_build *b, const struct rn_point *p) {
     rn_output(b, "x", rn_op(b, "no_such_operator", 1, &p->value, 0, NULL));
     return 1;
 }
-static int32_t tapped(void *self, int64_t step, const struct rn_point *p,
-                      uint32_t count, const char *const *names,
-                      const struct rn_tensor *values, struct rn_error *e) {
+static int32_t tapped(void *self, int64_t step, const struct rn_point *p, uint32_t count,
+                      const char *const *names, const struct rn_tensor *values,
+                      struct rn_error *e) {
     (void)self, (void)step, (void)p, (void)count, (void)names, (void)values, (void)e;
     return RN_OK;
 }
@@ -191,16 +175,14 @@ static int32_t open_source(struct rn_host *h, void **self, struct rn_error *e) {
 static int32_t give(void *self, struct rn_source_info *out, int64_t size) {
     struct rn_field *f = (struct rn_field *)self;
     f->name = "image", f->dtype = RN_F32, f->rank = 1, f->shape[0] = size;
-    out->count = 64, out->field_count = 1, out->field_stride = sizeof *f,
-    out->fields = f;
+    out->count = 64, out->field_count = 1, out->field_stride = sizeof *f, out->fields = f;
     return RN_OK;
 }
 static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) {
     (void)e;
     return give(self, out, 4);
 }
-static int32_t info_impossible(void *self, struct rn_source_info *out,
-                               struct rn_error *e) {
+static int32_t info_impossible(void *self, struct rn_source_info *out, struct rn_error *e) {
     (void)e;
     return give(self, out, -1);
 }
@@ -261,12 +243,7 @@ static int32_t describes_less(void *self, struct rn_build *b) {
 }
 #define AUGMENT(name, ...)                                                             \
     static const struct rn_augment augment_##name##_iface = {                          \
-        sizeof(struct rn_augment),                                                     \
-        0,                                                                             \
-        blind,                                                                         \
-        free,                                                                          \
-        takes_all,                                                                     \
-        does_nothing,                                                                  \
+        sizeof(struct rn_augment), 0,          blind, free, takes_all, does_nothing,   \
         __VA_ARGS__};                                                                  \
     RN_AUGMENT(augment_##name, augment_##name##_iface, "acme.bad/augment_" #name " 1", \
                RN_DOC("Wrong on purpose") RN_OPTION("of string = image | the field"))
@@ -274,9 +251,8 @@ AUGMENT(half, one, NULL, describes_none);
 AUGMENT(none, one, decides, describes_none);
 AUGMENT(less, one, decides, describes_less);
 
-RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrinks,
-          &metric_none, &metric_other, &metric_vector, &metric_bytes, &metric_fails,
-          &metric_no_update, &schedule_nan, &schedule_many, &schedule_mute,
-          &schedule_getters, &schedule_half, &hook_rewrites, &hook_taps, &hook_event,
-          &model_s, &model_n, &source_no_create, &source_impossible, &source_cell,
-          &source_unread);
+RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrinks, &metric_none, &metric_other, &metric_vector,
+          &metric_bytes, &metric_fails, &metric_no_update, &schedule_nan, &schedule_many,
+          &schedule_mute, &schedule_getters, &schedule_half, &hook_rewrites, &hook_taps,
+          &hook_event, &model_s, &model_n, &source_no_create, &source_impossible,
+          &source_cell, &source_unread);
