@@ -2,7 +2,6 @@
 /* core/config: nodes and their places, extends, overrides, interpolation, schemas, the
  * text of every kind of error, and hostile input within its time. */
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -886,25 +885,16 @@ static void test_core(struct world *w) {
 
 /* ------------------------------------------------------------------ hostile */
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void repeat(struct text *t, const char *s, int n) {
     for (int i = 0; i < n; i++)
         text_add(t, s);
 }
 
-/* Refused with these words, or (NULL) taken; soon either way. */
+/* Refused with these words, or (NULL) taken. What takes quadratic time here takes minutes
+ * and runs into the test's timeout. */
 static void hostile(struct world *w, struct text *yaml, const char *want) {
     struct text out = {0};
-    double begin = seconds();
     struct config *c = load(w, text_get(yaml), &out);
-    double took = seconds() - begin;
-    CHECK(took <
-          5.0); /* sanitizers and a busy machine included; quadratic is minutes */
     CHECK(want ? c == NULL : c != NULL);
     if (want && !strstr(text_get(&out), want))
         CHECK_TEXT(text_get(&out), want);
@@ -1079,9 +1069,7 @@ static void test_many_files(struct world *w) {
         snprintf(body, sizeof body, "extends: [f%d.yaml, f%d.yaml]\n", i + 1, i + 1);
         write_file(name, i == 13 ? "count: 1\n" : body);
     }
-    double begin = seconds();
     CHECK(!load_with(w, "f0.yaml", 0, NULL, &out));
-    CHECK(seconds() - begin < 5.0);
     CHECK(strstr(text_get(&out), "more than 64 files"));
     text_finish(&out);
     struct text body = {0};
