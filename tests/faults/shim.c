@@ -3,7 +3,8 @@
  * backends allocate.
  *   SHIM_FAIL=KIND:N:ERRNO[:FOLDER]  KIND write, sync, rename, open or alloc. The N-th
  *                                    call (from 1) fails, and all later ones but of
- *                                    alloc. FOLDER: only for files below it
+ *                                    alloc. FOLDER: only for files below it; of
+ *                                    alloc: only for objects whose path has it
  *   SHIM_CALLS=FILE                  at exit: how many calls of that kind there were
  *   SHIM_TRACE=FILE                  a line for each call that changes or syncs a file,
  *                                    once it has succeeded, and for each line that is
@@ -216,22 +217,32 @@ static struct {
 static size_t held, peak;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+static int alloc_fails(void *caller) {
+    Dl_info who;
+    if (kind != ALLOC || (folder[0] && (!dladdr(caller, &who) || !who.dli_fname ||
+                                        !watched_path(who.dli_fname))))
+        return 0;
+    return fails(ALLOC);
+}
+
+#define CALLER __builtin_return_address(0)
+
 EXPORT void *malloc(size_t n) {
-    return fails(ALLOC) ? NULL : __libc_malloc(n);
+    return alloc_fails(CALLER) ? NULL : __libc_malloc(n);
 }
 
 EXPORT void *calloc(size_t n, size_t size) {
-    return fails(ALLOC) ? NULL : __libc_calloc(n, size);
+    return alloc_fails(CALLER) ? NULL : __libc_calloc(n, size);
 }
 
 EXPORT void *realloc(void *p, size_t n) {
-    return n && fails(ALLOC) ? NULL : __libc_realloc(p, n);
+    return n && alloc_fails(CALLER) ? NULL : __libc_realloc(p, n);
 }
 
 EXPORT void *aligned_alloc(size_t align, size_t n) {
     Dl_info who;
-    void *p = fails(ALLOC) ? NULL : __libc_memalign(align, n);
-    if (!p || !getenv("SHIM_PEAK") || !dladdr(__builtin_return_address(0), &who) ||
+    void *p = alloc_fails(CALLER) ? NULL : __libc_memalign(align, n);
+    if (!p || !getenv("SHIM_PEAK") || !dladdr(CALLER, &who) ||
         !strstr(who.dli_fname, "/backend/"))
         return p;
     pthread_mutex_lock(&lock);
