@@ -5,7 +5,6 @@
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 release=trixie
-mirror=${DEBIAN_MIRROR:-}
 
 say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; }
 
@@ -40,6 +39,13 @@ need_here() {
     quietly "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
 }
 
+# Where this machine's own apt gets Debian from; DEBIAN_MIRROR names another place.
+mirror() {
+    [ -z "${DEBIAN_MIRROR:-}" ] || { echo "$DEBIAN_MIRROR"; return; }
+    apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' |
+        head -n 1
+}
+
 # inside COMMAND...: in the tree, as its root, in the checkout. What is mounted for it
 # is seen by it alone and is gone when it ends.
 inside() {
@@ -63,7 +69,7 @@ tree_make() {
         rm -rf "$tree"
         mkdir -p "$tree"
         say "making Debian $release in $tree"
-        quietly unshare --mount debootstrap --variant=minbase "$release" "$tree" "$mirror" ||
+        quietly unshare --mount debootstrap --variant=minbase "$release" "$tree" "$(mirror)" ||
             skip "debootstrap fails here"
         touch "$tree/made"
     fi
