@@ -109,13 +109,17 @@ static int check_field(struct stage *s, struct taker by, uint32_t field,
                "%s: row %llu has the %s %lld, but %s takes 0 to %lld", bad.file,
                (unsigned long long)bad.row, f->name, (long long)bad.value, by.name,
                (long long)by.n - 1);
-    char more[160];
-    snprintf(more, sizeof more,
-             by.label ? "give the model an output for each %.100s"
-                      : "give %.100s a larger size",
-             by.label ? f->name : by.name);
-    diag_hint(d, "fix the row, %s, or map them with {type: label_map, of: %s}", more,
-              f->name);
+    if (by.label || strncmp(by.name, "loss", 4) != 0)
+        diag_hint(d,
+                  by.label
+                      ? "fix the row, give the model an output for each %s, or map "
+                        "them with {type: label_map, of: %s}"
+                      : "fix the row, give %s a larger size, or map them with "
+                        "{type: label_map, of: %s}",
+                  by.label ? f->name : by.name, f->name);
+    else
+        diag_hint(d, "fix the row, or map them with {type: label_map, of: %s}",
+                  f->name);
     return RN_E_DATA;
 }
 

@@ -8,6 +8,7 @@
  * (hdf5_reply.h). Links are resolved here and not by the library, so that nothing
  * outside FILE is opened; no filter plugin is loaded. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include <runner/source.h>
 
 #include "hdf5_reply.h"
+#include "signature.h"
 
 #define LINK_HOPS  32           /* soft links followed for one path */
 #define PATH_BYTES 4096u        /* longest path, links resolved */
@@ -76,6 +78,22 @@ static int newer(struct hdf5_reply *r, const char *what) {
     return r->status;
 }
 
+/* No HDF5 file: what is it? */
+static void name_form(const char *name, struct hdf5_reply *r) {
+    char head[16];
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : 0;
+    const struct signature *other = n > 0 ? signature_of(head, (size_t)n) : NULL;
+    if (fd >= 0)
+        close(fd);
+    if (other && strcmp(other->what, "an HDF5 file") != 0) {
+        refuse(r, "is %s, not an HDF5 file", other->what);
+        hint(r, other->fix);
+    } else {
+        refuse(r, "is not an HDF5 file, or is damaged");
+    }
+}
+
 static hid_t file_open(const char *name, struct hdf5_reply *r) {
     hid_t file = H5Fopen(name, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file >= 0)
@@ -91,7 +109,7 @@ static hid_t file_open(const char *name, struct hdf5_reply *r) {
     } else if (c.version) {
         newer(r, "the file");
     } else {
-        refuse(r, "is not an HDF5 file, or is damaged");
+        name_form(name, r);
     }
     return file;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "file.h"
+#include "signature.h"
 
 #define HEADER_MAX 65536u
 
@@ -173,8 +174,14 @@ static int32_t array_open(struct npy *s, struct array *a, struct rn_field *f,
         status = file_read(a->fd, a->file, head, 12, 0, e);
     if (status != RN_OK)
         return status;
-    if (st.st_size < 12 || memcmp(head, "\x93NUMPY", 6) != 0)
-        return fail(e, RN_E_DATA, a->file, 0, 0, "is not a .npy file");
+    if (st.st_size < 12 || memcmp(head, "\x93NUMPY", 6) != 0) {
+        const struct signature *other = signature_of(head, st.st_size < 12 ? 0 : 12);
+        if (!other)
+            return fail(e, RN_E_DATA, a->file, 0, 0, "is not a .npy file");
+        fail(e, RN_E_DATA, a->file, 0, 0, "is %s, not a .npy file", other->what);
+        hint(e, "%s", other->fix);
+        return RN_E_DATA;
+    }
     if (head[6] < 1 || head[6] > 3)
         return fail(e, RN_E_DATA, a->file, 0, 0,
                     "has version %u of .npy; 1 to 3 are read", head[6]);

@@ -9,6 +9,7 @@
 
 #include "file.h"
 #include "gz.h"
+#include "signature.h"
 
 #define TEXT_PIECE (1u << 20) /* bytes asked of zlib at a time */
 
@@ -67,7 +68,7 @@ static inline int32_t text_file_load(const char *file, struct text_file *t,
     return status;
 }
 
-/* Forms that people give in place of UTF-8 text, by their first bytes. */
+/* Text in another encoding, and what is no text, by the first bytes. */
 static inline int32_t text_file_form(const char *file, const struct text_file *t,
                                      struct rn_error *e) {
     static const struct {
@@ -79,14 +80,6 @@ static inline int32_t text_file_form(const char *file, const struct text_file *t
         {"\0\0\xfe\xff", 4, "UTF-32 text", "save it as UTF-8"},
         {"\xff\xfe", 2, "UTF-16 text", "save it as UTF-8"},
         {"\xfe\xff", 2, "UTF-16 text", "save it as UTF-8"},
-        {"PK\3\4", 4, "a zip archive", "unpack it; export a spreadsheet as CSV"},
-        {"PAR1", 4, "a Parquet file", "export it as CSV"},
-        {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file", "use {type: hdf5}"},
-        {"BZh", 3, "a bzip2 file", "unpack it, or compress it with gzip"},
-        {"\xfd"
-         "7zXZ\0",
-         6, "an xz file", "unpack it, or compress it with gzip"},
-        {"\x28\xb5\x2f\xfd", 4, "a zstd file", "unpack it, or compress it with gzip"},
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (t->size >= forms[i].n && memcmp(t->text, forms[i].magic, forms[i].n) == 0) {
@@ -94,6 +87,12 @@ static inline int32_t text_file_form(const char *file, const struct text_file *t
             hint(e, "%s", forms[i].hint);
             return RN_E_DATA;
         }
+    const struct signature *other = signature_of(t->text, t->size);
+    if (other) {
+        fail(e, RN_E_DATA, file, 0, 0, "is %s, not UTF-8 text", other->what);
+        hint(e, "%s", other->fix);
+        return RN_E_DATA;
+    }
     /* UTF-16 without a mark: every other byte of Latin text is zero. */
     if (t->size >= 4 && (!t->text[0] != !t->text[1]) && !t->text[0] == !t->text[2] &&
         !t->text[1] == !t->text[3]) {

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fields of NumPy and HDF5 files as people have them: truth values, missing numbers, f64
 and f16, labels in a file of their own. Expected numbers come from NumPy."""
+import gzip
+
 import h5py
 import numpy as np
 
@@ -144,7 +146,29 @@ def names(top):
     c.within("a transform refuses: its own file", r.err, "y.npy: row 3")
 
 
+def forms(top):
+    """A file of another form is named, with what to do about it."""
+    x = np.ones((6, 2), "f4")
+    write(top, "npy", x=x)
+    write(top, "hdf5", x=x)
+    np.savez(top / "x.npz", x=x)
+    for name in "x.npy", "a.h5":
+        (top / (name + ".gz")).write_bytes(gzip.compress((top / name).read_bytes()))
+    h5 = "{type: hdf5, file: %s, datasets: {x: x}}"
+    for source, says in (
+            ("{type: npy, files: {x: x.npy.gz}}", ("is a gzip file, not a .npy file", "unpack it")),
+            ("{type: npy, files: {x: x.npz}}", ("is a zip archive, not a .npy file", ".npz")),
+            ("{type: npy, files: {x: a.h5}}", ("is an HDF5 file", "{type: hdf5}")),
+            (h5 % "a.h5.gz", ("is a gzip file, not an HDF5 file", "unpack it")),
+            (h5 % "x.npy", ("is a .npy file, not an HDF5 file", "{type: npy}"))):
+        r = train(top, source, linear(), "loss: {type: mse, in: {target: data.x}}")
+        c.equal(f"{source}: exit code", r.code, 3)
+        for text in says:
+            c.within(source, r.err, text)
+
+
 with Scratch() as top:
+    forms(top)
     for kind in ("npy", "hdf5"):
         flags(top, kind)
         for dtype in ("f4", "f8", "f2"):
