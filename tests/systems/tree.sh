@@ -63,6 +63,8 @@ inside() {
 tree_make() {
     tree=${RUNNER_SYSTEMS:-$top/.cache/systems}/$1
     [ "$(id -u)" = 0 ] || skip "a Debian in a folder is made by root only"
+    [[ $tree != *[[:space:]]* ]] ||
+        skip "debootstrap takes no folder with a blank in its name: set RUNNER_SYSTEMS"
     need_here debootstrap
     unshare --mount true 2>/dev/null || skip "no mounts of one's own here (unshare)"
     if [ ! -e "$tree/made" ]; then
