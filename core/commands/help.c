@@ -21,7 +21,7 @@ static const struct {
              {"10", "run folder locked by another run"},
              {"70", "a plugin or a library crashed; it is named"},
              {"75", "interrupted or out of time, saved: resume goes on"},
-             {"130, 143", "stopped at once by a second signal"}};
+             {"130, 143", "stopped before the first step, or by a second signal"}};
 
 /* What the table of config/resume.h adds to the help of resume. */
 static void add_resume_keys(struct text *out) {

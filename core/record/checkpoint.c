@@ -265,19 +265,21 @@ static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
     return ok ? RN_OK : file_error(e, "write", temp);
 }
 
-/* The data of a part to its place, summed on the way. */
-static int write_part(struct part *p, int fd, const char *path, struct rn_error *e) {
-    enum { piece = 1 << 20, begun = 16 << 20 };
+/* The data of a part to its place, summed on the way. *begun: up to where of the file
+ * the disk writes already, while the rest is still copied. */
+static int write_part(struct part *p, int fd, uint64_t *begun, const char *path,
+                      struct rn_error *e) {
+    enum { piece = 1 << 20, share = 8 << 20 };
     int status = RN_OK;
-    uint64_t behind = 0;
     for (uint64_t at = 0; !status && at < p->bytes; at += piece) {
         const char *data = (const char *)p->data + at;
         uint64_t n = p->bytes - at < piece ? p->bytes - at : piece;
+        uint64_t end = p->offset + at + n;
         p->crc = crc32c(p->crc, data, (size_t)n);
         status = file_write(fd, data, n, p->offset + at, path, e);
-        if (at + n - behind >= begun) {
-            file_begin_writeback(fd, p->offset + behind, at + n - behind);
-            behind = at + n;
+        if (end >= *begun + share) {
+            file_begin_writeback(fd, *begun, end - *begun);
+            *begun = end;
         }
     }
     return status;
@@ -352,9 +354,15 @@ static int write_file(const char *temp, const char *path, struct draft *w,
     int status = lay_out_all(w, temp, e), fd = -1;
     if (!status && (fd = open(temp, O_RDWR | O_CLOEXEC)) < 0)
         status = file_error(e, "open", temp);
+    uint64_t begun = 0, end = 0;
+    for (uint32_t i = 0; i < w->count; i++)
+        if (w->parts[i].bytes && w->parts[i].offset + w->parts[i].bytes > end)
+            end = w->parts[i].offset + w->parts[i].bytes;
+    if (!status)
+        status = file_reserve(fd, end, path, e);
     for (uint32_t i = 0, k = 0; !status && i < w->count; i++) {
         struct part *p = &w->parts[i];
-        status = write_part(p, fd, path, e);
+        status = write_part(p, fd, &begun, path, e);
         if (p->bytes >= BULK_BYTES)
             w->ranges[k++] = (struct seal_range){p->offset, p->bytes, p->crc, 0};
     }

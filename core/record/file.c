@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole-or-absent files. */
-#define _GNU_SOURCE /* sync_file_range */
+#define _GNU_SOURCE /* fallocate, sync_file_range */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -98,6 +98,16 @@ int file_sync_folder(const char *folder, struct rn_error *e) {
     int status = fsync(fd) ? file_error(e, "sync", folder) : RN_OK;
     close(fd);
     return status;
+}
+
+int file_reserve(int fd, uint64_t bytes, const char *path, struct rn_error *e) {
+    if (!bytes || fallocate(fd, 0, 0, (off_t)bytes) == 0)
+        return RN_OK;
+    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+        return file_error(e, "write", path);
+    /* Not every file system can. The size alone saves a change of it with each write.
+     */
+    return ftruncate(fd, (off_t)bytes) ? file_error(e, "write", path) : RN_OK;
 }
 
 void file_begin_writeback(int fd, uint64_t offset, uint64_t bytes) {

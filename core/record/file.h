@@ -34,6 +34,9 @@ void file_discard(const char *path);
 /* The whole text, by file_temp, file_write and file_commit. */
 int file_replace(const char *path, const void *data, uint64_t bytes,
                  struct rn_error *e);
+/* Room for `bytes` from the start, in one piece where the file system can: what is then
+ * written needs no blocks. RN_E_IO when the disk is full. */
+int file_reserve(int fd, uint64_t bytes, const char *path, struct rn_error *e);
 /* Ask the kernel to begin writing these bytes to disk, so that the fsync that must
  * still follow finds less to do. A hint: no durability, no error. */
 void file_begin_writeback(int fd, uint64_t offset, uint64_t bytes);
