@@ -173,7 +173,8 @@ static int d_softplus(struct rule *r) {
     return RN_OK;
 }
 static int d_relu(struct rule *r) {
-    r->gin[0] = emit3(r, "select", emit2(r, "gt", Y, NUMBER(0.0)), G, NUMBER(0.0));
+    rn_value zero = NUMBER(0.0);
+    r->gin[0] = emit3(r, "select", emit2(r, "gt", Y, zero), G, zero);
     return RN_OK;
 }
 static int d_relu6(struct rule *r) {
@@ -213,7 +214,8 @@ static int d_sub(struct rule *r) {
     return both(r, G, emit1(r, "neg", G));
 }
 static int d_mul(struct rule *r) {
-    return both(r, emit2(r, "mul", G, r->in[1]), emit2(r, "mul", G, r->in[0]));
+    rn_value dx = emit2(r, "mul", G, r->in[1]);
+    return both(r, dx, emit2(r, "mul", G, r->in[0]));
 }
 static int d_div(struct rule *r) { /* d/dy = -g (x/y)/y */
     rn_value a = emit2(r, "div", G, r->in[1]);

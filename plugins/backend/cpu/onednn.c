@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products and convolutions by oneDNN: primitives and reorders are made at
  * compile, their scratchpads are in the node's workspace, values are dense NCHW
- * outside. The library's reference code ("ref" in a kernel's name) is never accepted:
- * then the built-in products take the node. What depends on the library's major version
+ * outside. Some of the library's kernels are never accepted: then the built-in
+ * products take the node. What depends on the library's major version
  * is in onednn2.c and onednn3.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__aarch64__)
+#include <sys/prctl.h>
+#endif
 
 #include "onednn.h"
 #include "tune.h"
@@ -499,6 +503,21 @@ static dnnl_status_t convolution(const struct cpu_setup *s, struct state *st,
     return assemble(st, engine, pd, has_bias ? 4 : 3, operands[pass], s->building);
 }
 
+/* Not the library's reference code. And on arm64 no kernel for vectors shorter than the
+ * processor's: oneDNN 3.7's jit_1x1:sve_256 reads what is not its own where vectors
+ * have 512 bits, and its sums are wrong. */
+static bool acceptable(const char *kernel) {
+    if (strstr(kernel, "ref"))
+        return false;
+#if defined(__aarch64__)
+    const char *sve = strstr(kernel, "sve_");
+    int length = prctl(PR_SVE_GET_VL); /* bytes, and flags; -1: no SVE */
+    if (sve && (length < 0 || atoi(sve + 4) != 8 * (length & PR_SVE_VL_LEN_MASK)))
+        return false;
+#endif
+    return true;
+}
+
 /* Node s by the kernel of that letter; *out NULL: nothing that the library does well.
  */
 static int32_t attempt(const struct cpu_setup *s, int which, char choice,
@@ -517,7 +536,7 @@ static int32_t attempt(const struct cpu_setup *s, int which, char choice,
         status = which < 3
                      ? convolution(s, st, (enum onednn_pass)which, choice, d->engine)
                      : product(s, st, which == 4, choice, d->engine);
-    if (status == dnnl_success && !strstr(st->name, "ref")) {
+    if (status == dnnl_success && acceptable(st->name)) {
         *out = st;
         return RN_OK;
     }
