@@ -153,12 +153,13 @@ def signals(c, top):
 
 def second_signal(c, top):
     """A step that takes long: the second signal does not wait for its end."""
-    path = config(top, FULL.replace("ACCUMULATE", "1").replace("channels: 4", "channels: 128")
+    path = config(top, FULL.replace("ACCUMULATE", "1").replace("channels: 4", "channels: 512")
                   .replace("batch: 32", "batch: 180"), "slow.yaml")
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         for _ in range(10):  # 75: the first one came before a step had begun
             p = start(path, "device=reference", "--progress", "json")
-            until(p, '{"moment": "step"')
+            until(p, '{"moment": "begin"')
+            time.sleep(0.1)
             p.send_signal(number)
             time.sleep(0.05)
             p.send_signal(number)
