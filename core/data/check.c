@@ -17,7 +17,7 @@ struct check {
 
 /* A stage that takes every value of its type need not be tried. */
 static bool refuses(const struct stage *g) {
-    return !g->skipped && !(g->iface->flags & RN_TRANSFORM_TOTAL);
+    return !(g->iface->flags & RN_TRANSFORM_TOTAL);
 }
 
 static bool asked(const struct data *data, uint32_t column) {
@@ -119,7 +119,7 @@ int data_check(const struct data *data, struct rn_error *e) {
     struct check c = {data, demand_create(data), memory_get(data->narrowed_count + 1)};
     int status = RN_OK;
     error_clear(e);
-    for (uint32_t i = 0; i < data->raw_count && status == RN_OK; i++)
+    for (uint32_t i = 0; i < data->column_count && status == RN_OK; i++)
         if (data->columns[i].wrong && asked(data, i)) {
             *e = *data->columns[i].wrong;
             status = e->status;
@@ -138,8 +138,4 @@ void data_restrict(struct data *data, const bool *wanted) {
     for (uint32_t i = 0; i < data->field_count; i++)
         if (wanted[i])
             demand_add(data->demand, data, data->field_columns[i]);
-}
-
-const char *data_left_out(const struct data *data) {
-    return data->left_out;
 }

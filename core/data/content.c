@@ -11,7 +11,7 @@
  * is learnt here, where every row is read. */
 static void learn_missing(struct data *data, const struct reader *r, const int64_t *ids,
                           uint64_t n) {
-    for (uint32_t f = 0; f < data->raw_count; f++) {
+    for (uint32_t f = 0; f < r->table->field_count; f++) {
         struct column *c = &data->columns[f];
         struct data_outside at;
         if (!r->cells[f] && !(c->field.flags & (RN_FIELD_NULLABLE | RN_FIELD_TEXT)) &&

@@ -12,6 +12,7 @@
 /* ------------------------------------------------------------------ instances */
 
 static int make_instance(struct data *data, const char *kind, const struct node *node,
+                         const struct instance_services *services,
                          const struct component **c, struct instance **out,
                          struct diag *d) {
     const struct node *type = node_find(node, "type");
@@ -23,8 +24,38 @@ static int make_instance(struct data *data, const char *kind, const struct node 
             diag_hint(d, "%s", e.hint);
         return e.status;
     }
-    return instance_create(data->options.session, *c, node, data->options.services, d,
-                           out);
+    return instance_create(data->options.session, *c, node, services, d, out);
+}
+
+/* What a source may ask for. */
+static const void *source_extension(void *context, struct instance *i, const char *id) {
+    static const uint32_t predicting = 1;
+    const struct data *data = context;
+    (void)i;
+    if (strcmp(id, RN_EXT_PREDICT) == 0)
+        return data->options.mode == DATA_FOR_PREDICTION ? &predicting : NULL;
+    if (strcmp(id, RN_EXT_FIELDS) == 0)
+        return data->known.field_count ? &data->known : NULL;
+    return NULL;
+}
+
+static int source_cancelled(void *context) {
+    return data_stopped(context);
+}
+
+/* The next source is read with the types of the first one; to predict, with those of
+ * the training data. */
+static void expect_fields(struct data *data) {
+    const struct data_schema *s = data->options.schema;
+    const struct table *first = data->table_count ? &data->tables[0] : NULL;
+    data->known = (struct rn_known_fields){.struct_size = sizeof data->known,
+                                           .field_count = s       ? s->count
+                                                          : first ? first->field_count
+                                                                  : 0,
+                                           .field_stride = sizeof(struct rn_field),
+                                           .fields = s       ? s->fields
+                                                     : first ? first->fields
+                                                             : NULL};
 }
 
 static int open_table(struct data *data, const struct node *node, struct diag *d) {
@@ -32,16 +63,17 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     struct rn_error e = {0};
     instance_destroy(t->instance); /* of a source that failed */
     *t = (struct table){.path = arena_copy(data->arena, node_path(node))};
-    int status = make_instance(data, "source", node, &t->component, &t->instance, d);
+    expect_fields(data);
+    int status = make_instance(data, "source", node, &data->services, &t->component,
+                               &t->instance, d);
     if (status != RN_OK)
         return status;
     t->iface = t->component->iface;
     t->self = instance_self(t->instance);
     struct rn_source_info info = {.struct_size = sizeof info};
     status = t->iface->info(t->self, &info, &e);
-    if (status == RN_OK && (!info.field_count || info.field_count > DATA_MAX_FIELDS))
-        status = error_set(&e, RN_E_PLUGIN, "%s has %u fields", t->component->name,
-                           info.field_count);
+    if (status == RN_OK && !info.field_count && !data->options.schema)
+        status = error_set(&e, RN_E_PLUGIN, "%s has no fields", t->component->name);
     if (status != RN_OK) {
         if (!e.message[0])
             error_set(&e, status, "%s says nothing of its rows", t->component->name);
@@ -101,7 +133,14 @@ static int raw_columns(struct data *data, struct diag *d) {
     const struct table *first = &data->tables[0];
     for (uint32_t i = 0; i < first->field_count; i++)
         column_add(data, &first->fields[i], i);
-    data->raw_count = first->field_count;
+    if (data->options.schema) {
+        schema_columns(data);
+        return RN_OK;
+    }
+    data->raw_count = data->sample_count = first->field_count;
+    data->sample = arena_array(data->arena, uint32_t, first->field_count + 1);
+    for (uint32_t i = 0; i < first->field_count; i++)
+        data->sample[i] = i;
     for (uint32_t t = 1; t < data->table_count; t++) {
         const struct table *x = &data->tables[t];
         bool same = x->field_count == first->field_count;
@@ -171,8 +210,8 @@ static int open_stages(struct data *data, struct diag *d) {
         struct stage *g = &data->stages[i];
         g->node = node_item(list, i);
         g->path = arena_copy(data->arena, node_path(g->node));
-        int status =
-            make_instance(data, "transform", g->node, &g->component, &g->instance, d);
+        int status = make_instance(data, "transform", g->node, data->options.services,
+                                   &g->component, &g->instance, d);
         if (status != RN_OK)
             return status;
         g->iface = g->component->iface;
@@ -191,8 +230,8 @@ static int open_augmenters(struct data *data, struct diag *d) {
         const char *name;
         a->node = node_component(list, i, &name);
         a->path = arena_copy(data->arena, node_path(a->node));
-        int status =
-            make_instance(data, "augment", a->node, &a->component, &a->instance, d);
+        int status = make_instance(data, "augment", a->node, data->options.services,
+                                   &a->component, &a->instance, d);
         if (status != RN_OK)
             return status;
         a->iface = a->component->iface;
@@ -208,6 +247,8 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
     struct rn_error e = {0};
     data->arena = a;
     data->options = *o;
+    data->services =
+        (struct instance_services){source_extension, source_cancelled, data};
     for (int i = 0; i < DATA_SPLITS; i++)
         data->splits[i].table = -1;
     data->batch = (uint64_t)data_number(o->data, "batch", 32);
@@ -336,15 +377,11 @@ void data_describe(const struct data *data, struct text *out) {
     before = "; ";
     for (uint32_t i = 0; i < data->field_count; i++) {
         const struct data_field *f = &data->fields[i];
-        static const char *const codes[] = {"i", "u", "f", "?", "bf", "?", "bool"};
-        uint32_t code = f->dtype & 0xffu;
-        text_addf(out, "%s%s %s", before, f->name, f->text ? "text" : codes[code]);
-        if (!f->text && code != 6)
-            text_addf(out, "%u", f->dtype >> 8);
-        text_add(out, " [");
-        for (uint32_t k = 0; k < f->rank; k++)
-            text_addf(out, "%s%lld", k ? "," : "", (long long)f->shape[k]);
-        text_add(out, "]");
+        struct rn_field x = {f->name, f->dtype, f->rank, {0}, 0, 0};
+        memcpy(x.shape, f->shape, sizeof x.shape);
+        x.flags = f->text ? RN_FIELD_TEXT : 0;
+        text_addf(out, "%s%s ", before, f->name);
+        field_describe(out, &x);
         before = ", ";
     }
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <runner/augment.h>
+#include <runner/source.h>
 
 #include "config/config.h"
 #include "plugin/plugin.h"
@@ -24,6 +25,13 @@ enum data_mode {
                          * labels may be missing; no split is made */
 };
 
+/* The raw fields of a source. */
+struct data_schema {
+    uint32_t count;
+    const struct rn_field *fields; /* [count] */
+    const char *const *layouts;    /* [count] what the elements are; "" = not known */
+};
+
 struct data_options {
     struct session *session; /* borrowed until data_close */
     struct config *config;   /* borrowed; for paths. May be NULL (paths as written) */
@@ -32,6 +40,10 @@ struct data_options {
     const struct instance_services *services; /* borrowed, or NULL */
     uint64_t seed; /* of the run: where split.seed is absent */
     enum data_mode mode;
+    /* To predict: the raw fields that the transforms were fitted on (data_schema_read);
+     * borrowed until data_close. The transforms are planned on them, whatever the
+     * source gives: a field that is not there as it was is an error once it is read. */
+    const struct data_schema *schema;
     /* A stored split (what data_split_write gave) to use instead of making one, or
      * NULL. It must fit the content, else RN_E_DATA. */
     const char *stored_split;
@@ -64,6 +76,9 @@ int data_fit(struct data *data, struct rn_error *e);
 /* State of the fitted transforms: what data_load takes instead of data_fit. */
 int data_save(const struct data *data, struct rn_stream *s);
 int data_load(struct data *data, struct rn_stream *s, struct rn_error *e);
+/* Only the raw fields of such a state, in the arena. */
+int data_schema_read(struct arena *a, struct rn_stream *s, struct data_schema *out,
+                     struct rn_error *e);
 
 /* After either: try each sample of every split on the transforms that refuse values
  * that they have not learnt, and warn of whole numbers that f32 does not hold, so that
@@ -72,8 +87,6 @@ int data_check(const struct data *data, struct rn_error *e);
 /* To predict, before loaders: read and transform only what makes the fields with
  * wanted[i], data_field_count of them; the others are zeros. */
 void data_restrict(struct data *data, const bool *wanted);
-/* To predict: why a field of the experiment is not there, or NULL. */
-const char *data_left_out(const struct data *data);
 
 /* After data_fit or data_load: the fields in order. */
 uint32_t data_field_count(const struct data *data);

@@ -9,6 +9,9 @@
 #include "base/text.h"
 #include "data/room.h"
 
+#define MADE_MAX                                                                       \
+    256u /* fields that a stage may give beyond two for each of its inputs */
+
 /* --------------------------------------------------------------- transforms */
 
 uint32_t column_add(struct data *data, const struct rn_field *f, uint32_t raw) {
@@ -19,10 +22,10 @@ uint32_t column_add(struct data *data, const struct rn_field *f, uint32_t raw) {
     return data->column_count - 1;
 }
 
-/* The fields of a sample between two stages, as columns. */
+/* The fields of a sample between two stages, as columns in the arena. */
 struct fields {
     uint32_t count;
-    uint32_t at[DATA_MAX_FIELDS];
+    uint32_t *at;
 };
 
 static int find(const struct data *data, const struct fields *f, const char *name) {
@@ -32,9 +35,9 @@ static int find(const struct data *data, const struct fields *f, const char *nam
     return -1;
 }
 
-static int no_field(const struct data *data, const struct fields *f, const char *name,
+static int no_field(struct data *data, const struct fields *f, const char *name,
                     const char *path, struct rn_error *e) {
-    const char *names[DATA_MAX_FIELDS];
+    const char **names = arena_array(data->arena, const char *, f->count + 1);
     struct text list = {0};
     for (uint32_t i = 0; i < f->count; i++) {
         names[i] = data->columns[f->at[i]].field.name;
@@ -73,8 +76,7 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
                   struct rn_error *e) {
     const struct node *of = node_find(g->node, "of");
     uint32_t n = !of ? f->count : node_kind(of) == NODE_SCALAR ? 1 : node_count(of);
-    uint32_t missing = 0;
-    const char *absent = NULL, *where = g->path;
+    bool *taken = arena_array(data->arena, bool, data->column_count + 1);
     g->in = arena_array(data->arena, uint32_t, n + 1);
     for (uint32_t i = 0; i < n; i++) {
         if (!of) { /* all that it can take */
@@ -86,29 +88,18 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
         const struct node *item = node_kind(of) == NODE_SCALAR ? of : node_item(of, i);
         const char *name = node_kind(item) == NODE_SCALAR ? node_raw(item) : "";
         int k = find(data, f, name);
-        if (k < 0) {
-            where = absent ? where : node_path(item);
-            absent = absent ? absent : name;
-            missing++;
-            continue;
-        }
+        if (k < 0)
+            return no_field(data, f, name, node_path(item), e);
         if (field_variable(&data->columns[f->at[k]].field) &&
             !takes_variable(g->component))
             return too_variable(g, name, node_path(item), e);
-        for (uint32_t j = 0; j < g->in_count; j++)
-            if (g->in[j] == f->at[k]) {
-                error_set(e, RN_E_CONFIG, "%s: field '%s' is named twice", g->path,
-                          name);
-                return error_where(e, g->path, 0, 0);
-            }
+        if (taken[f->at[k]]) {
+            error_set(e, RN_E_CONFIG, "%s: field '%s' is named twice", g->path, name);
+            return error_where(e, g->path, 0, 0);
+        }
+        taken[f->at[k]] = true;
         g->in[g->in_count++] = f->at[k];
     }
-    if (missing && data->options.mode == DATA_FOR_PREDICTION) {
-        g->skipped = !g->in_count;
-        return RN_OK;
-    }
-    if (missing)
-        return no_field(data, f, absent, where, e);
     if (!g->in_count) {
         error_set(e, RN_E_CONFIG, "%s: no field is left to transform", g->path);
         return error_where(e, g->path, 0, 0);
@@ -116,42 +107,42 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
     return RN_OK;
 }
 
+/* What the stage gives, in the arena. */
 static int plan(struct data *data, struct stage *g, uint32_t *count,
-                struct rn_field *out, struct rn_error *e) {
-    struct rn_field in[DATA_MAX_FIELDS];
+                struct rn_field **out, struct rn_error *e) {
+    struct rn_field *in = arena_array(data->arena, struct rn_field, g->in_count + 1);
+    uint32_t capacity = 2 * g->in_count + MADE_MAX;
+    *out = arena_array(data->arena, struct rn_field, capacity);
     for (uint32_t i = 0; i < g->in_count; i++)
         in[i] = data->columns[g->in[i]].field;
-    *count = DATA_MAX_FIELDS;
-    int status = g->iface->plan(g->self, g->in_count, in, count, out, e);
-    if (status != RN_OK) {
+    *count = capacity;
+    int status = g->iface->plan(g->self, g->in_count, in, count, *out, e);
+    if (status != RN_OK)
         return component_error(e, g->node, g->path, g->component);
-    }
-    if (*count > DATA_MAX_FIELDS)
-        return error_set(e, RN_E_PLUGIN, "%s: %s gives more than %u fields", g->path,
-                         g->component->name, DATA_MAX_FIELDS);
+    if (*count > capacity)
+        return error_set(e, RN_E_PLUGIN,
+                         "%s: %s gives %u fields, more than it was given room for",
+                         g->path, g->component->name, *count);
     return RN_OK;
 }
 
 /* The outputs take the inputs' place; names stay unique. */
 static int replace(struct data *data, struct stage *g, struct fields *f, uint32_t count,
                    const struct rn_field *out, struct rn_error *e) {
-    struct fields next = {0};
+    struct fields next = {0, arena_array(data->arena, uint32_t, f->count + count + 1)};
+    bool *taken = arena_array(data->arena, bool, data->column_count + 1);
     uint32_t first = UINT32_MAX;
     g->out_count = count;
     g->out = arena_array(data->arena, uint32_t, count + 1);
+    for (uint32_t j = 0; j < g->in_count; j++)
+        taken[g->in[j]] = true;
     for (uint32_t i = 0; i < f->count; i++) {
-        bool taken = false;
-        for (uint32_t j = 0; j < g->in_count; j++)
-            taken |= g->in[j] == f->at[i];
-        if (!taken) {
+        if (!taken[f->at[i]]) {
             next.at[next.count++] = f->at[i];
         } else if (first == UINT32_MAX) {
             first = next.count;
         }
     }
-    if (next.count + count > DATA_MAX_FIELDS)
-        return error_set(e, RN_E_DATA, "%s: more than %u fields", g->path,
-                         DATA_MAX_FIELDS);
     memmove(next.at + first + count, next.at + first,
             (next.count - first) * sizeof next.at[0]);
     next.count += count;
@@ -184,6 +175,41 @@ static int replace(struct data *data, struct stage *g, struct fields *f, uint32_
     }
     *f = next;
     return RN_OK;
+}
+
+static bool gives(const struct rn_field *fields, uint32_t n, const char *name) {
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* To predict: the stage goes without the inputs that are not there. What it still gives
+ * is known by its name; the rest of its outputs are not there either. */
+static void go_without(struct data *data, struct stage *g, struct rn_error *e) {
+    const struct rn_error *wrong = NULL;
+    struct rn_field *left = NULL;
+    uint32_t inputs = 0, count = 0, kept = 0;
+    for (uint32_t i = 0; i < g->in_count; i++) {
+        const struct rn_error *why = data->columns[g->in[i]].wrong;
+        if (!why)
+            g->in[inputs++] = g->in[i];
+        else if (!wrong)
+            wrong = why;
+    }
+    if (!wrong)
+        return;
+    g->in_count = inputs;
+    if (inputs && plan(data, g, &count, &left, e) != RN_OK) {
+        error_clear(e);
+        count = 0;
+    }
+    for (uint32_t i = 0; i < g->out_count; i++)
+        if (gives(left, count, data->columns[g->out[i]].field.name))
+            g->out[kept++] = g->out[i];
+        else
+            data->columns[g->out[i]].wrong = wrong;
+    g->out_count = kept;
 }
 
 /* One pass over the training rows, in rising order, up to stage `s`. */
@@ -245,25 +271,6 @@ static int refuse_missing(const struct data *data, uint32_t column,
                                        : pipeline_missing(data, column, &at, e);
 }
 
-/* Data to predict need not have what the network does not read: the fields that a
- * transform cannot take are left out of them. */
-static void leave_out(struct data *data, struct stage *g, struct fields *f,
-                      struct rn_error *e) {
-    struct fields next = {0};
-    for (uint32_t i = 0; i < f->count; i++) {
-        bool taken = false;
-        for (uint32_t j = 0; j < g->in_count; j++)
-            taken |= g->in[j] == f->at[i];
-        if (!taken)
-            next.at[next.count++] = f->at[i];
-    }
-    if (!data->left_out)
-        data->left_out = arena_copy(data->arena, e->message);
-    error_clear(e);
-    *f = next;
-    g->skipped = true;
-}
-
 /* The columns that are left are the sample, its floats as f32. */
 static int finish_sample(struct data *data, const struct fields *f,
                          struct rn_error *e) {
@@ -313,34 +320,26 @@ static int finish_sample(struct data *data, const struct fields *f,
 }
 
 static int run_stages(struct data *data, bool fit, struct rn_error *e) {
-    struct fields f = {0};
-    struct rn_field *out = memory_get(DATA_MAX_FIELDS * sizeof *out);
+    struct fields f = {data->sample_count, data->sample};
     int status = RN_OK;
-    for (uint32_t i = 0; i < data->raw_count; i++)
-        f.at[f.count++] = i;
     for (uint32_t s = 0; s < data->stage_count && status == RN_OK; s++) {
         struct stage *g = &data->stages[s];
+        struct rn_field *out = NULL;
         uint32_t count = 0;
         g->in_count = g->out_count = 0;
-        g->skipped = false;
         status = choose(data, g, &f, e);
-        if (status != RN_OK || g->skipped)
-            continue;
-        status = plan(data, g, &count, out, e);
-        if (status != RN_OK && data->options.mode == DATA_FOR_PREDICTION) {
-            leave_out(data, g, &f, e);
-            status = RN_OK;
-            continue;
-        }
+        if (status == RN_OK)
+            status = plan(data, g, &count, &out, e);
         if (status == RN_OK && fit) {
             status = fit_stage(data, s, e);
             if (status == RN_OK)
-                status = plan(data, g, &count, out, e);
+                status = plan(data, g, &count, &out, e);
         }
         if (status == RN_OK)
             status = replace(data, g, &f, count, out, e);
+        if (status == RN_OK)
+            go_without(data, g, e);
     }
-    memory_release(out);
     return status == RN_OK ? finish_sample(data, &f, e) : status;
 }
 
@@ -359,9 +358,7 @@ static int plan_augmenters(struct data *data, struct rn_error *e) {
         const struct node *of = node_find(a->node, "of");
         const char *name =
             of && node_kind(of) == NODE_SCALAR ? node_raw(of) : image(data);
-        struct fields f = {data->field_count, {0}};
-        for (uint32_t k = 0; k < f.count; k++)
-            f.at[k] = data->field_columns[k];
+        struct fields f = {data->field_count, data->field_columns};
         int k = find(data, &f, name);
         if (k < 0)
             return no_field(data, &f, name, of ? node_path(of) : a->path, e);

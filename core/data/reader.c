@@ -11,7 +11,7 @@
 #include "data/room.h"
 
 const char *table_file(const struct table *t, const struct column *c) {
-    return t->files[c->raw];
+    return c->raw < t->field_count ? t->files[c->raw] : t->name;
 }
 
 bool field_variable(const struct rn_field *f) {
@@ -147,7 +147,7 @@ static void widen(uint8_t *p, uint64_t n, uint64_t from, uint64_t to) {
 static int from_stored(struct reader *r, uint64_t n, struct rn_error *e) {
     const struct table *t = r->table;
     int status = RN_OK;
-    for (uint32_t f = 0; f < r->data->raw_count; f++)
+    for (uint32_t f = 0; f < t->field_count; f++)
         for (uint64_t i = 0; r->out[f].data && i < n && status == RN_OK; i++)
             if (r->cells[f])
                 status = cells_copy(r->cells[f], i, t->kept[f], r->indices[i], e);
@@ -226,7 +226,7 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
         return error_set(e, RN_E_CANCELLED, "%s: reading was stopped", t->name);
     for (uint64_t i = 0; i < n; i++)
         r->indices[i] = (uint64_t)ids[i] - t->offset;
-    for (uint32_t f = 0; f < data->raw_count; f++) {
+    for (uint32_t f = 0; f < t->field_count; f++) {
         r->out[f] = view(r, f, n);
         r->out[f].dtype = t->fields[f].dtype;
         if (r->demand && !r->demand->columns[f])
@@ -251,7 +251,7 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
             return error_context(e, "%s", t->path);
         }
     }
-    for (uint32_t f = 0; f < data->raw_count; f++) {
+    for (uint32_t f = 0; f < t->field_count; f++) {
         const struct column *c = &data->columns[f];
         if (c->field.flags & RN_FIELD_TEXT)
             r->shapes[f][1] = c->field.shape[0];
@@ -388,7 +388,7 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
     const struct demand *d = r->demand;
     int status = RN_OK;
     for (uint32_t s = 0; s < count && status == RN_OK; s++)
-        if (!data->stages[s].skipped && (!d || d->stages[s]))
+        if (data->stages[s].out_count && (!d || d->stages[s]))
             status = run(r, &data->stages[s], false, n, e);
     for (uint32_t i = 0; count == data->stage_count && i < data->narrowed_count; i++)
         if (status == RN_OK && (!d || d->columns[data->narrowed[i].to]))
@@ -420,7 +420,7 @@ void demand_add(struct demand *d, const struct data *data, uint32_t column) {
             d->columns[data->narrowed[i].from] = true;
     for (uint32_t s = data->stage_count; s-- > 0;) {
         const struct stage *g = &data->stages[s];
-        for (uint32_t i = 0; i < g->out_count && !g->skipped; i++)
+        for (uint32_t i = 0; i < g->out_count; i++)
             d->stages[s] |= d->columns[g->out[i]];
         for (uint32_t i = 0; i < g->in_count && d->stages[s]; i++)
             d->columns[g->in[i]] = true;

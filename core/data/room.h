@@ -10,8 +10,7 @@
 #include "data/cells.h"
 #include "data/data.h"
 
-#define DATA_MAX_FIELDS 256u
-#define DATA_CHUNK      512u /* rows at a time in passes over everything */
+#define DATA_CHUNK 512u /* rows at a time in passes over everything */
 
 /* One source: a table of samples. Sample id = offset + row. */
 struct table {
@@ -41,7 +40,7 @@ struct column {
     uint32_t raw; /* the raw column that it was made of, the first of several */
     uint32_t classes;
     const char *const *class_names;
-    const struct rn_error *wrong; /* raw, to predict: it is not what was learnt */
+    const struct rn_error *wrong; /* to predict: why its raw column is not there */
 };
 
 /* A transform in its place. */
@@ -52,7 +51,6 @@ struct stage {
     struct instance *instance;
     const struct rn_transform *iface;
     void *self;
-    bool skipped; /* when predicting: none of its fields is there */
     uint32_t in_count, out_count;
     uint32_t *in, *out; /* columns */
 };
@@ -81,7 +79,13 @@ struct data {
     uint32_t table_count;
     int main_table, val_table, test_table; /* -1: none */
     struct table tables[DATA_SPLITS];
-    uint32_t raw_count; /* columns 0 .. raw_count-1 come from the sources */
+    /* Columns 0 .. raw_count-1 come from the sources: first the fields of the tables;
+     * then, to predict, those of the schema that the table does not have. */
+    uint32_t raw_count;
+    uint32_t sample_count;
+    uint32_t *sample;                  /* what the first stage gets: raw columns */
+    struct rn_known_fields known;      /* what the next source is opened with */
+    struct instance_services services; /* of sources */
     uint32_t column_count, column_capacity;
     struct column *columns;
     uint32_t stage_count;
@@ -97,8 +101,7 @@ struct data {
         int64_t *ids;
     } splits[DATA_SPLITS];
     char split_hash[65], content_hash[65];
-    bool ready;           /* fitted or loaded */
-    const char *left_out; /* to predict: why a transform took a field away, or NULL */
+    bool ready; /* fitted or loaded */
     uint32_t field_count;
     struct data_field *fields;
     uint32_t *field_columns;
@@ -179,6 +182,16 @@ int range_missing(const struct data *data, uint32_t column, struct data_outside 
 bool range_missing_in(const struct column *c, const struct table *t, const void *values,
                       const int64_t *ids, uint64_t rows, struct data_outside *out);
 
+/* schema.c */
+/* "f32 [3,4]", "text [12]". */
+void field_describe(struct text *out, const struct rn_field *f);
+/* The raw columns of what is read to predict, against options.schema: those that are
+ * there as they were learnt, and the others with the error that reading them is. */
+void schema_columns(struct data *data);
+/* Does a source give the field as it was learnt? *wrong: why not. */
+bool schema_same(const struct table *t, uint32_t field, const struct rn_field *learnt,
+                 const char *layout, struct rn_error *wrong);
+
 /* split.c */
 int split_make(struct data *data, struct rn_error *e);
 
@@ -188,6 +201,7 @@ void data_key(uint64_t seed, const char *purpose, uint32_t key[2]);
 void data_shuffle(uint64_t *v, uint64_t n, const uint32_t key[2], uint32_t a,
                   uint32_t b);
 
+/* options.c */
 /* Options of the section, after schema_check; otherwise when absent. */
 double data_number(const struct node *map, const char *key, double otherwise);
 const char *data_word(const struct node *map, const char *key, const char *otherwise);

@@ -56,9 +56,9 @@ static int by_value(const void *a, const void *b) {
     return k ? k : (x->row > y->row) - (x->row < y->row);
 }
 
-static int find_by(const struct data *data, const char *by, uint32_t *out,
+static int find_by(struct data *data, const char *by, uint32_t *out,
                    struct rn_error *e) {
-    const char *names[DATA_MAX_FIELDS];
+    const char **names = arena_array(data->arena, const char *, data->raw_count + 1);
     for (uint32_t i = 0; i < data->raw_count; i++) {
         names[i] = data->columns[i].field.name;
         if (strcmp(names[i], by) != 0)

@@ -43,7 +43,8 @@ static const struct rn_stream_api memory_api = {sizeof memory_api, 0, memory_wri
                                                 memory_read, memory_left};
 
 #define STATE_MAGIC   0x4144u /* "DA" */
-#define STATE_VERSION 2u
+#define STATE_VERSION 3u
+#define STATE_FIRST   2u /* raw fields without flags */
 
 static int put(struct rn_stream *s, const void *p, uint32_t n) {
     int status = s->api->write(s, &n, sizeof n);
@@ -51,8 +52,8 @@ static int put(struct rn_stream *s, const void *p, uint32_t n) {
 }
 
 /* magic, version, numbers of transforms and fields; transforms: name, bytes, state;
- * fields: name, classes; number of raw fields: name, layout, dtype, rank, shape. All
- * integers u32 but the bytes of a state, u64, and a shape's, i64. */
+ * fields: name, classes; number of raw fields: name, layout, dtype, rank, flags, shape.
+ * All integers u32 but the bytes of a state, u64, and a shape's, i64. */
 int data_save(const struct data *data, struct rn_stream *s) {
     uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->stage_count,
                         data->field_count};
@@ -82,11 +83,12 @@ int data_save(const struct data *data, struct rn_stream *s) {
         status = put(s, t->fields[i].name, (uint32_t)strlen(t->fields[i].name));
         if (status == RN_OK)
             status = put(s, t->layouts[i], (uint32_t)strlen(t->layouts[i]));
-        uint32_t type[2] = {t->fields[i].dtype, t->fields[i].rank};
+        const struct rn_field *f = &t->fields[i];
+        uint32_t type[3] = {f->dtype, f->rank, f->flags};
         if (status == RN_OK)
             status = s->api->write(s, type, sizeof type);
-        if (status == RN_OK && type[1])
-            status = s->api->write(s, t->fields[i].shape, type[1] * sizeof(int64_t));
+        if (status == RN_OK && f->rank)
+            status = s->api->write(s, f->shape, f->rank * sizeof *f->shape);
     }
     return status;
 }
@@ -134,79 +136,35 @@ static int load_stage(struct stage *g, struct rn_stream *s, struct rn_error *e) 
     return RN_OK;
 }
 
-/* A raw field as it was learnt. */
-struct learnt {
+/* A raw field as it was learnt, in the arena. */
+static int take_raw(struct arena *a, struct rn_stream *s, uint32_t version,
+                    struct rn_field *f, const char **layout, struct rn_error *e) {
     char name[256];
-    char *layout; /* memory_release */
-    uint32_t dtype, rank;
-    int64_t shape[RN_MAX_RANK];
-};
-
-static int take_learnt(struct rn_stream *s, struct learnt *x, struct rn_error *e) {
-    uint32_t length = 0, type[2];
-    *x = (struct learnt){.layout = NULL};
-    int status = take(s, x->name, e);
+    uint32_t length = 0, type[3] = {0};
+    int status = take(s, name, e);
     if (status != RN_OK)
         return status;
     if (s->api->read(s, &length, sizeof length) != RN_OK || length > s->api->left(s))
         return bad_state(e, "is cut short or damaged");
-    x->layout = memory_get((size_t)length + 1);
-    if (s->api->read(s, x->layout, length) != RN_OK ||
-        s->api->read(s, type, sizeof type) != RN_OK || type[1] > RN_MAX_RANK ||
-        s->api->read(s, x->shape, type[1] * sizeof *x->shape) != RN_OK)
+    char *text = arena_get(a, (size_t)length + 1);
+    uint32_t numbers = version > STATE_FIRST ? 3 : 2;
+    if (s->api->read(s, text, length) != RN_OK ||
+        s->api->read(s, type, numbers * sizeof *type) != RN_OK ||
+        type[1] > RN_MAX_RANK ||
+        s->api->read(s, f->shape, type[1] * sizeof *f->shape) != RN_OK)
         return bad_state(e, "is cut short or damaged");
-    x->dtype = type[0];
-    x->rank = type[1];
-    return RN_OK;
-}
-
-/* Where numbers were learnt, whole numbers are numbers too; and tables gave f32 where
- * they now give f64. */
-static bool same_dtype(const struct column *c, uint32_t learnt) {
-    rn_dtype now = c->field.dtype;
-    bool was_float = learnt == RN_F32 || learnt == RN_F64;
-    return now == learnt || (now == RN_F64 && learnt == RN_F32) ||
-           (now == RN_I64 && was_float);
-}
-
-/* A raw field as it was learnt, against what this source gives under that name:
- * elements in another order, or others, would be read as what they are not. Data to
- * predict may be otherwise where nothing reads them: then the error waits in the
- * column. */
-static int check_raw(struct data *data, const struct learnt *x, struct rn_error *e) {
-    const struct table *t = &data->tables[data->main_table];
-    bool predict = data->options.mode == DATA_FOR_PREDICTION;
-    for (uint32_t i = 0; i < t->field_count; i++) {
-        struct column *c = &data->columns[i];
-        const struct rn_field *f = &c->field;
-        struct rn_error wrong = {0};
-        if (strcmp(f->name, x->name) != 0 || f->flags & RN_FIELD_TEXT)
-            continue;
-        if (!same_dtype(c, x->dtype) || f->rank != x->rank ||
-            memcmp(f->shape, x->shape, x->rank * sizeof *x->shape) != 0) {
-            error_set(
-                &wrong, RN_E_DATA,
-                "%s: field '%s' does not have the type and shape that were learnt",
-                t->name, x->name);
-        } else if (strcmp(t->layouts[i], x->layout) != 0) {
-            error_set(&wrong, RN_E_DATA,
-                      "%s: the elements of '%s' are not those that were learnt",
-                      t->name, x->name);
-            error_hint(&wrong, "now %.100s; then %.100s", t->layouts[i], x->layout);
-        } else if (f->dtype == RN_I64 && x->dtype != RN_I64) {
-            c->field.dtype = RN_F64;
-        }
-        if (wrong.status && !predict) {
-            if (e)
-                *e = wrong;
-            return wrong.status;
-        }
-        if (wrong.status) {
-            struct rn_error *kept = arena_new(data->arena, struct rn_error);
-            *kept = wrong;
-            c->wrong = kept;
-        }
-    }
+    text[length] = '\0';
+    *layout = text;
+    f->name = arena_copy(a, name);
+    f->dtype = type[0];
+    f->rank = type[1];
+    f->flags = type[2];
+    if (numbers == 2 && type[1] == 1 && f->shape[0] == -1)
+        f->flags = RN_FIELD_VARIABLE | (type[0] == RN_U8 ? RN_FIELD_TEXT : 0u);
+    else if (numbers == 2 && type[1] == 1 && type[0] == RN_U8)
+        f->flags = RN_FIELD_TEXT;
+    if (!field_bytes(f))
+        return bad_state(e, "is cut short or damaged");
     return RN_OK;
 }
 
@@ -216,9 +174,10 @@ struct stored_field {
     uint32_t classes;
 };
 
-/* What follows the states of the transforms. */
-static int load_fields(struct data *data, struct rn_stream *s, uint32_t count,
-                       struct stored_field *fields, struct rn_error *e) {
+/* What follows the states of the transforms: `count` fields, then the raw ones. */
+static int take_fields(struct arena *a, struct rn_stream *s, uint32_t version,
+                       uint32_t count, struct stored_field *fields,
+                       struct data_schema *out, struct rn_error *e) {
     uint32_t raw = 0;
     int status = RN_OK;
     for (uint32_t i = 0; i < count && status == RN_OK; i++) {
@@ -229,13 +188,80 @@ static int load_fields(struct data *data, struct rn_stream *s, uint32_t count,
     }
     if (status == RN_OK && s->api->read(s, &raw, sizeof raw) != RN_OK)
         status = bad_state(e, "is cut short or damaged");
-    for (uint32_t i = 0; i < raw && status == RN_OK; i++) {
-        struct learnt x;
-        status = take_learnt(s, &x, e);
-        if (status == RN_OK)
-            status = check_raw(data, &x, e);
-        memory_release(x.layout);
+    if (status == RN_OK && raw > s->api->left(s))
+        status = bad_state(e, "is cut short or damaged");
+    if (status != RN_OK)
+        return status;
+    struct rn_field *f = arena_array(a, struct rn_field, raw + 1);
+    const char **layouts = arena_array(a, const char *, raw + 1);
+    for (uint32_t i = 0; i < raw && status == RN_OK; i++)
+        status = take_raw(a, s, version, &f[i], &layouts[i], e);
+    *out = (struct data_schema){raw, f, layouts};
+    return status;
+}
+
+/* Elements in another order, or others than were learnt, would be read as what they
+ * are not. Data to predict are compared where they are opened. */
+static int check_raw(struct data *data, const struct data_schema *learnt,
+                     struct rn_error *e) {
+    const struct table *t = &data->tables[data->main_table];
+    for (uint32_t k = 0; k < learnt->count; k++)
+        for (uint32_t i = 0; i < t->field_count; i++) {
+            struct column *c = &data->columns[i];
+            struct rn_error wrong;
+            if (strcmp(c->field.name, learnt->fields[k].name) != 0)
+                continue;
+            if (!schema_same(t, i, &learnt->fields[k], learnt->layouts[k], &wrong)) {
+                if (e)
+                    *e = wrong;
+                return wrong.status;
+            }
+            if (c->field.dtype == RN_I64 && learnt->fields[k].dtype != RN_I64)
+                c->field.dtype = RN_F64;
+        }
+    return RN_OK;
+}
+
+static int take_head(struct rn_stream *s, uint32_t head[4], struct rn_error *e) {
+    if (s->api->read(s, head, 4 * sizeof *head) != RN_OK || head[0] != STATE_MAGIC)
+        return bad_state(e, "is cut short or damaged");
+    if (head[1] < STATE_FIRST || head[1] > STATE_VERSION)
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the saved data state has version %u, this runner reads %u",
+                         head[1], STATE_VERSION);
+    /* Each has a name at least. */
+    if (head[2] > s->api->left(s) || head[3] > s->api->left(s))
+        return bad_state(e, "is cut short or damaged");
+    return RN_OK;
+}
+
+static int skip_stage(struct rn_stream *s, struct rn_error *e) {
+    char name[256], bytes[4096];
+    uint64_t left = 0;
+    int status = take(s, name, e);
+    if (status == RN_OK && s->api->read(s, &left, sizeof left) != RN_OK)
+        status = bad_state(e, "is cut short or damaged");
+    while (status == RN_OK && left) {
+        uint64_t n = left < sizeof bytes ? left : sizeof bytes;
+        if (s->api->read(s, bytes, n) != RN_OK)
+            status = bad_state(e, "is cut short or damaged");
+        left -= n;
     }
+    return status;
+}
+
+int data_schema_read(struct arena *a, struct rn_stream *s, struct data_schema *out,
+                     struct rn_error *e) {
+    uint32_t head[4];
+    error_clear(e);
+    int status = take_head(s, head, e);
+    for (uint32_t i = 0; status == RN_OK && i < head[2]; i++)
+        status = skip_stage(s, e);
+    if (status != RN_OK)
+        return status;
+    struct stored_field *fields = memory_get(memory_mul(head[3] + 1, sizeof *fields));
+    status = take_fields(a, s, head[1], head[3], fields, out, e);
+    memory_release(fields);
     return status;
 }
 
@@ -244,25 +270,23 @@ int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
     error_clear(e);
     if (data->ready)
         return error_set(e, RN_E_INTERNAL, "data is fitted already");
-    if (s->api->read(s, head, sizeof head) != RN_OK || head[0] != STATE_MAGIC)
-        return bad_state(e, "is cut short or damaged");
-    if (head[1] != STATE_VERSION)
-        return error_set(e, RN_E_CHECKPOINT,
-                         "the saved data state has version %u, this runner reads %u",
-                         head[1], STATE_VERSION);
+    int status = take_head(s, head, e);
+    if (status != RN_OK)
+        return status;
     if (head[2] != data->stage_count)
         return error_set(e, RN_E_CHECKPOINT,
                          "the saved data state has %u transforms, the file has %u",
                          head[2], data->stage_count);
-    if (head[3] > DATA_MAX_FIELDS)
-        return bad_state(e, "is cut short or damaged");
     for (uint32_t i = 0; i < data->stage_count; i++) {
-        int status = load_stage(&data->stages[i], s, e);
+        status = load_stage(&data->stages[i], s, e);
         if (status != RN_OK)
             return status;
     }
     struct stored_field *stored = memory_get(memory_mul(head[3] + 1, sizeof *stored));
-    int status = load_fields(data, s, head[3], stored, e);
+    struct data_schema learnt = {0};
+    status = take_fields(data->arena, s, head[1], head[3], stored, &learnt, e);
+    if (status == RN_OK && data->options.mode != DATA_FOR_PREDICTION)
+        status = check_raw(data, &learnt, e);
     if (status == RN_OK)
         status = pipeline_prepare(data, false, e);
     for (uint32_t i = 0; i < head[3] && status == RN_OK; i++)

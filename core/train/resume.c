@@ -86,7 +86,7 @@ int resume_open(struct loop *l, struct arena *a, struct resume *r,
     if (split)
         so->stored_split = arena_copy_n(a, split->data, split->bytes);
     if (data)
-        so->fitted = state_stream(a, data->data, data->bytes);
+        so->fitted = data->data, so->fitted_bytes = data->bytes;
     so->file = arena_format(a, "%s/resolved.yaml", record_folder(l->record));
     so->kernels = record_text_read(l->record, "kernels.txt");
     status = run_check_resolved(so->file, d);

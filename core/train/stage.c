@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "train/stage.h"
+#include "train/state.h"
 
 /* ---------------------------------------------- what the host offers to parts */
 
@@ -26,7 +27,6 @@ static int32_t duration_steps(struct rn_host *h, const char *duration, int64_t *
 
 static const struct rn_duration_api duration_api = {sizeof(struct rn_duration_api), 0,
                                                     duration_steps};
-static const uint32_t predicting = 1;
 
 static const void *extension(void *context, struct instance *i, const char *id) {
     const struct stage *s = context;
@@ -37,8 +37,6 @@ static const void *extension(void *context, struct instance *i, const char *id) 
         return s->record_api;
     if (strcmp(id, RN_EXT_SAMPLES) == 0)
         return stage_samples(s);
-    if (strcmp(id, RN_EXT_PREDICT) == 0)
-        return s->use == STAGE_PREDICT ? &predicting : NULL;
     return NULL;
 }
 
@@ -350,6 +348,10 @@ static int plan_evaluation(struct stage *s, struct diag *d) {
 
 /* -------------------------------------------------------------------- open */
 
+static struct rn_stream *fitted_stream(struct stage *s, const struct stage_options *o) {
+    return state_stream(s->arena, o->fitted, o->fitted_bytes);
+}
+
 static int open_data(struct stage *s, const struct stage_options *o,
                      const struct instance_services *services, struct diag *d) {
     struct rn_error e = {0};
@@ -362,10 +364,23 @@ static int open_data(struct stage *s, const struct stage_options *o,
         .seed = s->x->seed,
         .mode = o->use == STAGE_PREDICT ? DATA_FOR_PREDICTION : DATA_FOR_TRAINING,
         .stored_split = o->use == STAGE_PREDICT ? NULL : o->stored_split};
+    struct data_schema schema;
+    int status = RN_OK;
+    if (o->use == STAGE_PREDICT) {
+        data.schema = &schema;
+        status = o->fitted
+                     ? data_schema_read(s->arena, fitted_stream(s, o), &schema, &e)
+                     : error_set(&e, RN_E_CHECKPOINT,
+                                 "the checkpoint does not hold the state of the "
+                                 "data");
+    }
+    if (status != RN_OK)
+        return diag_place(d, s->x->root, &e);
     s->data = data_open(&data, d);
     if (!s->data)
         return diag_status(d);
-    int status = o->fitted ? data_load(s->data, o->fitted, &e) : data_fit(s->data, &e);
+    status =
+        o->fitted ? data_load(s->data, fitted_stream(s, o), &e) : data_fit(s->data, &e);
     if (status == RN_OK && o->use != STAGE_PREDICT)
         status = data_check(s->data, &e);
     if (status != RN_OK)

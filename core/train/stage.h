@@ -97,7 +97,9 @@ struct stage_options {
     enum stage_use use;
     const char *data_override; /* predict: another file for the source, or NULL */
     const char *stored_split;  /* resume, eval: text, or NULL */
-    struct rn_stream *fitted;  /* resume, eval, predict: transforms' state, or NULL */
+    /* resume, eval, predict: what data_save gave, or NULL; borrowed until it returns */
+    const void *fitted;
+    uint64_t fitted_bytes;
     const char *kernels; /* resume, eval, predict: the backend's choices, or NULL */
     const struct rn_record_api *record_api;
     void *record_context;

@@ -80,7 +80,8 @@ static int use_open(struct use *u, const struct use_options *o, enum stage_use u
         .data_override = o->data,
         .kernels = record_text_read(u->record, "kernels.txt"),
         .stored_split = split ? arena_copy_n(u->a, split->data, split->bytes) : NULL,
-        .fitted = data ? state_stream(u->a, data->data, data->bytes) : NULL};
+        .fitted = data ? data->data : NULL,
+        .fitted_bytes = data ? data->bytes : 0};
     status = run_check_resolved(so.file, d);
     if (status != RN_OK)
         return status;
@@ -137,6 +138,15 @@ struct outputs {
 
 static int collect(struct use *u, struct shaped *p, struct outputs *out,
                    struct rn_error *e) {
+    if (!out->names) {
+        uint32_t most = 0;
+        for (uint32_t k = 0; k < u->s->eval_count; k++)
+            most = u->s->evals[k].plan->base_count > most
+                       ? u->s->evals[k].plan->base_count
+                       : most;
+        out->names = arena_array(u->a, const char *, most + 1);
+        out->values = arena_array(u->a, struct rn_tensor, most + 1);
+    }
     out->count = 0;
     for (uint32_t i = 0; i < p->plan->base_count; i++) {
         const struct plan_base *b = &p->plan->bases[i];
@@ -150,7 +160,6 @@ static int collect(struct use *u, struct shaped *p, struct outputs *out,
         out->values[out->count++] = (struct rn_tensor){
             (void *)(uintptr_t)data, b->shape, NULL, b->dtype, b->rank};
     }
-    (void)u;
     return RN_OK;
 }
 
@@ -171,8 +180,7 @@ int run_predict(const struct use_options *o,
                                 .batch = (uint64_t)u.s->eval_batch,
                                 .workers = data_workers(u.s->data) ? 1 : 0};
     status = loader_open(u.s->data, &lo, &loader, &e);
-    struct outputs out = {arena_array(u.a, const char *, 256),
-                          arena_array(u.a, struct rn_tensor, 256), 0};
+    struct outputs out = {0};
     uint64_t n = status == RN_OK ? loader_batches(loader) : 0;
     for (uint64_t i = 0; i < n && status == RN_OK; i++) {
         struct batch b;

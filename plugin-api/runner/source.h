@@ -89,6 +89,20 @@ struct rn_source_info {
  * predict: labels and targets may be missing, and their fields are then left out. */
 #define RN_EXT_PREDICT "runner.predict/1"
 
+/* Host extension: there, and not NULL, when rows with these fields are already known:
+ * those of the experiment's first source, or those that a network was trained on. A
+ * source that guesses the type of a field reads one of a known name as the known type,
+ * as long as every value can be. */
+#define RN_EXT_FIELDS "runner.fields/1"
+
+struct rn_known_fields {
+    uint32_t struct_size;
+    uint32_t field_count;
+    uint32_t field_stride;
+    uint32_t reserved;
+    const struct rn_field *fields; /* host, until create returns */
+};
+
 struct rn_source {
     uint32_t struct_size;
     uint32_t reserved;

@@ -18,8 +18,9 @@ struct column {
 
 struct csv {
     struct rn_host *host;
-    const char *file; /* host, until destroy */
-    int predict;      /* labels may be missing */
+    const char *file;                    /* host, until destroy */
+    int predict;                         /* labels may be missing */
+    const struct rn_known_fields *known; /* host, until create returns; or NULL */
     struct rn_budget budget;
     struct csv_table table; /* cells are gone after create */
     struct missing missing;
@@ -101,19 +102,21 @@ bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) 
 /* What a column without a type of its own holds. */
 struct guess {
     char type;         /* 'i', 'f' or 't' */
+    int nothing;       /* every cell is missing */
     uint64_t missing;  /* cells, as that type reads them */
+    uint64_t words;    /* cells that are missing, whatever the type */
     uint64_t bad_text; /* text: 1 + the first empty cell that is not missing, or 0 */
 };
 
 static struct guess guess(const struct csv *s, uint32_t column) {
     struct guess g = {.type = 'i'};
-    uint64_t words = 0, empty = 0;
+    uint64_t empty = 0;
     for (uint64_t r = 0; r < s->count; r++) {
         const char *text = text_at(s, r, column);
         int64_t whole;
         double number;
         if (missing_word(&s->missing, text)) {
-            words++;
+            g.words++;
             continue;
         }
         if (!*text && !empty)
@@ -127,11 +130,34 @@ static struct guess guess(const struct csv *s, uint32_t column) {
         else if (g.type == 'i' && !cell_integer(text, &whole))
             g.type = 'f';
     }
-    if (words + (g.type == 't' ? 0 : g.missing) == s->count)
+    g.nothing = g.words + (g.type == 't' ? 0 : g.missing) == s->count;
+    if (g.nothing)
         g.type = 't';
-    g.missing = words + (g.type == 't' ? 0 : g.missing);
-    g.bad_text = words ? empty : 0;
+    g.missing = g.words + (g.type == 't' ? 0 : g.missing);
+    g.bad_text = g.words ? empty : 0;
     return g;
+}
+
+/* Can every cell of a column be read as `type`? What is missing can. */
+static int fits(const struct guess *g, char type) {
+    return type == 't' || (type == 'f' && g->type == 'i') || type == g->type ||
+           g->nothing;
+}
+
+/* The type of a column: that of the known field of its name, where every cell can be
+ * read so, else what its cells are. */
+static char type_of(const struct csv *s, uint32_t column, const struct guess *g) {
+    const struct rn_known_fields *known = s->known;
+    for (uint32_t i = 0; known && i < known->field_count; i++) {
+        const struct rn_field *f = (const void *)((const char *)known->fields +
+                                                  (size_t)i * known->field_stride);
+        if (strcmp(f->name, s->table.names[column]) != 0)
+            continue;
+        char type = f->dtype == RN_U8 ? 't' : f->dtype == RN_I64 ? 'i' : 'f';
+        if (fits(g, type))
+            return type;
+    }
+    return g->type;
 }
 
 /* An empty text is how a missing one is stored. */
@@ -222,7 +248,7 @@ static int32_t column_read(struct csv *s, uint32_t column, char type, int requir
     struct rn_field *f = &s->fields[s->field_count++];
     struct column *c = &s->columns[s->column_count++];
     struct guess g = guess(s, column);
-    type = type == 'a' ? g.type : type;
+    type = type == 'a' ? type_of(s, column, &g) : type;
     f->name = s->table.names[column];
     c->at = column;
     if (type == 't') {
@@ -230,13 +256,14 @@ static int32_t column_read(struct csv *s, uint32_t column, char type, int requir
         for (uint64_t r = 0; required && r < s->count; r++)
             if (missing_word(&s->missing, text_at(s, r, column)))
                 bad_cell(s, r, column, "the target is missing");
-        f->flags = g.missing ? RN_FIELD_NULLABLE : 0;
+        f->flags = g.words ? RN_FIELD_NULLABLE : 0;
         return text_read(s, column, f, c, e);
     }
     f->dtype = type == 'i' ? RN_I64 : RN_F64;
     c->rows = reserve(s, s->count, RN_DTYPE_BYTES(f->dtype), e);
     if (!c->rows)
         return no_room(e);
+    uint64_t missing = 0;
     for (uint64_t r = 0; r < s->count; r++) {
         const char *text = text_at(s, r, column);
         f->flags = 0;
@@ -247,8 +274,9 @@ static int32_t column_read(struct csv *s, uint32_t column, char type, int requir
                      type == 'f' ? "a number" : "an integer");
         else if (f->flags && required)
             bad_cell(s, r, column, "the target is missing");
+        missing += f->flags != 0;
     }
-    f->flags = g.missing && !required ? RN_FIELD_NULLABLE : 0;
+    f->flags = missing && !required ? RN_FIELD_NULLABLE : 0;
     return RN_OK;
 }
 
@@ -310,12 +338,9 @@ static int32_t no_column(const struct csv *s, const char *option, const char *na
                               t->names[i]);
     if (n >= sizeof list)
         memcpy(list + sizeof list - 4, "...", 4);
-    if (s->predict) /* the options fitted another file */
-        fail(e, RN_E_DATA, s->file, 0, 0, "has no column '%s'", name);
-    else
-        fail(e, RN_E_CONFIG, option, 0, 0, "%s has no column '%s'", s->file, name);
+    fail(e, RN_E_CONFIG, option, 0, 0, "%s has no column '%s'", s->file, name);
     hint(e, "it has %s", list);
-    return s->predict ? RN_E_DATA : RN_E_CONFIG;
+    return RN_E_CONFIG;
 }
 
 /* Can the column of a target be read as `type`, with none missing? */
@@ -345,8 +370,8 @@ static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_
         rn_path(path, sizeof path, option, i);
         const char *name = rn_get_string(s->host, path, "");
         int k = csv_table_find(&s->table, name);
-        if (k < 0 && s->predict && letter != 'x')
-            continue; /* what the network does not read need not be there */
+        if (k < 0 && s->predict)
+            continue; /* the host refuses what the network reads and is not there */
         if (k < 0)
             return no_column(s, path, name, e);
         if (role[k])
@@ -452,6 +477,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->e = e;
     s->file = rn_get_string(h, "file", "");
     s->predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
+    s->known = h->api->extension(h, RN_EXT_FIELDS);
     s->budget = rn_budget_of(h);
     s->table.file = s->file;
     s->table.budget = &s->budget;

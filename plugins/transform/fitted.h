@@ -13,9 +13,8 @@
 
 #include <runner/transform.h>
 
-#include "../fail.h"
+#include "planned.h"
 
-#define FITTED_MAX   64u
 #define FITTED_NAME  128u
 #define FITTED_CHUNK 256u
 
@@ -37,6 +36,14 @@ struct fitted_field {
     struct map *map;           /* [groups], NULL until fitted */
 };
 
+/* A field of the last plan. */
+struct fitted_input {
+    struct fitted_field *of; /* NULL: passed on as it is */
+    uint64_t bytes;
+    int wide;     /* what it gives is f64 */
+    int nullable; /* i64 with missing numbers */
+};
+
 enum fitted_per { PER_ELEMENT, PER_CHANNEL, PER_ALL };
 
 struct fitted {
@@ -46,12 +53,9 @@ struct fitted {
     int blind;    /* a group without a number is no error */
     int selected; /* the fields were named: others than numbers are errors */
     uint32_t count;
-    struct fitted_field *fields[FITTED_MAX];
-    uint32_t in_count;                   /* of the last plan */
-    struct fitted_field *in[FITTED_MAX]; /* NULL: passed on as it is */
-    uint64_t in_bytes[FITTED_MAX];
-    int wide[FITTED_MAX];     /* what it gives is f64 */
-    int nullable[FITTED_MAX]; /* i64 with missing numbers */
+    struct fitted_field **fields; /* [count] */
+    uint32_t in_count;            /* of the last plan */
+    struct fitted_input *in;      /* [in_count] */
     /* Turn a tally to a map. */
     struct map (*finish)(const struct fitted *s, const struct tally *t);
 };
@@ -62,6 +66,10 @@ static inline void fitted_destroy(void *self) {
         free(s->fields[i]->tally);
         free(s->fields[i]->map);
         free(s->fields[i]);
+    }
+    if (s) {
+        free(s->fields);
+        free(s->in);
     }
     free(s);
 }
@@ -95,7 +103,10 @@ static inline struct fitted_field *fitted_find(struct fitted *s, const char *nam
 static inline struct fitted_field *fitted_add(struct fitted *s, const char *name,
                                               uint64_t groups, uint64_t elements) {
     struct fitted_field *f = (struct fitted_field *)calloc(1, sizeof *f);
-    if (!f || s->count == FITTED_MAX) {
+    struct fitted_field **more = (struct fitted_field **)realloc(
+        s->fields, (s->count + 1u) * sizeof(struct fitted_field *));
+    s->fields = more ? more : s->fields;
+    if (!f || !more) {
         free(f);
         return NULL;
     }
@@ -109,8 +120,11 @@ static inline int32_t fitted_plan(void *self, uint32_t in_count,
                                   const struct rn_field *in, uint32_t *out_count,
                                   struct rn_field *out, struct rn_error *e) {
     struct fitted *s = (struct fitted *)self;
-    if (in_count > FITTED_MAX || in_count > *out_count)
-        return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields", FITTED_MAX);
+    s->in_count = 0;
+    s->in = (struct fitted_input *)planned(s->in, in_count, sizeof *s->in, in_count,
+                                           *out_count, e);
+    if (!s->in)
+        return e && e->status ? e->status : RN_E_MEMORY;
     s->in_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         int takes = 0;
@@ -119,8 +133,8 @@ static inline int32_t fitted_plan(void *self, uint32_t in_count,
         if (status != RN_OK)
             return status;
         out[i] = in[i];
-        s->in[i] = NULL;
-        s->in_bytes[i] = field_bytes(&in[i]);
+        struct fitted_input *x = &s->in[i];
+        x->bytes = field_bytes(&in[i]);
         if (!takes)
             continue;
         if (s->per == PER_ALL || (s->per == PER_CHANNEL && in[i].rank == 0))
@@ -146,12 +160,12 @@ static inline int32_t fitted_plan(void *self, uint32_t in_count,
                         "field '%s' has %llu numbers a sample; fitted were %llu",
                         in[i].name, (unsigned long long)n,
                         (unsigned long long)f->elements);
-        s->in[i] = f;
+        x->of = f;
         out[i].name = f->name;
-        s->wide[i] = in[i].dtype == RN_F64 || in[i].dtype == RN_I64 ||
-                     in[i].dtype == RN_I32 || in[i].dtype == RN_U32;
-        s->nullable[i] = in[i].dtype == RN_I64 && in[i].flags & RN_FIELD_NULLABLE;
-        out[i].dtype = s->wide[i] ? RN_F64 : RN_F32;
+        x->wide = in[i].dtype == RN_F64 || in[i].dtype == RN_I64 ||
+                  in[i].dtype == RN_I32 || in[i].dtype == RN_U32;
+        x->nullable = in[i].dtype == RN_I64 && in[i].flags & RN_FIELD_NULLABLE;
+        out[i].dtype = x->wide ? RN_F64 : RN_F32;
         if (s->fills)
             out[i].flags &= ~RN_FIELD_NULLABLE;
     }
@@ -164,13 +178,13 @@ static inline void fitted_get(const struct fitted *s, uint32_t i,
                               const struct rn_tensor *in, uint64_t at, uint64_t n,
                               double *x) {
     numbers_get(in->data, in->dtype, at, n, x);
-    for (uint64_t k = 0; s->nullable[i] && k < n; k++)
+    for (uint64_t k = 0; s->in[i].nullable && k < n; k++)
         x[k] = ((const int64_t *)in->data)[at + k] == RN_MISSING_I64 ? NAN : x[k];
 }
 
 static inline void fitted_put(const struct fitted *s, uint32_t i,
                               const struct rn_tensor *out, uint64_t at, double y) {
-    if (s->wide[i])
+    if (s->in[i].wide)
         ((double *)out->data)[at] = y;
     else
         ((float *)out->data)[at] = (float)y;
@@ -221,7 +235,7 @@ static inline int32_t fitted_rows(void *self, uint64_t n, const struct rn_tensor
     double x[FITTED_CHUNK];
     (void)e;
     for (uint32_t i = 0; i < s->in_count; i++) {
-        struct fitted_field *f = s->in[i];
+        struct fitted_field *f = s->in[i].of;
         if (!f)
             continue;
         uint64_t each = f->elements / f->groups;
@@ -273,9 +287,9 @@ static inline int32_t fitted_apply(void *self, uint64_t n, const struct rn_tenso
     const struct fitted *s = (const struct fitted *)self;
     double x[FITTED_CHUNK];
     for (uint32_t i = 0; i < s->in_count; i++) {
-        const struct fitted_field *f = s->in[i];
+        const struct fitted_field *f = s->in[i].of;
         if (!f) {
-            memcpy(out[i].data, in[i].data, n * s->in_bytes[i]);
+            memcpy(out[i].data, in[i].data, n * s->in[i].bytes);
             continue;
         }
         if (!f->map)
@@ -324,7 +338,8 @@ static inline int32_t fitted_load(void *self, struct rn_stream *from,
     struct fitted *s = (struct fitted *)self;
     uint32_t head[2] = {0, 0};
     int32_t status = from->api->read(from, head, sizeof head);
-    if (status == RN_OK && (head[0] != FITTED_VERSION || head[1] > FITTED_MAX))
+    if (status == RN_OK &&
+        (head[0] != FITTED_VERSION || head[1] > from->api->left(from) / FITTED_NAME))
         status = RN_E_CHECKPOINT;
     for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
         char name[FITTED_NAME];

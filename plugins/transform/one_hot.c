@@ -6,8 +6,8 @@
 #include <runner/transform.h>
 
 #include "category.h"
+#include "planned.h"
 
-#define FIELDS_MAX  64u
 #define CLASSES_MAX 65536
 #define VERSION     1u
 
@@ -16,14 +16,18 @@ struct hot {
     int64_t classes; /* 0: not known yet */
 };
 
+struct hot_input {
+    struct hot *of;
+    uint64_t elements;
+    int nullable;
+};
+
 struct one_hot {
     int64_t given; /* option classes, or 0 */
     uint32_t count;
-    struct hot hots[FIELDS_MAX];
-    uint32_t in_count;       /* of the last plan */
-    uint32_t in[FIELDS_MAX]; /* index in hots */
-    uint64_t elements[FIELDS_MAX];
-    int nullable[FIELDS_MAX];
+    struct hot **hots;    /* [count] */
+    uint32_t in_count;    /* of the last plan */
+    struct hot_input *in; /* [in_count] */
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -35,22 +39,41 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     return RN_OK;
 }
 
+static void destroy(void *self) {
+    struct one_hot *s = self;
+    for (uint32_t i = 0; s && i < s->count; i++)
+        free(s->hots[i]);
+    if (s) {
+        free(s->hots);
+        free(s->in);
+    }
+    free(s);
+}
+
+/* NULL: no memory. */
 static struct hot *find(struct one_hot *s, const char *name) {
     for (uint32_t i = 0; i < s->count; i++)
-        if (strcmp(s->hots[i].name, name) == 0)
-            return &s->hots[i];
-    if (s->count == FIELDS_MAX)
+        if (strcmp(s->hots[i]->name, name) == 0)
+            return s->hots[i];
+    struct hot *hot = calloc(1, sizeof *hot);
+    struct hot **more = realloc(s->hots, (s->count + 1u) * sizeof *more);
+    s->hots = more ? more : s->hots;
+    if (!hot || !more) {
+        free(hot);
         return NULL;
-    snprintf(s->hots[s->count].name, sizeof s->hots[0].name, "%s", name);
-    s->hots[s->count].classes = s->given;
-    return &s->hots[s->count++];
+    }
+    snprintf(hot->name, sizeof hot->name, "%s", name);
+    hot->classes = s->given;
+    return s->hots[s->count++] = hot;
 }
 
 static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                     uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
     struct one_hot *s = self;
-    if (in_count > FIELDS_MAX || in_count > *out_count)
-        return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields", FIELDS_MAX);
+    s->in_count = 0;
+    s->in = planned(s->in, in_count, sizeof *s->in, in_count, *out_count, e);
+    if (!s->in)
+        return e && e->status ? e->status : RN_E_MEMORY;
     s->in_count = *out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         if (!category_takes(in[i].dtype) || (in[i].flags & RN_FIELD_TEXT)) {
@@ -65,11 +88,9 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                         in[i].name);
         struct hot *hot = find(s, in[i].name);
         if (!hot)
-            return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields",
-                        FIELDS_MAX);
-        s->in[i] = (uint32_t)(hot - s->hots);
-        s->elements[i] = field_elements(&in[i]);
-        s->nullable[i] = (in[i].flags & RN_FIELD_NULLABLE) != 0;
+            return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+        s->in[i] = (struct hot_input){hot, field_elements(&in[i]),
+                                      (in[i].flags & RN_FIELD_NULLABLE) != 0};
         out[i] = in[i];
         out[i].name = hot->name;
         out[i].dtype = RN_F32;
@@ -83,15 +104,15 @@ static int32_t fit_begin(void *self, struct rn_error *e) {
     struct one_hot *s = self;
     (void)e;
     for (uint32_t i = 0; i < s->count; i++)
-        s->hots[i].classes = s->given;
+        s->hots[i]->classes = s->given;
     return RN_OK;
 }
 
 /* Element k of field i as a class below `classes`, or -1 where it is missing. */
 static int32_t class_of(const struct one_hot *s, uint32_t i, const struct rn_tensor *in,
                         uint64_t k, int64_t classes, int64_t *out, struct rn_error *e) {
-    const struct hot *hot = &s->hots[s->in[i]];
-    enum category is = category_get(in, s->nullable[i], k, out);
+    const struct hot *hot = s->in[i].of;
+    enum category is = category_get(in, s->in[i].nullable, k, out);
     if (is == CATEGORY_WRONG)
         return category_wrong(hot->name, in, k, e);
     if (is == CATEGORY_MISSING)
@@ -113,8 +134,8 @@ static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
     struct one_hot *s = self;
     int64_t v;
     for (uint32_t i = 0; i < s->in_count; i++) {
-        struct hot *hot = &s->hots[s->in[i]];
-        for (uint64_t k = 0; k < n * s->elements[i]; k++) {
+        struct hot *hot = s->in[i].of;
+        for (uint64_t k = 0; k < n * s->in[i].elements; k++) {
             int32_t status =
                 class_of(s, i, &in[i], k, s->given ? s->given : CLASSES_MAX, &v, e);
             if (status != RN_OK)
@@ -128,10 +149,10 @@ static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
 static int32_t fit_end(void *self, struct rn_error *e) {
     const struct one_hot *s = self;
     for (uint32_t i = 0; i < s->in_count; i++)
-        if (!s->hots[s->in[i]].classes)
+        if (!s->in[i].of->classes)
             return fail(e, RN_E_DATA, NULL, 0, 0,
                         "field '%s' is missing in every training sample",
-                        s->hots[s->in[i]].name);
+                        s->in[i].of->name);
     return RN_OK;
 }
 
@@ -139,10 +160,10 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
                      const struct rn_tensor *out, struct rn_error *e) {
     const struct one_hot *s = self;
     for (uint32_t i = 0; i < s->in_count; i++) {
-        const struct hot *hot = &s->hots[s->in[i]];
+        const struct hot *hot = s->in[i].of;
         float *y = out[i].data;
-        memset(y, 0, n * s->elements[i] * (uint64_t)hot->classes * sizeof *y);
-        for (uint64_t k = 0; k < n * s->elements[i]; k++, y += hot->classes) {
+        memset(y, 0, n * s->in[i].elements * (uint64_t)hot->classes * sizeof *y);
+        for (uint64_t k = 0; k < n * s->in[i].elements; k++, y += hot->classes) {
             int64_t v;
             int32_t status = class_of(s, i, &in[i], k, hot->classes, &v, e);
             if (status != RN_OK)
@@ -159,9 +180,9 @@ static int32_t save(void *self, struct rn_stream *to) {
     uint32_t head[2] = {VERSION, s->count};
     int32_t status = to->api->write(to, head, sizeof head);
     for (uint32_t i = 0; status == RN_OK && i < s->count; i++) {
-        status = to->api->write(to, s->hots[i].name, sizeof s->hots[i].name);
+        status = to->api->write(to, s->hots[i]->name, sizeof s->hots[i]->name);
         if (status == RN_OK)
-            status = to->api->write(to, &s->hots[i].classes, sizeof(int64_t));
+            status = to->api->write(to, &s->hots[i]->classes, sizeof(int64_t));
     }
     return status;
 }
@@ -170,10 +191,10 @@ static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
     struct one_hot *s = self;
     uint32_t head[2] = {0, 0};
     int32_t status = from->api->read(from, head, sizeof head);
-    if (status == RN_OK && (head[0] != VERSION || head[1] > FIELDS_MAX))
+    if (status == RN_OK && (head[0] != VERSION || head[1] > from->api->left(from)))
         status = RN_E_CHECKPOINT;
     for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
-        char name[sizeof s->hots[0].name];
+        char name[sizeof((struct hot *)0)->name];
         int64_t classes = 0;
         status = from->api->read(from, name, sizeof name);
         if (status == RN_OK)
@@ -193,7 +214,7 @@ static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
 static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           0,
                                           create,
-                                          free,
+                                          destroy,
                                           plan,
                                           fit_begin,
                                           fit_rows,

@@ -4,9 +4,7 @@
 
 #include <runner/transform.h>
 
-#include "../fail.h"
-
-#define FIELDS_MAX 64u
+#include "planned.h"
 
 struct padded {
     uint64_t bytes;         /* of a sample, as it comes */
@@ -21,8 +19,15 @@ struct pad {
     double fill;
     int selected;
     uint32_t count;
-    struct padded fields[FIELDS_MAX];
+    struct padded *fields; /* [count] of the last plan */
 };
+
+static void destroy(void *self) {
+    struct pad *s = self;
+    if (s)
+        free(s->fields);
+    free(s);
+}
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct pad *s = calloc(1, sizeof *s);
@@ -46,8 +51,11 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                     uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
     struct pad *s = self;
-    if (in_count > FIELDS_MAX || in_count > *out_count)
-        return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields", FIELDS_MAX);
+    s->count = 0;
+    s->fields =
+        planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
+    if (!s->fields)
+        return e && e->status ? e->status : RN_E_MEMORY;
     s->count = *out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         struct padded *p = &s->fields[i];
@@ -128,7 +136,7 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
 static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           RN_TRANSFORM_TOTAL,
                                           create,
-                                          free,
+                                          destroy,
                                           plan,
                                           NULL,
                                           NULL,

@@ -4,9 +4,7 @@
 
 #include <runner/transform.h>
 
-#include "../fail.h"
-
-#define FIELDS_MAX 64u
+#include "planned.h"
 
 struct sequence {
     char length_name[160];
@@ -19,8 +17,15 @@ struct pad_sequence {
     double value;
     int keep_last, lengths;
     uint32_t count;
-    struct sequence fields[FIELDS_MAX];
+    struct sequence *fields; /* [count] of the last plan */
 };
+
+static void destroy(void *self) {
+    struct pad_sequence *s = self;
+    if (s)
+        free(s->fields);
+    free(s);
+}
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct pad_sequence *s = calloc(1, sizeof *s);
@@ -95,8 +100,11 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                     uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
     struct pad_sequence *s = self;
     uint32_t n = 0;
-    if (in_count > FIELDS_MAX || 2 * in_count > *out_count)
-        return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields", FIELDS_MAX);
+    s->count = 0;
+    s->fields = planned(s->fields, in_count, sizeof *s->fields,
+                        s->lengths ? 2 * in_count : in_count, *out_count, e);
+    if (!s->fields)
+        return e && e->status ? e->status : RN_E_MEMORY;
     s->count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         int32_t status = plan_field(s, i, &in[i], e);
@@ -139,7 +147,7 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
 static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           RN_TRANSFORM_TOTAL,
                                           create,
-                                          free,
+                                          destroy,
                                           plan,
                                           NULL,
                                           NULL,

@@ -4,18 +4,27 @@
 
 #include <runner/transform.h>
 
-#include "../fail.h"
+#include "planned.h"
 
-#define FIELDS_MAX 64u
+struct shaped {
+    uint64_t bytes;
+    char name[128];
+};
 
 struct reshape {
     uint32_t rank; /* 0: flatten */
     int64_t shape[RN_MAX_RANK];
     int selected;
     uint32_t count;
-    uint64_t bytes[FIELDS_MAX];
-    char names[FIELDS_MAX][128];
+    struct shaped *fields; /* [count] of the last plan */
 };
+
+static void destroy(void *self) {
+    struct reshape *s = self;
+    if (s)
+        free(s->fields);
+    free(s);
+}
 
 static int32_t flatten_create(struct rn_host *h, void **self, struct rn_error *e) {
     struct reshape *s = calloc(1, sizeof *s);
@@ -50,15 +59,19 @@ static int32_t reshape_create(struct rn_host *h, void **self, struct rn_error *e
 static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                     uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
     struct reshape *s = self;
-    if (in_count > FIELDS_MAX || in_count > *out_count)
-        return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0, "more than %u fields", FIELDS_MAX);
+    s->count = 0;
+    s->fields =
+        planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
+    if (!s->fields)
+        return e && e->status ? e->status : RN_E_MEMORY;
     s->count = *out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         uint64_t n = field_elements(&in[i]), product = 1;
-        snprintf(s->names[i], sizeof s->names[i], "%s", in[i].name);
+        struct shaped *x = &s->fields[i];
+        snprintf(x->name, sizeof x->name, "%s", in[i].name);
         out[i] = in[i];
-        out[i].name = s->names[i];
-        s->bytes[i] = field_bytes(&in[i]);
+        out[i].name = x->name;
+        x->bytes = field_bytes(&in[i]);
         if (in[i].flags & RN_FIELD_TEXT) {
             if (s->selected)
                 return fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' is text",
@@ -98,14 +111,14 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     const struct reshape *s = self;
     (void)e;
     for (uint32_t i = 0; i < s->count; i++)
-        memcpy(out[i].data, in[i].data, n * s->bytes[i]);
+        memcpy(out[i].data, in[i].data, n * s->fields[i].bytes);
     return RN_OK;
 }
 
 static const struct rn_transform flatten_iface = {sizeof(struct rn_transform),
                                                   RN_TRANSFORM_TOTAL,
                                                   flatten_create,
-                                                  free,
+                                                  destroy,
                                                   plan,
                                                   NULL,
                                                   NULL,
@@ -117,7 +130,7 @@ static const struct rn_transform flatten_iface = {sizeof(struct rn_transform),
 static const struct rn_transform reshape_iface = {sizeof(struct rn_transform),
                                                   RN_TRANSFORM_TOTAL,
                                                   reshape_create,
-                                                  free,
+                                                  destroy,
                                                   plan,
                                                   NULL,
                                                   NULL,

@@ -27,9 +27,9 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     double x[FITTED_CHUNK];
     (void)e;
     for (uint32_t i = 0; i < s->fields.in_count; i++) {
-        const struct fitted_field *f = s->fields.in[i];
+        const struct fitted_field *f = s->fields.in[i].of;
         if (!f) {
-            memcpy(out[i].data, in[i].data, n * s->fields.in_bytes[i]);
+            memcpy(out[i].data, in[i].data, n * s->fields.in[i].bytes);
             continue;
         }
         double divisor = !s->given && in[i].dtype == RN_U8 ? 255.0 : 1.0;

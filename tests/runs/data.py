@@ -307,7 +307,7 @@ def test_text(folder):
     (folder / "other.txt").write_text("quite another text, of its own letters")
     r = runner("predict", latest(folder / "runs", "seen"), "--data", "other.txt", cwd=folder)
     check.equal("other letters", r.code, 3)
-    check.within("other letters", r.err, "are not those that were learnt")
+    check.within("other letters", r.err, "are not those of the training data")
 
 
 def test_pad(folder):
@@ -454,8 +454,8 @@ def test_fitted(folder):
     r = runner("predict", latest(folder / "runs", "seen"), "--data", "new.csv", cwd=folder)
     check.equal("columns in another order", r.code, 3)
     check.within("columns in another order", r.err,
-                 "new.csv: the elements of 'x' are not those that were learnt")
-    check.within("columns in another order", r.err, "now r,q,p; then p,q,r")
+                 "new.csv: the columns of 'x' are not in the order of the training data")
+    check.within("columns in another order", r.err, "here r,q,p; in training p,q,r")
     (folder / "new.csv").write_text("p,q,r\n1,50,3\n0,51,4\n")
     _, got = predict(folder, "--data", "new.csv")
     new = np.array([[1, 50, 3], [0, 51, 4]])

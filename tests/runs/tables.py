@@ -300,7 +300,7 @@ def test_predict(folder):
         write(folder, "new.csv", text)
         got = predicted(folder, "--data", "new.csv")
         check.ok(what, isinstance(got, np.ndarray) and np.array_equal(got, all_rows[1:2]), got)
-    for what, text, says in (("a column that is read", "a,w,c\n1,1,u\n", "new.csv: error: has no column 'b'"),
+    for what, text, says in (("a column that is read", "a,w,c\n1,1,u\n", "new.csv: field 'x' lacks the column 'b'"),
                              ("a cell that is read", "a,b\n1,x\n", "new.csv:2:3"),
                              ("a cell that is missing", "a,b\n1,2\n1,NA\n", "row 2, field 'x', element 2 is missing")):
         write(folder, "new.csv", text)

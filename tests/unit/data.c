@@ -390,11 +390,11 @@ static void test_fitted(void) {
         CHECK(strstr(e.message, wrong[i].says) != NULL);
         close_opened(&b);
     }
-    memory.bytes[4] ^= 2; /* the version */
+    memory.bytes[4] ^= 2; /* the version: 3 becomes 1 */
     memory.at = 0;
     open_good(&b, yaml, (struct how){.seed = 3});
     CHECK(data_load(b.data, &memory.stream, &e) == RN_E_CHECKPOINT);
-    CHECK(strstr(e.message, "has version 0, this runner reads 2") != NULL);
+    CHECK(strstr(e.message, "has version 1, this runner reads 3") != NULL);
     close_opened(&b);
     close_opened(&a);
 }
@@ -568,14 +568,7 @@ static void test_sequential(void) {
 
 /* --------------------------------------------------------------- prediction */
 
-static const void *predicting(void *context, struct instance *i, const char *id) {
-    static const int here = 1;
-    (void)context, (void)i;
-    return strcmp(id, RN_EXT_PREDICT) == 0 ? &here : NULL;
-}
-
 static void test_prediction(void) {
-    static const struct instance_services services = {predicting, NULL, NULL};
     const char *yaml =
         MADE "  split: {val: 100, test: 100}\n"
              "  transforms: [{type: standardise, of: x},\n"
@@ -588,12 +581,23 @@ static void test_prediction(void) {
     memory.stream.api = &memory_api;
     open_fitted(&a, yaml, 3);
     CHECK(data_save(a.data, &memory.stream) == RN_OK);
-    /* no labels: what would have changed them is left out */
-    open_good(&b, yaml,
-              (struct how){.mode = DATA_FOR_PREDICTION, .services = &services});
+    /* the source gives no labels: the fields are those of the training data, and only
+     * reading them is an error */
+    struct data_schema schema;
+    struct arena *arena = arena_create();
+    CHECK(data_schema_read(arena, &memory.stream, &schema, &e) == RN_OK);
+    CHECK(schema.count == 3 && memory.at == memory.size);
+    memory.at = 0;
+    open_good(&b, yaml, (struct how){.mode = DATA_FOR_PREDICTION, .schema = &schema});
     CHECK(data_load(b.data, &memory.stream, &e) == RN_OK);
     CHECK(data_rows(b.data, DATA_TEST) == 1000 && data_rows(b.data, DATA_TRAIN) == 0);
-    CHECK(!data_field_find(b.data, "label") && data_field_count(b.data) == 2);
+    CHECK(data_field_count(b.data) == data_field_count(a.data));
+    CHECK(data_check(b.data, &e) == RN_E_DATA && strstr(e.message, "no field 'label'"));
+    bool wanted[8] = {false};
+    for (uint32_t i = 0; i < data_field_count(b.data); i++)
+        wanted[i] = strcmp(data_field_at(b.data, i)->name, "label") != 0;
+    data_restrict(b.data, wanted);
+    CHECK(data_check(b.data, &e) == RN_OK);
     take(b.data, DATA_TEST, "x", y, NULL);
     take(a.data, DATA_VAL, "x", x, ids);
     int same = 1;
@@ -602,15 +606,15 @@ static void test_prediction(void) {
     CHECK(same);
     close_opened(&b);
     close_opened(&a);
+    arena_destroy(arena);
     /* with files of their own it is the test's rows that are asked for */
     const char *files = "data:\n  train: {type: test/made, rows: 40}\n"
                         "  test: {type: test/made, rows: 10, first: 200}";
-    open_good(&b, files,
-              (struct how){.mode = DATA_FOR_PREDICTION, .services = &services});
+    open_good(&b, files, (struct how){.mode = DATA_FOR_PREDICTION});
     CHECK(data_rows(b.data, DATA_TEST) == 10);
     close_opened(&b);
     open_good(&b, "data:\n  train: {type: test/made, rows: 40}",
-              (struct how){.mode = DATA_FOR_PREDICTION, .services = &services});
+              (struct how){.mode = DATA_FOR_PREDICTION});
     CHECK(data_rows(b.data, DATA_TEST) == 40);
     close_opened(&b);
 }

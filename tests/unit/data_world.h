@@ -72,7 +72,7 @@ struct how { /* beside the YAML */
     uint64_t seed;
     enum data_mode mode;
     const char *stored_split;
-    const struct instance_services *services;
+    const struct data_schema *schema;
 };
 
 static inline void open_how(struct opened *o, const char *yaml, struct how how) {
@@ -94,7 +94,7 @@ static inline void open_how(struct opened *o, const char *yaml, struct how how) 
                                        .config = o->config,
                                        .data = node_find(root, "data"),
                                        .augment = node_find(root, "augment"),
-                                       .services = how.services,
+                                       .schema = how.schema,
                                        .seed = how.seed,
                                        .mode = how.mode,
                                        .stored_split = how.stored_split};
