@@ -4,6 +4,7 @@ who may print. The same checks run on copies with one planted fault each, which 
 find.
 
     layering.py [TREE]"""
+import functools
 import pathlib
 import re
 import shutil
@@ -49,8 +50,12 @@ ABORTS = re.compile(r"\babort\s*\(")
 
 
 def code_of(path):
+    return code_in(path.read_text(errors="replace"))
+
+
+@functools.cache
+def code_in(text):
     """The text without comments, strings and the attributes that name printf."""
-    text = path.read_text(errors="replace")
     text = re.sub(r"/\*.*?\*/|//[^\n]*", " ", text, flags=re.S)
     text = re.sub(r"format\(printf[^)]*\)", " ", text)
     return re.sub(r'^(?!\s*#\s*include)(.*)$', lambda m: re.sub(
@@ -176,10 +181,11 @@ c.ok("there is enough to look at", len(files(tree / "core")) > 60
      and len(files(tree / "plugins")) > 50)
 
 with tempfile.TemporaryDirectory(prefix="runner-layering-") as t:
-    for n, (file, line, want) in enumerate(PLANTED):
-        copy = pathlib.Path(t) / str(n)
-        for part in ("core", "plugins", "plugin-api"):
-            shutil.copytree(tree / part, copy / part)
+    copy = pathlib.Path(t)
+    for part in ("core", "plugins", "plugin-api"):
+        shutil.copytree(tree / part, copy / part)
+    for file, line, want in PLANTED:
+        before = None
         if line is None:
             (copy / "core/cellar").mkdir()
             (copy / "core/cellar/wine.c").write_text("int wine;\n")
@@ -187,9 +193,13 @@ with tempfile.TemporaryDirectory(prefix="runner-layering-") as t:
             file, line = "core/cellar", "a new room"
         else:
             path = copy / file
-            path.write_text(line + "\n" + path.read_text())
+            before = path.read_text()
+            path.write_text(line + "\n" + before)
         found = [f for f in check(copy) if f not in faults]
         c.ok(f"planted in {file}: {line}", len(found) == 1 and want in found[0],
              f"  found {found}\n  want  {want!r}")
-        shutil.rmtree(copy)
+        if before is None:
+            shutil.rmtree(copy / "core/cellar")
+        else:
+            path.write_text(before)
 c.done()

@@ -55,6 +55,7 @@ int variables_declare(struct variables *t, const struct variable *v, uint32_t *i
 #define OP_BLOCKED 128u
 struct op; /* the row; private to core/graph but for these */
 const struct op *op_find(const char *name); /* NULL: unknown */
+bool op_known(const struct op *op);         /* is it a row of the table? */
 const char *op_name(const struct op *op);
 uint32_t op_traits(const struct op *op);
 uint32_t op_version(const struct op *op);

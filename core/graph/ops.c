@@ -16,6 +16,14 @@ const struct op *op_find(const char *name) {
     return NULL;
 }
 
+bool op_known(const struct op *op) {
+    for (size_t f = 0; f < sizeof families / sizeof families[0]; f++)
+        for (const struct op *o = families[f]; o->name; o++)
+            if (o == op)
+                return true;
+    return false;
+}
+
 uint32_t op_count(void) {
     uint32_t n = 0;
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++)

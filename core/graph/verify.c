@@ -158,7 +158,7 @@ static int check_rows(struct verifier *v, uint32_t i) {
 
 static int check_node(struct verifier *v, uint32_t i) {
     const struct gnode *n = &v->g->nodes[i];
-    if (!n->op || !op_find(n->op->name))
+    if (!n->op || !op_known(n->op))
         return FAULT(v, i, "has no %s", "operator");
     if (!n->scope)
         return FAULT(v, i, "has no %s", "scope");

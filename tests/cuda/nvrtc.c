@@ -19,6 +19,18 @@ static char *read_all(const char *name) {
     return text;
 }
 
+static nvrtcResult (*compile_program)(nvrtcProgram, int, const char *const *);
+
+/* With a compiler that knows it, hardly optimised: a quarter of the time. */
+static nvrtcResult compile_fast(nvrtcProgram p, int n, const char *const *options) {
+    const char *more[16] = {"--Ofast-compile=max"};
+    for (int i = 0; i < n && i < 15; i++)
+        more[i + 1] = options[i];
+    return compile_program(p, n + 1, more) == NVRTC_SUCCESS
+               ? NVRTC_SUCCESS
+               : compile_program(p, n, options);
+}
+
 /* Does the cubin hold a kernel of this name? */
 static bool holds(const char *cubin, size_t bytes, const char *name) {
     char section[128];
@@ -97,6 +109,9 @@ int main(int argc, char **argv) {
         free(cubin);
         free(source.data);
     }
+    compile_program = d.lib.nvrtc.nvrtcCompileProgram;
+    if (argc == 2)
+        d.lib.nvrtc.nvrtcCompileProgram = compile_fast;
     /* A program takes only the types that it needs. */
     struct source_text some = {0};
     struct rn_error e = {0};

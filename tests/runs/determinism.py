@@ -2,7 +2,12 @@
 """The same bits: from run to run, and with `deterministic: threads` for any number of
 threads, of the operators and of the data; for every experiment of configs/ (over a
 small stand-in where the data is not in the tree), and for convolutions with batch norm,
-dropout and augmentation. What is compared: every parameter, every value of the record."""
+dropout and augmentation. What is compared: every parameter, every value of the record.
+
+    determinism.py RUNNER [all]
+
+Kernels of one network are chosen by time, of the others by rule (all: of each by time,
+which takes most of such a run; and each experiment with more numbers of threads)."""
 import pathlib
 import sys
 
@@ -46,6 +51,9 @@ SMALL |= {name: ["data.batch=32"] for name in
           ("fashion-mnist-cnn.yaml", "fashion-mnist-mlp.yaml", "lenet.yaml", "letters.yaml")}
 
 
+ALL = sys.argv[2:] == ["all"]
+
+
 def run(c, name, path, folder, *args):
     """(what verify says, every dataset of the record) of one training, or None."""
     r = runner(path, f"output={folder}/runs", *args,
@@ -58,14 +66,15 @@ def run(c, name, path, folder, *args):
     return verified(made), record
 
 
-def same(c, name, path, folder, *args, counts=(1, 4)):
-    base = run(c, name, path, folder, *args, "device={type: cpu, threads: 2}")
+def same(c, name, path, folder, *args, counts=(1, 4), timed=ALL):
+    tune = "auto" if timed else "off"
+    device = f"device={{type: cpu, threads: 2, tune: {tune}}}"
+    base = run(c, name, path, folder, *args, device)
     if not base:
         return
     c.ok(f"{name}: there is something to compare", len(base[0]) == 3 and len(base[1]) > 5,
          base[0])
-    again = run(c, name, path, folder, *args, "device={type: cpu, threads: 2}",
-                "data.workers=3")
+    again = run(c, name, path, folder, *args, device, "data.workers=3")
     c.ok(f"{name}: run to run", again == base)
     one = None
     for threads in counts:
@@ -85,7 +94,8 @@ def main():
         stand_in(scratch)
         for name, model in NETWORKS.items():
             same(c, name, config(scratch, EXPERIMENT.replace("MODEL", model),
-                                 f"{name}.yaml"), scratch, counts=(1, 2, 4))
+                                 f"{name}.yaml"), scratch, counts=(1, 2, 4),
+                 timed=ALL or name == "cnn")
         for path in sorted((ROOT / "configs").glob("*.yaml")):
             text = path.read_text()
             more = ["data.split.val=100"] if "fashion-mnist-data.yaml" in text else []
