@@ -390,18 +390,45 @@ static uint64_t hash_file(uint64_t h, const char *name) {
     return h;
 }
 
+/* What every text includes, as a header that is compiled once for all of them; a
+ * compiler that cannot read the compiled form reads the text. */
+static void prelude(uint64_t h, char *path, size_t size) {
+    char mine[700], compiled[700], command[3000];
+    struct stat s;
+    snprintf(path, size, "%s/%016llx.h", EMULATED_CACHE, (unsigned long long)h);
+    if (stat(path, &s) == 0)
+        return;
+    snprintf(mine, sizeof mine, "%s.%ld", path, (long)getpid());
+    FILE *f = fopen(mine, "w");
+    if (!f)
+        misuse("the cache of compiled kernels cannot be written");
+    fputs("#include \"kernels/args.h\"\n#include \"shim.h\"\n"
+          "#include \"kernels/common.cu\"\n",
+          f);
+    fclose(f);
+    snprintf(command, sizeof command, "%s -x c-header -o '%s.gch' '%s'",
+             EMULATED_COMPILER, mine, mine);
+    snprintf(compiled, sizeof compiled, "%s.gch", path);
+    if (system(command) == 0) {
+        snprintf(command, sizeof command, "%s.gch", mine);
+        rename(command, compiled);
+    }
+    rename(mine, path);
+}
+
 /* The text as a shared object, kept in the build folder by a hash of it and of what it
  * includes. */
 static void *compile(const char *text) {
-    char path[600], source[640], made[640], command[3000];
+    char path[600], source[640], made[640], header[640], command[3000];
     uint64_t h = 0xcbf29ce484222325u;
     struct stat s;
     static const char *const included[] = {EMULATED_INCLUDED};
     for (size_t i = 0; i < sizeof included / sizeof included[0]; i++)
         h = hash_file(h, included[i]);
+    mkdir(EMULATED_CACHE, 0700);
+    prelude(h, header, sizeof header);
     for (const char *p = text; *p; p++)
         h = (h ^ (unsigned char)*p) * 0x100000001b3u;
-    mkdir(EMULATED_CACHE, 0700);
     snprintf(path, sizeof path, "%s/%016llx.so", EMULATED_CACHE, (unsigned long long)h);
     if (stat(path, &s) != 0) {
         snprintf(source, sizeof source, "%s.%ld.c", path, (long)getpid());
@@ -409,13 +436,10 @@ static void *compile(const char *text) {
         FILE *f = fopen(source, "w");
         if (!f)
             misuse("the cache of compiled kernels cannot be written");
-        fprintf(f,
-                "#include \"kernels/args.h\"\n#include \"shim.h\"\n"
-                "#include \"kernels/common.cu\"\n%s",
-                text);
+        fprintf(f, "#include \"%s\"\n%s", header, text);
         fclose(f);
-        snprintf(command, sizeof command, "%s -o '%s' '%s'", EMULATED_COMPILER, made,
-                 source);
+        snprintf(command, sizeof command, "%s -shared -nostdlib -o '%s' '%s' -lgcc",
+                 EMULATED_COMPILER, made, source);
         if (system(command) != 0)
             misuse("the host's compiler refuses a generated kernel");
         unlink(source);

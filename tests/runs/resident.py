@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`data.resident`: a training split that stays on the device gives the bits that batches
-from the host give; what decides, what it takes, what is refused."""
+from the host give; what decides, what it takes, what is refused.
+
+    resident.py RUNNER SHIM [all]"""
 import json
 import os
 import pathlib
@@ -12,6 +14,8 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
 from harness import Checks, Scratch  # noqa: E402
+
+ALL = sys.argv[3:] == ["all"]
 
 # Floats and integers; the batch does not divide the epoch.
 TEXT = """
@@ -107,14 +111,15 @@ def planned(path, *args):
     return json.loads(r.out)["memory"] if r.code == 0 else r.err
 
 
-def bits(c, path, more=()):
+def bits(c, path, first, more=()):
+    """The first case on every device, the others on both in turn (all: on both)."""
     cases = {"whole": [], "accumulated": ["train.accumulate=2"],
              "no workers": ["data.workers=0"], "bf16": ["precision=bf16"],
              "more than there is": ["data.batch=400"], **dict(more)}
-    for name, args in cases.items():
-        for device in ("cpu", "async_fake", "reference"):
-            if device == "reference" and name != "whole":
-                continue
+    for i, (name, args) in enumerate(cases.items()):
+        devices = ["cpu", "async_fake", "reference"] if name == "whole" else \
+            ["cpu", "async_fake"] if ALL else [("cpu", "async_fake")[(i + first) % 2]]
+        for device in devices:
             made = {}
             for word in ("never", "always"):
                 r, made[word] = train(path, f"device={device}", f"data.resident={word}",
@@ -218,10 +223,10 @@ def main():
     with Scratch() as scratch:
         top = pathlib.Path(scratch)
         path = config(top, TEXT)
-        bits(c, path, {"sharp": ["loss={type: focal}"]})
+        bits(c, path, 0, {"sharp": ["loss={type: focal}"]})
         resumed(c, path)
         changed = changed_world(top)
-        bits(c, changed)
+        bits(c, changed, 1)
         effect(c, changed)
         resumed(c, changed)
         decided(c, top, path)
