@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mse, mae and r2; host form, in f64. mse and mae are means over all elements. r2 is
- * 1 - SSE/SST, the mean over the elements of a row of each one's own, as scikit-learn's
- * r2_score (weighted Welford update, merged as Chan et al. 1979). */
+ * 1 - SSE/SST, the mean over the elements of a row of each one's own (weighted Welford
+ * update, merged as Chan et al. 1979); as scikit-learn's r2_score, but not defined
+ * where a target does not vary. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static void add(struct column *c, double n, double w, double y, double predictio
     double error = prediction - y, d = y - c->mean;
     c->squares += w * error * error;
     c->absolute += w * fabs(error);
-    c->mean += d * w / n;
+    c->mean = n == w ? y : c->mean + d * w / n; /* exact: a constant has no variance */
     c->m2 += w * d * (y - c->mean);
 }
 
@@ -186,12 +187,10 @@ static double mae_of(const struct sums *s, const struct column *c) {
     return c->absolute / s->n;
 }
 
-/* Not defined below two rows, as scikit-learn's. A constant target has no variance to
- * explain: 1 if met exactly, else 0. */
+/* A constant target, that of a single row too, has no variance to explain. */
 static double r2_of(const struct sums *s, const struct column *c) {
-    if (s->rows < 2)
-        return NAN;
-    return c->m2 > 0.0 ? 1.0 - c->squares / c->m2 : c->squares == 0.0 ? 1.0 : 0.0;
+    (void)s;
+    return c->m2 > 0.0 ? 1.0 - c->squares / c->m2 : NAN;
 }
 
 static int32_t finish(const struct sums *s, const char *name,
@@ -239,6 +238,6 @@ RN_EXTENDED(mae, mae_iface, extension, "metric runner/mae 1",
                 PORTS RN_OUT("mae f64 [] ; better lower"));
 RN_EXTENDED(r2, r2_iface, extension, "metric runner/r2 1",
             RN_DOC("Coefficient of determination: 1 - residual / total sum of squares, "
-                   "the mean over the elements of a row; n/a below two rows")
-                PORTS RN_OUT("r2 f64 [] ; better higher"));
+                   "the mean over the elements of a row; n/a where the target does not "
+                   "vary") PORTS RN_OUT("r2 f64 [] ; better higher"));
 RN_PLUGIN(&mse, &mae, &r2);

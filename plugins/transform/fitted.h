@@ -2,9 +2,9 @@
 /* What the transforms share that map a number by itself to f32, or to f64 where f32 may
  * not hold the number as it comes (rounded to f32 once, at the end): which fields they
  * take, what was fitted for each (by name, so that a field that is gone does no harm),
- * and how that is saved. What is fitted for a group of elements is (shift, factor,
- * fill): y = fill where x is missing and fills is set, else (x - shift) * factor +
- * base. Computed in f64, rounded once. */
+ * and how that is saved. What is fitted for a group of elements is (origin, shift,
+ * factor): y = shift where x is missing and fills is set, else (x - origin - shift) *
+ * factor + base. Computed in f64, rounded once. */
 #ifndef PLUGINS_TRANSFORM_FITTED_H
 #define PLUGINS_TRANSFORM_FITTED_H
 
@@ -20,12 +20,15 @@
 
 /* Statistics of a group while fitting. */
 struct tally {
-    double count, mean, m2; /* m2: sum of squared distances from the mean */
+    /* origin: the first value, which is subtracted from every one, so that differences
+     * near one ulp are kept; mean: of what is left; m2: sum of squared distances from
+     * the mean */
+    double count, origin, mean, m2;
     double least, most;
 };
 
 struct map {
-    double shift, factor;
+    double origin, shift, factor;
 };
 
 struct fitted_field {
@@ -214,7 +217,9 @@ static inline void tally_add(struct tally *t, const double *x, uint64_t n) {
     for (uint64_t i = 0; i < n; i++) {
         if (x[i] != x[i])
             continue;
-        count++, sum += x[i];
+        if (t->count + count == 0)
+            t->origin = x[i];
+        count++, sum += x[i] - t->origin;
         t->least = x[i] < t->least ? x[i] : t->least;
         t->most = x[i] > t->most ? x[i] : t->most;
     }
@@ -222,7 +227,10 @@ static inline void tally_add(struct tally *t, const double *x, uint64_t n) {
         return;
     mean = sum / count;
     for (uint64_t i = 0; i < n; i++)
-        m2 += x[i] != x[i] ? 0.0 : (x[i] - mean) * (x[i] - mean);
+        if (x[i] == x[i]) {
+            d = x[i] - t->origin - mean;
+            m2 += d * d;
+        }
     d = mean - t->mean;
     t->m2 += m2 + d * d * (t->count * count / (t->count + count));
     t->mean += d * (count / (t->count + count));
@@ -273,8 +281,15 @@ static inline int32_t fitted_end(void *self, struct rn_error *e) {
                             "field '%s': element %llu is missing in every training "
                             "sample",
                             f->name,
-                            (unsigned long long)(g * (f->elements / f->groups)));
+                            (unsigned long long)(g * (f->elements / f->groups)) + 1);
             f->map[g] = s->finish(s, &f->tally[g]);
+            if (!isfinite(f->map[g].shift) || !(f->map[g].factor > 0.0))
+                return fail(e, RN_E_DATA, NULL, 0, 0,
+                            "field '%s': element %llu goes from %g to %g, which is too "
+                            "far for f64",
+                            f->name,
+                            (unsigned long long)(g * (f->elements / f->groups)) + 1,
+                            f->tally[g].least, f->tally[g].most);
         }
         free(f->tally);
         f->tally = NULL;
@@ -304,7 +319,8 @@ static inline int32_t fitted_apply(void *self, uint64_t n, const struct rn_tenso
                 fitted_get(s, i, &in[i], r * f->elements + at, take, x);
                 for (uint64_t k = 0; k < take; k++, m += each == 1)
                     fitted_put(s, i, &out[i], r * f->elements + at + k,
-                               !s->fills      ? (x[k] - m->shift) * m->factor + s->base
+                               !s->fills
+                                   ? (x[k] - m->origin - m->shift) * m->factor + s->base
                                : x[k] != x[k] ? m->shift
                                               : x[k]);
                 at += take;
@@ -313,7 +329,8 @@ static inline int32_t fitted_apply(void *self, uint64_t n, const struct rn_tenso
     return RN_OK;
 }
 
-#define FITTED_VERSION 1u
+#define FITTED_VERSION 2u
+#define FITTED_FIRST   1u /* without the origin */
 
 static inline int32_t fitted_save(void *self, struct rn_stream *to) {
     const struct fitted *s = (const struct fitted *)self;
@@ -333,13 +350,18 @@ static inline int32_t fitted_save(void *self, struct rn_stream *to) {
     return status;
 }
 
+/* Of a stored map: its last members. */
+static inline uint64_t map_bytes(uint32_t version) {
+    return version > FITTED_FIRST ? sizeof(struct map) : 2 * sizeof(double);
+}
+
 static inline int32_t fitted_load(void *self, struct rn_stream *from,
                                   struct rn_error *e) {
     struct fitted *s = (struct fitted *)self;
     uint32_t head[2] = {0, 0};
     int32_t status = from->api->read(from, head, sizeof head);
-    if (status == RN_OK &&
-        (head[0] != FITTED_VERSION || head[1] > from->api->left(from) / FITTED_NAME))
+    if (status == RN_OK && (head[0] < FITTED_FIRST || head[0] > FITTED_VERSION ||
+                            head[1] > from->api->left(from) / FITTED_NAME))
         status = RN_E_CHECKPOINT;
     for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
         char name[FITTED_NAME];
@@ -348,7 +370,7 @@ static inline int32_t fitted_load(void *self, struct rn_stream *from,
         if (status == RN_OK)
             status = from->api->read(from, size, sizeof size);
         if (status != RN_OK || name[FITTED_NAME - 1] || !size[0] || size[1] % size[0] ||
-            size[0] > from->api->left(from) / sizeof(struct map)) {
+            size[0] > from->api->left(from) / map_bytes(head[0])) {
             status = RN_E_CHECKPOINT;
             break;
         }
@@ -362,7 +384,11 @@ static inline int32_t fitted_load(void *self, struct rn_stream *from,
             f->map = (struct map *)calloc(size[0], sizeof *f->map);
         if (!f || !f->map)
             return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
-        status = from->api->read(from, f->map, size[0] * sizeof *f->map);
+        for (uint64_t g = 0; status == RN_OK && g < size[0]; g++) {
+            uint64_t n = map_bytes(head[0]);
+            f->map[g].origin = 0.0;
+            status = from->api->read(from, (char *)(f->map + g + 1) - n, n);
+        }
     }
     if (status != RN_OK)
         return rn_fail(e, status, "the stored state cannot be read", NULL, NULL);

@@ -10,7 +10,7 @@ struct impute {
 
 static struct map finish(const struct fitted *s, const struct tally *t) {
     const struct impute *m = (const struct impute *)s;
-    return (struct map){m->constant ? m->value : t->mean, 1.0};
+    return (struct map){0.0, m->constant ? m->value : t->origin + t->mean, 1.0};
 }
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {

@@ -11,7 +11,7 @@ struct minmax {
 static struct map finish(const struct fitted *s, const struct tally *t) {
     const struct minmax *m = (const struct minmax *)s;
     double range = t->most - t->least;
-    return (struct map){t->least, m->height / (range > 0.0 ? range : 1.0)};
+    return (struct map){0.0, t->least, m->height / (range > 0.0 ? range : 1.0)};
 }
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {

@@ -8,7 +8,7 @@ static struct map finish(const struct fitted *s, const struct tally *t) {
     (void)s;
     /* What rounding leaves of a constant is not a variance. */
     int varies = t->most > t->least && deviation > 0.0;
-    return (struct map){t->mean, varies ? 1.0 / deviation : 1.0};
+    return (struct map){t->origin, t->mean, varies ? 1.0 / deviation : 1.0};
 }
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {

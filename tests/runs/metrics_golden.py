@@ -69,7 +69,9 @@ def numbers(n, k, weights=False, constant=None, perfect=False):
             "weight": w.tolist() if weights else None,
             "want": {"mse": sk.mean_squared_error(target, prediction, sample_weight=w),
                      "mae": sk.mean_absolute_error(target, prediction, sample_weight=w),
-                     "r2": sk.r2_score(target, prediction, sample_weight=w)}}
+                     # of a target that does not vary: not defined (sklearn has 1 or 0)
+                     "r2": sk.r2_score(target, prediction, sample_weight=w)
+                     if constant is None else float("nan")}}
 
 
 cases = {

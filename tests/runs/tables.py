@@ -180,8 +180,10 @@ def test_precision(folder):
     stamp = 1700000000 + np.arange(20)
     for what, values in (("time stamps", stamp), ("dates", 20240101 + np.arange(20)),
                          ("nanoseconds", 1700000000000000000 + 10 ** 9 * np.arange(20)),
-                         ("decimals", 1e6 + np.arange(20) * 1e-4)):
-        x = np.asarray(values, np.float64)
+                         ("decimals", 1e6 + np.arange(20) * 1e-4),
+                         ("one ulp apart", 2 ** 60 + 256 * np.arange(20)),
+                         ("an ulp or two", 2 ** 60 + 256 * (np.arange(20) ** 2 % 7))):
+        x = np.asarray(values - values[0], np.float64)  # exact, unlike the mean of values
         text = "t,y\n" + "".join(f"{v!r},{v!r}\n" for v in values.tolist())
         write(folder, "a.csv", text)
         split = {"kind": "position", "val": 4, "test": 4}
@@ -213,6 +215,11 @@ def test_precision(folder):
     write(folder, "a.csv", "t,y\n1,0\n1e39,0\n2,0\n")
     refused("above f32", folder, experiment(target()), 3,
             "a.csv: row 2, field 'x', element 1: 1e+39 does not fit into f32")
+    write(folder, "a.csv", "t,y\n-1e308,0\n1e308,0\n2,0\n")
+    for kind in "standardise", "minmax":
+        refused(f"{kind}: a range above f64", folder,
+                experiment(target(), [{"type": kind, "of": "x"}]), 3,
+                "field 'x': element 1 goes from -1e+308 to 1e+308, which is too far for f64")
     np.save(folder / "x.npy", np.array([[2.0 ** 30], [2.0 ** 30 + 1], [2.0 ** 30 + 2]]))
     config = experiment({}, [{"type": "standardise", "of": "x"}])
     config["data"]["source"] = {"type": "npy", "files": {"x": "x.npy"}}
