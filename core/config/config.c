@@ -353,6 +353,7 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
     uint32_t parts = 0;
     char cwd[PATH_MAX], message[500];
     from->name = arena_format(a, "command line, argument %u", number);
+    from->is_argument = true;
     from->folder = getcwd(cwd, sizeof cwd) ? arena_copy(a, cwd) : "";
     from->text = text;
     from->length = strlen(text);
@@ -537,8 +538,7 @@ static int from_node(struct loader *l, struct node *n, const char *word,
         return status;
     text_add(out, to->raw);
     add_via(l, n, word, to->raw,
-            arena_format(l->c->arena, "from %s:%u:%u", to->origin->name, to->line,
-                         to->column));
+            arena_format(l->c->arena, "from %s", node_origin(l->c->arena, to)));
     if (to->via)
         n->via = arena_format(l->c->arena, "%s\n%.600s", n->via, to->via);
     return RN_OK;

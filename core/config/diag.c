@@ -116,7 +116,7 @@ int diag_at(struct diag *d, const struct origin *from, unsigned line, unsigned c
                       .hint = arena_copy(d->a, "")};
     if (line)
         take_source(d->a, from, &x);
-    if (from->is_default) /* shown, but it has no line to point at */
+    if (from->is_default || from->is_argument) /* shown, but without a line to name */
         x.line = x.column = 0;
     vec_push(d->all, d->kept, d->capacity, x);
     return status;
@@ -153,6 +153,13 @@ void diag_hint(struct diag *d, const char *format, ...) {
     d->all[d->kept - 1].hint = text;
 }
 
+const char *node_origin(struct arena *a, const struct node *n) {
+    const struct origin *o = n->origin;
+    return o->is_default || o->is_argument
+               ? o->name
+               : arena_format(a, "%s:%u:%u", o->name, n->line, n->column);
+}
+
 void diag_restate(struct diag *d, int status) {
     for (uint32_t i = 0; i < d->kept; i++)
         d->all[i].status = status;
@@ -169,9 +176,8 @@ void diag_asked_by(struct diag *d, const struct node *n) {
                                x->hint[0] ? "\n" : "", n->origin->name);
         return;
     }
-    x->hint = arena_format(d->a, "%s%sasked for by %s in %s:%u:%u", x->hint,
-                           x->hint[0] ? "\n" : "", n->path, n->origin->name, n->line,
-                           n->column);
+    x->hint = arena_format(d->a, "%s%sasked for by %s in %s", x->hint,
+                           x->hint[0] ? "\n" : "", n->path, node_origin(d->a, n));
 }
 
 int diag_place(struct diag *d, const struct node *root, const struct rn_error *e) {

@@ -70,8 +70,11 @@ static void print_scalar(const struct node *n, struct text *out) {
 static void blame_text(const struct node *n, bool blame, struct text *out) {
     if (blame && n->origin && n->origin->is_default)
         text_add(out, "  # default");
-    else if (blame && n->origin)
-        text_addf(out, "  # %s:%u:%u", n->origin->name, n->line, n->column);
+    else if (blame && n->origin) {
+        struct arena *a = arena_create();
+        text_addf(out, "  # %s", node_origin(a, n));
+        arena_destroy(a);
+    }
     text_add(out, "\n");
 }
 

@@ -12,8 +12,9 @@ struct origin {
     const char *folder; /* relative paths start here */
     const char *text;
     size_t length;
-    size_t skip;     /* bytes in front that are no YAML: the key of an override */
-    bool is_default; /* nobody wrote it: it has a name, but no line */
+    size_t skip;      /* bytes in front that are no YAML: the key of an override */
+    bool is_default;  /* nobody wrote it: it has a name, but no line */
+    bool is_argument; /* one line of the command line: its name is place enough */
 };
 
 enum value_type {
@@ -79,5 +80,8 @@ bool tree_null(const struct node *n); /* nothing, ~ or null */
 /* An error at a place that has no node. */
 int diag_at(struct diag *d, const struct origin *from, unsigned line, unsigned column,
             const char *path, int status, const char *message);
+
+/* Where a node was written: "a.yaml:3:5", "command line, argument 2"; in the arena. */
+const char *node_origin(struct arena *a, const struct node *n);
 
 #endif

@@ -117,6 +117,12 @@ static int check_field(struct stage *s, struct taker by, uint32_t field,
                       : "fix the row, give %s a larger size, or map them with "
                         "{type: label_map, of: %s}",
                   by.label ? f->name : by.name, f->name);
+    else if (by.n == 2)
+        diag_hint(d,
+                  "{type: label_map, of: %s} makes 0 and 1 of two other values; more "
+                  "than two classes need a loss over classes (cross_entropy) and an "
+                  "output for each",
+                  f->name);
     else
         diag_hint(d, "fix the row, or map them with {type: label_map, of: %s}",
                   f->name);

@@ -246,7 +246,7 @@ def check_streams(check, top):
     check.within("and which there are", r.err, "there are: step-00000006, step-00000003")
     r = runner("eval", run, "sed=3", cwd=top)
     check.equal("eval: a wrong override is usage", r.code, 2)
-    check.within("and its place", r.err, "command line, argument 1:1:1")
+    check.within("and its place", r.err, "command line, argument 1")
 
 
 def on_terminal(args, cwd, **more):

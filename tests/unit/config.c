@@ -600,7 +600,7 @@ static void test_overrides(struct world *w) {
         CHECK_TEXT(node_string(at(c, "files.x")), want);
         struct text blame = {0};
         config_print(c, true, &blame);
-        CHECK(strstr(text_get(&blame), "rate: 0.5  # command line, argument 1:1:6\n"));
+        CHECK(strstr(text_get(&blame), "rate: 0.5  # command line, argument 1\n"));
         text_finish(&blame);
     }
     config_destroy(c);
@@ -619,32 +619,32 @@ static void test_overrides(struct world *w) {
 
     static const struct bad all[] = {
         {"loss+={type: mse, gama: 3}",
-         "command line, argument 1:1:19: error: unknown key 'gama'\n"
-         "    1 | loss+={type: mse, gama: 3}\n"
+         "command line, argument 1: error: unknown key 'gama'\n"
+         "      | loss+={type: mse, gama: 3}\n"
          "      |                   ^\n"
          "  did you mean 'gamma'? allowed here: gamma, in, match, weight\n"},
         {"rate=fast",
-         "command line, argument 1:1:6: error: rate: 'fast' is not a number\n"
-         "    1 | rate=fast\n"
+         "command line, argument 1: error: rate: 'fast' is not a number\n"
+         "      | rate=fast\n"
          "      |      ^\n"},
-        {"ratte=3", "command line, argument 1:1:1: error: unknown key 'ratte'"},
-        {"inner.sizze=3", "command line, argument 1:1:7: error: unknown key 'sizze'"},
-        {"rate", "command line, argument 1:1:1: error: this is not an override: "
+        {"ratte=3", "command line, argument 1: error: unknown key 'ratte'"},
+        {"inner.sizze=3", "command line, argument 1: error: unknown key 'sizze'"},
+        {"rate", "command line, argument 1: error: this is not an override: "
                  "expected key=value"},
         {"=3", "this is not an override"},
-        {"inner..size=3", "argument 1:1:7: error: a key is missing here"},
+        {"inner..size=3", "argument 1: error: a key is missing here"},
         {"inner.=3", "a key is missing here"},
-        {"~nothing", "argument 1:1:2: error: there is no 'nothing' to remove"},
+        {"~nothing", "argument 1: error: there is no 'nothing' to remove"},
         {"~", "a key is missing here"},
-        {"words.7=x", "argument 1:1:7: error: 'words' has 2 items, counted from 0"},
-        {"words.x.y=x", "argument 1:1:7: error: there is no 'words.x'"},
-        {"rate=[1", "command line, argument 1:1:6: error: this is not valid YAML"},
-        {"rate=*a", "command line, argument 1:1:6: error: there is no anchor"},
+        {"words.7=x", "argument 1: error: 'words' has 2 items, counted from 0"},
+        {"words.x.y=x", "argument 1: error: there is no 'words.x'"},
+        {"rate=[1", "command line, argument 1: error: this is not valid YAML"},
+        {"rate=*a", "command line, argument 1: error: there is no anchor"},
         {"name=${no}",
-         "command line, argument 1:1:6: error: '${no}' does not name a value"},
+         "command line, argument 1: error: '${no}' does not name a value"},
         {"files+=x", "files must be a map"},
         {"\xc3\xa4.b=[1, *a]",
-         "command line, argument 1:1:9: error: there is no anchor"},
+         "command line, argument 1: error: there is no anchor"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         CHECK(!load_with(w, "o.yaml", 1, &all[i].yaml, &out));
