@@ -21,6 +21,8 @@ static rn_value target_of(struct rn_build *b) {
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "logits"), t = pair_target(b, x, target_of(b));
+    rn_value weight = row_weight(b, x);
+    t = counted_target(b, t, weight);
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
     if (smoothing > 0.0)
         t = rn_add(b, rn_mul(b, t, rn_const(b, 1.0 - smoothing)),
@@ -31,7 +33,7 @@ static int32_t describe(struct rn_build *b) {
     rn_value negative = rn_mul(b, rn_sub(b, rn_const(b, 1.0), t), rn_softplus(b, x));
     rn_value loss = rn_add(b, positive, negative);
     rn_output(b, "loss", loss);
-    output_weight(b, RN_NONE, row_weight(b, loss));
+    output_weight(b, RN_NONE, weight);
     return RN_OK;
 }
 

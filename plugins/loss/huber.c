@@ -6,13 +6,15 @@
 static int32_t describe(struct rn_build *b) {
     rn_value prediction = rn_input(b, "prediction");
     rn_value target = pair_target(b, prediction, rn_input(b, "target"));
-    rn_value error = rn_abs(b, rn_sub(b, prediction, target));
+    rn_value weight = row_weight(b, prediction);
+    rn_value error =
+        rn_abs(b, rn_sub(b, prediction, counted_target(b, target, weight)));
     rn_value delta = rn_live(b, "delta"), half = rn_const(b, 0.5);
     rn_value near = rn_mul(b, half, rn_square(b, error));
     rn_value far = rn_mul(b, delta, rn_sub(b, error, rn_mul(b, half, delta)));
     rn_value loss = rn_select(b, rn_le(b, error, delta), near, far);
     rn_output(b, "loss", loss);
-    output_weight(b, RN_NONE, row_weight(b, loss));
+    output_weight(b, RN_NONE, weight);
     return RN_OK;
 }
 

@@ -4,11 +4,11 @@
 
 static int32_t describe(struct rn_build *b) {
     rn_value prediction = rn_input(b, "prediction");
-    rn_value error =
-        rn_sub(b, prediction, pair_target(b, prediction, rn_input(b, "target")));
-    rn_value loss = rn_square(b, error);
-    rn_output(b, "loss", loss);
-    output_weight(b, RN_NONE, row_weight(b, loss));
+    rn_value target = pair_target(b, prediction, rn_input(b, "target"));
+    rn_value weight = row_weight(b, prediction);
+    rn_value error = rn_sub(b, prediction, counted_target(b, target, weight));
+    rn_output(b, "loss", rn_square(b, error));
+    output_weight(b, RN_NONE, weight);
     return RN_OK;
 }
 

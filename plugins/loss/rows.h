@@ -104,6 +104,17 @@ static inline rn_value row_weight(struct rn_build *b, rn_value loss) {
     return have == rank ? w : rn_reshape(b, w, rank, shape);
 }
 
+/* The target of terms with this weight (row_weight's, or RN_NONE): 0 where the weight
+ * is 0. Such a term does not count whatever its target is, but 0 times an infinite loss
+ * would be NaN. */
+static inline rn_value counted_target(struct rn_build *b, rn_value target,
+                                      rn_value weight) {
+    rn_value zero = rn_const(b, 0.0), in[2] = {weight, zero};
+    if (!weight || !target || rn_rank(b, target) == 0)
+        return target;
+    return rn_select(b, rn_op(b, "eq", 2, in, 0, NULL), zero, target);
+}
+
 /* The option `class_weights` as a constant [C], C the logits' axis 1. RN_NONE when it
  * is not given or wrong; wrong ones are reported. */
 static inline rn_value class_weights(struct rn_build *b, rn_value logits) {
@@ -125,13 +136,18 @@ static inline rn_value class_weights(struct rn_build *b, rn_value logits) {
     }
     for (i = 0; i < classes; i++) {
         rn_path(path, sizeof path, "class_weights", (uint32_t)i);
-        w[i] = (float)rn_get_float(b->host, path, 1.0);
+        double given = rn_get_float(b->host, path, 1.0);
+        w[i] = (float)given;
         sum += (double)w[i];
+        if (!isfinite(w[i]) || given < 0.0)
+            b->api->fail(b, "a class weight must be a finite number of at least 0",
+                         NULL, path);
+        else if (w[i] == 0.0f && given > 0.0)
+            b->api->fail(b, "this class weight is 0 as f32: the class would not count",
+                         "scale the weights: only their ratios matter", path);
     }
     rn_value table = b->api->constant(b, RN_F32, 1, &classes, w);
     free(w);
-    if (!isfinite(sum))
-        b->api->fail(b, "class_weights are not finite", NULL, "class_weights");
     if (sum <= 0.0)
         b->api->fail(b, "class_weights are all 0: nothing would count", NULL,
                      "class_weights");

@@ -62,6 +62,9 @@ def wrong(c, folder):
           {"class_weights": [1, 2]})
     fails("negative class weight", "class_weights is -1: it must be at least 0",
           {"class_weights": [1, 2, -1, 1, 1]})
+    for weight, sentence in ((1e39, "a class weight must be a finite number"),
+                             (1e-60, "this class weight is 0 as f32")):
+        fails(f"class weight {weight}", sentence, {"class_weights": [1, 2, weight, 1, 1]})
     fails("class weights of 0", "class_weights are all 0", {"class_weights": [0] * 5})
     fails("smoothing over a class of no weight", "every class weight must be above 0",
           {"class_weights": [0, 1, 1, 1, 1], "smoothing": 0.1})

@@ -64,6 +64,35 @@ def evaluated(folder, split, *args):
     return json.loads(r.out) if r.code == 0 else r.err
 
 
+def unweighted(c, top, path):
+    """A row that weighs 0 does not count, whatever its target is: its square is infinite."""
+    w = np.where(np.arange(ROWS) % 3 == 1, 0, W).astype(np.float32)
+    t = rng.normal(size=(ROWS, 3)).astype(np.float32)
+    np.save(top / "u.npy", w)
+    for kind in ("mse", "huber", "bce"):
+        weights = {}
+        for what, far in (("near", 0.5), ("far", 1e30)):
+            target = np.where((w == 0)[:, None], far, t if kind != "bce" else 0.5 + 0.1 * t)
+            np.save(top / "t.npy", target.astype(np.float32))
+            port = "logits" if kind == "bce" else "prediction"
+            own = config(top, f"""
+name: base
+device: {{type: reference}}
+data:
+  source: {{type: npy, files: {{x: x.npy, t: t.npy, u: u.npy}}}}
+  batch: 4
+model: {{type: sequential, in: {{x: data.x}}, layers: [{{type: dense, units: 3}}]}}
+loss: {{type: {kind}, in: {{{port}: model.out, target: data.t, weight: data.u}}}}
+optimizer: {{type: sgd, lr: 0.1}}
+train: {{epochs: 2}}
+""", "own.yaml")
+            r, f = run(c, f"{kind}, {what}", own)
+            weights[what] = runner("predict", f).out
+        c.ok(f"{kind}: the same predictions", "nan" not in weights["far"] and
+             len(weights["far"].splitlines()) == ROWS + 1 and
+             weights["near"] == weights["far"], str(weights))
+
+
 def epochs(c, top, path):
     """lr 0: every epoch's loss is that of the split."""
     for title, loss, of in (
@@ -211,6 +240,6 @@ with Scratch() as top:
     for name, a in (("x", X), ("y", Y), ("w", W), ("z", (W > 1).astype(np.float32))):
         np.save(top / f"{name}.npy", a)
     path = config(top, BASE)
-    for test in (epochs, resumed, nothing_weighs, whole_batches, diverged):
+    for test in (unweighted, epochs, resumed, nothing_weighs, whole_batches, diverged):
         test(c, top, path)
 c.done()

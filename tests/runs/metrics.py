@@ -205,6 +205,7 @@ def test_one_logit(folder):
     save(folder, "y", np.where(np.arange(29) == 11, 2, y), "i8")
     r = train(folder, c, 3)
     check.within("a class beyond two", r.err, "row 12 has the y 2, but loss takes 0 to 1")
+    check.within("what helps", r.err, "more than two classes need a loss over classes")
     save(folder, "y", y, "f4")
     r = train(folder, c, 2)
     check.within("a float label", r.err, "a class label is an integer")
