@@ -11,12 +11,15 @@
 #include "commands/commands.h"
 #include "plugin/plugin.h"
 
-static char stack[64 << 10]; /* of the handler: the other one may be used up */
 static bool over;
 
 static void say(const char *text) {
     (void)!write(STDERR_FILENO, text, strlen(text));
 }
+
+#if !defined(__SANITIZE_ADDRESS__) /* which reports crashes itself */
+
+static char stack[64 << 10]; /* of the handler: the other one may be used up */
 
 static const char *file_name(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -78,6 +81,26 @@ static void on_crash(int number) {
     _exit(own ? 1 : 70);
 }
 
+static void catch_signals(void) {
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    void *frames[2];
+    stack_t place = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction a = {.sa_handler = on_crash,
+                          .sa_flags = SA_ONSTACK | SA_RESETHAND};
+    backtrace(frames, 2); /* loads what it needs, now */
+    sigaltstack(&place, NULL);
+    sigemptyset(&a.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &a, NULL);
+}
+
+#else
+
+static void catch_signals(void) {
+}
+
+#endif
+
 /* A library ended the process by itself, as HDF5 does without memory. */
 static void on_exit_unasked(void) {
     if (over)
@@ -89,18 +112,7 @@ static void on_exit_unasked(void) {
 }
 
 void crash_catch(void) {
-#if !defined(__SANITIZE_ADDRESS__)
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    void *frames[2];
-    stack_t place = {.ss_sp = stack, .ss_size = sizeof stack};
-    struct sigaction a = {.sa_handler = on_crash,
-                          .sa_flags = SA_ONSTACK | SA_RESETHAND};
-    backtrace(frames, 2); /* loads what it needs, now */
-    sigaltstack(&place, NULL);
-    sigemptyset(&a.sa_mask);
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        sigaction(signals[i], &a, NULL);
-#endif
+    catch_signals();
     atexit(on_exit_unasked);
 }
 
