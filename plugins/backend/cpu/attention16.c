@@ -326,7 +326,7 @@ static int32_t run(const struct cpu_call *c, struct rn_error *e) {
 }
 
 int32_t cpu_attention16(struct cpu_setup *s, struct rn_error *e) {
-    if (!attention_is(s) || s->in[0].dtype != RN_BF16 || !cpu_bf16(s->engine))
+    if (!attention_is(s) || s->in[0].dtype != RN_BF16)
         return 0;
     struct attention of = attention_of(s);
     if (of.depth % 2 || of.wide % 2) /* pairs */

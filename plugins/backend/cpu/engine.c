@@ -281,13 +281,21 @@ static int32_t room_plain(struct cpu_setup *s, struct rn_error *e) {
     return 1;
 }
 
+#ifdef CPU_DOTS16
+/* Its whole file is compiled for a processor with products of bf16: any function there
+ * may use what other processors lack, so the processor is checked here. */
+static int32_t attention16(struct cpu_setup *s, struct rn_error *e) {
+    return cpu_bf16(s->engine) ? cpu_attention16(s, e) : 0;
+}
+#endif
+
 static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
     const struct cpu_isa *isa = s->engine->isa;
     const cpu_room rooms[] = {room_basic,      cpu_elementwise, isa->reduce,
                               isa->softmax,    isa->normalise,  isa->attention,
                               isa->window,     isa->move,
 #ifdef CPU_DOTS16
-                              cpu_attention16,
+                              attention16,
 #endif
 #ifdef CPU_ONEDNN
                               cpu_onednn_room,
