@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import yaml
 
-from harness import ROOT, Checks, Scratch, latest, runner
+from harness import IN_MEMORY, ROOT, Checks, Scratch, latest, runner
 
 check = Checks()
 ROWS = ["mean", "standard deviation", "smallest", "largest", "2-norm", "share of zeros"]
@@ -225,7 +225,7 @@ def test_owners(folder):
     check.ok("two hooks, one series: says so", "another hook's already" in r.err, r.err)
 
 
-with Scratch() as folder:
+with Scratch(IN_MEMORY) as folder:
     for test in (test_owners, test_numbers, test_cadence, test_words, test_resume, test_quickstart):
         test(folder)
 check.done()

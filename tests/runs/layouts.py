@@ -28,7 +28,7 @@ LAYERS = """
     - {type: dense, units: 10}
 """
 STEPS = ["~train.epochs", "train.steps=6", "train.log_every=1", "schedule=null",
-         "optimizer={type: sgd, lr: 0.05}", "data.batch=64", "hooks=null"]
+         "optimizer={type: sgd, lr: 0.05}", "data.batch=32", "hooks=null"]
 
 # Networks of the bench with images as small as they may be: (shape, batch).
 ROWS = {"cnn": ((28, 28), 64), "lenet": ((28, 28), 64), "resnet20": ((28, 28), 64),

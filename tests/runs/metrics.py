@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import yaml
 
-from harness import ROOT, Checks, Scratch, latest, runner
+from harness import IN_MEMORY, ROOT, Checks, Scratch, latest, runner
 
 check = Checks()
 GOLDEN = json.loads(pathlib.Path(__file__).with_name("metrics_golden.json").read_text())
@@ -260,7 +260,7 @@ def test_wrong(folder):
     check.close("a number for all rows", r.value("test/m"), 1.5, 1e-6)
 
 
-with Scratch() as folder:
+with Scratch(IN_MEMORY) as folder:
     for test in (test_golden, test_undefined, test_one_logit, test_names,
                  test_eval_is_predict, test_wrong):
         test(folder)

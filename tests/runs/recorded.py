@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run left behind, as numbers that can be compared: run.h5 whole, `verify`."""
 import gzip
-import os
 import pathlib
 import re
 import shlex
-import shutil
 import sys
 import tempfile
 
@@ -13,11 +11,9 @@ import h5py
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import ROOT, latest, runner  # noqa: E402
+from harness import IN_MEMORY, ROOT, latest, runner  # noqa: E402
 
-# Runs of a few steps wait for the disk most of the time; a kill sees no difference.
-if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 48 << 20:
-    tempfile.tempdir = "/dev/shm"
+tempfile.tempdir = IN_MEMORY or tempfile.tempdir
 
 DIGITS = f"""
   source:

@@ -11,7 +11,7 @@ import struct
 import numpy as np
 import yaml
 
-from harness import Checks, Scratch, latest, runner
+from harness import IN_MEMORY, Checks, Scratch, latest, runner
 
 check = Checks()
 
@@ -361,7 +361,7 @@ def test_stratified(folder):
             check.ok(f"{what}: training rows", set(want) <= set(train.tolist()), str(train))
 
 
-with Scratch() as folder:
+with Scratch(IN_MEMORY) as folder:
     for test in (test_missing, test_categories, test_precision, test_forms, test_wide, test_predict,
                  test_stored, test_stratified):
         test(folder)
