@@ -28,13 +28,14 @@ const char *record_folder(const struct record *r) {
 }
 
 int record_config(struct record *r, const char *resolved, struct rn_error *e) {
-    return file_replace(record_path(r->arena, r, "resolved.yaml"), resolved,
-                        strlen(resolved), e);
+    return text_write(r, "resolved.yaml", resolved, strlen(resolved), e);
 }
 
 int record_text(struct record *r, const char *name, const char *text, size_t length,
                 struct rn_error *e) {
-    return file_replace(record_path(r->arena, r, name), text, length, e);
+    return strcmp(name, "split.txt") == 0
+               ? text_write(r, name, text, length, e)
+               : file_replace(record_path(r->arena, r, name), text, length, e);
 }
 
 const char *record_text_read(struct record *r, const char *name) {
@@ -222,9 +223,6 @@ int record_create(const char *output, const char *name, const char *source,
     if (!status && source)
         status = file_replace(record_path(r->arena, r, "experiment.yaml"), source,
                               strlen(source), e);
-    if (!status && resolved)
-        status = file_replace(record_path(r->arena, r, "resolved.yaml"), resolved,
-                              strlen(resolved), e);
     if (!status)
         status = file_replace(record_path(r->arena, r, "log.txt"), "", 0, e);
     const char *checkpoints = status ? "" : record_path(r->arena, r, "checkpoints");
@@ -236,6 +234,8 @@ int record_create(const char *output, const char *name, const char *source,
     }
     if (!status)
         status = log_open(r, e);
+    if (!status && resolved)
+        status = record_config(r, resolved, e);
     if (!status && r->write)
         status = open_text(r, e);
     if (!status)

@@ -142,6 +142,8 @@ static bool put_notes(hid_t file, const struct log_view *v) {
     hid_t big = -1;
     for (size_t i = 0; ok && i < v->note_count; i++) {
         const struct log_note *n = &v->notes[i];
+        if (n->key[0] == '.') /* the record's own */
+            continue;
         size_t length = strlen(n->value);
         if (strcmp(n->key, "format") == 0 || strcmp(n->key, "rows") == 0 ||
             strcmp(n->key, "doc") == 0)

@@ -60,7 +60,8 @@ int record_scalar(struct record *r, const char *series, int64_t step, double epo
  */
 int record_tensor(struct record *r, const char *series, int64_t step, double epoch,
                   const struct rn_tensor *value, const char *doc, struct rn_error *e);
-/* Provenance: a root attribute of run.h5. The last value of a key counts. */
+/* Provenance: a root attribute of run.h5. The last value of a key counts. A key that
+ * begins with a dot is not shown there. */
 int record_note(struct record *r, const char *key, const char *value,
                 struct rn_error *e);
 /* Another resolved.yaml in place of the one that the run began with. */

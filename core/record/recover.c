@@ -22,8 +22,15 @@ static int restore_log(const char *folder, struct text *found, struct rn_error *
     const char *log = arena_format(a, "%s/metrics.rlog", folder);
     const char *checkpoints = arena_format(a, "%s/checkpoints", folder);
     const char *run = arena_format(a, "%s/run.h5", folder);
-    if (access(log, F_OK) != 0 && errno == ENOENT && stat(checkpoints, &st) == 0 &&
-        S_ISDIR(st.st_mode)) {
+    if (lstat(log, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
+        const char *kept = repair_aside(a, log);
+        if (rename(log, kept))
+            status = file_error(e, "rename", log);
+        text_addf(found, "metrics.rlog: it is not a regular file; it is kept as %s\n",
+                  strrchr(kept, '/') + 1);
+    }
+    if (!status && access(log, F_OK) != 0 && errno == ENOENT &&
+        stat(checkpoints, &st) == 0 && S_ISDIR(st.st_mode)) {
         status = file_replace(log, LOG_HEAD, LOG_HEAD_BYTES, e);
         text_add(found, "metrics.rlog: it is missing, all its rows are lost; an empty "
                         "one takes its place\n");
@@ -98,7 +105,13 @@ static int check_current(struct record *r, struct checkpoint_file **f,
     struct rn_error why = {0};
     struct current now = {0};
     struct seal seal;
-    int status = checkpoint_find(r, NULL, f, fell_back, sizeof fell_back, &why);
+    struct stat st;
+    int status = RN_OK;
+    if (lstat(record_path(r->arena, r, "CURRENT"), &st) == 0 && !S_ISREG(st.st_mode))
+        status = repair_set_aside(r, "CURRENT", "it is not a regular file", e);
+    if (status)
+        return status;
+    status = checkpoint_find(r, NULL, f, fell_back, sizeof fell_back, &why);
     if (status == RN_E_MEMORY)
         return error_set(e, status, "%s", why.message);
     if (status) {
@@ -150,33 +163,48 @@ static int check_best(struct record *r, const struct checkpoint_file *f,
     return status;
 }
 
-static int check_split(struct record *r, const struct checkpoint_file *f,
-                       struct rn_error *e) {
-    const struct checkpoint_blob *split = f ? checkpoint_blob(f, "split") : NULL;
+/* A text that is missing or is not the recorded one, from the blob of the checkpoint.
+ */
+static int check_text(struct record *r, const struct checkpoint_file *f,
+                      const char *file, const char *blob, struct rn_error *e) {
+    const struct checkpoint_blob *kept = f ? checkpoint_blob(f, blob) : NULL;
+    struct log_view v;
+    struct rn_error why = {0};
     struct arena *a = arena_create();
-    int status = RN_OK;
-    if (split && access(record_path(a, r, "split.txt"), F_OK) != 0) {
-        status = record_text(r, "split.txt", split->data, (size_t)split->bytes, e);
-        text_add(&r->found, "split.txt: it is missing; restored from the checkpoint\n");
+    bool there = access(record_path(a, r, file), F_OK) == 0;
+    int status = log_read(r, &v, e);
+    bool wrong = !status && (!there || text_check(r, &v, file, &why) != RN_OK);
+    if (wrong && kept && there)
+        status = repair_set_aside(r, file, "it is not the text that was recorded", e);
+    if (wrong && kept && !status) {
+        status = text_write(r, file, kept->data, (size_t)kept->bytes, e);
+        text_addf(&r->found, "%s: %srestored from the checkpoint\n", file,
+                  there ? "" : "it is missing; ");
+    } else if (wrong && !status && why.status) {
+        *e = why;
+        status = why.status;
     }
+    log_view_finish(&v);
     arena_destroy(a);
     return status;
 }
 
-/* What no other file holds. */
-static int check_config(const struct record *r, struct rn_error *e) {
+/* Nothing runs without it. */
+static int check_config(struct record *r, const struct checkpoint_file *f,
+                        struct rn_error *e) {
     struct arena *a = arena_create();
-    int status = RN_OK;
-    if (access(record_path(a, r, "resolved.yaml"), R_OK) != 0) {
-        status = error_set(e, RN_E_CHECKPOINT,
-                           "%s/resolved.yaml is missing, and no other file of the run "
-                           "holds what it said",
-                           r->folder);
-        error_hint(e, "if the run was started without overrides, put the output of "
-                      "`runner config experiment.yaml --resolved` in its place");
-    }
+    int status = check_text(r, f, "resolved.yaml", "resolved", e);
+    bool there = access(record_path(a, r, "resolved.yaml"), R_OK) == 0;
     arena_destroy(a);
-    return status;
+    if (!status && there)
+        return RN_OK;
+    status =
+        error_set(e, RN_E_CHECKPOINT,
+                  "%s/resolved.yaml is %s, and no other file of the run holds what "
+                  "it said",
+                  r->folder, there ? "not the text that was recorded" : "missing");
+    return error_hint(e, "if the run was started without overrides, put the output of "
+                         "`runner config experiment.yaml --resolved` in its place");
 }
 
 static void say_lines(char *line, void (*say)(void *context, const char *sentence),
@@ -207,7 +235,7 @@ int record_recover(const char *folder, void (*say)(void *context, const char *se
     if (!status)
         status = check_best(r, f, e);
     if (!status)
-        status = check_split(r, f, e);
+        status = check_text(r, f, "split.txt", "split", e);
     if (!status) {
         struct arena *a = arena_create();
         if (before.length || r->found.length ||
@@ -216,7 +244,7 @@ int record_recover(const char *folder, void (*say)(void *context, const char *se
         arena_destroy(a);
     }
     if (!status)
-        status = check_config(r, e);
+        status = check_config(r, f, e);
     say_lines(before.s, say, context, r);
     if (r)
         say_lines(r->found.s, say, context, r);

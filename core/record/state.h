@@ -81,6 +81,19 @@ int repair_set_aside(struct record *r, const char *name, const char *why,
 int record_open_quietly(const char *folder, bool write, struct record **out,
                         struct rn_error *e);
 
+/* ---- texts.c: resolved.yaml and split.txt ---- */
+/* Put the text in place of the file; its digest is durable in the log before. */
+int text_write(struct record *r, const char *file, const char *text, size_t length,
+               struct rn_error *e);
+/* Has the log the digest of this text for the file, or none at all? */
+bool text_known(const struct log_view *v, const char *file, const char *text,
+                size_t length);
+/* The file, or each of them, is there and is what the log has the digest of.
+ * RN_E_CHECKPOINT: it is not. */
+int text_check(const struct record *r, const struct log_view *v, const char *file,
+               struct rn_error *e);
+int texts_check(const struct record *r, const struct log_view *v, struct rn_error *e);
+
 /* "<folder>/<name>" in the record's arena. */
 const char *record_path(struct arena *a, const struct record *r, const char *name);
 /* The bytes of log that CURRENT says were durable; 0 without one. */

@@ -39,6 +39,8 @@ static int check_log(struct record *r, uint64_t durable, uint64_t *rows,
                            "%s is damaged: %" PRIu64 " bytes were durable, %" PRIu64
                            " are readable",
                            r->log_path, durable, v.good);
+    if (!status)
+        status = texts_check(r, &v, e);
     *rows = v.row_count;
     log_view_finish(&v);
     return status;

@@ -152,7 +152,7 @@ int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
     struct stage *g = l->s;
     struct saver s = {.a = arena_create()};
     struct memory_stream *fitted = state_writer(s.a);
-    struct text split = {0};
+    struct text split = {0}, resolved = {0};
     uint32_t n = variables_count(g->programs->variables), count = 0;
     struct checkpoint_tensor *tensors =
         arena_array(s.a, struct checkpoint_tensor, n + 1);
@@ -169,6 +169,8 @@ int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
         error_set(e, status, "the state of the data's transforms could not be saved");
     saver_own(&s, fitted->data);
     data_split_write(g->data, &split);
+    config_print(g->x->config, false, &resolved);
+    saver_blob(&s, "resolved", text_get(&resolved), resolved.length);
     saver_blob(&s, "data", fitted->data, fitted->bytes);
     saver_blob(&s, "split", text_get(&split), split.length);
     struct checkpoint c = {
@@ -179,6 +181,7 @@ int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
     if (status == RN_OK)
         status = checkpoint_write(l->record, name, &c, current, keep, e);
     text_finish(&split);
+    text_finish(&resolved);
     saver_finish(&s);
     arena_destroy(s.a);
     return status;

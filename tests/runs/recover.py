@@ -170,13 +170,45 @@ def other_files(t, c):
     f = t.copy()
     text = (f / "split.txt").read_bytes()
     (f / "split.txt").unlink()
-    now, _ = t.recover("no split", f, r"split\.txt: .* restored", damaged=False)
+    now, _ = t.recover("no split", f, r"split\.txt: .* restored")
     c.ok("no split: the same again", (f / "split.txt").read_bytes() == text)
     (f / "run.h5").unlink()
     now, _ = t.recover("no run.h5", f, damaged=False)
     t.same("no run.h5", f, now)
+    for name in ("split.txt", "resolved.yaml"):
+        f = t.copy()
+        text = (f / name).read_bytes()
+        for what, change in (("a byte", lambda p: flip(p, len(text) // 2)),
+                             ("the end", lambda p: p.write_bytes(text[:-1])),
+                             ("missing", lambda p: p.unlink())):
+            change(f / name)
+            r = runner("verify", f)
+            c.ok(f"{name}, {what}: verify", r.code == 8 and name in r.err, r.err)
+            now, _ = t.recover(f"{name}, {what}", f, rf"{name}: .*restored from the checkpoint")
+            c.ok(f"{name}, {what}: the same again", (f / name).read_bytes() == text)
+        t.same(name, f, now)
+    # something else in the place of a file
+    for name, sentence in (("CURRENT", r"CURRENT: it is not a regular file; it is kept as "
+                                       r"CURRENT\.damaged-1"),
+                           ("split.txt", r"split\.txt: restored"),
+                           ("resolved.yaml", r"resolved\.yaml: restored"),
+                           ("run.h5", r"run\.h5: it is damaged")):
+        f = t.copy()
+        (f / name).unlink()
+        (f / name).mkdir()
+        (f / name / "kept").write_text("x")
+        now, _ = t.recover(f"{name} a folder", f, sentence)
+        c.equal(f"{name} a folder: what was in it", (f / f"{name}.damaged-1/kept").read_text(), "x")
+        t.same(f"{name} a folder", f, now)
+    f = t.copy()
+    (f / "metrics.rlog").unlink()
+    (f / "metrics.rlog").mkdir()
+    now, _ = t.recover("the log a folder", f, r"metrics\.rlog: it is not a regular file")
+    c.equal("the log a folder: the checkpoint is there", now, (t.want[0], 0, t.want[2]))
     f = t.copy()
     (f / "resolved.yaml").unlink()
+    for p in (f / "checkpoints").iterdir():
+        flip(p, 9000)
     r = runner("recover", f)
     c.equal("no resolved.yaml: exit", r.code, 8)
     c.within("no resolved.yaml: says so", r.err, "resolved.yaml is missing")
