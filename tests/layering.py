@@ -14,7 +14,6 @@ import tempfile
 from harness import Checks, ROOT
 
 # A core room and what it may include besides itself and the ABI headers.
-LOW = ["base", "config", "plugin", "graph", "plan", "exec", "data", "record"]
 ROOMS = {
     "base": [],
     "config": ["base"],
@@ -24,9 +23,19 @@ ROOMS = {
     "exec": ["base", "graph", "plan"],
     "data": ["base", "config", "plugin"],
     "record": ["base"],
-    "train": LOW,
-    "commands": [*LOW, "train"],
+    "experiment": ["base", "config", "plugin"],
+    "network": ["base", "config", "plugin", "graph", "experiment"],
+    # It stands without a data set: it is fed by pointer.
+    "engine": ["base", "config", "plugin", "graph", "plan", "exec", "record", "experiment",
+               "network"],
 }
+ENGINE = ["engine", *ROOMS["engine"]]
+ROOMS["setup"] = ["data", *ENGINE]
+ROOMS["evaluate"] = ["setup", *ROOMS["setup"]]
+ROOMS["train"] = ["evaluate", *ROOMS["evaluate"]]
+ROOMS["commands"] = ["train", *ROOMS["train"]]
+# Of a room, the one file that may include another room.
+ONE_FILE = {("engine", "record"): "core/engine/weights.c"}
 # What the language and the system bring; every other <header> is a foreign library.
 SYSTEM = re.compile(
     r"(assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp|"
@@ -92,6 +101,8 @@ def check_core(tree, foreign):
                 yield f'{name}: "{what}" is not named by its room'
             elif other != room and other not in ROOMS[room]:
                 yield f"{name}: core/{room} may not include {what}"
+            elif ONE_FILE.get((room, other), name) != name:
+                yield f"{name}: only {ONE_FILE[room, other]} may include {what}"
         if room != "commands":
             for word in sorted(set(PRINTS.findall(code))):
                 yield f"{name}: only core/commands prints or exits, here is `{word}`"
@@ -153,8 +164,14 @@ PLANTED = [
     ("core/graph/graph.c", '#include "plugin/plugin.h"', "core/graph may not include plugin"),
     ("core/record/log.c", '#include "data/data.h"', "core/record may not include data"),
     ("core/exec/exec.c", '#include "train/run.h"', "core/exec may not include train"),
-    ("core/train/live.c", '#include "commands/commands.h"',
+    ("core/train/series.c", '#include "commands/commands.h"',
      "core/train may not include commands"),
+    ("core/experiment/hyper.c", '#include "network/network.h"',
+     "core/experiment may not include network"),
+    ("core/engine/plans.c", '#include "data/data.h"', "core/engine may not include data"),
+    ("core/engine/init.c", '#include "record/record.h"',
+     "only core/engine/weights.c may include record"),
+    ("core/setup/setup.c", '#include "train/run.h"', "core/setup may not include train"),
     ("core/plan/fuse.c", '#include "../graph/graph.h"', "not named by its room"),
     ("core/plan/new_room.c", None, None),
     ("core/config/yaml.c", "#include <hdf5.h>", "<hdf5.h> is used by core/config and"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The home folder in file names. A shell expands `~` in what it passes on; nothing does
  * in a YAML file, or behind the `=` of a flag. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,4 +29,19 @@ int path_expand(const char *path, struct text *out, struct rn_error *e) {
     text_add(out, home);
     text_add(out, path + 1);
     return RN_OK;
+}
+
+int path_check_run_name(const char *name, struct rn_error *e) {
+    size_t n = strlen(name);
+    bool good = n > 0 && n <= 100 && name[0] != '.';
+    for (size_t i = 0; i < n && good; i++) {
+        unsigned char c = (unsigned char)name[i];
+        good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+               (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-' || c >= 0x80;
+    }
+    if (good && strcmp(name, "latest") != 0)
+        return RN_OK;
+    error_set(e, RN_E_CONFIG, "'%s' cannot be the name of a run", name);
+    return error_hint(e, "up to 100 letters, digits, '.', '_', '-', not starting with "
+                         "'.'");
 }

@@ -10,5 +10,8 @@
  * for `~name`, and when HOME is not set or is not absolute: no folder called `~` is
  * ever meant. `./~name` is a file of that name. */
 int path_expand(const char *path, struct text *out, struct rn_error *e);
+/* Can a run have this name, which becomes one folder's? RN_E_CONFIG: up to 100 letters,
+ * digits, '.', '_', '-'. */
+int path_check_run_name(const char *name, struct rn_error *e);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "commands/commands.h"
-#include "train/run.h"
+#include "train/bench.h"
 
 static void print(const struct bench_result *r) {
     printf("device       %s, %u threads\n", r->device, r->threads);

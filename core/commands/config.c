@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "commands/commands.h"
-#include "train/experiment.h"
+#include "experiment/experiment.h"
 
 static int config(int argc, char **argv) {
     struct flags f;

@@ -34,10 +34,10 @@ static void row(const char *name, uint64_t bytes, bool json, bool last) {
 }
 
 /* What would, when it does not. */
-static void print_fitting(const struct stage_options *o, const struct stage *s,
+static void print_fitting(const struct setup_options *o, const struct setup *s,
                           bool json) {
     bool largest;
-    int64_t batch = stage_fitting(o, s, &largest);
+    int64_t batch = setup_fitting_batch(o, s, &largest);
     if (json)
         printf(", \"batch_that_fits\": %lld", (long long)batch);
     else if (batch)
@@ -47,16 +47,16 @@ static void print_fitting(const struct stage_options *o, const struct stage *s,
         puts("No data.batch fits with this data.eval_batch.");
 }
 
-static void print_memory(const struct stage_options *o, const struct stage *s,
+static void print_memory(const struct setup_options *o, const struct setup *s,
                          bool json) {
-    struct exec_footprint f = stage_footprint(s);
-    uint64_t need = stage_need(s);
-    uint64_t usable = s->info->memory_bytes;
+    struct exec_footprint f = engine_footprint(s->engine);
+    uint64_t need = engine_need(s->engine);
+    uint64_t usable = s->engine->info->memory_bytes;
     char total[32], have[32];
     if (json)
         printf("\"memory\": {");
     else
-        printf("\nMemory on %s, exact\n", s->info->name);
+        printf("\nMemory on %s, exact\n", s->engine->info->name);
     row("variables", f.variables, json, false);
     if (json || f.data)
         row("data", f.data, json, false);
@@ -93,15 +93,16 @@ static void print_memory(const struct stage_options *o, const struct stage *s,
 }
 
 /* The forward pass of one batch, planned for its own sake. */
-static const struct plan *forward(struct stage *s, struct diag *d) {
+static const struct plan *forward(struct setup *s, struct diag *d) {
     struct graph *g;
     const struct plan *p = NULL;
-    const struct part *b = &s->x->backend;
+    const struct bound_component *b = &s->x->backend;
     struct plan_options o = {.backend = b->component->iface,
                              .backend_self = instance_self(b->instance),
                              .fuse = true};
     struct rn_error e = {0};
-    bool made = programs_predict(s->programs, s->batch, &g, d) == RN_OK;
+    bool made =
+        programs_predict(s->engine->programs, s->engine->length.batch, &g, d) == RN_OK;
     if (made && s->x->precision != RN_F32)
         g = graph_precision(g, s->arena, s->x->precision, &e);
     if (made && (!g || plan_make(g, s->arena, &o, &p, &e) != RN_OK))
@@ -110,11 +111,11 @@ static const struct plan *forward(struct stage *s, struct diag *d) {
 }
 
 /* Of a whole step: all micro-batches of all programs, and their updates. */
-static uint64_t step_flops(const struct stage *s) {
+static uint64_t step_flops(const struct setup *s) {
     uint64_t all = 0;
-    for (uint32_t i = 0; i < s->programs->objective_count; i++) {
-        const struct trainer *t = &s->trainers[i];
-        all += (uint64_t)s->accumulate * t->step[0].plan->flops;
+    for (uint32_t i = 0; i < s->engine->programs->objective_count; i++) {
+        const struct objective_programs *t = &s->engine->objectives[i];
+        all += (uint64_t)s->engine->length.accumulate * t->step[0].plan->flops;
         all += t->apply.plan ? t->apply.plan->flops : 0;
     }
     return all;
@@ -126,7 +127,7 @@ static const char *quoted(struct text *t, const char *s) {
     return text_get(t);
 }
 
-static void print_layers(const struct stage *s, const struct plan *p, bool json) {
+static void print_layers(const struct setup *s, const struct plan *p, bool json) {
     struct plan_layer *layers;
     uint32_t n = plan_layers(p, s->arena, &layers);
     uint64_t parameters = 0, flops = 0;
@@ -158,31 +159,35 @@ static void print_layers(const struct stage *s, const struct plan *p, bool json)
     if (json) {
         printf("], \"parameters\": %llu, \"flops\": %llu, \"step_flops\": %llu, "
                "\"epochs\": %lld, \"steps_per_epoch\": %lld, \"steps\": %lld, ",
-               (unsigned long long)stage_parameters(s), (unsigned long long)flops,
-               (unsigned long long)step_flops(s), (long long)s->epochs,
-               (long long)s->steps_per_epoch, (long long)s->total_steps);
+               (unsigned long long)engine_parameters(s->engine),
+               (unsigned long long)flops, (unsigned long long)step_flops(s),
+               (long long)s->engine->length.epochs,
+               (long long)s->engine->length.steps_per_epoch,
+               (long long)s->engine->length.total_steps);
         return;
     }
     char par[32], fl[32], step[32];
-    number_text(stage_parameters(s), par);
+    number_text(engine_parameters(s->engine), par);
     number_text(flops, fl);
     number_text(step_flops(s), step);
     printf("%-28s %-20s %12s %16s\n", "all", "", par, fl);
     printf("\n%lld epochs of %lld steps, %lld in all; a step takes %s FLOPs\n",
-           (long long)s->epochs, (long long)s->steps_per_epoch,
-           (long long)s->total_steps, step);
+           (long long)s->engine->length.epochs,
+           (long long)s->engine->length.steps_per_epoch,
+           (long long)s->engine->length.total_steps, step);
 }
 
-static bool is_fast(const struct stage *s) {
-    return s->x->precision == RN_BF16 ? s->info->fast_bf16 : s->info->fast_f16;
+static bool is_fast(const struct setup *s) {
+    return s->x->precision == RN_BF16 ? s->engine->info->fast_bf16
+                                      : s->engine->info->fast_f16;
 }
 
 /* What a precision of 16 bits costs where the device multiplies f32 only. */
-static void print_precision(const struct stage *s, bool json) {
+static void print_precision(const struct setup *s, bool json) {
     const char *word = s->x->precision == RN_BF16 ? "bf16" : "f16";
     uint64_t bytes = 0, passes = 0, all = 0;
-    for (uint32_t i = 0; i < s->programs->objective_count; i++) {
-        const struct plan *p = s->trainers[i].step[0].plan;
+    for (uint32_t i = 0; i < s->engine->programs->objective_count; i++) {
+        const struct plan *p = s->engine->objectives[i].step[0].plan;
         for (uint32_t k = 0; k < p->program.node_count; k++) {
             passes += p->work[k].converts;
             bytes += p->work[k].converts ? p->work[k].bytes : 0;
@@ -225,18 +230,18 @@ static int plan(int argc, char **argv) {
     if (!session)
         return 4;
     struct diag *d = diag_create();
-    struct stage_options o = {.session = session,
+    struct setup_options o = {.session = session,
                               .file = f.arg[0],
                               .override_count = f.positional - 1,
                               .overrides = f.arg + 1,
-                              .use = STAGE_TRAIN};
-    struct stage *s = stage_open(&o, d);
+                              .use = ENGINE_TRAIN};
+    struct setup *s = setup_open(&o, d);
     const struct plan *layers = s && run_check(s, d) == RN_OK ? forward(s, d) : NULL;
     if (!layers) {
         code = fail_with(d, &f);
     } else if (f.dot || f.kernels) {
         struct text t = {0};
-        const struct plan *p = s->trainers[0].step[0].plan;
+        const struct plan *p = s->engine->objectives[0].step[0].plan;
         if (f.dot)
             graph_dot(p->graph, &t);
         else
@@ -252,7 +257,7 @@ static int plan(int argc, char **argv) {
         if (f.json)
             puts("}");
     }
-    stage_close(s);
+    setup_close(s);
     diag_destroy(d);
     session_destroy(session);
     return code;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "commands/commands.h"
-#include "train/run.h"
+#include "train/profile.h"
 
 static const char *const parts[] = {"forward", "backward", "update"};
 
@@ -160,7 +160,8 @@ static void print(const struct profile_result *r) {
     struct arena *a = arena_create();
     struct table layers = {0}, operators = {0};
     double all = node_seconds(r);
-    printf("device       %s, %u threads\n", r->s->info->name, r->s->info->threads);
+    printf("device       %s, %u threads\n", r->s->engine->info->name,
+           r->s->engine->info->threads);
     if (r->peaks.flops > 0.0 || r->peaks.bytes > 0.0)
         printf("peak         %.1f GFLOP/s, %.1f GB/s, measured just now\n",
                1e-9 * r->peaks.flops, 1e-9 * r->peaks.bytes);
@@ -198,12 +199,13 @@ static void print_text(const char *name, const char *value) {
 static void print_json(const struct profile_result *r) {
     struct arena *a = arena_create();
     printf("{");
-    print_text("device", r->s->info->name);
+    print_text("device", r->s->engine->info->name);
     printf("\"threads\": %u, \"steps\": %llu, \"ms\": %.6g, \"ms_untimed\": %.6g, "
            "\"data_wait\": %.6g, \"peak_flops\": %.6g, \"peak_bytes\": %.6g, "
            "\"peak_bf16\": %.6g, \"nodes\": [",
-           r->s->info->threads, (unsigned long long)r->step_count, 1e3 * r->step,
-           1e3 * r->plain, r->waited, r->peaks.flops, r->peaks.bytes, r->peaks.bf16);
+           r->s->engine->info->threads, (unsigned long long)r->step_count,
+           1e3 * r->step, 1e3 * r->plain, r->waited, r->peaks.flops, r->peaks.bytes,
+           r->peaks.bf16);
     for (uint32_t i = 0; i < r->node_count; i++) {
         const struct profile_node *n = &r->nodes[i];
         const struct rn_node *node = &n->plan->program.nodes[n->index];

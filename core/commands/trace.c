@@ -2,7 +2,7 @@
 /* A profile as Chrome's trace events: the loop, the device and each data worker are
  * tracks; a step, a batch and each node of a program are slices. */
 #include "commands/commands.h"
-#include "train/run.h"
+#include "train/profile.h"
 
 #define LOOP   1 /* tracks */
 #define DEVICE 2
@@ -72,7 +72,7 @@ void trace_print(const struct profile_result *r, FILE *out) {
     fprintf(out, ", \"args\": {\"name\": %s}}", text_get(&quoted));
     text_finish(&quoted);
     name_track(&t, LOOP, "loop");
-    name_track(&t, DEVICE, r->s->info->name);
+    name_track(&t, DEVICE, r->s->engine->info->name);
     for (uint32_t i = 0; i < r->worker_count && !r->in_loop; i++) {
         snprintf(name, sizeof name, "data worker %u", i);
         name_track(&t, WORKER + (int)i, name);

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "commands/commands.h"
-#include "train/run.h"
+#include "evaluate/stored.h"
+#include "record/record.h"
 
 static bool want_run(const struct command *c, const struct flags *f) {
     if (f->positional)
@@ -16,14 +17,14 @@ static bool want_run(const struct command *c, const struct flags *f) {
     return false;
 }
 
-static struct use_options options(const struct flags *f, struct session *s) {
-    return (struct use_options){.session = s,
-                                .folder = f->arg[0],
-                                .checkpoint = f->checkpoint,
-                                .split = f->split ? f->split : "test",
-                                .data = f->data,
-                                .override_count = f->positional - 1,
-                                .overrides = f->arg + 1};
+static struct stored_options options(const struct flags *f, struct session *s) {
+    return (struct stored_options){.session = s,
+                                   .folder = f->arg[0],
+                                   .checkpoint = f->checkpoint,
+                                   .split = f->split ? f->split : "test",
+                                   .data = f->data,
+                                   .override_count = f->positional - 1,
+                                   .overrides = f->arg + 1};
 }
 
 static int evaluate(int argc, char **argv) {
@@ -39,8 +40,8 @@ static int evaluate(int argc, char **argv) {
     struct diag *d = diag_create();
     struct arena *a = arena_create();
     struct metric_list all = {0};
-    struct use_options o = options(&f, s);
-    if (run_eval(&o, a, &all, d) != RN_OK) {
+    struct stored_options o = options(&f, s);
+    if (stored_eval(&o, a, &all, d) != RN_OK) {
         code = fail_with(d, &f);
     } else {
         for (uint32_t i = 0; i < all.count; i++)
@@ -169,10 +170,10 @@ static int predict(int argc, char **argv) {
         return 7;
     struct session *s = open_session();
     struct diag *d = diag_create();
-    struct use_options o = options(&f, s);
+    struct stored_options o = options(&f, s);
     if (!s)
         code = 4;
-    else if (run_predict(&o, write_batch, &w, d) != RN_OK)
+    else if (stored_predict(&o, write_batch, &w, d) != RN_OK)
         code = fail_with(d, &f);
     if (w.out != stdout && fclose(w.out) != 0 && !code) {
         fprintf(stderr, "runner predict: error: %s: %s\n", f.out, strerror(errno));

@@ -10,7 +10,7 @@ void refer_component(struct referrer *f, const char *kind, const struct node *n)
     vec_push(f->parts, f->part_count, f->part_capacity, (struct named_part){kind, n});
 }
 
-/* Of those that describe computation; core/train/live.c makes values of them. */
+/* Of those that describe computation; core/experiment/hyper.c makes values of them. */
 void refer_live(struct referrer *f, const char *kind, const struct node *n) {
     static const char *const kinds[] = {"model", "loss", "optimizer", "metric"};
     bool has = false;

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "record/file.h"
 #include "record/state.h"
 
@@ -80,21 +81,6 @@ static int take_lock(struct record *r, struct rn_error *e) {
     if (ftruncate(r->lock, 0) || pwrite(r->lock, text, (size_t)n, 0) < 0)
         errno = 0;
     return RN_OK;
-}
-
-int record_check_name(const char *name, struct rn_error *e) {
-    size_t n = strlen(name);
-    bool good = n > 0 && n <= 100 && name[0] != '.';
-    for (size_t i = 0; i < n && good; i++) {
-        unsigned char c = (unsigned char)name[i];
-        good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-               (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-' || c >= 0x80;
-    }
-    if (good && strcmp(name, "latest") != 0)
-        return RN_OK;
-    error_set(e, RN_E_CONFIG, "'%s' cannot be the name of a run", name);
-    return error_hint(e, "up to 100 letters, digits, '.', '_', '-', not starting with "
-                         "'.'");
 }
 
 /* Each missing folder of path, each synced into its parent. */
@@ -203,7 +189,7 @@ static struct record *make(bool write) {
 int record_create(const char *output, const char *name, const char *source,
                   const char *resolved, struct record **out, struct rn_error *e) {
     *out = NULL;
-    int status = record_check_name(name, e);
+    int status = path_check_run_name(name, e);
     if (status)
         return status;
     struct record *r = make(true);

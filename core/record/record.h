@@ -21,8 +21,8 @@ struct record;
 /* Make <output>/<name>/<UTC time>-<hex>/ with experiment.yaml (the text
  * `source`, byte for byte; NULL: none), resolved.yaml (the text `resolved`; NULL:
  * none), an empty log.txt, metrics.rlog and checkpoints/, point <output>/<name>/latest
- * at it, lock it. `name`: one folder name, letters digits . _ - (RN_E_CONFIG). */
-int record_check_name(const char *name, struct rn_error *e);
+ * at it, lock it. `name`: as
+ * path_check_run_name has it (RN_E_CONFIG). */
 int record_create(const char *output, const char *name, const char *source,
                   const char *resolved, struct record **out, struct rn_error *e);
 /* Open an existing run. write: to go on; locks it (RN_E_LOCKED when another process
@@ -149,7 +149,8 @@ int checkpoint_find(const struct record *r, const char *name,
                     struct checkpoint_file **out, char *fell_back, size_t size,
                     struct rn_error *e);
 /* Make checkpoints/best.h5 the checkpoint of `step` (-1: leave it), from a file that is
- * there already under another name; *found: it is now. keep: the best that the newest checkpoint names
+ * there already under another name; *found: it is now. keep: the best that the newest
+ * checkpoint names
  * (-1: none), which stays at hand as best-<step>.h5; others set aside go away. */
 int checkpoint_best(struct record *r, int64_t step, int64_t keep, bool *found,
                     struct rn_error *e);

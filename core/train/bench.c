@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "train/bench.h"
 #include "train/loop.h"
 
 #define STEPS_MOST (1u << 20)
@@ -29,7 +30,8 @@ static int timed(struct loop *l, double *seconds, double *waited, struct batch *
 
 static int measure(struct loop *l, const struct bench_options *o,
                    struct bench_result *out, struct rn_error *e) {
-    uint64_t full = (uint64_t)(l->s->batch * l->s->accumulate), most = STEPS_MOST;
+    uint64_t full = (uint64_t)(l->engine->length.batch * l->engine->length.accumulate),
+             most = STEPS_MOST;
     double *steps = memory_get(most * sizeof *steps), seconds, waited;
     uint64_t count = 0;
     struct batch b;
@@ -51,7 +53,7 @@ static int measure(struct loop *l, const struct bench_options *o,
     while (status == RN_OK && out->steps < most &&
            (!count || now_seconds() - began < o->seconds)) {
         status = timed(l, &seconds, &waited, &b, &r, e);
-        if (b.rows == full || full > data_rows(l->s->data, DATA_TRAIN))
+        if (b.rows == full || full > data_rows(l->setup->data, DATA_TRAIN))
             steps[count++] = seconds; /* short batches are no measure of full ones */
         out->steps++;
         out->rows += b.rows;
@@ -73,15 +75,16 @@ static int measure(struct loop *l, const struct bench_options *o,
 int run_bench(const struct bench_options *o, struct bench_result *out, struct diag *d) {
     struct loop l = {0};
     struct rn_error e = {0};
-    struct stage_options so = {.session = o->session,
+    struct setup_options so = {.session = o->session,
                                .file = o->file,
                                .override_count = o->override_count,
                                .overrides = o->overrides,
-                               .use = STAGE_TRAIN};
+                               .use = ENGINE_TRAIN};
     *out = (struct bench_result){0};
-    if (!(l.s = stage_open(&so, d)))
-        return diag_status(d);
-    int status = stage_load(l.s, d);
+    int status = loop_open(&l, &so, d);
+    if (status != RN_OK)
+        return status;
+    status = setup_load(l.setup, d);
     if (status == RN_OK) {
         loop_prepare(&l);
         status = loop_open_loader(&l, &e);
@@ -90,14 +93,16 @@ int run_bench(const struct bench_options *o, struct bench_result *out, struct di
         if (status != RN_OK)
             diag_add(d, &e);
     }
-    if (l.s->device) {
-        out->memory = device_memory(l.s->device).peak;
-        out->threads = device_info(l.s->device)->threads;
-        snprintf(out->device, sizeof out->device, "%s", device_info(l.s->device)->name);
+    if (l.setup->engine->device) {
+        out->memory = device_memory(l.setup->engine->device).peak;
+        out->threads = device_info(l.setup->engine->device)->threads;
+        snprintf(out->device, sizeof out->device, "%s",
+                 device_info(l.setup->engine->device)->name);
     }
-    out->batch = (uint64_t)(l.s->batch * l.s->accumulate);
-    out->parameters = stage_parameters(l.s);
+    out->batch =
+        (uint64_t)(l.setup->engine->length.batch * l.setup->engine->length.accumulate);
+    out->parameters = engine_parameters(l.setup->engine);
     loader_close(l.loader);
-    stage_close(l.s);
+    setup_close(l.setup);
     return status;
 }

@@ -16,7 +16,7 @@ int loop_save(struct loop *l, struct rn_error *e) {
     if (l->saved_step == l->at.step)
         return RN_OK;
     snprintf(name, sizeof name, "step-%08lld", (long long)l->at.step);
-    uint32_t keep = (uint32_t)experiment_int(l->s->x, "checkpoint.keep", 2);
+    uint32_t keep = (uint32_t)experiment_int(l->setup->x, "checkpoint.keep", 2);
     int status = record_sync(l->record, e);
     if (status == RN_OK)
         status = state_save(l, name, true, keep, e);
@@ -107,11 +107,11 @@ static int evaluate(struct loop *l, struct rn_error *e) {
 }
 
 static bool is_end(const struct loop *l) {
-    return l->at.step == l->s->total_steps;
+    return l->at.step == l->engine->length.total_steps;
 }
 
 bool loop_evaluates(const struct loop *l) {
-    return data_rows(l->s->data, DATA_VAL) &&
+    return data_rows(l->setup->data, DATA_VAL) &&
            ((l->eval_every && l->at.step % l->eval_every == 0) || is_end(l));
 }
 

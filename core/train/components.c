@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/stream.h"
 #include "train/loop.h"
 
 /* ------------------------------------------------------------------ what it is */
@@ -60,7 +61,8 @@ const struct node *component_min_delta(const struct node *n) {
 }
 
 /* The metric that it watches, as a checkpoint keeps it; metric NULL: none. */
-static struct monitor watched(struct loop *l, struct arena *a, const struct part *p) {
+static struct monitor watched(struct loop *l, struct arena *a,
+                              const struct bound_component *p) {
     const struct node *at = component_monitor(p->node);
     struct monitor m = {.key = p->path};
     const struct metric_value *known =
@@ -71,15 +73,15 @@ static struct monitor watched(struct loop *l, struct arena *a, const struct part
     m.metric = known->name;
     m.better = known->better;
     m.min_delta = delta ? node_float(delta) : 0.0;
-    m.definition = monitor_definition(a, l->s->x->root, known->of);
+    m.definition = monitor_definition(a, l->setup->x->root, known->of);
     return m;
 }
 
-static const struct rn_schedule *schedule_of(const struct part *p) {
+static const struct rn_schedule *schedule_of(const struct bound_component *p) {
     return p->component->iface;
 }
 
-static const struct rn_hook *hook_of(const struct part *p) {
+static const struct rn_hook *hook_of(const struct bound_component *p) {
     return p->component->iface;
 }
 
@@ -88,8 +90,8 @@ typedef int32_t (*load_fn)(void *self, struct rn_stream *s, struct rn_error *e);
 
 /* ----------------------------------------------------------------------- save */
 
-static int save_one(struct loop *l, struct saver *s, const struct part *p, save_fn fn,
-                    bool look, struct rn_error *e) {
+static int save_one(struct loop *l, struct saver *s, const struct bound_component *p,
+                    save_fn fn, bool look, struct rn_error *e) {
     const char *o = arena_format(s->a, "components/%s", p->path);
     struct monitor m = watched(l, s->a, p);
     saver_text(s, o, "component", p->component->name);
@@ -104,7 +106,7 @@ static int save_one(struct loop *l, struct saver *s, const struct part *p, save_
     saver_int(s, o, "look", look); /* a hook asked for its taps at the next step */
     if (!fn)
         return RN_OK;
-    struct memory_stream *stream = state_writer(s->a);
+    struct memory_stream *stream = memory_stream_writer(s->a);
     int status = fn(instance_self(p->instance), &stream->api);
     saver_own(s, stream->data);
     if (status != RN_OK)
@@ -114,14 +116,14 @@ static int save_one(struct loop *l, struct saver *s, const struct part *p, save_
 }
 
 int components_save(struct loop *l, struct saver *s, struct rn_error *e) {
-    const struct experiment *x = l->s->x;
+    const struct experiment *x = l->setup->x;
     int status = RN_OK;
     for (uint32_t i = 0; i < x->schedules.count && status == RN_OK; i++) {
-        const struct part *p = &x->schedules.at[i];
+        const struct bound_component *p = &x->schedules.at[i];
         status = save_one(l, s, p, schedule_of(p)->save, false, e);
     }
     for (uint32_t i = 0; i < x->hooks.count && status == RN_OK; i++) {
-        const struct part *p = &x->hooks.at[i];
+        const struct bound_component *p = &x->hooks.at[i];
         status = save_one(l, s, p, hook_of(p)->save, l->tap_now[i], e);
     }
     return status;
@@ -176,7 +178,7 @@ static bool same_monitor(const struct saved *from, const char *object,
 /* The state that belongs to p: of the same identity; of several the one that watches
  * the same, then the one at the same place. */
 static struct state *find_state(const struct saved *from, struct state *all, uint32_t n,
-                                const struct part *p, const char *identity,
+                                const struct bound_component *p, const char *identity,
                                 const struct monitor *m, bool exact) {
     struct state *best = NULL;
     for (uint32_t i = 0; i < n; i++) {
@@ -209,7 +211,7 @@ static void say_begins_again(struct loop *l, const struct saved *from,
 }
 
 struct target { /* a component that takes its state */
-    const struct part *part;
+    const struct bound_component *part;
     const char *identity;
     struct monitor monitor;
     load_fn load;
@@ -241,7 +243,7 @@ static int load_one(struct loop *l, struct arena *a, const struct saved *from,
     if (!t->load || !b || (again && !forgets))
         return RN_OK;
     void *self = instance_self(t->part->instance);
-    int status = t->load(self, state_stream(a, b->data, b->bytes), e);
+    int status = t->load(self, memory_stream_reader(a, b->data, b->bytes), e);
     if (status == RN_OK && again)
         status = t->schedule->forget(self, e);
     if (status != RN_OK && e && !e->status)
@@ -250,21 +252,21 @@ static int load_one(struct loop *l, struct arena *a, const struct saved *from,
 }
 
 int components_load(struct loop *l, const struct saved *from, struct rn_error *e) {
-    const struct experiment *x = l->s->x;
+    const struct experiment *x = l->setup->x;
     struct arena *a = arena_create();
     struct state *states = arena_array(a, struct state, STATES_MAX);
     uint32_t n = list_states(a, from, states), count = 0;
     struct target *all =
         arena_array(a, struct target, x->schedules.count + x->hooks.count + 1);
     for (uint32_t i = 0; i < x->schedules.count; i++) {
-        const struct part *p = &x->schedules.at[i];
+        const struct bound_component *p = &x->schedules.at[i];
         all[count++] = (struct target){.part = p,
                                        .monitor = watched(l, a, p),
                                        .load = schedule_of(p)->load,
                                        .schedule = schedule_of(p)};
     }
     for (uint32_t i = 0; i < x->hooks.count; i++) {
-        const struct part *p = &x->hooks.at[i];
+        const struct bound_component *p = &x->hooks.at[i];
         all[count++] = (struct target){.part = p,
                                        .monitor = watched(l, a, p),
                                        .load = hook_of(p)->load,

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/stream.h"
 #include "train/loop.h"
 
 struct position1 { /* blob "position" */
@@ -48,7 +49,8 @@ static const struct component *component_of(struct upgrade *u, const char *kind,
                                             const struct node *n) {
     struct rn_error e;
     const struct node *type = node_find(n, "type");
-    return type ? session_find(u->l->s->session, kind, node_string(type), &e) : NULL;
+    return type ? session_find(u->l->setup->session, kind, node_string(type), &e)
+                : NULL;
 }
 
 static bool same_text(const struct node *a, const struct node *b) {
@@ -76,7 +78,7 @@ static const char *definition(struct upgrade *u, const char *metric) {
 
 static int read_position(struct upgrade *u, struct position1 *p, struct rn_error *e) {
     const struct checkpoint_blob *b = checkpoint_blob(u->file, "position");
-    const struct stage *g = u->l->s;
+    const struct setup *g = u->l->setup;
     int64_t rows = (int64_t)data_rows(g->data, DATA_TRAIN);
     int64_t batch = int_at(u->then, "data.batch", 32);
     struct saver *s = &u->s;
@@ -179,11 +181,11 @@ static int read_live(struct upgrade *u, struct rn_error *e) {
  * alone, so that what follows is added by rows, as it was. */
 static void spread_mean(struct upgrade *u, uint32_t objective, const char *sum_key,
                         const char *weight_key, double sum, double rows) {
-    const struct programs *p = u->l->s->programs;
+    const struct programs *p = u->l->engine->programs;
     const struct objective *o = &p->objectives[objective];
     for (uint32_t k = 0; k < o->loss_count; k++) {
         uint32_t loss = o->losses[k];
-        const char *object = means_object(u->a, u->l->s, objective, loss);
+        const char *object = means_object(u->a, u->l->setup, objective, loss);
         double first = k == 0 && p->factors[loss] != 0.0
                            ? sum * p->elements[loss] / p->factors[loss]
                            : 0.0;
@@ -197,7 +199,7 @@ static void spread_mean(struct upgrade *u, uint32_t objective, const char *sum_k
 static int read_means(struct upgrade *u, const struct position1 *at,
                       struct rn_error *e) {
     const struct checkpoint_blob *b = checkpoint_blob(u->file, "objectives");
-    const struct programs *p = u->l->s->programs;
+    const struct programs *p = u->l->engine->programs;
     const struct node *list = node_at(u->then, "train.programs");
     uint32_t n = list && node_count(list) ? node_count(list) : 1;
     if (!b || b->bytes < n * 2 * sizeof(double))
@@ -250,7 +252,7 @@ static void read_components(struct upgrade *u, const char *section) {
 
 int format1_read(struct loop *l, struct arena *a, const struct checkpoint_file *f,
                  const struct node *then, struct saved *out, struct rn_error *e) {
-    struct upgrade u = {l, a, f, then, l->s->x->root, {.a = a}};
+    struct upgrade u = {l, a, f, then, l->setup->x->root, {.a = a}};
     struct position1 p = {0};
     int status = read_position(&u, &p, e);
     if (status == RN_OK)

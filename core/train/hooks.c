@@ -8,7 +8,7 @@
 struct actions {
     struct rn_actions api;
     struct loop *l;
-    const struct part *hook;
+    const struct bound_component *hook;
 };
 
 static void ask_stop(struct rn_actions *a, const char *reason) {
@@ -25,12 +25,12 @@ static void ask_save(struct rn_actions *a) {
 
 static int32_t ask_live(struct rn_actions *a, const char *path, double value) {
     struct actions *x = (struct actions *)a;
-    return live_set(&x->l->s->live, path, value) ? RN_OK : RN_E_UNSUPPORTED;
+    return hyper_set(&x->l->engine->hyper, path, value) ? RN_OK : RN_E_UNSUPPORTED;
 }
 
 static void ask_look(struct rn_actions *a) {
     struct actions *x = (struct actions *)a;
-    x->l->tap_now[x->hook - x->l->s->x->hooks.at] = true;
+    x->l->tap_now[x->hook - x->l->setup->x->hooks.at] = true;
 }
 
 static const struct rn_actions_api actions_api = {
@@ -48,14 +48,14 @@ static int refused(struct loop *l, int status, struct rn_error *e) {
 static struct rn_event_metric *event_metrics(struct loop *l) {
     uint32_t n = (uint32_t)l->metrics.count + 2;
     if (n > l->event_capacity) {
-        l->event_metrics = arena_array(l->s->arena, struct rn_event_metric, n);
+        l->event_metrics = arena_array(l->setup->arena, struct rn_event_metric, n);
         l->event_capacity = n;
     }
     return l->event_metrics;
 }
 
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
-    const struct parts *hooks = &l->s->x->hooks;
+    const struct bound_components *hooks = &l->setup->x->hooks;
     int status = RN_OK;
     for (uint32_t i = 0; i < hooks->count && status == RN_OK; i++) {
         const struct rn_hook *h = hooks->at[i].component->iface;
@@ -72,8 +72,10 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
             known[n++] =
                 (struct rn_event_metric){l->metrics.at[k].name, l->metrics.at[k].value};
         struct rn_event ev = {
-            sizeof ev, what,          l->at.step, l->at.step / l->s->steps_per_epoch,
-            n,         sizeof *known, known};
+            sizeof ev,  what,
+            l->at.step, l->at.step / l->engine->length.steps_per_epoch,
+            n,          sizeof *known,
+            known};
         error_clear(&l->hook_error);
         status = h->event(instance_self(hooks->at[i].instance), &ev, &a.api, e);
         status = refused(l, status, e);
@@ -90,18 +92,18 @@ static bool due(const struct loop *l, uint32_t hook) {
 }
 
 bool hooks_due(const struct loop *l) {
-    for (uint32_t i = 0; i < l->s->x->hooks.count; i++)
+    for (uint32_t i = 0; i < l->setup->x->hooks.count; i++)
         if (due(l, i))
             return true;
     return false;
 }
 
 int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
-    struct stage *s = l->s;
+    struct setup *s = l->setup;
     int status = RN_OK;
-    for (uint32_t i = 0; i < s->tap_count && status == RN_OK; i++) {
-        const struct tap *t = &s->taps[i];
-        const struct part *part = &s->x->hooks.at[t->hook];
+    for (uint32_t i = 0; i < s->engine->tap_count && status == RN_OK; i++) {
+        const struct tap *t = &s->engine->taps[i];
+        const struct bound_component *part = &s->x->hooks.at[t->hook];
         const struct rn_hook *h = part->component->iface;
         if (!due(l, t->hook))
             continue;
@@ -148,13 +150,13 @@ static int claim(struct loop *l, const struct rn_host *h, const char *name) {
             return l->owners[i].hook == h ? RN_OK
                                           : refuse(l, name, "another hook's already");
     vec_push(l->owners, l->owner_count, l->owner_capacity,
-             (struct series_owner){arena_copy(l->s->arena, name), h});
+             (struct series_owner){arena_copy(l->setup->arena, name), h});
     return RN_OK;
 }
 
 static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
                            const struct rn_tensor *value) {
-    struct stage *s = instance_context(h);
+    struct setup *s = instance_context(h);
     struct loop *l = s->record_context;
     struct rn_error e;
     const char *doc = "";
@@ -165,11 +167,12 @@ static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
     if (status != RN_OK)
         return status;
     return record_tensor(l->record, name, step,
-                         (double)step / (double)s->steps_per_epoch, value, doc, &e);
+                         (double)step / (double)s->engine->length.steps_per_epoch,
+                         value, doc, &e);
 }
 
 static int32_t hook_document(struct rn_host *h, const char *name, const char *doc) {
-    struct stage *s = instance_context(h);
+    struct setup *s = instance_context(h);
     struct loop *l = s->record_context;
     for (uint32_t i = 0; i < l->doc_count; i++)
         if (strcmp(l->docs[i].name, name) == 0)
@@ -182,19 +185,20 @@ static int32_t hook_document(struct rn_host *h, const char *name, const char *do
 
 static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
                            double value) {
-    struct stage *s = instance_context(h);
+    struct setup *s = instance_context(h);
     struct loop *l = s->record_context;
     struct rn_error e;
     int status = claim(l, h, name);
     if (status != RN_OK)
         return status;
     return record_scalar(l->record, name, step,
-                         (double)step / (double)s->steps_per_epoch, value, &e);
+                         (double)step / (double)s->engine->length.steps_per_epoch,
+                         value, &e);
 }
 
 static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
                         const char *sentence) {
-    struct stage *s = instance_context(h);
+    struct setup *s = instance_context(h);
     struct loop *l = s->record_context;
     for (uint32_t i = 0; i < l->said_count; i++)
         if (strcmp(l->said[i], key) == 0)

@@ -16,34 +16,34 @@ double now_seconds(void) {
 
 /* ------------------------------------------------------------- setting up */
 
+int loop_open(struct loop *l, const struct setup_options *o, struct diag *d) {
+    l->setup = setup_open(o, d);
+    l->engine = l->setup ? l->setup->engine : NULL;
+    return l->setup ? RN_OK : diag_status(d);
+}
+
 void loop_prepare(struct loop *l) {
-    struct stage *s = l->s;
+    struct setup *s = l->setup;
     means_init(&l->step_means, s->arena, s->x->losses.count);
 }
 
 int loop_open_loader(struct loop *l, struct rn_error *e) {
-    struct stage *s = l->s;
-    struct loader_options o = {.split = DATA_TRAIN,
-                               .batch = (uint64_t)(s->batch * s->accumulate),
-                               .shuffle = true,
-                               .augment = true,
-                               .places = s->resident.rows > 0,
-                               .seed = s->x->seed,
-                               .workers = data_workers(s->data),
-                               .crowded = stage_crowds(s),
-                               .keep = 2,
-                               .watch = l->loader_watch};
+    struct setup *s = l->setup;
+    struct loader_options o = {
+        .split = DATA_TRAIN,
+        .batch = (uint64_t)(s->engine->length.batch * s->engine->length.accumulate),
+        .shuffle = true,
+        .augment = true,
+        .places = s->engine->programs->resident.rows > 0,
+        .seed = s->x->seed,
+        .workers = data_workers(s->data),
+        .crowded = engine_crowds(s->engine->info),
+        .keep = 2,
+        .watch = l->loader_watch};
     return loader_open(s->data, &o, &l->loader, e);
 }
 
 /* -------------------------------------------------------- one micro-batch */
-
-static struct shaped *of_rows(struct shaped *all, uint32_t count, int64_t rows) {
-    for (uint32_t i = 0; i < count; i++)
-        if (all[i].rows == rows)
-            return &all[i];
-    return NULL;
-}
 
 static int no_program(int64_t rows, struct rn_error *e) {
     return error_set(e, RN_E_INTERNAL, "no program takes %lld rows", (long long)rows);
@@ -59,9 +59,9 @@ static int read_f32(struct program *p, int output, double *out, struct rn_error 
 
 /* What rows of loss i weigh: what the program that has run says, else one weight each.
  */
-static int loss_weight(struct stage *s, struct shaped *p, uint32_t i, double rows,
-                       double *out, struct rn_error *e) {
-    *out = rows * s->programs->elements[i];
+static int loss_weight(struct setup *s, struct program_variant *p, uint32_t i,
+                       double rows, double *out, struct rn_error *e) {
+    *out = rows * s->engine->programs->elements[i];
     return p->weight[i] < 0 ? RN_OK : read_f32(p->program, p->weight[i], out, e);
 }
 
@@ -73,32 +73,34 @@ static bool minimises(const struct objective *o, uint32_t loss) {
 }
 
 /* A part of the step's batch: rows `row` .. row + *rows; its program, or NULL. */
-static struct shaped *micro_batch(struct stage *s, struct shaped *all, uint32_t count,
-                                  const struct batch *b, int64_t row, int64_t *rows,
-                                  struct rn_error *e) {
+static struct program_variant *micro_batch(struct setup *s, struct program_variant *all,
+                                           uint32_t count, const struct batch *b,
+                                           int64_t row, int64_t *rows,
+                                           struct rn_error *e) {
     int64_t left = (int64_t)b->rows - row;
-    *rows = left < s->batch ? left : s->batch;
-    struct shaped *p = of_rows(all, count, *rows);
+    *rows = left < s->engine->length.batch ? left : s->engine->length.batch;
+    struct program_variant *p = variant_of_rows(all, count, *rows);
     if (!p)
         no_program(*rows, e);
-    return p && stage_feed(s, p, b, row, e) == RN_OK ? p : NULL;
+    return p && setup_feed(s, p, b, row, e) == RN_OK ? p : NULL;
 }
 
 /* Total weight of each loss over the whole step, before any gradient. */
 static int total_weights(struct loop *l, uint32_t objective, const struct batch *b,
                          struct means *out, struct rn_error *e) {
-    struct stage *s = l->s;
-    struct trainer *t = &s->trainers[objective];
-    const struct objective *o = &s->programs->objectives[objective];
+    struct setup *s = l->setup;
+    struct objective_programs *t = &s->engine->objectives[objective];
+    const struct objective *o = &s->engine->programs->objectives[objective];
     int status = RN_OK;
     for (uint32_t i = 0; i < out->count; i++)
         if (!t->weights && minimises(o, i))
-            means_add(out, i, 0.0, (double)b->rows * s->programs->elements[i]);
+            means_add(out, i, 0.0, (double)b->rows * s->engine->programs->elements[i]);
     for (int64_t row = 0, rows; t->weights && row < (int64_t)b->rows; row += rows) {
-        struct shaped *p = micro_batch(s, t->weights, t->count, b, row, &rows, e);
+        struct program_variant *p =
+            micro_batch(s, t->weights, t->count, b, row, &rows, e);
         if (!p)
             return e->status;
-        stage_scalars(s, p, l->at.step, row);
+        engine_scalars(s->engine, p, l->at.step, row);
         status = program_run(p->program, e);
         for (uint32_t i = 0; i < out->count && status == RN_OK; i++) {
             double w = 0.0;
@@ -120,16 +122,16 @@ static bool weighs(const struct means *m) {
 }
 
 /* One micro-batch: its part of the gradient and of each loss's mean. */
-static int step_part(struct loop *l, struct trainer *t, const struct batch *b,
-                     int64_t row, int64_t *rows, struct step_result *out,
-                     struct rn_error *e) {
-    struct stage *s = l->s;
+static int step_part(struct loop *l, struct objective_programs *t,
+                     const struct batch *b, int64_t row, int64_t *rows,
+                     struct step_result *out, struct rn_error *e) {
+    struct setup *s = l->setup;
     struct means *m = out->means;
-    struct shaped *p = micro_batch(s, t->step, t->count, b, row, rows, e);
+    struct program_variant *p = micro_batch(s, t->step, t->count, b, row, rows, e);
     double part = 0.0;
     if (!p)
         return e->status;
-    stage_scalars(s, p, l->at.step, row);
+    engine_scalars(s->engine, p, l->at.step, row);
     program_set_u32(p->program, p->first, row == 0);
     program_set_f32(p->program, p->share, (float)((double)*rows / (double)b->rows));
     for (uint32_t i = 0; i < m->count; i++)
@@ -151,8 +153,8 @@ static int step_part(struct loop *l, struct trainer *t, const struct batch *b,
 /* A step in parts: gradients summed over micro-batches, then one update. */
 static int step_accumulated(struct loop *l, uint32_t objective, const struct batch *b,
                             struct step_result *out, struct rn_error *e) {
-    struct stage *s = l->s;
-    struct trainer *t = &s->trainers[objective];
+    struct setup *s = l->setup;
+    struct objective_programs *t = &s->engine->objectives[objective];
     int status = total_weights(l, objective, b, out->means, e);
     out->empty = !weighs(out->means);
     if (status != RN_OK || out->empty)
@@ -161,7 +163,7 @@ static int step_accumulated(struct loop *l, uint32_t objective, const struct bat
         status = step_part(l, t, b, row, &rows, out, e);
     if (status != RN_OK)
         return status;
-    stage_scalars(s, &t->apply, l->at.step, 0);
+    engine_scalars(s->engine, &t->apply, l->at.step, 0);
     status = program_run(t->apply.program, e);
     out->ran = &t->apply;
     return status;
@@ -169,16 +171,16 @@ static int step_accumulated(struct loop *l, uint32_t objective, const struct bat
 
 static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
                       bool tapped, struct step_result *out, struct rn_error *e) {
-    struct stage *s = l->s;
-    struct trainer *t = &s->trainers[objective];
-    struct shaped *p =
-        of_rows(tapped && t->tapped ? t->tapped : t->step, t->count, (int64_t)b->rows);
+    struct setup *s = l->setup;
+    struct objective_programs *t = &s->engine->objectives[objective];
+    struct program_variant *p = variant_of_rows(
+        tapped && t->tapped ? t->tapped : t->step, t->count, (int64_t)b->rows);
     if (!p)
         return no_program((int64_t)b->rows, e);
-    int status = stage_feed(s, p, b, 0, e);
+    int status = setup_feed(s, p, b, 0, e);
     if (status != RN_OK)
         return status;
-    stage_scalars(s, p, l->at.step, 0);
+    engine_scalars(s->engine, p, l->at.step, 0);
     status = program_run(p->program, e);
     if (status == RN_OK)
         status = read_f32(p->program, p->loss, &out->loss, e);
@@ -198,9 +200,9 @@ static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
 }
 
 /* What one program reports of the gradient's scale. */
-static int read_scaling(struct trainer *t, struct step_result *one,
+static int read_scaling(struct objective_programs *t, struct step_result *one,
                         struct rn_error *e) {
-    const struct shaped *p = one->ran;
+    const struct program_variant *p = one->ran;
     const uint8_t *over = program_output(p->program, p->overflow, e);
     const int64_t *count = over ? program_output(p->program, p->overflows, e) : NULL;
     if (!count)
@@ -213,7 +215,7 @@ static int read_scaling(struct trainer *t, struct step_result *one,
 /* What one objective's step has done, into the whole step's result and the means. */
 static int finish_objective(struct loop *l, uint32_t objective, struct step_result *one,
                             struct step_result *out, struct rn_error *e) {
-    struct trainer *t = &l->s->trainers[objective];
+    struct objective_programs *t = &l->engine->objectives[objective];
     if (objective == 0)
         out->ran = one->ran;
     if (one->empty)
@@ -222,7 +224,7 @@ static int finish_objective(struct loop *l, uint32_t objective, struct step_resu
     if (!skipped)
         return e->status ? e->status : RN_E_INTERNAL;
     int status = read_f32(one->ran->program, one->ran->norm, &out->norm, e);
-    if (status == RN_OK && l->s->programs->scaling.kind == SCALING_DYNAMIC)
+    if (status == RN_OK && l->engine->programs->scaling.kind == SCALING_DYNAMIC)
         status = read_scaling(t, one, e);
     if (status != RN_OK)
         return status;
@@ -242,12 +244,12 @@ static int finish_objective(struct loop *l, uint32_t objective, struct step_resu
 
 int loop_step(struct loop *l, const struct batch *b, bool tapped,
               struct step_result *out, struct rn_error *e) {
-    struct stage *s = l->s;
-    struct programs *p = s->programs;
-    int status = live_step(&s->live, l->at.step, e);
+    struct setup *s = l->setup;
+    struct programs *p = s->engine->programs;
+    int status = hyper_step(&s->engine->hyper, l->at.step, e);
     *out = (struct step_result){.updated = true, .empty = true};
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
-        s->trainers[o].overflowed = false;
+        s->engine->objectives[o].overflowed = false;
         if (l->at.step % p->objectives[o].every)
             continue;
         struct step_result one = {.means = &l->step_means};

@@ -10,23 +10,25 @@
 
 struct step_result {
     double loss, norm;
-    bool empty;               /* no row weighs anything: nothing was changed */
-    bool updated;             /* false: the loss or the gradient was not finite */
-    bool overflowed;          /* left out, with a smaller loss scale to come */
-    const struct shaped *ran; /* of the first objective; NULL: it did not run */
-    struct means *means;      /* of one objective: scratch of the loop */
+    bool empty;      /* no row weighs anything: nothing was changed */
+    bool updated;    /* false: the loss or the gradient was not finite */
+    bool overflowed; /* left out, with a smaller loss scale to come */
+    const struct program_variant
+        *ran;            /* of the first objective; NULL: it did not run */
+    struct means *means; /* of one objective: scratch of the loop */
 };
 
 struct loop {
-    struct stage *s;
+    struct setup *setup;
+    struct engine *engine; /* of setup */
     struct record *record;
     struct loader *loader;
     struct loader_watch loader_watch; /* before loop_open_loader */
     struct evaluator *evaluator;
     const struct run_options *o;
     struct position at;
-    struct means step_means;       /* scratch */
-    struct metric_list metrics;    /* latest of all splits */
+    struct means step_means;               /* scratch */
+    struct metric_list metrics;            /* latest of all splits */
     struct rn_event_metric *event_metrics; /* [event_capacity], for hooks */
     uint32_t event_capacity;
     int64_t eval_every, save_every, log_every; /* steps */
@@ -62,6 +64,8 @@ struct loop {
 };
 
 double now_seconds(void);
+/* The set-up that the loop runs; closed by setup_close. */
+int loop_open(struct loop *l, const struct setup_options *o, struct diag *d);
 /* Scratch of the steps; then the loader of training batches. */
 void loop_prepare(struct loop *l);
 int loop_open_loader(struct loop *l, struct rn_error *e);
@@ -75,7 +79,8 @@ int loop_save(struct loop *l, struct rn_error *e);
 int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e);
 /* Is the split read after as many steps as are done? */
 bool loop_evaluates(const struct loop *l);
-/* The evaluation of this step; then a checkpoint, where one is due and there is none. */
+/* The evaluation of this step; then a checkpoint, where one is due and there is none.
+ */
 int loop_evaluate(struct loop *l, struct rn_error *e);
 /* Fills in why early stopping ends the run. */
 void loop_early_reason(struct loop *l);
@@ -91,7 +96,7 @@ struct resume { /* of zeros; then resume_close */
 /* Open the run o->resume: its record, its newest checkpoint, what the stage takes from
  * them. A change that is refused is RN_E_CHECKPOINT. */
 int resume_open(struct loop *l, struct arena *a, struct resume *r,
-                struct stage_options *so, struct diag *d);
+                struct setup_options *so, struct diag *d);
 /* With the stage loaded: the state of the checkpoint, the record and the best as they
  * were. */
 int resume_state(struct loop *l, struct arena *a, const struct resume *r,

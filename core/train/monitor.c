@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "train/state.h"
+#include "train/monitor.h"
 
 bool monitor_observe(struct monitor *m, double value, int64_t step) {
     double gain = m->better > 0 ? value - m->best : m->best - value;

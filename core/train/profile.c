@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "train/loop.h"
+#include "train/profile.h"
 
 static int64_t now_ns(void) {
     struct timespec t;
@@ -45,18 +46,18 @@ static int one_step(struct profiling *f, struct profile_step *s, struct rn_error
     struct loop *l = &f->l;
     struct batch b;
     struct step_result r;
-    uint64_t full = (uint64_t)(l->s->batch * l->s->accumulate);
+    uint64_t full = (uint64_t)(l->engine->length.batch * l->engine->length.accumulate);
     s->began = now_ns();
     int status = loader_next(l->loader, &b, e);
     s->ready = now_ns();
     if (status == RN_OK)
         status = loop_step(l, &b, false, &r, e);
     s->ended = now_ns();
-    s->full =
-        status == RN_OK && (b.rows == full || full > data_rows(l->s->data, DATA_TRAIN));
+    s->full = status == RN_OK &&
+              (b.rows == full || full > data_rows(l->setup->data, DATA_TRAIN));
     s->kind = 0;
-    for (uint32_t i = 0; i < l->s->programs->objective_count; i++)
-        if (l->at.step % l->s->programs->objectives[i].every == 0)
+    for (uint32_t i = 0; i < l->engine->programs->objective_count; i++)
+        if (l->at.step % l->engine->programs->objectives[i].every == 0)
             s->kind |= (uint64_t)1 << (i % 64);
     l->at.step++;
     return status;
@@ -142,14 +143,14 @@ static void count(struct profile_result *r) {
 static int measure(struct profiling *f, const struct profile_options *o,
                    struct rn_error *e) {
     struct profile_result *r = f->r;
-    struct stage *s = f->l.s;
+    struct setup *s = f->l.setup;
     struct device_watch watch = {f, ran};
     /* A backend that cannot says so before the time is spent. */
-    int status = device_watch(s->device, &watch, e);
+    int status = device_watch(s->engine->device, &watch, e);
     if (status == RN_OK)
-        status = device_watch(s->device, NULL, e);
+        status = device_watch(s->engine->device, NULL, e);
     if (status == RN_OK)
-        status = device_peaks(s->device, &r->peaks, e);
+        status = device_peaks(s->engine->device, &r->peaks, e);
     r->steps = memory_get(memory_mul(2 * o->steps + 1, sizeof *r->steps));
     double began = now_seconds();
     for (int i = 0;
@@ -159,7 +160,7 @@ static int measure(struct profiling *f, const struct profile_options *o,
         status = steps(f, o, r->steps, &r->step_count, e);
     r->plain = choose(r->steps, r->step_count);
     if (status == RN_OK)
-        status = device_watch(s->device, &watch, e);
+        status = device_watch(s->engine->device, &watch, e);
     return status ? status : steps(f, o, r->steps, &r->step_count, e);
 }
 
@@ -167,15 +168,16 @@ int run_profile(const struct profile_options *o, struct profile_result *out,
                 struct diag *d) {
     struct profiling f = {.r = out};
     struct rn_error e = {0};
-    struct stage_options so = {.session = o->session,
+    struct setup_options so = {.session = o->session,
                                .file = o->file,
                                .override_count = o->override_count,
                                .overrides = o->overrides,
-                               .use = STAGE_TRAIN};
+                               .use = ENGINE_TRAIN};
     *out = (struct profile_result){0};
-    if (!(out->s = f.l.s = stage_open(&so, d)))
-        return diag_status(d);
-    int status = stage_load(out->s, d);
+    int status = loop_open(&f.l, &so, d);
+    out->s = f.l.setup;
+    if (status == RN_OK)
+        status = setup_load(out->s, d);
     if (status != RN_OK)
         return status;
     out->in_loop = !data_workers(out->s->data);
@@ -187,7 +189,7 @@ int run_profile(const struct profile_options *o, struct profile_result *out,
     if (status == RN_OK)
         status = measure(&f, o, &e);
     loader_close(f.l.loader); /* the workers' lists stay as they are from here on */
-    device_watch(out->s->device, NULL, NULL);
+    device_watch(out->s->engine->device, NULL, NULL);
     if (status == RN_OK)
         count(out);
     else
@@ -204,5 +206,5 @@ void profile_finish(struct profile_result *r) {
     memory_release(r->workers);
     memory_release(r->nodes);
     memory_release(r->steps);
-    stage_close(r->s);
+    setup_close(r->s);
 }

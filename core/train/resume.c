@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "config/resume.h"
+#include "evaluate/stored.h"
 #include "train/loop.h"
 
 /* ------------------------------------------------------------- what has changed */
@@ -44,7 +45,7 @@ static bool same_type(const struct node *a, const struct node *b, const char *pa
 
 /* Is each change of the overrides one that a resumed run may have? */
 static int check_changes(const struct run_options *o, struct resume *r,
-                         struct stage_options *so, struct diag *d) {
+                         struct setup_options *so, struct diag *d) {
     struct diag *unused = diag_create();
     r->then = experiment_read(o->session, so->file, 0, NULL, unused);
     diag_destroy(unused);
@@ -67,7 +68,7 @@ static int check_changes(const struct run_options *o, struct resume *r,
 /* ------------------------------------------------------------------------- open */
 
 int resume_open(struct loop *l, struct arena *a, struct resume *r,
-                struct stage_options *so, struct diag *d) {
+                struct setup_options *so, struct diag *d) {
     struct rn_error e = {0};
     char fell_back[300] = "";
     int status = record_open(l->o->resume, true, &l->record, &e);
@@ -85,11 +86,13 @@ int resume_open(struct loop *l, struct arena *a, struct resume *r,
     const struct checkpoint_blob *data = checkpoint_blob(r->file, "data");
     if (split)
         so->stored_split = arena_copy_n(a, split->data, split->bytes);
-    if (data)
-        so->fitted = data->data, so->fitted_bytes = data->bytes;
+    if (data) {
+        so->fitted = data->data;
+        so->fitted_bytes = data->bytes;
+    }
     so->file = arena_format(a, "%s/resolved.yaml", record_folder(l->record));
     so->kernels = record_text_read(l->record, "kernels.txt");
-    status = run_check_resolved(so->file, d);
+    status = validate_resolved_yaml(so->file, d);
     return status ? status : check_changes(l->o, r, so, d);
 }
 
@@ -104,7 +107,7 @@ static int read_state(struct loop *l, struct arena *a, const struct resume *r,
                       struct rn_error *e) {
     const struct checkpoint *c = checkpoint_get(r->file);
     struct saved from = {r->file, c->values, c->value_count};
-    const struct node *then = r->then ? config_root(r->then) : l->s->x->root;
+    const struct node *then = r->then ? config_root(r->then) : l->setup->x->root;
     int status = RN_OK;
     if (checkpoint_format(r->file) == 1)
         status = format1_read(l, a, r->file, then, &from, e);
@@ -112,15 +115,15 @@ static int read_state(struct loop *l, struct arena *a, const struct resume *r,
 }
 
 static int check_length(const struct loop *l, struct diag *d) {
-    const struct node *n = node_at(l->s->x->root, "train.steps");
+    const struct node *n = node_at(l->setup->x->root, "train.steps");
     if (!n)
-        n = node_at(l->s->x->root, "train.epochs");
-    if (l->s->total_steps >= l->at.step)
+        n = node_at(l->setup->x->root, "train.epochs");
+    if (l->engine->length.total_steps >= l->at.step)
         return RN_OK;
     return node_error(
         d, n, false, RN_E_CHECKPOINT,
         "the run has done %lld steps, more than the %lld that are asked for",
-        (long long)l->at.step, (long long)l->s->total_steps);
+        (long long)l->at.step, (long long)l->engine->length.total_steps);
 }
 
 /* best.h5 is what the state says, or there is none. */
@@ -147,10 +150,10 @@ static int restore_best(struct loop *l, struct rn_error *e) {
 /* What the file of the run says from now on. */
 static int record_changes(struct loop *l, struct rn_error *e) {
     struct text resolved = {0};
-    config_print(l->s->x->config, false, &resolved);
+    config_print(l->setup->x->config, false, &resolved);
     int status = record_config(l->record, text_get(&resolved), e);
     text_finish(&resolved);
-    const char *kernels = stage_kernels(l->s);
+    const char *kernels = engine_kernels(l->engine);
     if (status == RN_OK && kernels && kernels[0])
         status = record_text(l->record, "kernels.txt", kernels, strlen(kernels), e);
     return status;

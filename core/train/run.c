@@ -13,7 +13,7 @@
 
 static int diverged(struct loop *l, double loss, double norm, struct rn_error *e) {
     char text[200], what[120];
-    const struct programs *p = l->s->programs;
+    const struct programs *p = l->engine->programs;
     l->at.skipped++;
     if (p->scaling.kind == SCALING_DYNAMIC && isfinite(loss) && !isfinite(norm))
         snprintf(what, sizeof what,
@@ -38,13 +38,13 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
 
 /* A run that leaves out every step of an epoch learns nothing: it has diverged. */
 static int check_progress(const struct loop *l, struct rn_error *e) {
-    const struct programs *p = l->s->programs;
+    const struct programs *p = l->engine->programs;
     for (uint32_t o = 0; o < p->objective_count; o++) {
-        const struct trainer *t = &l->s->trainers[o];
+        const struct objective_programs *t = &l->engine->objectives[o];
         if (!t->ran || t->skipped < t->ran)
             continue;
         error_set(e, RN_E_DIVERGED, "epoch %lld%s%s: all %lld updates were left out",
-                  (long long)((l->at.step - 1) / l->s->steps_per_epoch + 1),
+                  (long long)((l->at.step - 1) / l->engine->length.steps_per_epoch + 1),
                   p->objective_count > 1 ? " of " : "",
                   p->objective_count > 1 ? p->objectives[o].name : "",
                   (long long)t->ran);
@@ -71,9 +71,9 @@ static int end_of_epoch(struct loop *l, struct rn_error *e) {
 static int one_step(struct loop *l, struct rn_error *e) {
     struct batch b;
     struct step_result r;
-    bool tapped = l->s->tap_count && hooks_due(l);
+    bool tapped = l->engine->tap_count && hooks_due(l);
     int status = RN_OK;
-    if (l->at.step % l->s->steps_per_epoch == 0)
+    if (l->at.step % l->engine->length.steps_per_epoch == 0)
         status = hooks_event(l, RN_EVENT_EPOCH_BEGIN, e);
     if (status == RN_OK)
         status = loader_next(l->loader, &b, e);
@@ -103,9 +103,9 @@ static int one_step(struct loop *l, struct rn_error *e) {
     status = loop_record_step(l, &r, e);
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_STEP_END, e);
-    if (status == RN_OK && l->at.step % l->s->steps_per_epoch == 0)
+    if (status == RN_OK && l->at.step % l->engine->length.steps_per_epoch == 0)
         status = end_of_epoch(l, e);
-    else if (status == RN_OK && l->at.step == l->s->total_steps)
+    else if (status == RN_OK && l->at.step == l->engine->length.total_steps)
         status = check_progress(l, e);
     loop_tell(l, RUN_STEPPED, r.empty ? NAN : r.loss, r.norm);
     return status;
@@ -120,7 +120,7 @@ static int load_best(struct loop *l, struct rn_error *e) {
         return RN_OK;
     int status = checkpoint_find(l->record, "best", &f, fell_back, sizeof fell_back, e);
     if (status == RN_OK)
-        status = state_load_weights(l->s, f, e);
+        status = engine_load_weights(l->engine, checkpoint_get(f), e);
     checkpoint_close(f);
     return status;
 }
@@ -128,8 +128,9 @@ static int load_best(struct loop *l, struct rn_error *e) {
 /* The test split, read once, with the best weights. */
 static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct metric_list all = {0};
-    bool never = strcmp(experiment_string(l->s->x, "train.test", "end"), "never") == 0;
-    if (never || !data_rows(l->s->data, DATA_TEST))
+    bool never =
+        strcmp(experiment_string(l->setup->x, "train.test", "end"), "never") == 0;
+    if (never || !data_rows(l->setup->data, DATA_TEST))
         return RN_OK;
     int status = load_best(l, e);
     if (status == RN_OK)
@@ -154,8 +155,8 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
 static void save_before(struct loop *l) {
     struct rn_error e = {0};
     char line[120];
-    if (l->at.step == 0 || l->s->programs->accumulate ||
-        l->s->programs->objective_count > 1 || loop_save(l, &e) != RN_OK)
+    if (l->at.step == 0 || l->engine->programs->accumulate ||
+        l->engine->programs->objective_count > 1 || loop_save(l, &e) != RN_OK)
         return;
     snprintf(line, sizeof line,
              "the state before this step is saved; runner resume RUN optimizer.lr=X "
@@ -165,7 +166,7 @@ static void save_before(struct loop *l) {
 
 /* What the counter in the allocator has seen, beside what the plan said. */
 static void note_memory(struct loop *l) {
-    struct device_memory m = device_memory(l->s->device);
+    struct device_memory m = device_memory(l->engine->device);
     struct rn_error e;
     char text[40];
     snprintf(text, sizeof text, "%llu", (unsigned long long)m.peak);
@@ -175,7 +176,7 @@ static void note_memory(struct loop *l) {
 }
 
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
-    struct stage *s = l->s;
+    struct setup *s = l->setup;
     l->began = now_seconds();
     loop_tell(l, RUN_BEGAN, NAN, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
@@ -183,7 +184,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         resume_end(l);
     if (status == RN_OK && l->at.evaluation_due)
         status = loop_evaluate(l, e);
-    while (status == RN_OK && !l->stop && l->at.step < s->total_steps) {
+    while (status == RN_OK && !l->stop && l->at.step < s->engine->length.total_steps) {
         int64_t before = l->at.step;
         status = one_step(l, e);
         if (status == RN_OK)
@@ -241,19 +242,21 @@ static int heed_stop(struct loop *l, struct diag *d) {
 }
 
 static void notes(struct loop *l) {
-    struct stage *s = l->s;
+    struct setup *s = l->setup;
     struct rn_error e;
     char text[64];
     record_note(l->record, "experiment", s->x->name, &e);
     record_note(l->record, "split_sha256", data_split_hash(s->data), &e);
     record_note(l->record, "content_sha256", data_content_hash(s->data), &e);
-    record_note(l->record, "device", s->info->name, &e);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)stage_parameters(s));
+    record_note(l->record, "device", s->engine->info->name, &e);
+    snprintf(text, sizeof text, "%llu",
+             (unsigned long long)engine_parameters(s->engine));
     record_note(l->record, "parameters", text, &e);
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->x->seed);
     record_note(l->record, "seed", text, &e);
-    const struct parts *lists[] = {&s->x->models,    &s->x->losses,  &s->x->optimizers,
-                                   &s->x->schedules, &s->x->metrics, &s->x->hooks};
+    const struct bound_components *lists[] = {&s->x->models,     &s->x->losses,
+                                              &s->x->optimizers, &s->x->schedules,
+                                              &s->x->metrics,    &s->x->hooks};
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
         for (uint32_t i = 0; i < lists[k]->count; i++) {
             const struct component *c = lists[k]->at[i].component;
@@ -268,16 +271,16 @@ static void notes(struct loop *l) {
 /* First lines of log.txt, of a run or of its resumption: what runs, on what, from what.
  */
 static void log_begin(struct loop *l) {
-    struct stage *s = l->s;
+    struct setup *s = l->setup;
     struct text t = {0}, data = {0};
     char date[32];
     time_t now = time(NULL);
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
     data_describe(s->data, &data);
     text_addf(&t, "%s %s %s on %s; %s; %llu parameters, %lld steps", date,
-              l->o->resume ? "resumed" : "began", s->x->name, s->info->name,
-              text_get(&data), (unsigned long long)stage_parameters(s),
-              (long long)s->total_steps);
+              l->o->resume ? "resumed" : "began", s->x->name, s->engine->info->name,
+              text_get(&data), (unsigned long long)engine_parameters(s->engine),
+              (long long)s->engine->length.total_steps);
     record_say(l->record, text_get(&t));
     text_finish(&t);
     text_finish(&data);
@@ -286,28 +289,28 @@ static void log_begin(struct loop *l) {
 static int begin(struct loop *l, struct diag *d) {
     struct rn_error e = {0};
     struct text resolved = {0}, folder = {0};
-    config_print(l->s->x->config, false, &resolved);
-    int status = experiment_output(l->s->x, &folder, &e);
+    config_print(l->setup->x->config, false, &resolved);
+    int status = experiment_output(l->setup->x, &folder, &e);
     if (status == RN_OK)
-        status = record_create(text_get(&folder), l->s->x->name,
-                               config_source(l->s->x->config), text_get(&resolved),
+        status = record_create(text_get(&folder), l->setup->x->name,
+                               config_source(l->setup->x->config), text_get(&resolved),
                                &l->record, &e);
     text_finish(&resolved);
     text_finish(&folder);
     if (status == RN_OK) {
         struct text split = {0};
-        data_split_write(l->s->data, &split);
+        data_split_write(l->setup->data, &split);
         status =
             record_text(l->record, "split.txt", text_get(&split), split.length, &e);
         text_finish(&split);
     }
-    const char *kernels = stage_kernels(l->s);
+    const char *kernels = engine_kernels(l->engine);
     if (status == RN_OK && kernels && kernels[0])
         status = record_text(l->record, "kernels.txt", kernels, strlen(kernels), &e);
     monitor_reset(&l->best, 0);
     monitor_reset(&l->early, 0);
     if (status != RN_OK) {
-        const struct node *output = node_find(l->s->x->root, "output");
+        const struct node *output = node_find(l->setup->x->root, "output");
         diag_add(d, &e);
         if (output)
             diag_asked_by(d, output);
@@ -315,8 +318,9 @@ static int begin(struct loop *l, struct diag *d) {
     return status;
 }
 
-int run_check(struct stage *s, struct diag *d) {
-    struct loop l = {.s = s, .evaluator = evaluator_create(s, s->arena)};
+int run_check(struct setup *s, struct diag *d) {
+    struct loop l = {
+        .setup = s, .engine = s->engine, .evaluator = evaluator_create(s, s->arena)};
     int status = evaluator_check_names(l.evaluator, d);
     int other = loop_read_watches(&l, d);
     evaluator_destroy(l.evaluator);
@@ -329,29 +333,29 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     struct rn_error e = {0};
     struct arena *a = arena_create();
     struct resume r = {0};
-    struct stage_options so = {.session = o->session,
+    struct setup_options so = {.session = o->session,
                                .file = o->file,
                                .override_count = o->override_count,
                                .overrides = o->overrides,
-                               .use = STAGE_TRAIN,
+                               .use = ENGINE_TRAIN,
                                .record_api = &hooks_record_api,
                                .record_context = &l,
                                .cancelled = asked_to_stop,
                                .cancel_context = &l};
     int status = o->resume ? resume_open(&l, a, &r, &so, d) : RN_OK;
     *out = (struct run_result){.arena = arena_create()};
-    if (status == RN_OK && !(l.s = stage_open(&so, d)))
-        status = diag_status(d);
+    if (status == RN_OK)
+        status = loop_open(&l, &so, d);
     if (status == RN_OK)
         status = heed_stop(&l, d);
     if (status == RN_OK)
-        status = run_check(l.s, d);
+        status = run_check(l.setup, d);
     if (status == RN_OK)
-        status = stage_load(l.s, d);
+        status = setup_load(l.setup, d);
     if (status == RN_OK)
         status = heed_stop(&l, d);
     if (status == RN_OK) {
-        l.evaluator = evaluator_create(l.s, a);
+        l.evaluator = evaluator_create(l.setup, a);
         loop_prepare(&l);
         status = loop_read_watches(&l, d);
     }
@@ -366,7 +370,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     resume_close(&r);
     if (status == RN_OK) {
         snprintf(out->folder, sizeof out->folder, "%s", record_folder(l.record));
-        out->parameters = stage_parameters(l.s);
+        out->parameters = engine_parameters(l.setup->engine);
         record_on_ack(l.record, o->watch.ack, o->watch.context);
         notes(&l);
         log_begin(&l);
@@ -380,7 +384,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     memory_release(l.known.at);
     memory_release(l.docs);
     memory_release(l.owners);
-    stage_close(l.s);
+    setup_close(l.setup);
     record_close(l.record);
     arena_destroy(a);
     return status;

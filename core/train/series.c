@@ -6,7 +6,7 @@
 #include "train/loop.h"
 
 double loop_epoch(const struct loop *l) {
-    return (double)l->at.step / (double)l->s->steps_per_epoch;
+    return (double)l->at.step / (double)l->engine->length.steps_per_epoch;
 }
 
 int loop_scalar(struct loop *l, const char *name, double value, struct rn_error *e) {
@@ -15,10 +15,10 @@ int loop_scalar(struct loop *l, const char *name, double value, struct rn_error 
 
 /* The mean of each of several objectives since the last row, of those that ran. */
 static int record_objectives(struct loop *l, struct rn_error *e) {
-    const struct programs *p = l->s->programs;
+    const struct programs *p = l->engine->programs;
     int status = RN_OK;
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
-        struct trainer *t = &l->s->trainers[o];
+        struct objective_programs *t = &l->engine->objectives[o];
         char name[200];
         snprintf(name, sizeof name, "train/loss.%s", p->objectives[o].name);
         double mean = means_total(&t->of_row, p->factors);
@@ -31,10 +31,10 @@ static int record_objectives(struct loop *l, struct rn_error *e) {
 
 /* All objectives together, each loss once. */
 static double total_mean(struct loop *l, bool epoch) {
-    const struct programs *p = l->s->programs;
+    const struct programs *p = l->engine->programs;
     means_clear(&l->step_means);
     for (uint32_t o = 0; o < p->objective_count; o++) {
-        const struct trainer *t = &l->s->trainers[o];
+        const struct objective_programs *t = &l->engine->objectives[o];
         means_merge(&l->step_means, epoch ? &t->of_epoch : &t->of_row);
     }
     return means_total(&l->step_means, p->factors);
@@ -46,10 +46,10 @@ double loop_recent_loss(struct loop *l) {
 
 /* The loss scale of each objective, and how many steps were left out for it. */
 static int record_scaling(struct loop *l, struct rn_error *e) {
-    const struct programs *p = l->s->programs;
+    const struct programs *p = l->engine->programs;
     int status = RN_OK;
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
-        const struct trainer *t = &l->s->trainers[o];
+        const struct objective_programs *t = &l->engine->objectives[o];
         const char *dot = p->objective_count > 1 ? "." : "";
         const char *of = p->objective_count > 1 ? p->objectives[o].name : "";
         char name[200];
@@ -85,7 +85,7 @@ static int record_gauges(struct loop *l, struct rn_error *e) {
 
 int loop_record_step(struct loop *l, const struct step_result *r, struct rn_error *e) {
     const struct position *at = &l->at;
-    if (at->step % l->log_every && at->step != l->s->total_steps)
+    if (at->step % l->log_every && at->step != l->engine->length.total_steps)
         return RN_OK;
     int status = loop_scalar(l, "train/loss", loop_recent_loss(l), e);
     if (status == RN_OK)
@@ -94,18 +94,18 @@ int loop_record_step(struct loop *l, const struct step_result *r, struct rn_erro
         status = record_objectives(l, e);
     if (status == RN_OK)
         status = record_scaling(l, e);
-    for (uint32_t i = 0; i < l->s->live.count && status == RN_OK; i++) {
+    for (uint32_t i = 0; i < l->engine->hyper.count && status == RN_OK; i++) {
         char name[300];
-        snprintf(name, sizeof name, "live/%s", l->s->live.at[i].name);
-        status = loop_scalar(l, name, l->s->live.at[i].now, e);
+        snprintf(name, sizeof name, "live/%s", l->engine->hyper.at[i].name);
+        status = loop_scalar(l, name, l->engine->hyper.at[i].now, e);
     }
     return status ? status : record_gauges(l, e);
 }
 
 int loop_record_epoch(struct loop *l, struct rn_error *e) {
     int status = loop_scalar(l, "train/epoch_loss", total_mean(l, true), e);
-    for (uint32_t o = 0; o < l->s->programs->objective_count; o++) {
-        struct trainer *t = &l->s->trainers[o];
+    for (uint32_t o = 0; o < l->engine->programs->objective_count; o++) {
+        struct objective_programs *t = &l->engine->objectives[o];
         means_clear(&t->of_epoch);
         t->ran = t->skipped = 0;
     }

@@ -3,55 +3,20 @@
  * the fitted transforms, the split. */
 #include <string.h>
 
+#include "base/stream.h"
 #include "train/loop.h"
-
-/* -------------------------------------------------------------------- saver */
-
-void saver_int(struct saver *s, const char *object, const char *key, int64_t v) {
-    struct checkpoint_value x = {
-        .object = object, .key = key, .kind = CHECKPOINT_INT, .i = v};
-    vec_push(s->values, s->value_count, s->value_capacity, x);
-}
-
-void saver_real(struct saver *s, const char *object, const char *key, double v) {
-    struct checkpoint_value x = {
-        .object = object, .key = key, .kind = CHECKPOINT_REAL, .f = v};
-    vec_push(s->values, s->value_count, s->value_capacity, x);
-}
-
-void saver_text(struct saver *s, const char *object, const char *key, const char *v) {
-    struct checkpoint_value x = {
-        .object = object, .key = key, .kind = CHECKPOINT_TEXT, .s = v};
-    vec_push(s->values, s->value_count, s->value_capacity, x);
-}
-
-void saver_blob(struct saver *s, const char *name, const void *data, uint64_t bytes) {
-    vec_push(s->blobs, s->blob_count, s->blob_capacity,
-             (struct checkpoint_blob){name, data, bytes});
-}
-
-void saver_own(struct saver *s, void *p) {
-    vec_push(s->owned, s->owned_count, s->owned_capacity, p);
-}
-
-void saver_finish(struct saver *s) {
-    for (uint32_t i = 0; i < s->owned_count; i++)
-        memory_release(s->owned[i]);
-    memory_release(s->owned);
-    memory_release(s->blobs);
-    memory_release(s->values);
-}
 
 /* ------------------------------------------------------------ parts of the state */
 
 static void save_position(const struct loop *l, struct saver *s) {
     static const char *const o = "position";
     const struct position *at = &l->at;
-    const struct stage *g = l->s;
+    const struct setup *g = l->setup;
     saver_int(s, o, "step", at->step);
     saver_int(s, o, "epoch", (int64_t)at->loader.epoch);
     saver_int(s, o, "batch", (int64_t)at->loader.index); /* of the epoch */
-    saver_int(s, o, "samples_per_step", g->batch * g->accumulate);
+    saver_int(s, o, "samples_per_step",
+              g->engine->length.batch * g->engine->length.accumulate);
     saver_int(s, o, "samples_per_epoch", (int64_t)data_rows(g->data, DATA_TRAIN));
     saver_int(s, o, "seed", (int64_t)g->x->seed);
     saver_int(s, o, "log_rows", at->rows);
@@ -62,17 +27,18 @@ static void save_position(const struct loop *l, struct saver *s) {
     saver_int(s, o, "ended", at->ended);
 }
 
-const char *means_object(struct arena *a, const struct stage *g, uint32_t objective,
+const char *means_object(struct arena *a, const struct setup *g, uint32_t objective,
                          uint32_t loss) {
-    return arena_format(a, "means/%s/%s", g->programs->objectives[objective].name,
+    return arena_format(a, "means/%s/%s",
+                        g->engine->programs->objectives[objective].name,
                         g->x->losses.at[loss].path);
 }
 
-static void save_objectives(const struct stage *g, struct saver *s) {
-    for (uint32_t i = 0; i < g->programs->objective_count; i++) {
-        const struct trainer *t = &g->trainers[i];
-        const char *o =
-            arena_format(s->a, "objectives/%s", g->programs->objectives[i].name);
+static void save_objectives(const struct setup *g, struct saver *s) {
+    for (uint32_t i = 0; i < g->engine->programs->objective_count; i++) {
+        const struct objective_programs *t = &g->engine->objectives[i];
+        const char *o = arena_format(s->a, "objectives/%s",
+                                     g->engine->programs->objectives[i].name);
         saver_real(s, o, "loss_scale", t->scale);
         saver_int(s, o, "overflows", t->overflows);
         saver_int(s, o, "epoch_steps", t->ran);
@@ -101,9 +67,9 @@ static void save_monitor(const struct monitor *m, struct saver *s) {
     saver_int(s, o, "evaluations_without_gain", m->bad);
 }
 
-static void save_live(const struct stage *g, struct saver *s) {
-    for (uint32_t i = 0; i < g->live.count; i++) {
-        const struct live_value *v = &g->live.at[i];
+static void save_live(const struct setup *g, struct saver *s) {
+    for (uint32_t i = 0; i < g->engine->hyper.count; i++) {
+        const struct hyper_value *v = &g->engine->hyper.at[i];
         const char *o = arena_format(s->a, "live/%s", v->name);
         saver_text(s, o, "component", v->part->component->name);
         saver_real(s, o, "base", v->base);
@@ -114,7 +80,7 @@ static void save_live(const struct stage *g, struct saver *s) {
 
 /* Which optimizer the state of the variables is of; the latest metrics. */
 static void save_rest(const struct loop *l, struct saver *s) {
-    const struct parts *optimizers = &l->s->x->optimizers;
+    const struct bound_components *optimizers = &l->setup->x->optimizers;
     for (uint32_t i = 0; i < optimizers->count; i++)
         saver_text(s, arena_format(s->a, "optimizers/%s", optimizers->at[i].path),
                    "component", optimizers->at[i].component->name);
@@ -122,41 +88,13 @@ static void save_rest(const struct loop *l, struct saver *s) {
         saver_real(s, "metrics", l->metrics.at[i].name, l->metrics.at[i].value);
 }
 
-static int save_variables(const struct stage *g, struct saver *s,
-                          struct checkpoint_tensor *tensors, uint32_t *count,
-                          struct rn_error *e) {
-    const struct variables *all = g->programs->variables;
-    for (uint32_t i = 0; i < variables_count(all); i++) {
-        const struct variable *v = variables_at(all, i);
-        if (!v->checkpointed)
-            continue;
-        const void *data = device_variable_view(g->device, i, e);
-        void *copy =
-            data ? NULL : memory_try(memory_mul(v->count, RN_DTYPE_BYTES(v->dtype)));
-        if (!data && !copy)
-            return error_set(e, RN_E_MEMORY, "no memory to save '%s'", v->name);
-        if (copy) {
-            saver_own(s, copy);
-            int status = device_variable_read(g->device, i, copy, e);
-            if (status != RN_OK)
-                return status;
-        }
-        tensors[(*count)++] = (struct checkpoint_tensor){
-            v->name, v->role, v->dtype, v->rank, v->shape, data ? data : copy};
-    }
-    return RN_OK;
-}
-
 int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
                struct rn_error *e) {
-    struct stage *g = l->s;
+    struct setup *g = l->setup;
     struct saver s = {.a = arena_create()};
-    struct memory_stream *fitted = state_writer(s.a);
+    struct memory_stream *fitted = memory_stream_writer(s.a);
     struct text split = {0}, resolved = {0};
-    uint32_t n = variables_count(g->programs->variables), count = 0;
-    struct checkpoint_tensor *tensors =
-        arena_array(s.a, struct checkpoint_tensor, n + 1);
-    int status = save_variables(g, &s, tensors, &count, e);
+    int status = engine_save_weights(g->engine, &s, e);
     save_position(l, &s);
     save_monitor(&l->best, &s);
     save_monitor(&l->early, &s);
@@ -174,10 +112,10 @@ int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
     saver_blob(&s, "data", fitted->data, fitted->bytes);
     saver_blob(&s, "split", text_get(&split), split.length);
     struct checkpoint c = {
-        l->at.step,    (double)l->at.step / (double)g->steps_per_epoch,
-        count,         tensors,
-        s.blob_count,  s.blobs,
-        s.value_count, s.values};
+        l->at.step,     (double)l->at.step / (double)g->engine->length.steps_per_epoch,
+        s.tensor_count, s.tensors,
+        s.blob_count,   s.blobs,
+        s.value_count,  s.values};
     if (status == RN_OK)
         status = checkpoint_write(l->record, name, &c, current, keep, e);
     text_finish(&split);

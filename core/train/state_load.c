@@ -7,84 +7,16 @@
 #include "base/log.h"
 #include "train/loop.h"
 
-const struct checkpoint_value *saved_value(const struct saved *s, const char *object,
-                                           const char *key) {
-    return checkpoint_value(s->values, s->count, object, key);
-}
-
-int64_t saved_int(const struct saved *s, const char *object, const char *key,
-                  int64_t otherwise) {
-    const struct checkpoint_value *v = saved_value(s, object, key);
-    return v && v->kind == CHECKPOINT_INT ? v->i : otherwise;
-}
-
-double saved_real(const struct saved *s, const char *object, const char *key,
-                  double otherwise) {
-    const struct checkpoint_value *v = saved_value(s, object, key);
-    return v && v->kind == CHECKPOINT_REAL ? v->f : otherwise;
-}
-
-const char *saved_text(const struct saved *s, const char *object, const char *key,
-                       const char *otherwise) {
-    const struct checkpoint_value *v = saved_value(s, object, key);
-    return v && v->kind == CHECKPOINT_TEXT ? v->s : otherwise;
-}
-
-/* ------------------------------------------------------------------ variables */
+/* -------------------------------------------------------------- what must stay */
 
 static bool begins(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* Why a variable of the experiment may be missing, and what helps. */
-static int missing(const char *name, struct rn_error *e) {
-    error_set(e, RN_E_CHECKPOINT, "the checkpoint has no '%s'", name);
-    if (begins(name, "optimizer"))
-        return error_hint(e, "the optimizer keeps values that it did not keep before: "
-                             "its type and groups, whether it has momentum and which "
-                             "parameters are trained must stay");
-    if (begins(name, "lookahead."))
-        return error_hint(e,
-                          "train.lookahead averages from the first step on; it cannot "
-                          "be added to a run that is resumed");
-    if (begins(name, "run."))
-        return error_hint(e,
-                          "train.programs cannot get a program under a new name in a "
-                          "run that is resumed");
-    return error_hint(e, "the parameters of the model must stay when a run is resumed; "
-                         "a new run can have others");
-}
-
-static int load_variables(struct stage *g, const struct checkpoint *c,
-                          struct rn_error *e) {
-    const struct variables *all = g->programs->variables;
-    for (uint32_t i = 0; i < variables_count(all); i++) {
-        const struct variable *v = variables_at(all, i);
-        const struct checkpoint_tensor *found = NULL;
-        if (!v->checkpointed)
-            continue;
-        for (uint32_t k = 0; k < c->tensor_count && !found; k++)
-            if (strcmp(c->tensors[k].name, v->name) == 0)
-                found = &c->tensors[k];
-        if (!found && v->optional)
-            continue;
-        if (!found)
-            return missing(v->name, e);
-        if (found->dtype != v->dtype || found->rank != v->rank ||
-            memcmp(found->shape, v->shape, v->rank * sizeof *v->shape) != 0)
-            return error_set(e, RN_E_CHECKPOINT,
-                             "'%s' has another shape in the checkpoint", v->name);
-        int status = device_variable_write(g->device, i, found->data, e);
-        if (status != RN_OK)
-            return status;
-    }
-    return RN_OK;
-}
-
 /* A parameter that was learnt and would be dropped without a word. */
-static int check_dropped(const struct stage *g, const struct checkpoint *c,
+static int check_dropped(const struct setup *g, const struct checkpoint *c,
                          struct rn_error *e) {
-    const struct variables *all = g->programs->variables;
+    const struct variables *all = g->engine->programs->variables;
     for (uint32_t k = 0; k < c->tensor_count; k++) {
         const char *name = c->tensors[k].name;
         bool known = !begins(name, "model.") && !begins(name, "loss.");
@@ -101,9 +33,9 @@ static int check_dropped(const struct stage *g, const struct checkpoint *c,
 }
 
 /* Values of one optimizer mean nothing to another, whatever their names. */
-static int check_optimizers(const struct stage *g, const struct saved *from,
+static int check_optimizers(const struct setup *g, const struct saved *from,
                             struct rn_error *e) {
-    const struct parts *all = &g->x->optimizers;
+    const struct bound_components *all = &g->x->optimizers;
     for (uint32_t i = 0; i < all->count; i++) {
         char object[300];
         snprintf(object, sizeof object, "optimizers/%s", all->at[i].path);
@@ -119,11 +51,6 @@ static int check_optimizers(const struct stage *g, const struct saved *from,
     return RN_OK;
 }
 
-int state_load_weights(struct stage *s, const struct checkpoint_file *f,
-                       struct rn_error *e) {
-    return load_variables(s, checkpoint_get(f), e);
-}
-
 /* ------------------------------------------------------------ parts of the state */
 
 /* Steps mean samples: of another number of them the position would be another. */
@@ -133,10 +60,10 @@ static int check_counts(const struct loop *l, const struct saved *from,
         const char *key, *what;
         int64_t now;
     } rows[] = {{"samples_per_step", "samples in a step (data.batch, train.accumulate)",
-                 l->s->batch * l->s->accumulate},
+                 l->engine->length.batch * l->engine->length.accumulate},
                 {"samples_per_epoch", "samples in an epoch (the training split)",
-                 (int64_t)data_rows(l->s->data, DATA_TRAIN)},
-                {"seed", "as its seed", (int64_t)l->s->x->seed}};
+                 (int64_t)data_rows(l->setup->data, DATA_TRAIN)},
+                {"seed", "as its seed", (int64_t)l->setup->x->seed}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int64_t then = saved_int(from, "position", rows[i].key, rows[i].now);
         if (then == rows[i].now)
@@ -203,8 +130,8 @@ static void load_monitor(struct loop *l, const struct saved *from, struct monito
 
 /* Schedules give all others at each step; what a hook held stays held. */
 static void load_live(struct loop *l, const struct saved *from) {
-    for (uint32_t i = 0; i < l->s->live.count; i++) {
-        struct live_value *v = &l->s->live.at[i];
+    for (uint32_t i = 0; i < l->engine->hyper.count; i++) {
+        struct hyper_value *v = &l->engine->hyper.at[i];
         char o[300], text[400];
         snprintf(o, sizeof o, "live/%s", v->name);
         bool same =
@@ -224,13 +151,13 @@ static void load_live(struct loop *l, const struct saved *from) {
     }
 }
 
-static void load_objectives(struct stage *g, struct arena *a,
+static void load_objectives(struct setup *g, struct arena *a,
                             const struct saved *from) {
-    for (uint32_t i = 0; i < g->programs->objective_count; i++) {
-        struct trainer *t = &g->trainers[i];
+    for (uint32_t i = 0; i < g->engine->programs->objective_count; i++) {
+        struct objective_programs *t = &g->engine->objectives[i];
         char o[300];
-        snprintf(o, sizeof o, "objectives/%s", g->programs->objectives[i].name);
-        t->scale = g->programs->scaling.kind == SCALING_DYNAMIC
+        snprintf(o, sizeof o, "objectives/%s", g->engine->programs->objectives[i].name);
+        t->scale = g->engine->programs->scaling.kind == SCALING_DYNAMIC
                        ? saved_real(from, o, "loss_scale", 0.0)
                        : 0.0;
         t->overflows = saved_int(from, o, "overflows", 0);
@@ -262,11 +189,11 @@ int state_load(struct loop *l, const struct saved *from, struct rn_error *e) {
     const struct checkpoint *c = checkpoint_get(from->file);
     int status = load_position(l, from, e);
     if (status == RN_OK)
-        status = check_optimizers(l->s, from, e);
+        status = check_optimizers(l->setup, from, e);
     if (status == RN_OK)
-        status = check_dropped(l->s, c, e);
+        status = check_dropped(l->setup, c, e);
     if (status == RN_OK)
-        status = load_variables(l->s, c, e);
+        status = engine_load_weights(l->engine, c, e);
     if (status != RN_OK)
         return status;
     l->saved_best = saved_int(from, CHECKPOINT_BEST, "step", -1);
@@ -274,7 +201,7 @@ int state_load(struct loop *l, const struct saved *from, struct rn_error *e) {
     load_monitor(l, from, &l->early);
     load_live(l, from);
     struct arena *a = arena_create();
-    load_objectives(l->s, a, from);
+    load_objectives(l->setup, a, from);
     load_metrics(l, from);
     arena_destroy(a);
     return components_load(l, from, e);

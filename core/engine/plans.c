@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Planning: every program of the experiment for every row count that will occur. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/engine.h"
+
+static int make_plan(struct engine *eng, struct graph *g, int64_t rows,
+                     struct program_variant *out, struct diag *d) {
+    const struct bound_component *b = &eng->x->backend;
+    struct plan_options o = {b->component->iface,
+                             instance_self(b->instance),
+                             true,
+                             true,
+                             eng->info->image_block,
+                             eng->info->reduces != 0,
+                             eng->info->threads};
+    struct rn_error e = {0};
+    out->rows = rows;
+    out->described = g;
+    g = graph_fold(g, eng->arena, &e);
+    if (g && eng->x->precision != RN_F32)
+        g = graph_precision(g, eng->arena, eng->x->precision, &e);
+    if (!g || plan_make(g, eng->arena, &o, &out->plan, &e) != RN_OK) {
+        diag_add(d, &e);
+        return e.status;
+    }
+    return RN_OK;
+}
+
+/* `count` variants of a kind of program. */
+typedef int (*describe)(struct programs *p, uint32_t objective, int64_t rows,
+                        struct graph **out, struct diag *d);
+
+static int plan_variants(struct engine *eng, describe fn, uint32_t objective,
+                         const struct engine_options *o, struct program_variant **out,
+                         struct diag *d) {
+    int status = RN_OK;
+    *out = arena_array(eng->arena, struct program_variant, o->step_count);
+    for (uint32_t i = 0; i < o->step_count && status == RN_OK; i++) {
+        struct graph *g;
+        status = fn(eng->programs, objective, o->step_rows[i], &g, d);
+        if (status == RN_OK)
+            status = make_plan(eng, g, o->step_rows[i], &(*out)[i], d);
+    }
+    return status;
+}
+
+static int plan_tapped(struct engine *eng, const struct engine_options *o,
+                       struct objective_programs *t, struct diag *d) {
+    uint32_t before = diag_count(d);
+    eng->programs->tap = engine_tap;
+    eng->programs->tap_context = eng;
+    eng->tap_errors = d;
+    int status = plan_variants(eng, programs_train, 0, o, &t->tapped, d);
+    eng->programs->tap = NULL;
+    return status == RN_OK && diag_count(d) > before ? diag_status(d) : status;
+}
+
+static int plan_objective(struct engine *eng, uint32_t index,
+                          const struct engine_options *o, struct diag *d) {
+    struct programs *p = eng->programs;
+    struct objective_programs *t = &eng->objectives[index];
+    bool weighted = false;
+    t->count = o->step_count;
+    means_init(&t->of_row, eng->arena, eng->x->losses.count);
+    means_init(&t->of_epoch, eng->arena, eng->x->losses.count);
+    int status = p->accumulate ? programs_weighted(p, index, &weighted, d) : RN_OK;
+    if (status == RN_OK)
+        status = plan_variants(eng, p->accumulate ? programs_grad : programs_train,
+                               index, o, &t->step, d);
+    if (status == RN_OK && index == 0 && !p->accumulate && engine_has_taps(eng))
+        status = plan_tapped(eng, o, t, d);
+    if (status == RN_OK && weighted)
+        status = plan_variants(eng, programs_weights, index, o, &t->weights, d);
+    if (status == RN_OK && p->accumulate) {
+        struct graph *g;
+        status = programs_apply(p, index, &g, d);
+        if (status == RN_OK)
+            status = make_plan(eng, g, 0, &t->apply, d);
+    }
+    return status;
+}
+
+static int plan_training(struct engine *eng, const struct engine_options *o,
+                         struct diag *d) {
+    uint32_t n = eng->programs->objective_count;
+    int status = RN_OK;
+    if (eng->programs->accumulate && engine_has_taps(eng))
+        log_say(RN_LOG_WARNING, "hooks: steps that accumulate are not looked into: no "
+                                "statistics of activations, gradients and weights");
+    eng->objectives = arena_array(eng->arena, struct objective_programs, n);
+    for (uint32_t i = 0; i < n && status == RN_OK; i++)
+        status = plan_objective(eng, i, o, d);
+    return status;
+}
+
+static int plan_evaluation(struct engine *eng, const struct engine_options *o,
+                           struct diag *d) {
+    eng->evals = arena_array(eng->arena, struct program_variant, o->eval_count + 1);
+    for (uint32_t i = 0; i < o->eval_count; i++) {
+        struct graph *g;
+        int status = (eng->use == ENGINE_PREDICT ? programs_predict : programs_eval)(
+            eng->programs, o->eval_rows[i], &g, d);
+        if (status == RN_OK)
+            status = make_plan(eng, g, o->eval_rows[i], &eng->evals[i], d);
+        if (status != RN_OK)
+            return status;
+        eng->eval_count++;
+    }
+    return RN_OK;
+}
+
+int engine_plan(struct engine *eng, const struct engine_options *o, struct diag *d) {
+    int status = eng->use == ENGINE_TRAIN ? plan_training(eng, o, d) : RN_OK;
+    return status ? status : plan_evaluation(eng, o, d);
+}

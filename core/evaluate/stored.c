@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A trained network used: evaluated on a split, asked for predictions. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "evaluate/stored.h"
+#include "record/record.h"
+
+struct use {
+    struct arena *a;
+    struct record *record;
+    struct checkpoint_file *file;
+    struct setup *s;
+};
+
+int validate_resolved_yaml(const char *file, struct diag *d) {
+    uint32_t before = diag_count(d);
+    config_destroy(config_load(file, 0, NULL, d));
+    if (diag_count(d) == before)
+        return RN_OK;
+    diag_restate(d, RN_E_CHECKPOINT);
+    return RN_E_CHECKPOINT;
+}
+
+/* The newest stands in for best.h5, which cannot be read: is there, or should there be,
+ * one? */
+static void warn_best(const struct use *u, const char *message) {
+    struct rn_error why = {0};
+    const char *best =
+        arena_format(u->a, "%s/checkpoints/best.h5", record_folder(u->record));
+    if (access(best, F_OK) != 0) {
+        if (checkpoint_best_check(u->record, checkpoint_get(u->file), &why) == RN_OK)
+            return;
+        message = why.message;
+    }
+    log_say(RN_LOG_WARNING, "%s; the newest is used in place of the best", message);
+}
+
+static int find_checkpoint(struct use *u, const struct stored_options *o,
+                           struct rn_error *e) {
+    char fell_back[300];
+    if (o->checkpoint && strchr(o->checkpoint, '/'))
+        return checkpoint_read(o->checkpoint, &u->file, e);
+    if (o->checkpoint)
+        return checkpoint_find(u->record, o->checkpoint, &u->file, fell_back,
+                               sizeof fell_back, e);
+    struct rn_error best = {0};
+    if (checkpoint_find(u->record, "best", &u->file, fell_back, sizeof fell_back,
+                        &best) == RN_OK)
+        return RN_OK;
+    int status =
+        checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
+    if (status == RN_OK && fell_back[0])
+        log_say(RN_LOG_WARNING, "%s", fell_back);
+    if (status == RN_OK)
+        warn_best(u, best.message);
+    return status;
+}
+
+static int use_open(struct use *u, const struct stored_options *o, enum engine_use use,
+                    struct diag *d) {
+    struct rn_error e = {0};
+    u->a = arena_create();
+    int status = record_open(o->folder, false, &u->record, &e);
+    if (status == RN_OK)
+        status = find_checkpoint(u, o, &e);
+    if (status != RN_OK) {
+        diag_add(d, &e);
+        return status;
+    }
+    const struct checkpoint_blob *split = checkpoint_blob(u->file, "split");
+    const struct checkpoint_blob *data = checkpoint_blob(u->file, "data");
+    struct setup_options so = {
+        .session = o->session,
+        .file = arena_format(u->a, "%s/resolved.yaml", record_folder(u->record)),
+        .override_count = o->override_count,
+        .overrides = o->overrides,
+        .use = use,
+        .data_override = o->data,
+        .kernels = record_text_read(u->record, "kernels.txt"),
+        .stored_split = split ? arena_copy_n(u->a, split->data, split->bytes) : NULL,
+        .fitted = data ? data->data : NULL,
+        .fitted_bytes = data ? data->bytes : 0};
+    status = validate_resolved_yaml(so.file, d);
+    if (status != RN_OK)
+        return status;
+    u->s = setup_open(&so, d);
+    if (!u->s)
+        return diag_status(d);
+    status = setup_load(u->s, d);
+    if (status == RN_OK &&
+        engine_load_weights(u->s->engine, checkpoint_get(u->file), &e) != RN_OK) {
+        diag_add(d, &e);
+        status = e.status;
+    }
+    return status;
+}
+
+static void use_close(struct use *u) {
+    setup_close(u->s);
+    checkpoint_close(u->file);
+    record_close(u->record);
+    if (u->a)
+        arena_destroy(u->a);
+}
+
+int stored_eval(const struct stored_options *o, struct arena *a,
+                struct metric_list *out, struct diag *d) {
+    struct use u = {0};
+    struct rn_error e = {0};
+    int status = use_open(&u, o, ENGINE_EVAL, d);
+    if (status == RN_OK) {
+        enum data_split_kind split = DATA_SPLITS;
+        for (int i = 0; i < DATA_SPLITS; i++)
+            if (strcmp(data_split_name((enum data_split_kind)i), o->split) == 0)
+                split = (enum data_split_kind)i;
+        if (split == DATA_SPLITS || !data_rows(u.s->data, split)) {
+            status = error_set(&e, RN_E_CONFIG, "the experiment has no split '%s'",
+                               o->split);
+            error_hint(&e, "train, val or test, as data.split makes them");
+        } else {
+            struct evaluator *v = evaluator_create(u.s, a);
+            status = evaluator_run(v, split, out, NULL, NULL, &e);
+            evaluator_destroy(v);
+        }
+        if (status != RN_OK)
+            diag_add(d, &e);
+    }
+    use_close(&u);
+    return status;
+}
+
+struct outputs {
+    const char **names;
+    struct rn_tensor *values;
+    uint32_t count;
+};
+
+static int collect(struct use *u, struct program_variant *p, struct outputs *out,
+                   struct rn_error *e) {
+    if (!out->names) {
+        uint32_t most = 0;
+        for (uint32_t k = 0; k < u->s->engine->eval_count; k++)
+            most = u->s->engine->evals[k].plan->base_count > most
+                       ? u->s->engine->evals[k].plan->base_count
+                       : most;
+        out->names = arena_array(u->a, const char *, most + 1);
+        out->values = arena_array(u->a, struct rn_tensor, most + 1);
+    }
+    out->count = 0;
+    for (uint32_t i = 0; i < p->plan->base_count; i++) {
+        const struct plan_base *b = &p->plan->bases[i];
+        if (b->kind != BASE_OUTPUT)
+            continue;
+        const void *data =
+            program_output(p->program, program_output_index(p->program, b->name), e);
+        if (!data)
+            return e->status ? e->status : RN_E_INTERNAL;
+        out->names[out->count] = b->name + (strncmp(b->name, "out.", 4) == 0 ? 4 : 0);
+        out->values[out->count++] = (struct rn_tensor){
+            (void *)(uintptr_t)data, b->shape, NULL, b->dtype, b->rank};
+    }
+    return RN_OK;
+}
+
+int stored_predict(const struct stored_options *o,
+                   int (*batch)(void *context, uint64_t rows, const int64_t *ids,
+                                uint32_t n, const char *const *names,
+                                const struct rn_tensor *values),
+                   void *context, struct diag *d) {
+    struct use u = {0};
+    struct rn_error e = {0};
+    struct loader *loader = NULL;
+    int status = use_open(&u, o, ENGINE_PREDICT, d);
+    if (status != RN_OK) {
+        use_close(&u);
+        return status;
+    }
+    struct loader_options lo = {.split = DATA_TEST,
+                                .batch = (uint64_t)u.s->eval_batch,
+                                .workers = data_workers(u.s->data) ? 1 : 0};
+    status = loader_open(u.s->data, &lo, &loader, &e);
+    struct outputs out = {0};
+    uint64_t n = status == RN_OK ? loader_batches(loader) : 0;
+    for (uint64_t i = 0; i < n && status == RN_OK; i++) {
+        struct batch b;
+        struct program_variant *p = NULL;
+        status = loader_next(loader, &b, &e);
+        if (status == RN_OK)
+            p = variant_of_rows(u.s->engine->evals, u.s->engine->eval_count,
+                                (int64_t)b.rows);
+        if (status == RN_OK && !p)
+            status = error_set(&e, RN_E_INTERNAL, "no program takes %llu rows",
+                               (unsigned long long)b.rows);
+        if (status == RN_OK)
+            status = setup_feed(u.s, p, &b, 0, &e);
+        if (status == RN_OK) {
+            engine_scalars(u.s->engine, p, 0, (int64_t)(i * (uint64_t)u.s->eval_batch));
+            status = program_run(p->program, &e);
+        }
+        if (status == RN_OK)
+            status = collect(&u, p, &out, &e);
+        if (status == RN_OK &&
+            batch(context, b.rows, b.ids, out.count, out.names, out.values) != 0)
+            status = error_set(&e, RN_E_IO, "the predictions cannot be written");
+    }
+    if (status != RN_OK)
+        diag_add(d, &e);
+    loader_close(loader);
+    use_close(&u);
+    return status;
+}

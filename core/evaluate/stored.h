@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The trained network of a run folder, evaluated or asked for predictions. */
+#ifndef EVALUATE_STORED_H
+#define EVALUATE_STORED_H
+
+#include "evaluate/evaluate.h"
+
+/* The resolved.yaml of a run must be there and readable: else the run is unusable
+ * (RN_E_CHECKPOINT), while a wrong override is a mistake of the caller. */
+int validate_resolved_yaml(const char *file, struct diag *d);
+
+/* A finished or running run, opened to be used. */
+struct stored_options {
+    struct session *session;
+    const char *folder;
+    const char *checkpoint; /* NULL: best, else newest; or a name, or a file */
+    const char *split;      /* eval: "val" or "test" */
+    const char *data;       /* predict: a file for the source, or NULL */
+    uint32_t override_count;
+    const char *const *overrides;
+};
+/* Evaluate a split; the list's names live in a. */
+int stored_eval(const struct stored_options *o, struct arena *a,
+                struct metric_list *out, struct diag *d);
+/* Each batch of outputs: names and host tensors [rows, ...]. */
+int stored_predict(const struct stored_options *o,
+                   int (*batch)(void *context, uint64_t rows, const int64_t *ids,
+                                uint32_t n, const char *const *names,
+                                const struct rn_tensor *values),
+                   void *context, struct diag *d);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening an experiment: config, schemas of the named components, instances. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "experiment/experiment.h"
+
+bool pattern_match(const char *pattern, const char *text) {
+    for (; *pattern; pattern++, text++) {
+        if (*pattern == '*') {
+            while (*pattern == '*')
+                pattern++;
+            if (!*pattern)
+                return true;
+            for (; *text; text++)
+                if (pattern_match(pattern, text))
+                    return true;
+            return false;
+        }
+        if (!*text || (*pattern != '?' && *pattern != *text))
+            return false;
+    }
+    return !*text;
+}
+
+void bound_component_error(struct diag *d, const struct bound_component *part,
+                     const struct rn_error *e) {
+    size_t n = strlen(part->path);
+    const char *option = e->where;
+    if (strncmp(option, part->path, n) == 0 && option[n] == '.')
+        option += n + 1;
+    const struct node *at = *option ? node_at(part->node, option) : NULL;
+    node_error(d, at ? at : part->node, false, e->status, "%s", e->message);
+    if (e->hint[0])
+        diag_hint(d, "%s", e->hint);
+}
+
+/* A component that is not there, or cannot be opened: at the word that names it. */
+static void unusable(struct diag *d, const struct session *s, const struct node *at,
+                     const struct rn_error *e, bool found) {
+    struct text hint = {0};
+    node_error(d, at, false, e->status, "%s", e->message);
+    if (found)
+        text_add(&hint, e->hint);
+    else
+        session_explain(s, e, &hint);
+    if (hint.length)
+        diag_hint(d, "%s", text_get(&hint));
+    text_finish(&hint);
+}
+
+bool pattern_covers(const char *pattern, const char *path) {
+    char above[512];
+    snprintf(above, sizeof above, "%s", path);
+    for (;;) {
+        if (pattern_match(pattern, above))
+            return true;
+        char *dot = strrchr(above, '.');
+        if (!dot)
+            return false;
+        *dot = '\0';
+    }
+}
+
+/* The schema of a component that the file names; errors at the `type:` that names it.
+ */
+static const struct schema *resolve(void *context, const char *kind, const char *type,
+                                    const struct node *at, struct diag *d) {
+    struct rn_error e;
+    const struct component *c = session_find(context, kind, type, &e);
+    if (c)
+        return c->schema;
+    const struct node *n = node_kind(at) == NODE_MAP ? node_find(at, "type") : at;
+    unusable(d, context, n ? n : at, &e, false);
+    return NULL;
+}
+
+/* What schemas cannot say. */
+static void check_sections(const struct node *root, struct diag *d) {
+    const struct node *name = node_find(root, "name"),
+                      *train = node_find(root, "train");
+    const struct node *steps = train ? node_find(train, "steps") : NULL;
+    const struct node *epochs = train ? node_find(train, "epochs") : NULL;
+    const struct node *most = train ? node_find(train, "max_time") : NULL;
+    const struct node *initial = node_at(root, "train.loss_scale.initial");
+    const struct node *least = node_at(root, "train.loss_scale.least");
+    struct rn_error e = {0};
+    struct duration t;
+    const struct node *output = node_find(root, "output");
+    struct text expanded = {0};
+    if (output && node_kind(output) == NODE_SCALAR &&
+        path_expand(node_string(output), &expanded, &e) != RN_OK) {
+        node_error(d, output, false, e.status, "output: %s", e.message);
+        diag_hint(d, "%s", e.hint);
+    }
+    text_finish(&expanded);
+    if (name && node_kind(name) == NODE_SCALAR &&
+        path_check_run_name(node_string(name), &e) != RN_OK) {
+        node_error(d, name, false, e.status, "%s", e.message);
+        diag_hint(d, "%s", e.hint);
+    }
+    if (steps && epochs)
+        node_error(d, steps, true, RN_E_CONFIG,
+                   "train.steps and train.epochs are both given; leave one");
+    if (!steps && !epochs && !diag_count(d)) { /* it may be a key with an error */
+        node_error(d, train ? train : root, false, RN_E_CONFIG,
+                   "how long to train is missing");
+        diag_hint(d, "give train.epochs or train.steps");
+    }
+    if (!diag_count(d) && initial && least && node_float(initial) < node_float(least))
+        node_error(d, initial, false, RN_E_CONFIG,
+                   "the first loss scale is %s, below the least, %s", node_raw(initial),
+                   node_raw(least));
+    if (most && node_kind(most) == NODE_SCALAR &&
+        duration_parse(node_string(most), &t, &e) == RN_OK &&
+        t.unit != DURATION_SECONDS)
+        node_error(d, most, false, RN_E_CONFIG,
+                   "max_time: '%s' is not a time: 2h, 90s, 30min", node_string(most));
+}
+
+struct config *experiment_read(struct session *session, const char *file, uint32_t n,
+                               const char *const *overrides, struct diag *d) {
+    struct config *c = config_load(file, n, overrides, d);
+    if (!c)
+        return NULL;
+    /* Plugins named by the file itself join the session before types are looked up. */
+    const struct node *plugins = node_find(config_root(c), "plugins");
+    bool one = plugins && node_kind(plugins) == NODE_SCALAR;
+    for (uint32_t i = 0; plugins && i < (one ? 1 : node_count(plugins)); i++) {
+        const struct node *path = one ? plugins : node_item(plugins, i);
+        if (node_kind(path) != NODE_SCALAR)
+            continue; /* the schema says so below */
+        char absolute[CONFIG_PATH_MAX];
+        struct rn_error e = {0};
+        if (config_resolve_path(path, absolute, &e) != RN_OK)
+            continue; /* the schema says so below */
+        if (session_add_file(session, absolute, &e) != RN_OK) {
+            node_error(d, path, false, e.status, "%s", e.message);
+            if (e.hint[0])
+                diag_hint(d, "%s", e.hint);
+        }
+    }
+    struct arena *a = arena_create();
+    struct rn_error e;
+    struct schema *s = schema_parse(a, config_core_schema(), &e);
+    if (!s) {
+        diag_add(d, &e);
+    } else {
+        struct schema_resolver r = {resolve, session};
+        schema_check(c, config_root(c), s, config_host_keys(), &r, d);
+        check_sections(config_root(c), d);
+    }
+    arena_destroy(a);
+    return c;
+}
+
+int experiment_schema_docs(struct text *out, struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct schema *sections = schema_parse(a, config_core_schema(), e);
+    struct schema *keys =
+        sections ? schema_parse(a, config_host_key_schema(), e) : NULL;
+    if (keys)
+        schema_docs(sections, keys, config_host_keys(), out);
+    arena_destroy(a);
+    return keys ? RN_OK : e->status;
+}
+
+int experiment_schema_json(struct session *session, struct text *out,
+                           struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct schema *s = schema_parse(a, config_core_schema(), e);
+    uint32_t n = session_count(session);
+    struct schema_component *all = arena_array(a, struct schema_component, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct component *c = session_at(session, i);
+        all[i] = (struct schema_component){c->kind, c->built_in ? c->bare : c->name,
+                                           c->doc ? c->doc : "", c->schema};
+    }
+    if (s)
+        schema_json(s, n, all, config_host_keys(), out);
+    arena_destroy(a);
+    return s ? RN_OK : e->status;
+}
+
+/* One component, a list or a map of named ones: parts with names and paths. */
+static void open_parts(struct experiment *x, const char *section, const char *kind,
+                       struct bound_components *out, struct diag *d) {
+    const struct node *n = node_find(x->root, section);
+    uint32_t count = n ? node_components(n) : 0;
+    out->at = arena_array(x->arena, struct bound_component, count ? count : 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct bound_component *p = &out->at[out->count];
+        p->node = node_component(n, i, &p->name);
+        const struct node *type = node_find(p->node, "type");
+        struct rn_error e;
+        if (!type)
+            continue;
+        p->name = arena_copy(x->arena, p->name);
+        p->path = *p->name ? arena_format(x->arena, "%s.%s", section, p->name)
+                           : arena_copy(x->arena, section);
+        p->component = session_find(x->session, kind, node_string(type), &e);
+        if (!p->component || session_load(x->session, p->component, &e) != RN_OK) {
+            unusable(d, x->session, type, &e, p->component != NULL);
+            continue;
+        }
+        if (instance_create(x->session, p->component, p->node, &x->services, d,
+                            &p->instance) == RN_OK)
+            out->count++;
+    }
+}
+
+struct experiment *experiment_open(struct session *session, const char *file,
+                                   uint32_t n, const char *const *overrides,
+                                   struct diag *d) {
+    struct config *c = experiment_read(session, file, n, overrides, d);
+    if (!c || diag_count(d)) {
+        config_destroy(c);
+        return NULL;
+    }
+    struct arena *a = arena_create();
+    struct experiment *x = arena_new(a, struct experiment);
+    x->arena = a;
+    x->session = session;
+    x->config = c;
+    x->root = config_root(c);
+    x->name = experiment_string(x, "name", "run");
+    x->seed = (uint64_t)experiment_int(x, "seed", 0);
+    const char *precision = experiment_string(x, "precision", "f32");
+    x->precision = strcmp(precision, "bf16") == 0  ? RN_BF16
+                   : strcmp(precision, "f16") == 0 ? RN_F16
+                                                   : RN_F32;
+    return x;
+}
+
+void experiment_open_parts(struct experiment *x, struct diag *d) {
+    struct bound_components backend = {0};
+    open_parts(x, "device", "backend", &backend, d);
+    if (backend.count)
+        x->backend = backend.at[0];
+    open_parts(x, "model", "model", &x->models, d);
+    open_parts(x, "loss", "loss", &x->losses, d);
+    open_parts(x, "metrics", "metric", &x->metrics, d);
+    open_parts(x, "optimizer", "optimizer", &x->optimizers, d);
+    open_parts(x, "schedule", "schedule", &x->schedules, d);
+    open_parts(x, "hooks", "hook", &x->hooks, d);
+    open_parts(x, "init", "init", &x->inits, d);
+}
+
+const struct bound_component *
+experiment_default(struct experiment *x, const char *kind, const char *name,
+                   const char *wanted_by, const char *owner,
+                   struct bound_components *known, struct diag *d) {
+    struct rn_error e = {0};
+    struct bound_component p = {.name = arena_copy(x->arena, name)};
+    p.path = arena_format(x->arena, "%s.%s", kind, name);
+    p.component = session_find(x->session, kind, name, &e);
+    if (!p.component || session_load(x->session, p.component, &e) != RN_OK) {
+        const struct node *n = node_at(x->root, owner);
+        node_error(d, n ? n : x->root, false, e.status, "%s, the default %s of '%s'",
+                   e.message, kind, wanted_by);
+        diag_hint(d, "%s", e.hint);
+        return NULL;
+    }
+    if (x->default_config_count ==
+        sizeof x->default_configs / sizeof *x->default_configs) {
+        error_set(&e, RN_E_PLUGIN, "more than 32 kinds of init are named by layers");
+        diag_add(d, &e);
+        return NULL;
+    }
+    struct config *c =
+        config_from_default(arena_format(x->arena, "%s` of `%s", kind, wanted_by),
+                            arena_format(x->arena, "type: %s\n", name), d);
+    struct schema_resolver r = {resolve, x->session};
+    if (!c || schema_check(c, config_root(c), p.component->schema, config_host_keys(),
+                           &r, d) != RN_OK)
+        return NULL;
+    x->default_configs[x->default_config_count++] = c;
+    p.node = config_root(c);
+    if (instance_create(x->session, p.component, p.node, &x->services, d,
+                        &p.instance) != RN_OK)
+        return NULL;
+    vec_push(known->at, known->count, x->default_capacity, p);
+    return &known->at[known->count - 1];
+}
+
+static void close_parts(struct bound_components *p) {
+    for (uint32_t i = 0; i < p->count; i++)
+        instance_destroy(p->at[i].instance);
+    p->count = 0;
+}
+
+void experiment_close(struct experiment *x) {
+    if (!x)
+        return;
+    close_parts(&x->models);
+    close_parts(&x->losses);
+    close_parts(&x->metrics);
+    close_parts(&x->optimizers);
+    close_parts(&x->schedules);
+    close_parts(&x->hooks);
+    close_parts(&x->inits);
+    close_parts(&x->default_inits);
+    memory_release(x->default_inits.at);
+    for (uint32_t i = 0; i < x->default_config_count; i++)
+        config_destroy(x->default_configs[i]);
+    instance_destroy(x->backend.instance);
+    config_destroy(x->config);
+    arena_destroy(x->arena);
+}
+
+int experiment_output(const struct experiment *x, struct text *out,
+                      struct rn_error *e) {
+    return path_expand(experiment_string(x, "output", "runs"), out, e);
+}
+
+int64_t experiment_int(const struct experiment *x, const char *path,
+                       int64_t otherwise) {
+    const struct node *n = node_at(x->root, path);
+    return n && node_kind(n) == NODE_SCALAR ? node_int(n) : otherwise;
+}
+
+double experiment_float(const struct experiment *x, const char *path,
+                        double otherwise) {
+    const struct node *n = node_at(x->root, path);
+    return n && node_kind(n) == NODE_SCALAR ? node_float(n) : otherwise;
+}
+
+const char *experiment_string(const struct experiment *x, const char *path,
+                              const char *otherwise) {
+    const struct node *n = node_at(x->root, path);
+    return n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside train: what the programs of a run are written with. */
+#ifndef NETWORK_GRAPH_WRITER_H
+#define NETWORK_GRAPH_WRITER_H
+
+#include "network/programs.h"
+
+/* A small builder of our own: the first error sticks in e. An operand RN_NONE gives
+ * RN_NONE. */
+struct make {
+    struct graph *g;
+    struct rn_error e;
+};
+
+rn_value make_op(struct make *m, const char *name, uint32_t n, const rn_value *in,
+                 uint32_t n_attr, const struct rn_attr *attrs);
+rn_value make_op1(struct make *m, const char *name, rn_value x);
+rn_value make_op2(struct make *m, const char *name, rn_value x, rn_value y);
+rn_value make_select(struct make *m, rn_value c, rn_value x, rn_value y);
+rn_value make_scalar(struct make *m, double x); /* f32 */
+rn_value make_cast(struct make *m, rn_value x, rn_dtype t);
+void make_output(struct make *m, const char *name, rn_value v);
+/* Verified, or the error in d: of `part` where that is given. */
+int make_finish(struct make *m, const struct bound_component *part, struct diag *d);
+
+/* ---- update.c ---- */
+/* The gradients gs (of the parameters xs, one each) of a finished forward and backward
+ * part: unscaled, clipped, given to the optimizers; every assignment of the program
+ * holds only where the step is sound. */
+struct update {
+    rn_value loss;  /* RN_NONE: the host looks at it */
+    rn_value sound; /* bool: what other programs of the step found; RN_NONE: none did */
+    const rn_value *xs;
+    rn_value *gs;      /* changed */
+    rn_value counts;   /* bool: else the step changes nothing; RN_NONE: it counts */
+    rn_value overflow; /* by update_unscale */
+};
+/* What the gradient is multiplied by against underflow; RN_NONE: by nothing. */
+rn_value update_scale(struct make *m, const struct programs *p,
+                      const struct objective *o);
+void update_unscale(struct make *m, const struct programs *p, const struct objective *o,
+                    struct update *u);
+int update_make(struct make *m, struct programs *p, const struct objective *o,
+                struct update *u, struct diag *d);
+/* lookahead.c: what the program assigns, mixed with slow weights; applied: i64, updates
+ * with this one. */
+void lookahead_make(struct make *m, struct programs *p, const struct objective *o,
+                    rn_value applied);
+/* Is all that the network assigns so far finite? RN_NONE: it assigns nothing. */
+rn_value update_statistics(struct make *m);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The last part of a step: loss scaling, clipping, optimizers, and whether any of it
+ * holds. */
+#include <stdio.h>
+#include <string.h>
+
+#include "network/graph_writer.h"
+
+#define LONG_ROW 256 /* elements */
+
+/* A reduction over all elements. Of long rows first each row's, so that threads have
+ * something to divide: a sum has one order and is one thread's. */
+static rn_value over_all(struct make *m, const char *op, rn_value x) {
+    const struct gvalue *v = graph_value(m->g, x);
+    if (v && v->rank > 1 && v->shape[0] > 1 &&
+        graph_elements(m->g, x) >= LONG_ROW * (uint64_t)v->shape[0]) {
+        int64_t axes[RN_MAX_RANK];
+        for (uint32_t i = 1; i < v->rank; i++)
+            axes[i - 1] = i;
+        struct rn_attr a = {"axes", RN_ATTR_INTS, v->rank - 1, 0, 0.0, axes};
+        x = make_op(m, op, 1, &x, 1, &a);
+    }
+    return make_op1(m, op, x);
+}
+
+/* sqrt of the sum of squares of all gradients. */
+static rn_value global_norm(struct make *m, uint32_t n, const rn_value *gs) {
+    rn_value sum = RN_NONE;
+    for (uint32_t i = 0; i < n; i++) {
+        rn_value s = over_all(m, "reduce_sum", make_op2(m, "mul", gs[i], gs[i]));
+        sum = sum ? make_op2(m, "add", sum, s) : s;
+    }
+    return make_op1(m, "sqrt", sum);
+}
+
+/* x and y, either of which may be RN_NONE. */
+static rn_value both(struct make *m, rn_value x, rn_value y) {
+    return !x ? y : !y ? x : make_op2(m, "logical_and", x, y);
+}
+
+rn_value update_statistics(struct make *m) {
+    rn_value ok = RN_NONE;
+    for (uint32_t i = 0; i < m->g->assign_count; i++) {
+        rn_value v = m->g->assigns[i].value;
+        if (v && graph_value(m->g, v)->dtype == RN_F32)
+            ok = both(m, ok, make_op1(m, "is_finite", make_op1(m, "reduce_sum", v)));
+    }
+    return ok;
+}
+
+/* ----------------------------------------------------------------- loss scaling */
+
+rn_value update_scale(struct make *m, const struct programs *p,
+                      const struct objective *o) {
+    switch (p->scaling.kind) {
+    case SCALING_FIXED:
+        return make_scalar(m, p->scaling.initial);
+    case SCALING_DYNAMIC:
+        return graph_variable(m->g, o->scale);
+    default:
+        return RN_NONE;
+    }
+}
+
+void update_unscale(struct make *m, const struct programs *p, const struct objective *o,
+                    struct update *u) {
+    rn_value scale = update_scale(m, p, o), finite = RN_NONE;
+    m->g->part = GRAPH_UPDATE;
+    if (!scale)
+        return;
+    rn_value inverse = make_op2(m, "div", make_scalar(m, 1.0), scale);
+    for (uint32_t i = 0; i < o->parameter_count; i++) {
+        /* The largest, as a sum of finite ones may overflow. */
+        rn_value most = over_all(m, "reduce_max", make_op1(m, "abs", u->gs[i]));
+        finite = both(m, finite, make_op1(m, "is_finite", most));
+        u->gs[i] = make_op2(m, "mul", u->gs[i], inverse);
+    }
+    if (p->scaling.kind == SCALING_DYNAMIC)
+        u->overflow = make_op1(m, "logical_not", finite);
+}
+
+static void assign(struct make *m, uint32_t variable, rn_value holds, rn_value v) {
+    if (holds)
+        v = make_select(m, holds, v, graph_variable(m->g, variable));
+    if (m->e.status == RN_OK)
+        graph_assign(m->g, variable, v, &m->e);
+}
+
+/* The next scale, as PyTorch's GradScaler has it: smaller after an overflow, larger
+ * after enough steps without one. ok: the step holds; sound: but for its gradient. */
+static void rescale(struct make *m, const struct programs *p, const struct objective *o,
+                    const struct update *u, rn_value ok, rn_value sound) {
+    const struct scaling *s = &p->scaling;
+    struct graph *g = m->g;
+    rn_value over = u->overflow;
+    rn_value zero = graph_scalar(g, RN_I64, 0.0), one = graph_scalar(g, RN_I64, 1.0);
+    rn_value scale = graph_variable(g, o->scale), least = make_scalar(m, s->least);
+    rn_value good = make_op2(m, "add", graph_variable(g, o->good), one);
+    rn_value due =
+        make_op2(m, "ge", good, graph_scalar(g, RN_I64, (double)s->interval));
+    rn_value up = make_op2(m, "mul", scale, make_scalar(m, s->growth));
+    rn_value down = make_op2(m, "mul", scale, make_scalar(m, s->backoff));
+    up = make_select(m, make_op1(m, "is_finite", up), up, scale);
+    rn_value next = make_select(m, over, make_op2(m, "maximum", down, least),
+                                make_select(m, due, up, scale));
+    good = make_select(m, make_op2(m, "logical_or", over, due), zero, good);
+    rn_value overflows =
+        make_op2(m, "add", graph_variable(g, o->overflows), make_cast(m, over, RN_I64));
+    /* There is nothing to try where the scale is as small as it gets. */
+    rn_value excused = both(m, over, make_op2(m, "gt", scale, least));
+    excused = both(m, excused, sound);
+    make_output(m, "overflow", excused);
+    make_output(m, "scale", next);
+    make_output(m, "overflows", overflows);
+    rn_value holds = p->nan_skip ? RN_NONE : make_op2(m, "logical_or", ok, excused);
+    holds = both(m, holds, u->counts);
+    assign(m, o->scale, holds, next);
+    assign(m, o->good, holds, good);
+    assign(m, o->overflows, holds, overflows);
+}
+
+/* ------------------------------------------------------------------- the update */
+
+/* The optimizer of parameter i describes its new value. */
+static int describe(struct make *m, struct programs *p, const struct objective *o,
+                    const struct update *u, uint32_t i, rn_value step, struct diag *d) {
+    const struct variable *v = variables_at(p->variables, o->parameters[i].variable);
+    const struct bound_component *part =
+        &p->experiment->optimizers.at[o->parameters[i].optimizer];
+    const struct rn_optimizer *iface = part->component->iface;
+    const char *path =
+        strncmp(part->path, "optimizer", 9) == 0 ? part->path : "optimizer";
+    struct port_binding ports[3] = {
+        {"param", u->xs[i]}, {"grad", u->gs[i]}, {"step", step}};
+    struct builder_options bo = {.graph = m->g,
+                                 .host = instance_host(part->instance),
+                                 .is_live = instance_is_live,
+                                 .component = part->path,
+                                 .scope =
+                                     arena_format(p->arena, "%s.%s", path, v->name),
+                                 .phase = RN_PHASE_TRAIN,
+                                 .input_count = 3,
+                                 .inputs = ports};
+    struct builder *b = builder_create(&bo);
+    instance_watch(part->instance);
+    int status = builder_finish(b, iface->describe(builder_api(b)), &m->e);
+    struct network built = {.graph = m->g, .phase = RN_PHASE_TRAIN};
+    if (!status)
+        status = network_check(&built, part, b, &m->e);
+    rn_value value = status ? RN_NONE : builder_output(b, "param");
+    if (!status && !value)
+        error_set(&m->e, RN_E_PLUGIN, "optimizer %s gave no output 'param'",
+                  part->component->name);
+    if (m->e.status == RN_OK)
+        graph_assign(m->g, o->parameters[i].variable, value, &m->e);
+    if (m->e.status == RN_OK)
+        return RN_OK;
+    error_context(&m->e, "parameter '%s'", v->name);
+    return make_finish(m, part, d);
+}
+
+/* All assignments are predicated on `ok`, so that a step with NaN, or one whose rows
+ * all weigh 0, changes nothing; the loss scale alone has rules of its own. */
+int update_make(struct make *m, struct programs *p, const struct objective *o,
+                struct update *u, struct diag *d) {
+    struct graph *g = m->g;
+    g->part = GRAPH_UPDATE;
+    rn_value norm = global_norm(m, o->parameter_count, u->gs);
+    rn_value sound = u->loss ? make_op1(m, "is_finite", u->loss) : RN_NONE;
+    sound = both(m, both(m, sound, update_statistics(m)), u->sound);
+    rn_value ok = both(m, make_op1(m, "is_finite", norm), sound);
+    if (u->overflow)
+        ok = both(m, ok, make_op1(m, "logical_not", u->overflow));
+    make_output(m, "norm", norm);
+    make_output(m, "skipped", make_op1(m, "logical_not", ok));
+    ok = both(m, ok, u->counts);
+    rn_value one = graph_scalar(g, RN_I64, 1.0);
+    rn_value next = make_op2(m, "add", graph_variable(g, o->applied), one);
+    rn_value step = make_cast(m, next, RN_F32), shrink = RN_NONE;
+    if (p->clip_norm > 0.0)
+        shrink = make_op2(m, "minimum", make_scalar(m, 1.0),
+                          make_op2(m, "div", make_scalar(m, p->clip_norm),
+                                   make_op2(m, "add", norm, make_scalar(m, 1e-6))));
+    for (uint32_t i = 0; i < o->parameter_count && m->e.status == RN_OK; i++) {
+        if (p->clip_value > 0.0) {
+            struct rn_attr a[2] = {rn_attr_float("lo", -p->clip_value),
+                                   rn_attr_float("hi", p->clip_value)};
+            u->gs[i] = make_op(m, "clamp", 1, &u->gs[i], 2, a);
+        }
+        if (shrink)
+            u->gs[i] = make_op2(m, "mul", u->gs[i], shrink);
+        int status = describe(m, p, o, u, i, step, d);
+        if (status != RN_OK)
+            return status;
+    }
+    if (p->lookahead.every && m->e.status == RN_OK)
+        lookahead_make(m, p, o, next);
+    if (m->e.status == RN_OK)
+        graph_assign(g, o->applied, next, &m->e);
+    for (uint32_t i = 0; i < g->assign_count && m->e.status == RN_OK; i++) {
+        struct gassign *a = &g->assigns[i];
+        a->value = make_select(m, ok, a->value, graph_variable(g, a->variable));
+    }
+    if (u->overflow)
+        rescale(m, p, o, u, ok, sound);
+    return make_finish(m, NULL, d);
+}

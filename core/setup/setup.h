@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A set-up: an experiment with its data and the engine that its batches are fed to.
+ * What training, evaluation, prediction, plan, bench and profile begin with. */
+#ifndef SETUP_SETUP_H
+#define SETUP_SETUP_H
+
+#include "data/data.h"
+#include "engine/engine.h"
+
+struct setup {
+    struct arena *arena;
+    struct session *session; /* borrowed */
+    enum engine_use use;
+    struct experiment *x;
+    struct data *data;
+    struct engine *engine;
+    struct run_length length;
+    int64_t eval_batch;
+    uint32_t field_count;
+    struct network_field *fields; /* what models may see */
+    uint32_t *field_index;        /* of each in the batch */
+    const void **rows;            /* of each: scratch of setup_feed */
+    struct loader *samples;       /* lent to an init: samples.c */
+    /* What components may ask of the host. */
+    const struct rn_record_api *record_api;
+    void *record_context;
+    int (*cancelled)(void *context);
+    void *cancel_context;
+};
+
+struct setup_options {
+    struct session *session;
+    const char *file;
+    uint32_t override_count;
+    const char *const *overrides;
+    enum engine_use use;
+    const char *data_override; /* predict: another file for the source, or NULL */
+    const char *stored_split;  /* resume, eval: text, or NULL */
+    /* resume, eval, predict: what data_save gave, or NULL; borrowed until it returns */
+    const void *fitted;
+    uint64_t fitted_bytes;
+    const char *kernels; /* resume, eval, predict: the backend's choices, or NULL */
+    const struct rn_record_api *record_api; /* extension for hooks, or NULL */
+    void *record_context;
+    int (*cancelled)(void *context); /* or NULL */
+    void *cancel_context;
+};
+
+/* Everything known and nothing allocated on the device yet; NULL when d has any error.
+ */
+struct setup *setup_open(const struct setup_options *o, struct diag *d);
+void setup_close(struct setup *s);
+/* Load the engine; resident samples go to the device. */
+int setup_load(struct setup *s, struct diag *d);
+/* Rows `first` .. first + p->rows of b into a program's inputs (engine_feed). */
+int setup_feed(struct setup *s, struct program_variant *p, const struct batch *b,
+               int64_t first, struct rn_error *e);
+
+/* batch_fit.c: of an experiment whose batch does not fit on the device, one that does,
+ * by planning it; 0: none. *largest: one more would not fit. */
+int64_t setup_fitting_batch(const struct setup_options *o, const struct setup *s,
+                            bool *largest);
+
+/* ---- inside the room ---- */
+/* samples.c: what inits may ask of the training samples (RN_EXT_SAMPLES); NULL: there
+ * are none. */
+const struct rn_samples_api *setup_samples(const struct setup *s);
+/* labels.c: are the labels of the data inside of what the graph g indexes by them? */
+int setup_check_labels(struct setup *s, const struct graph *g, struct diag *d);
+/* norms.c: does every normalisation of training have more than one value to look at?
+ * An error where full batches do not, a warning where only the last batch of an epoch
+ * does. */
+int setup_check_norms(struct setup *s, struct diag *d);
+/* resident.c: which training samples stay on the device, asked before programs are
+ * made; rows 0: none. */
+int resident_choose(struct setup *s, const struct rn_device_info *info,
+                    struct resident *out, struct diag *d);
+/* All of them, decoded, to the device; once the variables are there. */
+int resident_upload(struct setup *s, struct rn_error *e);
+
+#endif

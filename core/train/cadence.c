@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run watches, and how often it evaluates, saves and looks inside. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "train/loop.h"
+
+/* The monitored metric must exist before step one. */
+static int check_monitor(const struct node *at, const struct metric_list *known,
+                         const char **name, int *better, struct diag *d) {
+    const char *names[128];
+    struct text have = {0};
+    uint32_t n = 0;
+    const struct metric_value *m = metric_find(known, node_string(at));
+    *name = node_string(at);
+    if (m && m->better) {
+        *better = m->better;
+        return RN_OK;
+    }
+    if (m)
+        return node_error(d, at, false, RN_E_CONFIG,
+                          "'%s' does not say which way is better", m->name);
+    for (uint32_t i = 0; i < known->count && n < 128; i++) {
+        names[n++] = known->at[i].name;
+        text_addf(&have, "%s%s", i ? ", " : "", known->at[i].name);
+    }
+    const char *near = error_nearest(*name, names, n);
+    node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
+    if (!n)
+        diag_hint(d,
+                  "there is no validation split to measure on: give data.split.val, or "
+                  "data.val");
+    else if (near)
+        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
+    else
+        diag_hint(d, "there are: %s", text_get(&have));
+    text_finish(&have);
+    return RN_E_CONFIG;
+}
+
+/* The monitor that the section at `key` configures, if it does. */
+static int read_monitor(struct loop *l, const char *key, struct monitor *m,
+                        struct diag *d) {
+    struct setup *s = l->setup;
+    char path[100];
+    snprintf(path, sizeof path, "%s.monitor", key);
+    const struct node *at = node_at(s->x->root, path);
+    if (!at)
+        return RN_OK;
+    int status = check_monitor(at, &l->known, &m->metric, &m->better, d);
+    if (status != RN_OK)
+        return status;
+    snprintf(path, sizeof path, "%s.min_delta", key);
+    m->key = key;
+    m->min_delta = experiment_float(s->x, path, 0.0);
+    m->definition =
+        monitor_definition(s->arena, s->x->root, metric_find(&l->known, m->metric)->of);
+    return RN_OK;
+}
+
+static int monitors(struct loop *l, struct diag *d) {
+    struct setup *s = l->setup;
+    l->known.count = 0;
+    if (data_rows(s->data, DATA_VAL))
+        evaluator_names(l->evaluator, "val", &l->known);
+    int status = read_monitor(l, "checkpoint.best", &l->best, d);
+    int other = read_monitor(l, "train.early_stop", &l->early, d);
+    status = status ? status : other;
+    l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
+    for (uint32_t i = 0; i < s->x->schedules.count; i++) {
+        const struct node *m = component_monitor(s->x->schedules.at[i].node);
+        const char *name;
+        int better;
+        if (m) {
+            int one = check_monitor(m, &l->known, &name, &better, d);
+            status = status ? status : one;
+        }
+    }
+    return status;
+}
+
+static int duration(struct loop *l, const char *path, const char *otherwise,
+                    int64_t *out, struct diag *d) {
+    struct rn_error e = {0};
+    const struct node *n = node_at(l->setup->x->root, path);
+    const char *text = n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
+    int status = hyper_duration(text, l->engine->length.total_steps,
+                                l->engine->length.steps_per_epoch, out, &e);
+    if (status == RN_OK)
+        return RN_OK;
+    if (!n) {
+        diag_add(d, &e);
+        return status;
+    }
+    node_error(d, n, false, status, "%s", e.message);
+    diag_hint(d, "%s", e.hint);
+    return status;
+}
+
+static int read_cadences(struct loop *l, struct diag *d) {
+    struct setup *s = l->setup;
+    struct rn_error e = {0};
+    int status = duration(l, "train.eval_every", "1ep", &l->eval_every, d);
+    int other = duration(l, "checkpoint.every", "1ep", &l->save_every, d);
+    status = status ? status : other;
+    l->log_every = experiment_int(s->x, "train.log_every", 10);
+    l->max_seconds = INFINITY;
+    const struct node *most = node_at(s->x->root, "train.max_time");
+    struct duration t;
+    if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
+        if (t.unit != DURATION_SECONDS)
+            return node_error(d, most, false, RN_E_CONFIG,
+                              "'%s' is not a time: 2h, 90s, 30min", node_string(most));
+        l->max_seconds = t.amount;
+    }
+    l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
+    l->tap_now = arena_array(s->arena, bool, s->x->hooks.count + 1);
+    for (uint32_t i = 0; i < s->x->hooks.count; i++) {
+        const struct bound_component *p = &s->x->hooks.at[i];
+        const struct rn_hook *h = p->component->iface;
+        const struct node *every = node_find(p->node, "every");
+        if (!h->tap)
+            continue;
+        int one = hyper_duration(
+            every ? node_string(every) : "1ep", s->engine->length.total_steps,
+            s->engine->length.steps_per_epoch, &l->tap_every[i], &e);
+        if (one != RN_OK)
+            status =
+                node_error(d, every ? every : p->node, false, one, "%s", e.message);
+        if (!l->tap_every[i])
+            l->tap_every[i] = 1;
+    }
+    return status;
+}
+
+int loop_read_watches(struct loop *l, struct diag *d) {
+    int status = monitors(l, d), other = read_cadences(l, d);
+    return status ? status : other;
+}
+
+int loop_observe_schedules(struct loop *l, struct rn_error *e) {
+    struct setup *s = l->setup;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < s->x->schedules.count && status == RN_OK; i++) {
+        const struct bound_component *p = &s->x->schedules.at[i];
+        const struct rn_schedule *iface = p->component->iface;
+        const struct node *monitor = component_monitor(p->node);
+        const struct metric_value *m =
+            monitor ? metric_find(&l->metrics, node_string(monitor)) : NULL;
+        struct rn_schedule_at at = {sizeof at,
+                                    0,
+                                    l->at.step,
+                                    s->engine->length.total_steps,
+                                    s->engine->length.steps_per_epoch,
+                                    0.0};
+        if (m && iface->observe)
+            status = iface->observe(instance_self(p->instance), &at, m->value,
+                                    m->better > 0, e);
+    }
+    return status;
+}
