@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include <runner/sdk/file.h>
 
@@ -100,10 +103,17 @@ int file_sync_folder(const char *folder, struct rn_error *e) {
     return status;
 }
 
+/* tmpfs reserves pages by clearing them, all of which are written again. */
+static bool in_memory(int fd) {
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 int file_reserve(int fd, uint64_t bytes, const char *path, struct rn_error *e) {
-    if (!bytes || fallocate(fd, 0, 0, (off_t)bytes) == 0)
+    bool reserve = !in_memory(fd);
+    if (!bytes || (reserve && fallocate(fd, 0, 0, (off_t)bytes) == 0))
         return RN_OK;
-    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+    if (reserve && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
         return file_error(e, "write", path);
     /* Not every file system can. The size alone saves a change of it with each write.
      */

@@ -35,7 +35,8 @@ void file_discard(const char *path);
 int file_replace(const char *path, const void *data, uint64_t bytes,
                  struct rn_error *e);
 /* Room for `bytes` from the start, in one piece where the file system can: what is then
- * written needs no blocks. RN_E_IO when the disk is full. */
+ * written needs no blocks. RN_E_IO when the disk is full. Nothing is reserved on tmpfs,
+ * where that costs as much as writing. */
 int file_reserve(int fd, uint64_t bytes, const char *path, struct rn_error *e);
 /* Ask the kernel to begin writing these bytes to disk, so that the fsync that must
  * still follow finds less to do. A hint: no durability, no error. */
