@@ -164,7 +164,7 @@ PLANTED = [
     ("core/graph/graph.c", '#include "plugin/plugin.h"', "core/graph may not include plugin"),
     ("core/record/log.c", '#include "data/data.h"', "core/record may not include data"),
     ("core/exec/exec.c", '#include "train/run.h"', "core/exec may not include train"),
-    ("core/train/series.c", '#include "commands/commands.h"',
+    ("core/train/series.c", '#include "commands/cli/report.h"',
      "core/train may not include commands"),
     ("core/experiment/hyper.c", '#include "network/network.h"',
      "core/experiment may not include network"),

@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from harness import ROOT, RUNNER, Checks, Scratch, runner  # noqa: E402
 import data  # noqa: E402
 
-VERBS = ["train", "resume", "eval", "predict", "plan", "config", "schema", "verify",
+VERBS = ["train", "resume", "eval", "predict", "plan", "bench", "profile", "config", "schema", "verify",
          "recover", "plugin", "doctor", "completion", "help"]
 
 EXPERIMENT = """\
@@ -240,7 +240,7 @@ def check_streams(check, top):
         7, "", "runner predict: error: data: Is a directory\n"))
     r = runner("eval", run, "--split", "tset", cwd=top)
     check.equal("eval of a split that is not there", (r.code, r.out), (2, ""))
-    check.within("and its sentence", r.err, "the experiment has no split 'tset'")
+    check.within("and its sentence", r.err, "--split 'tset': expected test, val or train")
     r = runner("eval", run, "--checkpoint", "bset", cwd=top)
     check.equal("a checkpoint that is not there", (r.code, r.out), (8, ""))
     check.within("and which there are", r.err, "there are: step-00000006, step-00000003")

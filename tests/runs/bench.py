@@ -54,7 +54,7 @@ def main():
         for word in ("0", "-1", "1x", "nan", "1e9"):
             r = runner("bench", QUICKSTART, "--seconds", word, cwd=scratch)
             c.equal(f"--seconds {word}", r.code, 2)
-            c.within(f"--seconds {word} says why", r.err, f"--seconds {word}: a number")
+            c.within(f"--seconds {word} says why", r.err, f"--seconds {word}: expected a number")
         r = runner("bench", cwd=scratch)
         c.equal("no experiment", r.code, 2)
         r = runner("bench", QUICKSTART, "optimizer.lr=fast", cwd=scratch)

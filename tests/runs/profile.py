@@ -99,7 +99,7 @@ def check_mistakes(c, scratch):
     for word in ("0", "-3", "x", "1.5", "10001"):
         r = runner("profile", QUICKSTART, "--steps", word, cwd=scratch)
         c.equal(f"--steps {word}", r.code, 2)
-        c.within(f"--steps {word} says why", r.err, f"--steps {word}: a whole number")
+        c.within(f"--steps {word} says why", r.err, f"--steps {word}: expected an integer")
     r = runner("profile", cwd=scratch)
     c.equal("no experiment", r.code, 2)
     c.within("no experiment: an example", r.err, "which experiment?")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A profile as Chrome's trace events: the loop, the device and each data worker are
  * tracks; a step, a batch and each node of a program are slices. */
-#include "commands/commands.h"
+#include "commands/verbs/trace.h"
+#include "config/config.h"
 #include "train/profile.h"
 
 #define LOOP   1 /* tracks */

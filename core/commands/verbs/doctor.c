@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: what this runner has, and what it lacks and why. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <runner/sdk/isa.h>
 
-#include "commands/commands.h"
+#include "commands/cli/report.h"
+#include "commands/cli/session.h"
+#include "commands/verbs/verbs.h"
 #include "exec/exec.h"
 
 /* Can it be opened, and what does it say of itself? false: `text` says why not. */
@@ -31,8 +34,7 @@ static bool try_backend(struct session *s, const struct component *c, char text[
     }
     if (status == RN_OK) {
         *threads = info.threads;
-        snprintf(text, 512, "%s%s", info.name,
-                 info.fast_bf16 ? ", bf16 products" : "");
+        snprintf(text, 512, "%s%s", info.name, info.fast_bf16 ? ", bf16 products" : "");
     } else {
         const char *hint = "", *first = diag_first(d, &hint);
         if (e.message[0])
@@ -118,11 +120,7 @@ static void instructions(bool json) {
     }
 }
 
-static int doctor(int argc, char **argv) {
-    struct flags f;
-    int code = flags_parse(&command_doctor, argc, argv, "json", &f);
-    if (code || f.help)
-        return code ? code : command_print_help(&command_doctor);
+int verb_doctor(const struct args *a) {
     struct session *s = open_session();
     if (!s)
         return 4;
@@ -130,7 +128,7 @@ static int doctor(int argc, char **argv) {
     uname(&u);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     bool writable = access(".", W_OK) == 0;
-    if (f.json) {
+    if (args_json(a)) {
         printf("{");
         put("runner", RUNNER_VERSION);
         printf(", \"abi\": \"%u.%u\", ", RN_ABI_MAJOR, RN_ABI_MINOR);
@@ -161,10 +159,3 @@ static int doctor(int argc, char **argv) {
     session_destroy(s);
     return 0;
 }
-
-const struct command command_doctor = {"doctor",
-                                       "doctor [--json]",
-                                       "what this runner has, what it lacks and why",
-                                       "  --json  for machines\n",
-                                       "runner doctor",
-                                       doctor};

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What components say of themselves: as text for a terminal, and all of them as the
  * document docs/components.md. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands/commands.h"
+#include "base/text.h"
+#include "commands/verbs/plugin_show.h"
 
 /* ------------------------------------------------------------------------ text */
 

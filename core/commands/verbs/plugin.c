@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plugin list, show, docs: what there is, read from the files without opening them. */
+/* plugin: the components that there are, read from the files without opening them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "commands/commands.h"
+#include "commands/cli/report.h"
+#include "commands/cli/session.h"
+#include "commands/verbs/plugin_show.h"
+#include "commands/verbs/verbs.h"
 
 static void json_string(const char *s) {
     struct text t = {0};
@@ -99,10 +103,10 @@ static bool known_kind(struct session *s, const char *kind) {
     return known;
 }
 
-static int list(struct session *s, const struct flags *f) {
+static int list(struct session *s, const struct args *a) {
     uint32_t n = session_count(s);
     const struct component **all = memory_get(memory_mul(n + 1, sizeof *all));
-    const char *kind = f->positional > 1 ? f->arg[1] : NULL, *last = "";
+    const char *kind = a->count > 1 ? a->arg[1] : NULL, *last = "";
     for (uint32_t i = 0; i < n; i++)
         all[i] = session_at(s, i);
     qsort(all, n, sizeof *all, component_order);
@@ -111,13 +115,13 @@ static int list(struct session *s, const struct flags *f) {
         memory_release(all);
         return 2;
     }
-    if (f->json)
+    if (args_json(a))
         printf("[");
     for (uint32_t i = 0; i < n; i++) {
         const struct component *c = all[i];
         if (kind && strcmp(kind, c->kind) != 0)
             continue;
-        if (f->json) {
+        if (args_json(a)) {
             printf("%s\n  {", first ? "" : ",");
             json_component(c);
             printf("}");
@@ -130,7 +134,7 @@ static int list(struct session *s, const struct flags *f) {
         }
         first = false;
     }
-    if (f->json)
+    if (args_json(a))
         printf("\n]\n");
     memory_release(all);
     for (uint32_t i = 0; i < session_refused(s); i++) {
@@ -141,28 +145,28 @@ static int list(struct session *s, const struct flags *f) {
     return 0;
 }
 
-static int show(struct session *s, const struct flags *f) {
-    if (f->positional < 2) {
+static int show(struct session *s, const struct args *a) {
+    if (a->count < 2) {
         fprintf(stderr,
                 "runner plugin show: error: which component or file?\n  e.g. %s\n",
-                command_plugin.example);
+                verb_table[VERB_PLUGIN].example);
         return 2;
     }
-    const char *what = f->arg[1];
+    const char *what = a->arg[1];
     size_t n = strlen(what);
     char absolute[4096] = "";
     uint32_t found = 0;
     if ((n > 3 && strcmp(what + n - 3, ".so") == 0) || access(what, F_OK) == 0) {
         struct rn_error e = {0};
         if (session_add_file(s, what, &e) != RN_OK || !realpath(what, absolute))
-            return fail_error(&e, f);
+            return fail_error(&e, a);
     }
     for (uint32_t i = 0; i < session_count(s); i++) {
         const struct component *c = session_at(s, i);
         if (*absolute ? strcmp(c->file, absolute) != 0
                       : strcmp(c->name, what) != 0 && strcmp(c->bare, what) != 0)
             continue;
-        if (f->json) {
+        if (args_json(a)) {
             fputs(found++ ? ",\n " : "[", stdout);
             json_whole(c);
         } else {
@@ -171,7 +175,7 @@ static int show(struct session *s, const struct flags *f) {
         }
     }
     if (found) {
-        fputs(f->json ? "]\n" : "", stdout);
+        fputs(args_json(a) ? "]\n" : "", stdout);
         return 0;
     }
     const char **names = memory_get(memory_mul(session_count(s) + 1, sizeof *names));
@@ -185,33 +189,14 @@ static int show(struct session *s, const struct flags *f) {
     return 4;
 }
 
-static int plugin(int argc, char **argv) {
-    struct flags f;
-    int code = flags_parse(&command_plugin, argc, argv, "json", &f);
-    if (code || f.help)
-        return code ? code : command_print_help(&command_plugin);
-    const char *verb = f.positional ? f.arg[0] : "list";
-    bool is_list = strcmp(verb, "list") == 0, is_docs = strcmp(verb, "docs") == 0;
-    if (!is_list && !is_docs && strcmp(verb, "show") != 0) {
-        const char *const verbs[] = {"list", "show", "docs"};
-        const char *near = error_nearest(verb, verbs, 3);
-        fprintf(stderr, "runner plugin: error: '%s': it is list, show or docs\n", verb);
-        if (near)
-            fprintf(stderr, "  did you mean 'runner plugin %s'?\n", near);
-        return 2;
-    }
+int verb_plugin(const struct args *a) {
+    const char *what = a->count ? a->arg[0] : "list";
     struct session *s = open_session();
     if (!s)
         return 4;
-    code = is_docs ? plugin_docs(s) : is_list ? list(s, &f) : show(s, &f);
+    int code = strcmp(what, "docs") == 0   ? plugin_docs(s)
+               : strcmp(what, "list") == 0 ? list(s, a)
+                                           : show(s, a);
     session_destroy(s);
     return code;
 }
-
-const struct command command_plugin = {
-    "plugin",
-    "plugin list [KIND] | plugin show NAME|FILE.so | plugin docs [--json]",
-    "list the components, show one (ports, options, file), or all as a document",
-    "  --json      for machines\n",
-    "runner plugin show focal",
-    plugin};

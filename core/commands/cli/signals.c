@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "commands/commands.h"
+#include "commands/cli/signals.h"
 
 enum { tick_ms = 100, patience = 3 /* ticks */ };
 

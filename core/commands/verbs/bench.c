@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench: throughput of one's own experiment. */
-#include <stdlib.h>
+#include <stdio.h>
 
-#include "commands/commands.h"
+#include "commands/cli/report.h"
+#include "commands/cli/session.h"
+#include "commands/verbs/verbs.h"
 #include "train/bench.h"
 
 static void print(const struct bench_result *r) {
@@ -30,27 +32,12 @@ static void print_json(const struct bench_result *r) {
            r->first_loss, r->last_loss);
 }
 
-static int bench(int argc, char **argv) {
-    struct flags f;
-    int code = flags_parse(&command_bench, argc, argv, "json seconds=", &f);
-    if (code || f.help)
-        return code ? code : command_print_help(&command_bench);
-    if (!f.positional) {
-        fprintf(stderr, "runner bench: error: which experiment?\n  e.g. %s\n",
-                command_bench.example);
-        return 2;
-    }
-    char none[1] = "", *end = none;
-    double seconds = f.seconds ? strtod(f.seconds, &end) : 5.0;
-    if (*end || !(seconds > 0.0 && seconds <= 3600.0)) {
-        fprintf(stderr,
-                "runner bench: error: --seconds %s: a number above 0, at most 3600\n",
-                f.seconds);
-        return 2;
-    }
-    struct bench_options o = {.file = f.arg[0],
-                              .override_count = f.positional - 1,
-                              .overrides = f.arg + 1,
+int verb_bench(const struct args *a) {
+    int code = 0;
+    double seconds = args_number(a, FLAG_SECONDS);
+    struct bench_options o = {.file = a->arg[0],
+                              .override_count = a->count - 1,
+                              .overrides = a->arg + 1,
                               .warm_seconds = 0.2 * seconds,
                               .seconds = seconds};
     struct bench_result r;
@@ -59,8 +46,8 @@ static int bench(int argc, char **argv) {
     struct diag *d = diag_create();
     int status = run_bench(&o, &r, d);
     if (status != RN_OK)
-        code = fail_with(d, &f);
-    else if (f.json)
+        code = fail_with(d, a);
+    else if (args_json(a))
         print_json(&r);
     else
         print(&r);
@@ -68,13 +55,3 @@ static int bench(int argc, char **argv) {
     session_destroy(o.session);
     return code;
 }
-
-const struct command command_bench = {
-    "bench",
-    "bench EXPERIMENT.yaml [key=value ...] [--seconds S] [--json]",
-    "how fast an experiment trains here; records nothing",
-    "  --seconds S  how long to measure (5), after a fifth of it to warm up, or as\n"
-    "               long again where samples are still being decoded\n"
-    "  --json       for machines; times in ms, memory in bytes\n",
-    "runner bench configs/quickstart.yaml data.batch=64",
-    bench};

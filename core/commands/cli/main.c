@@ -2,6 +2,7 @@
 /* runner: finds the verb. `runner experiment.yaml` is short for `runner train`. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,18 +11,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "commands/commands.h"
-
-static const struct command *const verbs[] = {
-    &command_train,  &command_resume,     &command_eval,    &command_predict,
-    &command_plan,   &command_bench,      &command_profile, &command_config,
-    &command_schema, &command_verify,     &command_recover, &command_plugin,
-    &command_doctor, &command_completion, &command_help};
-
-const struct command *const *command_list(unsigned *count) {
-    *count = sizeof verbs / sizeof verbs[0];
-    return verbs;
-}
+#include "commands/cli/args.h"
+#include "commands/cli/crash.h"
+#include "commands/cli/help.h"
+#include "commands/cli/report.h"
+#include "commands/verbs/verbs.h"
 
 static void out_of_memory(size_t bytes) {
     /* No allocation here. What was acknowledged is on disk already. */
@@ -38,40 +32,44 @@ static void to_stderr(void *context, int level, const char *line) {
         fprintf(stderr, "%s%s\n", level == RN_LOG_WARNING ? "warning: " : "", line);
 }
 
-int unknown_verb(const char *word) {
-    const char *names[sizeof verbs / sizeof verbs[0]];
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        names[i] = verbs[i]->name;
-    const char *near = error_nearest(word, names, sizeof verbs / sizeof verbs[0]);
-    fprintf(stderr, "runner: error: '%s' is neither a command nor a file\n", word);
-    if (near)
-        fprintf(stderr, "  did you mean 'runner %s'?\n", near);
-    else
-        fprintf(stderr, "  runner help lists the verbs\n");
-    return 2;
+static int run_verb(enum verb_id v, int argc, char **argv) {
+    struct args a;
+    int code = args_parse(v, argc, argv, &a);
+    if (!code && args_has(&a, FLAG_HELP))
+        help_verb(v);
+    else if (!code)
+        code = verb_table[v].run(&a);
+    args_finish(&a);
+    return code;
 }
 
-static int run_verb(int argc, char **argv) {
+static bool is_file(const char *word) {
+    size_t n = strlen(word);
+    return (n > 5 && strcmp(word + n - 5, ".yaml") == 0) ||
+           (n > 4 && strcmp(word + n - 4, ".yml") == 0) || access(word, F_OK) == 0;
+}
+
+static int run(int argc, char **argv) {
     if (argc < 2) { /* a mistake, so it goes where errors go */
         dup2(STDERR_FILENO, STDOUT_FILENO);
-        command_help.run(1, argv);
+        help_overview();
         return 2;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return command_help.run(1, argv);
-    if (strcmp(argv[1], "--version") == 0) {
+    const char *word = argv[1];
+    enum verb_id v = verb_find(word);
+    if (v != VERB_COUNT)
+        return run_verb(v, argc - 1, argv + 1);
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        help_overview();
+        return 0;
+    }
+    if (strcmp(word, "--version") == 0) {
         puts("runner " RUNNER_VERSION);
         return 0;
     }
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        if (strcmp(argv[1], verbs[i]->name) == 0)
-            return verbs[i]->run(argc - 1, argv + 1);
-    size_t n = strlen(argv[1]);
-    bool yaml = (n > 5 && strcmp(argv[1] + n - 5, ".yaml") == 0) ||
-                (n > 4 && strcmp(argv[1] + n - 4, ".yml") == 0);
-    if (argv[1][0] == '-' || yaml || access(argv[1], F_OK) == 0)
-        return command_train.run(argc, argv);
-    return unknown_verb(argv[1]);
+    if (word[0] == '-' || is_file(word))
+        return run_verb(VERB_DEFAULT, argc, argv);
+    return verb_unknown(word);
 }
 
 /* What is opened from here on must not become a standard stream that was closed: lines
@@ -118,5 +116,5 @@ int main(int argc, char **argv) {
     setenv("GOMP_SPINCOUNT", "10000", 0);
     log_to(to_stderr, NULL);
     int code = check_isa();
-    return crash_over(finish_output(code ? code : run_verb(argc, argv)));
+    return crash_over(finish_output(code ? code : run(argc, argv)));
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* profile: where the time of a step goes, by layer and by operator. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "commands/commands.h"
+#include "commands/cli/report.h"
+#include "commands/cli/session.h"
+#include "commands/verbs/trace.h"
+#include "commands/verbs/verbs.h"
 #include "train/profile.h"
 
 static const char *const parts[] = {"forward", "backward", "update"};
@@ -242,81 +246,39 @@ static int write_trace(const struct profile_result *r, FILE *f, const char *path
     return fflush(f) != 0 || ferror(f) ? cannot_write(path) : 0;
 }
 
-static int read_steps(const struct flags *f, uint64_t *steps) {
-    char *end;
-    *steps = 50;
-    if (!f->steps)
-        return 0;
-    errno = 0;
-    long n = strtol(f->steps, &end, 10);
-    if (end == f->steps || *end || errno || n < 1 || n > 10000) {
-        fprintf(stderr,
-                "runner profile: error: --steps %s: a whole number, 1 to 10000\n",
-                f->steps);
-        return 2;
-    }
-    *steps = (uint64_t)n;
-    return 0;
-}
-
-static int profile(int argc, char **argv) {
-    struct flags f;
-    struct profile_options o = {.warm_seconds = 1.0};
+int verb_profile(const struct args *a) {
+    struct profile_options o = {.warm_seconds = 1.0,
+                                .steps = args_integer(a, FLAG_STEPS)};
     struct profile_result r;
-    int code = flags_parse(&command_profile, argc, argv, "json steps= trace=", &f);
-    if (code || f.help)
-        return code ? code : command_print_help(&command_profile);
-    if (!f.positional) {
-        fprintf(stderr, "runner profile: error: which experiment?\n  e.g. %s\n",
-                command_profile.example);
-        return 2;
-    }
-    if ((code = read_steps(&f, &o.steps)))
-        return code;
-    bool fresh = f.trace && access(f.trace, F_OK) != 0;
-    FILE *trace = f.trace ? fopen(f.trace, "a") : NULL;
-    if (f.trace && !trace)
-        return cannot_write(f.trace);
-    o.file = f.arg[0];
-    o.override_count = f.positional - 1;
-    o.overrides = f.arg + 1;
+    int code = 0;
+    const char *path = args_text(a, FLAG_TRACE);
+    bool fresh = path && access(path, F_OK) != 0;
+    FILE *trace = path ? fopen(path, "a") : NULL;
+    if (path && !trace)
+        return cannot_write(path);
+    o.file = a->arg[0];
+    o.override_count = a->count - 1;
+    o.overrides = a->arg + 1;
     struct diag *d = diag_create();
     if (!(o.session = open_session())) {
         code = 4;
     } else if (run_profile(&o, &r, d) != RN_OK) {
-        code = fail_with(d, &f);
+        code = fail_with(d, a);
         profile_finish(&r);
     } else {
-        if (f.json)
+        if (args_json(a))
             print_json(&r);
         else
             print(&r);
         if (trace)
-            code = write_trace(&r, trace, f.trace);
+            code = write_trace(&r, trace, path);
         profile_finish(&r);
     }
     if (trace && fclose(trace) != 0 && !code)
-        code = cannot_write(f.trace);
+        code = cannot_write(path);
     if (fresh && code)
-        unlink(f.trace);
+        unlink(path);
     diag_destroy(d);
     session_destroy(o.session);
     return code;
 }
-
-const struct command command_profile = {
-    "profile",
-    "profile EXPERIMENT.yaml [key=value ...] [--steps N] [--trace FILE] [--json]",
-    "where the time of a step goes, by layer and operator; records nothing",
-    "  --steps N     how many steps to time, after a second to warm up (50)\n"
-    "  --trace FILE  also every node, batch and step as a trace for ui.perfetto.dev\n"
-    "  --json        for machines; times in ms, a node at a time\n"
-    "\n"
-    "The peaks are measured in the same run: multiply-adds in registers, those of "
-    "bf16\n"
-    "for its products, and a stream through memory. GB/s counts what a node has to "
-    "read\n"
-    "and write; more than the peak\n"
-    "means that it was still in a cache.\n",
-    "runner profile configs/quickstart.yaml --trace trace.json",
-    profile};

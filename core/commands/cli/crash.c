@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "commands/commands.h"
+#include "commands/cli/crash.h"
 #include "plugin/plugin.h"
 
 static bool over;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plan: what a run will take, before it takes anything. */
-#include <string.h>
+#include <stdio.h>
 
-#include "commands/commands.h"
+#include "commands/cli/report.h"
+#include "commands/cli/session.h"
+#include "commands/verbs/verbs.h"
 #include "train/run.h"
 
 static void shape_text(const struct plan_layer *l, char out[96]) {
@@ -212,49 +214,38 @@ static void print_precision(const struct setup *s, bool json) {
     }
 }
 
-static int plan(int argc, char **argv) {
-    struct flags f;
-    int code = flags_parse(&command_plan, argc, argv, "json dot kernels", &f);
-    if (code || f.help)
-        return code ? code : command_print_help(&command_plan);
-    if (f.dot + f.kernels + f.json > 1) {
-        fprintf(stderr, "runner plan: error: one of --dot, --kernels and --json\n");
-        return 2;
-    }
-    if (!f.positional) {
-        fprintf(stderr, "runner plan: error: which experiment?\n  e.g. %s\n",
-                command_plan.example);
-        return 2;
-    }
+int verb_plan(const struct args *a) {
+    int code = 0;
+    bool json = args_json(a), dot = args_has(a, FLAG_DOT);
     struct session *session = open_session();
     if (!session)
         return 4;
     struct diag *d = diag_create();
     struct setup_options o = {.session = session,
-                              .file = f.arg[0],
-                              .override_count = f.positional - 1,
-                              .overrides = f.arg + 1,
+                              .file = a->arg[0],
+                              .override_count = a->count - 1,
+                              .overrides = a->arg + 1,
                               .use = ENGINE_TRAIN};
     struct setup *s = setup_open(&o, d);
     const struct plan *layers = s && run_check(s, d) == RN_OK ? forward(s, d) : NULL;
     if (!layers) {
-        code = fail_with(d, &f);
-    } else if (f.dot || f.kernels) {
+        code = fail_with(d, a);
+    } else if (dot || args_has(a, FLAG_KERNELS)) {
         struct text t = {0};
         const struct plan *p = s->engine->objectives[0].step[0].plan;
-        if (f.dot)
+        if (dot)
             graph_dot(p->graph, &t);
         else
             plan_print(p, &t);
         fputs(text_get(&t), stdout);
         text_finish(&t);
     } else {
-        if (f.json)
+        if (json)
             printf("{");
-        print_layers(s, layers, f.json);
-        print_memory(&o, s, f.json);
-        print_precision(s, f.json);
-        if (f.json)
+        print_layers(s, layers, json);
+        print_memory(&o, s, json);
+        print_precision(s, json);
+        if (json)
             puts("}");
     }
     setup_close(s);
@@ -262,13 +253,3 @@ static int plan(int argc, char **argv) {
     session_destroy(session);
     return code;
 }
-
-const struct command command_plan = {
-    "plan",
-    "plan EXPERIMENT.yaml [key=value ...] [--dot | --kernels | --json]",
-    "layers, FLOPs and the exact peak of memory, before any step",
-    "  --dot      the graph of a step for graphviz: | dot -Tsvg > graph.svg\n"
-    "  --kernels  the steps of the plan: kernels, shapes, regions, places in memory\n"
-    "  --json     for machines\n",
-    "runner plan configs/quickstart.yaml data.batch=256",
-    plan};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs report alike: exit codes, errors, measured values, paths to type. */
+#ifndef COMMANDS_CLI_REPORT_H
+#define COMMANDS_CLI_REPORT_H
+
+#include "commands/cli/args.h"
+#include "config/config.h"
+
+/* Exit code of a status. */
+int exit_code(int status);
+/* Print what d holds, on stderr or as JSON on stdout; the exit code. a may be NULL. */
+int fail_with(const struct diag *d, const struct args *a);
+int fail_error(const struct rn_error *e, const struct args *a);
+/* Says that `word` is no verb, and the nearest one; 2. */
+int verb_unknown(const char *word);
+/* "name": value of a JSON object on stdout; what is no finite number is null. */
+void json_value(const char *name, double value);
+/* "NAME VALUE" as a line of stdout; n/a: not defined. */
+void print_measure(const char *name, double value);
+/* What was typed to get here ("runner", "./dev runner"): for what to type next. */
+const char *program_name(void);
+void program_name_set(const char *argv0);
+/* `path` as one would type it: from the current folder when it is inside it, quoted for
+ * a shell when it must be. */
+void typed_path(const char *path, struct text *out);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folders of plugins, in the order in which they are searched. */
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/cli/report.h"
+#include "commands/cli/session.h"
+
+static bool is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+const char *plugin_folder(void) {
+    static char folder[PATH_MAX];
+    char exe[PATH_MAX];
+    if (folder[0])
+        return folder;
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n <= 0)
+        return "";
+    exe[n] = '\0';
+    char *bin = dirname(exe), tree[PATH_MAX + 32];
+    /* In the build tree the plugins are beside core/. */
+    snprintf(tree, sizeof tree, "%s/../../build.ninja", bin);
+    const char *relative =
+        access(tree, F_OK) == 0 ? "../../plugins" : RUNNER_PLUGIN_DIR;
+    snprintf(tree, sizeof tree, "%s/%s", bin, relative);
+    if (!realpath(tree, folder))
+        folder[0] = '\0';
+    return folder;
+}
+
+static int add(struct session *s, const char *folder, bool built_in) {
+    struct rn_error e;
+    if (!is_folder(folder) || session_add_folder(s, folder, built_in, &e) == RN_OK)
+        return RN_OK;
+    return fail_error(&e, NULL);
+}
+
+struct session *open_session(void) {
+    static const char *const kinds[] = {"source", "transform", "augment",   "init",
+                                        "model",  "loss",      "optimizer", "schedule",
+                                        "metric", "hook",      "backend"};
+    struct session *s = session_create();
+    char path[PATH_MAX];
+    const char *list = getenv("RUNNER_PLUGIN_PATH"), *home = getenv("HOME"),
+               *data = getenv("XDG_DATA_HOME");
+    for (const char *p = list; p && *p;) {
+        size_t n = strcspn(p, ":");
+        snprintf(path, sizeof path, "%.*s", (int)n, p);
+        if (n && add(s, path, false) != RN_OK)
+            goto failed;
+        p += n + (p[n] == ':');
+    }
+    if (add(s, ".runner/plugins", false) != RN_OK)
+        goto failed;
+    if (data && *data)
+        snprintf(path, sizeof path, "%s/runner/plugins", data);
+    else
+        snprintf(path, sizeof path, "%s/.local/share/runner/plugins", home ? home : "");
+    if (add(s, path, false) != RN_OK)
+        goto failed;
+    if (!plugin_folder()[0]) {
+        fprintf(stderr,
+                "runner: error: the folder of the built-in plugins is missing\n");
+        goto failed;
+    }
+    /* Directly in it: what the system's administrator adds. */
+    if (add(s, plugin_folder(), false) != RN_OK)
+        goto failed;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", plugin_folder(), kinds[i]);
+        if (add(s, path, true) != RN_OK)
+            goto failed;
+    }
+    return s;
+failed:
+    session_destroy(s);
+    return NULL;
+}

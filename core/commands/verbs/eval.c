@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* eval: the losses and metrics of a trained network on a split. */
+#include <stdio.h>
+
+#include "commands/cli/report.h"
+#include "commands/cli/session.h"
+#include "commands/verbs/stored_args.h"
+#include "commands/verbs/verbs.h"
+
+int verb_eval(const struct args *a) {
+    int code = 0;
+    bool json = args_json(a);
+    struct session *s = open_session();
+    if (!s)
+        return 4;
+    struct diag *d = diag_create();
+    struct arena *names = arena_create();
+    struct metric_list all = {0};
+    struct stored_options o = stored_args(a, s);
+    if (stored_eval(&o, names, &all, d) != RN_OK) {
+        code = fail_with(d, a);
+    } else {
+        for (uint32_t i = 0; i < all.count; i++)
+            if (json) {
+                fputs(i ? ", " : "{", stdout);
+                json_value(all.at[i].name, all.at[i].value);
+            } else
+                print_measure(all.at[i].name, all.at[i].value);
+        if (json)
+            puts("}");
+    }
+    memory_release(all.at);
+    arena_destroy(names);
+    diag_destroy(d);
+    session_destroy(s);
+    return code;
+}

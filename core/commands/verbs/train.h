@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Training as train and resume do it: progress, signals, what is printed at the end. */
+#ifndef COMMANDS_VERBS_TRAIN_H
+#define COMMANDS_VERBS_TRAIN_H
+
+#include "commands/cli/args.h"
+#include "train/run.h"
+
+/* o: everything but the session and the watch. An exit code. */
+int training_run(const struct args *a, struct run_options *o);
+
+#endif
