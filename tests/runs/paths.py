@@ -54,9 +54,9 @@ def main():
             r = runner("e.yaml", *args, cwd=work, env=env)
             c.equal(f"{what}: code, stdout", (r.code, r.out), (2, ""))
             c.within(f"{what}: sentence", r.err, sentence)
-        refused("another user", "argument 1:1:8: error: output: '~ann/runs': the home folder "
+        refused("another user", "argument 1: error: output: '~ann/runs': the home folder "
                 "of another user is not looked up", "output=~ann/runs")
-        refused("another user's file", "argument 1:1:20: error: images: '~ann/i.gz': the "
+        refused("another user's file", "argument 1: error: images: '~ann/i.gz': the "
                 "home folder of another user is not looked up",
                 "data.source.images=~ann/i.gz")
         for value in ("", "relative"):
