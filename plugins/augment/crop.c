@@ -2,10 +2,14 @@
 /* Pad an image on all sides and cut its size out again at a random place: a shift by up
  * to `padding` either way. Word 0 decides, 1 is for y, 2 for x; what was decided is
  * (dy, dx). */
-#include "image.h"
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <runner/sdk/error.h>
+#include <runner/sdk/image.h>
 
 struct crop {
-    struct image image;
+    struct rn_image image;
     int64_t padding;
     float p, fill;
     int reflect;
@@ -25,32 +29,32 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 
 static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
     struct crop *s = self;
-    int32_t status = image_plan(&s->image, field, e);
+    int32_t status = rn_image_plan(&s->image, field, e);
     if (status != RN_OK)
         return status;
     if (s->padding >= s->image.height || s->padding >= s->image.width)
-        return fail(e, RN_E_CONFIG, "padding", 0, 0,
-                    "must be smaller than the image, %lld x %lld",
-                    (long long)s->image.height, (long long)s->image.width);
-    return image_fill(&s->image, s->fill, e);
+        return rn_failf(e, RN_E_CONFIG, "padding", 0, 0,
+                        "must be smaller than the image, %lld x %lld",
+                        (long long)s->image.height, (long long)s->image.width);
+    return rn_image_fill(&s->image, s->fill, e);
 }
 
 /* p(y, x) = p(y + dy, x + dx), lines in the order that overwrites none too early. */
 static void shift(const struct crop *s, uint8_t *p, int64_t dy, int64_t dx) {
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     int64_t item = (int64_t)RN_DTYPE_BYTES(m->dtype), line = m->width * item;
     int64_t left = dx < 0 ? -dx : 0, right = dx > 0 ? m->width - dx : m->width;
     for (int64_t k = 0; k < m->height; k++) {
         int64_t y = dy >= 0 ? k : m->height - 1 - k;
         uint8_t *to = p + y * line;
         if (y + dy < 0 || y + dy >= m->height) {
-            image_fill_line(m, to, 0, m->width, s->fill);
+            rn_image_fill_line(m, to, 0, m->width, s->fill);
             continue;
         }
         memmove(to + left * item, p + (y + dy) * line + (left + dx) * item,
                 (size_t)((right - left) * item));
-        image_fill_line(m, to, 0, left, s->fill);
-        image_fill_line(m, to, right, m->width, s->fill);
+        rn_image_fill_line(m, to, 0, left, s->fill);
+        rn_image_fill_line(m, to, right, m->width, s->fill);
     }
 }
 
@@ -62,7 +66,7 @@ static int64_t mirrored(int64_t at, int64_t n) {
 /* What `shift` left empty, from the image itself: lines above and below, then columns,
  * which are those of whole lines by then. */
 static void reflect(const struct crop *s, uint8_t *p, int64_t dy, int64_t dx) {
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     int64_t item = (int64_t)RN_DTYPE_BYTES(m->dtype), line = m->width * item;
     for (int64_t y = 0; y < m->height; y++)
         if (y + dy < 0 || y + dy >= m->height)
@@ -80,7 +84,7 @@ static void decide_row(const struct crop *s, const struct rn_augment_at *at, uin
                        int32_t out[2]) {
     uint64_t places = 2 * (uint64_t)s->padding + 1;
     uint32_t word[4];
-    image_random(at, i, 0, word);
+    rn_image_random(at, i, 0, word);
     bool changed = rn_uniform_f32(word[0]) < s->p;
     for (int k = 0; k < 2; k++)
         out[k] =
@@ -90,7 +94,7 @@ static void decide_row(const struct crop *s, const struct rn_augment_at *at, uin
 static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
                      const struct rn_tensor *data, struct rn_error *e) {
     const struct crop *s = self;
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     uint64_t plane =
         (uint64_t)m->height * (uint64_t)m->width * RN_DTYPE_BYTES(m->dtype);
     (void)e;
@@ -123,19 +127,20 @@ static int32_t decide(void *self, uint64_t n, const struct rn_augment_at *at,
 /* Places 0 .. n-1 of an axis, moved by number k. */
 static rn_value moved(struct rn_build *b, const struct crop *s, int64_t n, int axis,
                       int64_t k) {
-    rn_value at = rn_add(b, image_count(b, n, axis, RN_I32), image_number(b, k));
+    rn_value at = rn_add(b, rn_image_count(b, n, axis, RN_I32), rn_image_number(b, k));
     if (!s->reflect)
         return at;
-    rn_value last = image_whole(b, 2 * (n - 1), RN_I32);
-    at = rn_maximum(b, at, rn_sub(b, image_whole(b, 0, RN_I32), at));
+    rn_value last = rn_image_whole(b, 2 * (n - 1), RN_I32);
+    at = rn_maximum(b, at, rn_sub(b, rn_image_whole(b, 0, RN_I32), at));
     return rn_minimum(b, at, rn_sub(b, last, at));
 }
 
 static int32_t describe(void *self, struct rn_build *b) {
     const struct crop *s = self;
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     rn_value y = moved(b, s, m->height, 2, 0), x = moved(b, s, m->width, 3, 1);
-    image_close(b, image_fetch(b, m, image_open(b, m), y, x, s->fill, !s->reflect));
+    rn_image_close(
+        b, rn_image_fetch(b, m, rn_image_open(b, m), y, x, s->fill, !s->reflect));
     return RN_OK;
 }
 
@@ -144,7 +149,7 @@ static const struct rn_augment iface = {
 
 RN_AUGMENT(crop, iface, "runner/crop 1",
            RN_DOC("Pad an image and cut its size out at a random place")
-           IMAGE_OF("the image")
+           RN_IMAGE_OF_OPTION("the image")
            RN_OPTION("padding int = 4 ; min 0 ; max 65535 | pixels on each side")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples changed")
            RN_OPTION("fill float = 0 | value of the padding")

@@ -2,10 +2,12 @@
 /* Cover a square at a random place with one value (DeVries & Taylor 2017): its centre
  * is any pixel, so at an edge less is covered. Word 0 decides, 1 is for y, 2 for x;
  * what was decided is the square's first line and column. */
-#include "image.h"
+#include <stdlib.h>
+
+#include <runner/sdk/image.h>
 
 struct erase {
-    struct image image;
+    struct rn_image image;
     int64_t size;
     float p, fill;
 };
@@ -23,15 +25,15 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 
 static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
     struct erase *s = self;
-    int32_t status = image_plan(&s->image, field, e);
-    return status == RN_OK ? image_fill(&s->image, s->fill, e) : status;
+    int32_t status = rn_image_plan(&s->image, field, e);
+    return status == RN_OK ? rn_image_fill(&s->image, s->fill, e) : status;
 }
 
 static void decide_row(const struct erase *s, const struct rn_augment_at *at,
                        uint64_t i, int32_t out[2]) {
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     uint32_t word[4];
-    image_random(at, i, 0, word);
+    rn_image_random(at, i, 0, word);
     out[0] = (int32_t)((int64_t)(word[1] * (uint64_t)m->height >> 32) - s->size / 2);
     out[1] = (int32_t)((int64_t)(word[2] * (uint64_t)m->width >> 32) - s->size / 2);
     if (!(rn_uniform_f32(word[0]) < s->p))
@@ -41,7 +43,7 @@ static void decide_row(const struct erase *s, const struct rn_augment_at *at,
 static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
                      const struct rn_tensor *data, struct rn_error *e) {
     const struct erase *s = self;
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     int64_t item = (int64_t)RN_DTYPE_BYTES(m->dtype), line = m->width * item;
     (void)e;
     for (uint64_t i = 0; i < n; i++) {
@@ -55,7 +57,7 @@ static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
             uint8_t *p =
                 (uint8_t *)data->data + (int64_t)(i * m->planes + c) * m->height * line;
             for (int64_t y = y0; y < y1; y++)
-                image_fill_line(m, p + y * line, x0, x1, s->fill);
+                rn_image_fill_line(m, p + y * line, x0, x1, s->fill);
         }
     }
     return RN_OK;
@@ -77,19 +79,19 @@ static int32_t decide(void *self, uint64_t n, const struct rn_augment_at *at,
 /* Which places of an axis lie in the square that begins at number k. */
 static rn_value covered(struct rn_build *b, const struct erase *s, int64_t n, int axis,
                         int64_t k) {
-    rn_value from = image_number(b, k), at = image_count(b, n, axis, RN_I32);
-    rn_value end = rn_add(b, from, image_whole(b, s->size, RN_I32));
+    rn_value from = rn_image_number(b, k), at = rn_image_count(b, n, axis, RN_I32);
+    rn_value end = rn_add(b, from, rn_image_whole(b, s->size, RN_I32));
     return rn_logical_and(b, rn_ge(b, at, from), rn_lt(b, at, end));
 }
 
 static int32_t describe(void *self, struct rn_build *b) {
     const struct erase *s = self;
-    const struct image *m = &s->image;
-    rn_value x = image_open(b, m);
+    const struct rn_image *m = &s->image;
+    rn_value x = rn_image_open(b, m);
     rn_value hidden = rn_logical_and(b, covered(b, s, m->height, 2, 0),
                                      covered(b, s, m->width, 3, 1));
     rn_value fill = rn_full(b, 0, NULL, (double)s->fill, m->dtype);
-    image_close(b, rn_select(b, hidden, fill, x));
+    rn_image_close(b, rn_select(b, hidden, fill, x));
     return RN_OK;
 }
 
@@ -98,7 +100,7 @@ static const struct rn_augment iface = {
 
 RN_AUGMENT(erase, iface, "runner/erase 1",
            RN_DOC("Cover a square at a random place with one value")
-           IMAGE_OF("the image")
+           RN_IMAGE_OF_OPTION("the image")
            RN_OPTION("size int = 8 ; min 1 ; max 65535 | pixels on a side")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples changed")
            RN_OPTION("fill float = 0 | value of the square"));

@@ -2,10 +2,13 @@
 /* Mirror an image. Word 0 decides; with `alternate` that of epoch 0, and every other
  * epoch is the other way around (Jordan 2024, section 3.6): an image is seen both ways
  * in any two epochs that follow each other. */
-#include "image.h"
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <runner/sdk/image.h>
 
 struct flip {
-    struct image image;
+    struct rn_image image;
     float p;
     int vertical, alternate;
 };
@@ -22,7 +25,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 }
 
 static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
-    return image_plan(&((struct flip *)self)->image, field, e);
+    return rn_image_plan(&((struct flip *)self)->image, field, e);
 }
 
 /* Turn n elements around, from both ends; what is read is kept aside, so that the loops
@@ -65,7 +68,7 @@ static bool decide_row(const struct flip *s, const struct rn_augment_at *at,
     uint32_t word[4];
     if (s->alternate)
         first.epoch = 0;
-    image_random(&first, i, 0, word);
+    rn_image_random(&first, i, 0, word);
     bool mirrored = rn_uniform_f32(word[0]) < s->p;
     return s->alternate && at->epoch % 2 ? !mirrored : mirrored;
 }
@@ -73,7 +76,7 @@ static bool decide_row(const struct flip *s, const struct rn_augment_at *at,
 static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
                      const struct rn_tensor *data, struct rn_error *e) {
     const struct flip *s = self;
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     uint64_t item = RN_DTYPE_BYTES(m->dtype), line = (uint64_t)m->width * item;
     uint64_t plane = line * (uint64_t)m->height;
     (void)e;
@@ -109,16 +112,16 @@ static int32_t decide(void *self, uint64_t n, const struct rn_augment_at *at,
 
 static int32_t describe(void *self, struct rn_build *b) {
     const struct flip *s = self;
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     int axis = s->vertical ? 2 : 3;
     int64_t n = s->vertical ? m->height : m->width;
-    rn_value at[2] = {image_count(b, m->height, 2, RN_I32),
-                      image_count(b, m->width, 3, RN_I32)};
-    rn_value *here = &at[axis - 2], last = image_whole(b, n - 1, RN_I32);
-    rn_value zero = image_whole(b, 0, RN_I32);
-    *here =
-        rn_select(b, rn_ne(b, image_number(b, 0), zero), rn_sub(b, last, *here), *here);
-    image_close(b, image_fetch(b, m, image_open(b, m), at[0], at[1], 0.0f, 0));
+    rn_value at[2] = {rn_image_count(b, m->height, 2, RN_I32),
+                      rn_image_count(b, m->width, 3, RN_I32)};
+    rn_value *here = &at[axis - 2], last = rn_image_whole(b, n - 1, RN_I32);
+    rn_value zero = rn_image_whole(b, 0, RN_I32);
+    *here = rn_select(b, rn_ne(b, rn_image_number(b, 0), zero), rn_sub(b, last, *here),
+                      *here);
+    rn_image_close(b, rn_image_fetch(b, m, rn_image_open(b, m), at[0], at[1], 0.0f, 0));
     return RN_OK;
 }
 
@@ -127,7 +130,7 @@ static const struct rn_augment iface = {
 
 RN_AUGMENT(flip, iface, "runner/flip 1",
            RN_DOC("Mirror an image at random")
-           IMAGE_OF("the image")
+           RN_IMAGE_OF_OPTION("the image")
            RN_OPTION("p float = 0.5 ; min 0 ; max 1 | share of samples mirrored")
            RN_OPTION("axis choice(horizontal,vertical) = horizontal | left and "
                      "right, or top and bottom, change places")

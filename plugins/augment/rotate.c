@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turn an image about its centre by a random angle, bilinear, `fill` outside. Word 0
  * decides, 1 is for the angle. */
-#include "image.h"
+#include <stdlib.h>
+
+#include <runner/sdk/image.h>
 
 struct rotate {
-    struct image image;
+    struct rn_image image;
     double degrees;
     float p, fill;
 };
@@ -22,12 +24,12 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 
 static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
     struct rotate *s = self;
-    int32_t status = image_plan(&s->image, field, e);
-    return status == RN_OK ? image_fill(&s->image, s->fill, e) : status;
+    int32_t status = rn_image_plan(&s->image, field, e);
+    return status == RN_OK ? rn_image_fill(&s->image, s->fill, e) : status;
 }
 
 static double pixel(const struct rotate *s, const void *from, int64_t y, int64_t x) {
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     if (y < 0 || x < 0 || y >= m->height || x >= m->width)
         return s->fill;
     int64_t at = y * m->width + x;
@@ -35,7 +37,7 @@ static double pixel(const struct rotate *s, const void *from, int64_t y, int64_t
 }
 
 static void turn(const struct rotate *s, const void *from, void *to, double angle) {
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     double c = rn_cos_f64(angle), sn = rn_sin_f64(angle);
     double cy = 0.5 * (double)(m->height - 1), cx = 0.5 * (double)(m->width - 1);
     for (int64_t y = 0; y < m->height; y++)
@@ -61,7 +63,7 @@ static void turn(const struct rotate *s, const void *from, void *to, double angl
 static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
                      const struct rn_tensor *data, struct rn_error *e) {
     const struct rotate *s = self;
-    const struct image *m = &s->image;
+    const struct rn_image *m = &s->image;
     uint64_t plane =
         (uint64_t)m->height * (uint64_t)m->width * RN_DTYPE_BYTES(m->dtype);
     void *copy = malloc(plane);
@@ -70,7 +72,7 @@ static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
     for (uint64_t i = 0; i < n; i++) {
         uint32_t word[4];
         uint8_t *p = (uint8_t *)data->data + i * m->planes * plane;
-        image_random(at, i, 0, word);
+        rn_image_random(at, i, 0, word);
         if (!(rn_uniform_f32(word[0]) < s->p))
             continue;
         double share = 2.0 * (double)rn_uniform_f32(word[1]) - 1.0;
@@ -89,7 +91,7 @@ static const struct rn_augment iface = {
 
 RN_AUGMENT(rotate, iface, "runner/rotate 1",
            RN_DOC("Turn an image about its centre by a random angle, bilinear")
-           IMAGE_OF("the image")
+           RN_IMAGE_OF_OPTION("the image")
            RN_OPTION("degrees float = 10 ; min 0 ; max 180 ; unit degree | the "
                      "largest angle, either way")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples turned")

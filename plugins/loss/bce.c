@@ -2,7 +2,7 @@
 /* Binary cross-entropy on logits: max(x,0) - x*t + log(1 + exp(-|x|)), which neither
  * overflows nor loses the small end; with a weight on the positive term as PyTorch's
  * pos_weight. */
-#include "rows.h"
+#include <runner/sdk/loss.h>
 
 /* The port `target`; where it is an integer, that of its class, so that another than 0
  * and 1 is outside of what it chooses from. */
@@ -20,9 +20,9 @@ static rn_value target_of(struct rn_build *b) {
 }
 
 static int32_t describe(struct rn_build *b) {
-    rn_value x = rn_input(b, "logits"), t = pair_target(b, x, target_of(b));
-    rn_value weight = row_weight(b, x);
-    t = counted_target(b, t, weight);
+    rn_value x = rn_input(b, "logits"), t = rn_loss_target(b, x, target_of(b));
+    rn_value weight = rn_loss_weight(b, x);
+    t = rn_loss_counted_target(b, t, weight);
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
     if (smoothing > 0.0)
         t = rn_add(b, rn_mul(b, t, rn_const(b, 1.0 - smoothing)),
@@ -33,7 +33,7 @@ static int32_t describe(struct rn_build *b) {
     rn_value negative = rn_mul(b, rn_sub(b, rn_const(b, 1.0), t), rn_softplus(b, x));
     rn_value loss = rn_add(b, positive, negative);
     rn_output(b, "loss", loss);
-    output_weight(b, RN_NONE, weight);
+    rn_loss_output_weight(b, RN_NONE, weight);
     return RN_OK;
 }
 
@@ -42,9 +42,9 @@ RN_LOSS(bce, describe, "runner/bce 1",
                "-pos_weight t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid; as "
                "PyTorch's BCEWithLogitsLoss")
         RN_IN("logits float [N,...] | scores before the sigmoid")
-        RN_IN("target " TARGET_TYPE " [N,...] | 0, 1 or between; an integer is the "
+        RN_IN("target " RN_LOSS_TARGET_TYPE " [N,...] | 0, 1 or between; an integer is the "
               "class, 0 or 1; a number for all rows will do")
-        WEIGHT_PORT
+        RN_LOSS_WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a number")
         RN_OPTION("pos_weight float = 1 ; above 0 ; live | weight of the positive "
                   "term")

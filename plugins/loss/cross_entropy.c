@@ -3,7 +3,7 @@
  * PyTorch defines them together, and over targets that are distributions. */
 #include <string.h>
 
-#include "rows.h"
+#include <runner/sdk/loss.h>
 
 /* With t = (1 - s) onehot(label) + s/C (Szegedy et al. 2016, eq. 6) and class weights
  * w: -sum_c w_c t_c log p_c for each row, the mean over rows weighted by w_label. The
@@ -48,13 +48,13 @@ static uint32_t classes_last(struct rn_build *b, rn_value *logits, rn_value *lab
 }
 
 static int32_t by_label(struct rn_build *b) {
-    rn_value logits = rn_input(b, "logits"), label = label_index(b);
+    rn_value logits = rn_input(b, "logits"), label = rn_loss_label(b);
     int64_t shape[RN_MAX_RANK];
     uint32_t rank = classes_last(b, &logits, &label, shape);
     double smoothing = rn_get_float(b->host, "smoothing", 0.0);
-    if (check_classes(b, logits, 1) != RN_OK)
+    if (rn_loss_check_classes(b, logits, 1) != RN_OK)
         return RN_E_CONFIG;
-    rn_value table = class_weights(b, logits), of_label = RN_NONE, loss;
+    rn_value table = rn_loss_class_weights(b, logits), of_label = RN_NONE, loss;
     char path[48];
     if (table)
         of_label = rn_gather(b, table, label, 0);
@@ -75,19 +75,19 @@ static int32_t by_label(struct rn_build *b) {
     if (rank && of_label)
         of_label = rn_reshape(b, of_label, rank, shape);
     rn_output(b, "loss", loss);
-    output_weight(b, of_label, row_weight(b, loss));
+    rn_loss_output_weight(b, of_label, rn_loss_weight(b, loss));
     return RN_OK;
 }
 
 static int32_t by_distribution(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), target = rn_input(b, "target");
-    if (check_classes(b, logits, 1) != RN_OK)
+    if (rn_loss_check_classes(b, logits, 1) != RN_OK)
         return RN_E_CONFIG;
     rn_value terms =
-        rn_mul(b, pair_target(b, logits, target), rn_log_softmax(b, logits, 1));
+        rn_mul(b, rn_loss_target(b, logits, target), rn_log_softmax(b, logits, 1));
     rn_value loss = rn_neg(b, rn_reduce_sum_axis(b, terms, 1, 0));
     rn_output(b, "loss", loss);
-    output_weight(b, RN_NONE, row_weight(b, loss));
+    rn_loss_output_weight(b, RN_NONE, rn_loss_weight(b, loss));
     return RN_OK;
 }
 
@@ -96,8 +96,8 @@ RN_LOSS(cross_entropy, by_label, "runner/cross_entropy 1",
                "softmax(logits)[label]; as PyTorch's CrossEntropyLoss")
         RN_IN("logits float [N,C,...] | scores before softmax; [N,...,C] with "
               "`classes: last`")
-        LABEL_PORT
-        WEIGHT_PORT
+        RN_LOSS_LABEL_PORT
+        RN_LOSS_WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a label")
         RN_OPTION("classes choice(second,last) = second | the axis of the logits that "
                   "they lie on; last: of the scores of a language model [N,T,C]")
@@ -110,7 +110,7 @@ RN_LOSS(soft_cross_entropy, by_distribution, "runner/soft_cross_entropy 1",
         RN_DOC("Softmax cross-entropy between logits and a distribution over "
                "classes: -sum_c target_c log softmax(logits)_c")
         RN_IN("logits float [N,C,...] | scores before softmax")
-        RN_IN("target " TARGET_TYPE " [N,C,...] | the share of each class, adding to 1 along C")
-        WEIGHT_PORT
+        RN_IN("target " RN_LOSS_TARGET_TYPE " [N,C,...] | the share of each class, adding to 1 along C")
+        RN_LOSS_WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a distribution"));
 RN_PLUGIN(&cross_entropy, &soft_cross_entropy);

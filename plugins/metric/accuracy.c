@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accuracy: the share of rows whose largest score is at the label. Graph form: two
  * accumulators on the device, read once at the end. */
-#include "share.h"
+#include <runner/sdk/share.h>
 
 static int32_t describe(struct rn_build *b) {
     rn_value scores = rn_input(b, "scores"), label = rn_input(b, "label"), best;
@@ -19,14 +19,14 @@ static int32_t describe(struct rn_build *b) {
     } else {
         best = rn_arg_max(b, scores, 1);
     }
-    share_add(b, rn_eq(b, best, rn_cast(b, label, RN_I64)));
+    rn_share_add(b, rn_eq(b, best, rn_cast(b, label, RN_I64)));
     return RN_OK;
 }
 
 static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
                       struct rn_metric_sink *sink, struct rn_error *e) {
     (void)self;
-    return share_finish("accuracy", count, states, sink, e);
+    return rn_share_finish("accuracy", count, states, sink, e);
 }
 
 static const struct rn_metric iface = {sizeof(struct rn_metric),
@@ -42,11 +42,11 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        finish};
 
 RN_EXTENDED(
-    accuracy, iface, share_extension, "metric runner/accuracy 1",
+    accuracy, iface, rn_share_extension, "metric runner/accuracy 1",
     RN_DOC("Share of rows whose largest score is at the label") RN_IN(
         "scores float [N,...] | logits or probabilities [N,C]; [N,1] or [N]: of "
         "class 1 against 0") RN_IN("label int/bool [N] | class index")
-        SHARE_WEIGHT RN_OUT("accuracy f64 [] ; better higher")
+        RN_SHARE_WEIGHT_PORT RN_OUT("accuracy f64 [] ; better higher")
             RN_OPTION("threshold float = 0 | with one score a row: class 1 above it; 0 "
                       "is for logits, 0.5 for probabilities"));
 RN_PLUGIN(&accuracy);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The confusion matrix: counts [C,C], rows the true class, columns the predicted one.
  */
-#include "classify.h"
+#include <runner/sdk/confusion.h>
 
 static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
                       struct rn_metric_sink *sink, struct rn_error *e) {
-    const struct counts *s = self;
+    const struct rn_confusion *s = self;
     const int64_t shape[2] = {s->classes, s->classes};
     int64_t *n = calloc((size_t)(s->classes * s->classes) + 1, sizeof *n);
     (void)count, (void)states;
@@ -21,19 +21,19 @@ static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states
 
 static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        0,
-                                       counts_create,
-                                       counts_destroy,
+                                       rn_confusion_create,
+                                       rn_confusion_destroy,
                                        NULL,
-                                       counts_reset,
-                                       counts_update,
-                                       counts_merge,
-                                       counts_save,
-                                       counts_load,
+                                       rn_confusion_reset,
+                                       rn_confusion_update,
+                                       rn_confusion_merge,
+                                       rn_confusion_save,
+                                       rn_confusion_load,
                                        finish};
 
-RN_EXTENDED(confusion, iface, counts_extension, "metric runner/confusion 1",
+RN_EXTENDED(confusion, iface, rn_confusion_extension, "metric runner/confusion 1",
             RN_DOC("Confusion matrix: counts, rows true, columns predicted")
-                CLASS_PORTS CLASS_THRESHOLD RN_OUT(
+                RN_CLASS_PORTS RN_CLASS_THRESHOLD_OPTION RN_OUT(
                     "confusion i64 [C,C] | number of rows: true class down, predicted "
                     "class across"));
 RN_PLUGIN(&confusion);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* precision, recall and F1, averaged over classes, and for each class. */
-#include "classify.h"
+#include <runner/sdk/confusion.h>
 
 static double precision_of(double hit, double truth, double predicted) {
     (void)truth;
@@ -21,39 +21,41 @@ static double f1_of(double hit, double truth, double predicted) {
                                  const struct rn_tensor *states,                       \
                                  struct rn_metric_sink *sink, struct rn_error *e) {    \
         (void)count, (void)states;                                                     \
-        return counts_finish(self, #name, "per_class", name##_of, sink, e);            \
+        return rn_confusion_finish(self, #name, "per_class", name##_of, sink, e);      \
     }                                                                                  \
     static const struct rn_metric name##_iface = {sizeof(struct rn_metric),            \
                                                   0,                                   \
-                                                  counts_create,                       \
-                                                  counts_destroy,                      \
+                                                  rn_confusion_create,                 \
+                                                  rn_confusion_destroy,                \
                                                   NULL,                                \
-                                                  counts_reset,                        \
-                                                  counts_update,                       \
-                                                  counts_merge,                        \
-                                                  counts_save,                         \
-                                                  counts_load,                         \
+                                                  rn_confusion_reset,                  \
+                                                  rn_confusion_update,                 \
+                                                  rn_confusion_merge,                  \
+                                                  rn_confusion_save,                   \
+                                                  rn_confusion_load,                   \
                                                   finish_##name}
 FINISH(precision);
 FINISH(recall);
 FINISH(f1);
 
-RN_EXTENDED(precision, precision_iface, counts_extension, "metric runner/precision 1",
-            RN_DOC("Share of a class's predictions that are right, averaged over "
-                   "classes") CLASS_PORTS CLASS_WEIGHT CLASS_THRESHOLD CLASS_AVERAGE
-                RN_OUT("precision f64 [] ; better higher") RN_OUT(
-                    "per_class f64 [C] | precision of each class; 0 where it is not "
-                    "defined"));
-RN_EXTENDED(recall, recall_iface, counts_extension, "metric runner/recall 1",
-            RN_DOC("Share of a class's rows that are found, averaged over classes")
-                CLASS_PORTS CLASS_WEIGHT CLASS_THRESHOLD CLASS_AVERAGE
-                    RN_OUT("recall f64 [] ; better higher") RN_OUT(
-                        "per_class f64 [C] | recall of each class; 0 where it is not "
-                        "defined"));
 RN_EXTENDED(
-    f1, f1_iface, counts_extension, "metric runner/f1 1",
+    precision, precision_iface, rn_confusion_extension, "metric runner/precision 1",
+    RN_DOC("Share of a class's predictions that are right, averaged over "
+           "classes") RN_CLASS_PORTS RN_METRIC_WEIGHT_PORT RN_CLASS_THRESHOLD_OPTION
+        RN_CLASS_AVERAGE_OPTIONS RN_OUT("precision f64 [] ; better higher")
+            RN_OUT("per_class f64 [C] | precision of each class; 0 where it is not "
+                   "defined"));
+RN_EXTENDED(
+    recall, recall_iface, rn_confusion_extension, "metric runner/recall 1",
+    RN_DOC("Share of a class's rows that are found, averaged over classes")
+        RN_CLASS_PORTS RN_METRIC_WEIGHT_PORT RN_CLASS_THRESHOLD_OPTION
+            RN_CLASS_AVERAGE_OPTIONS RN_OUT("recall f64 [] ; better higher")
+                RN_OUT("per_class f64 [C] | recall of each class; 0 where it is not "
+                       "defined"));
+RN_EXTENDED(
+    f1, f1_iface, rn_confusion_extension, "metric runner/f1 1",
     RN_DOC("Harmonic mean of precision and recall, averaged over classes")
-        CLASS_PORTS CLASS_WEIGHT CLASS_THRESHOLD CLASS_AVERAGE RN_OUT(
-            "f1 f64 [] ; better higher")
-            RN_OUT("per_class f64 [C] | F1 of each class; 0 where it is not defined"));
+        RN_CLASS_PORTS RN_METRIC_WEIGHT_PORT RN_CLASS_THRESHOLD_OPTION
+            RN_CLASS_AVERAGE_OPTIONS RN_OUT("f1 f64 [] ; better higher") RN_OUT(
+                "per_class f64 [C] | F1 of each class; 0 where it is not defined"));
 RN_PLUGIN(&precision, &recall, &f1);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "values.h"
+#include <runner/sdk/metric.h>
 
 struct column { /* one element of a row, over all rows */
     double squares, absolute, mean, m2;
@@ -107,13 +107,13 @@ static int32_t update(void *self, const struct rn_metric_batch *b, struct rn_err
     uint64_t each = row_elements(&b->values[0]);
     int32_t status = size(s, each, e);
     for (uint64_t i = 0; i < b->rows && status == RN_OK; i++) {
-        double w = weight_at(b, 2, i);
+        double w = rn_weight_at(b, 2, i);
         if (w == 0.0)
             continue;
         s->n += w;
         s->rows++;
         for (uint64_t k = 0; k < each; k++)
-            add(&s->columns[k], s->n, w, number_at(t, i * each + k),
+            add(&s->columns[k], s->n, w, rn_number_at(t, i * each + k),
                 (double)p[i * each + k]);
     }
     return status;
@@ -227,8 +227,8 @@ METRIC_(r2);
 
 #define PORTS                                                                          \
     RN_IN("prediction f32 [N,...] | the model's values")                               \
-    RN_IN("target " NUMBER_TYPE " [N,...] | what they should be")                      \
-    WEIGHT_PORT
+    RN_IN("target " RN_METRIC_NUMBER " [N,...] | what they should be")                 \
+    RN_METRIC_WEIGHT_PORT
 
 RN_EXTENDED(mse, mse_iface, extension, "metric runner/mse 1",
             RN_DOC("Mean squared error over all elements")

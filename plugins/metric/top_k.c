@@ -2,7 +2,7 @@
 /* Top-k accuracy: the share of rows whose label is among the k largest scores. */
 #include <stdio.h>
 
-#include "share.h"
+#include <runner/sdk/share.h>
 
 static int32_t describe(struct rn_build *b) {
     rn_value scores = rn_input(b, "scores"), label = rn_input(b, "label"), indices;
@@ -23,14 +23,14 @@ static int32_t describe(struct rn_build *b) {
     label = rn_reshape(b, rn_cast(b, label, RN_I64), 2, column);
     rn_value hit = rn_cast(b, rn_eq(b, indices, label), RN_F32); /* one at most a row */
     hit = rn_gt(b, rn_reduce_sum_axis(b, hit, 1, 0), rn_const(b, 0.5));
-    share_add(b, hit);
+    rn_share_add(b, hit);
     return RN_OK;
 }
 
 static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
                       struct rn_metric_sink *sink, struct rn_error *e) {
     (void)self;
-    return share_finish("top_k", count, states, sink, e);
+    return rn_share_finish("top_k", count, states, sink, e);
 }
 
 static const struct rn_metric iface = {sizeof(struct rn_metric),
@@ -45,10 +45,10 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        NULL,
                                        finish};
 
-RN_EXTENDED(top_k, iface, share_extension, "metric runner/top_k 1",
+RN_EXTENDED(top_k, iface, rn_share_extension, "metric runner/top_k 1",
             RN_DOC("Share of rows whose label is among the k largest scores")
                 RN_IN("scores float [N,C] | logits or probabilities")
                     RN_IN("label int/bool [N] | class index")
-                        SHARE_WEIGHT RN_OUT("top_k f64 [] ; better higher")
+                        RN_SHARE_WEIGHT_PORT RN_OUT("top_k f64 [] ; better higher")
                             RN_OPTION("k int = 5 ; min 1 | how many scores count"));
 RN_PLUGIN(&top_k);

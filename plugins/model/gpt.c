@@ -1,37 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A decoder-only transformer (Radford et al. 2019, section 2.3): tokens and positions,
  * pre-norm blocks of causal attention and an MLP, a norm, scores of the next token. */
-#include "transformer.h"
+#include <runner/sdk/transformer.h>
 
 static int32_t describe(struct rn_build *b) {
     struct rn_host *h = b->host;
     rn_value x = rn_input(b, "x");
     int64_t layers = rn_get_int(h, "layers", 6);
     int64_t shape[2] = {rn_get_int(h, "vocabulary", 1), rn_get_int(h, "width", 384)};
-    struct transformer t = {.heads = rn_get_int(h, "heads", 6),
-                            .hidden = rn_get_int(h, "hidden", 0),
-                            .causal = 1,
-                            .bias = rn_get_bool(h, "bias", 1),
-                            .dropout = rn_get_float(h, "dropout", 0.0),
-                            .eps = 1e-5,
-                            .activation = rn_get_string(h, "activation", "gelu"),
-                            .init = "xavier"};
+    struct rn_transformer t = {.heads = rn_get_int(h, "heads", 6),
+                               .hidden = rn_get_int(h, "hidden", 0),
+                               .causal = 1,
+                               .bias = rn_get_bool(h, "bias", 1),
+                               .dropout = rn_get_float(h, "dropout", 0.0),
+                               .eps = 1e-5,
+                               .activation = rn_get_string(h, "activation", "gelu"),
+                               .init = "xavier"};
     char scope[32];
 
     rn_push(b, "embedding");
     rn_value table = rn_param(b, "weight", "embedding", 2, shape, "lecun");
     rn_pop(b);
     x = rn_embedding(b, table, x);
-    x = layer_positions(b, "position", x, rn_get_int(h, "context", 0), "lecun");
-    x = layer_drop(b, x, t.dropout);
+    x = rn_layer_positions(b, "position", x, rn_get_int(h, "context", 0), "lecun");
+    x = rn_layer_drop(b, x, t.dropout);
     for (int64_t i = 0; i < layers; i++)
-        x = layer_transformer(b, rn_name(scope, sizeof scope, "block", (uint64_t)i + 1),
-                              x, &t);
+        x = rn_layer_transformer(
+            b, rn_name(scope, sizeof scope, "block", (uint64_t)i + 1), x, &t);
     if (!x)
         return RN_OK; /* an error is known */
-    x = layer_layer_norm(b, "norm", x, 2, t.eps);
+    x = rn_layer_layer_norm(b, "norm", x, 2, t.eps);
     x = rn_get_bool(h, "tied", 1) ? rn_linear(b, x, table, RN_NONE)
-                                  : layer_dense(b, "head", x, shape[0], 0, t.init);
+                                  : rn_layer_dense(b, "head", x, shape[0], 0, t.init);
     rn_output(b, "out", x);
     return RN_OK;
 }

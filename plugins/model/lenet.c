@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LeNet-5 (LeCun et al. 1998) as it is taught today: two 5x5 convolutions with pooling,
  * three linear layers. The first convolution pads, so that 28x28 images fit. */
-#include "layers.h"
+#include <runner/sdk/layers.h>
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "x");
@@ -14,14 +14,16 @@ static int32_t describe(struct rn_build *b) {
     struct rn_window pad = rn_window_square(5, 1, 2), plain = rn_window_square(5, 1, 0);
     struct rn_window half = rn_window_square(2, 2, 0);
 
-    x = layer_activation(b, activation, layer_conv(b, "conv1", x, 6, &pad, 1, "he"));
+    x = rn_layer_activation(b, activation,
+                            rn_layer_conv(b, "conv1", x, 6, &pad, 1, "he"));
     x = rn_max_pool2d(b, x, &half);
-    x = layer_activation(b, activation, layer_conv(b, "conv2", x, 16, &plain, 1, "he"));
+    x = rn_layer_activation(b, activation,
+                            rn_layer_conv(b, "conv2", x, 16, &plain, 1, "he"));
     x = rn_flatten(b, rn_max_pool2d(b, x, &half));
-    x = layer_activation(b, activation, layer_dense(b, "fc1", x, 120, 1, "he"));
-    x = layer_activation(b, activation, layer_dense(b, "fc2", x, 84, 1, "he"));
+    x = rn_layer_activation(b, activation, rn_layer_dense(b, "fc1", x, 120, 1, "he"));
+    x = rn_layer_activation(b, activation, rn_layer_dense(b, "fc2", x, 84, 1, "he"));
     int64_t outputs = rn_get_int(b->host, "outputs", 10);
-    rn_output(b, "out", layer_dense(b, "head", x, outputs, 1, "xavier"));
+    rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }
 

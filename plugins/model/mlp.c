@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A multilayer perceptron: flatten, hidden layers with activation and dropout, head. */
-#include "layers.h"
+#include <runner/sdk/layers.h>
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_flatten(b, rn_input(b, "x"));
@@ -12,12 +12,13 @@ static int32_t describe(struct rn_build *b) {
     for (uint32_t i = 0; i < hidden; i++) {
         int64_t units = rn_get_int(b->host, rn_path(path, sizeof path, "hidden", i), 0);
         rn_name(scope, sizeof scope, "hidden", i + 1);
-        x = layer_activation(b, activation, layer_dense(b, scope, x, units, 1, "he"));
+        x = rn_layer_activation(b, activation,
+                                rn_layer_dense(b, scope, x, units, 1, "he"));
         if (p > 0.0 && rn_training(b))
             x = rn_dropout(b, x, p);
     }
     int64_t outputs = rn_get_int(b->host, "outputs", 0);
-    rn_output(b, "out", layer_dense(b, "head", x, outputs, 1, "xavier"));
+    rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }
 

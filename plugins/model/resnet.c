@@ -3,13 +3,13 @@
  * channels (times width/64), of basic blocks up to 34 layers and of bottleneck blocks
  * from 50 on, 1x1 convolutions where the shape changes (option B). The stem is the
  * paper's for large images, one 3x3 convolution for small. */
-#include "layers.h"
+#include <runner/sdk/layers.h>
 
 static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
                          int64_t stride) {
     if (stride == 1 && rn_dim(b, x, 1) == channels)
         return x;
-    return layer_conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
+    return rn_layer_conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
 }
 
 /* Figure 5, right: 1x1 down to `channels`, 3x3, 1x1 up to four times as many. The
@@ -18,9 +18,9 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
 static rn_value bottleneck(struct rn_build *b, rn_value x, int64_t channels,
                            int64_t stride) {
     rn_value skip = shortcut(b, x, 4 * channels, stride);
-    x = rn_relu(b, layer_conv_norm(b, "conv1", "norm1", x, channels, 1, 1));
-    x = rn_relu(b, layer_conv_norm(b, "conv2", "norm2", x, channels, 3, stride));
-    x = layer_conv_norm(b, "conv3", "norm3", x, 4 * channels, 1, 1);
+    x = rn_relu(b, rn_layer_conv_norm(b, "conv1", "norm1", x, channels, 1, 1));
+    x = rn_relu(b, rn_layer_conv_norm(b, "conv2", "norm2", x, channels, 3, stride));
+    x = rn_layer_conv_norm(b, "conv3", "norm3", x, 4 * channels, 1, 1);
     return rn_relu(b, rn_add(b, x, skip));
 }
 
@@ -49,25 +49,26 @@ static int32_t describe(struct rn_build *b) {
     }
     if (strcmp(rn_get_string(b->host, "stem", "small"), "large") == 0) {
         struct rn_window half = rn_window_square(3, 2, 1);
-        x = rn_relu(b, layer_conv_norm(b, "stem", "stem_norm", x, width, 7, 2));
+        x = rn_relu(b, rn_layer_conv_norm(b, "stem", "stem_norm", x, width, 7, 2));
         x = rn_max_pool2d(b, x, &half);
     } else {
-        x = rn_relu(b, layer_conv_norm(b, "stem", "stem_norm", x, width, 3, 1));
+        x = rn_relu(b, rn_layer_conv_norm(b, "stem", "stem_norm", x, width, 3, 1));
     }
     for (uint32_t stage = 0; stage < 4; stage++)
         for (int i = 0; i < form->blocks[stage]; i++) {
             int64_t channels = width << stage, stride = stage && i == 0 ? 2 : 1;
             rn_push(b, rn_name(scope, sizeof scope, "stage", stage + 1));
             rn_push(b, rn_name(scope, sizeof scope, "block", (uint64_t)i + 1));
-            x = form->deep ? bottleneck(b, x, channels, stride)
-                           : layer_basic_block(b, x, shortcut(b, x, channels, stride),
-                                               channels, stride);
+            x = form->deep
+                    ? bottleneck(b, x, channels, stride)
+                    : rn_layer_basic_block(b, x, shortcut(b, x, channels, stride),
+                                           channels, stride);
             rn_pop(b);
             rn_pop(b);
         }
     x = rn_global_avg_pool2d(b, x);
     int64_t outputs = rn_get_int(b->host, "outputs", 10);
-    rn_output(b, "out", layer_dense(b, "head", x, outputs, 1, "xavier"));
+    rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }
 

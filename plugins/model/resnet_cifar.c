@@ -3,7 +3,7 @@
  * `(depth - 2)/6` basic blocks with 16, 32, 64 channels (times width), global pooling.
  * Shortcuts across a change of shape are the paper's option A: every second pixel, new
  * channels zero; or B: a 1x1 convolution. */
-#include "layers.h"
+#include <runner/sdk/layers.h>
 
 static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
                          int64_t stride) {
@@ -12,7 +12,7 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
     if (have == channels && stride == 1)
         return x;
     if (strcmp(rn_get_string(b->host, "shortcut", "A"), "B") == 0)
-        return layer_conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
+        return rn_layer_conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
     for (int i = 0; i < 4; i++)
         stop[i] = rn_dim(b, x, i);
     x = rn_slice(b, x, 4, zero, stop, step);
@@ -30,20 +30,20 @@ static int32_t describe(struct rn_build *b) {
         b->api->fail(b, "depth must be 6n + 2", "for example 20, 32, 44, 56", "depth");
         return RN_E_CONFIG;
     }
-    x = rn_relu(b, layer_conv_norm(b, "stem", "stem_norm", x, width, 3, 1));
+    x = rn_relu(b, rn_layer_conv_norm(b, "stem", "stem_norm", x, width, 3, 1));
     for (uint32_t stage = 0; stage < 3; stage++)
         for (int64_t i = 0; i < (depth - 2) / 6; i++) {
             rn_push(b, rn_name(scope, sizeof scope, "stage", stage + 1));
             rn_push(b, rn_name(scope, sizeof scope, "block", (uint64_t)i + 1));
             int64_t channels = width << stage, stride = stage && i == 0 ? 2 : 1;
-            x = layer_basic_block(b, x, shortcut(b, x, channels, stride), channels,
-                                  stride);
+            x = rn_layer_basic_block(b, x, shortcut(b, x, channels, stride), channels,
+                                     stride);
             rn_pop(b);
             rn_pop(b);
         }
     x = rn_global_avg_pool2d(b, x);
     int64_t outputs = rn_get_int(b->host, "outputs", 10);
-    rn_output(b, "out", layer_dense(b, "head", x, outputs, 1, "xavier"));
+    rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }
 

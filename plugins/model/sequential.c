@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "layers.h"
+#include <runner/sdk/layers.h>
+#include <runner/sdk/transformer.h>
+
 #include "sequential_text.h"
-#include "transformer.h"
 
 #define MAX_LAYERS 1024
 
@@ -132,7 +133,8 @@ static rn_value conv(struct state *s, rn_value x) {
         w.groups = in, out = in * integer(s, "multiplier", 1);
     if (in % w.groups || out % w.groups)
         return fail(s, "groups must divide the channels, in and out", NULL, "groups");
-    return layer_conv(s->b, "", x, out, &w, yes(s, "bias", 1), word(s, "init", "he"));
+    return rn_layer_conv(s->b, "", x, out, &w, yes(s, "bias", 1),
+                         word(s, "init", "he"));
 }
 
 static rn_value conv_transpose(struct state *s, rn_value x) {
@@ -192,8 +194,8 @@ static rn_value pad(struct state *s, rn_value x) {
 /* ------------------------------------------------------- layers with parameters */
 
 static rn_value dense(struct state *s, rn_value x) {
-    return layer_dense(s->b, "", x, integer(s, "units", 1), yes(s, "bias", 1),
-                       word(s, "init", "he"));
+    return rn_layer_dense(s->b, "", x, integer(s, "units", 1), yes(s, "bias", 1),
+                          word(s, "init", "he"));
 }
 
 static rn_value embedding(struct state *s, rn_value x) {
@@ -204,13 +206,13 @@ static rn_value embedding(struct state *s, rn_value x) {
 }
 
 static rn_value position_embedding(struct state *s, rn_value x) {
-    return layer_positions(s->b, "", x, integer(s, "length", 0),
-                           word(s, "init", "normal"));
+    return rn_layer_positions(s->b, "", x, integer(s, "length", 0),
+                              word(s, "init", "normal"));
 }
 
 static rn_value batch_norm(struct state *s, rn_value x) {
-    return layer_batch_norm(s->b, "", x, real(s, "momentum", 0.1),
-                            real(s, "eps", 1e-5));
+    return rn_layer_batch_norm(s->b, "", x, real(s, "momentum", 0.1),
+                               real(s, "eps", 1e-5));
 }
 
 static rn_value layer_norm(struct state *s, rn_value x) {
@@ -220,12 +222,13 @@ static rn_value layer_norm(struct state *s, rn_value x) {
     if (rank && (axis < 1 || axis >= rank))
         return fail(s, "the axis is not one of a sample's", "from 1 on; -1 is the last",
                     "axis");
-    return rank ? layer_layer_norm(s->b, "", x, axis, real(s, "eps", 1e-5)) : RN_NONE;
+    return rank ? rn_layer_layer_norm(s->b, "", x, axis, real(s, "eps", 1e-5))
+                : RN_NONE;
 }
 
 static rn_value rms_norm(struct state *s, rn_value x) {
     int64_t last = rn_dim(s->b, x, -1);
-    return rn_rms_norm(s->b, x, layer_filled(s->b, "scale", 1, &last, 1.0),
+    return rn_rms_norm(s->b, x, rn_layer_filled(s->b, "scale", 1, &last, 1.0),
                        real(s, "eps", 1e-5));
 }
 
@@ -233,7 +236,7 @@ static rn_value group_norm(struct state *s, rn_value x) {
     int64_t channels = rn_dim(s->b, x, 1), groups = integer(s, "groups", 1);
     if (channels % groups)
         return fail(s, "groups must divide the channels", NULL, "groups");
-    rn_value scale = layer_filled(s->b, "scale", 1, &channels, 1.0);
+    rn_value scale = rn_layer_filled(s->b, "scale", 1, &channels, 1.0);
     rn_value shift = rn_param(s->b, "shift", "shift", 1, &channels, "zeros");
     return rn_group_norm(s->b, x, scale, shift, groups, real(s, "eps", 1e-5));
 }
@@ -244,7 +247,7 @@ static rn_value prelu(struct state *s, rn_value x) {
     int64_t channels = rn_dim(b, x, 1), shape[RN_MAX_RANK];
     for (uint32_t i = 0; i < rank; i++)
         shape[i] = i == 1 ? channels : 1;
-    rn_value slope = layer_filled(b, "alpha", 1, &channels, real(s, "alpha", 0.25));
+    rn_value slope = rn_layer_filled(b, "alpha", 1, &channels, real(s, "alpha", 0.25));
     rn_value below = rn_mul(b, x, rn_reshape(b, slope, rank, shape));
     return rn_select(b, rn_gt(b, x, rn_const(b, 0.0)), x, below);
 }
@@ -398,27 +401,28 @@ static rn_value noise(struct state *s, rn_value x) {
 }
 
 /* What the layers of transformers have in common. */
-static struct transformer transformer(struct state *s) {
-    struct transformer t = {.heads = integer(s, "heads", 1),
-                            .hidden = integer(s, "hidden", 0),
-                            .causal = yes(s, "causal", 0),
-                            .bias = yes(s, "bias", 1),
-                            .dropout = real(s, "dropout", 0.0),
-                            .eps = real(s, "eps", 1e-5),
-                            .activation = word(s, "activation", "gelu"),
-                            .init = word(s, "init", "xavier")};
+static struct rn_transformer transformer(struct state *s) {
+    struct rn_transformer t = {.heads = integer(s, "heads", 1),
+                               .hidden = integer(s, "hidden", 0),
+                               .causal = yes(s, "causal", 0),
+                               .bias = yes(s, "bias", 1),
+                               .dropout = real(s, "dropout", 0.0),
+                               .eps = real(s, "eps", 1e-5),
+                               .activation = word(s, "activation", "gelu"),
+                               .init = word(s, "init", "xavier")};
     return t;
 }
 
 static rn_value attention(struct state *s, rn_value x) {
     const char *context = word(s, "context", NULL);
-    struct transformer t = transformer(s);
-    return layer_attention(s->b, "", x, context ? named(s, context, "context") : x, &t);
+    struct rn_transformer t = transformer(s);
+    return rn_layer_attention(s->b, "", x, context ? named(s, context, "context") : x,
+                              &t);
 }
 
 static rn_value transformer_block(struct state *s, rn_value x) {
-    struct transformer t = transformer(s);
-    return layer_transformer(s->b, "", x, &t);
+    struct rn_transformer t = transformer(s);
+    return rn_layer_transformer(s->b, "", x, &t);
 }
 
 /* ------------------------------------------------------------------------ layers */

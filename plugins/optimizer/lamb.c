@@ -3,7 +3,7 @@
  * decay, scaled for each parameter to the parameter's own norm. */
 #include <math.h>
 
-#include "moments.h"
+#include <runner/sdk/optimizer.h>
 
 static rn_value norm(struct rn_build *b, rn_value x) {
     return rn_sqrt(b, rn_reduce_sum_all(b, rn_square(b, x)));
@@ -11,7 +11,7 @@ static rn_value norm(struct rn_build *b, rn_value x) {
 
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), lr = rn_live(b, "lr");
-    rn_value step = adam_step(b, p, rn_input(b, "grad"), rn_const(b, 1.0));
+    rn_value step = rn_adam_step(b, p, rn_input(b, "grad"), rn_const(b, 1.0));
     step = rn_add(b, step, rn_mul(b, rn_live(b, "weight_decay"), p));
     if (rn_rank(b, p) > 1 || rn_get_bool(b->host, "vectors", 0)) {
         rn_value zero = rn_const(b, 0.0), one = rn_const(b, 1.0);
@@ -29,10 +29,10 @@ RN_OPTIMIZER(lamb, describe, "runner/lamb 2",
              RN_DOC("LAMB: u = m_hat / (sqrt(v_hat) + eps) + weight_decay p, "
                     "p -= lr |p| / |u| u, for large batches (You et al. 2020, "
                     "algorithm 2)")
-             UPDATE_PORTS
+             RN_UPDATE_PORTS
              RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate: the share of "
                        "its norm that a parameter moves in a step")
-             MOMENT_OPTIONS
+             RN_MOMENT_OPTIONS
              RN_OPTION("weight_decay float = 0.01 ; min 0 ; live | share of the "
                        "parameter, added to the step before it is scaled")
              RN_OPTION("vectors bool = false | scale the steps of biases and other "

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "moments.h"
+#include <runner/sdk/optimizer.h>
 
 /* All singular values of x near 1: each iteration applies a s + b s^3 + c s^5 to them,
  * with the authors' coefficients. The smaller side is in front, for smaller products.
@@ -52,8 +52,8 @@ static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad"), lr = rn_live(b, "lr");
     rn_value keep =
         rn_sub(b, rn_const(b, 1.0), rn_mul(b, lr, rn_live(b, "weight_decay")));
-    rn_value step =
-        rn_rank(b, p) > 1 ? rn_mul(b, lr, muon_step(b, p, g)) : adam_step(b, p, g, lr);
+    rn_value step = rn_rank(b, p) > 1 ? rn_mul(b, lr, muon_step(b, p, g))
+                                      : rn_adam_step(b, p, g, lr);
     rn_output(b, "param", rn_sub(b, rn_mul(b, p, keep), step));
     return RN_OK;
 }
@@ -62,7 +62,7 @@ RN_OPTIMIZER(muon, describe, "runner/muon 2",
              RN_DOC("Muon: p -= lr (scale O(m) + weight_decay p), O the nearest "
                     "orthogonal matrix to the momentum, nearly (Jordan et al. 2024); "
                     "AdamW for biases and other vectors")
-             UPDATE_PORTS
+             RN_UPDATE_PORTS
              RN_OPTION("lr float = 0.001 ; min 0 ; live | learning rate")
              RN_OPTION("momentum float = 0.95 ; min 0 ; below 1 | decay of the "
                        "momentum a step")
@@ -74,5 +74,5 @@ RN_OPTIMIZER(muon, describe, "runner/muon 2",
                        "if above 1, as the authors have it, with lr 0.02 or so")
              RN_OPTION("weight_decay float = 0.01 ; min 0 ; live | share of the "
                        "parameter, times lr, taken away each step")
-             MOMENT_OPTIONS);
+             RN_MOMENT_OPTIONS);
 RN_PLUGIN(&muon);

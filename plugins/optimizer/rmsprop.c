@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RMSprop (Tieleman & Hinton 2012, lecture 6.5), with momentum and the centred form
  * (Graves 2013, eq. 38-45), as PyTorch writes them. */
-#include "update.h"
+#include <runner/sdk/optimizer.h>
 
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad");
@@ -35,7 +35,7 @@ RN_OPTIMIZER(rmsprop, describe, "runner/rmsprop 1",
              RN_DOC("RMSprop: p -= lr g / (sqrt(v) + eps), v the running mean of g^2 "
                     "(Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, eq. "
                     "38-45)")
-             UPDATE_PORTS
+             RN_UPDATE_PORTS
              RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate")
              RN_OPTION("alpha float = 0.99 ; min 0 ; below 1 | decay of the mean "
                        "square a step")

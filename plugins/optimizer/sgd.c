@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stochastic gradient descent with momentum and Nesterov's form (Sutskever et al. 2013,
  * as PyTorch writes it: v = momentum*v + g; p -= lr*v). */
-#include "update.h"
+#include <runner/sdk/optimizer.h>
 
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad");
@@ -34,7 +34,7 @@ RN_OPTIMIZER(sgd, describe, "runner/sgd 1",
              RN_DOC("Stochastic gradient descent: v = momentum v + (1 - dampening) "
                     "g, p -= lr v; Nesterov's form: p -= lr (g + momentum v) "
                     "(Sutskever et al. 2013, as PyTorch writes it)")
-             UPDATE_PORTS
+             RN_UPDATE_PORTS
              RN_OPTION("lr float = 0.01 ; min 0 ; live | learning rate")
              RN_OPTION("momentum float = 0 ; min 0 ; below 1 | share of the velocity "
                        "that stays")

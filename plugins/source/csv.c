@@ -4,8 +4,11 @@
  * and other columns named in the options are fields of their own. Held in memory.
  * Numbers are carried as f64 or i64, so that whole numbers above 2^24 reach the
  * transforms as they are written. */
+#include <runner/sdk/error.h>
+#include <runner/sdk/field.h>
+#include <runner/sdk/missing.h>
+
 #include "csv_table.h"
-#include "missing.h"
 
 #define BAD_MAX 10 /* bad cells reported */
 
@@ -23,7 +26,7 @@ struct csv {
     const struct rn_known_fields *known; /* host, until create returns; or NULL */
     struct rn_budget budget;
     struct csv_table table; /* cells are gone after create */
-    struct missing missing;
+    struct rn_missing missing;
     uint64_t count;
     uint32_t features; /* columns of x */
     double *x;         /* [count, features] */
@@ -42,7 +45,7 @@ static void destroy(void *self) {
         for (uint32_t i = 0; s->columns && i < s->column_count; i++)
             free(s->columns[i].rows), free(s->columns[i].ends);
         csv_table_finish(&s->table);
-        missing_finish(&s->missing);
+        rn_missing_finish(&s->missing);
         free(s->x);
         free(s->columns);
         free(s->fields);
@@ -62,7 +65,7 @@ static void *reserve(struct csv *s, uint64_t n, uint64_t item, struct rn_error *
     }
     void *p = calloc(n ? n : 1, item);
     if (!p)
-        fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for the table");
+        rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for the table");
     return p;
 }
 
@@ -87,9 +90,9 @@ bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fail(s->bad == 1 ? s->e : &other, RN_E_DATA, s->file, c->line, c->column,
-         "row %llu, column '%.100s': %s", (unsigned long long)row + 1,
-         s->table.names[column], text);
+    rn_failf(s->bad == 1 ? s->e : &other, RN_E_DATA, s->file, c->line, c->column,
+             "row %llu, column '%.100s': %s", (unsigned long long)row + 1,
+             s->table.names[column], text);
     /* A host that got reports shows those and not the call's error. */
     if (s->bad == 2)
         s->host->api->report(s->host, s->e);
@@ -115,7 +118,7 @@ static struct guess guess(const struct csv *s, uint32_t column) {
         const char *text = text_at(s, r, column);
         int64_t whole;
         double number;
-        if (missing_word(&s->missing, text)) {
+        if (rn_missing_word(&s->missing, text)) {
             g.words++;
             continue;
         }
@@ -123,11 +126,11 @@ static struct guess guess(const struct csv *s, uint32_t column) {
             empty = r + 1;
         if (g.type == 't')
             continue;
-        if (!cell_number(text, &number))
+        if (!rn_cell_number(text, &number))
             g.type = 't';
-        else if (missing_number(&s->missing, number))
+        else if (rn_missing_number(&s->missing, number))
             g.missing++;
-        else if (g.type == 'i' && !cell_integer(text, &whole))
+        else if (g.type == 'i' && !rn_cell_integer(text, &whole))
             g.type = 'f';
     }
     g.nothing = g.words + (g.type == 't' ? 0 : g.missing) == s->count;
@@ -167,7 +170,7 @@ static void check_empty(struct csv *s, uint32_t column, struct guess g) {
     bad_cell(s, g.bad_text - 1, column,
              "is empty, which `missing` does not list, while other cells are missing");
     if (s->bad == 1)
-        hint(s->e, "add \"\" to `missing`");
+        rn_hintf(s->e, "add \"\" to `missing`");
 }
 
 static int32_t text_read(struct csv *s, uint32_t column, struct rn_field *f,
@@ -186,7 +189,7 @@ static int32_t text_read(struct csv *s, uint32_t column, struct rn_field *f,
         return no_room(e);
     for (uint64_t r = 0; r < s->count; r++) {
         const char *text = text_at(s, r, column);
-        if (!missing_word(&s->missing, text))
+        if (!rn_missing_word(&s->missing, text))
             memcpy(out + r * longest, text, strlen(text));
     }
     return RN_OK;
@@ -205,7 +208,7 @@ static int32_t cells_read(struct csv *s, struct rn_error *e, uint32_t column) {
         return no_room(e);
     for (uint64_t r = 0; r < s->count; r++) {
         const char *text = text_at(s, r, column);
-        bytes += missing_word(&s->missing, text) ? 0 : strlen(text);
+        bytes += rn_missing_word(&s->missing, text) ? 0 : strlen(text);
         c->ends[r + 1] = bytes;
     }
     c->rows = reserve(s, bytes + 1, 1, e);
@@ -220,10 +223,10 @@ static int32_t cells_read(struct csv *s, struct rn_error *e, uint32_t column) {
 /* A cell as f64; NaN and the flag where it is missing. 0: it is not a number. */
 static int number_read(const struct csv *s, const char *text, struct rn_field *f,
                        double *to) {
-    if (!missing_word(&s->missing, text)) {
-        if (!cell_number(text, to))
+    if (!rn_missing_word(&s->missing, text)) {
+        if (!rn_cell_number(text, to))
             return 0;
-        if (!missing_number(&s->missing, *to))
+        if (!rn_missing_number(&s->missing, *to))
             return 1;
     }
     *to = NAN;
@@ -234,9 +237,9 @@ static int number_read(const struct csv *s, const char *text, struct rn_field *f
 static int integer_read(const struct csv *s, const char *text, struct rn_field *f,
                         int64_t *to) {
     double number;
-    if (!missing_word(&s->missing, text) &&
-        !(cell_number(text, &number) && missing_number(&s->missing, number)))
-        return cell_integer(text, to);
+    if (!rn_missing_word(&s->missing, text) &&
+        !(rn_cell_number(text, &number) && rn_missing_number(&s->missing, number)))
+        return rn_cell_integer(text, to);
     *to = RN_MISSING_I64;
     f->flags |= RN_FIELD_NULLABLE;
     return 1;
@@ -254,7 +257,7 @@ static int32_t column_read(struct csv *s, uint32_t column, char type, int requir
     if (type == 't') {
         check_empty(s, column, g);
         for (uint64_t r = 0; required && r < s->count; r++)
-            if (missing_word(&s->missing, text_at(s, r, column)))
+            if (rn_missing_word(&s->missing, text_at(s, r, column)))
                 bad_cell(s, r, column, "the target is missing");
         f->flags = g.words ? RN_FIELD_NULLABLE : 0;
         return text_read(s, column, f, c, e);
@@ -318,8 +321,8 @@ static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error
             if (!number_read(s, text, f, to++)) {
                 bad_cell(s, r, k, "'%.60s' is not a number", text);
                 if (s->bad == 1)
-                    hint(s->e, "text is read by `fields` or as the target; "
-                               "`features` lists the columns of x");
+                    rn_hintf(s->e, "text is read by `fields` or as the target; "
+                                   "`features` lists the columns of x");
             }
         }
     return RN_OK;
@@ -338,8 +341,8 @@ static int32_t no_column(const struct csv *s, const char *option, const char *na
                               t->names[i]);
     if (n >= sizeof list)
         memcpy(list + sizeof list - 4, "...", 4);
-    fail(e, RN_E_CONFIG, option, 0, 0, "%s has no column '%s'", s->file, name);
-    hint(e, "it has %s", list);
+    rn_failf(e, RN_E_CONFIG, option, 0, 0, "%s has no column '%s'", s->file, name);
+    rn_hintf(e, "it has %s", list);
     return RN_E_CONFIG;
 }
 
@@ -375,10 +378,11 @@ static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_
         if (k < 0)
             return no_column(s, path, name, e);
         if (role[k])
-            return fail(e, RN_E_CONFIG, path, 0, 0, "column '%s' is used twice", name);
+            return rn_failf(e, RN_E_CONFIG, path, 0, 0, "column '%s' is used twice",
+                            name);
         if (letter != 'x' && strcmp(name, "x") == 0)
-            return fail(e, RN_E_CONFIG, path, 0, 0,
-                        "a field 'x' is the features; rename the column");
+            return rn_failf(e, RN_E_CONFIG, path, 0, 0,
+                            "a field 'x' is the features; rename the column");
         role[k] = (uint8_t)letter;
     }
     return RN_OK;
@@ -393,10 +397,10 @@ static int32_t check_twins(const struct csv *s, const uint8_t *role,
             continue;
         uint32_t other = t->twin[k] - 1;
         const struct csv_cell *c = &t->cells[k > other ? k : other];
-        fail(e, RN_E_DATA, s->file, c->line, c->column,
-             "columns %u and %u are both called '%s'", (k < other ? k : other) + 1,
-             (k > other ? k : other) + 1, t->names[k]);
-        hint(e, "rename one, or list the columns to read in `features`");
+        rn_failf(e, RN_E_DATA, s->file, c->line, c->column,
+                 "columns %u and %u are both called '%s'", (k < other ? k : other) + 1,
+                 (k > other ? k : other) + 1, t->names[k]);
+        rn_hintf(e, "rename one, or list the columns to read in `features`");
         return RN_E_DATA;
     }
     return RN_OK;
@@ -448,8 +452,8 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
         return status;
     for (uint32_t i = 0; s->x && i < s->column_count; i++)
         if (strcmp(s->table.names[s->columns[i].at], "x") == 0)
-            return fail(e, RN_E_CONFIG, "target", 0, 0,
-                        "a field 'x' is the features; rename the column");
+            return rn_failf(e, RN_E_CONFIG, "target", 0, 0,
+                            "a field 'x' is the features; rename the column");
     if (s->bad > 1 && e) {
         size_t n = strlen(e->message);
         snprintf(e->message + n, sizeof e->message - n, " (%u bad cells in all)",
@@ -483,7 +487,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->table.budget = &s->budget;
     int32_t status = read_separator(s, e);
     if (status == RN_OK)
-        status = missing_read(&s->missing, h, e);
+        status = rn_missing_read(&s->missing, h, e);
     if (status == RN_OK)
         status = csv_table_read(&s->table, rn_get_bool(h, "header", 1), e);
     if (status != RN_OK)
@@ -535,8 +539,8 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
     (void)worker;
     for (uint64_t i = 0; i < n; i++)
         if (indices[i] >= s->count)
-            return fail(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
-                        (unsigned long long)indices[i]);
+            return rn_failf(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
+                            (unsigned long long)indices[i]);
     for (uint32_t f = 0; f < s->field_count; f++) {
         uint32_t own = f - (s->x ? 1u : 0u);
         if (!(s->x && f == 0) && s->columns[own].ends) {
@@ -548,7 +552,7 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
             continue;
         }
         const char *from = s->x && f == 0 ? (const char *)s->x : s->columns[own].rows;
-        uint64_t bytes = field_bytes(&s->fields[f]);
+        uint64_t bytes = rn_field_bytes(&s->fields[f]);
         char *to = out[f].data;
         for (uint64_t i = 0; to && i < n; i++, to += bytes)
             memcpy(to, from + indices[i] * bytes, bytes);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <runner/sdk/error.h>
+
 #include "csv_table.h"
 
 static int32_t no_memory(const struct csv_table *t, struct rn_error *e) {
-    return fail(e, RN_E_MEMORY, t->file, 0, 0, "no memory for the table");
+    return rn_failf(e, RN_E_MEMORY, t->file, 0, 0, "no memory for the table");
 }
 
 void csv_table_finish(struct csv_table *t) {
@@ -103,7 +105,7 @@ static int32_t cut_cell(struct csv_table *t, struct scan *s, int *more,
         wrong = unquoted(t, s, cell.text, &to);
     }
     if (wrong)
-        return fail(e, RN_E_DATA, t->file, cell.line, cell.column, "%s", wrong);
+        return rn_failf(e, RN_E_DATA, t->file, cell.line, cell.column, "%s", wrong);
     *more = s->p < s->end && *s->p == t->separator;
     if (*more)
         s->p++;
@@ -126,8 +128,8 @@ static int32_t settle_width(struct csv_table *t, const struct scan *s, uint32_t 
     if (header && cells + 1 == t->width && !*t->cells[t->width - 1].text)
         return cell_add(t, (struct csv_cell){nothing, s->row_line, 0}, e);
     if (cells != t->width)
-        return fail(e, RN_E_DATA, t->file, s->row_line, 0,
-                    "this row has %u cells; the first has %u", cells, t->width);
+        return rn_failf(e, RN_E_DATA, t->file, s->row_line, 0,
+                        "this row has %u cells; the first has %u", cells, t->width);
     return RN_OK;
 }
 
@@ -151,7 +153,7 @@ static int32_t cut(struct csv_table *t, int header, struct rn_error *e) {
             return status;
     }
     if (!t->width)
-        return fail(e, RN_E_DATA, t->file, 0, 0, "is empty");
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0, "is empty");
     return RN_OK;
 }
 
@@ -205,7 +207,7 @@ static int32_t name_columns(struct csv_table *t, int header, struct rn_error *e)
     t->first = header ? 1 : 0;
     t->count = t->cell_count / t->width - t->first;
     if (!t->count)
-        return fail(e, RN_E_DATA, t->file, 0, 0, "has no rows of data");
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0, "has no rows of data");
     for (uint32_t i = 0; i < t->width; i++) {
         snprintf(t->numbered[i], sizeof t->numbered[i], "c%u", i + 1);
         t->unnamed[i] = header && !*t->cells[i].text;

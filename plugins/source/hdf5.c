@@ -8,7 +8,9 @@
  * memory. */
 #include <stdlib.h>
 
-#include "file.h"
+#include <runner/sdk/error.h>
+#include <runner/sdk/source.h>
+
 #include "hdf5_child.h"
 #include "hdf5_reply.h"
 
@@ -46,8 +48,8 @@ static void destroy(void *self) {
 /* The child read a damaged file: what it says is checked like a file. */
 static int32_t impossible(const struct source *s, const char *path,
                           struct rn_error *e) {
-    return fail(e, RN_E_DATA, s->file, 0, 0,
-                "'%.160s' is described wrongly: the file is damaged", path);
+    return rn_failf(e, RN_E_DATA, s->file, 0, 0,
+                    "'%.160s' is described wrongly: the file is damaged", path);
 }
 
 static int dtype_known(rn_dtype d) {
@@ -74,23 +76,25 @@ static int32_t set_take(struct source *s, struct hdf5_child *child, uint32_t i,
     f->rank = r->rank;
     memcpy(f->shape, r->shape, r->rank * sizeof f->shape[0]);
     if (i && r->rows != s->count)
-        return fail(e, RN_E_DATA, s->file, 0, 0,
-                    "'%.100s' has %llu rows, but '%.100s' has %llu", d->path,
-                    (unsigned long long)r->rows, s->sets[0].path,
-                    (unsigned long long)s->count);
+        return rn_failf(e, RN_E_DATA, s->file, 0, 0,
+                        "'%.100s' has %llu rows, but '%.100s' has %llu", d->path,
+                        (unsigned long long)r->rows, s->sets[0].path,
+                        (unsigned long long)s->count);
     s->count = r->rows;
     d->start = r->offset;
     if (r->offset != HDF5_STREAMED)
         return rn_size_add(r->offset, bytes, &end) && end <= s->file_bytes
                    ? RN_OK
-                   : fail(e, RN_E_DATA, s->file, 0, 0,
-                          "'%.160s' cannot be read: the file is cut short or damaged",
-                          d->path);
+                   : rn_failf(
+                         e, RN_E_DATA, s->file, 0, 0,
+                         "'%.160s' cannot be read: the file is cut short or damaged",
+                         d->path);
     if (!rn_budget_take(&s->budget, bytes))
         return rn_budget_error(&s->budget, s->file, e);
     d->rows = malloc(bytes);
     if (!d->rows)
-        return fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for '%.160s'", d->path);
+        return rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for '%.160s'",
+                        d->path);
     return hdf5_child_read(child, d->rows, bytes, d->path, e);
 }
 
@@ -122,13 +126,13 @@ static int32_t sets_name(struct source *s, struct rn_host *h, struct rn_error *e
         const char *key = NULL;
         int32_t status = h->api->get_key(h, "datasets", i, &key);
         if (status != RN_OK)
-            return fail(e, status, "datasets", 0, 0, "cannot be read");
+            return rn_failf(e, status, "datasets", 0, 0, "cannot be read");
         snprintf(path, sizeof path, "datasets.%s", key);
         s->fields[i].name = key;
         s->sets[i].path = rn_get_string(h, path, "");
         if (!s->sets[i].path[strspn(s->sets[i].path, "/")])
-            return fail(e, RN_E_CONFIG, path, 0, 0, "'%.64s' is not a dataset's path",
-                        s->sets[i].path);
+            return rn_failf(e, RN_E_CONFIG, path, 0, 0,
+                            "'%.64s' is not a dataset's path", s->sets[i].path);
     }
     return RN_OK;
 }
@@ -139,7 +143,7 @@ static int32_t sets_open(struct source *s, struct rn_host *h, struct rn_error *e
     char memory[24];
     char **argv = calloc(s->field_count + 4, sizeof *argv);
     if (!argv)
-        return fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for a source");
+        return rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for a source");
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)s->budget.left);
     /* argv is char ** for history's sake: nothing writes to the strings. */
     argv[1] = (char *)(uintptr_t)s->file;
@@ -172,7 +176,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s->fields || !s->sets)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     s->field_count = n;
-    int32_t status = file_open(s->file, &s->fd, &st, e);
+    int32_t status = rn_source_open(s->file, &s->fd, &st, e);
     if (status == RN_OK)
         s->file_bytes = (uint64_t)st.st_size;
     if (status == RN_OK)
@@ -206,15 +210,16 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
             for (run = 1; i + run < n && indices[i + run] == indices[i] + run; run++)
                 ;
             if (indices[i] >= s->count || run > s->count - indices[i])
-                return fail(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
-                            (unsigned long long)(indices[i] + run - 1));
+                return rn_failf(e, RN_E_INTERNAL, s->file, 0, 0,
+                                "row %llu is not there",
+                                (unsigned long long)(indices[i] + run - 1));
             /* Within count * row_bytes, which set_take checked. */
             uint64_t at = indices[i] * d->row_bytes, bytes = run * d->row_bytes;
             if (d->rows)
                 memcpy(to + i * d->row_bytes, d->rows + at, bytes);
             else
-                status = file_read(s->fd, s->file, to + i * d->row_bytes, bytes,
-                                   d->start + at, e);
+                status = rn_source_read(s->fd, s->file, to + i * d->row_bytes, bytes,
+                                        d->start + at, e);
             if (status != RN_OK)
                 return status;
         }

@@ -3,8 +3,10 @@
 #define _GNU_SOURCE /* dladdr, pipe2 */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <runner/sdk/field.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -13,9 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <fcntl.h>
+#include <runner/sdk/error.h>
 
-#include "../fail.h"
 #include "hdf5_child.h"
 
 extern char **environ;
@@ -79,11 +80,11 @@ int32_t hdf5_child_start(struct hdf5_child *c, const char *program, char **argv,
     c->pid = 0;
     c->out = -1;
     if (!beside(program, path))
-        return fail(e, RN_E_PLUGIN, NULL, 0, 0,
-                    "the folder of the plugin is not known");
+        return rn_failf(e, RN_E_PLUGIN, NULL, 0, 0,
+                        "the folder of the plugin is not known");
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return fail(e, RN_E_IO, c->file, 0, 0, "no pipe to a child process: %s",
-                    strerror(errno));
+        return rn_failf(e, RN_E_IO, c->file, 0, 0, "no pipe to a child process: %s",
+                        strerror(errno));
     argv[0] = path;
     int code = spawn(&c->pid, path, argv, ends[1]);
     close(ends[1]);
@@ -91,9 +92,9 @@ int32_t hdf5_child_start(struct hdf5_child *c, const char *program, char **argv,
     if (!code)
         return RN_OK;
     c->pid = 0;
-    return fail(e, code == ENOENT || code == EACCES ? RN_E_PLUGIN : RN_E_IO, path, 0, 0,
-                "the program that reads HDF5 files cannot be started: %s",
-                strerror(code));
+    return rn_failf(e, code == ENOENT || code == EACCES ? RN_E_PLUGIN : RN_E_IO, path,
+                    0, 0, "the program that reads HDF5 files cannot be started: %s",
+                    strerror(code));
 }
 
 void hdf5_child_stop(struct hdf5_child *c) {
@@ -117,16 +118,17 @@ static int32_t ended(struct hdf5_child *c, const char *what, struct rn_error *e)
     c->pid = 0;
     const char *quote = what ? "'" : "", *at = what ? what : "";
     if (got > 0 && WIFSIGNALED(status)) {
-        fail(e, RN_E_DATA, c->file, 0, 0,
-             "%s%.160s%s%sthe HDF5 library crashed while reading it (signal %d)", quote,
-             at, quote, what ? ": " : "", WTERMSIG(status));
-        hint(e, "the file is damaged; HDF5's h5check or h5dump may say where");
+        rn_failf(e, RN_E_DATA, c->file, 0, 0,
+                 "%s%.160s%s%sthe HDF5 library crashed while reading it (signal %d)",
+                 quote, at, quote, what ? ": " : "", WTERMSIG(status));
+        rn_hintf(e, "the file is damaged; HDF5's h5check or h5dump may say where");
         return RN_E_DATA;
     }
-    fail(e, RN_E_DATA, c->file, 0, 0,
-         "%s%.160s%s%scannot be read: the file is cut short or damaged", quote, at,
-         quote, what ? ": " : "");
-    hint(e, "or its chunks need more memory than the source's `memory` (MiB) allows");
+    rn_failf(e, RN_E_DATA, c->file, 0, 0,
+             "%s%.160s%s%scannot be read: the file is cut short or damaged", quote, at,
+             quote, what ? ": " : "");
+    rn_hintf(e,
+             "or its chunks need more memory than the source's `memory` (MiB) allows");
     return RN_E_DATA;
 }
 
@@ -138,26 +140,27 @@ int32_t hdf5_child_read(struct hdf5_child *c, void *to, uint64_t bytes,
         struct pollfd ready = {c->out, POLLIN, 0};
         int n = poll(&ready, 1, SLICE_MS);
         if (rn_cancelled(c->host))
-            return fail(e, RN_E_CANCELLED, c->file, 0, 0, "reading was stopped");
+            return rn_failf(e, RN_E_CANCELLED, c->file, 0, 0, "reading was stopped");
         if (n < 0 && errno != EINTR)
-            return fail(e, RN_E_IO, c->file, 0, 0, "cannot be read: %s",
-                        strerror(errno));
+            return rn_failf(e, RN_E_IO, c->file, 0, 0, "cannot be read: %s",
+                            strerror(errno));
         if (n <= 0 && now_ms() - last < c->timeout_ms)
             continue;
         if (n <= 0) {
-            fail(e, RN_E_DATA, c->file, 0, 0,
-                 "the HDF5 library made no progress with it for %lld s",
-                 (long long)(c->timeout_ms / 1000));
-            hint(e, "the file is damaged; if it is on a slow disk, raise the source's "
-                    "`timeout`");
+            rn_failf(e, RN_E_DATA, c->file, 0, 0,
+                     "the HDF5 library made no progress with it for %lld s",
+                     (long long)(c->timeout_ms / 1000));
+            rn_hintf(e,
+                     "the file is damaged; if it is on a slow disk, raise the source's "
+                     "`timeout`");
             return RN_E_DATA;
         }
         ssize_t got = read(c->out, p, bytes < (1u << 30) ? bytes : 1u << 30);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail(e, RN_E_IO, c->file, 0, 0, "cannot be read: %s",
-                        strerror(errno));
+            return rn_failf(e, RN_E_IO, c->file, 0, 0, "cannot be read: %s",
+                            strerror(errno));
         if (got == 0)
             return ended(c, what, e);
         p += got, bytes -= (uint64_t)got;

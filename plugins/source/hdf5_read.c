@@ -22,7 +22,7 @@
 #include <runner/source.h>
 
 #include "hdf5_reply.h"
-#include "signature.h"
+#include <runner/sdk/signature.h>
 
 #define LINK_HOPS  32           /* soft links followed for one path */
 #define PATH_BYTES 4096u        /* longest path, links resolved */
@@ -83,7 +83,7 @@ static void name_form(const char *name, struct hdf5_reply *r) {
     char head[16];
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : 0;
-    const struct signature *other = n > 0 ? signature_of(head, (size_t)n) : NULL;
+    const struct rn_signature *other = n > 0 ? rn_signature_of(head, (size_t)n) : NULL;
     if (fd >= 0)
         close(fd);
     if (other && strcmp(other->what, "an HDF5 file") != 0) {

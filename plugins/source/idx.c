@@ -6,7 +6,10 @@
 
 #include <zlib.h>
 
-#include "file.h"
+#include <runner/sdk/error.h>
+#include <runner/sdk/field.h>
+#include <runner/sdk/source.h>
+
 #include "gz.h"
 
 #define PIECE (1u << 20) /* bytes asked of zlib at a time */
@@ -42,8 +45,8 @@ static int32_t take(gzFile f, const struct table *t, uint64_t want, uint8_t **ou
                 return rn_budget_error(t->budget, t->file, e);
             uint8_t *data = realloc(*out, room += more);
             if (!data)
-                return fail(e, RN_E_MEMORY, t->file, 0, 0, "no memory for %llu bytes",
-                            (unsigned long long)want);
+                return rn_failf(e, RN_E_MEMORY, t->file, 0, 0,
+                                "no memory for %llu bytes", (unsigned long long)want);
             *out = data;
         }
         uint64_t ask = room - have < PIECE ? room - have : PIECE;
@@ -51,9 +54,9 @@ static int32_t take(gzFile f, const struct table *t, uint64_t want, uint8_t **ou
         if (got < 0)
             return gz_error(f, t->file, e);
         if (got == 0)
-            return fail(e, RN_E_DATA, t->file, 0, 0,
-                        "is cut short: %llu bytes of numbers announced, %llu found",
-                        (unsigned long long)want, (unsigned long long)have);
+            return rn_failf(e, RN_E_DATA, t->file, 0, 0,
+                            "is cut short: %llu bytes of numbers announced, %llu found",
+                            (unsigned long long)want, (unsigned long long)have);
         have += (uint64_t)got;
     }
     return RN_OK;
@@ -82,7 +85,7 @@ static int32_t widen16(struct table *t, uint64_t count, struct rn_error *e) {
         return rn_budget_error(t->budget, t->file, e);
     int32_t *wide = malloc(rn_size_or_max(count, sizeof *wide));
     if (!wide)
-        return fail(e, RN_E_MEMORY, t->file, 0, 0, "no memory for its numbers");
+        return rn_failf(e, RN_E_MEMORY, t->file, 0, 0, "no memory for its numbers");
     for (uint64_t i = 0; i < count; i++)
         wide[i] = (int16_t)(uint16_t)(t->rows[2 * i] << 8 | t->rows[2 * i + 1]);
     free(t->rows);
@@ -96,9 +99,9 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
     if (got < 0)
         return gz_error(f, t->file, e);
     if (got != 4 || head[0] || head[1])
-        return fail(e, RN_E_DATA, t->file, 0, 0,
-                    "is not an IDX file: begins with %02x %02x %02x %02x", head[0],
-                    head[1], head[2], head[3]);
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0,
+                        "is not an IDX file: begins with %02x %02x %02x %02x", head[0],
+                        head[1], head[2], head[3]);
     uint32_t size = 0, rank = head[3];
     switch (head[2]) {
     case 0x08:
@@ -120,20 +123,21 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
         t->field.dtype = RN_F64, size = 8;
         break;
     default:
-        return fail(e, RN_E_DATA, t->file, 0, 0,
-                    "is not an IDX file: unknown type byte %02x", head[2]);
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0,
+                        "is not an IDX file: unknown type byte %02x", head[2]);
     }
     if (rank < 1 || rank > RN_MAX_RANK)
-        return fail(e, RN_E_DATA, t->file, 0, 0, "has rank %u; 1 to %u are read", rank,
-                    RN_MAX_RANK);
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0, "has rank %u; 1 to %u are read",
+                        rank, RN_MAX_RANK);
     if (gzread(f, sizes, 4 * rank) != (int)(4 * rank))
-        return fail(e, RN_E_DATA, t->file, 0, 0, "is cut short in its header");
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0, "is cut short in its header");
     for (uint32_t i = 0; i < rank; i++) {
         const uint8_t *p = sizes + 4 * i;
         uint64_t n =
             (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
         if (!n)
-            return fail(e, RN_E_DATA, t->file, 0, 0, "has no samples: size %u is 0", i);
+            return rn_failf(e, RN_E_DATA, t->file, 0, 0, "has no samples: size %u is 0",
+                            i);
         if (i == 0)
             t->count = n;
         else
@@ -143,7 +147,7 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
     if (!rn_size_product(t->count, t->field.shape, t->field.rank, &total) ||
         !rn_size_mul(total, RN_DTYPE_BYTES(t->field.dtype), &bytes) ||
         bytes > INT64_MAX)
-        return fail(e, RN_E_DATA, t->file, 0, 0, "announces impossible sizes");
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0, "announces impossible sizes");
     int32_t status = take(f, t, total * size, &t->rows, e);
     if (status != RN_OK)
         return status;
@@ -151,14 +155,14 @@ static int32_t table_read(gzFile f, struct table *t, struct rn_error *e) {
     if (got < 0)
         return gz_error(f, t->file, e);
     if (got > 0)
-        return fail(e, RN_E_DATA, t->file, 0, 0,
-                    "goes on after the %llu bytes of numbers that it announces",
-                    (unsigned long long)(total * size));
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0,
+                        "goes on after the %llu bytes of numbers that it announces",
+                        (unsigned long long)(total * size));
     if (size == 2)
         status = widen16(t, total, e);
     else
         turn(t->rows, total, size);
-    t->row_bytes = field_bytes(&t->field);
+    t->row_bytes = rn_field_bytes(&t->field);
     return status;
 }
 
@@ -174,11 +178,11 @@ static int32_t table_open(struct table *t, const char *file, int optional, int *
         return RN_OK;
     }
     if (fd < 0)
-        return file_open_error(file, why, e);
+        return rn_source_open_error(file, why, e);
     gzFile f = gzdopen(fd, "rb");
     if (!f) {
         close(fd);
-        return fail(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
+        return rn_failf(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
     }
     gzbuffer(f, 1u << 17);
     int32_t status = table_read(f, t, e);
@@ -188,20 +192,20 @@ static int32_t table_open(struct table *t, const char *file, int optional, int *
 
 /* Any integer type to i64. */
 static int32_t labels_widen(struct table *t, struct rn_error *e) {
-    if (!dtype_is_integer(t->field.dtype))
-        return fail(e, RN_E_DATA, t->file, 0, 0, "labels must be integers, not %s",
-                    dtype_name(t->field.dtype));
+    if (!rn_dtype_is_integer(t->field.dtype))
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0, "labels must be integers, not %s",
+                        rn_dtype_name(t->field.dtype));
     if (t->field.rank != 0)
-        return fail(e, RN_E_DATA, t->file, 0, 0,
-                    "labels must have rank 1, not %u: is this the images' file?",
-                    t->field.rank + 1);
+        return rn_failf(e, RN_E_DATA, t->file, 0, 0,
+                        "labels must have rank 1, not %u: is this the images' file?",
+                        t->field.rank + 1);
     if (!rn_budget_take(t->budget, rn_size_or_max(t->count, sizeof(int64_t))))
         return rn_budget_error(t->budget, t->file, e);
     int64_t *wide = malloc(rn_size_or_max(t->count, sizeof *wide));
     if (!wide)
-        return fail(e, RN_E_MEMORY, t->file, 0, 0, "no memory for its labels");
+        return rn_failf(e, RN_E_MEMORY, t->file, 0, 0, "no memory for its labels");
     for (uint64_t i = 0; i < t->count; i++)
-        wide[i] = integer_get(t->rows, t->field.dtype, i);
+        wide[i] = rn_integer_get(t->rows, t->field.dtype, i);
     free(t->rows);
     t->rows = (uint8_t *)wide;
     t->field.dtype = RN_I64;
@@ -250,10 +254,10 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (predict && labels->count != images->count)
         return RN_OK; /* the labels of other images */
     if (labels->count != images->count)
-        return fail(e, RN_E_DATA, labels->file, 0, 0,
-                    "has %llu labels, but %s has %llu images",
-                    (unsigned long long)labels->count, images->file,
-                    (unsigned long long)images->count);
+        return rn_failf(e, RN_E_DATA, labels->file, 0, 0,
+                        "has %llu labels, but %s has %llu images",
+                        (unsigned long long)labels->count, images->file,
+                        (unsigned long long)images->count);
     labels->field.name = "label";
     s->fields[s->field_count++] = labels->field;
     return RN_OK;
@@ -286,8 +290,9 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
         uint8_t *to = out[f].data;
         for (uint64_t i = 0; to && i < n; i++, to += t->row_bytes) {
             if (indices[i] >= t->count)
-                return fail(e, RN_E_INTERNAL, t->file, 0, 0, "row %llu is not there",
-                            (unsigned long long)indices[i]);
+                return rn_failf(e, RN_E_INTERNAL, t->file, 0, 0,
+                                "row %llu is not there",
+                                (unsigned long long)indices[i]);
             memcpy(to, t->rows + indices[i] * t->row_bytes, t->row_bytes);
         }
     }

@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "file.h"
-#include "signature.h"
+#include <runner/sdk/error.h>
+#include <runner/sdk/signature.h>
+#include <runner/sdk/source.h>
 
 #define HEADER_MAX 65536u
 
@@ -72,8 +73,8 @@ static int32_t dtype_parse(const struct array *a, const char *p, rn_dtype *out,
     char code[16];
     size_t n = 0;
     if (!p || *p != '\'')
-        return fail(e, RN_E_DATA, a->file, 0, 0,
-                    "holds records; only arrays of one plain type are read");
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                        "holds records; only arrays of one plain type are read");
     for (p++; *p && *p != '\'' && n + 1 < sizeof code; p++)
         code[n++] = *p;
     code[n] = '\0';
@@ -83,13 +84,13 @@ static int32_t dtype_parse(const struct array *a, const char *p, rn_dtype *out,
                 *out = known[i].dtype;
                 return RN_OK;
             }
-    fail(e, RN_E_DATA, a->file, 0, 0, "has the type '%s', which is not read", code);
+    rn_failf(e, RN_E_DATA, a->file, 0, 0, "has the type '%s', which is not read", code);
     if (code[0] == '>')
-        hint(e, "big-endian: store it with a.astype('<f4') or the like");
+        rn_hintf(e, "big-endian: store it with a.astype('<f4') or the like");
     else if (strchr(code, 'O'))
-        hint(e, "Python objects are never read: store a plain array");
+        rn_hintf(e, "Python objects are never read: store a plain array");
     else
-        hint(e, "read are f2 f4 f8 i1 i4 i8 u1 u4 and bool, little-endian");
+        rn_hintf(e, "read are f2 f4 f8 i1 i4 i8 u1 u4 and bool, little-endian");
     return RN_E_DATA;
 }
 
@@ -101,7 +102,8 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
     const char *order = value_of(header, "fortran_order");
     const char *p = value_of(header, "shape");
     if (!order || !p || *p++ != '(')
-        return fail(e, RN_E_DATA, a->file, 0, 0, "has a header that cannot be read");
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                        "has a header that cannot be read");
     uint64_t axes = 0;
     for (;; axes++) {
         while (isspace((unsigned char)*p) || *p == ',')
@@ -112,27 +114,29 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
         errno = 0;
         unsigned long long n = isdigit((unsigned char)*p) ? strtoull(p, &end, 10) : 0;
         if (!end || errno)
-            return fail(e, RN_E_DATA, a->file, 0, 0, "has a shape that cannot be read");
+            return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                            "has a shape that cannot be read");
         p = end;
         if (axes == RN_MAX_RANK)
-            return fail(e, RN_E_DATA, a->file, 0, 0, "has more than %u axes",
-                        RN_MAX_RANK);
+            return rn_failf(e, RN_E_DATA, a->file, 0, 0, "has more than %u axes",
+                            RN_MAX_RANK);
         if (!n)
-            return fail(e, RN_E_DATA, a->file, 0, 0, "is empty: axis %llu is 0 long",
-                        (unsigned long long)axes);
+            return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                            "is empty: axis %llu is 0 long", (unsigned long long)axes);
         if (n > INT64_MAX)
-            return fail(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
+            return rn_failf(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
         if (axes)
             f->shape[f->rank++] = (int64_t)n;
         else
             *count = n;
     }
     if (!axes)
-        return fail(e, RN_E_DATA, a->file, 0, 0, "is one number, not a table of rows");
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                        "is one number, not a table of rows");
     a->fortran = strncmp(order, "True", 4) == 0 && axes > 1;
     if (!rn_size_product(RN_DTYPE_BYTES(f->dtype), f->shape, f->rank, &a->row_bytes) ||
         !rn_size_mul(*count, a->row_bytes, &a->bytes) || a->bytes > INT64_MAX)
-        return fail(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
     return RN_OK;
 }
 
@@ -147,8 +151,8 @@ static int32_t turn(struct npy *s, struct array *a, const struct rn_field *f,
     a->rows = malloc(a->bytes);
     int32_t status =
         file && a->rows
-            ? file_read(a->fd, a->file, file, a->bytes, a->start, e)
-            : fail(e, RN_E_MEMORY, a->file, 0, 0, "no memory to turn it to rows");
+            ? rn_source_read(a->fd, a->file, file, a->bytes, a->start, e)
+            : rn_failf(e, RN_E_MEMORY, a->file, 0, 0, "no memory to turn it to rows");
     for (uint64_t k = 0; status == RN_OK && k < each; k++) {
         uint64_t at = 0, stride = 1, rest = k;
         uint64_t place[RN_MAX_RANK];
@@ -169,32 +173,33 @@ static int32_t array_open(struct npy *s, struct array *a, struct rn_field *f,
                           uint64_t *count, struct rn_error *e) {
     uint8_t head[12];
     struct stat st;
-    int32_t status = file_open(a->file, &a->fd, &st, e);
+    int32_t status = rn_source_open(a->file, &a->fd, &st, e);
     if (status == RN_OK && st.st_size >= 12)
-        status = file_read(a->fd, a->file, head, 12, 0, e);
+        status = rn_source_read(a->fd, a->file, head, 12, 0, e);
     if (status != RN_OK)
         return status;
     if (st.st_size < 12 || memcmp(head, "\x93NUMPY", 6) != 0) {
-        const struct signature *other = signature_of(head, st.st_size < 12 ? 0 : 12);
+        const struct rn_signature *other =
+            rn_signature_of(head, st.st_size < 12 ? 0 : 12);
         if (!other)
-            return fail(e, RN_E_DATA, a->file, 0, 0, "is not a .npy file");
-        fail(e, RN_E_DATA, a->file, 0, 0, "is %s, not a .npy file", other->what);
-        hint(e, "%s", other->fix);
+            return rn_failf(e, RN_E_DATA, a->file, 0, 0, "is not a .npy file");
+        rn_failf(e, RN_E_DATA, a->file, 0, 0, "is %s, not a .npy file", other->what);
+        rn_hintf(e, "%s", other->fix);
         return RN_E_DATA;
     }
     if (head[6] < 1 || head[6] > 3)
-        return fail(e, RN_E_DATA, a->file, 0, 0,
-                    "has version %u of .npy; 1 to 3 are read", head[6]);
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                        "has version %u of .npy; 1 to 3 are read", head[6]);
     uint32_t at = head[6] == 1 ? 10 : 12;
     uint32_t length = head[8] | (uint32_t)head[9] << 8;
     if (at == 12)
         length |= (uint32_t)head[10] << 16 | (uint32_t)head[11] << 24;
     if (length > HEADER_MAX || at + (uint64_t)length > (uint64_t)st.st_size)
-        return fail(e, RN_E_DATA, a->file, 0, 0, "is cut short in its header");
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0, "is cut short in its header");
     char *header = malloc(length + 1u);
     if (!header)
-        return fail(e, RN_E_MEMORY, a->file, 0, 0, "no memory for its header");
-    status = file_read(a->fd, a->file, header, length, at, e);
+        return rn_failf(e, RN_E_MEMORY, a->file, 0, 0, "no memory for its header");
+    status = rn_source_read(a->fd, a->file, header, length, at, e);
     header[length] = '\0';
     if (status == RN_OK)
         status = header_parse(a, header, f, count, e);
@@ -204,13 +209,13 @@ static int32_t array_open(struct npy *s, struct array *a, struct rn_field *f,
     a->start = at + (uint64_t)length;
     uint64_t have = (uint64_t)st.st_size - a->start, want = a->bytes;
     if (have < want)
-        return fail(e, RN_E_DATA, a->file, 0, 0,
-                    "is cut short: %llu bytes of numbers announced, %llu found",
-                    (unsigned long long)want, (unsigned long long)have);
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                        "is cut short: %llu bytes of numbers announced, %llu found",
+                        (unsigned long long)want, (unsigned long long)have);
     if (have > want)
-        return fail(e, RN_E_DATA, a->file, 0, 0,
-                    "goes on after the %llu bytes of numbers that it announces",
-                    (unsigned long long)want);
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                        "goes on after the %llu bytes of numbers that it announces",
+                        (unsigned long long)want);
     return a->fortran ? turn(s, a, f, *count, e) : RN_OK;
 }
 
@@ -238,7 +243,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         uint64_t count = 0;
         int32_t status = h->api->get_key(h, "files", i, &key);
         if (status != RN_OK)
-            return fail(e, status, "files", 0, 0, "cannot be read");
+            return rn_failf(e, status, "files", 0, 0, "cannot be read");
         snprintf(path, sizeof path, "files.%s", key);
         s->fields[i].name = key;
         s->arrays[i].file = s->files[i] = rn_get_string(h, path, "");
@@ -246,9 +251,9 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         if (status != RN_OK)
             return status;
         if (i && count != s->count)
-            return fail(e, RN_E_DATA, s->arrays[i].file, 0, 0,
-                        "has %llu rows, but %s has %llu", (unsigned long long)count,
-                        s->arrays[0].file, (unsigned long long)s->count);
+            return rn_failf(e, RN_E_DATA, s->arrays[i].file, 0, 0,
+                            "has %llu rows, but %s has %llu", (unsigned long long)count,
+                            s->arrays[0].file, (unsigned long long)s->count);
         s->count = count;
     }
     return RN_OK;
@@ -282,16 +287,17 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
             for (run = 1; i + run < n && indices[i + run] == indices[i] + run; run++)
                 ;
             if (indices[i] >= s->count || run > s->count - indices[i])
-                return fail(e, RN_E_INTERNAL, a->file, 0, 0, "row %llu is not there",
-                            (unsigned long long)(indices[i] + run - 1));
+                return rn_failf(e, RN_E_INTERNAL, a->file, 0, 0,
+                                "row %llu is not there",
+                                (unsigned long long)(indices[i] + run - 1));
             if (a->rows) {
                 memcpy(to + i * a->row_bytes, a->rows + indices[i] * a->row_bytes,
                        run * a->row_bytes);
                 continue;
             }
-            int32_t status =
-                file_read(a->fd, a->file, to + i * a->row_bytes, run * a->row_bytes,
-                          a->start + indices[i] * a->row_bytes, e);
+            int32_t status = rn_source_read(a->fd, a->file, to + i * a->row_bytes,
+                                            run * a->row_bytes,
+                                            a->start + indices[i] * a->row_bytes, e);
             if (status != RN_OK)
                 return status;
         }

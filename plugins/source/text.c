@@ -2,6 +2,8 @@
 /* A text as windows of characters, each with the character that follows: what a
  * language model learns from. Characters are Unicode's code points, numbered in the
  * order of the alphabet. Plain or gzipped. */
+#include <runner/sdk/error.h>
+
 #include "text_file.h"
 
 #define LETTERS  65536u    /* most characters of an alphabet */
@@ -58,11 +60,11 @@ static int32_t number_letters(struct rn_host *h, struct text *s, const uint8_t *
         if (c == BAD_TEXT && !given)
             return RN_OK; /* told with its place when the text is read */
         if (c == BAD_TEXT)
-            return fail(e, RN_E_CONFIG, "alphabet", 0, 0, "is not UTF-8");
+            return rn_failf(e, RN_E_CONFIG, "alphabet", 0, 0, "is not UTF-8");
         if (given && number[c] >= 0)
-            return fail(e, RN_E_CONFIG, "alphabet", 0, 0,
-                        "has a character twice: number %d and %u", number[c],
-                        s->letters);
+            return rn_failf(e, RN_E_CONFIG, "alphabet", 0, 0,
+                            "has a character twice: number %d and %u", number[c],
+                            s->letters);
         if (number[c] < 0)
             number[c] = (int32_t)s->letters++;
     }
@@ -73,8 +75,8 @@ static int32_t number_letters(struct rn_host *h, struct text *s, const uint8_t *
                 number[c] = (int32_t)s->letters++;
     }
     if (s->letters > LETTERS)
-        return fail(e, RN_E_DATA, s->file, 0, 0, "has %u characters; %u are the most",
-                    s->letters, LETTERS);
+        return rn_failf(e, RN_E_DATA, s->file, 0, 0,
+                        "has %u characters; %u are the most", s->letters, LETTERS);
     return RN_OK;
 }
 
@@ -84,7 +86,7 @@ static int32_t write_layout(struct text *s, const int32_t *number, struct rn_err
     char *to = s->layout = calloc(s->letters + 1, 8);
     if (!letters || !to) {
         free(letters);
-        return fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for its alphabet");
+        return rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for its alphabet");
     }
     for (uint32_t c = 0; c < ALL; c++)
         if (number[c] >= 0)
@@ -117,20 +119,20 @@ static int32_t number_text(struct text *s, const uint8_t *text, uint64_t size,
     uint32_t line = 1, column = 1;
     s->codes = malloc((size + 1) * sizeof *s->codes);
     if (!s->codes)
-        return fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for its characters");
+        return rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for its characters");
     while (p < end) {
         const uint8_t *at = p;
         uint32_t c = decode(&p, end);
         if (c == BAD_TEXT)
-            return fail(e, RN_E_DATA, s->file, line, column,
-                        "is not UTF-8: byte %02x at %llu", *at,
-                        (unsigned long long)(at - text));
+            return rn_failf(e, RN_E_DATA, s->file, line, column,
+                            "is not UTF-8: byte %02x at %llu", *at,
+                            (unsigned long long)(at - text));
         if (number[c] < 0) {
-            fail(e, RN_E_DATA, s->file, line, column,
-                 "has '%.*s' (U+%04X), which the alphabet lacks",
-                 c < 32 ? 0 : (int)(p - at), (const char *)at, c);
-            hint(e, "add it to `alphabet`; without that option the text's own "
-                    "characters are taken");
+            rn_failf(e, RN_E_DATA, s->file, line, column,
+                     "has '%.*s' (U+%04X), which the alphabet lacks",
+                     c < 32 ? 0 : (int)(p - at), (const char *)at, c);
+            rn_hintf(e, "add it to `alphabet`; without that option the text's own "
+                        "characters are taken");
             return RN_E_DATA;
         }
         s->codes[s->count++] = number[c];
@@ -157,7 +159,7 @@ static int32_t read_text(struct rn_host *h, struct text *s, struct rn_error *e) 
     int32_t status = text_file_read(s->file, &file, &budget, e);
     const uint8_t *text = (const uint8_t *)file.text;
     if (status == RN_OK && !number)
-        status = fail(e, RN_E_MEMORY, s->file, 0, 0, "no memory for an alphabet");
+        status = rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for an alphabet");
     if (status == RN_OK && !rn_budget_take(&budget, file.size * sizeof *s->codes))
         status = rn_budget_error(&budget, s->file, e);
     if (status == RN_OK)
@@ -183,10 +185,11 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (status != RN_OK)
         return status;
     if (s->count <= s->window)
-        return fail(e, RN_E_DATA, s->file, 0, 0,
-                    "has %llu characters; a window of %llu and the next one need %llu",
-                    (unsigned long long)s->count, (unsigned long long)s->window,
-                    (unsigned long long)s->window + 1);
+        return rn_failf(
+            e, RN_E_DATA, s->file, 0, 0,
+            "has %llu characters; a window of %llu and the next one need %llu",
+            (unsigned long long)s->count, (unsigned long long)s->window,
+            (unsigned long long)s->window + 1);
     s->rows = (s->count - s->window - 1) / s->stride + 1;
     for (int i = 0; i < 2; i++) {
         s->fields[i] = (struct rn_field){.name = i ? "next" : "token",
@@ -223,8 +226,9 @@ static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *i
         uint8_t *to = out[f].data;
         for (uint64_t i = 0; to && i < n; i++, to += bytes) {
             if (indices[i] >= s->rows)
-                return fail(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
-                            (unsigned long long)indices[i]);
+                return rn_failf(e, RN_E_INTERNAL, s->file, 0, 0,
+                                "row %llu is not there",
+                                (unsigned long long)indices[i]);
             memcpy(to, s->codes + indices[i] * s->stride + f, bytes);
         }
     }

@@ -7,9 +7,11 @@
 
 #include <stdlib.h>
 
-#include "file.h"
+#include <runner/sdk/error.h>
+#include <runner/sdk/signature.h>
+#include <runner/sdk/source.h>
+
 #include "gz.h"
-#include "signature.h"
 
 #define TEXT_PIECE (1u << 20) /* bytes asked of zlib at a time */
 
@@ -35,8 +37,8 @@ static inline int32_t text_file_grow(const char *file, struct text_file *t,
         return rn_budget_error(b, file, e);
     uint8_t *more = (uint8_t *)realloc(t->memory, room);
     if (!more)
-        return fail(e, RN_E_MEMORY, file, 0, 0, "no memory for %llu bytes",
-                    (unsigned long long)room);
+        return rn_failf(e, RN_E_MEMORY, file, 0, 0, "no memory for %llu bytes",
+                        (unsigned long long)room);
     t->memory = more;
     t->room = room;
     return RN_OK;
@@ -45,13 +47,13 @@ static inline int32_t text_file_grow(const char *file, struct text_file *t,
 static inline int32_t text_file_load(const char *file, struct text_file *t,
                                      struct rn_budget *b, struct rn_error *e) {
     int fd, got = 1;
-    int32_t status = file_open(file, &fd, NULL, e);
+    int32_t status = rn_source_open(file, &fd, NULL, e);
     gzFile f = status == RN_OK ? gzdopen(fd, "rb") : NULL;
     if (status != RN_OK)
         return status;
     if (!f) {
         close(fd);
-        return fail(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
+        return rn_failf(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
     }
     gzbuffer(f, 1u << 17);
     while (status == RN_OK && got > 0) {
@@ -63,8 +65,8 @@ static inline int32_t text_file_load(const char *file, struct text_file *t,
     }
     int closed = gzclose(f);
     if (status == RN_OK && closed != Z_OK)
-        status =
-            fail(e, RN_E_DATA, file, 0, 0, "is cut short: the gzip stream has no end");
+        status = rn_failf(e, RN_E_DATA, file, 0, 0,
+                          "is cut short: the gzip stream has no end");
     return status;
 }
 
@@ -83,21 +85,21 @@ static inline int32_t text_file_form(const char *file, const struct text_file *t
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (t->size >= forms[i].n && memcmp(t->text, forms[i].magic, forms[i].n) == 0) {
-            fail(e, RN_E_DATA, file, 0, 0, "is %s, not UTF-8 text", forms[i].what);
-            hint(e, "%s", forms[i].hint);
+            rn_failf(e, RN_E_DATA, file, 0, 0, "is %s, not UTF-8 text", forms[i].what);
+            rn_hintf(e, "%s", forms[i].hint);
             return RN_E_DATA;
         }
-    const struct signature *other = signature_of(t->text, t->size);
+    const struct rn_signature *other = rn_signature_of(t->text, t->size);
     if (other) {
-        fail(e, RN_E_DATA, file, 0, 0, "is %s, not UTF-8 text", other->what);
-        hint(e, "%s", other->fix);
+        rn_failf(e, RN_E_DATA, file, 0, 0, "is %s, not UTF-8 text", other->what);
+        rn_hintf(e, "%s", other->fix);
         return RN_E_DATA;
     }
     /* UTF-16 without a mark: every other byte of Latin text is zero. */
     if (t->size >= 4 && (!t->text[0] != !t->text[1]) && !t->text[0] == !t->text[2] &&
         !t->text[1] == !t->text[3]) {
-        fail(e, RN_E_DATA, file, 0, 0, "is UTF-16 text, not UTF-8 text");
-        hint(e, "save it as UTF-8");
+        rn_failf(e, RN_E_DATA, file, 0, 0, "is UTF-16 text, not UTF-8 text");
+        rn_hintf(e, "save it as UTF-8");
         return RN_E_DATA;
     }
     return RN_OK;

@@ -2,9 +2,9 @@
 /* Text as ids of its characters (Unicode code points of UTF-8), of one length. */
 #include <stdlib.h>
 
+#include <runner/sdk/error.h>
+#include <runner/sdk/field.h>
 #include <runner/transform.h>
-
-#include "../fail.h"
 
 #define VERSION  1u
 #define POINTS   0x110000u
@@ -79,8 +79,8 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
     if (in_count != 1 || *out_count < 1)
         return rn_fail(e, RN_E_CONFIG, "takes one field", "use one for each", "of");
     if (!(in->flags & RN_FIELD_TEXT))
-        return fail(e, RN_E_CONFIG, "of", 0, 0, "field '%s' holds %s, not text",
-                    in->name, dtype_name(in->dtype));
+        return rn_failf(e, RN_E_CONFIG, "of", 0, 0, "field '%s' holds %s, not text",
+                        in->name, rn_dtype_name(in->dtype));
     s->width = in->flags & RN_FIELD_VARIABLE ? 0 : (uint64_t)in->shape[0];
     snprintf(s->field, sizeof s->field, "%s", in->name);
     *out_count = 1;

@@ -4,9 +4,9 @@
  * missing. */
 #include <stdlib.h>
 
+#include <runner/sdk/category.h>
+#include <runner/sdk/error.h>
 #include <runner/transform.h>
-
-#include "category.h"
 
 #define CLASSES_MAX 65536u
 #define TEXT_MAX    4096u
@@ -77,9 +77,9 @@ static uint32_t search(const struct label_map *s, const char *name, size_t n,
 static int32_t add(struct label_map *s, uint32_t place, const char *name, size_t n,
                    int64_t value, struct rn_error *e) {
     if (s->count == CLASSES_MAX) {
-        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s' has more than %u classes", s->field,
-             CLASSES_MAX);
-        hint(e, "is this a number to predict rather than a class?");
+        rn_failf(e, RN_E_DATA, NULL, 0, 0, "field '%s' has more than %u classes",
+                 s->field, CLASSES_MAX);
+        rn_hintf(e, "is this a number to predict rather than a class?");
         return RN_E_DATA;
     }
     if (s->count == s->room) {
@@ -128,10 +128,10 @@ static int32_t take_given(struct label_map *s, struct rn_error *e) {
         int64_t value = s->text ? 0 : strtoll(name, &end, 10);
         uint32_t found;
         if (!s->text && (!*name || *end))
-            return fail(e, RN_E_CONFIG, path, 0, 0, "'%s' is not an integer", name);
+            return rn_failf(e, RN_E_CONFIG, path, 0, 0, "'%s' is not an integer", name);
         uint32_t place = search(s, name, strlen(name), value, &found);
         if (found != UINT32_MAX)
-            return fail(e, RN_E_CONFIG, path, 0, 0, "'%s' stands here twice", name);
+            return rn_failf(e, RN_E_CONFIG, path, 0, 0, "'%s' stands here twice", name);
         int32_t status = add(s, place, name, strlen(name), value, e);
         if (status != RN_OK)
             return status;
@@ -147,12 +147,13 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
         return RN_E_CONFIG;
     }
     int text = (in->flags & RN_FIELD_TEXT) != 0;
-    if (!text && (!category_takes(in->dtype) || in->rank != 0))
-        return fail(e, RN_E_CONFIG, NULL, 0, 0,
-                    "field '%s' must be text or one integer a sample", in->name);
+    if (!text && (!rn_category_takes(in->dtype) || in->rank != 0))
+        return rn_failf(e, RN_E_CONFIG, NULL, 0, 0,
+                        "field '%s' must be text or one integer a sample", in->name);
     if (s->count && text != s->text)
-        return fail(e, RN_E_DATA, NULL, 0, 0, "field '%s' was %s when this was fitted",
-                    in->name, s->text ? "text" : "integers");
+        return rn_failf(e, RN_E_DATA, NULL, 0, 0,
+                        "field '%s' was %s when this was fitted", in->name,
+                        s->text ? "text" : "integers");
     s->text = text;
     s->nullable = (in->flags & RN_FIELD_NULLABLE) != 0;
     s->width = text ? (uint64_t)in->shape[0] : 0;
@@ -183,28 +184,29 @@ struct key {
     char digits[24];
 };
 
-static enum category key_of(const struct label_map *s, const struct rn_tensor *in,
-                            uint64_t i, struct key *k) {
+static enum rn_category key_of(const struct label_map *s, const struct rn_tensor *in,
+                               uint64_t i, struct key *k) {
     if (s->text) {
         k->name = (const char *)in->data + i * s->width;
         k->n = strnlen(k->name, s->width);
         k->value = 0;
-        return s->nullable && !k->n ? CATEGORY_MISSING : CATEGORY_IS;
+        return s->nullable && !k->n ? RN_CATEGORY_MISSING : RN_CATEGORY_IS;
     }
-    enum category is = category_get(in, s->nullable, i, &k->value);
+    enum rn_category is = rn_category_get(in, s->nullable, i, &k->value);
     k->name = k->digits;
     k->n = (size_t)snprintf(k->digits, sizeof k->digits, "%lld",
-                            is == CATEGORY_IS ? (long long)k->value : 0);
+                            is == RN_CATEGORY_IS ? (long long)k->value : 0);
     return is;
 }
 
 static int32_t unknown(const struct label_map *s, const struct key *k,
                        struct rn_error *e) {
-    fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': '%.*s' is none of the %u classes",
-         s->field, (int)(k->n < 80 ? k->n : 80), k->name, s->count);
+    rn_failf(e, RN_E_DATA, NULL, 0, 0, "field '%s': '%.*s' is none of the %u classes",
+             s->field, (int)(k->n < 80 ? k->n : 80), k->name, s->count);
     if (!s->given)
-        hint(e, "the classes are those of the training samples; `classes` names more, "
-                "and a stratified split keeps training samples of each");
+        rn_hintf(e,
+                 "the classes are those of the training samples; `classes` names more, "
+                 "and a stratified split keeps training samples of each");
     return RN_E_DATA;
 }
 
@@ -214,10 +216,10 @@ static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
     for (uint64_t i = 0; i < n; i++) {
         struct key k;
         uint32_t found;
-        enum category is = key_of(s, in, i, &k);
-        if (is == CATEGORY_WRONG)
-            return category_wrong(s->field, in, i, e);
-        if (is == CATEGORY_MISSING)
+        enum rn_category is = key_of(s, in, i, &k);
+        if (is == RN_CATEGORY_WRONG)
+            return rn_category_wrong(s->field, in, i, e);
+        if (is == RN_CATEGORY_MISSING)
             continue;
         uint32_t place = search(s, k.name, k.n, k.value, &found);
         int32_t status = RN_OK;
@@ -264,10 +266,10 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     for (uint64_t i = 0; i < n; i++) {
         struct key k;
         uint32_t found;
-        enum category is = key_of(s, in, i, &k);
-        if (is == CATEGORY_WRONG)
-            return category_wrong(s->field, in, i, e);
-        if (is == CATEGORY_MISSING) {
+        enum rn_category is = key_of(s, in, i, &k);
+        if (is == RN_CATEGORY_WRONG)
+            return rn_category_wrong(s->field, in, i, e);
+        if (is == RN_CATEGORY_MISSING) {
             y[i] = RN_MISSING_I64;
             continue;
         }

@@ -3,10 +3,11 @@
  * missing. */
 #include <stdlib.h>
 
+#include <runner/sdk/category.h>
+#include <runner/sdk/error.h>
+#include <runner/sdk/field.h>
+#include <runner/sdk/transform.h>
 #include <runner/transform.h>
-
-#include "category.h"
-#include "planned.h"
 
 #define CLASSES_MAX 65536
 #define VERSION     1u
@@ -71,25 +72,25 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                     uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
     struct one_hot *s = self;
     s->in_count = 0;
-    s->in = planned(s->in, in_count, sizeof *s->in, in_count, *out_count, e);
+    s->in = rn_planned(s->in, in_count, sizeof *s->in, in_count, *out_count, e);
     if (!s->in)
         return e && e->status ? e->status : RN_E_MEMORY;
     s->in_count = *out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
-        if (!category_takes(in[i].dtype) || (in[i].flags & RN_FIELD_TEXT)) {
-            fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds %s, not integers",
-                 in[i].name,
-                 in[i].flags & RN_FIELD_TEXT ? "text" : dtype_name(in[i].dtype));
-            hint(e, "a label_map before it makes indices of text");
+        if (!rn_category_takes(in[i].dtype) || (in[i].flags & RN_FIELD_TEXT)) {
+            rn_failf(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds %s, not integers",
+                     in[i].name,
+                     in[i].flags & RN_FIELD_TEXT ? "text" : rn_dtype_name(in[i].dtype));
+            rn_hintf(e, "a label_map before it makes indices of text");
             return RN_E_CONFIG;
         }
         if (in[i].rank > RN_MAX_RANK - 2)
-            return fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' has too many axes",
-                        in[i].name);
+            return rn_failf(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' has too many axes",
+                            in[i].name);
         struct hot *hot = find(s, in[i].name);
         if (!hot)
             return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
-        s->in[i] = (struct hot_input){hot, field_elements(&in[i]),
+        s->in[i] = (struct hot_input){hot, rn_field_elements(&in[i]),
                                       (in[i].flags & RN_FIELD_NULLABLE) != 0};
         out[i] = in[i];
         out[i].name = hot->name;
@@ -112,18 +113,19 @@ static int32_t fit_begin(void *self, struct rn_error *e) {
 static int32_t class_of(const struct one_hot *s, uint32_t i, const struct rn_tensor *in,
                         uint64_t k, int64_t classes, int64_t *out, struct rn_error *e) {
     const struct hot *hot = s->in[i].of;
-    enum category is = category_get(in, s->in[i].nullable, k, out);
-    if (is == CATEGORY_WRONG)
-        return category_wrong(hot->name, in, k, e);
-    if (is == CATEGORY_MISSING)
+    enum rn_category is = rn_category_get(in, s->in[i].nullable, k, out);
+    if (is == RN_CATEGORY_WRONG)
+        return rn_category_wrong(hot->name, in, k, e);
+    if (is == RN_CATEGORY_MISSING)
         *out = -1;
     else if (*out < 0 || *out >= classes) {
-        fail(e, RN_E_DATA, NULL, 0, 0, "field '%s': %lld is not in 0..%lld", hot->name,
-             (long long)*out, (long long)classes - 1);
-        hint(e, "%s",
-             s->given ? "`classes` is one more than the largest"
-                      : "K is the largest integer of the training rows + 1; `classes` "
-                        "sets it, and label_map before it takes any integers");
+        rn_failf(e, RN_E_DATA, NULL, 0, 0, "field '%s': %lld is not in 0..%lld",
+                 hot->name, (long long)*out, (long long)classes - 1);
+        rn_hintf(e, "%s",
+                 s->given
+                     ? "`classes` is one more than the largest"
+                     : "K is the largest integer of the training rows + 1; `classes` "
+                       "sets it, and label_map before it takes any integers");
         return RN_E_DATA;
     }
     return RN_OK;
@@ -150,9 +152,9 @@ static int32_t fit_end(void *self, struct rn_error *e) {
     const struct one_hot *s = self;
     for (uint32_t i = 0; i < s->in_count; i++)
         if (!s->in[i].of->classes)
-            return fail(e, RN_E_DATA, NULL, 0, 0,
-                        "field '%s' is missing in every training sample",
-                        s->in[i].of->name);
+            return rn_failf(e, RN_E_DATA, NULL, 0, 0,
+                            "field '%s' is missing in every training sample",
+                            s->in[i].of->name);
     return RN_OK;
 }
 

@@ -2,9 +2,10 @@
 /* A border around images, so that a network made for 32x32 takes 28x28. */
 #include <stdlib.h>
 
+#include <runner/sdk/error.h>
+#include <runner/sdk/field.h>
+#include <runner/sdk/transform.h>
 #include <runner/transform.h>
-
-#include "planned.h"
 
 struct padded {
     uint64_t bytes;         /* of a sample, as it comes */
@@ -36,8 +37,9 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
     if (n != 1 && n != 2 && n != 4)
-        return fail(e, RN_E_CONFIG, "padding", 0, 0,
-                    "wants one number, [height, width], or [top, left, bottom, right]");
+        return rn_failf(
+            e, RN_E_CONFIG, "padding", 0, 0,
+            "wants one number, [height, width], or [top, left, bottom, right]");
     for (uint32_t i = 0; i < 4; i++) {
         char path[32];
         rn_path(path, sizeof path, "padding", i % n);
@@ -53,7 +55,7 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
     struct pad *s = self;
     s->count = 0;
     s->fields =
-        planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
+        rn_planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
     if (!s->fields)
         return e && e->status ? e->status : RN_E_MEMORY;
     s->count = *out_count = in_count;
@@ -61,23 +63,23 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
         struct padded *p = &s->fields[i];
         uint32_t rank = in[i].rank;
         out[i] = in[i];
-        *p = (struct padded){.bytes = field_bytes(&in[i]), .dtype = in[i].dtype};
+        *p = (struct padded){.bytes = rn_field_bytes(&in[i]), .dtype = in[i].dtype};
         if (rank < 2 || in[i].flags & RN_FIELD_TEXT) {
             if (s->selected)
-                return fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds no images",
-                            in[i].name);
+                return rn_failf(e, RN_E_CONFIG, NULL, 0, 0,
+                                "field '%s' holds no images", in[i].name);
             continue;
         }
         if (in[i].dtype == RN_F16 || in[i].dtype == RN_BF16)
-            return fail(e, RN_E_UNSUPPORTED, NULL, 0, 0,
-                        "field '%s' holds %s; scale makes f32 of it", in[i].name,
-                        dtype_name(in[i].dtype));
+            return rn_failf(e, RN_E_UNSUPPORTED, NULL, 0, 0,
+                            "field '%s' holds %s; scale makes f32 of it", in[i].name,
+                            rn_dtype_name(in[i].dtype));
         if (in[i].dtype == RN_U8 && !(s->fill >= 0.0 && s->fill <= 255.0))
-            return fail(e, RN_E_CONFIG, "fill", 0, 0, "must be 0 to 255 for u8");
+            return rn_failf(e, RN_E_CONFIG, "fill", 0, 0, "must be 0 to 255 for u8");
         p->item = RN_DTYPE_BYTES(in[i].dtype);
         p->height = (uint64_t)in[i].shape[rank - 2];
         p->width = (uint64_t)in[i].shape[rank - 1];
-        p->planes = field_elements(&in[i]) / (p->height * p->width);
+        p->planes = rn_field_elements(&in[i]) / (p->height * p->width);
         out[i].shape[rank - 2] += (int64_t)(s->border[0] + s->border[2]);
         out[i].shape[rank - 1] += (int64_t)(s->border[1] + s->border[3]);
     }

@@ -2,9 +2,10 @@
 /* Cells of variable size, cut or filled up to one length. */
 #include <stdlib.h>
 
+#include <runner/sdk/error.h>
+#include <runner/sdk/field.h>
+#include <runner/sdk/transform.h>
 #include <runner/transform.h>
-
-#include "planned.h"
 
 struct sequence {
     char length_name[160];
@@ -75,10 +76,11 @@ static int32_t plan_field(struct pad_sequence *s, uint32_t i, const struct rn_fi
                   {RN_U8, 0.0, 255.0}};
     int whole = s->value == (double)(int64_t)s->value;
     if (!(in->flags & RN_FIELD_VARIABLE))
-        return fail(e, RN_E_CONFIG, "of", 0, 0,
-                    "field '%s' is of one size already: its cells are not of variable "
-                    "size",
-                    in->name);
+        return rn_failf(
+            e, RN_E_CONFIG, "of", 0, 0,
+            "field '%s' is of one size already: its cells are not of variable "
+            "size",
+            in->name);
     *q = (struct sequence){.dtype = in->dtype, .entry_elements = 1};
     for (uint32_t k = 1; k < in->rank; k++)
         q->entry_elements *= (uint64_t)in->shape[k];
@@ -87,12 +89,13 @@ static int32_t plan_field(struct pad_sequence *s, uint32_t i, const struct rn_fi
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++)
         if (ranges[k].dtype == in->dtype &&
             !(whole && s->value >= ranges[k].low && s->value <= ranges[k].high))
-            return fail(e, RN_E_CONFIG, "value", 0, 0, "%g is no %s, which '%s' holds",
-                        s->value, dtype_name(in->dtype), in->name);
+            return rn_failf(e, RN_E_CONFIG, "value", 0, 0,
+                            "%g is no %s, which '%s' holds", s->value,
+                            rn_dtype_name(in->dtype), in->name);
     double probe;
     if (!store(in->dtype, 0.0, &probe, 1))
-        return fail(e, RN_E_UNSUPPORTED, "of", 0, 0, "field '%s' holds %s", in->name,
-                    dtype_name(in->dtype));
+        return rn_failf(e, RN_E_UNSUPPORTED, "of", 0, 0, "field '%s' holds %s",
+                        in->name, rn_dtype_name(in->dtype));
     return RN_OK;
 }
 
@@ -101,8 +104,8 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
     struct pad_sequence *s = self;
     uint32_t n = 0;
     s->count = 0;
-    s->fields = planned(s->fields, in_count, sizeof *s->fields,
-                        s->lengths ? 2 * in_count : in_count, *out_count, e);
+    s->fields = rn_planned(s->fields, in_count, sizeof *s->fields,
+                           s->lengths ? 2 * in_count : in_count, *out_count, e);
     if (!s->fields)
         return e && e->status ? e->status : RN_E_MEMORY;
     s->count = in_count;

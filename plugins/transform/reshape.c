@@ -2,9 +2,10 @@
 /* Another shape for the same numbers. */
 #include <stdlib.h>
 
+#include <runner/sdk/error.h>
+#include <runner/sdk/field.h>
+#include <runner/sdk/transform.h>
 #include <runner/transform.h>
-
-#include "planned.h"
 
 struct shaped {
     uint64_t bytes;
@@ -43,15 +44,15 @@ static int32_t reshape_create(struct rn_host *h, void **self, struct rn_error *e
         return status;
     s->rank = rn_get_count(h, "shape");
     if (s->rank < 1 || s->rank > RN_MAX_RANK - 1)
-        return fail(e, RN_E_CONFIG, "shape", 0, 0, "must have 1 to %d sizes",
-                    RN_MAX_RANK - 1);
+        return rn_failf(e, RN_E_CONFIG, "shape", 0, 0, "must have 1 to %d sizes",
+                        RN_MAX_RANK - 1);
     for (uint32_t i = 0; i < s->rank; i++) {
         char path[32];
         s->shape[i] = rn_get_int(h, rn_path(path, sizeof path, "shape", i), 0);
         open += s->shape[i] == -1;
         if (s->shape[i] < -1 || s->shape[i] == 0 || s->shape[i] > INT32_MAX || open > 1)
-            return fail(e, RN_E_CONFIG, path, 0, 0,
-                        "a size must be above 0, or -1 once");
+            return rn_failf(e, RN_E_CONFIG, path, 0, 0,
+                            "a size must be above 0, or -1 once");
     }
     return RN_OK;
 }
@@ -61,21 +62,21 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
     struct reshape *s = self;
     s->count = 0;
     s->fields =
-        planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
+        rn_planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
     if (!s->fields)
         return e && e->status ? e->status : RN_E_MEMORY;
     s->count = *out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
-        uint64_t n = field_elements(&in[i]), product = 1;
+        uint64_t n = rn_field_elements(&in[i]), product = 1;
         struct shaped *x = &s->fields[i];
         snprintf(x->name, sizeof x->name, "%s", in[i].name);
         out[i] = in[i];
         out[i].name = x->name;
-        x->bytes = field_bytes(&in[i]);
+        x->bytes = rn_field_bytes(&in[i]);
         if (in[i].flags & RN_FIELD_TEXT) {
             if (s->selected)
-                return fail(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' is text",
-                            in[i].name);
+                return rn_failf(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' is text",
+                                in[i].name);
             continue;
         }
         if (!s->rank) {
@@ -99,9 +100,9 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
         if (open && product <= n && n % product == 0)
             *open = (int64_t)(n / product);
         else if (open || product != n)
-            return fail(e, RN_E_CONFIG, "shape", 0, 0,
-                        "field '%s' has %llu elements a sample, which do not fit",
-                        in[i].name, (unsigned long long)n);
+            return rn_failf(e, RN_E_CONFIG, "shape", 0, 0,
+                            "field '%s' has %llu elements a sample, which do not fit",
+                            in[i].name, (unsigned long long)n);
     }
     return RN_OK;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* x * factor + shift, as f32: pixels of bytes to [0,1]. Nothing is fitted. */
-#include "fitted.h"
+#include <runner/sdk/fitted.h>
 
 struct scale {
-    struct fitted fields; /* only: which fields are taken */
-    int given;            /* factor */
+    struct rn_fitted fields; /* only: which fields are taken */
+    int given;               /* factor */
     double factor, shift;
 };
 
@@ -13,7 +13,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
-    s->fields.per = PER_ALL;
+    s->fields.per = RN_PER_ALL;
     s->fields.selected = rn_has(h, "of");
     s->given = rn_has(h, "factor");
     s->factor = rn_get_float(h, "factor", 1.0);
@@ -24,10 +24,10 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
 static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
                      const struct rn_tensor *out, struct rn_error *e) {
     const struct scale *s = self;
-    double x[FITTED_CHUNK];
+    double x[RN_FITTED_CHUNK];
     (void)e;
     for (uint32_t i = 0; i < s->fields.in_count; i++) {
-        const struct fitted_field *f = s->fields.in[i].of;
+        const struct rn_fitted_field *f = s->fields.in[i].of;
         if (!f) {
             memcpy(out[i].data, in[i].data, n * s->fields.in[i].bytes);
             continue;
@@ -35,11 +35,11 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
         double divisor = !s->given && in[i].dtype == RN_U8 ? 255.0 : 1.0;
         for (uint64_t at = 0, take; at < n * f->elements; at += take) {
             take = n * f->elements - at;
-            take = take < FITTED_CHUNK ? take : FITTED_CHUNK;
-            fitted_get(&s->fields, i, &in[i], at, take, x);
+            take = take < RN_FITTED_CHUNK ? take : RN_FITTED_CHUNK;
+            rn_fitted_get(&s->fields, i, &in[i], at, take, x);
             for (uint64_t k = 0; k < take; k++)
-                fitted_put(&s->fields, i, &out[i], at + k,
-                           x[k] * s->factor / divisor + s->shift);
+                rn_fitted_put(&s->fields, i, &out[i], at + k,
+                              x[k] * s->factor / divisor + s->shift);
         }
     }
     return RN_OK;
@@ -48,8 +48,8 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
 static const struct rn_transform iface = {sizeof(struct rn_transform),
                                           RN_TRANSFORM_TOTAL,
                                           create,
-                                          fitted_destroy,
-                                          fitted_plan,
+                                          rn_fitted_destroy,
+                                          rn_fitted_plan,
                                           NULL,
                                           NULL,
                                           NULL,
@@ -60,7 +60,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform),
 
 RN_TRANSFORM(scale, iface, "runner/scale 1",
              RN_DOC("x * factor + shift, as f32")
-             FITTED_OF
+             RN_FITTED_OF_OPTION
              RN_OPTION("factor float | default: 1/255 for u8, else 1")
              RN_OPTION("shift float = 0 | added after"));
 RN_PLUGIN(&scale);

@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What losses share: targets in the prediction's shape, weights by row and by class. */
-#ifndef PLUGINS_LOSS_ROWS_H
-#define PLUGINS_LOSS_ROWS_H
+/* Helpers for losses: targets in the prediction's shape, weights by row and by class.
+ * All functions are called from describe ([setup]); they add operators to the graph and
+ * report errors to the builder, whose first error ends the component: after one,
+ * RN_NONE is returned, which every operator passes on. Header-only; C11 or C++. */
+#ifndef RUNNER_SDK_LOSS_H
+#define RUNNER_SDK_LOSS_H
 
 #include <math.h>
 #include <stdlib.h>
 
 #include <runner/loss.h>
 
-#define WEIGHT_PORT                                                                    \
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Lines for the description: the ports that losses share. */
+#define RN_LOSS_WEIGHT_PORT                                                            \
     RN_IN("weight float/int/bool [N,...] ; optional | how much a row, or an element, " \
           "counts: the mean is sum(weight*loss)/sum(weight)")
-#define TARGET_TYPE "float/int/bool"
-#define LABEL_PORT                                                                     \
+#define RN_LOSS_TARGET_TYPE "float/int/bool"
+#define RN_LOSS_LABEL_PORT                                                             \
     RN_IN("label int/bool [N,...] | class index, 0 to C-1; another is refused")
 
-/* As f32, whatever type it has; RN_NONE stays. */
-static inline rn_value as_float(struct rn_build *b, rn_value x) {
+/* x as a float: floats as they are, integers and bool cast to f32; RN_NONE stays. */
+static inline rn_value rn_as_float(struct rn_build *b, rn_value x) {
     uint32_t rank = 0;
     int64_t shape[RN_MAX_RANK];
     rn_dtype dtype = RN_F32;
@@ -26,7 +34,7 @@ static inline rn_value as_float(struct rn_build *b, rn_value x) {
 }
 
 /* The port `label` as an index, also where it is bool. */
-static inline rn_value label_index(struct rn_build *b) {
+static inline rn_value rn_loss_label(struct rn_build *b) {
     rn_value label = rn_input(b, "label");
     uint32_t rank = 0;
     int64_t shape[RN_MAX_RANK];
@@ -36,8 +44,10 @@ static inline rn_value label_index(struct rn_build *b) {
     return dtype == RN_BOOL ? rn_cast(b, label, RN_I64) : label;
 }
 
-/* A softmax needs two scores at least: of one, it is always 1. */
-static inline int32_t check_classes(struct rn_build *b, rn_value logits, int32_t axis) {
+/* RN_E_CONFIG, reported, where `axis` of the logits has one score: its softmax is
+ * always 1. Else RN_OK. */
+static inline int32_t rn_loss_check_classes(struct rn_build *b, rn_value logits,
+                                            int32_t axis) {
     if (rn_dim(b, logits, axis) != 1)
         return RN_OK;
     b->api->fail(b, "there is one score a row: its softmax is always 1",
@@ -51,12 +61,12 @@ static inline int32_t check_classes(struct rn_build *b, rn_value logits, int32_t
  * target [N] for a prediction [N,1] is meant row by row, never broadcast to [N,N]), a
  * single number left to broadcast; anything else is an error. Integers and bools become
  * f32. */
-static inline rn_value pair_target(struct rn_build *b, rn_value prediction,
-                                   rn_value target) {
+static inline rn_value rn_loss_target(struct rn_build *b, rn_value prediction,
+                                      rn_value target) {
     uint32_t rank = 0, other = 0, i, k = 0;
     int64_t p[RN_MAX_RANK], t[RN_MAX_RANK];
     rn_dtype dtype;
-    target = as_float(b, target);
+    target = rn_as_float(b, target);
     if (b->api->shape(b, prediction, &rank, p, &dtype) != RN_OK ||
         b->api->shape(b, target, &other, t, &dtype) != RN_OK || other == 0)
         return target;
@@ -84,8 +94,8 @@ static inline rn_value pair_target(struct rn_build *b, rn_value prediction,
 
 /* The port `weight` lined up with a loss by its first axes: [N] for a loss [N,H,W] is
  * one weight a row. RN_NONE when it is not bound. */
-static inline rn_value row_weight(struct rn_build *b, rn_value loss) {
-    rn_value w = as_float(b, rn_input(b, "weight"));
+static inline rn_value rn_loss_weight(struct rn_build *b, rn_value loss) {
+    rn_value w = rn_as_float(b, rn_input(b, "weight"));
     uint32_t rank = 0, have = 0, i;
     int64_t shape[RN_MAX_RANK], want[RN_MAX_RANK];
     rn_dtype dtype;
@@ -107,8 +117,8 @@ static inline rn_value row_weight(struct rn_build *b, rn_value loss) {
 /* The target of terms with this weight (row_weight's, or RN_NONE): 0 where the weight
  * is 0. Such a term does not count whatever its target is, but 0 times an infinite loss
  * would be NaN. */
-static inline rn_value counted_target(struct rn_build *b, rn_value target,
-                                      rn_value weight) {
+static inline rn_value rn_loss_counted_target(struct rn_build *b, rn_value target,
+                                              rn_value weight) {
     rn_value zero = rn_const(b, 0.0), in[2] = {weight, zero};
     if (!weight || !target || rn_rank(b, target) == 0)
         return target;
@@ -117,7 +127,7 @@ static inline rn_value counted_target(struct rn_build *b, rn_value target,
 
 /* The option `class_weights` as a constant [C], C the logits' axis 1. RN_NONE when it
  * is not given or wrong; wrong ones are reported. */
-static inline rn_value class_weights(struct rn_build *b, rn_value logits) {
+static inline rn_value rn_loss_class_weights(struct rn_build *b, rn_value logits) {
     int64_t classes = rn_get_count(b->host, "class_weights"), i;
     int64_t columns = rn_dim(b, logits, 1);
     double sum = 0.0;
@@ -155,12 +165,15 @@ static inline rn_value class_weights(struct rn_build *b, rn_value logits) {
 }
 
 /* Weights of labels: by class and by row, either may be RN_NONE. */
-static inline void output_weight(struct rn_build *b, rn_value by_class,
-                                 rn_value by_row) {
+static inline void rn_loss_output_weight(struct rn_build *b, rn_value by_class,
+                                         rn_value by_row) {
     if (by_class && by_row)
         by_row = rn_mul(b, by_class, by_row);
     if (by_class || by_row)
         rn_output(b, "weight", by_row ? by_row : by_class);
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

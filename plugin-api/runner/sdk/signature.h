@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that people give in place of the one that a source reads, by their first bytes.
- */
-#ifndef SOURCE_SIGNATURE_H
-#define SOURCE_SIGNATURE_H
+/* Formats that are often given in place of the one that a source reads, recognised by
+ * their first bytes, so that the error can name them. Header-only; C11 or C++. */
+#ifndef RUNNER_SDK_SIGNATURE_H
+#define RUNNER_SDK_SIGNATURE_H
 
 #include <stddef.h>
 #include <string.h>
 
-struct signature {
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rn_signature {
     const char *magic;
     size_t n;               /* bytes of magic */
     const char *what, *fix; /* "a zip archive", what to do about it */
 };
 
-/* NULL: none that is known. */
-static inline const struct signature *signature_of(const void *head, size_t n) {
-    static const struct signature known[] = {
+/* The format of a file that begins with these n bytes; static. NULL: not a known one.
+ */
+static inline const struct rn_signature *rn_signature_of(const void *head, size_t n) {
+    static const struct rn_signature known[] = {
         {"\x1f\x8b", 2, "a gzip file", "unpack it"},
         {"PK\3\4", 4, "a zip archive",
          "unpack it; export a spreadsheet as CSV; an .npz file holds a .npy file for "
@@ -36,4 +41,7 @@ static inline const struct signature *signature_of(const void *head, size_t n) {
     return NULL;
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif
