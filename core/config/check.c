@@ -667,8 +667,9 @@ static void check_record(struct checker *k, struct node *n, const struct schema 
     }
     for (uint32_t m = 0; keys == KEYS_HOST && kind && m < r->count; m++) {
         const struct node *c = tree_find(n, r->options[m].info.name);
-        if (c && r->options[m].info.live && c->kind == NODE_SCALAR)
-            refer_live(&k->refer, kind, c);
+        if (c && r->options[m].info.live && c->kind == NODE_SCALAR && k->r->is_live &&
+            k->r->is_live(kind))
+            refer_live(&k->refer, c);
     }
     k->depth--;
 }

@@ -123,6 +123,8 @@ struct schema_resolver {
     const struct schema *(*component)(void *context, const char *kind, const char *type,
                                       const struct node *at, struct diag *d);
     void *context;
+    /* Of this kind: may a reference(live) name its live options? NULL: of none. */
+    bool (*is_live)(const char *kind);
 };
 /* Check a map against a schema: unknown keys, types, ranges, choices, required; gives
  * scalars their type and adds absent defaults to the tree. host_keys: keys that the
@@ -140,13 +142,6 @@ struct schema_component {
 void schema_json(const struct schema *s, uint32_t n, const struct schema_component *all,
                  const char *const *host_keys, struct text *out);
 
-/* The host's own sections (seed, device, data, train, checkpoint, ...), as text in the
- * same grammar; each option is followed by a line "example: YAML". */
-const char *config_core_schema(void);
-/* The keys that the host reads in components, beside their options: as text, and by
- * kind for schema_check. */
-const char *config_host_key_schema(void);
-const char *const *config_host_keys(void);
 /* docs/experiment.md: every option of the host's sections and keys, with its example.
  */
 void schema_docs(const struct schema *sections, const struct schema *keys,

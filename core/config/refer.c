@@ -10,14 +10,7 @@ void refer_component(struct referrer *f, const char *kind, const struct node *n)
     vec_push(f->parts, f->part_count, f->part_capacity, (struct named_part){kind, n});
 }
 
-/* Of those that describe computation; core/experiment/hyper.c makes values of them. */
-void refer_live(struct referrer *f, const char *kind, const struct node *n) {
-    static const char *const kinds[] = {"model", "loss", "optimizer", "metric"};
-    bool has = false;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        has |= strcmp(kinds[i], kind) == 0;
-    if (!has)
-        return;
+void refer_live(struct referrer *f, const struct node *n) {
     vec_push(f->live, f->live_count, f->live_capacity, n->path);
 }
 

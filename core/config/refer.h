@@ -25,10 +25,10 @@ struct referrer {
     bool unknown; /* a component was not found: it may have had what is asked for */
 };
 
-/* While the tree is checked: a component of the experiment, a live option of one of
- * `kind`, an option that refers to either. */
+/* While the tree is checked: a component of the experiment, a live option of one, an
+ * option that refers to either. */
 void refer_component(struct referrer *f, const char *kind, const struct node *n);
-void refer_live(struct referrer *f, const char *kind, const struct node *n);
+void refer_live(struct referrer *f, const struct node *n);
 void refer_ask(struct referrer *f, struct node *n, const char *kind);
 /* Then: each that was asked for has its path as value, or an error at its place. */
 void refer_resolve(struct referrer *f, struct diag *d);

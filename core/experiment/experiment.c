@@ -5,6 +5,7 @@
 
 #include "base/path.h"
 #include "experiment/experiment.h"
+#include "experiment/sections.h"
 
 bool pattern_match(const char *pattern, const char *text) {
     for (; *pattern; pattern++, text++) {
@@ -143,12 +144,12 @@ struct config *experiment_read(struct session *session, const char *file, uint32
     }
     struct arena *a = arena_create();
     struct rn_error e;
-    struct schema *s = schema_parse(a, config_core_schema(), &e);
+    struct schema *s = schema_parse(a, sections_schema(), &e);
     if (!s) {
         diag_add(d, &e);
     } else {
-        struct schema_resolver r = {resolve, session};
-        schema_check(c, config_root(c), s, config_host_keys(), &r, d);
+        struct schema_resolver r = {resolve, session, kind_is_live};
+        schema_check(c, config_root(c), s, kind_host_keys(), &r, d);
         check_sections(config_root(c), d);
     }
     arena_destroy(a);
@@ -157,11 +158,11 @@ struct config *experiment_read(struct session *session, const char *file, uint32
 
 int experiment_schema_docs(struct text *out, struct rn_error *e) {
     struct arena *a = arena_create();
-    struct schema *sections = schema_parse(a, config_core_schema(), e);
+    struct schema *sections = schema_parse(a, sections_schema(), e);
     struct schema *keys =
-        sections ? schema_parse(a, config_host_key_schema(), e) : NULL;
+        sections ? schema_parse(a, sections_host_keys(), e) : NULL;
     if (keys)
-        schema_docs(sections, keys, config_host_keys(), out);
+        schema_docs(sections, keys, kind_host_keys(), out);
     arena_destroy(a);
     return keys ? RN_OK : e->status;
 }
@@ -169,7 +170,7 @@ int experiment_schema_docs(struct text *out, struct rn_error *e) {
 int experiment_schema_json(struct session *session, struct text *out,
                            struct rn_error *e) {
     struct arena *a = arena_create();
-    struct schema *s = schema_parse(a, config_core_schema(), e);
+    struct schema *s = schema_parse(a, sections_schema(), e);
     uint32_t n = session_count(session);
     struct schema_component *all = arena_array(a, struct schema_component, n + 1);
     for (uint32_t i = 0; i < n; i++) {
@@ -178,7 +179,7 @@ int experiment_schema_json(struct session *session, struct text *out,
                                            c->doc ? c->doc : "", c->schema};
     }
     if (s)
-        schema_json(s, n, all, config_host_keys(), out);
+        schema_json(s, n, all, kind_host_keys(), out);
     arena_destroy(a);
     return s ? RN_OK : e->status;
 }
@@ -234,17 +235,12 @@ struct experiment *experiment_open(struct session *session, const char *file,
 }
 
 void experiment_open_parts(struct experiment *x, struct diag *d) {
-    struct bound_components backend = {0};
-    open_parts(x, "device", "backend", &backend, d);
-    if (backend.count)
-        x->backend = backend.at[0];
-    open_parts(x, "model", "model", &x->models, d);
-    open_parts(x, "loss", "loss", &x->losses, d);
-    open_parts(x, "metrics", "metric", &x->metrics, d);
-    open_parts(x, "optimizer", "optimizer", &x->optimizers, d);
-    open_parts(x, "schedule", "schedule", &x->schedules, d);
-    open_parts(x, "hooks", "hook", &x->hooks, d);
-    open_parts(x, "init", "init", &x->inits, d);
+    open_parts(x, "device", "backend", &x->backends, d);
+    if (x->backends.count)
+        x->backend = x->backends.at[0];
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (kind_at(i)->at_top)
+            open_parts(x, kind_at(i)->section, kind_at(i)->name, &x->by_kind[i], d);
 }
 
 const struct bound_component *
@@ -271,8 +267,8 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
     struct config *c =
         config_from_default(arena_format(x->arena, "%s` of `%s", kind, wanted_by),
                             arena_format(x->arena, "type: %s\n", name), d);
-    struct schema_resolver r = {resolve, x->session};
-    if (!c || schema_check(c, config_root(c), p.component->schema, config_host_keys(),
+    struct schema_resolver r = {resolve, x->session, kind_is_live};
+    if (!c || schema_check(c, config_root(c), p.component->schema, kind_host_keys(),
                            &r, d) != RN_OK)
         return NULL;
     x->default_configs[x->default_config_count++] = c;
@@ -293,18 +289,12 @@ static void close_parts(struct bound_components *p) {
 void experiment_close(struct experiment *x) {
     if (!x)
         return;
-    close_parts(&x->models);
-    close_parts(&x->losses);
-    close_parts(&x->metrics);
-    close_parts(&x->optimizers);
-    close_parts(&x->schedules);
-    close_parts(&x->hooks);
-    close_parts(&x->inits);
+    for (int i = 0; i < KIND_COUNT; i++)
+        close_parts(&x->by_kind[i]);
     close_parts(&x->default_inits);
     memory_release(x->default_inits.at);
     for (uint32_t i = 0; i < x->default_config_count; i++)
         config_destroy(x->default_configs[i]);
-    instance_destroy(x->backend.instance);
     config_destroy(x->config);
     arena_destroy(x->arena);
 }

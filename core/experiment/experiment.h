@@ -5,6 +5,7 @@
 #define EXPERIMENT_EXPERIMENT_H
 
 #include "config/config.h"
+#include "plugin/kinds.h"
 #include "plugin/plugin.h"
 
 /* One component in its place. */
@@ -31,8 +32,15 @@ struct experiment {
     uint64_t seed;
     rn_dtype precision; /* of products: RN_F32, RN_BF16 or RN_F16 */
     struct bound_component backend;
-    struct bound_components models, losses, metrics, optimizers, schedules, hooks,
-        inits;
+    /* x->losses is x->by_kind[KIND_loss]; of kinds that the data section configures
+     * there are none here. */
+    union {
+        struct bound_components by_kind[KIND_COUNT];
+        struct {
+#define KIND(name, plural, ...) struct bound_components plural;
+#include "plugin/kinds.def"
+        };
+    };
     struct bound_components default_inits; /* named by layers */
     uint32_t default_capacity;
     struct config *default_configs[32];

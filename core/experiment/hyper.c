@@ -73,10 +73,9 @@ int hyper_create(const struct experiment *x, int64_t total_steps,
     uint32_t capacity = 0;
     int status = RN_OK;
     *l = (struct hyper){.total_steps = total_steps, .steps_per_epoch = steps_per_epoch};
-    add_parts(x, &x->models, l, &capacity);
-    add_parts(x, &x->losses, l, &capacity);
-    add_parts(x, &x->optimizers, l, &capacity);
-    add_parts(x, &x->metrics, l, &capacity);
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (kind_at(i)->live)
+            add_parts(x, &x->by_kind[i], l, &capacity);
     for (uint32_t i = 0; i < x->schedules.count; i++) {
         const struct bound_component *p = &x->schedules.at[i];
         const struct node *of = node_find(p->node, "of");

@@ -4,16 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/kinds.h"
 #include "plugin/room.h"
-
-static const char *const kind_names[] = {"source", "transform", "augment",   "init",
-                                         "model",  "loss",      "optimizer", "schedule",
-                                         "metric", "hook",      "backend"};
-
-const char *const *kinds(uint32_t *count) {
-    *count = sizeof kind_names / sizeof *kind_names;
-    return kind_names;
-}
 
 static int check_abi(const char *line, struct rn_error *e) {
     unsigned major, minor;
@@ -34,12 +26,7 @@ static int read_head(struct arena *a, const char *line, struct component *c,
         return error_set(e, RN_E_PLUGIN,
                          "its description has no `component: KIND NAME "
                          "BEHAVIOUR`");
-    uint32_t n;
-    const char *const *all = kinds(&n);
-    bool known = false;
-    for (uint32_t i = 0; i < n; i++)
-        known |= strcmp(all[i], kind) == 0;
-    if (!known)
+    if (!kind_find(kind))
         return error_set(e, RN_E_PLUGIN, "it has a component of the unknown kind '%s'",
                          kind);
     const char *slash = strchr(name, '/');
@@ -134,19 +121,16 @@ static int check_options(const struct schema *s, struct rn_error *e) {
 /* reference(KIND), also inside a list or a map. */
 static int check_reference(const struct option_info *o, struct rn_error *e) {
     const char *at = strstr(o->type, "reference(");
-    uint32_t n;
-    const char *const *all = kinds(&n);
     if (!at)
         return RN_OK;
     at += strlen("reference(");
     size_t length = strcspn(at, ")");
     bool known = length == 4 && strncmp(at, "live", 4) == 0;
-    for (uint32_t i = 0; i < n; i++)
-        known |= strlen(all[i]) == length && strncmp(all[i], at, length) == 0;
-    return known ? RN_OK
-                 : error_set(e, RN_E_PLUGIN,
-                             "option '%s' refers to the unknown kind '%.*s'", o->name,
-                             (int)length, at);
+    return known || kind_find_n(at, length)
+               ? RN_OK
+               : error_set(e, RN_E_PLUGIN,
+                           "option '%s' refers to the unknown kind '%.*s'", o->name,
+                           (int)length, at);
 }
 
 static int check_references(const struct schema *s, struct rn_error *e) {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An instance: a component bound to the node that configures it, and the host that it
  * sees: typed getters, nested components, reports. */
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "plugin/kinds.h"
 #include "plugin/room.h"
 
 struct instance {
@@ -287,7 +289,7 @@ static const struct rn_host_api api = {sizeof(struct rn_host_api),
 typedef int32_t (*create_fn)(struct rn_host *h, void **self, struct rn_error *e);
 typedef void (*destroy_fn)(void *self);
 
-/* Kinds with a create have it first, then destroy. */
+/* The interfaces of kinds that have create and destroy begin with them. */
 struct life {
     uint32_t struct_size;
     uint32_t reserved;
@@ -295,9 +297,11 @@ struct life {
     destroy_fn destroy;
 };
 
-static bool has_life(const char *kind) {
-    return strcmp(kind, "model") != 0 && strcmp(kind, "loss") != 0 &&
-           strcmp(kind, "optimizer") != 0;
+/* NULL: its kind has neither. */
+static const struct life *life_of(const struct component *c) {
+    size_t at = kind_find(c->kind)->create;
+    assert(!at || at == offsetof(struct life, create));
+    return at ? c->iface : NULL;
 }
 
 int instance_create(struct session *s, const struct component *c,
@@ -328,7 +332,7 @@ int instance_create(struct session *s, const struct component *c,
             return status;
         }
     }
-    const struct life *life = has_life(c->kind) ? c->iface : NULL;
+    const struct life *life = life_of(c);
     if (life && life->create) {
         uint32_t before = diag_count(d);
         const char *mark = call_enter(c->name);
@@ -356,7 +360,7 @@ int instance_create(struct session *s, const struct component *c,
 void instance_destroy(struct instance *i) {
     if (!i)
         return;
-    const struct life *life = has_life(i->component->kind) ? i->component->iface : NULL;
+    const struct life *life = life_of(i->component);
     if (i->created && life && life->destroy && i->self) {
         const char *mark = call_enter(i->component->name);
         life->destroy(i->self);

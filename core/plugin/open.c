@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "plugin/kinds.h"
 #include "plugin/room.h"
 
 int abi_check(const struct abi_version *host, const struct abi_version *needed,
@@ -22,119 +23,63 @@ int abi_check(const struct abi_version *host, const struct abi_version *needed,
     return error_hint(e, "build the plugin again with this runner's headers");
 }
 
-/* What an interface must hold: as many bytes as its first version had, which never
- * grows, and the members without which the kind makes no sense. */
-struct demand {
-    const char *kind;
-    uint32_t bytes;
-    struct {
-        const char *name;
-        size_t at;
-    } members[21];
-};
+static bool has_member(const void *iface, uint32_t size, size_t at) {
+    void (*member)(void);
+    if (size < at + sizeof member)
+        return false;
+    memcpy(&member, (const char *)iface + at, sizeof member);
+    return member != NULL;
+}
 
-#define END(type, member) ((uint32_t)(offsetof(type, member) + sizeof(void (*)(void))))
-#define NEEDS(type, member)                                                            \
-    { #member, offsetof(type, member) }
+/* Members of which one without the other makes no sense; NULL: the rule holds. */
+static const char *broken(const struct kind_rule *r, const void *iface, uint32_t size) {
+    uint32_t set = 0, all = 0;
+    for (; all < sizeof r->at / sizeof *r->at && r->at[all]; all++)
+        set += has_member(iface, size, r->at[all]);
+    bool holds = true;
+    switch (r->rule) {
+    case KIND_RULE_TOGETHER:
+        holds = set == 0 || set == all;
+        break;
+    case KIND_RULE_FIRST_NEEDS:
+        holds = set == all || !has_member(iface, size, r->at[0]);
+        break;
+    case KIND_RULE_ANY:
+        holds = set > 0;
+        break;
+    default:
+        holds = set == 0;
+        break;
+    }
+    return holds ? NULL : r->message;
+}
 
-static const struct demand demands[] = {
-    {"source",
-     END(struct rn_source, read),
-     {NEEDS(struct rn_source, create), NEEDS(struct rn_source, info),
-      NEEDS(struct rn_source, read)}},
-    {"transform",
-     END(struct rn_transform, load),
-     {NEEDS(struct rn_transform, create), NEEDS(struct rn_transform, plan),
-      NEEDS(struct rn_transform, apply)}},
-    {"augment",
-     END(struct rn_augment, apply),
-     {NEEDS(struct rn_augment, create), NEEDS(struct rn_augment, plan),
-      NEEDS(struct rn_augment, apply)}},
-    {"init", END(struct rn_init, fill), {NEEDS(struct rn_init, fill)}},
-    {"model", END(struct rn_model, describe), {NEEDS(struct rn_model, describe)}},
-    {"loss", END(struct rn_loss, describe), {NEEDS(struct rn_loss, describe)}},
-    {"optimizer",
-     END(struct rn_optimizer, describe),
-     {NEEDS(struct rn_optimizer, describe)}},
-    {"schedule", END(struct rn_schedule, load), {NEEDS(struct rn_schedule, value)}},
-    {"metric", END(struct rn_metric, finish), {NEEDS(struct rn_metric, finish)}},
-    {"hook", END(struct rn_hook, load), {{NULL, 0}}},
-    {"backend",
-     END(struct rn_backend, run),
-     {NEEDS(struct rn_backend, create), NEEDS(struct rn_backend, info),
-      NEEDS(struct rn_backend, alloc), NEEDS(struct rn_backend, release),
-      NEEDS(struct rn_backend, stream_create), NEEDS(struct rn_backend, stream_destroy),
-      NEEDS(struct rn_backend, event_create), NEEDS(struct rn_backend, event_destroy),
-      NEEDS(struct rn_backend, event_record), NEEDS(struct rn_backend, event_wait),
-      NEEDS(struct rn_backend, event_sync), NEEDS(struct rn_backend, stream_sync),
-      NEEDS(struct rn_backend, copy), NEEDS(struct rn_backend, fill_zero),
-      NEEDS(struct rn_backend, query), NEEDS(struct rn_backend, compile),
-      NEEDS(struct rn_backend, exe_destroy), NEEDS(struct rn_backend, run)}}};
-
-/* Members that come together or not at all. */
-static const char *half(const char *kind, const void *iface) {
-    if (strcmp(kind, "source") == 0) {
-        const struct rn_source *s = iface;
-        return !s->worker_open != !s->worker_close ? "worker_open without worker_close"
-                                                   : NULL;
-    }
-    if (strcmp(kind, "augment") == 0) {
-        const struct rn_augment *a = iface;
-        return !a->numbers != !a->decide || !a->numbers != !a->describe
-                   ? "not all of numbers, decide and describe"
-                   : NULL;
-    }
-    if (strcmp(kind, "transform") == 0) {
-        const struct rn_transform *t = iface;
-        if (t->fit_begin && (!t->fit_rows || !t->fit_end))
-            return "fit_begin without fit_rows and fit_end";
-        return !t->save != !t->load       ? "only one of save and load"
-               : t->fit_begin && !t->save ? "a fit that cannot be saved"
-                                          : NULL;
-    }
-    if (strcmp(kind, "schedule") == 0) {
-        const struct rn_schedule *s = iface;
-        return !s->save != !s->load ? "only one of save and load" : NULL;
-    }
-    if (strcmp(kind, "metric") == 0) {
-        const struct rn_metric *m = iface;
-        return !m->describe && !m->update ? "neither describe nor update" : NULL;
-    }
-    if (strcmp(kind, "hook") == 0) {
-        const struct rn_hook *h = iface;
-        if (h->rewrite)
-            return "the form rewrite, which this runner does not have yet";
-        return !h->tap != !h->tapped  ? "only one of tap and tapped"
-               : !h->save != !h->load ? "only one of save and load"
-                                      : NULL;
-    }
-    return NULL;
+static const char *broken_rule(const struct kind *k, const void *iface, uint32_t size) {
+    const char *what = NULL;
+    if (k->save && has_member(iface, size, k->save) != has_member(iface, size, k->load))
+        return "only one of save and load";
+    for (const struct kind_rule *r = k->rules; r->rule && !what; r++)
+        what = broken(r, iface, size);
+    return what;
 }
 
 static int check_iface(const struct component *c, const void *iface,
                        struct rn_error *e) {
-    const struct demand *d = demands;
+    const struct kind *k = kind_find(c->kind); /* describe() knows it */
     uint32_t size;
     if (!iface)
         return error_set(e, RN_E_PLUGIN, "the %s %s has no interface", c->kind,
                          c->name);
-    while (strcmp(d->kind, c->kind) != 0)
-        d++; /* describe() knows the kinds */
     memcpy(&size, iface, sizeof size);
-    if (size < d->bytes)
+    if (size < k->bytes)
         return error_set(e, RN_E_PLUGIN,
-                         "the interface of the %s %s is %u bytes, %u are wanted",
-                         c->kind, c->name, size, d->bytes);
-    for (size_t i = 0; i < sizeof d->members / sizeof d->members[0]; i++) {
-        void (*member)(void);
-        if (!d->members[i].name)
-            break;
-        memcpy(&member, (const char *)iface + d->members[i].at, sizeof member);
-        if (!member)
+                         "the interface of the %s %s is %u bytes, expected at least %u",
+                         c->kind, c->name, size, k->bytes);
+    for (const struct kind_member *m = k->needs; m->name; m++)
+        if (!has_member(iface, size, m->at))
             return error_set(e, RN_E_PLUGIN, "the interface of the %s %s has no `%s`",
-                             c->kind, c->name, d->members[i].name);
-    }
-    const char *what = half(c->kind, iface);
+                             c->kind, c->name, m->name);
+    const char *what = broken_rule(k, iface, size);
     if (what)
         return error_set(e, RN_E_PLUGIN, "the interface of the %s %s has %s", c->kind,
                          c->name, what);

@@ -28,7 +28,6 @@ int abi_check(const struct abi_version *host, const struct abi_version *needed,
 /* describe.c: text to a component; refuses an ABI that this host does not have. */
 int describe(struct arena *a, const char *text, struct component *out,
              struct rn_error *e);
-const char *const *kinds(uint32_t *count);
 
 struct owned { /* a component and what the session knows of it */
     struct component c;

@@ -77,16 +77,26 @@ static struct monitor watched(struct loop *l, struct arena *a,
     return m;
 }
 
-static const struct rn_schedule *schedule_of(const struct bound_component *p) {
-    return p->component->iface;
-}
-
-static const struct rn_hook *hook_of(const struct bound_component *p) {
-    return p->component->iface;
-}
-
 typedef int32_t (*save_fn)(void *self, struct rn_stream *s);
 typedef int32_t (*load_fn)(void *self, struct rn_stream *s, struct rn_error *e);
+
+/* Both or neither, as was checked when it was opened. */
+static save_fn save_of(const struct kind *k, const struct bound_component *p) {
+    save_fn fn;
+    memcpy(&fn, (const char *)p->component->iface + k->save, sizeof fn);
+    return fn;
+}
+
+static load_fn load_of(const struct kind *k, const struct bound_component *p) {
+    load_fn fn;
+    memcpy(&fn, (const char *)p->component->iface + k->load, sizeof fn);
+    return fn;
+}
+
+/* Of component i of a kind: did it, a hook, ask for its taps at the next step? */
+static bool *look_of(struct loop *l, int kind, uint32_t i) {
+    return kind == KIND_hook ? &l->tap_now[i] : NULL;
+}
 
 /* ----------------------------------------------------------------------- save */
 
@@ -116,15 +126,14 @@ static int save_one(struct loop *l, struct saver *s, const struct bound_componen
 }
 
 int components_save(struct loop *l, struct saver *s, struct rn_error *e) {
-    const struct experiment *x = l->setup->x;
     int status = RN_OK;
-    for (uint32_t i = 0; i < x->schedules.count && status == RN_OK; i++) {
-        const struct bound_component *p = &x->schedules.at[i];
-        status = save_one(l, s, p, schedule_of(p)->save, false, e);
-    }
-    for (uint32_t i = 0; i < x->hooks.count && status == RN_OK; i++) {
-        const struct bound_component *p = &x->hooks.at[i];
-        status = save_one(l, s, p, hook_of(p)->save, l->tap_now[i], e);
+    for (int k = 0; k < KIND_COUNT; k++) {
+        const struct bound_components *all = &l->setup->x->by_kind[k];
+        for (uint32_t i = 0; kind_at(k)->save && i < all->count && !status; i++) {
+            const bool *look = look_of(l, k, i);
+            status = save_one(l, s, &all->at[i], save_of(kind_at(k), &all->at[i]),
+                              look && *look, e);
+        }
     }
     return status;
 }
@@ -256,22 +265,20 @@ int components_load(struct loop *l, const struct saved *from, struct rn_error *e
     struct arena *a = arena_create();
     struct state *states = arena_array(a, struct state, STATES_MAX);
     uint32_t n = list_states(a, from, states), count = 0;
-    struct target *all =
-        arena_array(a, struct target, x->schedules.count + x->hooks.count + 1);
-    for (uint32_t i = 0; i < x->schedules.count; i++) {
-        const struct bound_component *p = &x->schedules.at[i];
-        all[count++] = (struct target){.part = p,
-                                       .monitor = watched(l, a, p),
-                                       .load = schedule_of(p)->load,
-                                       .schedule = schedule_of(p)};
-    }
-    for (uint32_t i = 0; i < x->hooks.count; i++) {
-        const struct bound_component *p = &x->hooks.at[i];
-        all[count++] = (struct target){.part = p,
-                                       .monitor = watched(l, a, p),
-                                       .load = hook_of(p)->load,
-                                       .look = &l->tap_now[i]};
-    }
+    uint32_t most = 1;
+    for (int k = 0; k < KIND_COUNT; k++)
+        most += kind_at(k)->load ? x->by_kind[k].count : 0;
+    struct target *all = arena_array(a, struct target, most);
+    for (int k = 0; k < KIND_COUNT; k++)
+        for (uint32_t i = 0; kind_at(k)->load && i < x->by_kind[k].count; i++) {
+            const struct bound_component *p = &x->by_kind[k].at[i];
+            all[count++] = (struct target){
+                .part = p,
+                .monitor = watched(l, a, p),
+                .load = load_of(kind_at(k), p),
+                .schedule = k == KIND_schedule ? p->component->iface : NULL,
+                .look = look_of(l, k, i)};
+        }
     /* Those that have not changed take theirs first. */
     for (int exact = 1; exact >= 0; exact--)
         for (uint32_t i = 0; i < count; i++) {

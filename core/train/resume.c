@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "config/resume.h"
+#include "config/changes.h"
+#include "experiment/resume_rules.h"
 #include "evaluate/stored.h"
 #include "train/loop.h"
 

@@ -78,12 +78,16 @@ static void save_live(const struct setup *g, struct saver *s) {
     }
 }
 
-/* Which optimizer the state of the variables is of; the latest metrics. */
+/* Which components (optimizers) the state of the variables is of; the latest
+ * metrics. */
 static void save_rest(const struct loop *l, struct saver *s) {
-    const struct bound_components *optimizers = &l->setup->x->optimizers;
-    for (uint32_t i = 0; i < optimizers->count; i++)
-        saver_text(s, arena_format(s->a, "optimizers/%s", optimizers->at[i].path),
-                   "component", optimizers->at[i].component->name);
+    for (int k = 0; k < KIND_COUNT; k++) {
+        const struct bound_components *parts = &l->setup->x->by_kind[k];
+        for (uint32_t i = 0; kind_at(k)->named && i < parts->count; i++)
+            saver_text(
+                s, arena_format(s->a, "%s/%s", kind_at(k)->plural, parts->at[i].path),
+                "component", parts->at[i].component->name);
+    }
     for (uint32_t i = 0; i < l->metrics.count; i++)
         saver_real(s, "metrics", l->metrics.at[i].name, l->metrics.at[i].value);
 }

@@ -263,7 +263,7 @@ RN_PLUGIN(&x, &y);
                "\nRN_PLUGIN(&x);\n", *sentences, use=use)
 
     iface("an interface too small", "static const struct rn_loss iface = {8u, 0u, describe};\n",
-          "the interface of the loss acme.bad/x is 8 bytes, 16 are wanted")
+          "the interface of the loss acme.bad/x is 8 bytes, expected at least 16")
     iface("an interface without describe",
           "static const struct rn_loss iface = {16u, 0u, 0};\n",
           "the interface of the loss acme.bad/x has no `describe`")

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "config/config.h"
+#include "experiment/sections.h"
 
 static const char *const host_keys[] = {"type", "in", "loss.match", "loss.weight",
                                         NULL};
@@ -75,7 +76,7 @@ static struct world world_create(void) {
 /* Load and check; NULL after errors, whose print is in `out`. */
 static struct config *load(struct world *w, const char *yaml, struct text *out) {
     struct diag *d = diag_create();
-    struct schema_resolver r = {resolve, w};
+    struct schema_resolver r = {resolve, w, NULL};
     struct config *c = config_from_text("a.yaml", yaml, d);
     if (c)
         schema_check(c, config_root(c), w->experiment, host_keys, &r, d);
@@ -474,7 +475,7 @@ static void write_file(const char *name, const char *text) {
 static struct config *load_with(struct world *w, const char *name, uint32_t n,
                                 const char *const *overrides, struct text *out) {
     struct diag *d = diag_create();
-    struct schema_resolver r = {resolve, w};
+    struct schema_resolver r = {resolve, w, NULL};
     struct config *c = config_load(in_folder(name), n, overrides, d);
     if (c)
         schema_check(c, config_root(c), w->experiment, host_keys, &r, d);
@@ -685,7 +686,7 @@ static void test_places(struct world *w) {
         "option: count int\n"
         "option: name string\n";
     struct text out = {0};
-    struct schema_resolver r = {resolve, w};
+    struct schema_resolver r = {resolve, w, NULL};
     struct diag *d = diag_create();
     struct schema *s = schema_parse(w->a, text, NULL);
     setenv("RUNNER_TEST_COUNT", "few", 1);
@@ -816,7 +817,7 @@ static void test_schema(struct world *w) {
 /* The host's own sections. */
 static void test_core(struct world *w) {
     struct rn_error e = {0};
-    struct schema *s = schema_parse(w->a, config_core_schema(), &e);
+    struct schema *s = schema_parse(w->a, sections_schema(), &e);
     CHECK_TEXT(e.message, "");
     if (!s)
         return;
@@ -834,7 +835,7 @@ static void test_core(struct world *w) {
         "  programs: [{name: g, minimize: g}], early_stop: {monitor: val/loss}}\n"
         "checkpoint: {best: {monitor: val/loss}}\n",
         d);
-    struct schema_resolver r = {resolve, w};
+    struct schema_resolver r = {resolve, w, NULL};
     CHECK(c && schema_check(c, config_root(c), s, host_keys, &r, d) == RN_OK);
     if (c) {
         CHECK(node_int(at(c, "seed")) == 0 && node_int(at(c, "data.batch")) == 32);

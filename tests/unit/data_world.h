@@ -11,6 +11,8 @@
 
 #include "check.h"
 #include "data/data.h"
+#include "experiment/sections.h"
+#include "plugin/kinds.h"
 
 struct world {
     struct session *session;
@@ -36,11 +38,9 @@ static inline int world_open(int argc, char **argv) {
     strcpy(world.folder, "/tmp/runner data.XXXXXX");
     world.session = session_create();
     int status = argc == 3 && mkdtemp(world.folder) ? RN_OK : RN_E_INTERNAL;
-    for (int i = 0; i < 5 && status == RN_OK; i++) {
-        static const char *const kinds[] = {"source", "transform", "augment", "model",
-                                            "backend"};
+    for (int i = 0; i < KIND_COUNT && status == RN_OK; i++) {
         char folder[512];
-        snprintf(folder, sizeof folder, "%.400s/%s", argv[1], kinds[i]);
+        snprintf(folder, sizeof folder, "%.400s/%s", argv[1], kind_at(i)->name);
         status = session_add_folder(world.session, folder, true, &e);
     }
     if (status == RN_OK)
@@ -84,8 +84,8 @@ static inline void open_how(struct opened *o, const char *yaml, struct how how) 
     const char *whole = arena_format(
         o->a, "%s\nmodel: {type: mlp, outputs: 2}\ndevice: reference\n", yaml);
     o->config = config_from_text("test.yaml", whole, o->d);
-    struct schema *s = schema_parse(o->a, config_core_schema(), &e);
-    struct schema_resolver r = {world_resolve, world.session};
+    struct schema *s = schema_parse(o->a, sections_schema(), &e);
+    struct schema_resolver r = {world_resolve, world.session, NULL};
     if (o->config && s &&
         schema_check(o->config, config_root(o->config), s, host_keys, &r, o->d) ==
             RN_OK) {

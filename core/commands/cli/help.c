@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "commands/cli/help.h"
-#include "config/resume.h"
+#include "experiment/resume_rules.h"
 
 enum { width = 79 };
 

@@ -10,6 +10,7 @@
 
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
+#include "plugin/kinds.h"
 
 static bool is_folder(const char *path) {
     struct stat st;
@@ -44,9 +45,6 @@ static int add(struct session *s, const char *folder, bool built_in) {
 }
 
 struct session *open_session(void) {
-    static const char *const kinds[] = {"source", "transform", "augment",   "init",
-                                        "model",  "loss",      "optimizer", "schedule",
-                                        "metric", "hook",      "backend"};
     struct session *s = session_create();
     char path[PATH_MAX];
     const char *list = getenv("RUNNER_PLUGIN_PATH"), *home = getenv("HOME"),
@@ -74,8 +72,8 @@ struct session *open_session(void) {
     /* Directly in it: what the system's administrator adds. */
     if (add(s, plugin_folder(), false) != RN_OK)
         goto failed;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", plugin_folder(), kinds[i]);
+    for (int i = 0; i < KIND_COUNT; i++) {
+        snprintf(path, sizeof path, "%s/%s", plugin_folder(), kind_at(i)->name);
         if (add(s, path, true) != RN_OK)
             goto failed;
     }

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "commands/verbs/plugin_show.h"
+#include "plugin/kinds.h"
 
 /* ------------------------------------------------------------------------ text */
 
@@ -138,7 +139,7 @@ int plugin_docs(const struct session *s) {
            "further axes.\n");
     for (uint32_t i = 0; i < count; i++) {
         if (strcmp(last, all[i]->kind) != 0)
-            printf("\n## %s\n", all[i]->kind);
+            printf("\n## %s\n\n%s\n", all[i]->kind, kind_find(all[i]->kind)->doc);
         last = all[i]->kind;
         docs_component(all[i]);
     }

@@ -1,73 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What differs between two trees of an experiment, and whether that may differ when a
- * run is resumed. */
+/* Which keys may change when a run is resumed. */
 #include <string.h>
 
-#include "config/resume.h"
-#include "config/tree.h"
-
-/* ---------------------------------------------------------------- differences */
-
-static bool absent(const struct node *n) {
-    return !n || n->kind == NODE_NULL;
-}
-
-static bool same_text(const struct node *a, const struct node *b) {
-    struct text x = {0}, y = {0};
-    config_print_node(a, &x);
-    config_print_node(b, &y);
-    bool same = strcmp(text_get(&x), text_get(&y)) == 0;
-    text_finish(&x);
-    text_finish(&y);
-    return same;
-}
-
-static bool same_scalar(const struct node *a, const struct node *b) {
-    if (a->type == b->type && (a->type == VALUE_INT || a->type == VALUE_FLOAT))
-        return a->type == VALUE_INT ? a->i == b->i : a->f == b->f;
-    return same_text(a, b);
-}
-
-static void each_item(const struct node *before, const struct node *after,
-                      config_change change, void *context) {
-    const struct node *some = absent(after) ? before : after;
-    for (uint32_t i = 0; i < some->count; i++) {
-        const struct node *item = some->items[i];
-        bool map = some->kind == NODE_MAP;
-        const struct node *was = absent(before) ? NULL
-                                 : map          ? node_find(before, item->key)
-                                                : node_item(before, i);
-        const struct node *is = absent(after) ? NULL : item;
-        config_changes(was, is, change, context);
-    }
-    if (absent(before) || absent(after) || some->kind != NODE_MAP)
-        return;
-    for (uint32_t i = 0; i < before->count; i++) /* what is no longer there */
-        if (!node_find(after, before->items[i]->key))
-            config_changes(before->items[i], NULL, change, context);
-}
-
-void config_changes(const struct node *before, const struct node *after,
-                    config_change change, void *context) {
-    if (absent(before) && absent(after))
-        return;
-    const struct node *some = absent(after) ? before : after;
-    bool maps = some->kind == NODE_MAP &&
-                (absent(before) || absent(after) || before->kind == after->kind);
-    bool lists = !absent(before) && !absent(after) && before->kind == NODE_LIST &&
-                 after->kind == NODE_LIST && before->count == after->count;
-    if ((maps || lists) && some->count) {
-        each_item(before, after, change, context);
-        return;
-    }
-    if (!absent(before) && !absent(after) && before->kind == after->kind &&
-        (some->kind == NODE_SCALAR ? same_scalar(before, after)
-                                   : same_text(before, after)))
-        return;
-    change(context, before, after);
-}
-
-/* --------------------------------------------------------------------- rules */
+#include "experiment/resume_rules.h"
 
 static const struct resume_rule rules[] = {
     {"name", false, "the folder of the run has it"},
@@ -93,19 +28,10 @@ static const struct resume_rule rules[] = {
     {"data.workers", true, "batches are the same for any number"},
     {"data.resident", true, "batches are the same either way"},
     {"data.cache", true, "batches are the same for any size"},
-    {"augment", true, "of training samples from here on"},
-    {"model", true, "while every parameter keeps its name, type and shape"},
-    {"init", false, "first values were drawn when the run began"},
-    {"loss", true, "from here on; monitors of val/loss begin again"},
-    {"metrics", true,
-     "from here on; monitors of a metric that is configured in another way begin "
-     "again"},
-    {"optimizer", true,
-     "options from here on; type, groups and what it keeps must stay"},
-    {"schedule", true,
-     "from here on; a schedule that was there keeps its state, also at another place"},
-    {"hooks", true,
-     "from here on; a hook that was there keeps its state, also at another place"},
+#define INSIDE(key)
+#define SECTION(kind, key, facts, doc, example, applied, why) {key, applied, why},
+#define KIND(name, plural, section, ...)                      section
+#include "plugin/kinds.def"
     {"train.epochs", true, "no less than the run has done"},
     {"train.steps", true, "no less than the run has done"},
     {"train.max_time", true, "counted again from each start"},

@@ -2,11 +2,9 @@
 /* The host's own sections and keys, in the grammar of component descriptions. Each
  * option has an example: keys of an experiment, in one line. docs/experiment.md is made
  * of this, and so are the descriptions of the JSON Schema and the hints of errors. */
-#include <stddef.h>
+#include "experiment/sections.h"
 
-#include "config/config.h"
-
-const char *config_core_schema(void) {
+const char *sections_schema(void) {
     return "record: split | How the samples of `source` are divided into "
            "training, validation and test. What `val` and `test` leave is for "
            "training. The division is stored with the run and used again by "
@@ -269,33 +267,12 @@ const char *config_core_schema(void) {
            "divided and transformed, and how many make a batch.\n"
            "example: data: {source: {type: csv, file: flowers.csv, target: kind}, "
            "split: {val: 0.1, test: 0.2}, batch: 32}\n"
-           "option: augment components(augment) | Random changes of training "
-           "samples, after the transforms and in this order; never in evaluation.\n"
-           "example: augment: [{type: flip, axis: horizontal}, {type: crop, "
-           "padding: 2}]\n"
-           "option: model components(model) ; required | The network, or several "
-           "named ones.\n"
-           "example: model: {type: mlp, in: {x: data.x}, hidden: [32], outputs: 3}\n"
-           "option: init components(init) | First values of parameters. The first "
-           "entry whose `match` fits a parameter sets it; other parameters get "
-           "what their layer says.\n"
-           "example: init: [{type: normal, std: 0.02, match: \"*.weight\"}]\n"
-           "option: loss components(loss) | What is minimised. Of several, the "
-           "weighted sum.\n"
-           "example: loss: {type: cross_entropy, in: {logits: model.out, label: "
-           "data.label}}\n"
-           "option: metrics components(metric) | What is measured in evaluations, "
-           "beside the losses. Recorded as `val/NAME` and `test/NAME`.\n"
-           "example: metrics: [accuracy, f1]\n"
-           "option: optimizer components(optimizer) | How parameters are updated. "
-           "Several take groups of parameters, each by its `match`.\n"
-           "example: optimizer: {type: adamw, lr: 0.001, weight_decay: 0.1}\n"
-           "option: schedule components(schedule) | How live options, such as the "
-           "learning rate, change during the run.\n"
-           "example: schedule: {type: warmup, length: 500st, then: {type: cosine}}\n"
-           "option: hooks components(hook) | What looks at the network while it "
-           "trains, without changing it.\n"
-           "example: hooks: {type: inspect, every: 5ep}\n"
+/* Sections of components. */
+#define INSIDE(key)
+#define SECTION(kind, key, facts, doc, example, ...)                                   \
+    "option: " key " components(" #kind ")" facts " | " doc "\nexample: " example "\n"
+#define KIND(name, plural, section, ...) section
+#include "plugin/kinds.def"
            "option: train train | How long to train, and how.\n"
            "example: train: {epochs: 20, clip: {norm: 1}}\n"
            "option: checkpoint checkpoint | What is saved, and how often.\n"
@@ -310,7 +287,7 @@ const char *config_core_schema(void) {
            "example: output: ~/runs\n";
 }
 
-const char *config_host_key_schema(void) {
+const char *sections_host_keys(void) {
     return "option: type string ; required | Which component. A component without "
            "other options may be written as its name alone: `loss: mse`.\n"
            "example: optimizer: {type: sgd, lr: 0.1}\n"
@@ -343,12 +320,4 @@ const char *config_host_key_schema(void) {
            "or a list of them. The name of a model or a layer stands for "
            "everything in it. Without it: everywhere.\n"
            "example: hooks: {type: inspect, at: [\"model.conv*\"]}\n";
-}
-
-const char *const *config_host_keys(void) {
-    static const char *const keys[] = {
-        "type",         "model.in",   "loss.in",         "metric.in",
-        "loss.weight",  "init.match", "optimizer.match", "schedule.of",
-        "transform.of", "augment.of", "hook.at",         NULL};
-    return keys;
 }
