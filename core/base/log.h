@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log lines go to one sink that commands/ installs (stderr, log.txt); core only says.
- */
+/* Log lines of one session: warnings and notes, which go to one sink. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
 #include <runner/host.h>
 
+struct log;
+/* level as RN_LOG_*; one line at a time, from any thread. */
 typedef void (*log_sink)(void *context, int level, const char *line);
 
-/* Not thread-safe: once, before threads start. NULL: silent. */
-void log_to(log_sink sink, void *context);
-/* level as RN_LOG_*. Any thread. */
-__attribute__((format(printf, 2, 3))) void log_say(int level, const char *format, ...);
+struct log *log_create(log_sink sink, void *context);
+void log_destroy(struct log *log); /* NULL is fine */
+/* From any thread. log NULL: silent. */
+__attribute__((format(printf, 3, 4))) void log_say(struct log *log, int level,
+                                                   const char *format, ...);
 
 #endif

@@ -68,7 +68,7 @@ static void warn_inexact(struct check *c, const struct reader *r, uint32_t i,
             (double)(float)v[k] == v[k])
             continue;
         c->inexact[i] = true;
-        log_say(RN_LOG_WARNING,
+        log_say(session_log(c->data->options.session), RN_LOG_WARNING,
                 "%s: row %llu, field '%s': %.17g becomes %.17g, as whole numbers above "
                 "2^24 are not exact in f32; {type: standardise, of: %s} keeps their "
                 "differences",

@@ -284,7 +284,7 @@ static int finish_sample(struct data *data, const struct fields *f,
         struct column c = data->columns[column];
         bool text = (c.field.flags & RN_FIELD_TEXT) != 0;
         if (field_variable(&c.field)) {
-            log_say(RN_LOG_WARNING,
+            log_say(session_log(data->options.session), RN_LOG_WARNING,
                     "field '%s' has cells of variable size and is left out of the "
                     "sample; pad_sequence, or characters for text, makes them of one "
                     "size",

@@ -31,15 +31,16 @@ static void warn_precision(const struct engine *eng) {
     bool fast = t == RN_BF16 ? eng->info->fast_bf16 : eng->info->fast_f16;
     if (t != RN_F32 && !fast)
         log_say(
-            RN_LOG_WARNING,
+            session_log(eng->x->session), RN_LOG_WARNING,
             "precision: %s has no hardware support on %s: products are computed in "
             "f32, and a step is slower than with precision: f32 (`runner plan` shows "
             "the cost)",
             word, eng->info->name);
     if (t != RN_F16 && eng->use == ENGINE_TRAIN &&
         node_at(eng->x->root, "train.loss_scale"))
-        log_say(RN_LOG_WARNING, "train.loss_scale: without precision: f16 nothing is "
-                                "scaled");
+        log_say(session_log(eng->x->session), RN_LOG_WARNING,
+                "train.loss_scale: without precision: f16 nothing is "
+                "scaled");
 }
 
 static int restore_kernels(struct engine *eng, const char *kernels, struct diag *d) {

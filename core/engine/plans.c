@@ -88,8 +88,9 @@ static int plan_training(struct engine *eng, const struct engine_options *o,
     uint32_t n = eng->programs->objective_count;
     int status = RN_OK;
     if (eng->programs->accumulate && engine_has_taps(eng))
-        log_say(RN_LOG_WARNING, "hooks: steps that accumulate are not looked into: no "
-                                "statistics of activations, gradients and weights");
+        log_say(session_log(eng->x->session), RN_LOG_WARNING,
+                "hooks: steps that accumulate are not looked into: no "
+                "statistics of activations, gradients and weights");
     eng->objectives = arena_array(eng->arena, struct objective_programs, n);
     for (uint32_t i = 0; i < n && status == RN_OK; i++)
         status = plan_objective(eng, i, o, d);

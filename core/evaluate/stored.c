@@ -9,6 +9,7 @@
 
 struct use {
     struct arena *a;
+    struct log *log; /* of the session */
     struct record *record;
     struct checkpoint_file *file;
     struct setup *s;
@@ -34,7 +35,8 @@ static void warn_best(const struct use *u, const char *message) {
             return;
         message = why.message;
     }
-    log_say(RN_LOG_WARNING, "%s; the newest is used in place of the best", message);
+    log_say(u->log, RN_LOG_WARNING, "%s; the newest is used in place of the best",
+            message);
 }
 
 static int find_checkpoint(struct use *u, const struct stored_options *o,
@@ -52,7 +54,7 @@ static int find_checkpoint(struct use *u, const struct stored_options *o,
     int status =
         checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
     if (status == RN_OK && fell_back[0])
-        log_say(RN_LOG_WARNING, "%s", fell_back);
+        log_say(u->log, RN_LOG_WARNING, "%s", fell_back);
     if (status == RN_OK)
         warn_best(u, best.message);
     return status;
@@ -62,7 +64,8 @@ static int use_open(struct use *u, const struct stored_options *o, enum engine_u
                     struct diag *d) {
     struct rn_error e = {0};
     u->a = arena_create();
-    int status = record_open(o->folder, false, &u->record, &e);
+    u->log = session_log(o->session);
+    int status = record_open(o->folder, false, u->log, &u->record, &e);
     if (status == RN_OK)
         status = find_checkpoint(u, o, &e);
     if (status != RN_OK) {

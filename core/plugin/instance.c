@@ -57,7 +57,8 @@ static int complain(struct instance *i, const char *path, const char *what) {
         node_error(i->d, i->node, false, RN_E_PLUGIN, "%s asks for '%s' %s",
                    i->component->name, path, what);
     else if (!i->watched)
-        log_say(RN_LOG_WARNING, "%s asks for '%s' %s", i->component->name, path, what);
+        log_say(i->session->log, RN_LOG_WARNING, "%s asks for '%s' %s",
+                i->component->name, path, what);
     else if (!i->fault.status)
         error_set(&i->fault, RN_E_PLUGIN, "%s asks for '%s' %s", i->component->name,
                   path, what);
@@ -241,7 +242,8 @@ void instance_error(struct instance *i, struct diag *d, const struct rn_error *e
 static void report(struct rn_host *h, const struct rn_error *e) {
     struct instance *i = of(h);
     if (!i->d && !i->watched) {
-        log_say(RN_LOG_WARNING, "%s: %s", i->component->name, e->message);
+        log_say(i->session->log, RN_LOG_WARNING, "%s: %s", i->component->name,
+                e->message);
         return;
     }
     if (!i->d) {
@@ -256,7 +258,7 @@ static void report(struct rn_host *h, const struct rn_error *e) {
 }
 
 static void log_line(struct rn_host *h, int32_t level, const char *text) {
-    log_say(level, "%s: %s", of(h)->component->name, text);
+    log_say(of(h)->session->log, level, "%s: %s", of(h)->component->name, text);
 }
 
 static int32_t is_cancelled(struct rn_host *h) {

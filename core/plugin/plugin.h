@@ -7,6 +7,7 @@
 
 #include <runner/runner.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
 
@@ -42,7 +43,10 @@ struct component {
 
 struct session;
 /* dirs: searched in this order: RUNNER_PLUGIN_PATH, project, user, system. */
-struct session *session_create(void);
+/* sink: of the warnings of everything that is done in this session; NULL: none. */
+struct session *session_create(log_sink sink, void *context);
+/* NULL: silent. The session's. */
+struct log *session_log(const struct session *s);
 void session_destroy(struct session *s);
 int session_add_folder(struct session *s, const char *folder, bool built_in,
                        struct rn_error *e);

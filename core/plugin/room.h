@@ -51,6 +51,7 @@ struct refusal {
 
 struct session {
     struct arena *arena;
+    struct log *log; /* or NULL */
     struct owned **all;
     uint32_t count, capacity;
     struct library **libraries;

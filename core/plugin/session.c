@@ -14,10 +14,15 @@
 #include "base/text.h"
 #include "plugin/room.h"
 
-struct session *session_create(void) {
+struct session *session_create(log_sink sink, void *context) {
     struct session *s = memory_get(sizeof *s);
     s->arena = arena_create();
+    s->log = sink ? log_create(sink, context) : NULL;
     return s;
+}
+
+struct log *session_log(const struct session *s) {
+    return s->log;
 }
 
 void session_destroy(struct session *s) {
@@ -29,6 +34,7 @@ void session_destroy(struct session *s) {
     memory_release(s->all);
     memory_release(s->libraries);
     memory_release(s->refused);
+    log_destroy(s->log);
     arena_destroy(s->arena);
     memory_release(s);
 }

@@ -31,8 +31,8 @@ void drop_add(struct record *r, const char *path) {
     if (rename(path, temp) == 0)
         text_add_n(&r->doomed, temp, strlen(temp) + 1);
     else if (unlink(path))
-        log_say(RN_LOG_WARNING, "cannot remove the old checkpoint %s: %s", path,
-                strerror(errno));
+        log_say(r->session_log, RN_LOG_WARNING,
+                "cannot remove the old checkpoint %s: %s", path, strerror(errno));
     arena_destroy(a);
 }
 

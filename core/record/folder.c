@@ -176,23 +176,25 @@ static void remove_made(const struct record *r) {
     rmdir(r->folder);
 }
 
-static struct record *make(bool write) {
+static struct record *make(bool write, struct log *log) {
     struct record *r = memory_get(sizeof *r);
     r->arena = arena_create();
     r->lock = r->log = r->text = -1;
     r->write = write;
+    r->session_log = log;
     r->published = record_clock();
     sync_init(r);
     return r;
 }
 
 int record_create(const char *output, const char *name, const char *source,
-                  const char *resolved, struct record **out, struct rn_error *e) {
+                  const char *resolved, struct log *log, struct record **out,
+                  struct rn_error *e) {
     *out = NULL;
     int status = path_check_run_name(name, e);
     if (status)
         return status;
-    struct record *r = make(true);
+    struct record *r = make(true, log);
     const char *parent =
         arena_format(r->arena, "%s/%s", output[0] ? output : ".", name);
     status = make_folders(r->arena, parent, e);
@@ -236,8 +238,8 @@ int record_create(const char *output, const char *name, const char *source,
     return RN_OK;
 }
 
-int record_open_quietly(const char *folder, bool write, struct record **out,
-                        struct rn_error *e) {
+int record_open_quietly(const char *folder, bool write, struct log *log,
+                        struct record **out, struct rn_error *e) {
     *out = NULL;
     char *whole = realpath(folder, NULL);
     if (!whole) {
@@ -245,7 +247,7 @@ int record_open_quietly(const char *folder, bool write, struct record **out,
             return error_set(e, RN_E_CHECKPOINT, "there is no run %s", folder);
         return file_error(e, "find", folder);
     }
-    struct record *r = make(write);
+    struct record *r = make(write, log);
     r->folder = arena_copy(r->arena, whole);
     free(whole);
     r->log_path = record_path(r->arena, r, "metrics.rlog");
@@ -270,14 +272,14 @@ int record_open_quietly(const char *folder, bool write, struct record **out,
     return RN_OK;
 }
 
-int record_open(const char *folder, bool write, struct record **out,
+int record_open(const char *folder, bool write, struct log *log, struct record **out,
                 struct rn_error *e) {
-    int status = record_open_quietly(folder, write, out, e);
+    int status = record_open_quietly(folder, write, log, out, e);
     char *line = status ? NULL : (*out)->found.s;
     for (char *end; line && *line; line = end + 1) {
         end = strchr(line, '\n');
         *end = '\0';
-        log_say(RN_LOG_WARNING, "%s", line);
+        log_say(log, RN_LOG_WARNING, "%s", line);
         record_say(*out, line);
     }
     return status;

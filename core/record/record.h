@@ -14,6 +14,8 @@
 
 #include <runner/abi.h>
 
+#include "base/log.h"
+
 /* ---- run folder ---- */
 
 struct record;
@@ -22,14 +24,15 @@ struct record;
  * `source`, byte for byte; NULL: none), resolved.yaml (the text `resolved`; NULL:
  * none), an empty log.txt, metrics.rlog and checkpoints/, point <output>/<name>/latest
  * at it, lock it. `name`: as
- * path_check_run_name has it (RN_E_CONFIG). */
+ * path_check_run_name has it (RN_E_CONFIG). log: of warnings, borrowed; or NULL. */
 int record_create(const char *output, const char *name, const char *source,
-                  const char *resolved, struct record **out, struct rn_error *e);
+                  const char *resolved, struct log *log, struct record **out,
+                  struct rn_error *e);
 /* Open an existing run. write: to go on; locks it (RN_E_LOCKED when another process
  * holds it), cuts the torn tail of the log, repairs a damaged log (warning what was
  * lost, here and in log.txt), removes left-over temporary files. Not
  * write: to read, while another process may be writing. RN_E_CHECKPOINT: no run. */
-int record_open(const char *folder, bool write, struct record **out,
+int record_open(const char *folder, bool write, struct log *log, struct record **out,
                 struct rn_error *e);
 /* Writes rows that still wait (errors are lost: call record_sync before), frees and
  * unlocks. Does not publish. NULL is fine. */

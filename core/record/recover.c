@@ -225,7 +225,7 @@ int record_recover(const char *folder, void (*say)(void *context, const char *se
     struct text before = {0};
     int status = restore_log(folder, &before, e);
     if (!status)
-        status = record_open_quietly(folder, true, &r, e);
+        status = record_open_quietly(folder, true, NULL, &r, e);
     if (!status)
         status = check_run_file(r, e);
     if (!status)

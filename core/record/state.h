@@ -9,7 +9,8 @@
 #include "record/view.h"
 
 struct record {
-    struct arena *arena; /* as long as the record: paths, series */
+    struct arena *arena;     /* as long as the record: paths, series */
+    struct log *session_log; /* warnings; borrowed, or NULL */
     const char *folder, *log_path;
     int lock; /* -1 when reading */
     int log;
@@ -78,8 +79,8 @@ const char *repair_aside(struct arena *a, const char *path);
 int repair_set_aside(struct record *r, const char *name, const char *why,
                      struct rn_error *e);
 /* record_open without a word of what it found: r->found. */
-int record_open_quietly(const char *folder, bool write, struct record **out,
-                        struct rn_error *e);
+int record_open_quietly(const char *folder, bool write, struct log *log,
+                        struct record **out, struct rn_error *e);
 
 /* ---- texts.c: resolved.yaml and split.txt ---- */
 /* Put the text in place of the file; its digest is durable in the log before. */

@@ -64,7 +64,7 @@ static int check_run_file(const struct record *r, struct arena *a, uint64_t *log
 int record_verify(const char *folder, struct verify_result *out, struct rn_error *e) {
     memset(out, 0, sizeof *out);
     struct record *r;
-    int status = record_open(folder, false, &r, e);
+    int status = record_open(folder, false, NULL, &r, e);
     if (status)
         return status;
     struct arena *a = arena_create();

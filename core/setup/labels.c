@@ -71,15 +71,16 @@ static int warn_untrained(struct setup *s, uint32_t field, const struct data_fie
             continue;
         char number[24];
         snprintf(number, sizeof number, "%llu", (unsigned long long)c);
-        log_say(RN_LOG_WARNING,
+        log_say(session_log(s->session), RN_LOG_WARNING,
                 "data.%s: class '%s' has %llu rows in val, %llu in test and none in "
                 "train",
                 f->name, f->class_names && c < f->classes ? f->class_names[c] : number,
                 (unsigned long long)own[DATA_VAL], (unsigned long long)own[DATA_TEST]);
     }
     if (untrained > WARNED_MAX)
-        log_say(RN_LOG_WARNING, "data.%s: %llu more classes have no row in train",
-                f->name, (unsigned long long)(untrained - WARNED_MAX));
+        log_say(session_log(s->session), RN_LOG_WARNING,
+                "data.%s: %llu more classes have no row in train", f->name,
+                (unsigned long long)(untrained - WARNED_MAX));
     memory_release(rows);
     return status == RN_OK ? RN_OK : diag_place(d, s->x->root, &e);
 }

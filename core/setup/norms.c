@@ -92,7 +92,7 @@ static void warn(const struct setup *s, const struct gnode *n) {
     if (better)
         snprintf(text, sizeof text, "; data.batch=%lld leaves more", (long long)better);
     log_say(
-        RN_LOG_WARNING,
+        session_log(s->session), RN_LOG_WARNING,
         "%s: %s has one value per channel in the last batch of an epoch (%lld rows in "
         "batches of %lld): its result is the shift alone, and its running statistics "
         "leave that batch out%s",

@@ -56,7 +56,7 @@ static void read_lengths(struct setup *s) {
         return;
     }
     if (rows && s->length.batch > rows) {
-        log_say(RN_LOG_WARNING,
+        log_say(session_log(s->session), RN_LOG_WARNING,
                 "data.batch is %lld, the training split has %lld rows: "
                 "each step takes them all",
                 (long long)s->length.batch, (long long)rows);

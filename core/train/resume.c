@@ -72,7 +72,8 @@ int resume_open(struct loop *l, struct arena *a, struct resume *r,
                 struct setup_options *so, struct diag *d) {
     struct rn_error e = {0};
     char fell_back[300] = "";
-    int status = record_open(l->o->resume, true, &l->record, &e);
+    int status =
+        record_open(l->o->resume, true, session_log(l->o->session), &l->record, &e);
     if (status == RN_OK)
         status =
             checkpoint_find(l->record, NULL, &r->file, fell_back, sizeof fell_back, &e);

@@ -294,7 +294,7 @@ static int begin(struct loop *l, struct diag *d) {
     if (status == RN_OK)
         status = record_create(text_get(&folder), l->setup->x->name,
                                config_source(l->setup->x->config), text_get(&resolved),
-                               &l->record, &e);
+                               session_log(l->o->session), &l->record, &e);
     text_finish(&resolved);
     text_finish(&folder);
     if (status == RN_OK) {

@@ -36,7 +36,7 @@ static inline const struct schema *world_resolve(void *context, const char *kind
 static inline int world_open(int argc, char **argv) {
     struct rn_error e = {0};
     strcpy(world.folder, "/tmp/runner data.XXXXXX");
-    world.session = session_create();
+    world.session = session_create(NULL, NULL);
     int status = argc == 3 && mkdtemp(world.folder) ? RN_OK : RN_E_INTERNAL;
     for (int i = 0; i < KIND_COUNT && status == RN_OK; i++) {
         char folder[512];

@@ -99,7 +99,7 @@ static struct checkpoint sample(int64_t step) {
 static struct record *start(const char *name) {
     struct rn_error e;
     struct record *r = NULL;
-    if (record_create(top, name, NULL, "seed: 1\n", &r, &e)) {
+    if (record_create(top, name, NULL, "seed: 1\n", NULL, &r, &e)) {
         fprintf(stderr, "%s\n", e.message);
         abort();
     }
@@ -144,7 +144,7 @@ static void test_folder(void) {
     struct record *r = NULL, *other = NULL;
     char source[512], latest[512], *again;
     size_t n;
-    CHECK(record_create(top, "one", "a: 1 # x\n", "a: 1\n", &r, &e) == RN_OK);
+    CHECK(record_create(top, "one", "a: 1 # x\n", "a: 1\n", NULL, &r, &e) == RN_OK);
     again = slurp(in_folder(r, "experiment.yaml"), &n);
     CHECK(n == 9);
     CHECK_TEXT(again, "a: 1 # x\n");
@@ -158,19 +158,20 @@ static void test_folder(void) {
     char *real = realpath(latest, NULL);
     CHECK_TEXT(real, record_folder(r));
     free(real);
-    CHECK(record_open(record_folder(r), true, &other, &e) == RN_E_LOCKED && !other);
+    CHECK(record_open(record_folder(r), true, NULL, &other, &e) == RN_E_LOCKED &&
+          !other);
     CHECK(strstr(e.message, "in use by process") != NULL);
-    CHECK(record_open(latest, false, &other, &e) == RN_OK);
+    CHECK(record_open(latest, false, NULL, &other, &e) == RN_OK);
     CHECK(record_scalar(other, "a", 1, 0, 1, &e) == RN_E_INTERNAL);
     record_close(other);
     record_close(r);
-    CHECK(record_open(latest, true, &other, &e) == RN_OK);
+    CHECK(record_open(latest, true, NULL, &other, &e) == RN_OK);
     record_close(other);
-    CHECK(record_open(top, true, &other, &e) == RN_E_CHECKPOINT);
+    CHECK(record_open(top, true, NULL, &other, &e) == RN_E_CHECKPOINT);
     snprintf(source, sizeof source, "%s/lock", top);
     CHECK(!exists(source));
-    CHECK(record_create(top, "../up", NULL, NULL, &r, &e) == RN_E_CONFIG);
-    CHECK(record_create(top, "latest", NULL, NULL, &r, &e) == RN_E_CONFIG);
+    CHECK(record_create(top, "../up", NULL, NULL, NULL, &r, &e) == RN_E_CONFIG);
+    CHECK(record_create(top, "latest", NULL, NULL, NULL, &r, &e) == RN_E_CONFIG);
 }
 
 static void test_log(void) {
@@ -209,7 +210,7 @@ static void test_log(void) {
     CHECK(s.rows == 102 && s.total == 100 * 101 / 2 + 0.5);
     char *folder = strdup(record_folder(r));
     record_close(r);
-    CHECK(record_open(folder, true, &r, &e) == RN_OK);
+    CHECK(record_open(folder, true, NULL, &r, &e) == RN_OK);
     s = sum_of(r);
     CHECK(s.rows == 102 && s.total == 100 * 101 / 2 + 0.5 && s.last_step == 101);
     CHECK(record_publish(r, &e) == RN_OK);
@@ -247,11 +248,11 @@ static void test_torn(void) {
         spill(path, whole, cut);
         struct verify_result v;
         CHECK(record_verify(folder, &v, &e) == RN_OK && v.rows == (uint64_t)want);
-        CHECK(record_open(folder, true, &r, &e) == RN_OK);
+        CHECK(record_open(folder, true, NULL, &r, &e) == RN_OK);
         CHECK(sum_of(r).rows == want);
         CHECK(record_scalar(r, "b", 100, 0, 1, &e) == RN_OK);
         record_close(r);
-        CHECK(record_open(folder, true, &r, &e) == RN_OK);
+        CHECK(record_open(folder, true, NULL, &r, &e) == RN_OK);
         CHECK(sum_of(r).rows == want + 1);
         record_close(r);
     }
@@ -261,7 +262,7 @@ static void test_torn(void) {
         flip(path, at);
         struct verify_result v;
         CHECK(record_verify(folder, &v, &e) == RN_E_CHECKPOINT);
-        CHECK(record_open(folder, false, &r, &e) == RN_OK);
+        CHECK(record_open(folder, false, NULL, &r, &e) == RN_OK);
         CHECK(sum_of(r).rows == 9);
         record_close(r);
     }
@@ -276,7 +277,7 @@ static void test_torn(void) {
         struct verify_result v;
         int status = record_verify(folder, &v, &e);
         CHECK(status == (at < ends[8] ? RN_E_CHECKPOINT : RN_OK));
-        CHECK(record_open(folder, false, &r, &e) == RN_OK);
+        CHECK(record_open(folder, false, NULL, &r, &e) == RN_OK);
         CHECK(sum_of(r).rows == 8);
         record_close(r);
     }
@@ -500,7 +501,7 @@ static void write_on(const char *folder, int out) {
     struct rn_error e;
     struct record *r;
     struct checkpoint_file *f = NULL;
-    if (record_open(folder, true, &r, &e))
+    if (record_open(folder, true, NULL, &r, &e))
         _exit(4);
     int64_t step = 0;
     if (checkpoint_find(r, NULL, &f, NULL, 0, &e) == RN_OK)
@@ -572,7 +573,7 @@ static void test_killed(void) {
 static int make(const char *folder) {
     struct rn_error e = {0};
     struct record *r;
-    int status = record_create(folder, "h5", NULL, "seed: 1\n", &r, &e);
+    int status = record_create(folder, "h5", NULL, "seed: 1\n", NULL, &r, &e);
     char *longer = malloc(50001);
     memset(longer, 'x', 50000);
     longer[50000] = '\0';

@@ -26,12 +26,6 @@ static void out_of_memory(size_t bytes) {
     _exit(6);
 }
 
-static void to_stderr(void *context, int level, const char *line) {
-    (void)context;
-    if (level > RN_LOG_DEBUG)
-        fprintf(stderr, "%s%s\n", level == RN_LOG_WARNING ? "warning: " : "", line);
-}
-
 static int run_verb(enum verb_id v, int argc, char **argv) {
     struct args a;
     int code = args_parse(v, argc, argv, &a);
@@ -114,7 +108,6 @@ int main(int argc, char **argv) {
     crash_catch();
     /* Threads that wait for work sleep soon: a busy machine must not slow them down. */
     setenv("GOMP_SPINCOUNT", "10000", 0);
-    log_to(to_stderr, NULL);
     int code = check_isa();
     return crash_over(finish_output(code ? code : run(argc, argv)));
 }

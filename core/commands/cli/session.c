@@ -44,8 +44,14 @@ static int add(struct session *s, const char *folder, bool built_in) {
     return fail_error(&e, NULL);
 }
 
+static void log_to_stderr(void *context, int level, const char *line) {
+    (void)context;
+    if (level > RN_LOG_DEBUG)
+        fprintf(stderr, "%s%s\n", level == RN_LOG_WARNING ? "warning: " : "", line);
+}
+
 struct session *open_session(void) {
-    struct session *s = session_create();
+    struct session *s = session_create(log_to_stderr, NULL);
     char path[PATH_MAX];
     const char *list = getenv("RUNNER_PLUGIN_PATH"), *home = getenv("HOME"),
                *data = getenv("XDG_DATA_HOME");
