@@ -181,7 +181,7 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
 /* `loss: mse` is `loss: {type: mse}`. */
 static void open_component(struct arena *a, struct node *n) {
     struct node *type = tree_new(a, NODE_SCALAR, n->origin);
-    type->line = n->line, type->column = n->column;
+    type->at.line = n->at.line, type->at.column = n->at.column;
     type->raw = n->raw;
     type->via = n->via;
     type->quoted = n->quoted;
@@ -223,8 +223,8 @@ static struct origin *default_origin(struct arena *a, const struct node *owner,
 static struct node *default_scalar(struct arena *a, const struct origin *from) {
     struct node *n = tree_new(a, NODE_SCALAR, from);
     n->raw = unquoted(a, from->text + from->skip);
-    n->line = 1;
-    n->column = (unsigned)from->skip + 1;
+    n->at.line = 1;
+    n->at.column = (unsigned)from->skip + 1;
     return n;
 }
 

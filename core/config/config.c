@@ -185,9 +185,9 @@ static struct node *overlay(struct arena *a, struct node *base, struct node *ove
     if (base->count > MOST_KEYS || over->count > MOST_KEYS)
         return NULL;
     struct node *out = tree_new(a, NODE_MAP, over->origin);
-    out->line = over->line, out->column = over->column;
-    out->key = over->key, out->key_line = over->key_line;
-    out->key_column = over->key_column;
+    out->at.line = over->at.line, out->at.column = over->at.column;
+    out->key = over->key, out->key_at.line = over->key_at.line;
+    out->key_at.column = over->key_at.column;
     if (base->named) {
         out->named = overlay(a, base->named, over);
         out->names = base->names;
@@ -306,8 +306,8 @@ static struct node *child_for(struct arena *a, struct node *n, const char *key,
         return c;
     c = tree_new(a, NODE_MAP, from);
     c->key = arena_copy(a, key);
-    c->line = c->key_line = 1;
-    c->column = c->key_column = column;
+    c->at.line = c->key_at.line = 1;
+    c->at.column = c->key_at.column = column;
     tree_append(a, n, c);
     return c;
 }
@@ -321,8 +321,8 @@ static void set_child(struct arena *a, struct node *parent, const char *key,
                       struct node *value, unsigned column) {
     struct node *old = step_into(parent, key, strlen(key));
     value->key = parent->kind == NODE_MAP ? arena_copy(a, key) : NULL;
-    value->key_line = 1;
-    value->key_column = column;
+    value->key_at.line = 1;
+    value->key_at.column = column;
     for (uint32_t i = 0; i < parent->count; i++)
         if (parent->items[i] == old)
             parent->items[i] = old ? value : parent->items[i];
@@ -376,7 +376,7 @@ static int apply(struct loader *l, const char *text, uint32_t number) {
         if (!value)
             return RN_E_CONFIG;
         if (value->kind == NODE_NULL) {
-            value->column = (unsigned)from->skip + 1;
+            value->at.column = (unsigned)from->skip + 1;
             value->kind = NODE_SCALAR;
             value->raw = "";
         }

@@ -102,7 +102,7 @@ struct schema;
 struct option_info {
     const char *name, *type, *value /* default or NULL */, *unit, *doc;
     const char *example; /* "": none; keys of an experiment, from its top */
-    const char *range; /* "at least 0, below 1"; "" */
+    const char *range;   /* "at least 0, below 1"; "" */
     bool required, live, checkpoint;
 };
 struct record_info { /* of nested options */

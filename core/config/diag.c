@@ -129,9 +129,9 @@ int node_error(struct diag *d, const struct node *n, bool at_key, int status,
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    bool key = at_key && n->key_line && !n->origin->is_default;
-    diag_at(d, n->origin, key ? n->key_line : n->line, key ? n->key_column : n->column,
-            n->path, status, text);
+    bool key = at_key && n->key_at.line && !n->origin->is_default;
+    diag_at(d, n->origin, key ? n->key_at.line : n->at.line,
+            key ? n->key_at.column : n->at.column, n->path, status, text);
     if (n->via && !key && d->count == d->kept)
         d->all[d->kept - 1].via = arena_copy(d->a, n->via);
     return status;
@@ -157,7 +157,7 @@ const char *node_origin(struct arena *a, const struct node *n) {
     const struct origin *o = n->origin;
     return o->is_default || o->is_argument
                ? o->name
-               : arena_format(a, "%s:%u:%u", o->name, n->line, n->column);
+               : arena_format(a, "%s:%u:%u", o->name, n->at.line, n->at.column);
 }
 
 void diag_restate(struct diag *d, int status) {

@@ -26,12 +26,17 @@ enum value_type {
     VALUE_PATH
 };
 
+/* In the file, from 1. */
+struct place {
+    unsigned line, column;
+};
+
 struct node {
     enum node_kind kind;
     const struct origin *origin;
-    unsigned line, column;         /* of the value, from 1 */
-    unsigned key_line, key_column; /* of its key */
-    const char *key;               /* in a map */
+    struct place at;     /* of the value */
+    struct place key_at; /* of its key */
+    const char *key;     /* in a map */
     const char *path;
     const char *raw; /* scalar */
     const char *via; /* lines that say where its ${} came from; NULL: there are none */

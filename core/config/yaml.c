@@ -233,8 +233,8 @@ static bool remember(struct parser *p, const yaml_char_t *name, struct node *n) 
 }
 
 static void place(const struct parser *p, struct node *n, yaml_mark_t at) {
-    n->line = line_of(at);
-    n->column = column_of(p, at);
+    n->at.line = line_of(at);
+    n->at.column = column_of(p, at);
 }
 
 /* `!` alone says "a string" and changes nothing; all else would be ignored, so say it.
@@ -337,14 +337,15 @@ static struct node *parse_map(struct parser *p) {
         if (!v)
             return NULL;
         v->key = key;
-        v->key_line = line_of(at);
-        v->key_column = column_of(p, at);
+        v->key_at.line = line_of(at);
+        v->key_at.column = column_of(p, at);
         if (twin) {
             char text[400];
             snprintf(text, sizeof text,
                      "'%.200s' is given twice; the first is in line %u", key,
-                     twin->key_line);
-            diag_at(p->d, p->from, v->key_line, v->key_column, "", RN_E_CONFIG, text);
+                     twin->key_at.line);
+            diag_at(p->d, p->from, v->key_at.line, v->key_at.column, "", RN_E_CONFIG,
+                    text);
             continue;
         }
         if (merges) {
@@ -438,7 +439,7 @@ static struct node *parse_document(struct parser *p) {
         return NULL;
     if (p->event.type == YAML_STREAM_END_EVENT) {
         root = tree_new(p->a, NODE_NULL, p->from);
-        root->line = root->column = 1;
+        root->at.line = root->at.column = 1;
         return root;
     }
     if (!next(p)) /* document start is behind */

@@ -21,7 +21,7 @@ static bool refuses(const struct stage *g) {
 }
 
 static bool asked(const struct data *data, uint32_t column) {
-    return !data->demand || data->demand->columns[column];
+    return !data->pipeline.demand || data->pipeline.demand->columns[column];
 }
 
 static bool nullable(const struct column *c) {
@@ -32,9 +32,9 @@ static bool nullable(const struct column *c) {
 static bool choose(struct check *c) {
     const struct data *data = c->data;
     bool any = false;
-    for (uint32_t s = 0; s < data->stage_count; s++) {
-        const struct stage *g = &data->stages[s];
-        if (!refuses(g) || (data->demand && !data->demand->stages[s]))
+    for (uint32_t s = 0; s < data->pipeline.stage_count; s++) {
+        const struct stage *g = &data->pipeline.stages[s];
+        if (!refuses(g) || (data->pipeline.demand && !data->pipeline.demand->stages[s]))
             continue;
         for (uint32_t i = 0; i < g->out_count; i++)
             demand_add(c->demand, data, g->out[i]);
@@ -43,9 +43,10 @@ static bool choose(struct check *c) {
     for (uint32_t i = 0; i < data->field_count; i++) {
         uint32_t column = data->field_columns[i];
         bool narrowed = false;
-        for (uint32_t k = 0; k < data->narrowed_count; k++)
-            narrowed |= data->narrowed[k].to == column;
-        if (!asked(data, column) || !(narrowed || nullable(&data->columns[column])))
+        for (uint32_t k = 0; k < data->pipeline.narrowed_count; k++)
+            narrowed |= data->pipeline.narrowed[k].to == column;
+        if (!asked(data, column) ||
+            !(narrowed || nullable(&data->pipeline.columns[column])))
             continue;
         demand_add(c->demand, data, column);
         any = true;
@@ -56,8 +57,8 @@ static bool choose(struct check *c) {
 /* A whole number that becomes another one as f32; said once a field. */
 static void warn_inexact(struct check *c, const struct reader *r, uint32_t i,
                          uint64_t n) {
-    const struct narrowed *w = &c->data->narrowed[i];
-    const struct column *from = &c->data->columns[w->from];
+    const struct narrowed *w = &c->data->pipeline.narrowed[i];
+    const struct column *from = &c->data->pipeline.columns[w->from];
     const double *v = (const void *)r->columns[w->from];
     if (from->field.dtype != RN_F64)
         return;
@@ -83,15 +84,16 @@ static int try_rows(struct check *c, struct reader *r, const int64_t *ids, uint6
     const struct data *data = c->data;
     int status = reader_read(r, n, ids, e);
     if (status == RN_OK)
-        status = reader_apply(r, n, data->stage_count, e);
-    for (uint32_t i = 0; i < data->narrowed_count && status == RN_OK; i++)
-        if (c->demand->columns[data->narrowed[i].to] && !c->inexact[i])
+        status = reader_apply(r, n, data->pipeline.stage_count, e);
+    for (uint32_t i = 0; i < data->pipeline.narrowed_count && status == RN_OK; i++)
+        if (c->demand->columns[data->pipeline.narrowed[i].to] && !c->inexact[i])
             warn_inexact(c, r, i, n);
     for (uint32_t i = 0; i < data->field_count && status == RN_OK; i++) {
         struct data_outside at;
         uint32_t k = data->field_columns[i];
-        if (c->demand->columns[k] && nullable(&data->columns[k]) &&
-            range_missing_in(&data->columns[k], r->table, r->columns[k], ids, n, &at))
+        if (c->demand->columns[k] && nullable(&data->pipeline.columns[k]) &&
+            range_missing_in(&data->pipeline.columns[k], r->table, r->columns[k], ids,
+                             n, &at))
             status = pipeline_missing(data, k, &at, e);
     }
     return status;
@@ -103,8 +105,8 @@ static int try_split(struct check *c, enum data_split_kind split, struct rn_erro
     struct reader r;
     if (!rows)
         return RN_OK;
-    int status = reader_open(data, &data->tables[data->splits[split].table], DATA_CHUNK,
-                             c->demand, &r, e);
+    int status = reader_open(data, &data->sources.at[data->splits[split].table],
+                             DATA_CHUNK, c->demand, &r, e);
     for (uint64_t at = 0; at < rows && status == RN_OK; at += DATA_CHUNK) {
         uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
         status = try_rows(c, &r, data->splits[split].ids + at, n, e);
@@ -116,12 +118,13 @@ static int try_split(struct check *c, enum data_split_kind split, struct rn_erro
 }
 
 int data_check(const struct data *data, struct rn_error *e) {
-    struct check c = {data, demand_create(data), memory_get(data->narrowed_count + 1)};
+    struct check c = {data, demand_create(data),
+                      memory_get(data->pipeline.narrowed_count + 1)};
     int status = RN_OK;
     error_clear(e);
-    for (uint32_t i = 0; i < data->column_count && status == RN_OK; i++)
-        if (data->columns[i].wrong && asked(data, i)) {
-            *e = *data->columns[i].wrong;
+    for (uint32_t i = 0; i < data->pipeline.column_count && status == RN_OK; i++)
+        if (data->pipeline.columns[i].wrong && asked(data, i)) {
+            *e = *data->pipeline.columns[i].wrong;
             status = e->status;
         }
     bool any = status == RN_OK && choose(&c);
@@ -133,9 +136,9 @@ int data_check(const struct data *data, struct rn_error *e) {
 }
 
 void data_restrict(struct data *data, const bool *wanted) {
-    demand_destroy(data->demand);
-    data->demand = demand_create(data);
+    demand_destroy(data->pipeline.demand);
+    data->pipeline.demand = demand_create(data);
     for (uint32_t i = 0; i < data->field_count; i++)
         if (wanted[i])
-            demand_add(data->demand, data, data->field_columns[i]);
+            demand_add(data->pipeline.demand, data, data->field_columns[i]);
 }

@@ -12,7 +12,7 @@
 static void learn_missing(struct data *data, const struct reader *r, const int64_t *ids,
                           uint64_t n) {
     for (uint32_t f = 0; f < r->table->field_count; f++) {
-        struct column *c = &data->columns[f];
+        struct column *c = &data->pipeline.columns[f];
         struct data_outside at;
         if (!r->cells[f] && !(c->field.flags & (RN_FIELD_NULLABLE | RN_FIELD_TEXT)) &&
             (c->field.dtype & 0xffu) != 0u &&
@@ -53,7 +53,8 @@ static int store(struct data *data, struct table *t, struct rn_error *e) {
                     status = cells_copy(t->kept[f], at + i, r.cells[f], i, e);
                 else
                     memcpy(columns[f] + (at + i) * t->bytes[f],
-                           r.columns[f] + i * data->columns[f].bytes, t->bytes[f]);
+                           r.columns[f] + i * data->pipeline.columns[f].bytes,
+                           t->bytes[f]);
     }
     reader_close(&r);
     t->stored = columns;
@@ -112,15 +113,16 @@ static int hash_rows(struct data *data, struct table *t, bool as_f32, uint8_t ou
         if (status == RN_OK)
             learn_missing(data, &r, ids, n);
         for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++) {
-            const struct rn_field *field = &data->columns[f].field;
+            const struct rn_field *field = &data->pipeline.columns[f].field;
             bool narrow = field->dtype == RN_F64 ||
                           (field->dtype == RN_I64 && field->flags & RN_FIELD_NULLABLE);
             if (r.cells[f])
                 hash_cells(&h, r.cells[f], n, field_bytes(&t->fields[f]));
             else if (as_f32 && narrow)
-                hash_as_f32(&h, field, r.columns[f], n * (data->columns[f].bytes / 8));
+                hash_as_f32(&h, field, r.columns[f],
+                            n * (data->pipeline.columns[f].bytes / 8));
             else
-                sha256_add(&h, r.columns[f], n * data->columns[f].bytes);
+                sha256_add(&h, r.columns[f], n * data->pipeline.columns[f].bytes);
         }
     }
     reader_close(&r);
@@ -132,8 +134,8 @@ int content_read(struct data *data, struct rn_error *e) {
     struct sha256 h;
     uint8_t digest[32];
     sha256_init(&h);
-    for (uint32_t i = 0; i < data->table_count; i++) {
-        struct table *t = &data->tables[i];
+    for (uint32_t i = 0; i < data->sources.count; i++) {
+        struct table *t = &data->sources.at[i];
         int status = RN_OK;
         t->hashed = no_hash(t->content);
         if (t->access == RN_ACCESS_SEQUENTIAL)
@@ -155,8 +157,8 @@ int content_compare(struct data *data, const char *content, bool first, bool *sa
     *same = strcmp(content, data->content_hash) == 0;
     if (*same || !first)
         return RN_OK;
-    for (uint32_t i = 0; i < data->table_count; i++) {
-        struct table *t = &data->tables[i];
+    for (uint32_t i = 0; i < data->sources.count; i++) {
+        struct table *t = &data->sources.at[i];
         int status = RN_OK;
         memcpy(narrow[i], t->content, sizeof narrow[i]);
         if (t->hashed)
@@ -165,13 +167,13 @@ int content_compare(struct data *data, const char *content, bool first, bool *sa
             return status;
     }
     /* Which of the sources were tables is not known: any of them. */
-    for (uint32_t mask = 1; mask < 1u << data->table_count && !*same; mask++) {
+    for (uint32_t mask = 1; mask < 1u << data->sources.count && !*same; mask++) {
         struct sha256 h;
         uint8_t digest[32];
         char hex[65];
         sha256_init(&h);
-        for (uint32_t i = 0; i < data->table_count; i++)
-            sha256_add(&h, mask >> i & 1 ? narrow[i] : data->tables[i].content, 32);
+        for (uint32_t i = 0; i < data->sources.count; i++)
+            sha256_add(&h, mask >> i & 1 ? narrow[i] : data->sources.at[i].content, 32);
         sha256_finish(&h, digest);
         sha256_hex(digest, hex);
         *same = strcmp(content, hex) == 0;

@@ -35,7 +35,7 @@ static const void *source_extension(void *context, struct instance *i, const cha
     if (strcmp(id, RN_EXT_PREDICT) == 0)
         return data->options.mode == DATA_FOR_PREDICTION ? &predicting : NULL;
     if (strcmp(id, RN_EXT_FIELDS) == 0)
-        return data->known.field_count ? &data->known : NULL;
+        return data->pipeline.known.field_count ? &data->pipeline.known : NULL;
     return NULL;
 }
 
@@ -47,19 +47,20 @@ static int source_cancelled(void *context) {
  * the training data. */
 static void expect_fields(struct data *data) {
     const struct data_schema *s = data->options.schema;
-    const struct table *first = data->table_count ? &data->tables[0] : NULL;
-    data->known = (struct rn_known_fields){.struct_size = sizeof data->known,
-                                           .field_count = s       ? s->count
-                                                          : first ? first->field_count
-                                                                  : 0,
-                                           .field_stride = sizeof(struct rn_field),
-                                           .fields = s       ? s->fields
-                                                     : first ? first->fields
-                                                             : NULL};
+    const struct table *first = data->sources.count ? &data->sources.at[0] : NULL;
+    data->pipeline.known =
+        (struct rn_known_fields){.struct_size = sizeof data->pipeline.known,
+                                 .field_count = s       ? s->count
+                                                : first ? first->field_count
+                                                        : 0,
+                                 .field_stride = sizeof(struct rn_field),
+                                 .fields = s       ? s->fields
+                                           : first ? first->fields
+                                                   : NULL};
 }
 
 static int open_table(struct data *data, const struct node *node, struct diag *d) {
-    struct table *t = &data->tables[data->table_count];
+    struct table *t = &data->sources.at[data->sources.count];
     struct rn_error e = {0};
     instance_destroy(t->instance); /* of a source that failed */
     *t = (struct table){.path = arena_copy(data->arena, node_path(node))};
@@ -83,9 +84,10 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     }
     t->name = info.name ? info.name : t->path;
     t->count = info.count;
-    t->offset = data->table_count ? data->tables[data->table_count - 1].offset +
-                                        data->tables[data->table_count - 1].count
-                                  : 0;
+    t->offset = data->sources.count
+                    ? data->sources.at[data->sources.count - 1].offset +
+                          data->sources.at[data->sources.count - 1].count
+                    : 0;
     t->access = info.access;
     t->field_count = info.field_count;
     t->fields = arena_array(data->arena, struct rn_field, info.field_count);
@@ -108,7 +110,7 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
             return node_error(d, node, false, RN_E_DATA, "%s: field '%s' is impossible",
                               t->name, t->fields[i].name);
     }
-    data->table_count++;
+    data->sources.count++;
     return RN_OK;
 }
 
@@ -130,19 +132,19 @@ static bool same_field(const struct rn_field *a, const struct rn_field *b) {
 
 /* The sources of one experiment give the same fields; texts take the widest. */
 static int raw_columns(struct data *data, struct diag *d) {
-    const struct table *first = &data->tables[0];
+    const struct table *first = &data->sources.at[0];
     for (uint32_t i = 0; i < first->field_count; i++)
         column_add(data, &first->fields[i], i);
     if (data->options.schema) {
         schema_columns(data);
         return RN_OK;
     }
-    data->raw_count = data->sample_count = first->field_count;
-    data->sample = arena_array(data->arena, uint32_t, first->field_count + 1);
+    data->pipeline.raw_count = data->pipeline.sample_count = first->field_count;
+    data->pipeline.sample = arena_array(data->arena, uint32_t, first->field_count + 1);
     for (uint32_t i = 0; i < first->field_count; i++)
-        data->sample[i] = i;
-    for (uint32_t t = 1; t < data->table_count; t++) {
-        const struct table *x = &data->tables[t];
+        data->pipeline.sample[i] = i;
+    for (uint32_t t = 1; t < data->sources.count; t++) {
+        const struct table *x = &data->sources.at[t];
         bool same = x->field_count == first->field_count;
         for (uint32_t i = 0; same && i < x->field_count; i++)
             same = same_field(&first->fields[i], &x->fields[i]) &&
@@ -152,7 +154,7 @@ static int raw_columns(struct data *data, struct diag *d) {
                               "%s and %s do not have the same fields", first->name,
                               x->name);
         for (uint32_t i = 0; i < x->field_count; i++) {
-            struct column *c = &data->columns[i];
+            struct column *c = &data->pipeline.columns[i];
             c->field.flags |= x->fields[i].flags & RN_FIELD_NULLABLE;
             if (x->fields[i].dtype == RN_F64)
                 c->field.dtype = RN_F64;
@@ -183,19 +185,19 @@ static int open_sources(struct data *data, struct diag *d) {
         return RN_E_CONFIG;
     }
     source = source ? source : train;
-    data->main_table = 0;
-    data->val_table = data->test_table = -1;
+    data->sources.main = 0;
+    data->sources.val = data->sources.test = -1;
     if (data->options.mode == DATA_FOR_PREDICTION)
         return open_table(data, test ? test : source, d);
     /* All of them, so that all errors are told at once. */
     int status = open_table(data, source, d), one = RN_OK;
     if (val) {
-        data->val_table = (int)data->table_count;
+        data->sources.val = (int)data->sources.count;
         one = open_table(data, val, d);
         status = status ? status : one;
     }
     if (test) {
-        data->test_table = (int)data->table_count;
+        data->sources.test = (int)data->sources.count;
         one = open_table(data, test, d);
         status = status ? status : one;
     }
@@ -205,9 +207,9 @@ static int open_sources(struct data *data, struct diag *d) {
 static int open_stages(struct data *data, struct diag *d) {
     const struct node *list = node_find(data->options.data, "transforms");
     uint32_t n = list ? node_count(list) : 0;
-    data->stages = arena_array(data->arena, struct stage, n + 1);
+    data->pipeline.stages = arena_array(data->arena, struct stage, n + 1);
     for (uint32_t i = 0; i < n; i++) {
-        struct stage *g = &data->stages[i];
+        struct stage *g = &data->pipeline.stages[i];
         g->node = node_item(list, i);
         g->path = arena_copy(data->arena, node_path(g->node));
         int status = make_instance(data, "transform", g->node, data->options.services,
@@ -216,7 +218,7 @@ static int open_stages(struct data *data, struct diag *d) {
             return status;
         g->iface = g->component->iface;
         g->self = instance_self(g->instance);
-        data->stage_count++;
+        data->pipeline.stage_count++;
     }
     return RN_OK;
 }
@@ -224,9 +226,9 @@ static int open_stages(struct data *data, struct diag *d) {
 static int open_augmenters(struct data *data, struct diag *d) {
     const struct node *list = data->options.augment;
     uint32_t n = list ? node_components(list) : 0;
-    data->augmenters = arena_array(data->arena, struct data_augmenter, n + 1);
+    data->augment.at = arena_array(data->arena, struct data_augmenter, n + 1);
     for (uint32_t i = 0; i < n && data->options.mode == DATA_FOR_TRAINING; i++) {
-        struct data_augmenter *a = &data->augmenters[i];
+        struct data_augmenter *a = &data->augment.at[i];
         const char *name;
         a->node = node_component(list, i, &name);
         a->path = arena_copy(data->arena, node_path(a->node));
@@ -236,7 +238,7 @@ static int open_augmenters(struct data *data, struct diag *d) {
             return status;
         a->iface = a->component->iface;
         a->self = instance_self(a->instance);
-        data->augmenter_count++;
+        data->augment.count++;
     }
     return RN_OK;
 }
@@ -251,10 +253,10 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
         (struct instance_services){source_extension, source_cancelled, data};
     for (int i = 0; i < DATA_SPLITS; i++)
         data->splits[i].table = -1;
-    data->batch = (uint64_t)data_number(o->data, "batch", 32);
-    data->eval_batch = (uint64_t)data_number(o->data, "eval_batch", 256);
-    data->workers = (uint32_t)data_number(o->data, "workers", 1);
-    data->cache_bytes = (uint64_t)data_number(o->data, "cache", 512) << 20;
+    data->sizes.batch = (uint64_t)data_number(o->data, "batch", 32);
+    data->sizes.eval_batch = (uint64_t)data_number(o->data, "eval_batch", 256);
+    data->sizes.workers = (uint32_t)data_number(o->data, "workers", 1);
+    data->sizes.cache_bytes = (uint64_t)data_number(o->data, "cache", 512) << 20;
     uint32_t before = diag_count(d);
     int status = open_sources(data, d);
     if (status == RN_OK)
@@ -294,8 +296,8 @@ void data_close(struct data *data) {
         }
         memory_release(data->splits[i].ids);
     }
-    for (uint32_t i = 0; i < data->table_count; i++) {
-        struct table *t = &data->tables[i];
+    for (uint32_t i = 0; i < data->sources.count; i++) {
+        struct table *t = &data->sources.at[i];
         for (uint32_t f = 0; t->stored && f < t->field_count; f++)
             memory_release(t->stored[f]);
         for (uint32_t f = 0; t->kept && f < t->field_count; f++)
@@ -304,13 +306,13 @@ void data_close(struct data *data) {
         memory_release(t->kept);
     }
     for (uint32_t i = 0; i < DATA_SPLITS; i++)
-        instance_destroy(data->tables[i].instance);
-    for (uint32_t i = 0; i < data->stage_count; i++)
-        instance_destroy(data->stages[i].instance);
-    for (uint32_t i = 0; i < data->augmenter_count; i++)
-        instance_destroy(data->augmenters[i].instance);
-    memory_release(data->columns);
-    demand_destroy(data->demand);
+        instance_destroy(data->sources.at[i].instance);
+    for (uint32_t i = 0; i < data->pipeline.stage_count; i++)
+        instance_destroy(data->pipeline.stages[i].instance);
+    for (uint32_t i = 0; i < data->augment.count; i++)
+        instance_destroy(data->augment.at[i].instance);
+    memory_release(data->pipeline.columns);
+    demand_destroy(data->pipeline.demand);
     arena_destroy(data->arena);
 }
 
@@ -345,24 +347,24 @@ const char *data_content_hash(const struct data *data) {
     return data->content_hash;
 }
 uint64_t data_batch(const struct data *data) {
-    return data->batch;
+    return data->sizes.batch;
 }
 uint64_t data_eval_batch(const struct data *data) {
-    return data->eval_batch;
+    return data->sizes.eval_batch;
 }
 uint32_t data_augmenter_count(const struct data *data) {
-    return data->augmenter_count;
+    return data->augment.count;
 }
 const struct data_augmenter *data_augmenter_at(const struct data *data, uint32_t i) {
-    return &data->augmenters[i];
+    return &data->augment.at[i];
 }
 
 uint32_t data_workers(const struct data *data) {
-    return data->workers;
+    return data->sizes.workers;
 }
 
 uint64_t data_cache_bytes(const struct data *data) {
-    return data->cache_bytes;
+    return data->sizes.cache_bytes;
 }
 
 void data_describe(const struct data *data, struct text *out) {

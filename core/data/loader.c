@@ -36,6 +36,17 @@ struct order {
     uint64_t *rows;
 };
 
+/* Which batches are asked for, made and handed out, under one lock. */
+struct ring {
+    pthread_mutex_t lock;
+    pthread_cond_t filled, freed;
+    uint64_t base;   /* ticket 0 is this batch, counted through all epochs */
+    uint64_t next;   /* the next ticket that a worker takes */
+    uint64_t handed; /* tickets given to the caller */
+    uint32_t busy;   /* workers inside a batch */
+    bool quit, paused;
+};
+
 struct loader {
     const struct data *data;
     struct loader_options o;
@@ -48,13 +59,7 @@ struct loader {
     uint32_t order_key[2];
     uint32_t (*augment_keys)[2];
     struct cache *cache;
-    pthread_mutex_t lock;
-    pthread_cond_t filled, freed;
-    uint64_t base;   /* ticket 0 is this batch, counted through all epochs */
-    uint64_t next;   /* the next ticket that a worker takes */
-    uint64_t handed; /* tickets given to the caller */
-    uint32_t busy;   /* workers inside a batch */
-    bool quit, paused;
+    struct ring ring;
     double waited;
 };
 
@@ -111,8 +116,8 @@ static void to_cache(const struct loader *l, const struct slot *s, uint64_t row,
 static int augment(struct loader *l, struct slot *s, uint64_t epoch,
                    struct rn_error *e) {
     const struct data *data = l->data;
-    for (uint32_t i = 0; i < data->augmenter_count; i++) {
-        const struct data_augmenter *a = &data->augmenters[i];
+    for (uint32_t i = 0; i < data->augment.count; i++) {
+        const struct data_augmenter *a = &data->augment.at[i];
         const struct data_field *f = &data->fields[a->field];
         int64_t shape[RN_MAX_RANK + 1] = {(int64_t)s->batch.rows};
         memcpy(shape + 1, f->shape, sizeof f->shape);
@@ -160,7 +165,7 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
     if (missing) {
         int status = reader_read(&w->reader, missing, w->missing, e);
         if (status == RN_OK)
-            status = reader_apply(&w->reader, missing, data->stage_count, e);
+            status = reader_apply(&w->reader, missing, data->pipeline.stage_count, e);
         if (status != RN_OK)
             return status;
         for (uint64_t k = 0; k < missing; k++) {
@@ -182,16 +187,16 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
  * one epoch ahead of the caller, as two orders are kept. */
 static bool may_begin(const struct loader *l, uint64_t t) {
     uint64_t keep = l->o.keep ? l->o.keep : 1;
-    uint64_t released = l->handed > keep ? l->handed - keep : 0;
-    uint64_t epoch = (l->base + t) / l->batches,
-             here = (l->base + l->handed) / l->batches;
+    uint64_t released = l->ring.handed > keep ? l->ring.handed - keep : 0;
+    uint64_t epoch = (l->ring.base + t) / l->batches,
+             here = (l->ring.base + l->ring.handed) / l->batches;
     return t < released + l->slot_count && epoch <= here + 1;
 }
 
 /* Does the caller make its batches now, though there are workers? */
 static bool by_caller(const struct loader *l) {
     return l->o.crowded && l->cache && atomic_load(&l->cache->there) == l->rows &&
-           !(l->o.augment && l->data->augmenter_count);
+           !(l->o.augment && l->data->augment.count);
 }
 
 static int64_t now_ns(void) {
@@ -202,35 +207,35 @@ static int64_t now_ns(void) {
 
 /* Under the lock: take the next ticket, let go, work, lock again. */
 static void fill_one(struct loader *l, struct worker *w) {
-    uint64_t t = l->next++, at = l->base + t;
+    uint64_t t = l->ring.next++, at = l->ring.base + t;
     struct slot *s = &l->slots[t % l->slot_count];
     const uint64_t *order = order_of(l, at / l->batches);
-    l->busy++;
+    l->ring.busy++;
     s->ticket = 0;
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->ring.lock);
     int64_t began = l->o.watch.made ? now_ns() : 0;
     int status = assemble(l, w, s, order, at / l->batches, at % l->batches);
     if (l->o.watch.made)
         l->o.watch.made(l->o.watch.context, (uint32_t)(w - l->workers), began,
                         now_ns());
-    pthread_mutex_lock(&l->lock);
+    pthread_mutex_lock(&l->ring.lock);
     s->status = status;
     s->ticket = t + 1;
-    l->busy--;
-    pthread_cond_broadcast(&l->filled);
+    l->ring.busy--;
+    pthread_cond_broadcast(&l->ring.filled);
 }
 
 static void *work(void *context) {
     struct worker *w = context;
     struct loader *l = w->l;
-    pthread_mutex_lock(&l->lock);
-    while (!l->quit) {
-        if (l->paused || by_caller(l) || !may_begin(l, l->next))
-            pthread_cond_wait(&l->freed, &l->lock);
+    pthread_mutex_lock(&l->ring.lock);
+    while (!l->ring.quit) {
+        if (l->ring.paused || by_caller(l) || !may_begin(l, l->ring.next))
+            pthread_cond_wait(&l->ring.freed, &l->ring.lock);
         else
             fill_one(l, w);
     }
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->ring.lock);
     return NULL;
 }
 
@@ -241,18 +246,18 @@ static bool wait_filled(struct loader *l) {
     until.tv_nsec += 100000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    return pthread_cond_timedwait(&l->filled, &l->lock, &until) == 0 ||
+    return pthread_cond_timedwait(&l->ring.filled, &l->ring.lock, &until) == 0 ||
            !data_stopped(l->data);
 }
 
 int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
     int64_t began = now_ns();
-    pthread_mutex_lock(&l->lock);
-    uint64_t t = l->handed;
+    pthread_mutex_lock(&l->ring.lock);
+    uint64_t t = l->ring.handed;
     struct slot *s = &l->slots[t % l->slot_count];
     bool stopped = false;
     while (s->ticket != t + 1) {
-        if (!l->o.workers || (l->next == t && by_caller(l)))
+        if (!l->o.workers || (l->ring.next == t && by_caller(l)))
             fill_one(l, &l->workers[0]); /* nobody else uses it: none is missing */
         else
             stopped = !wait_filled(l);
@@ -263,15 +268,15 @@ int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
     if (stopped) {
         error_set(e, status, "waiting for a batch was stopped");
     } else if (status == RN_OK) {
-        l->handed++;
+        l->ring.handed++;
         *out = s->batch;
-        pthread_cond_broadcast(&l->freed);
+        pthread_cond_broadcast(&l->ring.freed);
     } else if (e) {
         *e = s->error;
         if (!e->status)
             error_set(e, status, "a batch could not be made");
     }
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_unlock(&l->ring.lock);
     l->waited += 1e-9 * (double)(now_ns() - began);
     return status;
 }
@@ -280,23 +285,23 @@ int loader_seek(struct loader *l, struct loader_position at, struct rn_error *e)
     if (at.index > l->batches)
         return error_set(e, RN_E_CHECKPOINT, "batch %llu of an epoch of %llu",
                          (unsigned long long)at.index, (unsigned long long)l->batches);
-    pthread_mutex_lock(&l->lock);
-    l->paused = true;
-    while (l->busy)
-        pthread_cond_wait(&l->filled, &l->lock);
-    l->base = at.epoch * l->batches + at.index;
-    l->next = l->handed = 0;
+    pthread_mutex_lock(&l->ring.lock);
+    l->ring.paused = true;
+    while (l->ring.busy)
+        pthread_cond_wait(&l->ring.filled, &l->ring.lock);
+    l->ring.base = at.epoch * l->batches + at.index;
+    l->ring.next = l->ring.handed = 0;
     l->orders[0].made = l->orders[1].made = false;
     for (uint32_t i = 0; i < l->slot_count; i++)
         l->slots[i].ticket = 0;
-    l->paused = false;
-    pthread_cond_broadcast(&l->freed);
-    pthread_mutex_unlock(&l->lock);
+    l->ring.paused = false;
+    pthread_cond_broadcast(&l->ring.freed);
+    pthread_mutex_unlock(&l->ring.lock);
     return RN_OK;
 }
 
 struct loader_position loader_tell(const struct loader *l) {
-    uint64_t at = l->base + l->handed;
+    uint64_t at = l->ring.base + l->ring.handed;
     return (struct loader_position){at / l->batches, at % l->batches};
 }
 
@@ -335,10 +340,10 @@ static int open_slots(struct loader *l, struct rn_error *e) {
         s->places = memory_try(memory_mul(most + 1, sizeof *s->places));
         s->fields = memory_get(memory_mul(data->field_count + 1, sizeof *s->fields));
         s->numbers =
-            memory_get(memory_mul(data->augmenter_count + 1, sizeof *s->numbers));
+            memory_get(memory_mul(data->augment.count + 1, sizeof *s->numbers));
         bool all = s->block && s->ids && s->places;
-        for (uint32_t k = 0; k < data->augmenter_count && l->o.places; k++) {
-            uint64_t row = data->augmenters[k].numbers * sizeof **s->numbers;
+        for (uint32_t k = 0; k < data->augment.count && l->o.places; k++) {
+            uint64_t row = data->augment.at[k].numbers * sizeof **s->numbers;
             s->numbers[k] = memory_try(memory_mul(most + 1, row));
             all &= s->numbers[k] != NULL;
         }
@@ -365,7 +370,7 @@ static void open_cache(struct loader *l) {
     uint64_t bytes = memory_mul(l->rows, data->row_bytes);
     if (l->o.once || l->o.places)
         return;
-    if (!*c && bytes <= data->cache_bytes) {
+    if (!*c && bytes <= data->sizes.cache_bytes) {
         struct cache fresh = {.rows = memory_large(bytes + 1),
                               .state = memory_large(l->rows + 1)};
         if (fresh.rows && fresh.state) {
@@ -383,7 +388,7 @@ static void open_cache(struct loader *l) {
 
 static int open_workers(struct loader *l, struct rn_error *e) {
     const struct data *data = l->data;
-    const struct table *t = &data->tables[data->splits[l->o.split].table];
+    const struct table *t = &data->sources.at[data->splits[l->o.split].table];
     uint64_t most = l->rows < l->o.batch ? l->rows : l->o.batch;
     l->worker_count = l->o.workers ? l->o.workers : 1;
     l->workers = memory_get(memory_mul(l->worker_count, sizeof *l->workers));
@@ -392,7 +397,9 @@ static int open_workers(struct loader *l, struct rn_error *e) {
         w->l = l;
         w->missing = memory_get(memory_mul(most + 1, sizeof *w->missing));
         w->missing_row = memory_get(memory_mul(most + 1, sizeof *w->missing_row));
-        int status = l->o.places ? RN_OK : reader_open(data, t, most, data->demand, &w->reader, e);
+        int status = l->o.places ? RN_OK
+                                 : reader_open(data, t, most, data->pipeline.demand,
+                                               &w->reader, e);
         if (status != RN_OK)
             return status;
     }
@@ -412,9 +419,9 @@ int loader_open(const struct data *data, const struct loader_options *o,
     l->data = data;
     l->o = *o;
     l->o.workers = o->places ? 0 : o->workers; /* there is nothing to prepare */
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->filled, NULL);
-    pthread_cond_init(&l->freed, NULL);
+    pthread_mutex_init(&l->ring.lock, NULL);
+    pthread_cond_init(&l->ring.filled, NULL);
+    pthread_cond_init(&l->ring.freed, NULL);
     l->rows = data->splits[o->split].rows;
     if (!l->rows || !o->batch)
         return error_set(e, RN_E_DATA, "the split '%s' has no samples",
@@ -422,8 +429,8 @@ int loader_open(const struct data *data, const struct loader_options *o,
     l->batches = (l->rows + o->batch - 1) / o->batch;
     data_key(o->seed, "data.order", l->order_key);
     l->augment_keys =
-        memory_get(memory_mul(data->augmenter_count + 1, sizeof *l->augment_keys));
-    for (uint32_t i = 0; i < data->augmenter_count; i++) {
+        memory_get(memory_mul(data->augment.count + 1, sizeof *l->augment_keys));
+    for (uint32_t i = 0; i < data->augment.count; i++) {
         snprintf(purpose, sizeof purpose, "augment.%u", i);
         data_key(o->seed, purpose, l->augment_keys[i]);
     }
@@ -441,10 +448,10 @@ int loader_open(const struct data *data, const struct loader_options *o,
 void loader_close(struct loader *l) {
     if (!l)
         return;
-    pthread_mutex_lock(&l->lock);
-    l->quit = true;
-    pthread_cond_broadcast(&l->freed);
-    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_lock(&l->ring.lock);
+    l->ring.quit = true;
+    pthread_cond_broadcast(&l->ring.freed);
+    pthread_mutex_unlock(&l->ring.lock);
     for (uint32_t i = 0; i < l->worker_count; i++) {
         struct worker *w = &l->workers[i];
         if (w->started)
@@ -458,7 +465,7 @@ void loader_close(struct loader *l) {
         memory_release(l->slots[i].block);
         memory_release(l->slots[i].ids);
         memory_release(l->slots[i].places);
-        for (uint32_t k = 0; k < l->data->augmenter_count && l->slots[i].numbers; k++)
+        for (uint32_t k = 0; k < l->data->augment.count && l->slots[i].numbers; k++)
             memory_release(l->slots[i].numbers[k]);
         memory_release(l->slots[i].numbers);
         memory_release(l->slots[i].fields);
@@ -468,8 +475,8 @@ void loader_close(struct loader *l) {
     memory_release(l->augment_keys);
     memory_release(l->orders[0].rows);
     memory_release(l->orders[1].rows);
-    pthread_cond_destroy(&l->filled);
-    pthread_cond_destroy(&l->freed);
-    pthread_mutex_destroy(&l->lock);
+    pthread_cond_destroy(&l->ring.filled);
+    pthread_cond_destroy(&l->ring.freed);
+    pthread_mutex_destroy(&l->ring.lock);
     memory_release(l);
 }

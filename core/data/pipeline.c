@@ -18,8 +18,9 @@ uint32_t column_add(struct data *data, const struct rn_field *f, uint32_t raw) {
     struct column c = {
         .field = *f, .raw = raw, .bytes = field_variable(f) ? 0 : field_bytes(f)};
     c.field.name = arena_copy(data->arena, f->name);
-    vec_push(data->columns, data->column_count, data->column_capacity, c);
-    return data->column_count - 1;
+    vec_push(data->pipeline.columns, data->pipeline.column_count,
+             data->pipeline.column_capacity, c);
+    return data->pipeline.column_count - 1;
 }
 
 /* The fields of a sample between two stages, as columns in the arena. */
@@ -30,7 +31,7 @@ struct fields {
 
 static int find(const struct data *data, const struct fields *f, const char *name) {
     for (uint32_t i = 0; i < f->count; i++)
-        if (strcmp(data->columns[f->at[i]].field.name, name) == 0)
+        if (strcmp(data->pipeline.columns[f->at[i]].field.name, name) == 0)
             return (int)i;
     return -1;
 }
@@ -40,7 +41,7 @@ static int no_field(struct data *data, const struct fields *f, const char *name,
     const char **names = arena_array(data->arena, const char *, f->count + 1);
     struct text list = {0};
     for (uint32_t i = 0; i < f->count; i++) {
-        names[i] = data->columns[f->at[i]].field.name;
+        names[i] = data->pipeline.columns[f->at[i]].field.name;
         text_addf(&list, "%s%s", i ? ", " : "", names[i]);
     }
     error_set(e, RN_E_CONFIG, "the sample has no field '%s' here", name);
@@ -76,11 +77,11 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
                   struct rn_error *e) {
     const struct node *of = node_find(g->node, "of");
     uint32_t n = !of ? f->count : node_kind(of) == NODE_SCALAR ? 1 : node_count(of);
-    bool *taken = arena_array(data->arena, bool, data->column_count + 1);
+    bool *taken = arena_array(data->arena, bool, data->pipeline.column_count + 1);
     g->in = arena_array(data->arena, uint32_t, n + 1);
     for (uint32_t i = 0; i < n; i++) {
         if (!of) { /* all that it can take */
-            if (!field_variable(&data->columns[f->at[i]].field) ||
+            if (!field_variable(&data->pipeline.columns[f->at[i]].field) ||
                 takes_variable(g->component))
                 g->in[g->in_count++] = f->at[i];
             continue;
@@ -90,7 +91,7 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
         int k = find(data, f, name);
         if (k < 0)
             return no_field(data, f, name, node_path(item), e);
-        if (field_variable(&data->columns[f->at[k]].field) &&
+        if (field_variable(&data->pipeline.columns[f->at[k]].field) &&
             !takes_variable(g->component))
             return too_variable(g, name, node_path(item), e);
         if (taken[f->at[k]]) {
@@ -114,7 +115,7 @@ static int plan(struct data *data, struct stage *g, uint32_t *count,
     uint32_t capacity = 2 * g->in_count + MADE_MAX;
     *out = arena_array(data->arena, struct rn_field, capacity);
     for (uint32_t i = 0; i < g->in_count; i++)
-        in[i] = data->columns[g->in[i]].field;
+        in[i] = data->pipeline.columns[g->in[i]].field;
     *count = capacity;
     int status = g->iface->plan(g->self, g->in_count, in, count, *out, e);
     if (status != RN_OK)
@@ -130,7 +131,7 @@ static int plan(struct data *data, struct stage *g, uint32_t *count,
 static int replace(struct data *data, struct stage *g, struct fields *f, uint32_t count,
                    const struct rn_field *out, struct rn_error *e) {
     struct fields next = {0, arena_array(data->arena, uint32_t, f->count + count + 1)};
-    bool *taken = arena_array(data->arena, bool, data->column_count + 1);
+    bool *taken = arena_array(data->arena, bool, data->pipeline.column_count + 1);
     uint32_t first = UINT32_MAX;
     g->out_count = count;
     g->out = arena_array(data->arena, uint32_t, count + 1);
@@ -155,13 +156,14 @@ static int replace(struct data *data, struct stage *g, struct fields *f, uint32_
                              g->path, g->component->name, i);
         for (uint32_t k = 0; k < next.count; k++)
             if (next.at[k] != UINT32_MAX &&
-                strcmp(data->columns[next.at[k]].field.name, out[i].name) == 0) {
+                strcmp(data->pipeline.columns[next.at[k]].field.name, out[i].name) ==
+                    0) {
                 error_set(e, RN_E_CONFIG, "%s: the sample already has a field '%s'",
                           g->path, out[i].name);
                 return error_where(e, g->path, 0, 0);
             }
         uint32_t from = g->in[g->in_count == count ? i : 0];
-        uint32_t c = column_add(data, &out[i], data->columns[from].raw);
+        uint32_t c = column_add(data, &out[i], data->pipeline.columns[from].raw);
         g->out[i] = next.at[first + i] = c;
         if (RN_HAS(g->iface, struct rn_transform, names) && g->iface->names) {
             uint32_t classes = 0;
@@ -169,8 +171,8 @@ static int replace(struct data *data, struct stage *g, struct fields *f, uint32_
             int status = g->iface->names(g->self, i, &classes, &names, e);
             if (status != RN_OK)
                 return error_context(e, "%s", g->path);
-            data->columns[c].classes = classes;
-            data->columns[c].class_names = names;
+            data->pipeline.columns[c].classes = classes;
+            data->pipeline.columns[c].class_names = names;
         }
     }
     *f = next;
@@ -191,7 +193,7 @@ static void go_without(struct data *data, struct stage *g, struct rn_error *e) {
     struct rn_field *left = NULL;
     uint32_t inputs = 0, count = 0, kept = 0;
     for (uint32_t i = 0; i < g->in_count; i++) {
-        const struct rn_error *why = data->columns[g->in[i]].wrong;
+        const struct rn_error *why = data->pipeline.columns[g->in[i]].wrong;
         if (!why)
             g->in[inputs++] = g->in[i];
         else if (!wrong)
@@ -205,20 +207,20 @@ static void go_without(struct data *data, struct stage *g, struct rn_error *e) {
         count = 0;
     }
     for (uint32_t i = 0; i < g->out_count; i++)
-        if (gives(left, count, data->columns[g->out[i]].field.name))
+        if (gives(left, count, data->pipeline.columns[g->out[i]].field.name))
             g->out[kept++] = g->out[i];
         else
-            data->columns[g->out[i]].wrong = wrong;
+            data->pipeline.columns[g->out[i]].wrong = wrong;
     g->out_count = kept;
 }
 
 /* One pass over the training rows, in rising order, up to stage `s`. */
 static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
-    struct stage *g = &data->stages[s];
+    struct stage *g = &data->pipeline.stages[s];
     if (!g->iface->fit_begin)
         return RN_OK;
     struct reader r;
-    struct table *t = &data->tables[data->splits[DATA_TRAIN].table];
+    struct table *t = &data->sources.at[data->splits[DATA_TRAIN].table];
     struct demand *demand = demand_create(data);
     for (uint32_t i = 0; i < g->in_count; i++)
         demand_add(demand, data, g->in[i]);
@@ -250,12 +252,12 @@ static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
 
 int pipeline_missing(const struct data *data, uint32_t column,
                      const struct data_outside *at, struct rn_error *e) {
-    const char *name = data->columns[column].field.name;
+    const char *name = data->pipeline.columns[column].field.name;
     const struct node *list = node_find(data->options.data, "transforms");
     error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %lld is missing",
               at->file, (unsigned long long)at->row, name, (long long)at->value);
     error_hint(e, "add {type: impute, of: %s} to data.transforms", name);
-    error_where(e, list ? "data.transforms" : data->tables[0].path, 0, 0);
+    error_where(e, list ? "data.transforms" : data->sources.at[0].path, 0, 0);
     return RN_E_DATA;
 }
 
@@ -274,14 +276,14 @@ static int refuse_missing(const struct data *data, uint32_t column,
 /* The columns that are left are the sample, its floats as f32. */
 static int finish_sample(struct data *data, const struct fields *f,
                          struct rn_error *e) {
-    data->field_count = data->narrowed_count = 0;
+    data->field_count = data->pipeline.narrowed_count = 0;
     data->fields = arena_array(data->arena, struct data_field, f->count + 1);
     data->field_columns = arena_array(data->arena, uint32_t, f->count + 1);
-    data->narrowed = arena_array(data->arena, struct narrowed, f->count + 1);
+    data->pipeline.narrowed = arena_array(data->arena, struct narrowed, f->count + 1);
     data->row_bytes = 0;
     for (uint32_t i = 0; i < f->count; i++) {
         uint32_t column = f->at[i];
-        struct column c = data->columns[column];
+        struct column c = data->pipeline.columns[column];
         bool text = (c.field.flags & RN_FIELD_TEXT) != 0;
         if (field_variable(&c.field)) {
             log_say(session_log(data->options.session), RN_LOG_WARNING,
@@ -300,8 +302,9 @@ static int finish_sample(struct data *data, const struct fields *f,
             c.field.dtype == RN_BF16) {
             c.field.dtype = RN_F32;
             uint32_t to = column_add(data, &c.field, c.raw);
-            data->narrowed[data->narrowed_count++] = (struct narrowed){column, to};
-            c.bytes = data->columns[to].bytes;
+            data->pipeline.narrowed[data->pipeline.narrowed_count++] =
+                (struct narrowed){column, to};
+            c.bytes = data->pipeline.columns[to].bytes;
             column = to;
         }
         struct data_field *d = &data->fields[data->field_count];
@@ -320,10 +323,10 @@ static int finish_sample(struct data *data, const struct fields *f,
 }
 
 static int run_stages(struct data *data, bool fit, struct rn_error *e) {
-    struct fields f = {data->sample_count, data->sample};
+    struct fields f = {data->pipeline.sample_count, data->pipeline.sample};
     int status = RN_OK;
-    for (uint32_t s = 0; s < data->stage_count && status == RN_OK; s++) {
-        struct stage *g = &data->stages[s];
+    for (uint32_t s = 0; s < data->pipeline.stage_count && status == RN_OK; s++) {
+        struct stage *g = &data->pipeline.stages[s];
         struct rn_field *out = NULL;
         uint32_t count = 0;
         g->in_count = g->out_count = 0;
@@ -353,8 +356,8 @@ static const char *image(const struct data *data) {
 
 /* Augmenters look at the finished sample. */
 static int plan_augmenters(struct data *data, struct rn_error *e) {
-    for (uint32_t i = 0; i < data->augmenter_count; i++) {
-        struct data_augmenter *a = &data->augmenters[i];
+    for (uint32_t i = 0; i < data->augment.count; i++) {
+        struct data_augmenter *a = &data->augment.at[i];
         const struct node *of = node_find(a->node, "of");
         const char *name =
             of && node_kind(of) == NODE_SCALAR ? node_raw(of) : image(data);
@@ -363,7 +366,7 @@ static int plan_augmenters(struct data *data, struct rn_error *e) {
         if (k < 0)
             return no_field(data, &f, name, of ? node_path(of) : a->path, e);
         a->field = (uint32_t)k;
-        struct rn_field field = data->columns[f.at[k]].field;
+        struct rn_field field = data->pipeline.columns[f.at[k]].field;
         int status = a->iface->plan(a->self, &field, e);
         if (status != RN_OK) {
             return component_error(e, a->node, a->path, a->component);
@@ -375,7 +378,7 @@ static int plan_augmenters(struct data *data, struct rn_error *e) {
 }
 
 int pipeline_prepare(struct data *data, bool fit, struct rn_error *e) {
-    data->column_count = data->raw_count;
+    data->pipeline.column_count = data->pipeline.raw_count;
     int status = run_stages(data, fit, e);
     if (status == RN_OK)
         status = plan_augmenters(data, e);
@@ -387,7 +390,7 @@ int data_fit(struct data *data, struct rn_error *e) {
     error_clear(e);
     if (data->ready)
         return error_set(e, RN_E_INTERNAL, "data is fitted already");
-    if (!data->splits[DATA_TRAIN].rows && data->stage_count)
+    if (!data->splits[DATA_TRAIN].rows && data->pipeline.stage_count)
         return error_set(e, RN_E_DATA, "there are no training samples to fit on");
     return pipeline_prepare(data, true, e);
 }

@@ -44,14 +44,14 @@ static int scan(const struct data *data, uint32_t column, chunk_fn fn, void *con
         uint64_t rows = data->splits[s].rows;
         if (!rows)
             continue;
-        const struct table *t = &data->tables[data->splits[s].table];
+        const struct table *t = &data->sources.at[data->splits[s].table];
         status = reader_open(data, t, DATA_CHUNK, demand, &r, e);
         for (uint64_t at = 0; at < rows && status == RN_OK; at += DATA_CHUNK) {
             const int64_t *ids = data->splits[s].ids + at;
             uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
             status = reader_read(&r, n, ids, e);
             if (status == RN_OK)
-                status = reader_apply(&r, n, data->stage_count, e);
+                status = reader_apply(&r, n, data->pipeline.stage_count, e);
             if (status == RN_OK)
                 status =
                     fn(context, (enum data_split_kind)s, t, r.columns[column], ids, n);
@@ -87,7 +87,7 @@ static int outside(void *context, enum data_split_kind split, const struct table
 int data_find_outside(const struct data *data, uint32_t field, int64_t low,
                       int64_t high, struct data_outside *out, struct rn_error *e) {
     uint32_t column = data->field_columns[field];
-    struct search x = {&data->columns[column], low, high, out};
+    struct search x = {&data->pipeline.columns[column], low, high, out};
     *out = (struct data_outside){0};
     return is_integer(x.c->field.dtype) ? scan(data, column, outside, &x, e) : RN_OK;
 }
@@ -112,8 +112,8 @@ static int count_rows(void *context, enum data_split_kind split, const struct ta
 int data_count_values(const struct data *data, uint32_t field, uint64_t n,
                       uint64_t *rows, struct rn_error *e) {
     uint32_t column = data->field_columns[field];
-    struct census x = {data->columns[column].field.dtype, n, rows};
-    bool single = is_integer(x.dtype) && !data->columns[column].field.rank;
+    struct census x = {data->pipeline.columns[column].field.dtype, n, rows};
+    bool single = is_integer(x.dtype) && !data->pipeline.columns[column].field.rank;
     return single ? scan(data, column, count_rows, &x, e) : RN_OK;
 }
 
@@ -148,7 +148,7 @@ static int missing(void *context, enum data_split_kind split, const struct table
 
 int range_missing(const struct data *data, uint32_t column, struct data_outside *out,
                   struct rn_error *e) {
-    struct search x = {&data->columns[column], 0, 0, out};
+    struct search x = {&data->pipeline.columns[column], 0, 0, out};
     *out = (struct data_outside){0};
     return scan(data, column, missing, &x, e);
 }

@@ -37,7 +37,7 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
                 const struct demand *demand, struct reader *r, struct rn_error *e) {
     *r = (struct reader){
         .data = data, .table = t, .demand = demand, .capacity = capacity};
-    uint32_t n = data->column_count;
+    uint32_t n = data->pipeline.column_count;
     r->columns = memory_get(memory_mul(n + 1, sizeof *r->columns));
     r->cells = memory_get(memory_mul(n + 1, sizeof *r->cells));
     r->in = memory_get(memory_mul(n + 1, sizeof *r->in));
@@ -46,7 +46,7 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
     r->indices = memory_get(memory_mul(capacity, sizeof *r->indices));
     size_t total = 64;
     for (uint32_t i = 0; i < n; i++) {
-        size_t bytes = memory_mul(capacity, data->columns[i].bytes);
+        size_t bytes = memory_mul(capacity, data->pipeline.columns[i].bytes);
         if (bytes > SIZE_MAX / 2 - total - 64)
             return error_set(e, RN_E_MEMORY, "a batch of %llu samples is too large",
                              (unsigned long long)capacity);
@@ -59,8 +59,8 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
     uint8_t *p = (uint8_t *)(((uintptr_t)r->block + 63) / 64 * 64);
     for (uint32_t i = 0; i < n; i++) {
         r->columns[i] = p;
-        p += (capacity * data->columns[i].bytes + 63) / 64 * 64;
-        const struct rn_field *f = &data->columns[i].field;
+        p += (capacity * data->pipeline.columns[i].bytes + 63) / 64 * 64;
+        const struct rn_field *f = &data->pipeline.columns[i].field;
         if (field_variable(f))
             r->cells[i] = cells_create(capacity, field_bytes(f));
         for (uint32_t k = 0; k < f->rank; k++)
@@ -83,7 +83,7 @@ void reader_close(struct reader *r) {
         r->table->iface->worker_close(r->table->self, r->worker);
         instance_leave(r->table->instance);
     }
-    for (uint32_t i = 0; r->cells && i < r->data->column_count; i++)
+    for (uint32_t i = 0; r->cells && i < r->data->pipeline.column_count; i++)
         cells_destroy(r->cells[i]);
     memory_release(r->cells);
     memory_release(r->block);
@@ -96,7 +96,7 @@ void reader_close(struct reader *r) {
 }
 
 static struct rn_tensor view(struct reader *r, uint32_t column, uint64_t n) {
-    const struct column *c = &r->data->columns[column];
+    const struct column *c = &r->data->pipeline.columns[column];
     struct cells *cells = r->cells[column];
     r->shapes[column][0] = (int64_t)n;
     return (struct rn_tensor){cells ? (void *)cells_handle(cells) : r->columns[column],
@@ -161,7 +161,7 @@ static int from_stored(struct reader *r, uint64_t n, struct rn_error *e) {
 static int bad_number(const struct reader *r, uint32_t f, uint64_t row, uint64_t at,
                       const void *numbers, struct rn_error *e) {
     const struct table *t = r->table;
-    const struct column *c = &r->data->columns[f];
+    const struct column *c = &r->data->pipeline.columns[f];
     uint64_t size = RN_DTYPE_BYTES(c->field.dtype);
     bool nan = not_finite((const char *)numbers + at * size, c->field.dtype, 1, false);
     error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %llu is %s",
@@ -179,7 +179,7 @@ static int bad_number(const struct reader *r, uint32_t f, uint64_t row, uint64_t
 /* What has to be finite is; cells too. What may be missing may be NaN. */
 static int check_numbers(const struct reader *r, uint32_t f, uint64_t n,
                          struct rn_error *e) {
-    const struct column *c = &r->data->columns[f];
+    const struct column *c = &r->data->pipeline.columns[f];
     uint64_t size = RN_DTYPE_BYTES(c->field.dtype);
     bool nan_too = !(c->field.flags & RN_FIELD_NULLABLE) && !r->learning;
     int64_t bad = -1;
@@ -252,7 +252,7 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
         }
     }
     for (uint32_t f = 0; f < t->field_count; f++) {
-        const struct column *c = &data->columns[f];
+        const struct column *c = &data->pipeline.columns[f];
         if (c->field.flags & RN_FIELD_TEXT)
             r->shapes[f][1] = c->field.shape[0];
         if (!r->out[f].data)
@@ -308,7 +308,7 @@ static uint64_t refused_row(struct reader *r, const struct stage *g, bool fit,
         for (uint32_t i = 0; i < g->in_count; i++) {
             r->in[i] = view(r, g->in[i], 1);
             r->in[i].data =
-                r->columns[g->in[i]] + row * r->data->columns[g->in[i]].bytes;
+                r->columns[g->in[i]] + row * r->data->pipeline.columns[g->in[i]].bytes;
         }
         for (uint32_t i = 0; i < g->out_count && !fit; i++)
             r->out[i] = view(r, g->out[i], 1);
@@ -334,7 +334,7 @@ static int run(struct reader *r, const struct stage *g, bool fit, uint64_t n,
     uint64_t row = refused_row(r, g, fit, n);
     if (row < n)
         error_context(e, "%s: row %llu",
-                      table_file(r->table, &r->data->columns[g->in[0]]),
+                      table_file(r->table, &r->data->pipeline.columns[g->in[0]]),
                       (unsigned long long)r->indices[row] + 1);
     return component_error(e, g->node, g->path, g->component);
 }
@@ -355,8 +355,8 @@ static double wide(const void *from, rn_dtype dtype, uint64_t i) {
 /* f64, f16 or bf16 to f32, at the end of the transforms. */
 static int to_f32(struct reader *r, const struct narrowed *w, uint64_t n,
                   struct rn_error *e) {
-    const struct column *c = &r->data->columns[w->to];
-    rn_dtype dtype = r->data->columns[w->from].field.dtype;
+    const struct column *c = &r->data->pipeline.columns[w->to];
+    rn_dtype dtype = r->data->pipeline.columns[w->from].field.dtype;
     const void *from = r->columns[w->from];
     float *to = (void *)r->columns[w->to];
     uint64_t each = c->bytes / sizeof *to;
@@ -388,11 +388,12 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
     const struct demand *d = r->demand;
     int status = RN_OK;
     for (uint32_t s = 0; s < count && status == RN_OK; s++)
-        if (data->stages[s].out_count && (!d || d->stages[s]))
-            status = run(r, &data->stages[s], false, n, e);
-    for (uint32_t i = 0; count == data->stage_count && i < data->narrowed_count; i++)
-        if (status == RN_OK && (!d || d->columns[data->narrowed[i].to]))
-            status = to_f32(r, &data->narrowed[i], n, e);
+        if (data->pipeline.stages[s].out_count && (!d || d->stages[s]))
+            status = run(r, &data->pipeline.stages[s], false, n, e);
+    for (uint32_t i = 0;
+         count == data->pipeline.stage_count && i < data->pipeline.narrowed_count; i++)
+        if (status == RN_OK && (!d || d->columns[data->pipeline.narrowed[i].to]))
+            status = to_f32(r, &data->pipeline.narrowed[i], n, e);
     return status;
 }
 
@@ -400,8 +401,8 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
 
 struct demand *demand_create(const struct data *data) {
     struct demand *d = memory_get(sizeof *d);
-    d->columns = memory_get(data->column_count + 1);
-    d->stages = memory_get(data->stage_count + 1);
+    d->columns = memory_get(data->pipeline.column_count + 1);
+    d->stages = memory_get(data->pipeline.stage_count + 1);
     return d;
 }
 
@@ -415,11 +416,11 @@ void demand_destroy(struct demand *d) {
 
 void demand_add(struct demand *d, const struct data *data, uint32_t column) {
     d->columns[column] = true;
-    for (uint32_t i = 0; i < data->narrowed_count; i++)
-        if (data->narrowed[i].to == column)
-            d->columns[data->narrowed[i].from] = true;
-    for (uint32_t s = data->stage_count; s-- > 0;) {
-        const struct stage *g = &data->stages[s];
+    for (uint32_t i = 0; i < data->pipeline.narrowed_count; i++)
+        if (data->pipeline.narrowed[i].to == column)
+            d->columns[data->pipeline.narrowed[i].from] = true;
+    for (uint32_t s = data->pipeline.stage_count; s-- > 0;) {
+        const struct stage *g = &data->pipeline.stages[s];
         for (uint32_t i = 0; i < g->out_count; i++)
             d->stages[s] |= d->columns[g->out[i]];
         for (uint32_t i = 0; i < g->in_count && d->stages[s]; i++)

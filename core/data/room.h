@@ -73,28 +73,49 @@ struct cache {
     _Atomic uint64_t there; /* rows in state 2 */
 };
 
-struct data {
-    struct arena *arena;
-    struct data_options options;
-    uint32_t table_count;
-    int main_table, val_table, test_table; /* -1: none */
-    struct table tables[DATA_SPLITS];
+/* The tables that the sources give: one, or one a split. */
+struct data_sources {
+    uint32_t count;
+    int main, val, test; /* -1: none */
+    struct table at[DATA_SPLITS];
+};
+
+/* Columns, and the transforms between them. */
+struct data_pipeline {
     /* Columns 0 .. raw_count-1 come from the sources: first the fields of the tables;
      * then, to predict, those of the schema that the table does not have. */
     uint32_t raw_count;
     uint32_t sample_count;
-    uint32_t *sample;                  /* what the first stage gets: raw columns */
-    struct rn_known_fields known;      /* what the next source is opened with */
-    struct instance_services services; /* of sources */
+    uint32_t *sample;             /* what the first transform gets: raw columns */
+    struct rn_known_fields known; /* what the next source is opened with */
     uint32_t column_count, column_capacity;
     struct column *columns;
     uint32_t stage_count;
     struct stage *stages;
     uint32_t narrowed_count;
-    struct narrowed *narrowed; /* fields of the sample, after the stages */
+    struct narrowed *narrowed; /* fields of the sample, after the transforms */
     struct demand *demand;     /* of every loader; NULL: all */
-    uint32_t augmenter_count;
-    struct data_augmenter *augmenters;
+};
+
+struct data_augmenters {
+    uint32_t count;
+    struct data_augmenter *at;
+};
+
+/* From the section `data:`. */
+struct data_sizes {
+    uint64_t batch, eval_batch, cache_bytes;
+    uint32_t workers;
+};
+
+struct data {
+    struct arena *arena;
+    struct data_options options;
+    struct instance_services services; /* of sources */
+    struct data_sources sources;
+    struct data_pipeline pipeline;
+    struct data_augmenters augment;
+    struct data_sizes sizes;
     struct { /* table < 0: no rows */
         int table;
         uint64_t rows;
@@ -106,8 +127,6 @@ struct data {
     struct data_field *fields;
     uint32_t *field_columns;
     uint64_t row_bytes; /* of a whole sample, fields one after the other */
-    uint64_t batch, eval_batch, cache_bytes;
-    uint32_t workers;
     struct cache *caches[DATA_SPLITS]; /* made by the first loader */
 };
 

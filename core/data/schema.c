@@ -154,17 +154,17 @@ bool schema_same(const struct table *t, uint32_t field, const struct rn_field *l
 /* A learnt field that cannot be read; nothing else of its name is offered. */
 static uint32_t absent(struct data *data, const struct rn_field *learnt,
                        const struct rn_error *why) {
-    uint32_t c = column_add(data, learnt, data->column_count);
+    uint32_t c = column_add(data, learnt, data->pipeline.column_count);
     struct rn_error *kept = arena_new(data->arena, struct rn_error);
     *kept = *why;
-    data->columns[c].wrong = kept;
+    data->pipeline.columns[c].wrong = kept;
     return c;
 }
 
 void schema_columns(struct data *data) {
     const struct data_schema *s = data->options.schema;
-    const struct table *t = &data->tables[data->main_table];
-    data->sample = arena_array(data->arena, uint32_t, s->count + 1);
+    const struct table *t = &data->sources.at[data->sources.main];
+    data->pipeline.sample = arena_array(data->arena, uint32_t, s->count + 1);
     for (uint32_t i = 0; i < s->count; i++) {
         const struct rn_field *learnt = &s->fields[i];
         struct rn_error why = {0};
@@ -182,9 +182,9 @@ void schema_columns(struct data *data) {
         } else if (!schema_same(t, k, learnt, s->layouts[i], &why)) {
             k = absent(data, learnt, &why);
         } else if (t->fields[k].dtype == RN_I64 && learnt->dtype != RN_I64) {
-            data->columns[k].field.dtype = RN_F64;
+            data->pipeline.columns[k].field.dtype = RN_F64;
         }
-        data->sample[data->sample_count++] = k;
+        data->pipeline.sample[data->pipeline.sample_count++] = k;
     }
-    data->raw_count = data->column_count;
+    data->pipeline.raw_count = data->pipeline.column_count;
 }

@@ -58,12 +58,13 @@ static int by_value(const void *a, const void *b) {
 
 static int find_by(struct data *data, const char *by, uint32_t *out,
                    struct rn_error *e) {
-    const char **names = arena_array(data->arena, const char *, data->raw_count + 1);
-    for (uint32_t i = 0; i < data->raw_count; i++) {
-        names[i] = data->columns[i].field.name;
+    const char **names =
+        arena_array(data->arena, const char *, data->pipeline.raw_count + 1);
+    for (uint32_t i = 0; i < data->pipeline.raw_count; i++) {
+        names[i] = data->pipeline.columns[i].field.name;
         if (strcmp(names[i], by) != 0)
             continue;
-        if (field_variable(&data->columns[i].field)) {
+        if (field_variable(&data->pipeline.columns[i].field)) {
             error_set(e, RN_E_CONFIG,
                       "data.split.by: the cells of '%s' are of variable size", by);
             return error_where(e, "split.by", 0, 0);
@@ -71,7 +72,7 @@ static int find_by(struct data *data, const char *by, uint32_t *out,
         *out = i;
         return RN_OK;
     }
-    const char *near = error_nearest(by, names, data->raw_count);
+    const char *near = error_nearest(by, names, data->pipeline.raw_count);
     error_set(e, RN_E_CONFIG, "data.split.by: the source has no field '%s'", by);
     if (near)
         error_hint(e, "did you mean '%s'?", near);
@@ -84,7 +85,7 @@ static int find_by(struct data *data, const char *by, uint32_t *out,
 static int order_rows(struct data *data, const char *by, bool by_position,
                       uint64_t seed, uint64_t *rows, uint64_t **counts,
                       uint64_t *classes, struct rn_error *e) {
-    struct table *t = &data->tables[data->main_table];
+    struct table *t = &data->sources.at[data->sources.main];
     uint32_t key[2];
     data_key(seed, "data.split", key);
     *counts = memory_get(memory_mul(t->count + 1, sizeof **counts));
@@ -102,7 +103,7 @@ static int order_rows(struct data *data, const char *by, bool by_position,
     if (status != RN_OK)
         return status;
     struct reader r = {0};
-    uint64_t bytes = data->columns[field].bytes;
+    uint64_t bytes = data->pipeline.columns[field].bytes;
     uint8_t *values = memory_try(memory_mul(t->count + 1, bytes));
     struct row_class *all = memory_try(memory_mul(t->count + 1, sizeof *all));
     int64_t ids[DATA_CHUNK];
@@ -151,7 +152,7 @@ static int by_id(const void *a, const void *b) {
 }
 
 static void whole_table(struct data *data, enum data_split_kind split, int table) {
-    const struct table *t = &data->tables[table];
+    const struct table *t = &data->sources.at[table];
     data->splits[split].table = table;
     data->splits[split].rows = t->count;
     data->splits[split].ids = memory_get(memory_mul(t->count + 1, sizeof(int64_t)));
@@ -203,7 +204,7 @@ static void deal(struct data *data, const struct table *t, const uint64_t *rows,
 
 static int divide(struct data *data, struct rn_error *e) {
     const struct node *split = node_find(data->options.data, "split");
-    const struct table *t = &data->tables[data->main_table];
+    const struct table *t = &data->sources.at[data->sources.main];
     const char *kind = data_word(split, "kind", "random");
     const char *by =
         strcmp(kind, "stratified") == 0 ? data_word(split, "by", NULL) : NULL;
@@ -223,10 +224,10 @@ static int divide(struct data *data, struct rn_error *e) {
         error_set(e, RN_E_CONFIG, "data.split.gap is of kind position, not %s", kind);
         return error_where(e, "split.gap", 0, 0);
     }
-    if (data->val_table < 0)
+    if (data->sources.val < 0)
         status = wanted_rows(data_number(split, "val", 0), t->count, "val",
                              &want[DATA_VAL], e);
-    if (data->test_table < 0 && status == RN_OK)
+    if (data->sources.test < 0 && status == RN_OK)
         status = wanted_rows(data_number(split, "test", 0), t->count, "test",
                              &want[DATA_TEST], e);
     if (status != RN_OK)
@@ -248,7 +249,7 @@ static int divide(struct data *data, struct rn_error *e) {
         for (int s = 0; s < DATA_SPLITS; s++) {
             if (s != DATA_TRAIN && !want[s])
                 continue;
-            data->splits[s].table = data->main_table;
+            data->splits[s].table = data->sources.main;
             data->splits[s].ids = memory_get(memory_mul(t->count + 1, sizeof(int64_t)));
         }
         deal(data, t, rows, counts, classes, want, gap);
@@ -306,10 +307,10 @@ static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
     }
     *text = p;
     data->splits[s].rows = n;
-    for (uint32_t t = 0; t < data->table_count; t++)
-        if ((uint64_t)ids[0] >= data->tables[t].offset)
+    for (uint32_t t = 0; t < data->sources.count; t++)
+        if ((uint64_t)ids[0] >= data->sources.at[t].offset)
             data->splits[s].table = (int)t;
-    const struct table *t = &data->tables[data->splits[s].table];
+    const struct table *t = &data->sources.at[data->splits[s].table];
     if ((uint64_t)ids[n - 1] >= t->offset + t->count)
         return bad_split(e, "mixes sources");
     return RN_OK;
@@ -335,8 +336,8 @@ static int read_stored(struct data *data, const char *text, struct rn_error *e) 
     }
     const char *p = text + used;
     uint64_t all = 0;
-    for (uint32_t i = 0; i < data->table_count; i++)
-        all += data->tables[i].count;
+    for (uint32_t i = 0; i < data->sources.count; i++)
+        all += data->sources.at[i].count;
     uint8_t *seen = memory_get(all + 1);
     for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
         status = read_list(data, (enum data_split_kind)s, all, seen, &p, e);
@@ -375,8 +376,8 @@ static int read_file(struct data *data, const char *path, struct rn_error *e) {
         error_set(e, RN_E_CONFIG, "data.split.kind is file, but `path` is missing");
         return error_where(e, "split", 0, 0);
     }
-    for (uint32_t i = 0; i < data->table_count; i++)
-        rows += data->tables[i].count;
+    for (uint32_t i = 0; i < data->sources.count; i++)
+        rows += data->sources.at[i].count;
     int status = load(path, SPLIT_HEAD + SPLIT_ROW * rows, &t, e);
     if (status != RN_OK)
         error_where(e, "split.path", 0, 0);
@@ -390,17 +391,17 @@ int split_make(struct data *data, struct rn_error *e) {
     const struct node *split = node_find(data->options.data, "split");
     int status = RN_OK;
     if (data->options.mode == DATA_FOR_PREDICTION)
-        whole_table(data, DATA_TEST, data->main_table);
+        whole_table(data, DATA_TEST, data->sources.main);
     else if (data->options.stored_split)
         status = read_stored(data, data->options.stored_split, e);
     else if (strcmp(data_word(split, "kind", "random"), "file") == 0)
         status = read_file(data, data_word(split, "path", NULL), e);
     else {
         status = divide(data, e);
-        if (data->val_table >= 0 && status == RN_OK)
-            whole_table(data, DATA_VAL, data->val_table);
-        if (data->test_table >= 0 && status == RN_OK)
-            whole_table(data, DATA_TEST, data->test_table);
+        if (data->sources.val >= 0 && status == RN_OK)
+            whole_table(data, DATA_VAL, data->sources.val);
+        if (data->sources.test >= 0 && status == RN_OK)
+            whole_table(data, DATA_TEST, data->sources.test);
     }
     if (status != RN_OK)
         return status;

@@ -55,11 +55,11 @@ static int put(struct rn_stream *s, const void *p, uint32_t n) {
  * fields: name, classes; number of raw fields: name, layout, dtype, rank, flags, shape.
  * All integers u32 but the bytes of a state, u64, and a shape's, i64. */
 int data_save(const struct data *data, struct rn_stream *s) {
-    uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->stage_count,
+    uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->pipeline.stage_count,
                         data->field_count};
     int status = s->api->write(s, head, sizeof head);
-    for (uint32_t i = 0; i < data->stage_count && status == RN_OK; i++) {
-        const struct stage *g = &data->stages[i];
+    for (uint32_t i = 0; i < data->pipeline.stage_count && status == RN_OK; i++) {
+        const struct stage *g = &data->pipeline.stages[i];
         struct memory_stream m = {.stream = {&memory_api}};
         status = put(s, g->component->name, (uint32_t)strlen(g->component->name));
         if (status == RN_OK && g->iface->save)
@@ -76,7 +76,7 @@ int data_save(const struct data *data, struct rn_stream *s) {
         if (status == RN_OK)
             status = s->api->write(s, &f->classes, sizeof f->classes);
     }
-    const struct table *t = &data->tables[data->main_table];
+    const struct table *t = &data->sources.at[data->sources.main];
     if (status == RN_OK)
         status = s->api->write(s, &t->field_count, sizeof t->field_count);
     for (uint32_t i = 0; i < t->field_count && status == RN_OK; i++) {
@@ -204,10 +204,10 @@ static int take_fields(struct arena *a, struct rn_stream *s, uint32_t version,
  * are not. Data to predict are compared where they are opened. */
 static int check_raw(struct data *data, const struct data_schema *learnt,
                      struct rn_error *e) {
-    const struct table *t = &data->tables[data->main_table];
+    const struct table *t = &data->sources.at[data->sources.main];
     for (uint32_t k = 0; k < learnt->count; k++)
         for (uint32_t i = 0; i < t->field_count; i++) {
-            struct column *c = &data->columns[i];
+            struct column *c = &data->pipeline.columns[i];
             struct rn_error wrong;
             if (strcmp(c->field.name, learnt->fields[k].name) != 0)
                 continue;
@@ -273,12 +273,12 @@ int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
     int status = take_head(s, head, e);
     if (status != RN_OK)
         return status;
-    if (head[2] != data->stage_count)
+    if (head[2] != data->pipeline.stage_count)
         return error_set(e, RN_E_CHECKPOINT,
                          "the saved data state has %u transforms, the file has %u",
-                         head[2], data->stage_count);
-    for (uint32_t i = 0; i < data->stage_count; i++) {
-        status = load_stage(&data->stages[i], s, e);
+                         head[2], data->pipeline.stage_count);
+    for (uint32_t i = 0; i < data->pipeline.stage_count; i++) {
+        status = load_stage(&data->pipeline.stages[i], s, e);
         if (status != RN_OK)
             return status;
     }

@@ -190,23 +190,23 @@ static int load(void *context, struct program_variant *p) {
     p->live = arena_array(eng->arena, int, eng->hyper.count + 1);
     for (uint32_t i = 0; i < eng->hyper.count; i++)
         p->live[i] = program_scalar_index(p->program, eng->hyper.at[i].name);
-    p->seed = program_scalar_index(p->program, "run.seed");
-    p->step = program_scalar_index(p->program, "run.step");
-    p->row = program_scalar_index(p->program, "run.row");
-    p->first = program_scalar_index(p->program, "run.first");
-    p->share = program_scalar_index(p->program, "run.share");
-    p->progress = program_scalar_index(p->program, "run.progress");
+    p->scalars.seed = program_scalar_index(p->program, "run.seed");
+    p->scalars.step = program_scalar_index(p->program, "run.step");
+    p->scalars.row = program_scalar_index(p->program, "run.row");
+    p->scalars.first = program_scalar_index(p->program, "run.first");
+    p->scalars.share = program_scalar_index(p->program, "run.share");
+    p->scalars.progress = program_scalar_index(p->program, "run.progress");
     p->places = program_input_index(p->program, RESIDENT_PLACES);
     p->numbers = arena_array(eng->arena, int, eng->programs->resident.change_count + 1);
     for (uint32_t i = 0; i < eng->programs->resident.change_count; i++)
         p->numbers[i] =
             program_input_index(p->program, resident_numbers_name(eng->arena, i));
-    p->loss = program_output_index(p->program, "loss");
-    p->norm = program_output_index(p->program, "norm");
-    p->skipped = program_output_index(p->program, "skipped");
-    p->overflow = program_output_index(p->program, "overflow");
-    p->overflows = program_output_index(p->program, "overflows");
-    p->scale = program_output_index(p->program, "scale");
+    p->outputs.loss = program_output_index(p->program, "loss");
+    p->outputs.norm = program_output_index(p->program, "norm");
+    p->outputs.skipped = program_output_index(p->program, "skipped");
+    p->outputs.overflow = program_output_index(p->program, "overflow");
+    p->outputs.overflows = program_output_index(p->program, "overflows");
+    p->outputs.scale = program_output_index(p->program, "scale");
     p->inverse = arena_array(eng->arena, int, eng->x->losses.count + 1);
     p->mean = arena_array(eng->arena, int, eng->x->losses.count + 1);
     p->weight = arena_array(eng->arena, int, eng->x->losses.count + 1);
@@ -312,10 +312,10 @@ void engine_scalars(struct engine *eng, struct program_variant *p, int64_t step,
                     int64_t row) {
     for (uint32_t i = 0; i < eng->hyper.count; i++)
         program_set_f32(p->program, p->live[i], (float)eng->hyper.at[i].now);
-    program_set_u32(p->program, p->seed, (uint32_t)eng->x->seed);
-    program_set_u32(p->program, p->step, (uint32_t)step);
-    program_set_u32(p->program, p->row, (uint32_t)row);
-    program_set_f32(p->program, p->progress,
+    program_set_u32(p->program, p->scalars.seed, (uint32_t)eng->x->seed);
+    program_set_u32(p->program, p->scalars.step, (uint32_t)step);
+    program_set_u32(p->program, p->scalars.row, (uint32_t)row);
+    program_set_f32(p->program, p->scalars.progress,
                     (float)((double)(step + 1) / (double)eng->length.total_steps));
 }
 

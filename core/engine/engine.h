@@ -21,15 +21,19 @@ struct program_variant {
     int64_t rows;
     const struct graph *described; /* before it was rewritten */
     const struct plan *plan;
-    struct program *program;                     /* after engine_load */
-    int *live;                                   /* scalar of each live value */
-    int seed, step, row, first, share, progress; /* scalars "run.*" */
+    struct program *program; /* after engine_load */
+    int *live;               /* scalar of each live value */
+    struct {                 /* scalars "run.*" */
+        int seed, step, row, first, share, progress;
+    } scalars;
     int places;         /* input: which samples of the split, where they are resident */
     int *numbers;       /* inputs: what decides each change of resident samples */
+    int *inputs;        /* of each data field */
     int *inverse;       /* scalars: of each loss */
     int *mean, *weight; /* outputs of each loss in a step */
-    int loss, norm, skipped, overflow, overflows, scale; /* outputs */
-    int *inputs;                                         /* of each data field */
+    struct {            /* outputs of a step */
+        int loss, norm, skipped, overflow, overflows, scale;
+    } outputs;
 };
 
 /* The programs of one objective's step, and what its steps have accumulated. */

@@ -9,7 +9,7 @@
 /* An init named by a layer, with its defaults. */
 static const struct bound_component *by_name(struct engine *eng,
                                              const struct variable *v, struct diag *d) {
-    struct bound_components *known = &eng->x->default_inits;
+    struct bound_components *known = &eng->x->defaults.inits;
     for (uint32_t i = 0; i < known->count; i++)
         if (strcmp(known->at[i].name, v->init) == 0)
             return &known->at[i];

@@ -26,7 +26,7 @@ bool pattern_match(const char *pattern, const char *text) {
 }
 
 void bound_component_error(struct diag *d, const struct bound_component *part,
-                     const struct rn_error *e) {
+                           const struct rn_error *e) {
     size_t n = strlen(part->path);
     const char *option = e->where;
     if (strncmp(option, part->path, n) == 0 && option[n] == '.')
@@ -258,8 +258,8 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
         diag_hint(d, "%s", e.hint);
         return NULL;
     }
-    if (x->default_config_count ==
-        sizeof x->default_configs / sizeof *x->default_configs) {
+    if (x->defaults.config_count ==
+        sizeof x->defaults.configs / sizeof *x->defaults.configs) {
         error_set(&e, RN_E_PLUGIN, "more than 32 kinds of init are named by layers");
         diag_add(d, &e);
         return NULL;
@@ -271,12 +271,12 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
     if (!c || schema_check(c, config_root(c), p.component->schema, kind_host_keys(),
                            &r, d) != RN_OK)
         return NULL;
-    x->default_configs[x->default_config_count++] = c;
+    x->defaults.configs[x->defaults.config_count++] = c;
     p.node = config_root(c);
     if (instance_create(x->session, p.component, p.node, &x->services, d,
                         &p.instance) != RN_OK)
         return NULL;
-    vec_push(known->at, known->count, x->default_capacity, p);
+    vec_push(known->at, known->count, x->defaults.capacity, p);
     return &known->at[known->count - 1];
 }
 
@@ -291,10 +291,10 @@ void experiment_close(struct experiment *x) {
         return;
     for (int i = 0; i < KIND_COUNT; i++)
         close_parts(&x->by_kind[i]);
-    close_parts(&x->default_inits);
-    memory_release(x->default_inits.at);
-    for (uint32_t i = 0; i < x->default_config_count; i++)
-        config_destroy(x->default_configs[i]);
+    close_parts(&x->defaults.inits);
+    memory_release(x->defaults.inits.at);
+    for (uint32_t i = 0; i < x->defaults.config_count; i++)
+        config_destroy(x->defaults.configs[i]);
     config_destroy(x->config);
     arena_destroy(x->arena);
 }

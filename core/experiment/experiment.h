@@ -23,6 +23,14 @@ struct bound_components {
     uint32_t count;
 };
 
+/* Components that nobody configured, each with a node of its own. */
+struct default_components {
+    struct bound_components inits;
+    uint32_t capacity;
+    struct config *configs[32];
+    uint32_t config_count;
+};
+
 struct experiment {
     struct arena *arena;
     struct session *session; /* borrowed */
@@ -41,10 +49,7 @@ struct experiment {
 #include "plugin/kinds.def"
         };
     };
-    struct bound_components default_inits; /* named by layers */
-    uint32_t default_capacity;
-    struct config *default_configs[32];
-    uint32_t default_config_count;
+    struct default_components defaults; /* named by layers */
     struct instance_services services;
     void *run; /* what the services reach; set by the loop */
 };
@@ -77,7 +82,7 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
 
 /* An error of a component: at the option that e->where names, else at the component. */
 void bound_component_error(struct diag *d, const struct bound_component *part,
-                     const struct rn_error *e);
+                           const struct rn_error *e);
 
 /* The folder of `output`, with the home folder in place of `~`: relative to the current
  * folder, not to the file's. */

@@ -407,7 +407,8 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     if (!status)
         status = write_file(temp, path, &w, &seal, e);
     if (!status && current) {
-        struct current now = {.step = c->step, .bytes = seal.bytes, .log = r->durable};
+        struct current now = {
+            .step = c->step, .bytes = seal.bytes, .log = r->sync.durable};
         snprintf(now.name, sizeof now.name, "%s", name);
         snprintf(now.sha256, sizeof now.sha256, "%s", seal.sha256);
         status = current_write(r, &now, e);

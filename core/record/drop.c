@@ -29,7 +29,7 @@ void drop_add(struct record *r, const char *path) {
         arena_format(a, "%.*s.%s.old.tmp", (int)(name - path), path, name);
     drop_wait(r);
     if (rename(path, temp) == 0)
-        text_add_n(&r->doomed, temp, strlen(temp) + 1);
+        text_add_n(&r->drop.doomed, temp, strlen(temp) + 1);
     else if (unlink(path))
         log_say(r->session_log, RN_LOG_WARNING,
                 "cannot remove the old checkpoint %s: %s", path, strerror(errno));
@@ -38,18 +38,19 @@ void drop_add(struct record *r, const char *path) {
 
 void drop_start(struct record *r) {
     sigset_t all, before;
-    if (!r->doomed.length || r->dropping)
+    if (!r->drop.doomed.length || r->drop.running)
         return;
     sigfillset(&all); /* signals are for the host's threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    r->dropping = pthread_create(&r->dropper, NULL, remove_all, &r->doomed) == 0;
+    r->drop.running =
+        pthread_create(&r->drop.thread, NULL, remove_all, &r->drop.doomed) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!r->dropping)
-        remove_all(&r->doomed);
+    if (!r->drop.running)
+        remove_all(&r->drop.doomed);
 }
 
 void drop_wait(struct record *r) {
-    if (r->dropping)
-        pthread_join(r->dropper, NULL);
-    r->dropping = false;
+    if (r->drop.running)
+        pthread_join(r->drop.thread, NULL);
+    r->drop.running = false;
 }

@@ -289,7 +289,7 @@ void record_close(struct record *r) {
     if (!r)
         return;
     drop_wait(r);
-    text_finish(&r->doomed);
+    text_finish(&r->drop.doomed);
     sync_finish(r);
     if (r->log >= 0)
         close(r->log);
@@ -298,7 +298,7 @@ void record_close(struct record *r) {
     if (r->lock >= 0)
         close(r->lock);
     text_finish(&r->found);
-    memory_release(r->series);
+    memory_release(r->series.at);
     arena_destroy(r->arena);
     memory_release(r);
 }

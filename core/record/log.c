@@ -33,23 +33,23 @@ int log_read(struct record *r, struct log_view *v, struct rn_error *e) {
     if (fstat(r->log, &st))
         return file_error(e, "read", r->log_path);
     sync_lock(r);
-    uint64_t size = r->write ? r->durable : (uint64_t)st.st_size;
-    int status = log_view_init(v, r->log, size, &r->waiting, r->log_path, e);
+    uint64_t size = r->write ? r->sync.durable : (uint64_t)st.st_size;
+    int status = log_view_init(v, r->log, size, &r->sync.waiting, r->log_path, e);
     sync_unlock(r);
     return status;
 }
 
 /* The table of series and the count of rows, from what counts in v. */
 static void take_over(struct record *r, const struct log_view *v) {
-    r->series_count = 0;
-    r->series_last = 0;
-    r->rows = r->acked = (int64_t)v->next;
+    r->series.count = 0;
+    r->series.last = 0;
+    r->sync.rows = r->sync.acked = (int64_t)v->next;
     for (size_t i = 0; i < v->series_count; i++) {
         struct log_series s = v->series[i];
         if (!s.rows)
             continue;
         s.name = arena_copy(r->arena, s.name);
-        vec_push(r->series, r->series_count, r->series_capacity, s);
+        vec_push(r->series.at, r->series.count, r->series.capacity, s);
     }
 }
 
@@ -85,11 +85,11 @@ int log_open(struct record *r, struct rn_error *e) {
             status = file_error(e, "sync", r->log_path);
     }
     if (!status && r->write)
-        text_reserve(&r->waiting, WAITING_BYTES);
+        text_reserve(&r->sync.waiting, WAITING_BYTES);
     if (!status && r->write)
-        text_reserve(&r->flying, WAITING_BYTES);
+        text_reserve(&r->sync.flying, WAITING_BYTES);
     if (!status) {
-        r->durable = v.good;
+        r->sync.durable = v.good;
         take_over(r, &v);
     }
     log_view_finish(&v);
@@ -97,7 +97,7 @@ int log_open(struct record *r, struct rn_error *e) {
 }
 
 int64_t record_rows(const struct record *r) {
-    return r->rows;
+    return r->sync.rows;
 }
 
 void record_on_ack(struct record *r, void (*ack)(void *context, const char *line),
@@ -152,8 +152,8 @@ static int add_series(struct record *r, const struct log_entry *n, struct rn_err
     int status = check_name(n->name, e);
     if (status)
         return status;
-    for (size_t i = 0; i < r->series_count; i++) {
-        const char *other = r->series[i].name;
+    for (size_t i = 0; i < r->series.count; i++) {
+        const char *other = r->series.at[i].name;
         if (strcmp(other, n->name) == 0)
             return error_set(e, RN_E_CONFIG,
                              "series '%s' had values of another type or shape before",
@@ -170,8 +170,8 @@ static int add_series(struct record *r, const struct log_entry *n, struct rn_err
                            .dtype = n->dtype,
                            .rank = n->rank};
     memcpy(s.shape, n->shape, sizeof s.shape);
-    r->series_last = r->series_count;
-    vec_push(r->series, r->series_count, r->series_capacity, s);
+    r->series.last = r->series.count;
+    vec_push(r->series.at, r->series.count, r->series.capacity, s);
     return RN_OK;
 }
 
@@ -181,11 +181,11 @@ static int add_row(struct record *r, struct log_entry *n, const char *doc,
     if (status)
         return status;
     n->name_length = strlen(n->name);
-    size_t i = log_find(r->series, r->series_count, n->name, n->name_length,
+    size_t i = log_find(r->series.at, r->series.count, n->name, n->name_length,
                         n->kind == LOG_SCALAR, n->dtype, n->rank, n->shape,
-                        r->series_last + 1);
+                        r->series.last + 1);
     if (i != SIZE_MAX) {
-        r->series_last = i;
+        r->series.last = i;
     } else {
         status = add_series(r, n, e);
         if (status)
@@ -300,12 +300,12 @@ int record_rewind(struct record *r, int64_t step, int64_t rows, struct rn_error 
                           .data = &rows,
                           .bytes = sizeof rows};
     sync_lock(r);
-    size_t before = r->waiting.length;
-    n.durable = r->durable;
-    log_encode(&r->waiting, r->durable + before, &n);
+    size_t before = r->sync.waiting.length;
+    n.durable = r->sync.durable;
+    log_encode(&r->sync.waiting, r->sync.durable + before, &n);
     status = sync_flush(r, e);
     if (status)
-        r->waiting.length = before;
+        r->sync.waiting.length = before;
     sync_unlock(r);
     if (!status)
         status = log_read(r, &v, e);

@@ -223,7 +223,7 @@ int record_publish(struct record *r, struct rn_error *e) {
         status = fd < 0 ? fd : file_write(fd, image, bytes, 0, path, e);
     }
     if (!status)
-        status = seal_write(fd, "run", step, r->durable, NULL, 0, path, NULL, e);
+        status = seal_write(fd, "run", step, r->sync.durable, NULL, 0, path, NULL, e);
     if (fd >= 0 && status) {
         close(fd);
         file_discard(temp);

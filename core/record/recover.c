@@ -137,7 +137,7 @@ static int check_current(struct record *r, struct checkpoint_file **f,
     snprintf(now.sha256, sizeof now.sha256, "%s", seal.sha256);
     now.step = seal.step;
     now.bytes = seal.bytes;
-    now.log = r->durable;
+    now.log = r->sync.durable;
     text_addf(&r->found, "CURRENT: %s\n", fell_back);
     return current_write(r, &now, e);
 }

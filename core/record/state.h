@@ -8,33 +8,47 @@
 #include "record/record.h"
 #include "record/view.h"
 
+/* sync.c: records on their way to the disk. The mutex guards everything here but the
+ * thread itself. */
+struct record_sync {
+    uint64_t durable;    /* bytes of the log on disk for sure; the file ends there */
+    bool failed;         /* an fsync of the log failed */
+    struct text waiting; /* records behind it, and behind those that fly */
+    struct text flying;  /* records that the thread writes while it is busy */
+    int64_t rows;        /* that count, waiting ones too */
+    int64_t acked;
+    unsigned rows_waiting;
+    double waiting_since; /* monotonic seconds, of the first waiting record */
+    pthread_mutex_t mutex;
+    pthread_cond_t appended, idle;
+    pthread_t thread;
+    bool started, watched /* the thread runs */, busy, quit;
+};
+
+/* drop.c: old checkpoints, whose space a thread frees. */
+struct record_drop {
+    struct text doomed; /* their names */
+    pthread_t thread;
+    bool running;
+};
+
+struct record_series {
+    struct log_series *at;
+    size_t count, capacity, last;
+};
+
 struct record {
     struct arena *arena;     /* as long as the record: paths, series */
     struct log *session_log; /* warnings; borrowed, or NULL */
     const char *folder, *log_path;
     int lock; /* -1 when reading */
     int log;
-    int text;            /* log.txt; -1 when reading */
-    struct text found;   /* what opening it has repaired, a line each */
-    bool write, failed;  /* failed: an fsync of the log failed */
-    uint64_t durable;    /* bytes of the log on disk for sure; the file ends there */
-    struct text waiting; /* records behind it, and behind those that fly */
-    int64_t rows;        /* that count, waiting ones too */
-    int64_t acked;
-    unsigned rows_waiting;
-    double waiting_since; /* monotonic seconds, of the first waiting record */
-    /* sync.c; the mutex guards durable to waiting_since */
-    pthread_mutex_t mutex;
-    pthread_cond_t appended, idle;
-    pthread_t thread;
-    struct text flying; /* records that the thread writes while it is busy */
-    /* drop.c */
-    struct text doomed; /* names whose space the thread frees */
-    pthread_t dropper;
-    bool dropping;
-    bool started, watched /* the thread runs */, busy, quit;
-    struct log_series *series;
-    size_t series_count, series_capacity, series_last;
+    int text; /* log.txt; -1 when reading */
+    bool write;
+    struct text found; /* what opening it has repaired, a line each */
+    struct record_sync sync;
+    struct record_drop drop;
+    struct record_series series;
     void (*ack)(void *context, const char *line);
     void *ack_context;
     double publish_cost, published; /* seconds; when */

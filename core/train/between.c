@@ -22,12 +22,12 @@ int loop_save(struct loop *l, struct rn_error *e) {
         status = state_save(l, name, true, keep, e);
     if (status != RN_OK)
         return status;
-    int64_t best = l->best.key ? l->best.best_step : -1;
+    int64_t best = l->monitors.best.key ? l->monitors.best.best_step : -1;
     bool found;
     l->saved_step = l->at.step;
-    if (best != l->saved_best) /* the one of before is not needed any more */
+    if (best != l->monitors.saved_best) /* the one of before is not needed any more */
         status = checkpoint_best(l->record, best, best, &found, e);
-    l->saved_best = best;
+    l->monitors.saved_best = best;
     return status;
 }
 
@@ -36,7 +36,7 @@ static int save_best(struct loop *l, struct rn_error *e) {
     bool found;
     int status = record_sync(l->record, e);
     if (status == RN_OK)
-        status = checkpoint_best(l->record, -1, l->saved_best, &found, e);
+        status = checkpoint_best(l->record, -1, l->monitors.saved_best, &found, e);
     return status ? status : state_save(l, "best", false, 0, e);
 }
 
@@ -67,19 +67,20 @@ static int measure(struct loop *l, struct rn_error *e) {
 
 static void observe_early(struct loop *l) {
     const struct metric_value *m =
-        l->early.key ? metric_find(&l->metrics, l->early.metric) : NULL;
-    if (!m || monitor_observe(&l->early, m->value, l->at.step))
+        l->monitors.early.key ? metric_find(&l->metrics, l->monitors.early.metric)
+                              : NULL;
+    if (!m || monitor_observe(&l->monitors.early, m->value, l->at.step))
         return;
-    if (l->early.bad >= l->patience) {
-        l->stop = l->ended_early = true;
+    if (l->monitors.early.bad >= l->monitors.patience) {
+        l->ending.stop = l->ending.early = true;
         loop_early_reason(l);
     }
 }
 
 void loop_early_reason(struct loop *l) {
-    snprintf(l->stop_reason, sizeof l->stop_reason,
-             "%s has not become better for %lld evaluations", l->early.metric,
-             (long long)l->early.bad);
+    snprintf(l->ending.reason, sizeof l->ending.reason,
+             "%s has not become better for %lld evaluations", l->monitors.early.metric,
+             (long long)l->monitors.early.bad);
 }
 
 static int evaluate(struct loop *l, struct rn_error *e) {
@@ -93,8 +94,8 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     observe_early(l);
     status = hooks_event(l, RN_EVENT_EVALUATED, e);
     const struct metric_value *m =
-        l->best.key ? metric_find(&l->metrics, l->best.metric) : NULL;
-    bool better = m && monitor_observe(&l->best, m->value, l->at.step);
+        l->monitors.best.key ? metric_find(&l->metrics, l->monitors.best.metric) : NULL;
+    bool better = m && monitor_observe(&l->monitors.best, m->value, l->at.step);
     l->at.rows = record_rows(l->record);
     l->at.evaluation_due = false;
     if (better && status == RN_OK)
@@ -112,12 +113,13 @@ static bool is_end(const struct loop *l) {
 
 bool loop_evaluates(const struct loop *l) {
     return data_rows(l->setup->data, DATA_VAL) &&
-           ((l->eval_every && l->at.step % l->eval_every == 0) || is_end(l));
+           ((l->cadence.eval_every && l->at.step % l->cadence.eval_every == 0) ||
+            is_end(l));
 }
 
 static int save_and_publish(struct loop *l, struct rn_error *e) {
-    l->save_now = false;
-    l->at.ended = is_end(l) || (l->stop && !l->interrupted);
+    l->ending.save_now = false;
+    l->at.ended = is_end(l) || (l->ending.stop && !l->ending.interrupted);
     int status = loop_save(l, e);
     return status ? status : record_publish_soon(l->record, e);
 }
@@ -125,10 +127,10 @@ static int save_and_publish(struct loop *l, struct rn_error *e) {
 int loop_evaluate(struct loop *l, struct rn_error *e) {
     int status = evaluate(l, e);
     if (status == RN_E_CANCELLED) { /* resume evaluates */
-        l->stop = l->interrupted = true;
+        l->ending.stop = l->ending.interrupted = true;
         return loop_save(l, e);
     }
-    bool due = is_end(l) || l->stop || l->save_now;
+    bool due = is_end(l) || l->ending.stop || l->ending.save_now;
     return status || !due ? status : save_and_publish(l, e);
 }
 
@@ -137,19 +139,19 @@ int loop_evaluate(struct loop *l, struct rn_error *e) {
 int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e) {
     int wants = l->o->watch.wants ? l->o->watch.wants(l->o->watch.context) : RUN_GO_ON;
     if (wants == RUN_STOP)
-        l->stop = l->interrupted = true;
-    if (now_seconds() - l->began > l->max_seconds && !is_end(l)) {
-        l->stop = l->interrupted = true;
-        snprintf(l->stop_reason, sizeof l->stop_reason, "train.max_time is over");
+        l->ending.stop = l->ending.interrupted = true;
+    if (now_seconds() - l->clock.began > l->cadence.max_seconds && !is_end(l)) {
+        l->ending.stop = l->ending.interrupted = true;
+        snprintf(l->ending.reason, sizeof l->ending.reason, "train.max_time is over");
     }
-    bool due = (l->save_every && l->at.step % l->save_every == 0) || is_end(l) ||
-               l->stop || wants == RUN_SAVE || l->save_now;
+    bool due = (l->cadence.save_every && l->at.step % l->cadence.save_every == 0) ||
+               is_end(l) || l->ending.stop || wants == RUN_SAVE || l->ending.save_now;
     if (stepped) {
         l->at.rows = record_rows(l->record);
         l->at.evaluation_due = loop_evaluates(l);
     }
     int status = due ? save_and_publish(l, e) : RN_OK;
-    if (status != RN_OK || l->interrupted || !l->at.evaluation_due)
+    if (status != RN_OK || l->ending.interrupted || !l->at.evaluation_due)
         return status;
     return loop_evaluate(l, e);
 }

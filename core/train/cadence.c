@@ -64,10 +64,10 @@ static int monitors(struct loop *l, struct diag *d) {
     l->known.count = 0;
     if (data_rows(s->data, DATA_VAL))
         evaluator_names(l->evaluator, "val", &l->known);
-    int status = read_monitor(l, "checkpoint.best", &l->best, d);
-    int other = read_monitor(l, "train.early_stop", &l->early, d);
+    int status = read_monitor(l, "checkpoint.best", &l->monitors.best, d);
+    int other = read_monitor(l, "train.early_stop", &l->monitors.early, d);
     status = status ? status : other;
-    l->patience = experiment_int(s->x, "train.early_stop.patience", 5);
+    l->monitors.patience = experiment_int(s->x, "train.early_stop.patience", 5);
     for (uint32_t i = 0; i < s->x->schedules.count; i++) {
         const struct node *m = component_monitor(s->x->schedules.at[i].node);
         const char *name;
@@ -101,21 +101,21 @@ static int duration(struct loop *l, const char *path, const char *otherwise,
 static int read_cadences(struct loop *l, struct diag *d) {
     struct setup *s = l->setup;
     struct rn_error e = {0};
-    int status = duration(l, "train.eval_every", "1ep", &l->eval_every, d);
-    int other = duration(l, "checkpoint.every", "1ep", &l->save_every, d);
+    int status = duration(l, "train.eval_every", "1ep", &l->cadence.eval_every, d);
+    int other = duration(l, "checkpoint.every", "1ep", &l->cadence.save_every, d);
     status = status ? status : other;
-    l->log_every = experiment_int(s->x, "train.log_every", 10);
-    l->max_seconds = INFINITY;
+    l->cadence.log_every = experiment_int(s->x, "train.log_every", 10);
+    l->cadence.max_seconds = INFINITY;
     const struct node *most = node_at(s->x->root, "train.max_time");
     struct duration t;
     if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
         if (t.unit != DURATION_SECONDS)
             return node_error(d, most, false, RN_E_CONFIG,
                               "'%s' is not a time: 2h, 90s, 30min", node_string(most));
-        l->max_seconds = t.amount;
+        l->cadence.max_seconds = t.amount;
     }
-    l->tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
-    l->tap_now = arena_array(s->arena, bool, s->x->hooks.count + 1);
+    l->cadence.tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);
+    l->cadence.tap_now = arena_array(s->arena, bool, s->x->hooks.count + 1);
     for (uint32_t i = 0; i < s->x->hooks.count; i++) {
         const struct bound_component *p = &s->x->hooks.at[i];
         const struct rn_hook *h = p->component->iface;
@@ -124,12 +124,12 @@ static int read_cadences(struct loop *l, struct diag *d) {
             continue;
         int one = hyper_duration(
             every ? node_string(every) : "1ep", s->engine->length.total_steps,
-            s->engine->length.steps_per_epoch, &l->tap_every[i], &e);
+            s->engine->length.steps_per_epoch, &l->cadence.tap_every[i], &e);
         if (one != RN_OK)
             status =
                 node_error(d, every ? every : p->node, false, one, "%s", e.message);
-        if (!l->tap_every[i])
-            l->tap_every[i] = 1;
+        if (!l->cadence.tap_every[i])
+            l->cadence.tap_every[i] = 1;
     }
     return status;
 }

@@ -95,7 +95,7 @@ static load_fn load_of(const struct kind *k, const struct bound_component *p) {
 
 /* Of component i of a kind: did it, a hook, ask for its taps at the next step? */
 static bool *look_of(struct loop *l, int kind, uint32_t i) {
-    return kind == KIND_hook ? &l->tap_now[i] : NULL;
+    return kind == KIND_hook ? &l->cadence.tap_now[i] : NULL;
 }
 
 /* ----------------------------------------------------------------------- save */

@@ -13,14 +13,14 @@ struct actions {
 
 static void ask_stop(struct rn_actions *a, const char *reason) {
     struct actions *x = (struct actions *)a;
-    x->l->stop = true;
-    snprintf(x->l->stop_reason, sizeof x->l->stop_reason, "%s: %s", x->hook->path,
+    x->l->ending.stop = true;
+    snprintf(x->l->ending.reason, sizeof x->l->ending.reason, "%s: %s", x->hook->path,
              reason);
 }
 
 static void ask_save(struct rn_actions *a) {
     struct actions *x = (struct actions *)a;
-    x->l->save_now = true;
+    x->l->ending.save_now = true;
 }
 
 static int32_t ask_live(struct rn_actions *a, const char *path, double value) {
@@ -30,7 +30,7 @@ static int32_t ask_live(struct rn_actions *a, const char *path, double value) {
 
 static void ask_look(struct rn_actions *a) {
     struct actions *x = (struct actions *)a;
-    x->l->tap_now[x->hook - x->l->setup->x->hooks.at] = true;
+    x->l->cadence.tap_now[x->hook - x->l->setup->x->hooks.at] = true;
 }
 
 static const struct rn_actions_api actions_api = {
@@ -38,20 +38,21 @@ static const struct rn_actions_api actions_api = {
 
 /* What a hook was refused is an error, whether it looked at the answer or not. */
 static int refused(struct loop *l, int status, struct rn_error *e) {
-    if (!l->hook_error.status)
+    if (!l->hooks.error.status)
         return status;
-    *e = l->hook_error;
+    *e = l->hooks.error;
     return e->status;
 }
 
 /* Room for the loss, the gradient's norm and the metrics of the last evaluation. */
 static struct rn_event_metric *event_metrics(struct loop *l) {
     uint32_t n = (uint32_t)l->metrics.count + 2;
-    if (n > l->event_capacity) {
-        l->event_metrics = arena_array(l->setup->arena, struct rn_event_metric, n);
-        l->event_capacity = n;
+    if (n > l->hooks.event_capacity) {
+        l->hooks.event_metrics =
+            arena_array(l->setup->arena, struct rn_event_metric, n);
+        l->hooks.event_capacity = n;
     }
-    return l->event_metrics;
+    return l->hooks.event_metrics;
 }
 
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
@@ -76,7 +77,7 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
             l->at.step, l->at.step / l->engine->length.steps_per_epoch,
             n,          sizeof *known,
             known};
-        error_clear(&l->hook_error);
+        error_clear(&l->hooks.error);
         status = h->event(instance_self(hooks->at[i].instance), &ev, &a.api, e);
         status = refused(l, status, e);
         if (status != RN_OK)
@@ -87,8 +88,8 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
 
 /* Step 0 is one of those that a cadence takes. */
 static bool due(const struct loop *l, uint32_t hook) {
-    return l->tap_now[hook] ||
-           (l->tap_every[hook] && l->at.step % l->tap_every[hook] == 0);
+    return l->cadence.tap_now[hook] ||
+           (l->cadence.tap_every[hook] && l->at.step % l->cadence.tap_every[hook] == 0);
 }
 
 bool hooks_due(const struct loop *l) {
@@ -119,7 +120,7 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
                                               NULL, dtype, rank};
         }
         struct rn_point point = {sizeof point, t->kind, t->path, t->op, RN_NONE, 0};
-        error_clear(&l->hook_error);
+        error_clear(&l->hooks.error);
         if (status == RN_OK)
             status = h->tapped(instance_self(part->instance), l->at.step, &point,
                                t->output_count, t->outputs, t->values, e);
@@ -128,15 +129,15 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
             error_context(e, "%s", part->path);
     }
     for (uint32_t i = 0; i < s->x->hooks.count; i++)
-        l->tap_now[i] = false;
+        l->cadence.tap_now[i] = false;
     return status;
 }
 
 /* ------------------------------------------------------- what hooks may write */
 
 static int refuse(struct loop *l, const char *name, const char *whose) {
-    error_set(&l->hook_error, RN_E_PLUGIN, "the series '%s' is %s", name, whose);
-    return error_hint(&l->hook_error, "a hook records under names of its own");
+    error_set(&l->hooks.error, RN_E_PLUGIN, "the series '%s' is %s", name, whose);
+    return error_hint(&l->hooks.error, "a hook records under names of its own");
 }
 
 /* A series belongs to the host, or to the first hook that writes it. */
@@ -145,11 +146,12 @@ static int claim(struct loop *l, const struct rn_host *h, const char *name) {
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strncmp(name, own[i], strlen(own[i])) == 0)
             return refuse(l, name, "the host's");
-    for (uint32_t i = 0; i < l->owner_count; i++)
-        if (strcmp(l->owners[i].name, name) == 0)
-            return l->owners[i].hook == h ? RN_OK
-                                          : refuse(l, name, "another hook's already");
-    vec_push(l->owners, l->owner_count, l->owner_capacity,
+    for (uint32_t i = 0; i < l->hooks.owner_count; i++)
+        if (strcmp(l->hooks.owners[i].name, name) == 0)
+            return l->hooks.owners[i].hook == h
+                       ? RN_OK
+                       : refuse(l, name, "another hook's already");
+    vec_push(l->hooks.owners, l->hooks.owner_count, l->hooks.owner_capacity,
              (struct series_owner){arena_copy(l->setup->arena, name), h});
     return RN_OK;
 }
@@ -160,9 +162,9 @@ static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
     struct loop *l = s->record_context;
     struct rn_error e;
     const char *doc = "";
-    for (uint32_t i = 0; i < l->doc_count; i++)
-        if (strcmp(l->docs[i].name, name) == 0)
-            doc = l->docs[i].doc;
+    for (uint32_t i = 0; i < l->hooks.doc_count; i++)
+        if (strcmp(l->hooks.docs[i].name, name) == 0)
+            doc = l->hooks.docs[i].doc;
     int status = claim(l, h, name);
     if (status != RN_OK)
         return status;
@@ -174,11 +176,11 @@ static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
 static int32_t hook_document(struct rn_host *h, const char *name, const char *doc) {
     struct setup *s = instance_context(h);
     struct loop *l = s->record_context;
-    for (uint32_t i = 0; i < l->doc_count; i++)
-        if (strcmp(l->docs[i].name, name) == 0)
+    for (uint32_t i = 0; i < l->hooks.doc_count; i++)
+        if (strcmp(l->hooks.docs[i].name, name) == 0)
             return RN_OK;
     vec_push(
-        l->docs, l->doc_count, l->doc_capacity,
+        l->hooks.docs, l->hooks.doc_count, l->hooks.doc_capacity,
         (struct series_doc){arena_copy(s->arena, name), arena_copy(s->arena, doc)});
     return RN_OK;
 }
@@ -200,11 +202,11 @@ static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
                         const char *sentence) {
     struct setup *s = instance_context(h);
     struct loop *l = s->record_context;
-    for (uint32_t i = 0; i < l->said_count; i++)
-        if (strcmp(l->said[i], key) == 0)
+    for (uint32_t i = 0; i < l->hooks.said_count; i++)
+        if (strcmp(l->hooks.said[i], key) == 0)
             return RN_OK;
-    if (l->said_count < sizeof l->said / sizeof *l->said)
-        l->said[l->said_count++] = arena_copy(s->arena, key);
+    if (l->hooks.said_count < sizeof l->hooks.said / sizeof *l->hooks.said)
+        l->hooks.said[l->hooks.said_count++] = arena_copy(s->arena, key);
     loop_say(l, severity, sentence);
     return RN_OK;
 }

@@ -132,14 +132,15 @@ static int step_part(struct loop *l, struct objective_programs *t,
     if (!p)
         return e->status;
     engine_scalars(s->engine, p, l->at.step, row);
-    program_set_u32(p->program, p->first, row == 0);
-    program_set_f32(p->program, p->share, (float)((double)*rows / (double)b->rows));
+    program_set_u32(p->program, p->scalars.first, row == 0);
+    program_set_f32(p->program, p->scalars.share,
+                    (float)((double)*rows / (double)b->rows));
     for (uint32_t i = 0; i < m->count; i++)
         program_set_f32(p->program, p->inverse[i],
                         m->weight[i] != 0.0 ? (float)(1.0 / m->weight[i]) : 0.0f);
     int status = program_run(p->program, e);
     if (status == RN_OK)
-        status = read_f32(p->program, p->loss, &part, e);
+        status = read_f32(p->program, p->outputs.loss, &part, e);
     out->loss += part;
     for (uint32_t i = 0; i < m->count && status == RN_OK; i++) {
         if (p->mean[i] < 0)
@@ -183,7 +184,7 @@ static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
     engine_scalars(s->engine, p, l->at.step, 0);
     status = program_run(p->program, e);
     if (status == RN_OK)
-        status = read_f32(p->program, p->loss, &out->loss, e);
+        status = read_f32(p->program, p->outputs.loss, &out->loss, e);
     for (uint32_t i = 0; i < out->means->count && status == RN_OK; i++) {
         double mean, w;
         if (p->mean[i] < 0)
@@ -203,13 +204,14 @@ static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
 static int read_scaling(struct objective_programs *t, struct step_result *one,
                         struct rn_error *e) {
     const struct program_variant *p = one->ran;
-    const uint8_t *over = program_output(p->program, p->overflow, e);
-    const int64_t *count = over ? program_output(p->program, p->overflows, e) : NULL;
+    const uint8_t *over = program_output(p->program, p->outputs.overflow, e);
+    const int64_t *count =
+        over ? program_output(p->program, p->outputs.overflows, e) : NULL;
     if (!count)
         return e->status ? e->status : RN_E_INTERNAL;
     one->overflowed = t->overflowed = *over && isfinite(one->loss);
     t->overflows = *count;
-    return read_f32(p->program, p->scale, &t->scale, e);
+    return read_f32(p->program, p->outputs.scale, &t->scale, e);
 }
 
 /* What one objective's step has done, into the whole step's result and the means. */
@@ -220,10 +222,11 @@ static int finish_objective(struct loop *l, uint32_t objective, struct step_resu
         out->ran = one->ran;
     if (one->empty)
         return RN_OK;
-    const uint8_t *skipped = program_output(one->ran->program, one->ran->skipped, e);
+    const uint8_t *skipped =
+        program_output(one->ran->program, one->ran->outputs.skipped, e);
     if (!skipped)
         return e->status ? e->status : RN_E_INTERNAL;
-    int status = read_f32(one->ran->program, one->ran->norm, &out->norm, e);
+    int status = read_f32(one->ran->program, one->ran->outputs.norm, &out->norm, e);
     if (status == RN_OK && l->engine->programs->scaling.kind == SCALING_DYNAMIC)
         status = read_scaling(t, one, e);
     if (status != RN_OK)

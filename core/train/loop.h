@@ -18,49 +18,76 @@ struct step_result {
     struct means *means; /* of one objective: scratch of the loop */
 };
 
+/* How often, in steps. */
+struct cadence {
+    int64_t eval_every, save_every, log_every;
+    int64_t *tap_every; /* by hook */
+    bool *tap_now;      /* by hook: asked for the next step */
+    double max_seconds;
+};
+
+struct monitors {
+    struct monitor best, early; /* of checkpoint.best and train.early_stop */
+    int64_t patience;           /* of early */
+    int64_t saved_best;         /* the best that the newest checkpoint names, or -1 */
+};
+
+struct series_doc { /* a hook's description of a tensor series */
+    const char *name, *doc;
+};
+struct series_owner { /* the hook that records a series */
+    const char *name;
+    const struct rn_host *hook;
+};
+
+/* What hooks have asked for, recorded and said. */
+struct hook_state {
+    struct rn_event_metric *event_metrics; /* [event_capacity] */
+    uint32_t event_capacity;
+    const char *said[64]; /* keys of sentences */
+    uint32_t said_count;
+    struct series_doc *docs;
+    uint32_t doc_count, doc_capacity;
+    struct series_owner *owners;
+    uint32_t owner_count, owner_capacity;
+    struct rn_error error; /* what a hook was refused in the present call */
+};
+
+/* Whether the run ends after this step, and why. */
+struct ending {
+    bool stop, save_now;
+    bool interrupted, early;
+    char reason[160];
+};
+
+/* Times, in seconds of the monotonic clock, and what is measured by them. */
+struct run_clock {
+    double began, rows_done;
+    double last_progress;
+    double gauged; /* when the device's instruments were read; 0: not yet */
+    bool has_gauges, gauges_new;
+    struct rn_device_gauges gauges;
+};
+
 struct loop {
+    const struct run_options *o;
     struct setup *setup;
     struct engine *engine; /* of setup */
     struct record *record;
     struct loader *loader;
     struct loader_watch loader_watch; /* before loop_open_loader */
     struct evaluator *evaluator;
-    const struct run_options *o;
     struct position at;
-    struct means step_means;               /* scratch */
-    struct metric_list metrics;            /* latest of all splits */
-    struct rn_event_metric *event_metrics; /* [event_capacity], for hooks */
-    uint32_t event_capacity;
-    int64_t eval_every, save_every, log_every; /* steps */
-    int64_t *tap_every;                        /* by hook */
-    bool *tap_now;                             /* by hook: asked for the next step */
-    double last_loss, last_norm;               /* of the last step */
-    struct metric_list known;   /* what an evaluation will give, without values */
-    struct monitor best, early; /* of checkpoint.best and train.early_stop */
-    int64_t patience;           /* of early */
-    int64_t saved_step;         /* of the newest checkpoint of this loop, -1: none */
-    int64_t saved_best;         /* the best that the newest checkpoint names, or -1 */
-    double max_seconds;
-    bool stop, save_now;
-    const char *said[64]; /* keys of sentences that hooks have said */
-    uint32_t said_count;
-    struct series_doc { /* what hooks say of their tensors */
-        const char *name, *doc;
-    } * docs;
-    uint32_t doc_count, doc_capacity;
-    struct series_owner { /* the hook that records a series */
-        const char *name;
-        const struct rn_host *hook;
-    } * owners;
-    uint32_t owner_count, owner_capacity;
-    struct rn_error hook_error; /* what a hook was refused in the present call */
-    bool interrupted, ended_early;
-    char stop_reason[160];
-    double began, rows_done, clock_rows;
-    double last_progress;
-    double gauged; /* when the device's instruments were read; 0: not yet */
-    bool has_gauges, gauges_new;
-    struct rn_device_gauges gauges;
+    struct means step_means;     /* scratch */
+    struct metric_list metrics;  /* latest of all splits */
+    struct metric_list known;    /* what an evaluation will give, without values */
+    double last_loss, last_norm; /* of the last step */
+    int64_t saved_step;          /* of the newest checkpoint of this loop, -1: none */
+    struct cadence cadence;
+    struct monitors monitors;
+    struct hook_state hooks;
+    struct ending ending;
+    struct run_clock clock;
 };
 
 double now_seconds(void);

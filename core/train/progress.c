@@ -11,26 +11,26 @@
 /* The device's instruments, read anew after a second. */
 const struct rn_device_gauges *loop_gauges(struct loop *l) {
     double now = now_seconds();
-    if (l->gauged && now - l->gauged < 1.0)
-        return l->has_gauges ? &l->gauges : NULL;
-    l->gauged = now;
-    l->has_gauges = device_gauges(l->engine->device, &l->gauges);
-    l->gauges_new = l->has_gauges;
-    return l->has_gauges ? &l->gauges : NULL;
+    if (l->clock.gauged && now - l->clock.gauged < 1.0)
+        return l->clock.has_gauges ? &l->clock.gauges : NULL;
+    l->clock.gauged = now;
+    l->clock.has_gauges = device_gauges(l->engine->device, &l->clock.gauges);
+    l->clock.gauges_new = l->clock.has_gauges;
+    return l->clock.has_gauges ? &l->clock.gauges : NULL;
 }
 
 void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm) {
     struct setup *s = l->setup;
-    double now = now_seconds(), spent = now - l->began;
+    double now = now_seconds(), spent = now - l->clock.began;
     if (!l->o->watch.progress)
         return;
-    if (moment == RUN_STEPPED && now - l->last_progress < 0.1 &&
+    if (moment == RUN_STEPPED && now - l->clock.last_progress < 0.1 &&
         l->at.step < s->engine->length.total_steps &&
         l->at.step % s->engine->length.steps_per_epoch != 0)
         return;
-    l->last_progress = now;
-    double steps =
-        l->rows_done / (double)(s->engine->length.batch * s->engine->length.accumulate);
+    l->clock.last_progress = now;
+    double steps = l->clock.rows_done /
+                   (double)(s->engine->length.batch * s->engine->length.accumulate);
     struct run_progress p = {
         .moment = moment,
         .step = l->at.step,
@@ -40,10 +40,10 @@ void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm)
         .epochs = s->engine->length.epochs,
         .epoch_ended = l->at.step % s->engine->length.steps_per_epoch == 0,
         .evaluates = data_rows(s->data, DATA_VAL) > 0,
-        .interrupted = moment == RUN_ENDED && l->interrupted,
+        .interrupted = moment == RUN_ENDED && l->ending.interrupted,
         .loss = loss,
         .norm = norm,
-        .rate = spent > 0.0 ? l->rows_done / spent : 0.0,
+        .rate = spent > 0.0 ? l->clock.rows_done / spent : 0.0,
         .waited = spent > 0.0 && l->loader ? loader_waited(l->loader) / spent : 0.0,
         .seconds_left =
             steps > 0.0

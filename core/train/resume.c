@@ -130,7 +130,7 @@ static int check_length(const struct loop *l, struct diag *d) {
 
 /* best.h5 is what the state says, or there is none. */
 static int restore_best(struct loop *l, struct rn_error *e) {
-    struct monitor *m = &l->best;
+    struct monitor *m = &l->monitors.best;
     bool known = m->key && !isnan(m->best), found = false;
     char text[300];
     int status = checkpoint_best_rewind(l->record, l->at.step, !known, e);
@@ -184,12 +184,12 @@ int resume_state(struct loop *l, struct arena *a, const struct resume *r,
 }
 
 void resume_end(struct loop *l) {
-    if (l->early.key && l->early.bad >= l->patience) {
-        l->stop = l->ended_early = true;
+    if (l->monitors.early.key && l->monitors.early.bad >= l->monitors.patience) {
+        l->ending.stop = l->ending.early = true;
         loop_early_reason(l);
     } else if (l->at.ended && !l->o->override_count) { /* but for its evaluation */
-        l->stop = true;
-        snprintf(l->stop_reason, sizeof l->stop_reason,
+        l->ending.stop = true;
+        snprintf(l->ending.reason, sizeof l->ending.reason,
                  "this run has ended; train.epochs=N or train.steps=N lets it go on");
     }
     l->at.evaluation_due = l->at.evaluation_due && loop_evaluates(l);

@@ -78,7 +78,7 @@ static int one_step(struct loop *l, struct rn_error *e) {
     if (status == RN_OK)
         status = loader_next(l->loader, &b, e);
     if (status == RN_E_CANCELLED) { /* the step has not begun: the state is whole */
-        l->stop = l->interrupted = true;
+        l->ending.stop = l->ending.interrupted = true;
         return RN_OK;
     }
     if (status == RN_OK)
@@ -99,7 +99,7 @@ static int one_step(struct loop *l, struct rn_error *e) {
     }
     l->at.step++;
     l->at.loader = loader_tell(l->loader);
-    l->rows_done += (double)b.rows;
+    l->clock.rows_done += (double)b.rows;
     status = loop_record_step(l, &r, e);
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_STEP_END, e);
@@ -116,7 +116,7 @@ static int one_step(struct loop *l, struct rn_error *e) {
 static int load_best(struct loop *l, struct rn_error *e) {
     struct checkpoint_file *f;
     char fell_back[200];
-    if (!l->best.key || isnan(l->best.best))
+    if (!l->monitors.best.key || isnan(l->monitors.best.best))
         return RN_OK;
     int status = checkpoint_find(l->record, "best", &f, fell_back, sizeof fell_back, e);
     if (status == RN_OK)
@@ -177,30 +177,31 @@ static void note_memory(struct loop *l) {
 
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct setup *s = l->setup;
-    l->began = now_seconds();
+    l->clock.began = now_seconds();
     loop_tell(l, RUN_BEGAN, NAN, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
     if (l->o->resume)
         resume_end(l);
     if (status == RN_OK && l->at.evaluation_due)
         status = loop_evaluate(l, e);
-    while (status == RN_OK && !l->stop && l->at.step < s->engine->length.total_steps) {
+    while (status == RN_OK && !l->ending.stop &&
+           l->at.step < s->engine->length.total_steps) {
         int64_t before = l->at.step;
         status = one_step(l, e);
         if (status == RN_OK)
             status = loop_between_steps(l, l->at.step != before, e);
     }
-    if (status == RN_OK && !l->interrupted)
+    if (status == RN_OK && !l->ending.interrupted)
         status = test(l, out, e);
     if (status == RN_E_CANCELLED) { /* all is saved; resume tests again */
-        l->interrupted = true;
+        l->ending.interrupted = true;
         status = RN_OK;
     }
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_RUN_END, e);
     loop_log_overflows(l);
-    if (l->stop_reason[0])
-        loop_say(l, RN_LOG_INFO, l->stop_reason);
+    if (l->ending.reason[0])
+        loop_say(l, RN_LOG_INFO, l->ending.reason);
     if (status == RN_E_DIVERGED)
         save_before(l);
     if (status != RN_OK)
@@ -216,10 +217,12 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         }
     if (status == RN_OK)
         status = loop_summary(l, out, e);
-    out->seconds = now_seconds() - l->began;
-    out->end = l->interrupted ? RUN_INTERRUPTED : l->ended_early ? RUN_EARLY : RUN_DONE;
+    out->seconds = now_seconds() - l->clock.began;
+    out->end = l->ending.interrupted ? RUN_INTERRUPTED
+               : l->ending.early     ? RUN_EARLY
+                                     : RUN_DONE;
     out->step = l->at.step;
-    l->interrupted = l->interrupted && status == RN_OK;
+    l->ending.interrupted = l->ending.interrupted && status == RN_OK;
     loop_tell(l, RUN_ENDED, NAN, 0.0);
     return status;
 }
@@ -307,8 +310,8 @@ static int begin(struct loop *l, struct diag *d) {
     const char *kernels = engine_kernels(l->engine);
     if (status == RN_OK && kernels && kernels[0])
         status = record_text(l->record, "kernels.txt", kernels, strlen(kernels), &e);
-    monitor_reset(&l->best, 0);
-    monitor_reset(&l->early, 0);
+    monitor_reset(&l->monitors.best, 0);
+    monitor_reset(&l->monitors.early, 0);
     if (status != RN_OK) {
         const struct node *output = node_find(l->setup->x->root, "output");
         diag_add(d, &e);
@@ -329,7 +332,7 @@ int run_check(struct setup *s, struct diag *d) {
 }
 
 int run_train(const struct run_options *o, struct run_result *out, struct diag *d) {
-    struct loop l = {.o = o, .saved_step = -1, .saved_best = -1};
+    struct loop l = {.o = o, .saved_step = -1, .monitors = {.saved_best = -1}};
     struct rn_error e = {0};
     struct arena *a = arena_create();
     struct resume r = {0};
@@ -382,8 +385,8 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     evaluator_destroy(l.evaluator);
     memory_release(l.metrics.at);
     memory_release(l.known.at);
-    memory_release(l.docs);
-    memory_release(l.owners);
+    memory_release(l.hooks.docs);
+    memory_release(l.hooks.owners);
     setup_close(l.setup);
     record_close(l.record);
     arena_destroy(a);

@@ -67,7 +67,7 @@ static int record_scaling(struct loop *l, struct rn_error *e) {
 /* What the instruments showed when they were last read, once. */
 static int record_gauges(struct loop *l, struct rn_error *e) {
     const struct rn_device_gauges *g = loop_gauges(l);
-    if (!g || !l->gauges_new)
+    if (!g || !l->clock.gauges_new)
         return RN_OK;
     const struct {
         const char *name;
@@ -76,7 +76,7 @@ static int record_gauges(struct loop *l, struct rn_error *e) {
                 {"device/utilisation", g->utilisation},
                 {"device/temperature", g->temperature}};
     int status = RN_OK;
-    l->gauges_new = false;
+    l->clock.gauges_new = false;
     for (size_t i = 0; i < sizeof rows / sizeof *rows && status == RN_OK; i++)
         if (!isnan(rows[i].value))
             status = loop_scalar(l, rows[i].name, rows[i].value, e);
@@ -85,7 +85,7 @@ static int record_gauges(struct loop *l, struct rn_error *e) {
 
 int loop_record_step(struct loop *l, const struct step_result *r, struct rn_error *e) {
     const struct position *at = &l->at;
-    if (at->step % l->log_every && at->step != l->engine->length.total_steps)
+    if (at->step % l->cadence.log_every && at->step != l->engine->length.total_steps)
         return RN_OK;
     int status = loop_scalar(l, "train/loss", loop_recent_loss(l), e);
     if (status == RN_OK)

@@ -100,8 +100,8 @@ int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
     struct text split = {0}, resolved = {0};
     int status = engine_save_weights(g->engine, &s, e);
     save_position(l, &s);
-    save_monitor(&l->best, &s);
-    save_monitor(&l->early, &s);
+    save_monitor(&l->monitors.best, &s);
+    save_monitor(&l->monitors.early, &s);
     save_live(g, &s);
     save_objectives(g, &s);
     save_rest(l, &s);

@@ -196,9 +196,9 @@ int state_load(struct loop *l, const struct saved *from, struct rn_error *e) {
         status = engine_load_weights(l->engine, c, e);
     if (status != RN_OK)
         return status;
-    l->saved_best = saved_int(from, CHECKPOINT_BEST, "step", -1);
-    load_monitor(l, from, &l->best);
-    load_monitor(l, from, &l->early);
+    l->monitors.saved_best = saved_int(from, CHECKPOINT_BEST, "step", -1);
+    load_monitor(l, from, &l->monitors.best);
+    load_monitor(l, from, &l->monitors.early);
     load_live(l, from);
     struct arena *a = arena_create();
     load_objectives(l->setup, a, from);

@@ -54,7 +54,9 @@ static int collect_best(void *context, const char *series, int64_t step, double 
 }
 
 int loop_summary(const struct loop *l, struct run_result *out, struct rn_error *e) {
-    struct summary s = {.out = out, .monitor = l->best.key ? l->best : l->early};
+    struct summary s = {.out = out,
+                        .monitor = l->monitors.best.key ? l->monitors.best
+                                                        : l->monitors.early};
     out->val.step = -1;
     monitor_reset(&s.monitor, s.monitor.since);
     s.monitor.min_delta = 0.0;
