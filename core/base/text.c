@@ -2,6 +2,7 @@
 /* The growing string. */
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,27 @@ void text_add_measure(struct text *t, double value, int digits) {
         text_add(t, "n/a");
     else
         text_addf(t, "%.*g", digits, value);
+}
+
+size_t text_character(const char *s, size_t n) {
+    const unsigned char *u = (const unsigned char *)s;
+    if (!n || u[0] < 0x80)
+        return n != 0;
+    size_t length = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
+    if (u[0] < 0xc2 || u[0] > 0xf4 || length > n)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((u[i] & 0xc0u) != 0x80u)
+            return 0;
+    bool overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
+    bool surrogate = u[0] == 0xed && u[1] > 0x9f, above = u[0] == 0xf4 && u[1] > 0x8f;
+    return overlong || surrogate || above ? 0 : length;
+}
+
+void text_clear(struct text *t) {
+    t->length = 0;
+    if (t->s)
+        t->s[0] = '\0';
 }
 
 void text_finish(struct text *t) {

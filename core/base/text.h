@@ -18,6 +18,11 @@ __attribute__((format(printf, 2, 3))) void text_addf(struct text *t, const char 
                                                      ...);
 /* A measured number to so many digits; "n/a" for NaN: it is not defined. */
 void text_add_measure(struct text *t, double value, int digits);
+/* Empty again; its memory stays. */
+void text_clear(struct text *t);
+/* Bytes of the UTF-8 character (RFC 3629) at s, of which n bytes may be read; 0: there
+ * is none. Reads nothing behind a NUL. */
+size_t text_character(const char *s, size_t n);
 void text_finish(struct text *t);
 /* The string, "" when empty. */
 const char *text_get(const struct text *t);

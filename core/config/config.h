@@ -94,8 +94,6 @@ void config_print(const struct config *c, bool blame, struct text *out);
 void config_print_node(const struct node *n, struct text *out);
 /* The checked tree as one JSON object: numbers and truth values by their types. */
 void config_json(const struct config *c, struct text *out);
-/* A JSON string, quotes included; what is no UTF-8 becomes U+FFFD. */
-void json_quote(struct text *out, const char *s);
 
 /* ---- schemas: parsed from description text (grammar in runner/abi.h) ---- */
 struct schema;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_writer.h"
 #include "config/tree.h"
 
 #define MOST_KEPT 20u /* errors shown; further ones are counted */
@@ -194,23 +195,13 @@ int diag_place(struct diag *d, const struct node *root, const struct rn_error *e
 
 /* ------------------------------------------------------------------ output */
 
-/* Bytes of the character at s, 0 when it is not UTF-8 (RFC 3629) or is no character
- * that may be shown: C0 and C1 controls. */
+/* Bytes of the character at s, 0 when it is not UTF-8 or may not be shown: C0 and C1
+ * controls. */
 static size_t character(const char *s) {
     const unsigned char *u = (const unsigned char *)s;
-    if (u[0] < 0x80)
-        return u[0] >= 0x20 && u[0] != 0x7f;
-    size_t n = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
-    if (u[0] < 0xc2 || u[0] > 0xf4)
+    if (u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && u[1] < 0xa0))
         return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((u[i] & 0xc0u) != 0x80u)
-            return 0;
-    if ((u[0] == 0xc2 && u[1] < 0xa0) || (u[0] == 0xe0 && u[1] < 0xa0) ||
-        (u[0] == 0xed && u[1] > 0x9f) || (u[0] == 0xf0 && u[1] < 0x90) ||
-        (u[0] == 0xf4 && u[1] > 0x8f))
-        return 0;
-    return n;
+    return text_character(s, 4);
 }
 
 static void add_clean(struct text *out, const char *s, size_t length) {
@@ -302,44 +293,29 @@ void diag_print(const struct diag *d, struct text *out, bool colour) {
         text_addf(out, "and %u more errors\n", d->count - d->kept);
 }
 
-void json_quote(struct text *out, const char *s) {
-    text_add(out, "\"");
-    while (*s) {
-        unsigned char c = (unsigned char)*s;
-        size_t n = character(s);
-        if (c == '"' || c == '\\')
-            text_addf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            text_addf(out, "\\u%04x", c);
-        else if (n)
-            text_add_n(out, s, n);
-        else
-            text_add(out, "\\ufffd");
-        s += n ? n : 1;
-    }
-    text_add(out, "\"");
-}
-
 void diag_json(const struct diag *d, struct text *out) {
     const struct entry *sorted[MOST_KEPT];
+    struct json_writer w;
     in_order(d, sorted);
-    text_add(out, "{\"errors\": [");
+    json_begin(&w, out);
+    json_object(&w, NULL);
+    json_array(&w, "errors");
     for (uint32_t i = 0; i < d->kept; i++) {
         const struct entry *x = sorted[i];
-        text_addf(out, "%s{\"status\": %d, \"line\": %u, \"column\": %u, \"file\": ",
-                  i ? ", " : "", x->status, x->line, x->column);
-        json_quote(out, x->file);
-        text_add(out, ", \"path\": ");
-        json_quote(out, x->path);
-        text_add(out, ", \"message\": ");
-        json_quote(out, x->message);
-        text_add(out, ", \"hint\": ");
-        json_quote(out, x->hint);
-        if (x->via) {
-            text_add(out, ", \"via\": ");
-            json_quote(out, x->via);
-        }
-        text_add(out, "}");
+        json_object(&w, NULL);
+        json_int(&w, "status", x->status);
+        json_uint(&w, "line", x->line);
+        json_uint(&w, "column", x->column);
+        json_string(&w, "file", x->file);
+        json_string(&w, "path", x->path);
+        json_string(&w, "message", x->message);
+        json_string(&w, "hint", x->hint);
+        if (x->via)
+            json_string(&w, "via", x->via);
+        json_close(&w);
     }
-    text_addf(out, "], \"more\": %u}", d->count - d->kept);
+    json_close(&w);
+    json_uint(&w, "more", d->count - d->kept);
+    json_close(&w);
+    json_end(&w);
 }

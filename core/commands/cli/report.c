@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exit codes, errors on stderr, values and paths on a terminal. */
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +58,7 @@ int fail_with(const struct diag *d, const struct args *a) {
     struct text t = {0};
     if (a && args_json(a)) {
         diag_json(d, &t);
-        printf("%s\n", text_get(&t));
+        print_text(&t);
     } else {
         diag_print(d, &t, stderr_colour());
         fputs(text_get(&t), stderr);
@@ -69,14 +68,10 @@ int fail_with(const struct diag *d, const struct args *a) {
     return status ? exit_code(status) : 1;
 }
 
-void json_value(const char *name, double value) {
-    struct text t = {0};
-    json_quote(&t, name);
-    if (isfinite(value))
-        printf("%s: %.17g", text_get(&t), value);
-    else
-        printf("%s: null", text_get(&t));
-    text_finish(&t);
+void print_text(struct text *t) {
+    text_add(t, "\n");
+    fputs(text_get(t), stdout);
+    text_finish(t);
 }
 
 void print_measure(const char *name, double value) {

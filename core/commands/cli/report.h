@@ -13,8 +13,8 @@ int fail_with(const struct diag *d, const struct args *a);
 int fail_error(const struct rn_error *e, const struct args *a);
 /* Says that `word` is no verb, and the nearest one; 2. */
 int verb_unknown(const char *word);
-/* "name": value of a JSON object on stdout; what is no finite number is null. */
-void json_value(const char *name, double value);
+/* A text and a newline on stdout, in one call; t is finished. */
+void print_text(struct text *t);
 /* "NAME VALUE" as a line of stdout; n/a: not defined. */
 void print_measure(const char *name, double value);
 /* What was typed to get here ("runner", "./dev runner"): for what to type next. */

@@ -2,6 +2,7 @@
 /* bench: throughput of one's own experiment. */
 #include <stdio.h>
 
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/verbs.h"
@@ -21,15 +22,26 @@ static void print(const struct bench_result *r) {
 }
 
 static void print_json(const struct bench_result *r) {
-    printf("{\"ms\": %.6g, \"ms_10\": %.6g, \"ms_90\": %.6g, \"steps\": %llu, "
-           "\"steps_per_second\": %.6g, \"samples_per_second\": %.6g, \"batch\": %llu, "
-           "\"data_wait\": %.6g, \"memory\": %llu, \"parameters\": %llu, "
-           "\"threads\": %u, \"first_loss\": %.9g, \"last_loss\": %.9g}\n",
-           1e3 * r->median, 1e3 * r->low, 1e3 * r->high, (unsigned long long)r->steps,
-           (double)r->steps / r->seconds, (double)r->rows / r->seconds,
-           (unsigned long long)r->batch, r->waited / r->seconds,
-           (unsigned long long)r->memory, (unsigned long long)r->parameters, r->threads,
-           r->first_loss, r->last_loss);
+    struct text line = {0};
+    struct json_writer w;
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    json_number(&w, "ms", 1e3 * r->median);
+    json_number(&w, "ms_10", 1e3 * r->low);
+    json_number(&w, "ms_90", 1e3 * r->high);
+    json_uint(&w, "steps", r->steps);
+    json_number(&w, "steps_per_second", (double)r->steps / r->seconds);
+    json_number(&w, "samples_per_second", (double)r->rows / r->seconds);
+    json_uint(&w, "batch", r->batch);
+    json_number(&w, "data_wait", r->waited / r->seconds);
+    json_uint(&w, "memory", r->memory);
+    json_uint(&w, "parameters", r->parameters);
+    json_uint(&w, "threads", r->threads);
+    json_number(&w, "first_loss", r->first_loss);
+    json_number(&w, "last_loss", r->last_loss);
+    json_close(&w);
+    json_end(&w);
+    print_text(&line);
 }
 
 int verb_bench(const struct args *a) {

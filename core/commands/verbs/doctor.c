@@ -7,6 +7,7 @@
 
 #include <runner/sdk/isa.h>
 
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/verbs.h"
@@ -48,114 +49,131 @@ static bool try_backend(struct session *s, const struct component *c, char text[
     return status == RN_OK;
 }
 
-static void put(const char *name, const char *value) {
-    struct text t = {0};
-    json_quote(&t, value);
-    printf("\"%s\": %s", name, text_get(&t));
-    text_finish(&t);
+/* ----------------------------------------------------------------------- text */
+
+static void print_instructions(void) {
+    const char *used = rn_isa_name(rn_isa_level());
+    if (rn_isa_wish())
+        printf("instruction sets up to %s: the processor has %s, RUNNER_ISA is %s\n",
+               used, rn_isa_name(rn_isa_machine()), rn_isa_wish());
+    else
+        printf("instruction sets up to %s\n", used);
 }
 
-static void refused(struct session *s, bool json) {
-    for (uint32_t i = 0; i < session_refused(s); i++) {
-        const char *file, *why;
-        session_refused_at(s, i, &file, &why);
-        if (!json) {
-            printf("  refused: %s: %s\n", file, why);
-            continue;
-        }
-        printf(i ? ", {" : "{");
-        put("file", file);
-        printf(", ");
-        put("why", why);
-        printf("}");
-    }
-}
-
-static void backends(struct session *s, bool json) {
+static void print_backends(struct session *s) {
     char text[512];
-    uint32_t threads, n = 0;
+    uint32_t threads;
     bool cuda = false;
+    puts("backends");
     for (uint32_t i = 0; i < session_count(s); i++) {
         const struct component *c = session_at(s, i);
         if (strcmp(c->kind, "backend") != 0)
             continue;
-        bool good = try_backend(s, c, text, &threads);
         cuda |= strcmp(c->bare, "cuda") == 0;
-        if (json) {
-            printf(n++ ? ", {" : "{");
-            put("name", c->bare);
-            printf(", \"usable\": %s, \"threads\": %u, ", good ? "true" : "false",
-                   threads);
-            put("says", text);
-            printf("}");
-        } else if (good) {
+        if (try_backend(s, c, text, &threads))
             printf("  %-12s %s, %u threads\n", c->bare, text, threads);
-        } else {
+        else
             printf("  %-12s not usable: %s\n", c->bare, text);
-        }
     }
-    if (!cuda && !json)
+    if (!cuda)
         puts("  cuda         not built into this runner");
 }
 
-static void instructions(bool json) {
-    const char *used = rn_isa_name(rn_isa_level()),
-               *machine = rn_isa_name(rn_isa_machine());
-    if (json) {
-        printf("\"isa\": {");
-        put("processor", machine);
-        printf(", ");
-        put("used", used);
-        printf(", \"cap\": ");
-        if (rn_isa_wish())
-            printf("\"%s\"", rn_isa_wish());
-        else
-            printf("null");
-        printf("}, ");
-    } else if (rn_isa_wish()) {
-        printf("instruction sets up to %s: the processor has %s, RUNNER_ISA is %s\n",
-               used, machine, rn_isa_wish());
-    } else {
-        printf("instruction sets up to %s\n", used);
+static void print(struct session *s, const struct utsname *u, long processors,
+                  bool writable) {
+    printf("runner %s, ABI %u.%u, %s %s %s, %ld processors\n", RUNNER_VERSION,
+           RN_ABI_MAJOR, RN_ABI_MINOR, u->sysname, u->release, u->machine, processors);
+    print_instructions();
+    printf("plugins in %s: %u components\n", plugin_folder(), session_count(s));
+    for (uint32_t i = 0; i < session_refused(s); i++) {
+        const char *file, *why;
+        session_refused_at(s, i, &file, &why);
+        printf("  refused: %s: %s\n", file, why);
     }
+    print_backends(s);
+    if (!writable)
+        puts("this folder cannot be written: runs need another `output`");
+}
+
+/* ----------------------------------------------------------------------- JSON */
+
+static void add_instructions(struct json_writer *w) {
+    json_object(w, "isa");
+    json_string(w, "processor", rn_isa_name(rn_isa_machine()));
+    json_string(w, "used", rn_isa_name(rn_isa_level()));
+    json_string(w, "cap", rn_isa_wish());
+    json_close(w);
+}
+
+static void add_refused(struct json_writer *w, struct session *s) {
+    json_array(w, "refused");
+    for (uint32_t i = 0; i < session_refused(s); i++) {
+        const char *file, *why;
+        session_refused_at(s, i, &file, &why);
+        json_object(w, NULL);
+        json_string(w, "file", file);
+        json_string(w, "why", why);
+        json_close(w);
+    }
+    json_close(w);
+}
+
+static void add_backends(struct json_writer *w, struct session *s) {
+    char text[512];
+    uint32_t threads;
+    json_array(w, "backends");
+    for (uint32_t i = 0; i < session_count(s); i++) {
+        const struct component *c = session_at(s, i);
+        if (strcmp(c->kind, "backend") != 0)
+            continue;
+        bool usable = try_backend(s, c, text, &threads);
+        json_object(w, NULL);
+        json_string(w, "name", c->bare);
+        json_bool(w, "usable", usable);
+        json_uint(w, "threads", threads);
+        json_string(w, "says", text);
+        json_close(w);
+    }
+    json_close(w);
+}
+
+static void print_json(struct session *s, const struct utsname *u, long processors,
+                       bool writable) {
+    struct text line = {0};
+    struct json_writer w;
+    char abi[32];
+    snprintf(abi, sizeof abi, "%u.%u", RN_ABI_MAJOR, RN_ABI_MINOR);
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    json_string(&w, "runner", RUNNER_VERSION);
+    json_string(&w, "abi", abi);
+    json_string(&w, "system", u->sysname);
+    json_string(&w, "release", u->release);
+    json_string(&w, "machine", u->machine);
+    json_int(&w, "processors", processors);
+    add_instructions(&w);
+    json_string(&w, "plugins", plugin_folder());
+    json_uint(&w, "components", session_count(s));
+    add_refused(&w, s);
+    add_backends(&w, s);
+    json_bool(&w, "writable", writable);
+    json_close(&w);
+    json_end(&w);
+    print_text(&line);
 }
 
 int verb_doctor(const struct args *a) {
+    struct utsname u;
     struct session *s = open_session();
     if (!s)
         return 4;
-    struct utsname u;
     uname(&u);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     bool writable = access(".", W_OK) == 0;
-    if (args_json(a)) {
-        printf("{");
-        put("runner", RUNNER_VERSION);
-        printf(", \"abi\": \"%u.%u\", ", RN_ABI_MAJOR, RN_ABI_MINOR);
-        put("system", u.sysname);
-        printf(", ");
-        put("release", u.release);
-        printf(", ");
-        put("machine", u.machine);
-        printf(", \"processors\": %ld, ", processors);
-        instructions(true);
-        put("plugins", plugin_folder());
-        printf(", \"components\": %u, \"refused\": [", session_count(s));
-        refused(s, true);
-        printf("], \"backends\": [");
-        backends(s, true);
-        printf("], \"writable\": %s}\n", writable ? "true" : "false");
-    } else {
-        printf("runner %s, ABI %u.%u, %s %s %s, %ld processors\n", RUNNER_VERSION,
-               RN_ABI_MAJOR, RN_ABI_MINOR, u.sysname, u.release, u.machine, processors);
-        instructions(false);
-        printf("plugins in %s: %u components\n", plugin_folder(), session_count(s));
-        refused(s, false);
-        puts("backends");
-        backends(s, false);
-        if (!writable)
-            puts("this folder cannot be written: runs need another `output`");
-    }
+    if (args_json(a))
+        print_json(s, &u, processors, writable);
+    else
+        print(s, &u, processors, writable);
     session_destroy(s);
     return 0;
 }

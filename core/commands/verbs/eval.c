@@ -2,14 +2,30 @@
 /* eval: the losses and metrics of a trained network on a split. */
 #include <stdio.h>
 
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/stored_args.h"
 #include "commands/verbs/verbs.h"
 
+static void print_metrics(const struct metric_list *all, bool json) {
+    struct text line = {0};
+    struct json_writer w;
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    for (uint32_t i = 0; i < all->count; i++)
+        if (json)
+            json_number(&w, all->at[i].name, all->at[i].value);
+        else
+            print_measure(all->at[i].name, all->at[i].value);
+    json_close(&w);
+    if (json)
+        print_text(&line);
+    text_finish(&line);
+}
+
 int verb_eval(const struct args *a) {
     int code = 0;
-    bool json = args_json(a);
     struct session *s = open_session();
     if (!s)
         return 4;
@@ -20,14 +36,7 @@ int verb_eval(const struct args *a) {
     if (stored_eval(&o, names, &all, d) != RN_OK) {
         code = fail_with(d, a);
     } else {
-        for (uint32_t i = 0; i < all.count; i++)
-            if (json) {
-                fputs(i ? ", " : "{", stdout);
-                json_value(all.at[i].name, all.at[i].value);
-            } else
-                print_measure(all.at[i].name, all.at[i].value);
-        if (json)
-            puts("}");
+        print_metrics(&all, args_json(a));
     }
     memory_release(all.at);
     arena_destroy(names);

@@ -2,6 +2,7 @@
 /* plan: what a run will take, before it takes anything. */
 #include <stdio.h>
 
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/verbs.h"
@@ -26,73 +27,7 @@ static void number_text(uint64_t n, char out[32]) {
     out[at] = '\0';
 }
 
-static void row(const char *name, uint64_t bytes, bool json, bool last) {
-    char text[32];
-    number_text(bytes, text);
-    if (json)
-        printf("\"%s\": %llu%s", name, (unsigned long long)bytes, last ? "" : ", ");
-    else
-        printf("  %-12s %16s bytes\n", name, text);
-}
-
-/* What would, when it does not. */
-static void print_fitting(const struct setup_options *o, const struct setup *s,
-                          bool json) {
-    bool largest;
-    int64_t batch = setup_fitting_batch(o, s, &largest);
-    if (json)
-        printf(", \"batch_that_fits\": %lld", (long long)batch);
-    else if (batch)
-        printf("data.batch=%lld fits%s.\n", (long long)batch,
-               largest ? ", the largest that does" : "");
-    else
-        puts("No data.batch fits with this data.eval_batch.");
-}
-
-static void print_memory(const struct setup_options *o, const struct setup *s,
-                         bool json) {
-    struct exec_footprint f = engine_footprint(s->engine);
-    uint64_t need = engine_need(s->engine);
-    uint64_t usable = s->engine->info->memory_bytes;
-    char total[32], have[32];
-    if (json)
-        printf("\"memory\": {");
-    else
-        printf("\nMemory on %s, exact\n", s->engine->info->name);
-    row("variables", f.variables, json, false);
-    if (json || f.data)
-        row("data", f.data, json, false);
-    row("arena", f.arena, json, false);
-    row("constants", f.constants, json, false);
-    row("scalars", f.scalars, json, false);
-    row("inputs", f.inputs, json, false);
-    row("outputs", f.outputs, json, false);
-    row("peak", f.total, json, false);
-    if (json || f.pinned)
-        row("pinned", f.pinned, json, false);
-    if (json) {
-        row("arena_bound", f.arena_bound, json, false);
-        row("usable", usable, json, false);
-        printf("\"fits\": %s", !usable ? "null" : need <= usable ? "true" : "false");
-        if (usable && need > usable)
-            print_fitting(o, s, json);
-        printf("}");
-        return;
-    }
-    if (f.arena_bound)
-        printf("The arena is %.3f of what is alive at once.\n",
-               (double)f.arena / (double)f.arena_bound);
-    number_text(need, total);
-    number_text(usable, have);
-    if (!usable) {
-        puts("The device does not say how much memory it has.");
-    } else if (need <= usable) {
-        printf("It fits: %s of %s bytes are usable now.\n", total, have);
-    } else {
-        printf("It does not fit: %s bytes are usable now.\n", have);
-        print_fitting(o, s, json);
-    }
-}
+/* ---------------------------------------------------------------------- facts */
 
 /* The forward pass of one batch, planned for its own sake. */
 static const struct plan *forward(struct setup *s, struct diag *d) {
@@ -123,52 +58,51 @@ static uint64_t step_flops(const struct setup *s) {
     return all;
 }
 
-static const char *quoted(struct text *t, const char *s) {
-    text_finish(t);
-    json_quote(t, s);
-    return text_get(t);
+static bool is_fast(const struct setup *s) {
+    return s->x->precision == RN_BF16 ? s->engine->info->fast_bf16
+                                      : s->engine->info->fast_f16;
 }
 
-static void print_layers(const struct setup *s, const struct plan *p, bool json) {
+/* Of the passes of a step that only convert between f32 and a precision of 16 bits. */
+struct conversions {
+    uint64_t passes, bytes, all; /* all: operations of a step */
+};
+
+static struct conversions count_conversions(const struct setup *s) {
+    struct conversions c = {0};
+    for (uint32_t i = 0; i < s->engine->programs->objective_count; i++) {
+        const struct plan *p = s->engine->objectives[i].step[0].plan;
+        for (uint32_t k = 0; k < p->program.node_count; k++) {
+            c.passes += p->work[k].converts;
+            c.bytes += p->work[k].converts ? p->work[k].bytes : 0;
+        }
+        c.all += p->program.node_count;
+    }
+    return c;
+}
+
+static const char *precision_word(const struct setup *s) {
+    return s->x->precision == RN_BF16 ? "bf16" : "f16";
+}
+
+/* ----------------------------------------------------------------------- text */
+
+static void print_layers(const struct setup *s, const struct plan *p) {
     struct plan_layer *layers;
     uint32_t n = plan_layers(p, s->arena, &layers);
-    uint64_t parameters = 0, flops = 0;
-    struct text name = {0};
-    if (json)
-        printf("\"layers\": [");
-    else
-        printf("%-28s %-20s %12s %16s %14s\n", "layer", "output", "parameters", "FLOPs",
-               "bytes");
+    uint64_t flops = 0;
+    char par[32], fl[32], by[32], step[32];
+    printf("%-28s %-20s %12s %16s %14s\n", "layer", "output", "parameters", "FLOPs",
+           "bytes");
     for (uint32_t i = 0; i < n; i++) {
-        char shape[96], par[32], fl[32], by[32];
+        char shape[96];
         shape_text(&layers[i], shape);
         number_text(layers[i].parameters, par);
         number_text(layers[i].flops, fl);
         number_text(layers[i].bytes, by);
-        parameters += layers[i].parameters;
         flops += layers[i].flops;
-        if (json)
-            printf("%s{\"layer\": %s, \"output\": %s, \"parameters\": %llu, "
-                   "\"flops\": %llu, \"bytes\": %llu}",
-                   i ? ", " : "", quoted(&name, layers[i].scope), shape,
-                   (unsigned long long)layers[i].parameters,
-                   (unsigned long long)layers[i].flops,
-                   (unsigned long long)layers[i].bytes);
-        else
-            printf("%-28s %-20s %12s %16s %14s\n", layers[i].scope, shape, par, fl, by);
+        printf("%-28s %-20s %12s %16s %14s\n", layers[i].scope, shape, par, fl, by);
     }
-    text_finish(&name);
-    if (json) {
-        printf("], \"parameters\": %llu, \"flops\": %llu, \"step_flops\": %llu, "
-               "\"epochs\": %lld, \"steps_per_epoch\": %lld, \"steps\": %lld, ",
-               (unsigned long long)engine_parameters(s->engine),
-               (unsigned long long)flops, (unsigned long long)step_flops(s),
-               (long long)s->engine->length.epochs,
-               (long long)s->engine->length.steps_per_epoch,
-               (long long)s->engine->length.total_steps);
-        return;
-    }
-    char par[32], fl[32], step[32];
     number_text(engine_parameters(s->engine), par);
     number_text(flops, fl);
     number_text(step_flops(s), step);
@@ -179,44 +113,153 @@ static void print_layers(const struct setup *s, const struct plan *p, bool json)
            (long long)s->engine->length.total_steps, step);
 }
 
-static bool is_fast(const struct setup *s) {
-    return s->x->precision == RN_BF16 ? s->engine->info->fast_bf16
-                                      : s->engine->info->fast_f16;
+static void print_bytes(const char *name, uint64_t bytes) {
+    char text[32];
+    number_text(bytes, text);
+    printf("  %-12s %16s bytes\n", name, text);
+}
+
+/* What would, when it does not. */
+static void print_fitting(const struct setup_options *o, const struct setup *s) {
+    bool largest;
+    int64_t batch = setup_fitting_batch(o, s, &largest);
+    if (batch)
+        printf("data.batch=%lld fits%s.\n", (long long)batch,
+               largest ? ", the largest that does" : "");
+    else
+        puts("No data.batch fits with this data.eval_batch.");
+}
+
+static void print_memory(const struct setup_options *o, const struct setup *s) {
+    struct exec_footprint f = engine_footprint(s->engine);
+    uint64_t need = engine_need(s->engine), usable = s->engine->info->memory_bytes;
+    char total[32], have[32];
+    printf("\nMemory on %s, exact\n", s->engine->info->name);
+    print_bytes("variables", f.variables);
+    if (f.data)
+        print_bytes("data", f.data);
+    print_bytes("arena", f.arena);
+    print_bytes("constants", f.constants);
+    print_bytes("scalars", f.scalars);
+    print_bytes("inputs", f.inputs);
+    print_bytes("outputs", f.outputs);
+    print_bytes("peak", f.total);
+    if (f.pinned)
+        print_bytes("pinned", f.pinned);
+    if (f.arena_bound)
+        printf("The arena is %.3f of what is alive at once.\n",
+               (double)f.arena / (double)f.arena_bound);
+    number_text(need, total);
+    number_text(usable, have);
+    if (!usable) {
+        puts("The device does not report how much memory it has.");
+    } else if (need <= usable) {
+        printf("It fits: %s of %s bytes are usable now.\n", total, have);
+    } else {
+        printf("It does not fit: %s bytes are usable now.\n", have);
+        print_fitting(o, s);
+    }
 }
 
 /* What a precision of 16 bits costs where the device multiplies f32 only. */
-static void print_precision(const struct setup *s, bool json) {
-    const char *word = s->x->precision == RN_BF16 ? "bf16" : "f16";
-    uint64_t bytes = 0, passes = 0, all = 0;
-    for (uint32_t i = 0; i < s->engine->programs->objective_count; i++) {
-        const struct plan *p = s->engine->objectives[i].step[0].plan;
-        for (uint32_t k = 0; k < p->program.node_count; k++) {
-            passes += p->work[k].converts;
-            bytes += p->work[k].converts ? p->work[k].bytes : 0;
-        }
-        all += p->program.node_count;
+static void print_precision(const struct setup *s) {
+    char moved[32];
+    if (s->x->precision == RN_F32 || is_fast(s))
+        return;
+    struct conversions c = count_conversions(s);
+    const char *word = precision_word(s);
+    number_text(c.bytes, moved);
+    printf("\n%s has no hardware support on this device: products are computed in "
+           "f32.\n%llu of the %llu operations of a step only convert between f32 and "
+           "%s; they read and write %s bytes.\n",
+           word, (unsigned long long)c.passes, (unsigned long long)c.all, word, moved);
+}
+
+/* ----------------------------------------------------------------------- JSON */
+
+static void add_layers(struct json_writer *w, const struct setup *s,
+                       const struct plan *p) {
+    struct plan_layer *layers;
+    uint32_t n = plan_layers(p, s->arena, &layers);
+    uint64_t flops = 0;
+    json_array(w, "layers");
+    for (uint32_t i = 0; i < n; i++) {
+        json_object(w, NULL);
+        json_string(w, "layer", layers[i].scope);
+        json_array(w, "output");
+        for (uint32_t k = 0; k < layers[i].rank; k++)
+            json_int(w, NULL, layers[i].shape[k]);
+        json_close(w);
+        json_uint(w, "parameters", layers[i].parameters);
+        json_uint(w, "flops", layers[i].flops);
+        json_uint(w, "bytes", layers[i].bytes);
+        json_close(w);
+        flops += layers[i].flops;
     }
+    json_close(w);
+    json_uint(w, "parameters", engine_parameters(s->engine));
+    json_uint(w, "flops", flops);
+    json_uint(w, "step_flops", step_flops(s));
+    json_int(w, "epochs", s->engine->length.epochs);
+    json_int(w, "steps_per_epoch", s->engine->length.steps_per_epoch);
+    json_int(w, "steps", s->engine->length.total_steps);
+}
+
+static void add_memory(struct json_writer *w, const struct setup_options *o,
+                       const struct setup *s) {
+    struct exec_footprint f = engine_footprint(s->engine);
+    uint64_t need = engine_need(s->engine), usable = s->engine->info->memory_bytes;
+    bool largest;
+    json_object(w, "memory");
+    json_uint(w, "variables", f.variables);
+    json_uint(w, "data", f.data);
+    json_uint(w, "arena", f.arena);
+    json_uint(w, "constants", f.constants);
+    json_uint(w, "scalars", f.scalars);
+    json_uint(w, "inputs", f.inputs);
+    json_uint(w, "outputs", f.outputs);
+    json_uint(w, "peak", f.total);
+    json_uint(w, "pinned", f.pinned);
+    json_uint(w, "arena_bound", f.arena_bound);
+    json_uint(w, "usable", usable);
+    if (usable)
+        json_bool(w, "fits", need <= usable);
+    else
+        json_null(w, "fits");
+    if (usable && need > usable)
+        json_int(w, "batch_that_fits", setup_fitting_batch(o, s, &largest));
+    json_close(w);
+}
+
+static void add_precision(struct json_writer *w, const struct setup *s) {
     if (s->x->precision == RN_F32)
         return;
-    if (json) {
-        printf(", \"precision\": {\"type\": \"%s\", \"hardware\": %s, "
-               "\"conversions\": %llu, \"conversion_bytes\": %llu}",
-               word, is_fast(s) ? "true" : "false", (unsigned long long)passes,
-               (unsigned long long)bytes);
-    } else if (!is_fast(s)) {
-        char moved[32];
-        number_text(bytes, moved);
-        printf(
-            "\n%s has no hardware support on this device: products are computed in "
-            "f32.\n%llu of the %llu operations of a step only convert between f32 and "
-            "%s; they read and write %s bytes.\n",
-            word, (unsigned long long)passes, (unsigned long long)all, word, moved);
-    }
+    struct conversions c = count_conversions(s);
+    json_object(w, "precision");
+    json_string(w, "type", precision_word(s));
+    json_bool(w, "hardware", is_fast(s));
+    json_uint(w, "conversions", c.passes);
+    json_uint(w, "conversion_bytes", c.bytes);
+    json_close(w);
+}
+
+static void print_json(const struct setup_options *o, const struct setup *s,
+                       const struct plan *layers) {
+    struct text line = {0};
+    struct json_writer w;
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    add_layers(&w, s, layers);
+    add_memory(&w, o, s);
+    add_precision(&w, s);
+    json_close(&w);
+    json_end(&w);
+    print_text(&line);
 }
 
 int verb_plan(const struct args *a) {
     int code = 0;
-    bool json = args_json(a), dot = args_has(a, FLAG_DOT);
+    bool dot = args_has(a, FLAG_DOT);
     struct session *session = open_session();
     if (!session)
         return 4;
@@ -239,14 +282,12 @@ int verb_plan(const struct args *a) {
             plan_print(p, &t);
         fputs(text_get(&t), stdout);
         text_finish(&t);
+    } else if (args_json(a)) {
+        print_json(&o, s, layers);
     } else {
-        if (json)
-            printf("{");
-        print_layers(s, layers, json);
-        print_memory(&o, s, json);
-        print_precision(s, json);
-        if (json)
-            puts("}");
+        print_layers(s, layers);
+        print_memory(&o, s);
+        print_precision(s);
     }
     setup_close(s);
     diag_destroy(d);

@@ -5,24 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/plugin_show.h"
 #include "commands/verbs/verbs.h"
-
-static void json_string(const char *s) {
-    struct text t = {0};
-    json_quote(&t, s ? s : "");
-    fputs(text_get(&t), stdout);
-    text_finish(&t);
-}
-
-/* "name": "text", with a comma behind it. */
-static void json_member(const char *name, const char *s) {
-    printf("\"%s\": ", name);
-    json_string(s);
-    fputs(", ", stdout);
-}
 
 int component_order(const void *a, const void *b) {
     const struct component *x = *(const struct component *const *)a;
@@ -31,55 +18,54 @@ int component_order(const void *a, const void *b) {
     return k ? k : strcmp(x->name, y->name);
 }
 
-/* Members of an object, without its braces. */
-static void json_component(const struct component *c) {
-    json_member("kind", c->kind);
-    json_member("name", c->name);
-    printf("\"behaviour\": %d, ", c->behaviour);
-    json_member("file", c->file);
-    json_member("sha256", c->sha256);
-    printf("\"doc\": ");
-    json_string(c->doc);
+/* Members of an object. */
+static void add_component(struct json_writer *w, const struct component *c) {
+    json_string(w, "kind", c->kind);
+    json_string(w, "name", c->name);
+    json_int(w, "behaviour", c->behaviour);
+    json_string(w, "file", c->file);
+    json_string(w, "sha256", c->sha256);
+    json_string(w, "doc", c->doc ? c->doc : "");
 }
 
-static void json_ports(const char *name, const struct port_info *p, uint32_t n) {
-    printf(", \"%s\": [", name);
+static void add_ports(struct json_writer *w, const char *name,
+                      const struct port_info *p, uint32_t n) {
+    json_array(w, name);
     for (uint32_t i = 0; i < n; i++) {
-        fputs(i ? ", {" : "{", stdout);
-        json_member("name", p[i].name);
-        json_member("dtype", p[i].dtype);
-        json_member("shape", p[i].shape);
-        printf("\"optional\": %s, \"variable\": %s, \"doc\": ",
-               p[i].optional ? "true" : "false", p[i].variable ? "true" : "false");
-        json_string(p[i].doc);
-        putchar('}');
+        json_object(w, NULL);
+        json_string(w, "name", p[i].name);
+        json_string(w, "dtype", p[i].dtype);
+        json_string(w, "shape", p[i].shape);
+        json_bool(w, "optional", p[i].optional);
+        json_bool(w, "variable", p[i].variable);
+        json_string(w, "doc", p[i].doc);
+        json_close(w);
     }
-    putchar(']');
+    json_close(w);
 }
 
-static void json_whole(const struct component *c) {
-    putchar('{');
-    json_component(c);
-    printf(", ");
-    json_member("version", c->version);
-    printf("\"license\": ");
-    json_string(c->license);
-    json_ports("inputs", c->in, c->in_count);
-    json_ports("outputs", c->out, c->out_count);
-    printf(", \"options\": [");
+static void add_whole(struct json_writer *w, const struct component *c) {
+    json_object(w, NULL);
+    add_component(w, c);
+    json_string(w, "version", c->version);
+    json_string(w, "license", c->license);
+    add_ports(w, "inputs", c->in, c->in_count);
+    add_ports(w, "outputs", c->out, c->out_count);
+    json_array(w, "options");
     for (uint32_t i = 0; i < schema_count(c->schema); i++) {
         struct option_info o = schema_option(c->schema, i);
-        fputs(i ? ", {" : "{", stdout);
-        json_member("name", o.name);
-        json_member("type", o.type);
+        json_object(w, NULL);
+        json_string(w, "name", o.name);
+        json_string(w, "type", o.type);
         if (o.value)
-            json_member("default", o.value);
-        printf("\"required\": %s, \"live\": %s, \"doc\": ",
-               o.required ? "true" : "false", o.live ? "true" : "false");
-        json_string(o.doc);
-        putchar('}');
+            json_string(w, "default", o.value);
+        json_bool(w, "required", o.required);
+        json_bool(w, "live", o.live);
+        json_string(w, "doc", o.doc);
+        json_close(w);
     }
-    printf("]}");
+    json_close(w);
+    json_close(w);
 }
 
 /* A kind that no component has is a slip of the finger. */
@@ -103,39 +89,46 @@ static bool known_kind(struct session *s, const char *kind) {
     return known;
 }
 
-static int list(struct session *s, const struct args *a) {
-    uint32_t n = session_count(s);
-    const struct component **all = memory_get(memory_mul(n + 1, sizeof *all));
-    const char *kind = a->count > 1 ? a->arg[1] : NULL, *last = "";
-    for (uint32_t i = 0; i < n; i++)
-        all[i] = session_at(s, i);
-    qsort(all, n, sizeof *all, component_order);
-    bool first = true;
-    if (kind && !known_kind(s, kind)) {
-        memory_release(all);
-        return 2;
-    }
-    if (args_json(a))
-        printf("[");
+static void print_list(const struct component *const *all, uint32_t n) {
+    const char *last = NULL;
     for (uint32_t i = 0; i < n; i++) {
         const struct component *c = all[i];
-        if (kind && strcmp(kind, c->kind) != 0)
-            continue;
-        if (args_json(a)) {
-            printf("%s\n  {", first ? "" : ",");
-            json_component(c);
-            printf("}");
-        } else {
-            if (strcmp(last, c->kind) != 0)
-                printf("%s%s\n", first ? "" : "\n", c->kind);
-            printf("  %-24s %s\n", c->built_in ? c->bare : c->name,
-                   c->doc ? c->doc : "");
-            last = c->kind;
-        }
-        first = false;
+        if (!last || strcmp(last, c->kind) != 0)
+            printf("%s%s\n", last ? "\n" : "", c->kind);
+        printf("  %-24s %s\n", c->built_in ? c->bare : c->name, c->doc ? c->doc : "");
+        last = c->kind;
     }
+}
+
+static void print_list_json(const struct component *const *all, uint32_t n) {
+    struct text whole = {0};
+    struct json_writer w;
+    json_begin(&w, &whole);
+    json_array_lines(&w, NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        json_object(&w, NULL);
+        add_component(&w, all[i]);
+        json_close(&w);
+    }
+    json_close(&w);
+    json_end(&w);
+    print_text(&whole);
+}
+
+static int list(struct session *s, const struct args *a) {
+    uint32_t n = session_count(s), count = 0;
+    const char *kind = a->count > 1 ? a->arg[1] : NULL;
+    if (kind && !known_kind(s, kind))
+        return 2;
+    const struct component **all = memory_get(memory_mul(n + 1, sizeof *all));
+    for (uint32_t i = 0; i < n; i++)
+        if (!kind || strcmp(session_at(s, i)->kind, kind) == 0)
+            all[count++] = session_at(s, i);
+    qsort(all, count, sizeof *all, component_order);
     if (args_json(a))
-        printf("\n]\n");
+        print_list_json(all, count);
+    else
+        print_list(all, count);
     memory_release(all);
     for (uint32_t i = 0; i < session_refused(s); i++) {
         const char *file, *why;
@@ -155,29 +148,36 @@ static int show(struct session *s, const struct args *a) {
     const char *what = a->arg[1];
     size_t n = strlen(what);
     char absolute[4096] = "";
+    bool json = args_json(a);
+    struct text whole = {0};
+    struct json_writer w;
     uint32_t found = 0;
     if ((n > 3 && strcmp(what + n - 3, ".so") == 0) || access(what, F_OK) == 0) {
         struct rn_error e = {0};
         if (session_add_file(s, what, &e) != RN_OK || !realpath(what, absolute))
             return fail_error(&e, a);
     }
+    json_begin(&w, &whole);
+    json_array_lines(&w, NULL);
     for (uint32_t i = 0; i < session_count(s); i++) {
         const struct component *c = session_at(s, i);
         if (*absolute ? strcmp(c->file, absolute) != 0
                       : strcmp(c->name, what) != 0 && strcmp(c->bare, what) != 0)
             continue;
-        if (args_json(a)) {
-            fputs(found++ ? ",\n " : "[", stdout);
-            json_whole(c);
-        } else {
-            fputs(found++ ? "\n" : "", stdout);
+        if (json)
+            add_whole(&w, c);
+        else if (found)
+            putchar('\n');
+        if (!json)
             component_print(c);
-        }
+        found++;
     }
-    if (found) {
-        fputs(args_json(a) ? "]\n" : "", stdout);
+    json_close(&w);
+    if (found && json)
+        print_text(&whole);
+    text_finish(&whole);
+    if (found)
         return 0;
-    }
     const char **names = memory_get(memory_mul(session_count(s) + 1, sizeof *names));
     for (uint32_t i = 0; i < session_count(s); i++)
         names[i] = session_at(s, i)->bare;

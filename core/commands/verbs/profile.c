@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/trace.h"
@@ -193,40 +194,44 @@ static void print(const struct profile_result *r) {
     arena_destroy(a);
 }
 
-static void print_text(const char *name, const char *value) {
-    struct text t = {0};
-    json_quote(&t, value);
-    printf("\"%s\": %s, ", name, text_get(&t));
-    text_finish(&t);
-}
-
 static void print_json(const struct profile_result *r) {
     struct arena *a = arena_create();
-    printf("{");
-    print_text("device", r->s->engine->info->name);
-    printf("\"threads\": %u, \"steps\": %llu, \"ms\": %.6g, \"ms_untimed\": %.6g, "
-           "\"data_wait\": %.6g, \"peak_flops\": %.6g, \"peak_bytes\": %.6g, "
-           "\"peak_bf16\": %.6g, \"nodes\": [",
-           r->s->engine->info->threads, (unsigned long long)r->step_count,
-           1e3 * r->step, 1e3 * r->plain, r->waited, r->peaks.flops, r->peaks.bytes,
-           r->peaks.bf16);
+    struct text all = {0};
+    struct json_writer w;
+    json_begin(&w, &all);
+    json_object(&w, NULL);
+    json_string(&w, "device", r->s->engine->info->name);
+    json_uint(&w, "threads", r->s->engine->info->threads);
+    json_uint(&w, "steps", r->step_count);
+    json_number(&w, "ms", 1e3 * r->step);
+    json_number(&w, "ms_untimed", 1e3 * r->plain);
+    json_number(&w, "data_wait", r->waited);
+    json_number(&w, "peak_flops", r->peaks.flops);
+    json_number(&w, "peak_bytes", r->peaks.bytes);
+    json_number(&w, "peak_bf16", r->peaks.bf16);
+    json_array_lines(&w, "nodes");
     for (uint32_t i = 0; i < r->node_count; i++) {
         const struct profile_node *n = &r->nodes[i];
         const struct rn_node *node = &n->plan->program.nodes[n->index];
-        const struct plan_work *w = &n->plan->work[n->index];
-        printf("%s\n{", i ? "," : "");
-        print_text("program", n->plan->program.name);
-        printf("\"node\": %u, ", n->index);
-        print_text("label", node->label);
-        print_text("op", operator_of(a, node));
-        print_text("kernel", w->kernel);
-        print_text("layer", layer_of(r, w));
-        print_text("part", parts[w->part]);
-        printf("\"calls\": %.6g, \"ms\": %.6g, \"flops\": %llu, \"bytes\": %llu}",
-               n->calls, 1e3 * n->seconds, (unsigned long long)w->flops,
-               (unsigned long long)w->bytes);
+        const struct plan_work *work = &n->plan->work[n->index];
+        json_object(&w, NULL);
+        json_string(&w, "program", n->plan->program.name);
+        json_uint(&w, "node", n->index);
+        json_string(&w, "label", node->label);
+        json_string(&w, "op", operator_of(a, node));
+        json_string(&w, "kernel", work->kernel);
+        json_string(&w, "layer", layer_of(r, work));
+        json_string(&w, "part", parts[work->part]);
+        json_number(&w, "calls", n->calls);
+        json_number(&w, "ms", 1e3 * n->seconds);
+        json_uint(&w, "flops", work->flops);
+        json_uint(&w, "bytes", work->bytes);
+        json_close(&w);
     }
-    printf("\n]}\n");
+    json_close(&w);
+    json_close(&w);
+    json_end(&w);
+    print_text(&all);
     arena_destroy(a);
 }
 

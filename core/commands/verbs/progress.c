@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_writer.h"
 #include "base/log.h"
 #include "commands/cli/report.h"
 #include "commands/verbs/progress.h"
@@ -107,30 +108,28 @@ static void show_evaluated(struct progress_printer *t, const struct run_progress
 static void show_json(const struct run_progress *p) {
     static const char *const moments[] = {"begin", "step", "evaluated", "tested",
                                           "end"};
-    flockfile(stdout); /* acknowledgements come from another thread, too */
-    printf("{\"moment\": \"%s\", \"step\": %lld, \"epoch\": %lld, ", moments[p->moment],
-           (long long)p->step, (long long)p->epoch);
-    json_value("loss", p->loss); /* null where none is known */
-    printf(", \"rows_per_second\": %.1f", p->rate);
-    if (!isnan(p->scale)) {
-        fputs(", ", stdout);
-        json_value("train/loss_scale", p->scale);
-    }
+    struct text line = {0};
+    struct json_writer w;
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    json_string(&w, "moment", moments[p->moment]);
+    json_int(&w, "step", p->step);
+    json_int(&w, "epoch", p->epoch);
+    json_number(&w, "loss", p->loss); /* null where none is known */
+    json_number(&w, "rows_per_second", p->rate);
+    if (!isnan(p->scale))
+        json_number(&w, "train/loss_scale", p->scale);
     if (p->gauges) {
-        fputs(", ", stdout);
-        json_value("device/memory_used", p->gauges->memory_used);
-        fputs(", ", stdout);
-        json_value("device/utilisation", p->gauges->utilisation);
-        fputs(", ", stdout);
-        json_value("device/temperature", p->gauges->temperature);
+        json_number(&w, "device/memory_used", p->gauges->memory_used);
+        json_number(&w, "device/utilisation", p->gauges->utilisation);
+        json_number(&w, "device/temperature", p->gauges->temperature);
     }
-    for (uint32_t i = 0; i < p->metrics->count; i++) {
-        fputs(", ", stdout);
-        json_value(p->metrics->at[i].name, p->metrics->at[i].value);
-    }
-    puts("}");
+    for (uint32_t i = 0; i < p->metrics->count; i++)
+        json_number(&w, p->metrics->at[i].name, p->metrics->at[i].value);
+    json_close(&w);
+    json_end(&w);
+    print_text(&line); /* in one call: acknowledgements come from another thread */
     fflush(stdout);
-    funlockfile(stdout);
 }
 
 void progress_print(struct progress_printer *t, const struct run_progress *p) {

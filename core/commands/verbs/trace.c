@@ -2,7 +2,7 @@
 /* A profile as Chrome's trace events: the loop, the device and each data worker are
  * tracks; a step, a batch and each node of a program are slices. */
 #include "commands/verbs/trace.h"
-#include "config/config.h"
+#include "base/json_writer.h"
 #include "train/profile.h"
 
 #define LOOP   1 /* tracks */
@@ -10,68 +10,91 @@
 #define WORKER 10 /* and on */
 
 struct trace {
+    struct json_writer w;
+    struct text text; /* what is not written yet */
     FILE *out;
     int64_t zero; /* ns; when the first step began */
-    bool more;    /* an event was printed */
 };
 
+static void flush(struct trace *t) {
+    fputs(text_get(&t->text), t->out);
+    text_clear(&t->text);
+}
+
+/* An event without its end; one that is closed is written to the file by the next. */
 static void begin(struct trace *t, const char *name, const char *phase, int track) {
-    struct text quoted = {0};
-    json_quote(&quoted, name);
-    fprintf(t->out, "%s\n{\"name\": %s, \"ph\": \"%s\", \"pid\": 1, \"tid\": %d",
-            t->more ? "," : "", text_get(&quoted), phase, track);
-    text_finish(&quoted);
-    t->more = true;
+    flush(t);
+    json_object(&t->w, NULL);
+    json_string(&t->w, "name", name);
+    json_string(&t->w, "ph", phase);
+    json_int(&t->w, "pid", 1);
+    json_int(&t->w, "tid", track);
+}
+
+static void name_process(struct trace *t, const char *name) {
+    begin(t, "process_name", "M", LOOP);
+    json_object(&t->w, "args");
+    json_string(&t->w, "name", name);
+    json_close(&t->w);
+    json_close(&t->w);
 }
 
 static void name_track(struct trace *t, int track, const char *name) {
-    struct text quoted = {0};
-    json_quote(&quoted, name);
     begin(t, "thread_name", "M", track);
-    fprintf(t->out, ", \"args\": {\"name\": %s}}", text_get(&quoted));
+    json_object(&t->w, "args");
+    json_string(&t->w, "name", name);
+    json_close(&t->w);
+    json_close(&t->w);
     begin(t, "thread_sort_index", "M", track);
-    fprintf(t->out, ", \"args\": {\"sort_index\": %d}}", track);
-    text_finish(&quoted);
+    json_object(&t->w, "args");
+    json_int(&t->w, "sort_index", track);
+    json_close(&t->w);
+    json_close(&t->w);
 }
 
 /* Everything but the end of the object. Times are in microseconds. */
-static void slice(struct trace *t, int track, const char *name, const char *category,
-                  int64_t began, int64_t ended) {
+static void open_slice(struct trace *t, int track, const char *name,
+                       const char *category, int64_t began, int64_t ended) {
     begin(t, name, "X", track);
-    fprintf(t->out, ", \"cat\": \"%s\", \"ts\": %.3f, \"dur\": %.3f", category,
-            1e-3 * (double)(began - t->zero), 1e-3 * (double)(ended - began));
+    json_string(&t->w, "cat", category);
+    json_number(&t->w, "ts", (double)(began - t->zero) / 1e3);
+    json_number(&t->w, "dur", (double)(ended - began) / 1e3);
 }
 
-static void print_run(struct trace *t, const struct profile_run *r) {
+static void add_slice(struct trace *t, int track, const char *name,
+                      const char *category, int64_t began, int64_t ended) {
+    open_slice(t, track, name, category, began, ended);
+    json_close(&t->w);
+}
+
+static void add_run(struct trace *t, const struct profile_run *r) {
     static const char *const parts[] = {"forward", "backward", "update"};
     const struct rn_program *p = &r->plan->program;
-    slice(t, LOOP, p->name, "program", r->began, r->ended);
-    fputs("}", t->out);
+    add_slice(t, LOOP, p->name, "program", r->began, r->ended);
     for (uint32_t i = 0; i < p->node_count; i++) {
         const struct rn_node *n = &p->nodes[i];
         const struct plan_work *w = &r->plan->work[i];
-        struct text op = {0};
-        json_quote(&op, n->op);
-        slice(t, DEVICE, n->label, parts[w->part], r->times[2 * i],
-              r->times[2 * i + 1]);
-        fprintf(t->out,
-                ", \"args\": {\"op\": %s, \"node\": %u, \"step\": %llu, "
-                "\"flops\": %llu, \"bytes\": %llu}}",
-                text_get(&op), i, (unsigned long long)r->step,
-                (unsigned long long)w->flops, (unsigned long long)w->bytes);
-        text_finish(&op);
+        open_slice(t, DEVICE, n->label, parts[w->part], r->times[2 * i],
+                   r->times[2 * i + 1]);
+        json_object(&t->w, "args");
+        json_string(&t->w, "op", n->op);
+        json_uint(&t->w, "node", i);
+        json_uint(&t->w, "step", r->step);
+        json_uint(&t->w, "flops", w->flops);
+        json_uint(&t->w, "bytes", w->bytes);
+        json_close(&t->w);
+        json_close(&t->w);
     }
 }
 
 void trace_print(const struct profile_result *r, FILE *out) {
-    struct trace t = {out, r->step_count ? r->steps[0].began : 0, false};
+    struct trace t = {.out = out, .zero = r->step_count ? r->steps[0].began : 0};
     char name[40];
-    fputs("{\"displayTimeUnit\": \"ms\", \"traceEvents\": [", out);
-    begin(&t, "process_name", "M", LOOP);
-    struct text quoted = {0};
-    json_quote(&quoted, r->s->x->name);
-    fprintf(out, ", \"args\": {\"name\": %s}}", text_get(&quoted));
-    text_finish(&quoted);
+    json_begin(&t.w, &t.text);
+    json_object(&t.w, NULL);
+    json_string(&t.w, "displayTimeUnit", "ms");
+    json_array_lines(&t.w, "traceEvents");
+    name_process(&t, r->s->x->name);
     name_track(&t, LOOP, "loop");
     name_track(&t, DEVICE, r->s->engine->info->name);
     for (uint32_t i = 0; i < r->worker_count && !r->in_loop; i++) {
@@ -81,21 +104,23 @@ void trace_print(const struct profile_result *r, FILE *out) {
     for (uint64_t i = 0; i < r->step_count; i++) {
         const struct profile_step *s = &r->steps[i];
         snprintf(name, sizeof name, "step %llu", (unsigned long long)i);
-        slice(&t, LOOP, name, "step", s->began, s->ended);
-        fputs("}", out);
-        slice(&t, LOOP, "wait for data", "data", s->began, s->ready);
-        fputs("}", out);
+        add_slice(&t, LOOP, name, "step", s->began, s->ended);
+        add_slice(&t, LOOP, "wait for data", "data", s->began, s->ready);
     }
     for (uint32_t i = 0; i < r->run_count; i++)
-        print_run(&t, &r->runs[i]);
+        add_run(&t, &r->runs[i]);
     for (uint32_t i = 0; i < r->worker_count; i++)
         for (uint32_t k = 0; k < r->workers[i].count; k++) {
             const struct profile_span *b = &r->workers[i].at[k];
             if (b->began < t.zero) /* while it warmed up */
                 continue;
-            slice(&t, r->in_loop ? LOOP : WORKER + (int)i, "batch", "data", b->began,
-                  b->ended);
-            fputs("}", out);
+            add_slice(&t, r->in_loop ? LOOP : WORKER + (int)i, "batch", "data",
+                      b->began, b->ended);
         }
-    fputs("\n]}\n", out);
+    json_close(&t.w);
+    json_close(&t.w);
+    json_end(&t.w);
+    text_add(&t.text, "\n");
+    flush(&t);
+    text_finish(&t.text);
 }

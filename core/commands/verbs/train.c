@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/cli/signals.h"
@@ -59,34 +59,48 @@ static void ack(void *context, const char *line) {
 
 /* ------------------------------------------------------------------ results */
 
-static void json_metrics(const struct metric_list *l) {
-    for (uint32_t i = 0; i < l->count; i++) {
-        fputs(", ", stdout);
-        json_value(l->at[i].name, l->at[i].value);
-    }
+static void add_metrics(struct json_writer *w, const struct metric_list *l) {
+    for (uint32_t i = 0; i < l->count; i++)
+        json_number(w, l->at[i].name, l->at[i].value);
 }
 
 /* The last line of stdout: one object. */
-static void json_result(const struct run_result *r) {
+static void print_json(const struct run_result *r) {
     static const char *const ends[] = {
         [RUN_DONE] = "done", [RUN_EARLY] = "early", [RUN_INTERRUPTED] = "interrupted"};
-    struct text folder = {0};
-    json_quote(&folder, r->folder);
-    printf("{\"end\": \"%s\", \"step\": %lld, \"run\": %s", ends[r->end],
-           (long long)r->step, text_get(&folder));
-    json_metrics(&r->val.metrics);
-    json_metrics(&r->test);
+    struct text line = {0};
+    struct json_writer w;
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    json_string(&w, "end", ends[r->end]);
+    json_int(&w, "step", r->step);
+    json_string(&w, "run", r->folder);
+    add_metrics(&w, &r->val.metrics);
+    add_metrics(&w, &r->test);
     if (r->monitor) {
-        struct text monitor = {0};
-        json_quote(&monitor, r->monitor);
-        printf(", \"best\": {\"monitor\": %s, \"step\": %lld", text_get(&monitor),
-               (long long)r->best.step);
-        json_metrics(&r->best.metrics);
-        putchar('}');
-        text_finish(&monitor);
+        json_object(&w, "best");
+        json_string(&w, "monitor", r->monitor);
+        json_int(&w, "step", r->best.step);
+        add_metrics(&w, &r->best.metrics);
+        json_close(&w);
     }
-    puts("}");
-    text_finish(&folder);
+    json_close(&w);
+    json_end(&w);
+    print_text(&line);
+}
+
+/* Of a run that was stopped before there was one. */
+static void print_json_stopped(void) {
+    struct text line = {0};
+    struct json_writer w;
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    json_string(&w, "end", "interrupted");
+    json_null(&w, "step");
+    json_null(&w, "run");
+    json_close(&w);
+    json_end(&w);
+    print_text(&line);
 }
 
 /* What stdout has at the end: the test, or where none was made, the validation split at
@@ -101,7 +115,7 @@ static void print_summary(const struct run_result *r, bool json) {
     char took[32];
     time_text(r->seconds, took);
     if (json)
-        json_result(r);
+        print_json(r);
     const struct metric_list *shown = results(r);
     for (uint32_t i = 0; i < shown->count && !json; i++)
         print_measure(shown->at[i].name, shown->at[i].value);
@@ -144,7 +158,7 @@ int training_run(const struct args *a, struct run_options *o) {
         code = signals_code(before);
         fputs(before->line, stderr);
         if (args_json(a))
-            printf("{\"end\": \"interrupted\", \"step\": null, \"run\": null}\n");
+            print_json_stopped();
     } else if (status != RN_OK) {
         code = fail_with(d, a);
         struct text folder = {0};

@@ -2,6 +2,7 @@
 /* verify: is a run whole? */
 #include <stdio.h>
 
+#include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/verbs/verbs.h"
 #include "record/record.h"
@@ -13,8 +14,20 @@ int verb_verify(const struct args *a) {
         fail_error(&e, a);
         return 8;
     }
-    printf(args_json(a) ? "{\"step\": %lld, \"rows\": %llu, \"sha256\": \"%s\"}\n"
-                        : "step=%lld rows=%llu sha256=%s\n",
-           (long long)r.step, (unsigned long long)r.rows, r.sha256);
+    if (!args_json(a)) {
+        printf("step=%lld rows=%llu sha256=%s\n", (long long)r.step,
+               (unsigned long long)r.rows, r.sha256);
+        return 0;
+    }
+    struct text line = {0};
+    struct json_writer w;
+    json_begin(&w, &line);
+    json_object(&w, NULL);
+    json_int(&w, "step", r.step);
+    json_uint(&w, "rows", r.rows);
+    json_string(&w, "sha256", r.sha256);
+    json_close(&w);
+    json_end(&w);
+    print_text(&line);
     return 0;
 }
