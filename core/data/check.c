@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "data/room.h"
+#include "data/internal.h"
 
 #define EXACT_F32 16777216.0         /* 2^24: whole numbers up to here are f32 */
 #define EXACT_F64 9007199254740992.0 /* 2^53 */
@@ -16,7 +16,7 @@ struct check {
 };
 
 /* A stage that takes every value of its type need not be tried. */
-static bool refuses(const struct stage *g) {
+static bool refuses(const struct transform_slot *g) {
     return !(g->iface->flags & RN_TRANSFORM_TOTAL);
 }
 
@@ -32,9 +32,10 @@ static bool nullable(const struct column *c) {
 static bool choose(struct check *c) {
     const struct data *data = c->data;
     bool any = false;
-    for (uint32_t s = 0; s < data->pipeline.stage_count; s++) {
-        const struct stage *g = &data->pipeline.stages[s];
-        if (!refuses(g) || (data->pipeline.demand && !data->pipeline.demand->stages[s]))
+    for (uint32_t s = 0; s < data->pipeline.transform_count; s++) {
+        const struct transform_slot *g = &data->pipeline.transforms[s];
+        if (!refuses(g) ||
+            (data->pipeline.demand && !data->pipeline.demand->transforms[s]))
             continue;
         for (uint32_t i = 0; i < g->out_count; i++)
             demand_add(c->demand, data, g->out[i]);
@@ -84,7 +85,7 @@ static int try_rows(struct check *c, struct reader *r, const int64_t *ids, uint6
     const struct data *data = c->data;
     int status = reader_read(r, n, ids, e);
     if (status == RN_OK)
-        status = reader_apply(r, n, data->pipeline.stage_count, e);
+        status = reader_apply(r, n, data->pipeline.transform_count, e);
     for (uint32_t i = 0; i < data->pipeline.narrowed_count && status == RN_OK; i++)
         if (c->demand->columns[data->pipeline.narrowed[i].to] && !c->inexact[i])
             warn_inexact(c, r, i, n);

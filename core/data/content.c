@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "data/room.h"
+#include "data/internal.h"
 
 /* A float field that has a NaN may have missing numbers: what its source has not said
  * is learnt here, where every row is read. */

@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "data/room.h"
+#include "data/internal.h"
 
 /* ------------------------------------------------------------------ instances */
 
@@ -207,9 +207,9 @@ static int open_sources(struct data *data, struct diag *d) {
 static int open_stages(struct data *data, struct diag *d) {
     const struct node *list = node_find(data->options.data, "transforms");
     uint32_t n = list ? node_count(list) : 0;
-    data->pipeline.stages = arena_array(data->arena, struct stage, n + 1);
+    data->pipeline.transforms = arena_array(data->arena, struct transform_slot, n + 1);
     for (uint32_t i = 0; i < n; i++) {
-        struct stage *g = &data->pipeline.stages[i];
+        struct transform_slot *g = &data->pipeline.transforms[i];
         g->node = node_item(list, i);
         g->path = arena_copy(data->arena, node_path(g->node));
         int status = make_instance(data, "transform", g->node, data->options.services,
@@ -218,7 +218,7 @@ static int open_stages(struct data *data, struct diag *d) {
             return status;
         g->iface = g->component->iface;
         g->self = instance_self(g->instance);
-        data->pipeline.stage_count++;
+        data->pipeline.transform_count++;
     }
     return RN_OK;
 }
@@ -307,8 +307,8 @@ void data_close(struct data *data) {
     }
     for (uint32_t i = 0; i < DATA_SPLITS; i++)
         instance_destroy(data->sources.at[i].instance);
-    for (uint32_t i = 0; i < data->pipeline.stage_count; i++)
-        instance_destroy(data->pipeline.stages[i].instance);
+    for (uint32_t i = 0; i < data->pipeline.transform_count; i++)
+        instance_destroy(data->pipeline.transforms[i].instance);
     for (uint32_t i = 0; i < data->augment.count; i++)
         instance_destroy(data->augment.at[i].instance);
     memory_release(data->pipeline.columns);

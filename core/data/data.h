@@ -163,7 +163,7 @@ struct loader_options {
     uint32_t workers; /* threads; 0: the caller does the work */
     /* The caller's own threads take every processor: once a batch is nothing but copies
      * of kept samples, the caller makes it, as a worker would only be in the way. */
-    bool crowded;
+    bool oversubscribed;
     bool once; /* one pass: nothing is kept for a next epoch */
     /* Batches say which samples they are, and with `augment` what happens to each, and
      * hold none of them. */
@@ -208,7 +208,7 @@ struct loader_position loader_tell(const struct loader *l);
  * stop, and the batch is not there. */
 int loader_next(struct loader *l, struct batch *out, struct rn_error *e);
 /* Are all samples of the split decoded and kept, as far as they are to be? */
-bool loader_settled(const struct loader *l);
+bool loader_cache_complete(const struct loader *l);
 /* Seconds that callers have spent inside loader_next since it was opened. */
 double loader_waited(const struct loader *l);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "data/room.h"
+#include "data/internal.h"
 
 struct slot {
     uint64_t ticket; /* which batch it holds + 1; 0 none */
@@ -165,7 +165,8 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
     if (missing) {
         int status = reader_read(&w->reader, missing, w->missing, e);
         if (status == RN_OK)
-            status = reader_apply(&w->reader, missing, data->pipeline.stage_count, e);
+            status =
+                reader_apply(&w->reader, missing, data->pipeline.transform_count, e);
         if (status != RN_OK)
             return status;
         for (uint64_t k = 0; k < missing; k++) {
@@ -195,7 +196,8 @@ static bool may_begin(const struct loader *l, uint64_t t) {
 
 /* Does the caller make its batches now, though there are workers? */
 static bool by_caller(const struct loader *l) {
-    return l->o.crowded && l->cache && atomic_load(&l->cache->there) == l->rows &&
+    return l->o.oversubscribed && l->cache &&
+           atomic_load(&l->cache->there) == l->rows &&
            !(l->o.augment && l->data->augment.count);
 }
 
@@ -314,7 +316,7 @@ uint64_t loader_rows(const struct loader *l, uint64_t index) {
     return l->rows - first < l->o.batch ? l->rows - first : l->o.batch;
 }
 
-bool loader_settled(const struct loader *l) {
+bool loader_cache_complete(const struct loader *l) {
     return !l->cache || atomic_load(&l->cache->there) == l->rows;
 }
 

@@ -2,7 +2,7 @@
 /* Values of the section `data:`; its schema is core/config's. */
 #include <string.h>
 
-#include "data/room.h"
+#include "data/internal.h"
 
 double data_number(const struct node *map, const char *key, double otherwise) {
     const struct node *n = map ? node_find(map, key) : NULL;

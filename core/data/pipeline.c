@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "data/room.h"
+#include "data/internal.h"
 
 #define MADE_MAX                                                                       \
     256u /* fields that a stage may give beyond two for each of its inputs */
@@ -62,8 +62,8 @@ static bool takes_variable(const struct component *c) {
     return false;
 }
 
-static int too_variable(const struct stage *g, const char *name, const char *where,
-                        struct rn_error *e) {
+static int too_variable(const struct transform_slot *g, const char *name,
+                        const char *where, struct rn_error *e) {
     error_set(e, RN_E_CONFIG,
               "%s takes fields of one size, but '%s' has cells of "
               "variable size",
@@ -73,7 +73,7 @@ static int too_variable(const struct stage *g, const char *name, const char *whe
 }
 
 /* Fill g->in by the option `of`: a name, a list of names, or all fields. */
-static int choose(struct data *data, struct stage *g, const struct fields *f,
+static int choose(struct data *data, struct transform_slot *g, const struct fields *f,
                   struct rn_error *e) {
     const struct node *of = node_find(g->node, "of");
     uint32_t n = !of ? f->count : node_kind(of) == NODE_SCALAR ? 1 : node_count(of);
@@ -109,7 +109,7 @@ static int choose(struct data *data, struct stage *g, const struct fields *f,
 }
 
 /* What the stage gives, in the arena. */
-static int plan(struct data *data, struct stage *g, uint32_t *count,
+static int plan(struct data *data, struct transform_slot *g, uint32_t *count,
                 struct rn_field **out, struct rn_error *e) {
     struct rn_field *in = arena_array(data->arena, struct rn_field, g->in_count + 1);
     uint32_t capacity = 2 * g->in_count + MADE_MAX;
@@ -128,8 +128,8 @@ static int plan(struct data *data, struct stage *g, uint32_t *count,
 }
 
 /* The outputs take the inputs' place; names stay unique. */
-static int replace(struct data *data, struct stage *g, struct fields *f, uint32_t count,
-                   const struct rn_field *out, struct rn_error *e) {
+static int replace(struct data *data, struct transform_slot *g, struct fields *f,
+                   uint32_t count, const struct rn_field *out, struct rn_error *e) {
     struct fields next = {0, arena_array(data->arena, uint32_t, f->count + count + 1)};
     bool *taken = arena_array(data->arena, bool, data->pipeline.column_count + 1);
     uint32_t first = UINT32_MAX;
@@ -188,7 +188,8 @@ static bool gives(const struct rn_field *fields, uint32_t n, const char *name) {
 
 /* To predict: the stage goes without the inputs that are not there. What it still gives
  * is known by its name; the rest of its outputs are not there either. */
-static void go_without(struct data *data, struct stage *g, struct rn_error *e) {
+static void go_without(struct data *data, struct transform_slot *g,
+                       struct rn_error *e) {
     const struct rn_error *wrong = NULL;
     struct rn_field *left = NULL;
     uint32_t inputs = 0, count = 0, kept = 0;
@@ -216,7 +217,7 @@ static void go_without(struct data *data, struct stage *g, struct rn_error *e) {
 
 /* One pass over the training rows, in rising order, up to stage `s`. */
 static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
-    struct stage *g = &data->pipeline.stages[s];
+    struct transform_slot *g = &data->pipeline.transforms[s];
     if (!g->iface->fit_begin)
         return RN_OK;
     struct reader r;
@@ -325,8 +326,8 @@ static int finish_sample(struct data *data, const struct fields *f,
 static int run_stages(struct data *data, bool fit, struct rn_error *e) {
     struct fields f = {data->pipeline.sample_count, data->pipeline.sample};
     int status = RN_OK;
-    for (uint32_t s = 0; s < data->pipeline.stage_count && status == RN_OK; s++) {
-        struct stage *g = &data->pipeline.stages[s];
+    for (uint32_t s = 0; s < data->pipeline.transform_count && status == RN_OK; s++) {
+        struct transform_slot *g = &data->pipeline.transforms[s];
         struct rn_field *out = NULL;
         uint32_t count = 0;
         g->in_count = g->out_count = 0;
@@ -390,7 +391,7 @@ int data_fit(struct data *data, struct rn_error *e) {
     error_clear(e);
     if (data->ready)
         return error_set(e, RN_E_INTERNAL, "data is fitted already");
-    if (!data->splits[DATA_TRAIN].rows && data->pipeline.stage_count)
+    if (!data->splits[DATA_TRAIN].rows && data->pipeline.transform_count)
         return error_set(e, RN_E_DATA, "there are no training samples to fit on");
     return pipeline_prepare(data, true, e);
 }

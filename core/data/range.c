@@ -5,7 +5,7 @@
 
 #include <runner/numerics.h>
 
-#include "data/room.h"
+#include "data/internal.h"
 
 static int64_t integer(const uint8_t *p, rn_dtype dtype, uint64_t i) {
     switch (dtype) {
@@ -51,7 +51,7 @@ static int scan(const struct data *data, uint32_t column, chunk_fn fn, void *con
             uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
             status = reader_read(&r, n, ids, e);
             if (status == RN_OK)
-                status = reader_apply(&r, n, data->pipeline.stage_count, e);
+                status = reader_apply(&r, n, data->pipeline.transform_count, e);
             if (status == RN_OK)
                 status =
                     fn(context, (enum data_split_kind)s, t, r.columns[column], ids, n);

@@ -8,7 +8,7 @@
 #include <runner/numerics.h>
 
 #include "base/text.h"
-#include "data/room.h"
+#include "data/internal.h"
 
 const char *table_file(const struct table *t, const struct column *c) {
     return c->raw < t->field_count ? t->files[c->raw] : t->name;
@@ -285,7 +285,7 @@ int component_error(struct rn_error *e, const struct node *node, const char *pat
     return error_context(e, "%s (%s)", path, c->bare);
 }
 
-static int call(const struct stage *g, bool fit, uint64_t n, struct reader *r,
+static int call(const struct transform_slot *g, bool fit, uint64_t n, struct reader *r,
                 struct rn_error *e) {
     instance_enter(g->instance);
     int status = fit ? g->iface->fit_rows(g->self, n, r->in, e)
@@ -295,7 +295,7 @@ static int call(const struct stage *g, bool fit, uint64_t n, struct reader *r,
 }
 
 /* The first of n rows that a transform refuses by itself, or n: not found. */
-static uint64_t refused_row(struct reader *r, const struct stage *g, bool fit,
+static uint64_t refused_row(struct reader *r, const struct transform_slot *g, bool fit,
                             uint64_t n) {
     for (uint32_t i = 0; i < g->in_count; i++)
         if (r->cells[g->in[i]])
@@ -318,7 +318,7 @@ static uint64_t refused_row(struct reader *r, const struct stage *g, bool fit,
     return n;
 }
 
-static int run(struct reader *r, const struct stage *g, bool fit, uint64_t n,
+static int run(struct reader *r, const struct transform_slot *g, bool fit, uint64_t n,
                struct rn_error *e) {
     for (uint32_t i = 0; i < g->in_count; i++)
         r->in[i] = view(r, g->in[i], n);
@@ -339,7 +339,7 @@ static int run(struct reader *r, const struct stage *g, bool fit, uint64_t n,
     return component_error(e, g->node, g->path, g->component);
 }
 
-int reader_fit(struct reader *r, uint64_t n, const struct stage *g,
+int reader_fit(struct reader *r, uint64_t n, const struct transform_slot *g,
                struct rn_error *e) {
     return run(r, g, true, n, e);
 }
@@ -388,10 +388,11 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
     const struct demand *d = r->demand;
     int status = RN_OK;
     for (uint32_t s = 0; s < count && status == RN_OK; s++)
-        if (data->pipeline.stages[s].out_count && (!d || d->stages[s]))
-            status = run(r, &data->pipeline.stages[s], false, n, e);
+        if (data->pipeline.transforms[s].out_count && (!d || d->transforms[s]))
+            status = run(r, &data->pipeline.transforms[s], false, n, e);
     for (uint32_t i = 0;
-         count == data->pipeline.stage_count && i < data->pipeline.narrowed_count; i++)
+         count == data->pipeline.transform_count && i < data->pipeline.narrowed_count;
+         i++)
         if (status == RN_OK && (!d || d->columns[data->pipeline.narrowed[i].to]))
             status = to_f32(r, &data->pipeline.narrowed[i], n, e);
     return status;
@@ -402,7 +403,7 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
 struct demand *demand_create(const struct data *data) {
     struct demand *d = memory_get(sizeof *d);
     d->columns = memory_get(data->pipeline.column_count + 1);
-    d->stages = memory_get(data->pipeline.stage_count + 1);
+    d->transforms = memory_get(data->pipeline.transform_count + 1);
     return d;
 }
 
@@ -410,7 +411,7 @@ void demand_destroy(struct demand *d) {
     if (!d)
         return;
     memory_release(d->columns);
-    memory_release(d->stages);
+    memory_release(d->transforms);
     memory_release(d);
 }
 
@@ -419,11 +420,11 @@ void demand_add(struct demand *d, const struct data *data, uint32_t column) {
     for (uint32_t i = 0; i < data->pipeline.narrowed_count; i++)
         if (data->pipeline.narrowed[i].to == column)
             d->columns[data->pipeline.narrowed[i].from] = true;
-    for (uint32_t s = data->pipeline.stage_count; s-- > 0;) {
-        const struct stage *g = &data->pipeline.stages[s];
+    for (uint32_t s = data->pipeline.transform_count; s-- > 0;) {
+        const struct transform_slot *g = &data->pipeline.transforms[s];
         for (uint32_t i = 0; i < g->out_count; i++)
-            d->stages[s] |= d->columns[g->out[i]];
-        for (uint32_t i = 0; i < g->in_count && d->stages[s]; i++)
+            d->transforms[s] |= d->columns[g->out[i]];
+        for (uint32_t i = 0; i < g->in_count && d->transforms[s]; i++)
             d->columns[g->in[i]] = true;
     }
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "data/room.h"
+#include "data/internal.h"
 
 #define NAMES_MAX 8u /* of a list in a message */
 

@@ -12,7 +12,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "data/room.h"
+#include "data/internal.h"
 #include "data/stratify.h"
 
 /* Most bytes of a stored split: what is around the rows, and a row's number. */

@@ -3,7 +3,7 @@
  * and the raw fields that they were fitted on. */
 #include <string.h>
 
-#include "data/room.h"
+#include "data/internal.h"
 
 /* A stream into memory, so that each state has its length before it. */
 struct memory_stream {
@@ -55,11 +55,11 @@ static int put(struct rn_stream *s, const void *p, uint32_t n) {
  * fields: name, classes; number of raw fields: name, layout, dtype, rank, flags, shape.
  * All integers u32 but the bytes of a state, u64, and a shape's, i64. */
 int data_save(const struct data *data, struct rn_stream *s) {
-    uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->pipeline.stage_count,
+    uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->pipeline.transform_count,
                         data->field_count};
     int status = s->api->write(s, head, sizeof head);
-    for (uint32_t i = 0; i < data->pipeline.stage_count && status == RN_OK; i++) {
-        const struct stage *g = &data->pipeline.stages[i];
+    for (uint32_t i = 0; i < data->pipeline.transform_count && status == RN_OK; i++) {
+        const struct transform_slot *g = &data->pipeline.transforms[i];
         struct memory_stream m = {.stream = {&memory_api}};
         status = put(s, g->component->name, (uint32_t)strlen(g->component->name));
         if (status == RN_OK && g->iface->save)
@@ -107,7 +107,8 @@ static int take(struct rn_stream *s, char out[256], struct rn_error *e) {
     return RN_OK;
 }
 
-static int load_stage(struct stage *g, struct rn_stream *s, struct rn_error *e) {
+static int load_stage(struct transform_slot *g, struct rn_stream *s,
+                      struct rn_error *e) {
     char name[256];
     uint64_t bytes = 0;
     int status = take(s, name, e);
@@ -273,12 +274,12 @@ int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
     int status = take_head(s, head, e);
     if (status != RN_OK)
         return status;
-    if (head[2] != data->pipeline.stage_count)
+    if (head[2] != data->pipeline.transform_count)
         return error_set(e, RN_E_CHECKPOINT,
                          "the saved data state has %u transforms, the file has %u",
-                         head[2], data->pipeline.stage_count);
-    for (uint32_t i = 0; i < data->pipeline.stage_count; i++) {
-        status = load_stage(&data->pipeline.stages[i], s, e);
+                         head[2], data->pipeline.transform_count);
+    for (uint32_t i = 0; i < data->pipeline.transform_count; i++) {
+        status = load_stage(&data->pipeline.transforms[i], s, e);
         if (status != RN_OK)
             return status;
     }

@@ -131,13 +131,13 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-static bool settled(const struct table *t) {
+static bool cache_complete(const struct table *t) {
     return !t->excess[TRAIN] && !t->excess[VAL] && !t->excess[TEST];
 }
 
 /* From parts with too many rows to parts with too few, by one class or by two. */
 static void settle(struct table *t) {
-    for (int direct = 1; !settled(t); direct = !direct)
+    for (int direct = 1; !cache_complete(t); direct = !direct)
         for (int from = TRAIN; from <= TEST; from++)
             for (int to = TRAIN; to <= TEST; to++) {
                 int64_t n = least(t->excess[from], -t->excess[to]);

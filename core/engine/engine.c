@@ -20,7 +20,7 @@ int engine_device_info(const struct experiment *x, struct rn_device_info *out,
     return status;
 }
 
-bool engine_crowds(const struct rn_device_info *info) {
+bool engine_oversubscribes(const struct rn_device_info *info) {
     return (long)info->threads >= sysconf(_SC_NPROCESSORS_ONLN);
 }
 

@@ -144,7 +144,7 @@ uint64_t network_field_bytes(const struct network_field *f);
 void engine_scalars(struct engine *eng, struct program_variant *p, int64_t step,
                     int64_t row);
 /* Do the device's threads take every processor of this machine? */
-bool engine_crowds(const struct rn_device_info *info);
+bool engine_oversubscribes(const struct rn_device_info *info);
 /* The variant for this many rows, or NULL. */
 struct program_variant *variant_of_rows(struct program_variant *all, uint32_t count,
                                         int64_t rows);

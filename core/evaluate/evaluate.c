@@ -319,7 +319,8 @@ static int open_loader(struct evaluator *v, enum data_split_kind split,
         struct loader_options o = {.split = split,
                                    .batch = (uint64_t)s->eval_batch,
                                    .workers = data_workers(s->data) ? 1 : 0,
-                                   .crowded = engine_crowds(s->engine->info),
+                                   .oversubscribed =
+                                       engine_oversubscribes(s->engine->info),
                                    .seed = s->x->seed};
         return loader_open(s->data, &o, &v->loaders[split], e);
     }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 struct counter { /* random streams made so far in a scope */
     struct counter *next;

@@ -36,12 +36,12 @@ static void fold_relu(struct asking *k, uint32_t index) {
     struct patch *f = &k->f;
     struct gnode relu = f->g->nodes[index];
     rn_value y = relu.in[0], out;
-    const struct gnode *wide = patch_maker(f, y);
+    const struct gnode *wide = patch_producer(f, y);
     if (patch_named(wide, "cast") && gnode_narrow(f->g, wide) &&
-        patch_readers(f, y) == 1)
+        patch_use_count(f, y) == 1)
         y = wide->in[0];
-    struct gnode n = *patch_maker(f, y);
-    if (!patch_named(&n, "linear") || patch_readers(f, y) != 1)
+    struct gnode n = *patch_producer(f, y);
+    if (!patch_named(&n, "linear") || patch_use_count(f, y) != 1)
         return;
     rn_dtype t = f->g->values[relu.out[0]].dtype;
     if (beside(k, &n, "linear_relu", 1, &out) != RN_OK || !taken(k))
@@ -52,7 +52,7 @@ static void fold_relu(struct asking *k, uint32_t index) {
         if (graph_op(f->g, "cast", 1, &in, 1, &a, 1, &out, f->e) != RN_OK)
             return;
     }
-    patch_send(f, relu.out[0], out);
+    patch_replace_uses(f, relu.out[0], out);
 }
 
 /* The sum over the rows of gy, or of what it stands for in f32. */
@@ -64,7 +64,7 @@ static const struct gnode *sum_of(const struct patch *f, rn_value gy) {
         if (!patch_named(n, "reduce_sum") || attr_int(n, "keep") ||
             !patch_counted(f, i))
             continue;
-        const struct gnode *of = patch_maker(f, n->in[0]);
+        const struct gnode *of = patch_producer(f, n->in[0]);
         const int64_t *axes = attr_ints(n, "axes", &count);
         if (count == 1 && axes[0] == 0 &&
             (n->in[0] == gy ||
@@ -82,15 +82,15 @@ static void fold_bias_gradient(struct asking *k, uint32_t index) {
         x->rank != 2)
         return;
     const struct gnode *sum = sum_of(f, n.in[0]);
-    if (!sum || !patch_readers(f, sum->out[0]) ||
+    if (!sum || !patch_use_count(f, sum->out[0]) ||
         patch_depends(f, n.in[1], f->g->values[sum->out[0]].node))
         return;
     rn_value old = sum->out[0], out[2];
     if (beside(k, &n, "linear_grad_weight", 2, out) != RN_OK ||
         f->g->values[out[1]].dtype != f->g->values[old].dtype || !taken(k))
         return;
-    patch_send(f, n.out[0], out[0]);
-    patch_send(f, old, out[1]);
+    patch_replace_uses(f, n.out[0], out[0]);
+    patch_replace_uses(f, old, out[1]);
 }
 
 struct graph *graph_epilogues(struct graph *g, struct arena *a, graph_takes takes,

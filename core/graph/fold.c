@@ -31,10 +31,10 @@ struct mask {
 };
 
 static bool mask_of(const struct patch *f, rn_value v, struct mask *m) {
-    const struct gnode *s = patch_maker(f, v);
+    const struct gnode *s = patch_producer(f, v);
     if (!patch_named(s, "select") || !patch_is_zero(f, s->in[2]))
         return false;
-    const struct gnode *gt = patch_maker(f, s->in[0]);
+    const struct gnode *gt = patch_producer(f, s->in[0]);
     if (!patch_named(gt, "gt") || !patch_is_zero(f, gt->in[1]) ||
         !same_shape(&f->g->values[s->in[1]], &f->g->values[v]))
         return false;
@@ -56,11 +56,11 @@ static rn_value beside(struct patch *f, const struct gnode *n, const char *op,
 
 /* v is the result of a normalisation that only one node reads. */
 static const struct gnode *norm_of(const struct patch *f, rn_value v) {
-    const struct gnode *n = patch_maker(f, v);
+    const struct gnode *n = patch_producer(f, v);
     bool train = patch_named(n, "batch_norm");
     if ((!train && !patch_named(n, "batch_norm_infer")) || n->out[0] != v ||
         n->in_count != (train ? 3u : 5u) || attr_int(n, "relu") ||
-        patch_readers(f, v) != 1)
+        patch_use_count(f, v) != 1)
         return NULL;
     return n;
 }
@@ -68,9 +68,10 @@ static const struct gnode *norm_of(const struct patch *f, rn_value v) {
 /* The normalisation before ReLU `relu`, and what is added between them, or RN_NONE. */
 static const struct gnode *norm_before(const struct patch *f, const struct gnode *relu,
                                        rn_value *plus) {
-    const struct gnode *n = norm_of(f, relu->in[0]), *add = patch_maker(f, relu->in[0]);
+    const struct gnode *n = norm_of(f, relu->in[0]),
+                       *add = patch_producer(f, relu->in[0]);
     *plus = RN_NONE;
-    if (n || !patch_named(add, "add") || patch_readers(f, relu->in[0]) != 1)
+    if (n || !patch_named(add, "add") || patch_use_count(f, relu->in[0]) != 1)
         return n;
     for (int k = 0; k < 2 && !n; k++) {
         *plus = add->in[1 - k];
@@ -92,14 +93,14 @@ static void fold_grad(struct patch *f, const struct gnode *n, rn_value y,
     if (!grad || grad->in[0] != n->in[0] || grad->in[1] != n->in[1] ||
         grad->in[3] != n->out[2] || grad->in_count != 5 || attr_int(grad, "relu") ||
         attr_float(grad, "eps") != attr_float(n, "eps") ||
-        !mask_of(f, grad->in[4], &m) || m.y != y || patch_readers(f, m.out) != 1)
+        !mask_of(f, grad->in[4], &m) || m.y != y || patch_use_count(f, m.out) != 1)
         return;
     rn_value in[6] = {n->in[0], n->in[1], now[1], now[2], m.gy, n->in[2]};
     rn_value old[3] = {grad->out[0], grad->out[1], grad->out[2]};
-    if (patch_again(f, grad, 6, in, 1, out) != RN_OK)
+    if (patch_clone(f, grad, 6, in, 1, out) != RN_OK)
         return;
     for (int i = 0; i < 3; i++)
-        patch_send(f, old[i], out[i]);
+        patch_replace_uses(f, old[i], out[i]);
 }
 
 static bool fold_norm(struct patch *f, uint32_t index) {
@@ -111,13 +112,13 @@ static bool fold_norm(struct patch *f, uint32_t index) {
     rn_value in[6];
     memcpy(in, n.in, n.in_count * sizeof *in);
     in[n.in_count] = plus;
-    if (patch_again(f, &n, n.in_count + (plus != RN_NONE), in, 1, out) != RN_OK)
+    if (patch_clone(f, &n, n.in_count + (plus != RN_NONE), in, 1, out) != RN_OK)
         return true;
     if (n.out_count == 3 && !plus)
         fold_grad(f, &n, y, out);
-    patch_send(f, y, out[0]);
+    patch_replace_uses(f, y, out[0]);
     for (uint32_t i = 1; i < n.out_count; i++)
-        patch_send(f, n.out[i], out[i]);
+        patch_replace_uses(f, n.out[i], out[i]);
     return true;
 }
 
@@ -146,29 +147,29 @@ static void pool_first(struct patch *f, uint32_t index) {
     const struct gnode *gt = reader(f, y, "gt", 0);
     const struct gnode *select = gt ? reader(f, gt->out[0], "select", 0) : NULL;
     struct mask m = {RN_NONE, RN_NONE, RN_NONE};
-    if (!pool || patch_readers(f, y) != 1u + (back != NULL) + (gt != NULL))
+    if (!pool || patch_use_count(f, y) != 1u + (back != NULL) + (gt != NULL))
         return;
     if (!back != !gt)
         return;
     if (back && (!select || !mask_of(f, select->out[0], &m) || m.y != y ||
-                 m.gy != back->out[0] || patch_readers(f, gt->out[0]) != 1 ||
-                 patch_readers(f, m.gy) != 1 || !same_window(pool, back)))
+                 m.gy != back->out[0] || patch_use_count(f, gt->out[0]) != 1 ||
+                 patch_use_count(f, m.gy) != 1 || !same_window(pool, back)))
         return;
     struct gnode first = *pool, last = back ? *back : first;
     rn_value small = RN_NONE, zero = back ? select->in[2] : RN_NONE, gx = RN_NONE;
-    if (patch_again(f, &first, 1, &x, 0, &small) != RN_OK)
+    if (patch_clone(f, &first, 1, &x, 0, &small) != RN_OK)
         return;
     rn_value now = beside(f, &relu, "relu", 1, &small);
     if (back) {
         rn_value pair[2] = {now, zero};
         rn_value part[3] = {beside(f, &last, "gt", 2, pair), last.in[1], zero};
         rn_value in[2] = {x, beside(f, &last, "select", 3, part)};
-        if (f->e->status || patch_again(f, &last, 2, in, 0, &gx) != RN_OK)
+        if (f->e->status || patch_clone(f, &last, 2, in, 0, &gx) != RN_OK)
             return;
-        patch_send(f, m.out, gx);
+        patch_replace_uses(f, m.out, gx);
     }
     if (now)
-        patch_send(f, first.out[0], now);
+        patch_replace_uses(f, first.out[0], now);
 }
 
 /* --------------------------------------------------------------------- pass */

@@ -4,7 +4,7 @@
  * decomposition, which is differentiated in place. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 struct sweep {
     struct graph *g;

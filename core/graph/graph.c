@@ -7,7 +7,7 @@
 
 #include <runner/numerics.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 /* ----------------------------------------------------------------- variables */
 

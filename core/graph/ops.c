@@ -2,7 +2,7 @@
 /* The one table, gathered from the families; lookup; what rules are written with. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 static const struct op *const families[] = {ops_source, ops_elementwise, ops_reduce,
                                             ops_linear, ops_norm,        ops_attention,

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 /* Sizes as the attributes divide them: q [batch, rows, heads * depth],
  * k [batch, keys, heads * depth], v [batch, keys, heads * wide]. */

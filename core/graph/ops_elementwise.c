@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 /* ------------------------------------------------------------------- shapes */
 

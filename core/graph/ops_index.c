@@ -2,7 +2,7 @@
 /* Operators that look up: gather, scatter, sort, one-hot. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 #define X (r->in[0])
 #define Y (r->out[0])

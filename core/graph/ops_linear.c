@@ -2,7 +2,7 @@
 /* Matrix products, convolution, pooling, resizing. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 #define X (r->in[0])
 #define Y (r->out[0])

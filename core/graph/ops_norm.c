@@ -3,7 +3,7 @@
  * 2018), RMS (Zhang & Sennrich 2019). The decompositions are the definitions. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 #define X (r->in[0])
 #define G (r->gout[0])

@@ -2,7 +2,7 @@
 /* Reductions, softmax and its family, cross-entropy, cumulative sum. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 #define X (r->in[0])
 #define Y (r->out[0])

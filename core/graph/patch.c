@@ -13,12 +13,12 @@ bool patch_named(const struct gnode *n, const char *name) {
     return strcmp(n->op->name, name) == 0;
 }
 
-const struct gnode *patch_maker(const struct patch *f, rn_value v) {
+const struct gnode *patch_producer(const struct patch *f, rn_value v) {
     return &f->g->nodes[f->g->values[v].node];
 }
 
 bool patch_is_zero(const struct patch *f, rn_value v) {
-    const struct gnode *n = patch_maker(f, v);
+    const struct gnode *n = patch_producer(f, v);
     float zero = 0.0f;
     return patch_named(n, "constant") && f->g->values[v].dtype == RN_F32 &&
            graph_elements(f->g, v) == 1 && memcmp(n->data, &zero, sizeof zero) == 0;
@@ -28,7 +28,7 @@ bool patch_counted(const struct patch *f, uint32_t node) {
     return node >= f->nodes || f->counts[node];
 }
 
-uint32_t patch_readers(const struct patch *f, rn_value v) {
+uint32_t patch_use_count(const struct patch *f, rn_value v) {
     const struct graph *g = f->g;
     uint32_t n = 0;
     for (uint32_t i = 0; i < g->node_count; i++)
@@ -42,7 +42,7 @@ uint32_t patch_readers(const struct patch *f, rn_value v) {
     return n;
 }
 
-void patch_send(struct patch *f, rn_value old, rn_value v) {
+void patch_replace_uses(struct patch *f, rn_value old, rn_value v) {
     struct graph *g = f->g;
     for (uint32_t i = 0; i < g->node_count; i++)
         for (uint32_t k = 0; k < g->nodes[i].in_count; k++)
@@ -74,7 +74,7 @@ bool patch_depends(const struct patch *f, rn_value v, uint32_t node) {
     return seen[node];
 }
 
-int patch_again(struct patch *f, const struct gnode *n, uint32_t n_in,
+int patch_clone(struct patch *f, const struct gnode *n, uint32_t n_in,
                 const rn_value *in, int64_t relu, rn_value *out) {
     struct rn_attr *at = arena_array(f->g->arena, struct rn_attr, n->attr_count + 1);
     f->g->scope = n->scope;

@@ -5,7 +5,7 @@
 #ifndef GRAPH_PATCH_H
 #define GRAPH_PATCH_H
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 struct patch {
     struct graph *g; /* the one that is changed */
@@ -17,18 +17,18 @@ struct patch {
 /* g is changed from now on; what is needed beside it lives in a. */
 struct patch patch_begin(struct graph *g, struct arena *a, struct rn_error *e);
 bool patch_named(const struct gnode *n, const char *name);
-const struct gnode *patch_maker(const struct patch *f, rn_value v);
+const struct gnode *patch_producer(const struct patch *f, rn_value v);
 /* Is v the f32 constant 0? */
 bool patch_is_zero(const struct patch *f, rn_value v);
 bool patch_counted(const struct patch *f, uint32_t node);
 /* Operands that are v and count; results do where everything does. */
-uint32_t patch_readers(const struct patch *f, rn_value v);
+uint32_t patch_use_count(const struct patch *f, rn_value v);
 /* Who reads `old`, reads v. */
-void patch_send(struct patch *f, rn_value old, rn_value v);
+void patch_replace_uses(struct patch *f, rn_value old, rn_value v);
 /* Does v depend on a result of `node`? */
 bool patch_depends(const struct patch *f, rn_value v, uint32_t node);
 /* Node n's operator with its attributes, but attribute `relu` as said, beside n. */
-int patch_again(struct patch *f, const struct gnode *n, uint32_t n_in,
+int patch_clone(struct patch *f, const struct gnode *n, uint32_t n_in,
                 const rn_value *in, int64_t relu, rn_value *out);
 
 #endif

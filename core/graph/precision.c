@@ -11,7 +11,7 @@
  * is kept. What is rounded depends on the program alone, never on a backend. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 enum kind { FULL, PRODUCT, VIEW, MOVE, ELEMENTWISE, SUM };
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 static void print_type(const struct gvalue *v, struct text *out) {
     text_addf(out, "%s[", dtype_name(v->dtype));

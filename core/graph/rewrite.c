@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 struct copier {
     const struct graph *old;

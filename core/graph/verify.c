@@ -3,7 +3,7 @@
  * give back; a broken graph is a bug of ours, so the first fault is RN_E_INTERNAL. */
 #include <string.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 struct verifier {
     const struct graph *g;

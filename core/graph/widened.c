@@ -42,7 +42,7 @@ struct graph *graph_share_widened(struct graph *g, struct arena *a,
             continue;
         rn_value *first = &shared[n->in[0]];
         if (*first)
-            patch_send(&f, n->out[0], *first);
+            patch_replace_uses(&f, n->out[0], *first);
         any |= *first != RN_NONE;
         *first = *first ? *first : n->out[0];
     }

@@ -28,8 +28,9 @@ int make_finish(struct make *m, const struct bound_component *part, struct diag 
  * part: unscaled, clipped, given to the optimizers; every assignment of the program
  * holds only where the step is sound. */
 struct update {
-    rn_value loss;  /* RN_NONE: the host looks at it */
-    rn_value sound; /* bool: what other programs of the step found; RN_NONE: none did */
+    rn_value loss; /* RN_NONE: the host looks at it */
+    rn_value
+        finite; /* bool: what other programs of the step found; RN_NONE: none did */
     const rn_value *xs;
     rn_value *gs;      /* changed */
     rn_value counts;   /* bool: else the step changes nothing; RN_NONE: it counts */

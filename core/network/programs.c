@@ -30,8 +30,8 @@ static int declare_scaling(struct programs *p, struct objective *o,
     int status = declare_scalar(p, "scale", o->name, RN_F32, p->scaling.initial,
                                 KEPT_IF_THERE, &o->scale, e);
     if (!status)
-        status =
-            declare_scalar(p, "good", o->name, RN_I64, 0.0, KEPT_IF_THERE, &o->good, e);
+        status = declare_scalar(p, "good", o->name, RN_I64, 0.0, KEPT_IF_THERE,
+                                &o->growth_steps, e);
     if (!status)
         status = declare_scalar(p, "overflows", o->name, RN_I64, 0.0, KEPT_IF_THERE,
                                 &o->overflows, e);
@@ -47,7 +47,7 @@ static int declare_counters(struct programs *p, struct objective *o,
         status = declare_scaling(p, o, e);
     if (p->accumulate && !status)
         status =
-            declare_scalar(p, "sound", o->name, RN_F32, 1.0, NOT_KEPT, &o->sound, e);
+            declare_scalar(p, "sound", o->name, RN_F32, 1.0, NOT_KEPT, &o->finite, e);
     for (uint32_t i = 0; i < o->parameter_count && p->accumulate && !status; i++) {
         struct variable acc = *variables_at(p->variables, o->parameters[i].variable);
         acc.name = arena_format(p->arena, "gradient.%s.%s", o->name, acc.name);
@@ -368,7 +368,7 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
     m.g->part = GRAPH_UPDATE;
     /* A running statistic that is not finite stays as it was, and the update is told.
      */
-    rn_value sound = update_statistics(&m);
+    rn_value finite = update_statistics(&m);
     for (uint32_t i = 0; i < m.g->assign_count && !m.e.status; i++) {
         struct gassign *a = &m.g->assigns[i];
         if (graph_value(m.g, a->value)->dtype == RN_F32)
@@ -382,10 +382,10 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
         rn_value sum = make_op2(&m, "add", graph_variable(m.g, acc), gs[i]);
         graph_assign(m.g, acc, make_select(&m, first, gs[i], sum), &m.e);
     }
-    if (sound && m.e.status == RN_OK) {
-        rn_value now = make_cast(&m, sound, RN_F32);
-        rn_value all = make_op2(&m, "minimum", graph_variable(m.g, o->sound), now);
-        graph_assign(m.g, o->sound, make_select(&m, first, now, all), &m.e);
+    if (finite && m.e.status == RN_OK) {
+        rn_value now = make_cast(&m, finite, RN_F32);
+        rn_value all = make_op2(&m, "minimum", graph_variable(m.g, o->finite), now);
+        graph_assign(m.g, o->finite, make_select(&m, first, now, all), &m.e);
     }
     *out = m.g;
     return make_finish(&m, NULL, d);
@@ -403,9 +403,9 @@ int programs_apply(struct programs *p, uint32_t objective, struct graph **out,
         gs[i] = graph_variable(m.g, o->parameters[i].accumulator);
     }
     *out = m.g;
-    rn_value sound =
-        make_op2(&m, "gt", graph_variable(m.g, o->sound), make_scalar(&m, 0.0));
-    struct update u = {.sound = sound, .xs = xs, .gs = gs};
+    rn_value finite =
+        make_op2(&m, "gt", graph_variable(m.g, o->finite), make_scalar(&m, 0.0));
+    struct update u = {.finite = finite, .xs = xs, .gs = gs};
     update_unscale(&m, p, o, &u);
     return update_make(&m, p, o, &u, d);
 }

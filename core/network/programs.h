@@ -20,11 +20,11 @@ struct objective {
     uint32_t *optimizers; /* indices into the experiment's optimizers, in order */
     int64_t every;        /* runs at steps that this divides */
     uint32_t applied;     /* variable: i64 count of applied updates */
-    uint32_t sound; /* variable, when a step accumulates: f32, 0 where a statistic of a
+    uint32_t finite; /* variable, when a step accumulates: f32, 0 where a statistic of a
                        micro-batch was not finite */
     /* Variables, with dynamic loss scaling: f32; i64 steps since it changed; i64 steps
      * left out as the gradient overflowed. */
-    uint32_t scale, good, overflows;
+    uint32_t scale, growth_steps, overflows;
     uint32_t parameter_count;
     struct parameter *parameters;
 };

@@ -89,33 +89,34 @@ static void assign(struct make *m, uint32_t variable, rn_value holds, rn_value v
 /* The next scale, as PyTorch's GradScaler has it: smaller after an overflow, larger
  * after enough steps without one. ok: the step holds; sound: but for its gradient. */
 static void rescale(struct make *m, const struct programs *p, const struct objective *o,
-                    const struct update *u, rn_value ok, rn_value sound) {
+                    const struct update *u, rn_value ok, rn_value finite) {
     const struct scaling *s = &p->scaling;
     struct graph *g = m->g;
     rn_value over = u->overflow;
     rn_value zero = graph_scalar(g, RN_I64, 0.0), one = graph_scalar(g, RN_I64, 1.0);
     rn_value scale = graph_variable(g, o->scale), least = make_scalar(m, s->least);
-    rn_value good = make_op2(m, "add", graph_variable(g, o->good), one);
+    rn_value growth_steps = make_op2(m, "add", graph_variable(g, o->growth_steps), one);
     rn_value due =
-        make_op2(m, "ge", good, graph_scalar(g, RN_I64, (double)s->interval));
+        make_op2(m, "ge", growth_steps, graph_scalar(g, RN_I64, (double)s->interval));
     rn_value up = make_op2(m, "mul", scale, make_scalar(m, s->growth));
     rn_value down = make_op2(m, "mul", scale, make_scalar(m, s->backoff));
     up = make_select(m, make_op1(m, "is_finite", up), up, scale);
     rn_value next = make_select(m, over, make_op2(m, "maximum", down, least),
                                 make_select(m, due, up, scale));
-    good = make_select(m, make_op2(m, "logical_or", over, due), zero, good);
+    growth_steps =
+        make_select(m, make_op2(m, "logical_or", over, due), zero, growth_steps);
     rn_value overflows =
         make_op2(m, "add", graph_variable(g, o->overflows), make_cast(m, over, RN_I64));
     /* There is nothing to try where the scale is as small as it gets. */
     rn_value excused = both(m, over, make_op2(m, "gt", scale, least));
-    excused = both(m, excused, sound);
+    excused = both(m, excused, finite);
     make_output(m, "overflow", excused);
     make_output(m, "scale", next);
     make_output(m, "overflows", overflows);
     rn_value holds = p->nan_skip ? RN_NONE : make_op2(m, "logical_or", ok, excused);
     holds = both(m, holds, u->counts);
     assign(m, o->scale, holds, next);
-    assign(m, o->good, holds, good);
+    assign(m, o->growth_steps, holds, growth_steps);
     assign(m, o->overflows, holds, overflows);
 }
 
@@ -166,9 +167,9 @@ int update_make(struct make *m, struct programs *p, const struct objective *o,
     struct graph *g = m->g;
     g->part = GRAPH_UPDATE;
     rn_value norm = global_norm(m, o->parameter_count, u->gs);
-    rn_value sound = u->loss ? make_op1(m, "is_finite", u->loss) : RN_NONE;
-    sound = both(m, both(m, sound, update_statistics(m)), u->sound);
-    rn_value ok = both(m, make_op1(m, "is_finite", norm), sound);
+    rn_value finite = u->loss ? make_op1(m, "is_finite", u->loss) : RN_NONE;
+    finite = both(m, both(m, finite, update_statistics(m)), u->finite);
+    rn_value ok = both(m, make_op1(m, "is_finite", norm), finite);
     if (u->overflow)
         ok = both(m, ok, make_op1(m, "logical_not", u->overflow));
     make_output(m, "norm", norm);
@@ -202,6 +203,6 @@ int update_make(struct make *m, struct programs *p, const struct objective *o,
         a->value = make_select(m, ok, a->value, graph_variable(g, a->variable));
     }
     if (u->overflow)
-        rescale(m, p, o, u, ok, sound);
+        rescale(m, p, o, u, ok, finite);
     return make_finish(m, NULL, d);
 }

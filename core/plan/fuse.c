@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/draft.h"
+#include "plan/internal.h"
 
 #define REGION_NODES 96 /* of one region */
 #define REGION_PORTS 40 /* values that go in or out */

@@ -5,8 +5,8 @@
 #ifndef PLAN_LAYOUT_H
 #define PLAN_LAYOUT_H
 
-#include "graph/rules.h"
-#include "plan/draft.h"
+#include "graph/internal.h"
+#include "plan/internal.h"
 
 enum form { PLAIN, CHANNELS_LAST, BLOCKED, FORMS };
 

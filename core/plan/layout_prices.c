@@ -60,9 +60,9 @@ static uint64_t ask(struct layout *l, const struct gnode *n, int64_t bx, int64_t
     if (layout_write_node(&alone, g, n, in, bx, by, out) != RN_OK)
         return CHOOSE_NEVER;
     const struct gnode *made = &g->nodes[g->node_count - 1];
-    const struct rn_program *p = draft_question(g, made, l->a);
+    const struct rn_program *p = draft_single_node_program(g, made, l->a);
     struct rn_node_info info;
-    if (draft_ask(l->o, p, 0, &info, &e) != RN_OK || !info.supported)
+    if (draft_query_backend(l->o, p, 0, &info, &e) != RN_OK || !info.supported)
         return CHOOSE_NEVER;
     if (l->kind[layout_index(l, n)] == SAME)
         return 1;

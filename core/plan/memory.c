@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/draft.h"
+#include "plan/internal.h"
 
 uint64_t round64(uint64_t bytes) {
     return (bytes + 63) / 64 * 64;

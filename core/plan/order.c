@@ -3,7 +3,7 @@
  * that are alike beside each other, so that a backend can run them at once. */
 #include <string.h>
 
-#include "plan/draft.h"
+#include "plan/internal.h"
 
 /* ---------------------------------------------------------------- by need */
 

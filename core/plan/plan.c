@@ -2,7 +2,7 @@
 /* From a graph to a program: decompose, fuse, order, give every value a place. */
 #include <string.h>
 
-#include "plan/draft.h"
+#include "plan/internal.h"
 
 bool is_source(const struct gnode *n) {
     return op_traits(n->op) & OP_SOURCE;
@@ -42,8 +42,9 @@ static struct rn_node node_of(const struct gnode *n, struct arena *a) {
                             .custom = n->custom};
 }
 
-const struct rn_program *draft_question(const struct graph *g, const struct gnode *n,
-                                        struct arena *a) {
+const struct rn_program *draft_single_node_program(const struct graph *g,
+                                                   const struct gnode *n,
+                                                   struct arena *a) {
     struct rn_program *p = arena_new(a, struct rn_program);
     uint32_t count = n->in_count + n->out_count;
     struct rn_slot *slots = arena_array(a, struct rn_slot, count + 1);
@@ -69,8 +70,8 @@ const struct rn_program *draft_question(const struct graph *g, const struct gnod
     return p;
 }
 
-int draft_ask(const struct plan_options *o, const struct rn_program *p, uint32_t i,
-              struct rn_node_info *info, struct rn_error *e) {
+int draft_query_backend(const struct plan_options *o, const struct rn_program *p,
+                        uint32_t i, struct rn_node_info *info, struct rn_error *e) {
     *info = (struct rn_node_info){.struct_size = sizeof *info, .supported = 1};
     if (!o->backend)
         return RN_OK;
@@ -78,20 +79,21 @@ int draft_ask(const struct plan_options *o, const struct rn_program *p, uint32_t
     return o->backend->query(o->backend_self, p, i, info, e);
 }
 
-struct asker {
+struct query_ctx {
     const struct plan_options *o;
     struct arena *a;
     struct rn_error e;
 };
 
 static bool keep(void *context, const struct graph *g, const struct gnode *n) {
-    struct asker *k = context;
+    struct query_ctx *k = context;
     struct rn_node_info info;
     if (is_source(n) || is_view(n) || n->custom)
         return true;
     if (!k->o->backend)
         return op_traits(n->op) & OP_PRIMITIVE;
-    int status = draft_ask(k->o, draft_question(g, n, k->a), 0, &info, &k->e);
+    int status = draft_query_backend(k->o, draft_single_node_program(g, n, k->a), 0,
+                                     &info, &k->e);
     return status == RN_OK && info.supported;
 }
 
@@ -622,7 +624,7 @@ static int ask_all(struct draft *d, struct rn_node_info **infos,
     for (uint32_t i = 0; i < d->node_count; i++) {
         struct rn_node_info *info = &(*infos)[i];
         measure_node(d, p, i);
-        int status = draft_ask(d->o, p, i, info, d->e);
+        int status = draft_query_backend(d->o, p, i, info, d->e);
         if (status != RN_OK)
             return status;
         if (info->supported)
@@ -677,7 +679,7 @@ static void copy_constants(struct draft *d) {
 
 int plan_make(const struct graph *g, struct arena *a, const struct plan_options *o,
               const struct plan **out, struct rn_error *e) {
-    struct asker k = {.o = o, .a = a};
+    struct query_ctx k = {.o = o, .a = a};
     struct rn_error local = {0};
     struct graph *simple, *plain = NULL;
     e = e ? e : &local;

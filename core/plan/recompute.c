@@ -5,7 +5,7 @@
  * value is never written for it. */
 #include <string.h>
 
-#include "plan/draft.h"
+#include "plan/internal.h"
 
 struct reader {
     const struct graph *g;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/draft.h"
+#include "plan/internal.h"
 
 int plan_verify(const struct plan *p, struct rn_error *e) {
     const struct rn_program *r = &p->program;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each node of a program does, for who measures it: layer, part of the step,
  * operations, bytes. */
-#include "graph/rules.h"
-#include "plan/draft.h"
+#include "graph/internal.h"
+#include "plan/internal.h"
 
 static uint64_t least(uint64_t x, uint64_t y) {
     return x < y ? x : y;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/internal.h"
 #include "plugin/kinds.h"
-#include "plugin/room.h"
 
 static int check_abi(const char *line, struct rn_error *e) {
     unsigned major, minor;

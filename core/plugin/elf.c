@@ -10,7 +10,7 @@
 
 #include <runner/sdk/file.h>
 
-#include "plugin/room.h"
+#include "plugin/internal.h"
 
 #define MOST_SECTION (1u << 20)
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "plugin/internal.h"
 #include "plugin/kinds.h"
-#include "plugin/room.h"
 
 struct instance {
     struct rn_host host; /* first: the plugin's handle */

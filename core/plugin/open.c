@@ -5,8 +5,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "plugin/internal.h"
 #include "plugin/kinds.h"
-#include "plugin/room.h"
 
 int abi_check(const struct abi_version *host, const struct abi_version *needed,
               struct rn_error *e) {

@@ -12,7 +12,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "plugin/room.h"
+#include "plugin/internal.h"
 
 struct session *session_create(log_sink sink, void *context) {
     struct session *s = memory_get(sizeof *s);

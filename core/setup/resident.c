@@ -54,7 +54,7 @@ static bool pays(const struct setup *s, const struct rn_device_info *info,
                  uint64_t bytes) {
     if (!info->host_memory)
         return bytes <= info->memory_bytes / 4;
-    return engine_crowds(info) && !data_augmenter_count(s->data) &&
+    return engine_oversubscribes(info) && !data_augmenter_count(s->data) &&
            bytes <= data_cache_bytes(s->data) &&
            s->length.total_steps >= s->length.steps_per_epoch;
 }

@@ -43,7 +43,7 @@ static int measure(struct loop *l, const struct bench_options *o,
     for (int i = 0; status == RN_OK; i++) {
         double spent = now_seconds() - began;
         if (i >= 3 && spent >= o->warm_seconds &&
-            (loader_settled(l->loader) || spent >= o->seconds))
+            (loader_cache_complete(l->loader) || spent >= o->seconds))
             break;
         status = timed(l, &seconds, &waited, &b, &r, e);
         if (i == 0)

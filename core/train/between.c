@@ -61,7 +61,7 @@ static int measure(struct loop *l, struct rn_error *e) {
     snprintf(text, sizeof text,
              "the state of step %lld, before its evaluation, is saved",
              (long long)l->at.step);
-    loop_say(l, RN_LOG_INFO, text);
+    loop_notify(l, RN_LOG_INFO, text);
     return status;
 }
 
@@ -103,7 +103,7 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     if (status == RN_OK)
         status = record_publish_soon(l->record, e);
     loop_log_metrics(l, &l->metrics);
-    loop_tell(l, RUN_EVALUATED, loop_recent_loss(l), 0.0);
+    loop_report_progress(l, RUN_EVALUATED, loop_recent_loss(l), 0.0);
     return status;
 }
 

@@ -216,7 +216,7 @@ static void say_begins_again(struct loop *l, const struct saved *from,
         m->metric && strcmp(m->metric, saved_text(from, s->object, "metric", "")) == 0
             ? " as another configuration has it"
             : "");
-    loop_say(l, RN_LOG_INFO, text);
+    loop_notify(l, RN_LOG_INFO, text);
 }
 
 struct target { /* a component that takes its state */
@@ -238,7 +238,7 @@ static int load_one(struct loop *l, struct arena *a, const struct saved *from,
                  "%s (%s): the checkpoint has no state of it: it begins without one",
                  path, t->identity);
         if (t->load)
-            loop_say(l, RN_LOG_INFO, text);
+            loop_notify(l, RN_LOG_INFO, text);
         return RN_OK;
     }
     if (t->look)

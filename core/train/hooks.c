@@ -207,7 +207,7 @@ static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
             return RN_OK;
     if (l->hooks.said_count < sizeof l->hooks.said / sizeof *l->hooks.said)
         l->hooks.said[l->hooks.said_count++] = arena_copy(s->arena, key);
-    loop_say(l, severity, sentence);
+    loop_notify(l, severity, sentence);
     return RN_OK;
 }
 

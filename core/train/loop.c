@@ -37,7 +37,7 @@ int loop_open_loader(struct loop *l, struct rn_error *e) {
         .places = s->engine->programs->resident.rows > 0,
         .seed = s->x->seed,
         .workers = data_workers(s->data),
-        .crowded = engine_crowds(s->engine->info),
+        .oversubscribed = engine_oversubscribes(s->engine->info),
         .keep = 2,
         .watch = l->loader_watch};
     return loader_open(s->data, &o, &l->loader, e);

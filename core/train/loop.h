@@ -155,12 +155,13 @@ double loop_recent_loss(struct loop *l);
 /* What the device's instruments show, read anew after a second; NULL: it has none. */
 const struct rn_device_gauges *loop_gauges(struct loop *l);
 /* The progress, at most ten times a second between steps. */
-void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm);
+void loop_report_progress(struct loop *l, enum run_moment moment, double loss,
+                          double norm);
 /* A line of log.txt; the same and a sentence for the person; one with what a split
  * gave.
  */
 void loop_log(struct loop *l, const char *what, const char *sentence);
-void loop_say(struct loop *l, int level, const char *sentence);
+void loop_notify(struct loop *l, int level, const char *sentence);
 void loop_log_metrics(struct loop *l, const struct metric_list *m);
 /* A step that was left out with a smaller loss scale to come: the first few, and at the
  * end how many. */

@@ -19,7 +19,8 @@ const struct rn_device_gauges *loop_gauges(struct loop *l) {
     return l->clock.has_gauges ? &l->clock.gauges : NULL;
 }
 
-void loop_tell(struct loop *l, enum run_moment moment, double loss, double norm) {
+void loop_report_progress(struct loop *l, enum run_moment moment, double loss,
+                          double norm) {
     struct setup *s = l->setup;
     double now = now_seconds(), spent = now - l->clock.began;
     if (!l->o->watch.progress)
@@ -70,7 +71,7 @@ void loop_log(struct loop *l, const char *what, const char *sentence) {
 }
 
 /* The same, and a sentence for the person. */
-void loop_say(struct loop *l, int level, const char *sentence) {
+void loop_notify(struct loop *l, int level, const char *sentence) {
     loop_log(l, level == RN_LOG_WARNING ? "warning: " : "", sentence);
     if (l->o->watch.say)
         l->o->watch.say(l->o->watch.context, level, sentence);
@@ -119,7 +120,7 @@ void loop_log_overflows(struct loop *l) {
                   "scale is %g",
                   (long long)t->overflows, t->scale);
         if (p->scaling.kind == SCALING_DYNAMIC && t->scale > 0.0)
-            loop_say(l, RN_LOG_INFO, text_get(&line));
+            loop_notify(l, RN_LOG_INFO, text_get(&line));
         text_finish(&line);
     }
 }

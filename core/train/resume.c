@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "config/changes.h"
-#include "experiment/resume_rules.h"
 #include "evaluate/stored.h"
+#include "experiment/resume_rules.h"
 #include "train/loop.h"
 
 /* ------------------------------------------------------------- what has changed */
@@ -82,7 +82,7 @@ int resume_open(struct loop *l, struct arena *a, struct resume *r,
         return status;
     }
     if (fell_back[0])
-        loop_say(l, RN_LOG_WARNING, fell_back);
+        loop_notify(l, RN_LOG_WARNING, fell_back);
     r->fell_back = fell_back[0];
     const struct checkpoint_blob *split = checkpoint_blob(r->file, "split");
     const struct checkpoint_blob *data = checkpoint_blob(r->file, "data");
@@ -142,7 +142,7 @@ static int restore_best(struct loop *l, struct rn_error *e) {
             "checkpoint.best: the weights of step %lld, %s %.6g, are not there: the "
             "best is counted from step %lld on",
             (long long)m->best_step, m->metric, m->best, (long long)l->at.step);
-        loop_say(l, RN_LOG_WARNING, text);
+        loop_notify(l, RN_LOG_WARNING, text);
         monitor_reset(m, l->at.step + !l->at.evaluation_due);
         status = checkpoint_best_rewind(l->record, l->at.step, true, e);
     }

@@ -27,7 +27,7 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
         snprintf(text, sizeof text, "step %lld: %s: this update is left out",
                  (long long)l->at.step, what);
         if (l->at.skipped <= 10)
-            loop_say(l, RN_LOG_WARNING, text);
+            loop_notify(l, RN_LOG_WARNING, text);
         return RN_OK;
     }
     error_set(e, RN_E_DIVERGED, "step %lld: %s", (long long)l->at.step, what);
@@ -107,7 +107,7 @@ static int one_step(struct loop *l, struct rn_error *e) {
         status = end_of_epoch(l, e);
     else if (status == RN_OK && l->at.step == l->engine->length.total_steps)
         status = check_progress(l, e);
-    loop_tell(l, RUN_STEPPED, r.empty ? NAN : r.loss, r.norm);
+    loop_report_progress(l, RUN_STEPPED, r.empty ? NAN : r.loss, r.norm);
     return status;
 }
 
@@ -147,7 +147,7 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
         vec_push(l->metrics.at, l->metrics.count, l->metrics.capacity, out->test.at[i]);
     loop_log_metrics(l, &l->metrics);
     if (status == RN_OK)
-        loop_tell(l, RUN_TESTED, NAN, 0.0);
+        loop_report_progress(l, RUN_TESTED, NAN, 0.0);
     return status;
 }
 
@@ -161,7 +161,7 @@ static void save_before(struct loop *l) {
     snprintf(line, sizeof line,
              "the state before this step is saved; runner resume RUN optimizer.lr=X "
              "goes on");
-    loop_say(l, RN_LOG_INFO, line);
+    loop_notify(l, RN_LOG_INFO, line);
 }
 
 /* What the counter in the allocator has seen, beside what the plan said. */
@@ -178,7 +178,7 @@ static void note_memory(struct loop *l) {
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct setup *s = l->setup;
     l->clock.began = now_seconds();
-    loop_tell(l, RUN_BEGAN, NAN, 0.0);
+    loop_report_progress(l, RUN_BEGAN, NAN, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
     if (l->o->resume)
         resume_end(l);
@@ -201,7 +201,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         status = hooks_event(l, RN_EVENT_RUN_END, e);
     loop_log_overflows(l);
     if (l->ending.reason[0])
-        loop_say(l, RN_LOG_INFO, l->ending.reason);
+        loop_notify(l, RN_LOG_INFO, l->ending.reason);
     if (status == RN_E_DIVERGED)
         save_before(l);
     if (status != RN_OK)
@@ -223,7 +223,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
                                      : RUN_DONE;
     out->step = l->at.step;
     l->ending.interrupted = l->ending.interrupted && status == RN_OK;
-    loop_tell(l, RUN_ENDED, NAN, 0.0);
+    loop_report_progress(l, RUN_ENDED, NAN, 0.0);
     return status;
 }
 

@@ -29,7 +29,8 @@ int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
 
 /* ---- state_load.c ---- */
 /* Variables, position, monitors, live values, means, components. What does not fit
- * begins again, and loop_say says so; RN_E_CHECKPOINT: the run cannot go on from it. */
+ * begins again, and loop_notify says so; RN_E_CHECKPOINT: the run cannot go on from it.
+ */
 int state_load(struct loop *l, const struct saved *from, struct rn_error *e);
 
 /* ---- components.c: states of schedules and hooks ---- */

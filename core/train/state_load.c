@@ -119,7 +119,7 @@ static void load_monitor(struct loop *l, const struct saved *from, struct monito
         monitor_reset(m, l->at.step + !l->at.evaluation_due);
         snprintf(text, sizeof text, "%s: %s: the best %s is counted from step %lld on",
                  m->key, why, m->metric, (long long)l->at.step);
-        loop_say(l, RN_LOG_INFO, text);
+        loop_notify(l, RN_LOG_INFO, text);
         return;
     }
     m->best = saved_real(from, o, "value", NAN);
@@ -147,7 +147,7 @@ static void load_live(struct loop *l, const struct saved *from) {
                  "which counts",
                  v->name, v->now);
         v->held = false;
-        loop_say(l, RN_LOG_INFO, text);
+        loop_notify(l, RN_LOG_INFO, text);
     }
 }
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules of the ABI that need no run: which versions fit, and that a metric's parts merge
- * to the whole through the stream that also saves them: rules metric.so. */
+/* Rules of the ABI that need no run: which versions fit, and that a metric's parts
+ * merge to the whole through the stream that also saves them: rules metric.so. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <runner/metric.h>
 
-#include "plugin/room.h"
+#include "plugin/internal.h"
 #include "tests/check.h"
 
-static int fits(uint32_t host_major, uint32_t host_minor, uint32_t major, uint32_t minor) {
+static int fits(uint32_t host_major, uint32_t host_minor, uint32_t major,
+                uint32_t minor) {
     struct abi_version host = {host_major, host_minor}, needed = {major, minor};
     struct rn_error e = {0};
     int status = abi_check(&host, &needed, &e);
@@ -64,8 +65,8 @@ static uint64_t bytes_left(struct rn_stream *s) {
     return m->bytes - m->at;
 }
 
-static const struct rn_stream_api stream_api = {sizeof stream_api, 0, put_bytes, get_bytes,
-                                                bytes_left};
+static const struct rn_stream_api stream_api = {sizeof stream_api, 0, put_bytes,
+                                                get_bytes, bytes_left};
 
 struct sink {
     struct rn_metric_sink api;
@@ -73,7 +74,8 @@ struct sink {
     uint32_t count;
 };
 
-static int32_t put(struct rn_metric_sink *s, const char *name, const struct rn_tensor *t) {
+static int32_t put(struct rn_metric_sink *s, const char *name,
+                   const struct rn_tensor *t) {
     struct sink *k = (struct sink *)s;
     (void)name;
     CHECK(t->dtype == RN_F64 && t->rank == 0 && k->count < 8);

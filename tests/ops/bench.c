@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static double now(void) {

@@ -15,7 +15,7 @@
  * does. Comparisons and indices are taken as right: cases keep away from ties. */
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 #define UNIT 5.9604644775390625e-8 /* 2^-24 */

@@ -2,7 +2,7 @@
 /* From the line of a case to a graph, and the numbers that go in. */
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 /* ------------------------------------------------------------------ numbers */

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
@@ -50,7 +50,8 @@ bool backend_open(struct opened *o, const char *file, int n, char **options) {
     memcpy(&entry, &symbol, sizeof entry);
     memset(o, 0, sizeof *o);
     o->backend = entry()->components[0]->iface;
-    o->options = (struct backend_options){{&host_api}, 1, "run", "fast", "forwards", "auto", ""};
+    o->options =
+        (struct backend_options){{&host_api}, 1, "run", "fast", "forwards", "auto", ""};
     const char *slash = strrchr(file, '/');
     size_t used =
         (size_t)snprintf(o->name, sizeof o->name, "%.24s", slash ? slash + 1 : file);

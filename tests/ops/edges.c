@@ -4,7 +4,7 @@
  * none. dL/dx for L = sum of the first output. */
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 /* Operands' gradients parted by '|', "none" where nothing flows; integer operands are

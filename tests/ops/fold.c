@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graph_fold: what it makes of a graph, and that the graph computes the same. */
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 enum net {

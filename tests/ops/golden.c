@@ -8,7 +8,7 @@
  * sum(output * weight) (f64). */
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 struct reader {

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 #define STEP 1e-5 /* differences err by STEP^2 f'''/6 and 1e-16 |L| / STEP */

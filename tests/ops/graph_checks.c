@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "../check.h"
-#include "graph/rules.h"
+#include "graph/internal.h"
 
 struct made {
     struct arena *a;

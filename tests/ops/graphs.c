@@ -4,7 +4,7 @@
  * regions of all sorts. What is elementwise must be equal to the bit. */
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static rn_value op1(struct graph *g, const char *op, rn_value x) {
@@ -151,8 +151,9 @@ void test_graphs(const struct opened *backends, int count) {
         const char *name;
         void (*build)(struct built *b);
         bool near;
-    } graphs[] = {
-        {"adam", adam, false}, {"image", image, false}, {"network", graph_network, true}};
+    } graphs[] = {{"adam", adam, false},
+                  {"image", image, false},
+                  {"network", graph_network, true}};
     struct built b;
     for (size_t i = 0; i < 3; i++) {
         built_init(&b, graphs[i].name);

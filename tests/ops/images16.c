@@ -2,7 +2,7 @@
 /* Normalisation, pooling and means of 16 bits: to the bit what the operator is of the
  * f32 values that they stand for, the result rounded once. The cases are those of f32.
  */
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static rn_value cast(struct graph *g, rn_value v, rn_dtype t) {

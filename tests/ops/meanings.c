@@ -3,7 +3,7 @@
  * themselves, on every backend. Outputs are parted by '|'. */
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static const struct {

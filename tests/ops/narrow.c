@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Products of operands of 16 bits, as graphs. */
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static rn_value cast(struct graph *g, rn_value v, rn_dtype t) {

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 #define ROWS     12

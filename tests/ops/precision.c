@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mixed precision: products of bf16 and f16 against the f64 truth of their rounded
  * operands, and a network's program after graph_precision on every backend. */
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static void check_product(int which, const struct narrow *type,
@@ -145,15 +145,10 @@ static void check_types(const struct narrow *t) {
     static const struct {
         const char *op;
         bool rounded; /* its result */
-    } want[] = {{"avg_pool2d", true},
-                {"avg_pool2d_grad", true},
-                {"reduce_mean", false},
-                {"layer_norm", true},
-                {"layer_norm_grad", true},
-                {"rms_norm", true},
-                {"rms_norm_grad", true},
-                {"group_norm", true},
-                {"group_norm_grad", true}};
+    } want[] = {
+        {"avg_pool2d", true},    {"avg_pool2d_grad", true}, {"reduce_mean", false},
+        {"layer_norm", true},    {"layer_norm_grad", true}, {"rms_norm", true},
+        {"rms_norm_grad", true}, {"group_norm", true},      {"group_norm_grad", true}};
     struct built b;
     struct rn_error e = {0};
     built_init(&b, "norms and means");

@@ -4,7 +4,7 @@
  * bound. A backend that promises it gives the same bits for any number of threads. */
 #include <stdlib.h>
 
-#include "graph/rules.h"
+#include "graph/internal.h"
 #include "ops.h"
 
 static bool is_f32(const struct result *r) {

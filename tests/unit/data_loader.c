@@ -271,7 +271,7 @@ static void test_crowded(void) {
         read_prints(o.data, l, MANY, want);
         CHECK(own == 0);
         loader_close(l);
-        lo.crowded = true; /* all is kept by now */
+        lo.oversubscribed = true; /* all is kept by now */
         l = open_loader(o.data, lo);
         read_prints(o.data, l, MANY, got);
         CHECK(own == MANY && memcmp(got, want, sizeof want) == 0);

@@ -357,7 +357,7 @@ static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
 }
 
 static int32_t choices(void *self, const char **text, struct rn_error *e) {
-    return cpu_choices(((struct fake *)self)->engine, text, e);
+    return tuning_table(((struct fake *)self)->engine, text, e);
 }
 
 static int32_t choose(void *self, const char *text, struct rn_error *e) {

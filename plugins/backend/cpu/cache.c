@@ -41,7 +41,7 @@ static void remove_stale(const char *folder) {
             fstatat(dirfd(d), f->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0 ||
             !S_ISDIR(s.st_mode) || s.st_mtime + STALE_S > time(NULL))
             continue;
-        char *path = kept_join(folder, f->d_name);
+        char *path = cache_join(folder, f->d_name);
         if (path)
             remove_folder(path);
         free(path);
@@ -55,9 +55,9 @@ char *cache_scratch(const char *folder) {
     char *path;
     if (folder) {
         remove_stale(folder);
-        path = kept_join(folder, "tmp-XXXXXX");
+        path = cache_join(folder, "tmp-XXXXXX");
     } else {
-        path = kept_join(tmp && tmp[0] == '/' ? tmp : "/tmp", "runner-XXXXXX");
+        path = cache_join(tmp && tmp[0] == '/' ? tmp : "/tmp", "runner-XXXXXX");
     }
     if (path && !mkdtemp(path)) { /* 0700 */
         free(path);
@@ -74,10 +74,10 @@ void cache_scratch_remove(char *path) {
 
 /* ------------------------------------------------------------------ files */
 
-char *cache_put(const char *folder, const struct kept_key *k, const char *file) {
-    if (chmod(file, 0700) != 0 || !kept_seal(file, k))
+char *cache_put(const char *folder, const struct cache_key *k, const char *file) {
+    if (chmod(file, 0700) != 0 || !cache_seal(file, k))
         return NULL;
-    char *place = folder ? kept_path(folder, k, "so") : strdup(file);
+    char *place = folder ? cache_path(folder, k, "so") : strdup(file);
     if (place && folder && rename(file, place) != 0) {
         free(place);
         place = NULL;
@@ -85,9 +85,9 @@ char *cache_put(const char *folder, const struct kept_key *k, const char *file) 
     return place;
 }
 
-void *cache_open(const char *path, const struct kept_key *k) {
+void *cache_open(const char *path, const struct cache_key *k) {
     size_t bytes;
-    void *data = kept_read(path, k, &bytes);
+    void *data = cache_read(path, k, &bytes);
     if (!data)
         return NULL;
     free(data);

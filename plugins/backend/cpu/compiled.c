@@ -33,7 +33,7 @@ struct cpu_compiler {
     const struct cpu_isa *isa;
     bool wait;
     char *program;        /* the compiler, absolute or as given */
-    struct kept_key key;  /* of the compiler and its flags */
+    struct cache_key key; /* of the compiler and its flags */
     char *folder;         /* of the cache, or NULL */
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t changed;
@@ -51,7 +51,7 @@ struct cpu_compiled {
     enum state state;
     bool dropped; /* while it ran: the thread frees it */
     struct source_text source;
-    struct kept_key key;
+    struct cache_key key;
     uint32_t count;
     struct region **regions;
     uint32_t *function; /* of each region */
@@ -121,23 +121,23 @@ static const char *const *isa_flags(const struct cpu_isa *isa) {
 static void identify(struct cpu_compiler *c) {
     char *real = realpath(c->program, NULL), text[128];
     struct stat s;
-    kept_key_add(&c->key, FORMAT);
-    kept_key_add(&c->key, real ? real : c->program);
+    cache_key_add(&c->key, FORMAT);
+    cache_key_add(&c->key, real ? real : c->program);
     if (stat(c->program, &s) == 0) {
         snprintf(text, sizeof text, "%lld %lld %ld", (long long)s.st_size,
                  (long long)s.st_mtim.tv_sec, (long)s.st_mtim.tv_nsec);
-        kept_key_add(&c->key, text);
+        cache_key_add(&c->key, text);
     }
     for (size_t i = 0; i < cpu_expression_count; i++) { /* calls are by number */
         const struct cpu_expression *x = &cpu_expressions[i];
         snprintf(text, sizeof text, "%s %x %x", x->op, (unsigned)x->in,
                  (unsigned)x->out);
-        kept_key_add(&c->key, text);
+        cache_key_add(&c->key, text);
     }
     for (const char *const *f = flags_all; *f; f++)
-        kept_key_add(&c->key, *f);
+        cache_key_add(&c->key, *f);
     for (const char *const *f = isa_flags(c->isa); *f; f++)
-        kept_key_add(&c->key, *f);
+        cache_key_add(&c->key, *f);
     free(real);
 }
 
@@ -171,7 +171,7 @@ int32_t cpu_compiler_create(struct rn_host *h, const struct cpu_isa *isa,
         return RN_OK;
     }
     identify(c);
-    c->folder = kept_folder("regions");
+    c->folder = cache_folder("regions");
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, NULL);
     *out = c;
@@ -388,8 +388,8 @@ struct cpu_compiled *cpu_compiled_create(struct cpu_compiler *c, uint32_t count,
         return NULL;
     }
     p->key = c->key;
-    kept_key_add(&p->key, p->source.data);
-    char *path = c->folder ? kept_path(c->folder, &p->key, "so") : NULL;
+    cache_key_add(&p->key, p->source.data);
+    char *path = c->folder ? cache_path(c->folder, &p->key, "so") : NULL;
     void *so = path ? cache_open(path, &p->key) : NULL;
     free(path);
     if (!so && c->wait)

@@ -4,7 +4,7 @@
 #ifndef CPU_COMPILED_H
 #define CPU_COMPILED_H
 
-#include "../shared/kept.h"
+#include "../shared/cache_file.h"
 #include "region.h"
 
 /* ---------------------------------------------------------------- cache.c */
@@ -15,10 +15,10 @@ char *cache_scratch(const char *folder);
 void cache_scratch_remove(char *path);
 /* Seal a fresh shared object and move it to its place; `folder` NULL: it stays. The
  * place, owned, or NULL. */
-char *cache_put(const char *folder, const struct kept_key *k, const char *file);
+char *cache_put(const char *folder, const struct cache_key *k, const char *file);
 /* Open what cache_put sealed. NULL if it is not there, not ours alone, or damaged: then
  * it is removed. */
-void *cache_open(const char *path, const struct kept_key *k);
+void *cache_open(const char *path, const struct cache_key *k);
 region_fn cache_function(void *so, const char *name); /* NULL: it has none */
 void cache_close(void *so);
 

@@ -101,7 +101,7 @@ static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
 }
 
 static int32_t choices(void *self, const char **text, struct rn_error *e) {
-    return cpu_choices(self, text, e);
+    return tuning_table(self, text, e);
 }
 
 static int32_t choose(void *self, const char *text, struct rn_error *e) {

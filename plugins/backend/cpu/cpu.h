@@ -45,7 +45,7 @@ uint64_t cpu_memory_left(void);
 int32_t cpu_measure(const struct cpu_engine *g, const struct rn_program *p,
                     uint32_t node, uint64_t *ns, struct rn_error *e);
 /* Borrowed until the next call. */
-int32_t cpu_choices(const struct cpu_engine *g, const char **text, struct rn_error *e);
+int32_t tuning_table(const struct cpu_engine *g, const char **text, struct rn_error *e);
 void cpu_choose(const struct cpu_engine *g, const char *text);
 /* What times of kernels depend on, and the engine's blocks of channels. */
 int64_t cpu_image_block(const struct cpu_engine *g);
@@ -118,7 +118,7 @@ struct cpu_setup {
 void cpu_setup_finish(struct cpu_setup *s);
 
 /* A room: 1 taken, 0 not mine, negative status on failure. */
-typedef int32_t (*cpu_room)(struct cpu_setup *s, struct rn_error *e);
+typedef int32_t (*kernel_family)(struct cpu_setup *s, struct rn_error *e);
 
 int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e);
 int32_t cpu_products(struct cpu_setup *s, struct rn_error *e);    /* our own */
@@ -191,7 +191,7 @@ struct cpu_folds {
 struct cpu_isa {
     const char *name;
     const cpu_block *blocks; /* by expression */
-    cpu_room reduce, softmax, normalise, attention, window, move, blocked;
+    kernel_family reduce, softmax, normalise, attention, window, move, blocked;
     uint64_t pack_bytes; /* gemm's scratch */
     cpu_gemm_fn gemm;
     cpu_gemm_fn fused_gemm; /* other bits: multiplies and adds in one rounding */

@@ -132,7 +132,7 @@ static void lay_out_compiled(struct region *r) {
     bool broadcast = false;
     for (uint32_t i = 0; i < r->reg_count; i++)
         broadcast |= r->regs[i].input >= 0 && !r->regs[i].dense && !r->regs[i].scalar;
-    w->rows = broadcast && !r->serial && !r->ending.count && r->rank > 1 &&
+    w->rows = broadcast && !r->serial && !r->tail.count && r->rank > 1 &&
               r->inner >= ROW_LEAST;
     if (w->rows) {
         w->piece = r->inner <= ROW_MOST ? r->inner : ROW_MOST;
@@ -215,8 +215,8 @@ static bool set_space(struct region *r, uint32_t rank, const int64_t *shape) {
 /* Is a register what a reduction at the end makes? */
 static bool is_folded(const struct region *r, const struct rn_program *p,
                       uint32_t reg) {
-    for (uint32_t i = 0; i < r->ending.count; i++)
-        if (p->outputs[r->ending.folds[i].output] == reg)
+    for (uint32_t i = 0; i < r->tail.count; i++)
+        if (p->outputs[r->tail.folds[i].output] == reg)
             return true;
     return false;
 }
@@ -229,8 +229,8 @@ static struct region *from_program(struct cpu_setup *s, const struct rn_program 
     r->input_count = p->input_count;
     r->output_count = p->output_count;
     *ok = set_space(r, p->space_rank, p->space) && p->input_count == s->n_in &&
-          p->output_count == s->n_out && region_ending(r, p);
-    r->step_count -= r->ending.count;
+          p->output_count == s->n_out && reduction_tail(r, p);
+    r->step_count -= r->tail.count;
     for (uint32_t i = 0; i < p->slot_count && *ok; i++) {
         const struct rn_slot *q = rn_slot_at(p, i);
         *ok = is_folded(r, p, i) || reg_shape(r, i, q->dtype, q->rank, q->shape);
@@ -264,8 +264,8 @@ static struct region *from_program(struct cpu_setup *s, const struct rn_program 
         r->serial |= !g->dense;
     }
     /* What is reduced and not an output is kept in a block. */
-    for (uint32_t i = 0; i < r->ending.count && *ok; i++) {
-        const struct fold *f = &r->ending.folds[i];
+    for (uint32_t i = 0; i < r->tail.count && *ok; i++) {
+        const struct fold *f = &r->tail.folds[i];
         const struct reg *g = &r->regs[f->reg];
         *ok = g->dense && g->input < 0 && g->dtype == RN_F32 && !r->serial;
         if (g->output >= 0)
@@ -570,7 +570,7 @@ static void walk_compiled(const struct cpu_share *s, int64_t begin, int64_t end,
 static void split(const struct cpu_call *c, struct cpu_share *out) {
     const struct region *r = c->state;
     region_fn fn = atomic_load_explicit(&r->fn, memory_order_acquire);
-    int64_t steps = 1 + (int64_t)r->step_count + 2 * (int64_t)r->ending.count;
+    int64_t steps = 1 + (int64_t)r->step_count + 2 * (int64_t)r->tail.count;
     int64_t cost = r->count * steps;
     *out = (struct cpu_share){.fn = fn ? walk_compiled : walk,
                               .call = c,
@@ -579,9 +579,9 @@ static void split(const struct cpu_call *c, struct cpu_share *out) {
                                        : fn      ? r->walk.units
                                                  : r->units,
                               .cost = fn ? cost : 4 * cost};
-    if (r->ending.count) {
-        out->fn = region_ending_walk;
-        out->units = r->ending.units;
+    if (r->tail.count) {
+        out->fn = reduction_tail_walk;
+        out->units = r->tail.units;
     }
 }
 
@@ -622,8 +622,8 @@ int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e) {
         last[r->stores[i].reg] = INT32_MAX;
     merge(r, r->store_count);
     lay_out(r);
-    if (r->ending.count)
-        region_ending_lay_out(r, s->threads);
+    if (r->tail.count)
+        reduction_tail_lay_out(r, s->threads);
     s->in_place = in_place(r, last);
     free(last);
     r->blocks = cpu_isa(s->engine)->blocks;
@@ -634,6 +634,6 @@ int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e) {
     s->run = run;
     s->split = split;
     s->scratch = r->scratch;
-    s->kernel = r->ending.count ? "region, reduced" : region ? "region" : "blocks";
+    s->kernel = r->tail.count ? "region, reduced" : region ? "region" : "blocks";
     return 1;
 }

@@ -11,8 +11,8 @@
 
 #include <runner/sdk/isa.h>
 
+#include "co_schedule.h"
 #include "compiled.h"
-#include "gang.h"
 #include "tune.h"
 
 #define WORTH_NS 100000000 /* in interpreted regions, before a compiler is started */
@@ -291,17 +291,17 @@ static int32_t attention16(struct cpu_setup *s, struct rn_error *e) {
 
 static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
     const struct cpu_isa *isa = s->engine->isa;
-    const cpu_room rooms[] = {room_basic,      cpu_elementwise, isa->reduce,
-                              isa->softmax,    isa->normalise,  isa->attention,
-                              isa->window,     isa->move,
+    const kernel_family rooms[] = {room_basic,      cpu_elementwise, isa->reduce,
+                                   isa->softmax,    isa->normalise,  isa->attention,
+                                   isa->window,     isa->move,
 #ifdef CPU_DOTS16
-                              attention16,
+                                   attention16,
 #endif
 #ifdef CPU_ONEDNN
-                              cpu_onednn_room,
+                                   cpu_onednn_room,
 #endif
-                              cpu_products,    room_plain};
-    const cpu_room for_blocked[] = {
+                                   cpu_products,    room_plain};
+    const kernel_family for_blocked[] = {
         room_basic,
         isa->blocked,
 #ifdef CPU_ONEDNN
@@ -309,7 +309,7 @@ static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
 #endif
     };
     bool blocked = rn_node_blocked(s->node);
-    const cpu_room *list = blocked ? for_blocked : rooms;
+    const kernel_family *list = blocked ? for_blocked : rooms;
     size_t count =
         blocked ? sizeof for_blocked / sizeof rooms[0] : sizeof rooms / sizeof rooms[0];
     for (size_t i = 0; i < count; i++) {
@@ -422,7 +422,8 @@ int32_t cpu_measure(const struct cpu_engine *g, const struct rn_program *p,
     return status;
 }
 
-int32_t cpu_choices(const struct cpu_engine *g, const char **text, struct rn_error *e) {
+int32_t tuning_table(const struct cpu_engine *g, const char **text,
+                     struct rn_error *e) {
     *text = cpu_tuner_text(g->tuner);
     return *text ? RN_OK
                  : rn_fail(e, RN_E_MEMORY, "no memory for the choices", NULL, NULL);
@@ -437,7 +438,7 @@ void cpu_choose(const struct cpu_engine *g, const char *text) {
 struct task {
     cpu_fn run;
     cpu_split split; /* NULL: not in a gang */
-    uint32_t gang;   /* tasks from here on that run as one; 1: this one alone */
+    uint32_t group;  /* tasks from here on that run as one; 1: this one alone */
     uint32_t room;   /* of a gang: whose workspace all use */
     bool region;
     void *state;
@@ -478,14 +479,15 @@ static int32_t compile_regions(struct cpu_exe *x, struct rn_error *e) {
 }
 
 /* Find the gangs. */
-static int32_t find_gangs(struct cpu_exe *x, struct rn_error *e) {
+static int32_t find_co_scheduled(struct cpu_exe *x, struct rn_error *e) {
     uint64_t *scratch = calloc((size_t)x->task_count + 1, sizeof *scratch);
     uint32_t most = 1;
     for (uint32_t i = 0; scratch && i < x->task_count; i++)
-        scratch[i] = x->tasks[i].split ? x->tasks[i].call.scratch : CPU_NO_GANG;
-    for (uint32_t i = 0; scratch && i < x->task_count; i += x->tasks[i].gang) {
-        struct cpu_gang g = cpu_gang_find(x->program, i, scratch, x->engine->threads);
-        x->tasks[i].gang = g.count;
+        scratch[i] = x->tasks[i].split ? x->tasks[i].call.scratch : CPU_NO_CO_SCHEDULE;
+    for (uint32_t i = 0; scratch && i < x->task_count; i += x->tasks[i].group) {
+        struct cpu_co_schedule g =
+            cpu_co_schedule_find(x->program, i, scratch, x->engine->threads);
+        x->tasks[i].group = g.count;
         x->tasks[i].room = g.room;
         for (uint32_t k = i; g.count > 1 && k < i + g.count; k++)
             x->tasks[k].call.scratch = g.scratch;
@@ -563,7 +565,7 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
     if (status == RN_OK)
         status = compile_regions(x, e);
     if (status == RN_OK)
-        status = find_gangs(x, e);
+        status = find_co_scheduled(x, e);
     threads_leave(before);
     if (status != RN_OK) {
         cpu_exe_destroy(x);
@@ -589,15 +591,15 @@ static void point(struct cpu_exe *x, struct task *t, void *const *bases) {
 }
 
 /* The gang of tasks from t on, as one parallel section. */
-static void run_gang(struct cpu_exe *x, struct task *t, void *const *bases) {
-    for (uint32_t i = 0; i < t->gang; i++)
+static void run_co_scheduled(struct cpu_exe *x, struct task *t, void *const *bases) {
+    for (uint32_t i = 0; i < t->group; i++)
         point(x, &t[i], bases);
     char *scratch = x->tasks[t->room].call.workspace;
-    for (uint32_t i = 0; i < t->gang; i++) {
+    for (uint32_t i = 0; i < t->group; i++) {
         t[i].call.workspace = scratch;
         t[i].split(&t[i].call, &x->shares[i]);
     }
-    cpu_shares_run(x->engine->threads, t->gang, x->shares);
+    cpu_shares_run(x->engine->threads, t->group, x->shares);
 }
 
 /* A gang's time goes to its nodes by what they cost. */
@@ -624,11 +626,11 @@ static int32_t run_all(struct cpu_exe *x, void *const *bases, int64_t *times,
     for (uint32_t i = 0, count; i < x->task_count && status == RN_OK; i += count) {
         struct task *t = &x->tasks[i];
         const struct rn_node *n = t->call.k.node;
-        count = t->gang;
+        count = t->group;
         bool counted = x->counting && (t->region || count > 1);
         int64_t begin = counted || times ? now_ns() : 0;
         if (count > 1) {
-            run_gang(x, t, bases);
+            run_co_scheduled(x, t, bases);
         } else {
             point(x, t, bases);
             status = t->run(&t->call, e);

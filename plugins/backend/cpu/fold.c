@@ -4,7 +4,7 @@
  * from memory. So what is reduced is never written, unless somebody else reads it. */
 #include <string.h>
 
-#include "../shared/ending.h"
+#include "../shared/reduction_tail.h"
 #include "region.h"
 
 #define COLUMNS 256    /* of a unit */
@@ -19,13 +19,13 @@ static const enum cpu_fold folds[] = {[ENDING_SUM] = CPU_SUM,
                                       [ENDING_MAX] = CPU_MAX,
                                       [ENDING_MIN] = CPU_MIN};
 
-bool region_ending(struct region *r, const struct rn_program *p) {
-    struct ending *all = &r->ending;
-    struct ending_table one;
+bool reduction_tail(struct region *r, const struct rn_program *p) {
+    struct tail *all = &r->tail;
+    struct tail_table one;
     for (uint32_t i = 0; i < p->node_count; i++) {
-        enum ending_kind kind;
+        enum tail_kind kind;
         const struct rn_node *n = rn_node_at(p, i);
-        bool reduction = ending_is(n, &kind);
+        bool reduction = tail_is(n, &kind);
         if (!reduction && all->count)
             return false; /* they come last */
         if (!reduction)
@@ -34,7 +34,7 @@ bool region_ending(struct region *r, const struct rn_program *p) {
         while (output < p->output_count && p->outputs[output] != n->out[0])
             output++;
         if (all->count == FOLDS_MOST || output == p->output_count ||
-            !ending_table_of(p, n, &one) ||
+            !tail_table_of(p, n, &one) ||
             (all->count && (one.columns != all->columns ||
                             one.results != all->results || one.each != all->each)))
             return false;
@@ -48,8 +48,8 @@ bool region_ending(struct region *r, const struct rn_program *p) {
     return true;
 }
 
-void region_ending_lay_out(struct region *r, int threads) {
-    struct ending *t = &r->ending;
+void reduction_tail_lay_out(struct region *r, int threads) {
+    struct tail *t = &r->tail;
     t->units = t->results;
     if (!t->columns)
         return;
@@ -78,7 +78,7 @@ static const float *piece(const struct region *r, const struct cpu_call *c,
 /* Rows shorter than a block: as many as it holds at a time. */
 static void short_rows(const struct region *r, const struct cpu_call *c, region_fn fn,
                        char *scratch, int64_t begin, int64_t end) {
-    const struct ending *t = &r->ending;
+    const struct tail *t = &r->tail;
     int64_t most = BLOCK / t->each;
     for (int64_t o = begin, n; o < end; o += n) {
         int64_t start = o * t->each;
@@ -99,7 +99,7 @@ static void short_rows(const struct region *r, const struct cpu_call *c, region_
 
 static void long_rows(const struct region *r, const struct cpu_call *c, region_fn fn,
                       char *scratch, int64_t begin, int64_t end) {
-    const struct ending *t = &r->ending;
+    const struct tail *t = &r->tail;
     struct sum_lanes s[FOLDS_MOST];
     for (int64_t o = begin; o < end; o++) {
         for (uint32_t i = 0; i < t->count; i++)
@@ -133,7 +133,7 @@ static void fetch(const struct region *r, const struct cpu_call *c, int64_t star
 
 static void columns(const struct region *r, const struct cpu_call *c, region_fn fn,
                     char *scratch, int64_t begin, int64_t end) {
-    const struct ending *t = &r->ending;
+    const struct tail *t = &r->tail;
     for (int64_t u = begin; u < end; u++) {
         int64_t first = u * t->width, n = t->results - first;
         n = n < t->width ? n : t->width;
@@ -162,17 +162,17 @@ static void columns(const struct region *r, const struct cpu_call *c, region_fn 
     }
 }
 
-void region_ending_walk(const struct cpu_share *s, int64_t begin, int64_t end,
-                        int thread) {
+void reduction_tail_walk(const struct cpu_share *s, int64_t begin, int64_t end,
+                         int thread) {
     const struct cpu_call *c = s->call;
     const struct region *r = c->state;
     region_fn fn = (region_fn)s->code;
     char *scratch = c->workspace + (size_t)thread * c->scratch;
     if (!fn)
         region_begin(r, c, scratch);
-    if (r->ending.columns)
+    if (r->tail.columns)
         columns(r, c, fn, scratch, begin, end);
-    else if (r->ending.each <= BLOCK)
+    else if (r->tail.each <= BLOCK)
         short_rows(r, c, fn, scratch, begin, end);
     else
         long_rows(r, c, fn, scratch, begin, end);

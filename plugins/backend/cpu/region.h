@@ -47,7 +47,7 @@ struct fold {
     uint32_t reg, output; /* what is reduced, where it goes */
 };
 
-struct ending {
+struct tail {
     uint32_t count; /* 0: the region has none */
     struct fold folds[FOLDS_MOST];
     bool columns;
@@ -89,7 +89,7 @@ struct region {
     struct reg *regs;
     struct step *steps;
     struct store *stores;
-    struct ending ending;
+    struct tail tail;
     uint64_t scratch; /* bytes for one thread */
     /* generated code: fn appears once, between two runs or during one */
     struct walk walk;
@@ -110,12 +110,12 @@ char *region_value(const struct region *r, const struct cpu_call *c, uint32_t re
                    char *scratch, int64_t start);
 
 /* fold.c: read the reductions of a region's program. False: not as backend.h says. */
-bool region_ending(struct region *r, const struct rn_program *p);
+bool reduction_tail(struct region *r, const struct rn_program *p);
 /* Once the rest is laid out: what a unit is; adds to the scratch. */
-void region_ending_lay_out(struct region *r, int threads);
+void reduction_tail_lay_out(struct region *r, int threads);
 /* The region's units for threads. */
-void region_ending_walk(const struct cpu_share *s, int64_t begin, int64_t end,
-                        int thread);
+void reduction_tail_walk(const struct cpu_share *s, int64_t begin, int64_t end,
+                         int thread);
 
 /* The region behind a prepared call, or NULL: it is none. */
 struct region *cpu_region_of(cpu_fn fn, void *state);

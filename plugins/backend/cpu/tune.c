@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../shared/choices.h"
-#include "contest.h"
+#include "../shared/tuning_table.h"
+#include "kernel_trial.h"
 #include "tune.h"
 
 #define WORK         2e9 /* multiply-adds that are enough: Winograd gains by images, */
@@ -22,7 +22,7 @@
 struct cpu_tuner {
     struct rn_host *host; /* borrowed: told once that kernels are timed */
     struct cpu_clock clock;
-    struct choices *table;
+    struct tuning_table *table;
     bool rule;    /* nothing is timed */
     bool by_rule; /* and the rule was asked */
     bool loaded;
@@ -55,7 +55,7 @@ void cpu_tuner_destroy(struct cpu_tuner *t) {
         return;
     if (t->clock.destroy)
         t->clock.destroy(t->clock.self);
-    choices_destroy(t->table);
+    tuning_destroy(t->table);
     free(t);
 }
 
@@ -67,11 +67,11 @@ void cpu_tuner_read(struct cpu_tuner *t, const char *text) {
     if (strcmp(text, BY_RULE) == 0)
         t->rule = true;
     else
-        choices_read(t->table, text);
+        tuning_read(t->table, text);
 }
 
 const char *cpu_tuner_text(struct cpu_tuner *t) {
-    return t->by_rule ? BY_RULE : choices_text(t->table);
+    return t->by_rule ? BY_RULE : tuning_text(t->table);
 }
 
 /* ------------------------------------------------------------------- names */
@@ -216,7 +216,7 @@ char cpu_tuner_choice(const struct cpu_tuner *t, const struct cpu_setup *s,
     char key[CHOICE_KEY_MAX];
     struct sample m;
     const struct choice *e = t && sample_of(s, choices, &m) && key_of(&m.setup, key)
-                                 ? choices_find(t->table, key)
+                                 ? tuning_find(t->table, key)
                                  : NULL;
     return e ? e->kernel : '\0';
 }
@@ -249,7 +249,7 @@ static void say(struct cpu_tuner *t, bool *told, const char *text, const char *m
 
 /* A run that takes seconds before it begins says why, once. */
 static void tell(struct cpu_tuner *t, bool again) {
-    char *path = t->told ? NULL : choices_place(t->table);
+    char *path = t->told ? NULL : tuning_place(t->table);
     if (again)
         say(t, &t->told_again,
             "timing again the kernels that were timed while the machine was busy", "");
@@ -269,9 +269,9 @@ static bool looks_again(struct cpu_tuner *t) {
         t->look_again = NO;
         if (choices_are_old(t->table)) {
             cpu_watch_begin(&w, &t->clock, 1);
-            struct cpu_company c = cpu_watch_end(&w);
+            struct cpu_contention c = cpu_watch_end(&w);
             c.stretch = 1.0; /* nothing was run */
-            if (!cpu_is_disturbed(&c, choices_walk(t->table)))
+            if (!cpu_is_disturbed(&c, tuning_walk(t->table)))
                 t->look_again = YES;
         }
     }
@@ -282,18 +282,18 @@ static bool looks_again(struct cpu_tuner *t) {
 static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
                       const char *choices, cpu_prepare prepare, struct choice *out,
                       struct rn_error *e) {
-    struct cpu_contest c;
-    uint64_t known = choices_least(t->table, out->key);
-    bool good = cpu_contest_begin(&c, s, choices, prepare, e);
+    struct kernel_trial c;
+    uint64_t known = tuning_least(t->table, out->key);
+    bool good = kernel_trial_begin(&c, s, choices, prepare, e);
     out->disturbed = true;
     for (int i = 0; good && out->disturbed && i < AGAIN; i++) {
-        uint64_t before[CPU_CONTEST_MOST], best = choices_walk(t->table);
+        uint64_t before[CPU_CONTEST_MOST], best = tuning_walk(t->table);
         memcpy(before, c.ns, sizeof before);
         memset(c.ns, 0, sizeof c.ns);
         int64_t begin = t->clock.wall(t->clock.self);
-        struct cpu_company company = cpu_contest_run(&c, &t->clock, known);
-        out->walk = company.walk;
-        out->disturbed = cpu_is_disturbed(&company, best);
+        struct cpu_contention contention = kernel_trial_run(&c, &t->clock, known);
+        out->walk = contention.walk;
+        out->disturbed = cpu_is_disturbed(&contention, best);
         for (uint32_t k = 0; out->disturbed && k < c.count; k++)
             if (before[k] && (!c.ns[k] || before[k] < c.ns[k]))
                 c.ns[k] = before[k];
@@ -302,12 +302,12 @@ static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
         if (t->patience <= 0)
             break;
     }
-    out->ns = good ? cpu_contest_best(&c, &out->kernel) : 0;
+    out->ns = good ? kernel_trial_best(&c, &out->kernel) : 0;
     if (out->ns && out->disturbed && s->threads > 1 && c.ns[0]) {
         out->ns = c.ns[0]; /* threads that wait for each other tell nothing: by rule */
         out->kernel = c.letter[0];
     }
-    cpu_contest_end(&c);
+    kernel_trial_end(&c);
     return out->ns != 0;
 }
 
@@ -315,7 +315,7 @@ static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
 static int32_t answer(struct cpu_tuner *t, char *key, const struct cpu_setup *s,
                       const char *choices, cpu_prepare prepare, struct choice **out,
                       struct rn_error *e) {
-    struct choice *have = choices_find(t->table, key);
+    struct choice *have = tuning_find(t->table, key);
     bool again = have && !have->used && choice_in_doubt(t->table, have) && !t->rule &&
                  looks_again(t);
     *out = have;
@@ -339,7 +339,7 @@ static int32_t answer(struct cpu_tuner *t, char *key, const struct cpu_setup *s,
             "timed "
             "again by a run that finds it quiet",
             "");
-    *out = choices_keep(t->table, &timed);
+    *out = tuning_keep(t->table, &timed);
     return *out ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory for a choice", NULL, NULL);
 }
 
@@ -352,10 +352,10 @@ int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
     if (!t || !sample_of(s, choices, &m) || !key_of(&m.setup, key))
         return rn_fail(e, RN_E_UNSUPPORTED, "this node cannot be timed", NULL, NULL);
     if (!t->rule && !t->loaded) {
-        t->rule = !choices_load(t->table);
+        t->rule = !tuning_load(t->table);
         t->loaded = true;
     }
-    if (t->rule && !choices_find(t->table, key)) {
+    if (t->rule && !tuning_find(t->table, key)) {
         t->by_rule = true;
         *ns = (uint64_t)((double)by_rule(&m) * m.scale);
         return RN_OK;

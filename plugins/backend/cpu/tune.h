@@ -3,7 +3,7 @@
 #ifndef CPU_TUNE_H
 #define CPU_TUNE_H
 
-#include "company.h"
+#include "contention.h"
 #include "cpu.h"
 
 struct cpu_tuner;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../shared/kept.h"
+#include "../shared/cache_file.h"
 #include "engine.h"
 
 static int32_t nvrtc_failed(const struct cuda_device *d, nvrtcProgram p, nvrtcResult r,
@@ -55,7 +55,7 @@ int32_t cuda_compile_source(const struct cuda_device *d, const char *source,
                             void **image, size_t *bytes, struct rn_error *e) {
     char chip[48], version[48];
     int major = 0, minor = 0;
-    struct kept_key k = {{0, 0}};
+    struct cache_key k = {{0, 0}};
     snprintf(chip, sizeof chip, "--gpu-architecture=sm_%d%d", d->major, d->minor);
     /* Numbers are defined: no contraction; IEEE division and roots are the default. */
     const char *const options[] = {chip, "--fmad=false",
@@ -65,20 +65,20 @@ int32_t cuda_compile_source(const struct cuda_device *d, const char *source,
     *image = NULL;
     d->lib.nvrtc.nvrtcVersion(&major, &minor);
     snprintf(version, sizeof version, "nvrtc %d.%d", major, minor);
-    kept_key_add(&k, version);
+    cache_key_add(&k, version);
     for (int i = 0; i < n; i++)
-        kept_key_add(&k, options[i]);
-    kept_key_add(&k, source);
-    char *folder = kept_folder("cuda");
-    char *path = folder ? kept_path(folder, &k, "cubin") : NULL;
+        cache_key_add(&k, options[i]);
+    cache_key_add(&k, source);
+    char *folder = cache_folder("cuda");
+    char *path = folder ? cache_path(folder, &k, "cubin") : NULL;
     free(folder);
     int32_t status = RN_OK;
     if (path)
-        *image = kept_read(path, &k, bytes);
+        *image = cache_read(path, &k, bytes);
     if (!*image) {
         status = compile(d, source, n, options, image, bytes, e);
         if (status == RN_OK && path)
-            kept_write(path, &k, *image, *bytes);
+            cache_write(path, &k, *image, *bytes);
     }
     free(path);
     return status;

@@ -52,12 +52,11 @@ static bool make_step(struct region *r, const struct rn_node *n, struct step *s)
 
 /* Nodes of p from `first` on as the reductions at its end. */
 static bool make_ends(struct region *r, const struct rn_program *p, uint32_t first) {
-    struct ending_table one;
+    struct tail_table one;
     for (uint32_t k = first; k < p->node_count; k++) {
         const struct rn_node *n = rn_node_at(p, k);
         struct end *e = &r->ends[r->end_count];
-        if (r->end_count == ENDS || !ending_is(n, &e->kind) ||
-            !ending_table_of(p, n, &one))
+        if (r->end_count == ENDS || !tail_is(n, &e->kind) || !tail_table_of(p, n, &one))
             return false;
         e->reg = n->in[0];
         e->output = 0;
@@ -91,8 +90,8 @@ static bool from_program(struct cuda_setup *s, struct region *r) {
         r->input[p->inputs[i]] = (int)i;
     for (uint32_t k = 0; k < p->node_count; k++) {
         const struct rn_node *n = rn_node_at(p, k);
-        enum ending_kind kind;
-        if (ending_is(n, &kind))
+        enum tail_kind kind;
+        if (tail_is(n, &kind))
             break;
         if (n->in_count > 3)
             return false;

@@ -5,7 +5,7 @@
 #define CUDA_REGION_H
 
 #include "../cpu/cpu.h"
-#include "../shared/ending.h"
+#include "../shared/reduction_tail.h"
 #include "engine.h"
 
 #define PORTS 64
@@ -20,7 +20,7 @@ struct step {
 };
 
 struct end {
-    enum ending_kind kind;
+    enum tail_kind kind;
     uint32_t reg, output; /* what is reduced, which output gets it */
 };
 
@@ -35,9 +35,9 @@ struct region {
     struct step steps[STEPS];
     uint32_t end_count;
     struct end ends[ENDS];
-    bool ended[PORTS];         /* by output: of a reduction */
-    struct ending_table table; /* of all ends */
-    enum feed feed[PORTS];     /* of inputs; other outputs fill the space */
+    bool ended[PORTS];       /* by output: of a reduction */
+    struct tail_table table; /* of all ends */
+    enum feed feed[PORTS];   /* of inputs; other outputs fill the space */
     int64_t stride[2 * PORTS][RN_MAX_RANK]; /* inputs, then outputs */
 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../shared/choices.h"
+#include "../shared/tuning_table.h"
 #include "tune.h"
 
 #define ROUNDS   3
@@ -20,7 +20,7 @@
 struct cuda_tuner {
     struct rn_host *host;
     struct cuda_device *d;
-    struct choices *table;
+    struct tuning_table *table;
     bool rule, by_rule, loaded, told;
     CUstream stream; /* made when something is timed first */
     CUevent begin, end;
@@ -58,19 +58,19 @@ void cuda_tuner_destroy(struct cuda_tuner *t) {
         t->d->lib.driver.cuEventDestroy(t->end);
     if (t->stream)
         t->d->lib.driver.cuStreamDestroy(t->stream);
-    choices_destroy(t->table);
+    tuning_destroy(t->table);
     free(t);
 }
 
 const char *cuda_tuner_text(struct cuda_tuner *t) {
-    return t->by_rule ? BY_RULE : choices_text(t->table);
+    return t->by_rule ? BY_RULE : tuning_text(t->table);
 }
 
 void cuda_tuner_read(struct cuda_tuner *t, const char *text) {
     if (strcmp(text, BY_RULE) == 0)
         t->rule = true;
     else
-        choices_read(t->table, text);
+        tuning_read(t->table, text);
 }
 
 /* ------------------------------------------------------------------- names */
@@ -247,10 +247,10 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
     if (!t || !key_of(s, &key))
         return rule;
     if (!t->rule && !t->loaded) {
-        t->rule = !choices_load(t->table);
+        t->rule = !tuning_load(t->table);
         t->loaded = true;
     }
-    struct choice *c = choices_find(t->table, key.text);
+    struct choice *c = tuning_find(t->table, key.text);
     if (c) {
         c->used = true;
         *ns = c->ns;
@@ -264,7 +264,7 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
 static int keep(struct cuda_tuner *t, struct line *key, int way, uint64_t took,
                 uint64_t *ns) {
     struct choice choice = {.key = key->text, .kernel = (char)('a' + way), .ns = took};
-    struct choice *kept = choices_keep(t->table, &choice);
+    struct choice *kept = tuning_keep(t->table, &choice);
     if (!kept)
         return -1;
     kept->used = true;
@@ -280,8 +280,8 @@ static int give_up(struct cuda_tuner *t, const struct line *key, bool none,
     char text[CHOICE_KEY_MAX + 32];
     snprintf(text, sizeof text, "%s\t%c\t%d\t-", key->text,
              none ? 'a' + CUDA_NONE : 'a', GIVEN_UP);
-    choices_read(t->table, text);
-    struct choice *c = choices_find(t->table, key->text);
+    tuning_read(t->table, text);
+    struct choice *c = tuning_find(t->table, key->text);
     if (!c)
         return -1;
     c->used = true;

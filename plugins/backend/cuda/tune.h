@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Algorithms of cuBLASLt and engines of cuDNN chosen by time, on the device, while a
- * plan is made; the answers are kept as the cpu backend's are (../shared/choices.h) and
- * stand in the record. Without a device, or where nothing can be kept, nothing is
- * timed: the library's first proposal is taken. */
+ * plan is made; the answers are kept as the cpu backend's are
+ * (../shared/tuning_table.h) and stand in the record. Without a device, or where
+ * nothing can be kept, nothing is timed: the library's first proposal is taken. */
 #ifndef CUDA_TUNE_H
 #define CUDA_TUNE_H
 

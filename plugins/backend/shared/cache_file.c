@@ -9,19 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kept.h"
+#include "cache_file.h"
 
 #define LARGEST (256 << 20) /* bytes of a file */
 
 struct seal { /* after the last byte of the content */
     char magic[8];
     uint64_t size; /* of the content */
-    struct kept_key key, sum;
+    struct cache_key key, sum;
 };
 static const char magic[8] = "rnsealed";
 
 /* Two lanes of 64 bits that walk apart. */
-static void add(struct kept_key *k, const void *data, size_t n) {
+static void add(struct cache_key *k, const void *data, size_t n) {
     const unsigned char *p = data;
     uint64_t a = k->half[0] ^ 0xcbf29ce484222325u, b = k->half[1] + n;
     for (size_t i = 0; i < n; i++) {
@@ -32,13 +32,13 @@ static void add(struct kept_key *k, const void *data, size_t n) {
     k->half[1] = b ^ b >> 32;
 }
 
-void kept_key_add(struct kept_key *k, const char *text) {
+void cache_key_add(struct cache_key *k, const char *text) {
     add(k, text, strlen(text) + 1);
 }
 
 /* ----------------------------------------------------------------- folders */
 
-char *kept_join(const char *folder, const char *name) {
+char *cache_join(const char *folder, const char *name) {
     size_t size = strlen(folder) + strlen(name) + 2;
     char *path = malloc(size);
     if (path)
@@ -51,7 +51,7 @@ static bool ours(const struct stat *s) {
     return s->st_uid == geteuid() && (s->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-char *kept_folder(const char *name) {
+char *cache_folder(const char *name) {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     const char *const below[] = {"runner", name};
     char *path = NULL;
@@ -59,10 +59,10 @@ char *kept_folder(const char *name) {
     if (base && base[0] == '/')
         path = strdup(base);
     else if (home && home[0] == '/')
-        path = kept_join(home, ".cache");
+        path = cache_join(home, ".cache");
     for (int i = 0; path && i <= 2; i++) { /* a home that is not there is not made */
         bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
-        char *next = made && i < 2 ? kept_join(path, below[i]) : NULL;
+        char *next = made && i < 2 ? cache_join(path, below[i]) : NULL;
         if (i < 2 || !made) {
             free(path);
             path = next;
@@ -76,11 +76,11 @@ char *kept_folder(const char *name) {
     return path;
 }
 
-char *kept_path(const char *folder, const struct kept_key *k, const char *ending) {
+char *cache_path(const char *folder, const struct cache_key *k, const char *tail) {
     char name[64];
     snprintf(name, sizeof name, "%016llx%016llx.%.16s", (unsigned long long)k->half[0],
-             (unsigned long long)k->half[1], ending);
-    return kept_join(folder, name);
+             (unsigned long long)k->half[1], tail);
+    return cache_join(folder, name);
 }
 
 /* ------------------------------------------------------------------- files */
@@ -118,14 +118,14 @@ static bool write_all(int f, const void *data, size_t n) {
     return true;
 }
 
-static struct seal seal_of(const struct kept_key *k, const void *data, size_t bytes) {
+static struct seal seal_of(const struct cache_key *k, const void *data, size_t bytes) {
     struct seal seal = {.size = bytes, .key = *k};
     memcpy(seal.magic, magic, sizeof magic);
     add(&seal.sum, data, bytes);
     return seal;
 }
 
-void *kept_read(const char *path, const struct kept_key *k, size_t *bytes) {
+void *cache_read(const char *path, const struct cache_key *k, size_t *bytes) {
     size_t size;
     if (access(path, F_OK) != 0)
         return NULL;
@@ -153,7 +153,7 @@ static bool append(const char *file, int flags, const void *data, size_t bytes,
     return close(f) == 0 && good;
 }
 
-bool kept_seal(const char *file, const struct kept_key *k) {
+bool cache_seal(const char *file, const struct cache_key *k) {
     size_t size;
     unsigned char *data = read_ours(file, &size);
     if (!data)
@@ -163,8 +163,8 @@ bool kept_seal(const char *file, const struct kept_key *k) {
     return append(file, O_APPEND, "", 0, &seal);
 }
 
-bool kept_write(const char *path, const struct kept_key *k, const void *data,
-                size_t bytes) {
+bool cache_write(const char *path, const struct cache_key *k, const void *data,
+                 size_t bytes) {
     struct seal seal = seal_of(k, data, bytes);
     size_t n = strlen(path) + 24;
     char *temp = malloc(n);

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "../../plugins/backend/cpu/tune.h"
-#include "../../plugins/backend/shared/choices.h"
+#include "../../plugins/backend/shared/tuning_table.h"
 #include "check.h"
 
 /* -------------------------------------------------------------------- the world */
@@ -20,11 +20,11 @@
 #define SLOWED   1300000 /* Winograd in company */
 #define WALK     400000
 
-enum company { ALONE, WAITS, OTHERS, WALKS, NEIGHBOUR, SWITCHED }; /* how it shows */
+enum contention { ALONE, WAITS, OTHERS, WALKS, NEIGHBOUR, SWITCHED }; /* how it shows */
 
 static struct {
     int64_t processor, wall, switches;
-    enum company now;
+    enum contention now;
     int quiet_after; /* calls of kernels until the company leaves; 0: it stays */
     uint64_t walk;
     int calls, rests;
@@ -103,7 +103,7 @@ static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
                                             .log = log_line};
 static struct rn_host host = {&host_api};
 
-static void be(enum company c, int quiet_after) {
+static void be(enum contention c, int quiet_after) {
     memset(&world, 0, sizeof world);
     world.now = c;
     world.quiet_after = quiet_after;
@@ -143,13 +143,13 @@ static void age(void) {
 }
 
 /* Lines that end so. */
-static int lines(const char *ending) {
+static int lines(const char *tail) {
     char path[512], line[1024];
     int count = 0;
     FILE *f = file_of(path, sizeof path) ? fopen(path, "r") : NULL;
     while (f && fgets(line, sizeof line, f)) {
-        size_t n = strlen(line), m = strlen(ending);
-        count += n > m && strcmp(line + n - m, ending) == 0;
+        size_t n = strlen(line), m = strlen(tail);
+        count += n > m && strcmp(line + n - m, tail) == 0;
     }
     if (f)
         fclose(f);
@@ -186,7 +186,7 @@ static char ask(struct cpu_tuner *t, int64_t channels, uint64_t *ns) {
 }
 
 /* What a run that asks once gets; its kernels called world.calls times. */
-static char run(enum company c, int quiet_after) {
+static char run(enum contention c, int quiet_after) {
     uint64_t ns;
     be(c, quiet_after);
     struct cpu_tuner *t = tuner_of();
@@ -217,7 +217,7 @@ static char ask_product(struct cpu_tuner *t, int threads, const char *choices) {
     return cpu_tuner_choice(t, &s, choices);
 }
 
-static char run_product(enum company c, int threads, const char *choices) {
+static char run_product(enum contention c, int threads, const char *choices) {
     be(c, 0);
     struct cpu_tuner *t = tuner_of();
     char kernel = t ? ask_product(t, threads, choices) : '\0';
@@ -243,7 +243,7 @@ static void check_products(void) {
 }
 
 static void check_judgement(void) {
-    struct cpu_company c = {1.02, 0.1, 10.0, 450000};
+    struct cpu_contention c = {1.02, 0.1, 10.0, 450000};
     CHECK(!cpu_is_disturbed(&c, 400000));
     CHECK(!cpu_is_disturbed(&c, 0)); /* nothing to compare with */
     c.walk = 600000;
@@ -252,9 +252,9 @@ static void check_judgement(void) {
     CHECK(!cpu_is_disturbed(&c, 400000));
     c.stretch = 1.5;
     CHECK(cpu_is_disturbed(&c, 400000));
-    c = (struct cpu_company){1.0, 0.5, 0.0, 400000};
+    c = (struct cpu_contention){1.0, 0.5, 0.0, 400000};
     CHECK(cpu_is_disturbed(&c, 400000));
-    c = (struct cpu_company){1.0, 0.0, 200.0, 400000};
+    c = (struct cpu_contention){1.0, 0.0, 200.0, 400000};
     CHECK(cpu_is_disturbed(&c, 400000));
     /* The watch: the longer walk, the mean of what it saw, waiting beside work. */
     struct cpu_watch w;
@@ -287,7 +287,7 @@ static void check_quiet(void) {
     CHECK(run(WAITS, 0) == 'w' && world.calls == 0); /* what is known is known */
 }
 
-static void check_busy(enum company how) {
+static void check_busy(enum contention how) {
     forget();
     CHECK(run(how, 0) == 'd' && world.calls == 3 * 5); /* it tries three times */
     CHECK(lines("?\n") == 1 && lines("\n") == 1);

@@ -2,7 +2,7 @@
 /* Gangs: neighbouring calls that do not need each other run as one parallel section,
  * such as the updates of all parameters. One call for each would be one barrier for
  * each, and a small parameter takes less time than a barrier. */
-#include "gang.h"
+#include "co_schedule.h"
 
 #define LEAST 262144 /* of cost, for each thread: about 15 us */
 #define CUT   16384  /* of a share in a gang */
@@ -124,12 +124,13 @@ static bool has_room(const struct rn_program *p, uint32_t i, uint32_t first,
     return good;
 }
 
-struct cpu_gang cpu_gang_find(const struct rn_program *p, uint32_t first,
-                              const uint64_t *scratch, int threads) {
-    struct cpu_gang g = {1, first, scratch[first]};
-    if (scratch[first] == CPU_NO_GANG)
+struct cpu_co_schedule cpu_co_schedule_find(const struct rn_program *p, uint32_t first,
+                                            const uint64_t *scratch, int threads) {
+    struct cpu_co_schedule g = {1, first, scratch[first]};
+    if (scratch[first] == CPU_NO_CO_SCHEDULE)
         return g;
-    for (uint32_t i = first + 1; i < p->node_count && scratch[i] != CPU_NO_GANG; i++) {
+    for (uint32_t i = first + 1; i < p->node_count && scratch[i] != CPU_NO_CO_SCHEDULE;
+         i++) {
         for (uint32_t k = first; k < i; k++)
             if (!independent(p, rn_node_at(p, k), rn_node_at(p, i)))
                 return g;
@@ -143,7 +144,7 @@ struct cpu_gang cpu_gang_find(const struct rn_program *p, uint32_t first,
                     break;
         if (room > i)
             return g;
-        g = (struct cpu_gang){i + 1 - first, room, most};
+        g = (struct cpu_co_schedule){i + 1 - first, room, most};
     }
     return g;
 }

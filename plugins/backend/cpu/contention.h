@@ -2,8 +2,8 @@
 /* Company: what else the machine does while kernels are timed. Processor time alone
  * does not show it: others take the caches and the memory, and slow one kernel more
  * than another. */
-#ifndef CPU_COMPANY_H
-#define CPU_COMPANY_H
+#ifndef CPU_CONTENTION_H
+#define CPU_CONTENTION_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,14 +26,14 @@ struct cpu_clock {
 bool cpu_clock_init(struct cpu_clock *out);
 
 /* During one timing. */
-struct cpu_company {
+struct cpu_contention {
     double stretch;  /* wall time over processor time, of one thread */
     double others;   /* runnable threads of others by processor, a mean */
     double made_way; /* times a second */
     uint64_t walk;   /* the longer one of before and after; 0: not known */
 };
 /* best: the shortest walk known here. */
-bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best);
+bool cpu_is_disturbed(const struct cpu_contention *c, uint64_t best);
 
 struct cpu_watch {
     const struct cpu_clock *clock;     /* borrowed */
@@ -45,6 +45,6 @@ struct cpu_watch {
 };
 void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c, int threads);
 void cpu_watch_look(struct cpu_watch *w); /* now and then */
-struct cpu_company cpu_watch_end(struct cpu_watch *w);
+struct cpu_contention cpu_watch_end(struct cpu_watch *w);
 
 #endif

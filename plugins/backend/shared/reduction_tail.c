@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "ending.h"
+#include "reduction_tail.h"
 
-bool ending_is(const struct rn_node *n, enum ending_kind *kind) {
+bool tail_is(const struct rn_node *n, enum tail_kind *kind) {
     static const char *const names[] = {"reduce_sum", "reduce_mean", "reduce_max",
                                         "reduce_min"};
     for (int k = 0; k < 4; k++)
         if (strcmp(n->op, names[k]) == 0) {
-            *kind = (enum ending_kind)k;
+            *kind = (enum tail_kind)k;
             return true;
         }
     return false;
 }
 
-bool ending_table_of(const struct rn_program *p, const struct rn_node *n,
-                     struct ending_table *t) {
+bool tail_table_of(const struct rn_program *p, const struct rn_node *n,
+                   struct tail_table *t) {
     const struct rn_attr *axes = rn_node_attr(n, "axes");
     bool gone[RN_MAX_RANK] = {false};
     int turns = 0, before = -1;

@@ -9,32 +9,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "choices.h"
-#include "kept.h"
+#include "cache_file.h"
+#include "tuning_table.h"
 
 #define LINE_MAX_ (CHOICE_KEY_MAX + 96)
 #define OLD_S     900
 
-struct choices {
-    struct kept_key machine;
+struct tuning_table {
+    struct cache_key machine;
     struct choice *entries;
     size_t count, capacity;
     uint64_t walk; /* the shortest */
     bool old;
-    char *text; /* of choices_text */
+    char *text; /* of tuning_text */
     const char *letters;
 };
 
-struct choices *choices_create(const char *machine, const char *letters) {
-    struct choices *t = calloc(1, sizeof *t);
+struct tuning_table *choices_create(const char *machine, const char *letters) {
+    struct tuning_table *t = calloc(1, sizeof *t);
     if (t) {
         t->letters = letters;
-        kept_key_add(&t->machine, machine);
+        cache_key_add(&t->machine, machine);
     }
     return t;
 }
 
-void choices_destroy(struct choices *t) {
+void tuning_destroy(struct tuning_table *t) {
     if (!t)
         return;
     for (size_t i = 0; i < t->count; i++) {
@@ -48,14 +48,14 @@ void choices_destroy(struct choices *t) {
 
 /* ------------------------------------------------------------------- table */
 
-struct choice *choices_find(const struct choices *t, const char *key) {
+struct choice *tuning_find(const struct tuning_table *t, const char *key) {
     for (size_t i = 0; i < t->count; i++)
         if (strcmp(t->entries[i].key, key) == 0)
             return &t->entries[i];
     return NULL;
 }
 
-uint64_t choices_least(const struct choices *t, const char *key) {
+uint64_t tuning_least(const struct tuning_table *t, const char *key) {
     size_t what = strcspn(key, "|");
     uint64_t least = 0;
     for (size_t i = 0; i < t->count; i++) {
@@ -67,23 +67,23 @@ uint64_t choices_least(const struct choices *t, const char *key) {
     return least;
 }
 
-uint64_t choices_walk(const struct choices *t) {
+uint64_t tuning_walk(const struct tuning_table *t) {
     return t->walk;
 }
 
-bool choice_in_doubt(const struct choices *t, const struct choice *c) {
+bool choice_in_doubt(const struct tuning_table *t, const struct choice *c) {
     return !c->settled && (c->disturbed || choice_walk_is_slow(c->walk, t->walk));
 }
 
-bool choices_are_old(const struct choices *t) {
+bool choices_are_old(const struct tuning_table *t) {
     return t->old;
 }
 
 /* The first line of a key counts, unless it is in doubt and this one is not. */
-static struct choice *add(struct choices *t, const struct choice *c) {
+static struct choice *add(struct tuning_table *t, const struct choice *c) {
     if (c->walk && (!t->walk || c->walk < t->walk))
         t->walk = c->walk;
-    struct choice *have = choices_find(t, c->key);
+    struct choice *have = tuning_find(t, c->key);
     if (have) {
         if (!have->used && choice_in_doubt(t, have) && !choice_in_doubt(t, c)) {
             have->kernel = c->kernel;
@@ -125,7 +125,7 @@ static uint64_t number(const char *text, char stop, const char **end) {
 }
 
 /* The walk is missing in records of earlier versions. */
-static void read_line(struct choices *t, char *line, bool settled) {
+static void read_line(struct tuning_table *t, char *line, bool settled) {
     char *tab = strchr(line, '\t');
     const char *end = NULL;
     if (!tab || !tab[1] || tab[2] != '\t' || !strchr(t->letters, tab[1]))
@@ -154,7 +154,7 @@ static int write_line(char *out, size_t size, const struct choice *c) {
                     (unsigned long long)c->ns, walk);
 }
 
-void choices_read(struct choices *t, const char *text) {
+void tuning_read(struct tuning_table *t, const char *text) {
     while (*text) {
         char line[LINE_MAX_];
         size_t n = strcspn(text, "\n");
@@ -167,7 +167,7 @@ void choices_read(struct choices *t, const char *text) {
     }
 }
 
-const char *choices_text(struct choices *t) {
+const char *tuning_text(struct tuning_table *t) {
     size_t size = 1, at = 0;
     for (size_t i = 0; i < t->count; i++)
         size += strlen(t->entries[i].key) + 64;
@@ -184,15 +184,15 @@ const char *choices_text(struct choices *t) {
 
 /* -------------------------------------------------------------------- disk */
 
-char *choices_place(const struct choices *t) {
-    char *folder = kept_folder("kernels");
-    char *path = folder ? kept_path(folder, &t->machine, "txt") : NULL;
+char *tuning_place(const struct tuning_table *t) {
+    char *folder = cache_folder("kernels");
+    char *path = folder ? cache_path(folder, &t->machine, "txt") : NULL;
     free(folder);
     return path;
 }
 
-bool choices_load(struct choices *t) {
-    char *path = choices_place(t);
+bool tuning_load(struct tuning_table *t) {
+    char *path = tuning_place(t);
     FILE *f = path ? fopen(path, "re") : NULL;
     char line[LINE_MAX_];
     struct stat s;
@@ -212,9 +212,9 @@ bool choices_load(struct choices *t) {
 
 /* Written at once, then read again: of several runs that time one node at one time the
  * first line counts for all, or the same file would not give the same bits. */
-struct choice *choices_keep(struct choices *t, const struct choice *c) {
+struct choice *tuning_keep(struct tuning_table *t, const struct choice *c) {
     char line[LINE_MAX_];
-    char *path = choices_place(t);
+    char *path = tuning_place(t);
     int n = write_line(line, sizeof line, c);
     int f = path && n < (int)sizeof line
                 ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600)
@@ -224,7 +224,7 @@ struct choice *choices_keep(struct choices *t, const struct choice *c) {
         close(f);
     free(path);
     if (written)
-        choices_load(t);
+        tuning_load(t);
     t->old = old;     /* as it was when the run began */
     return add(t, c); /* no cache: known to this run alone */
 }

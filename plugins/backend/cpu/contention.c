@@ -13,8 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../shared/choices.h"
-#include "company.h"
+#include "../shared/tuning_table.h"
+#include "contention.h"
 #include "cpu.h"
 
 #define STRETCH 1.1  /* measured: 1.01 when quiet, 2 beside one process */
@@ -23,7 +23,7 @@
 #define LINE    16   /* floats of a line of the caches: one of each is enough */
 #define BYTES   ((uint64_t)64 << 20) /* past the caches that one thread has alone */
 
-bool cpu_is_disturbed(const struct cpu_company *c, uint64_t best) {
+bool cpu_is_disturbed(const struct cpu_contention *c, uint64_t best) {
     return c->stretch > STRETCH || c->others > OTHERS || c->made_way > WAY ||
            choice_walk_is_slow(c->walk, best);
 }
@@ -41,14 +41,14 @@ void cpu_watch_look(struct cpu_watch *w) {
     w->looks++;
 }
 
-struct cpu_company cpu_watch_end(struct cpu_watch *w) {
+struct cpu_contention cpu_watch_end(struct cpu_watch *w) {
     const struct cpu_clock *c = w->clock;
     cpu_watch_look(w);
     int64_t processor = c->processor(c->self) - w->processor;
     int64_t wall = c->wall(c->self) - w->wall;
     int64_t switches = c->switches(c->self) - w->switches;
     uint64_t after = c->walk(c->self);
-    return (struct cpu_company){
+    return (struct cpu_contention){
         .stretch =
             processor > 0 && w->threads == 1 ? (double)wall / (double)processor : 1.0,
         .made_way =

@@ -3,7 +3,7 @@
  * is done exactly once whatever the number of threads. */
 #include <stdlib.h>
 
-#include "../../plugins/backend/cpu/gang.h"
+#include "../../plugins/backend/cpu/co_schedule.h"
 #include "check.h"
 
 /* -------------------------------------------------------------------- programs */
@@ -53,7 +53,7 @@ static void make_apart(struct made *m) {
 }
 
 static uint32_t length(const struct made *m, uint32_t first) {
-    return cpu_gang_find(&m->p, first, m->scratch, 2).count;
+    return cpu_co_schedule_find(&m->p, first, m->scratch, 2).count;
 }
 
 static void check_hazards(void) {
@@ -62,7 +62,7 @@ static void check_hazards(void) {
     CHECK(length(&m, 0) == 3 && length(&m, 1) == 2 && length(&m, 2) == 1);
     lie(&m, 1, 2, RN_BASE_ARENA, 256, 256); /* in place */
     CHECK(length(&m, 0) == 3);
-    m.scratch[1] = CPU_NO_GANG;
+    m.scratch[1] = CPU_NO_CO_SCHEDULE;
     CHECK(length(&m, 0) == 1 && length(&m, 1) == 1);
 
     make_apart(&m); /* reads what the first one wrote */
@@ -81,21 +81,21 @@ static void check_hazards(void) {
 
 static void check_scratch(void) {
     struct made m;
-    struct cpu_gang g;
+    struct cpu_co_schedule g;
     make_apart(&m);
     for (uint32_t i = 0; i < 3; i++) {
         m.scratch[i] = 64 * (i + 1);
         m.nodes[i].workspace_bytes = 2 * m.scratch[i];
         m.nodes[i].workspace_offset = 4096;
     }
-    g = cpu_gang_find(&m.p, 0, m.scratch, 2);
+    g = cpu_co_schedule_find(&m.p, 0, m.scratch, 2);
     CHECK(g.count == 3 && g.room == 2 && g.scratch == 192);
     m.nodes[0].workspace_bytes = 384; /* the largest serves wherever it is */
-    g = cpu_gang_find(&m.p, 0, m.scratch, 2);
+    g = cpu_co_schedule_find(&m.p, 0, m.scratch, 2);
     CHECK(g.count == 3 && g.room == 0 && g.scratch == 192);
     m.nodes[0].workspace_bytes = 128;
     m.nodes[2].workspace_offset = 0; /* where the first one's data lie */
-    g = cpu_gang_find(&m.p, 0, m.scratch, 2);
+    g = cpu_co_schedule_find(&m.p, 0, m.scratch, 2);
     CHECK(g.count == 2 && g.room == 1 && g.scratch == 128);
     /* The room so far is large enough, but a new node's data lie in it. */
     make_apart(&m);
@@ -103,7 +103,7 @@ static void check_scratch(void) {
     m.nodes[0].workspace_bytes = m.nodes[1].workspace_bytes = 128;
     m.nodes[0].workspace_offset = 512;
     m.nodes[1].workspace_offset = 4096;
-    g = cpu_gang_find(&m.p, 0, m.scratch, 2);
+    g = cpu_co_schedule_find(&m.p, 0, m.scratch, 2);
     CHECK(g.count == 3 && g.room == 1);
     m.nodes[1].workspace_offset = 640;
     CHECK(length(&m, 0) == 2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of the data room: what open, split, pipeline and loader share. */
-#ifndef DATA_ROOM_H
-#define DATA_ROOM_H
+#ifndef DATA_INTERNAL_H
+#define DATA_INTERNAL_H
 
 #include <runner/source.h>
 #include <runner/transform.h>
@@ -44,7 +44,7 @@ struct column {
 };
 
 /* A transform in its place. */
-struct stage {
+struct transform_slot {
     const char *path; /* "data.transforms.0" */
     const struct node *node;
     const struct component *component;
@@ -62,8 +62,8 @@ struct narrowed {
 
 /* What of a pipeline is asked for. */
 struct demand {
-    bool *columns; /* [column_count] */
-    bool *stages;  /* [stage_count] */
+    bool *columns;    /* [column_count] */
+    bool *transforms; /* [transform_count] */
 };
 
 /* Decoded and transformed samples of one split, filled as they are first read. */
@@ -90,8 +90,8 @@ struct data_pipeline {
     struct rn_known_fields known; /* what the next source is opened with */
     uint32_t column_count, column_capacity;
     struct column *columns;
-    uint32_t stage_count;
-    struct stage *stages;
+    uint32_t transform_count;
+    struct transform_slot *transforms;
     uint32_t narrowed_count;
     struct narrowed *narrowed; /* fields of the sample, after the transforms */
     struct demand *demand;     /* of every loader; NULL: all */
@@ -161,7 +161,8 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
 /* Stages 0 .. count-1 on what was read; an error says which row. */
 int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e);
 /* Fit stage g on what the stages before it made of these rows. */
-int reader_fit(struct reader *r, uint64_t n, const struct stage *g, struct rn_error *e);
+int reader_fit(struct reader *r, uint64_t n, const struct transform_slot *g,
+               struct rn_error *e);
 /* Nothing yet; then a column with all that it is made from. */
 struct demand *demand_create(const struct data *data);
 void demand_destroy(struct demand *d); /* NULL is fine */

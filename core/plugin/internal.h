@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside core/plugin. */
-#ifndef PLUGIN_ROOM_H
-#define PLUGIN_ROOM_H
+#ifndef PLUGIN_INTERNAL_H
+#define PLUGIN_INTERNAL_H
 
 #include "base/error.h"
 #include "base/memory.h"

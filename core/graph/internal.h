@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside core/graph: the operator row, and what shape, gradient and decomposition rules
  * are given. Rules are written with emit_* which stop at the first error. */
-#ifndef GRAPH_RULES_H
-#define GRAPH_RULES_H
+#ifndef GRAPH_INTERNAL_H
+#define GRAPH_INTERNAL_H
 
 #include "base/error.h"
 #include "graph/graph.h"
@@ -97,8 +97,9 @@ const char *dtype_name(rn_dtype t);
 bool broadcast_shapes(struct gvalue *a, const struct gvalue *b);
 bool same_shape(const struct gvalue *a, const struct gvalue *b);
 uint64_t elements(const struct gvalue *v);
-/* Blocked images, [N,C/b,H,W,b]: channel c is (c / b, c % b); b = C is NHWC. To and from
- * the [N,C,H,W] that they stand for; block 0 is [N,C,H,W]. False: v is none such. */
+/* Blocked images, [N,C/b,H,W,b]: channel c is (c / b, c % b); b = C is NHWC. To and
+ * from the [N,C,H,W] that they stand for; block 0 is [N,C,H,W]. False: v is none such.
+ */
 bool image_unblock(const struct gvalue *v, int64_t block, struct gvalue *out);
 bool image_block(struct gvalue *v, int64_t block);
 /* Some of its images are blocked. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside core/plan: the plan while it is being made. */
-#ifndef PLAN_DRAFT_H
-#define PLAN_DRAFT_H
+#ifndef PLAN_INTERNAL_H
+#define PLAN_INTERNAL_H
 
 #include "base/error.h"
 #include "plan/plan.h"
@@ -82,10 +82,11 @@ uint64_t draft_layout(struct draft *d);
 uint64_t draft_bound(const struct draft *d);
 
 /* A program of one node of g, for asking the backend; lives in a. */
-const struct rn_program *draft_question(const struct graph *g, const struct gnode *n,
-                                        struct arena *a);
+const struct rn_program *draft_single_node_program(const struct graph *g,
+                                                   const struct gnode *n,
+                                                   struct arena *a);
 /* Ask about node i of p. Sets info->supported without a backend too. */
-int draft_ask(const struct plan_options *o, const struct rn_program *p, uint32_t i,
-              struct rn_node_info *info, struct rn_error *e);
+int draft_query_backend(const struct plan_options *o, const struct rn_program *p,
+                        uint32_t i, struct rn_node_info *info, struct rn_error *e);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <runner/numerics.h>
 
-#include "contest.h"
+#include "kernel_trial.h"
 
 #define ROUNDS 3    /* at least, */
 #define MORE   20   /* at most, */
@@ -56,7 +56,7 @@ static void *operand(rn_dtype t, uint64_t count) {
     return p;
 }
 
-void cpu_contest_end(struct cpu_contest *c) {
+void kernel_trial_end(struct kernel_trial *c) {
     uint32_t n = c->setup.n_in + c->setup.n_out;
     for (uint32_t i = 0; i < c->count; i++)
         cpu_setup_finish(&c->kernel[i]);
@@ -67,11 +67,11 @@ void cpu_contest_end(struct cpu_contest *c) {
     give_back(c->workspace, c->workspace_bytes);
 }
 
-bool cpu_contest_begin(struct cpu_contest *c, const struct cpu_setup *s,
-                       const char *choices, cpu_prepare prepare, struct rn_error *e) {
+bool kernel_trial_begin(struct kernel_trial *c, const struct cpu_setup *s,
+                        const char *choices, cpu_prepare prepare, struct rn_error *e) {
     uint32_t n = s->n_in + s->n_out;
-    *c = (struct cpu_contest){.setup = *s,
-                              .tensors = calloc(n + 1u, sizeof *c->tensors)};
+    *c = (struct kernel_trial){.setup = *s,
+                               .tensors = calloc(n + 1u, sizeof *c->tensors)};
     for (const char *k = choices; *k && c->count < CPU_CONTEST_MOST; k++) {
         struct cpu_setup *one = &c->kernel[c->count];
         *one = *s;
@@ -97,7 +97,7 @@ bool cpu_contest_begin(struct cpu_contest *c, const struct cpu_setup *s,
     return good;
 }
 
-uint64_t cpu_contest_best(const struct cpu_contest *c, char *letter) {
+uint64_t kernel_trial_best(const struct kernel_trial *c, char *letter) {
     uint64_t best = 0;
     double beat = 0.0;
     for (uint32_t i = 0; i < c->count; i++)
@@ -110,14 +110,14 @@ uint64_t cpu_contest_best(const struct cpu_contest *c, char *letter) {
 }
 
 /* Of one thread its processor time; of several the time that all need. */
-static int64_t now_of(const struct cpu_contest *c, const struct cpu_clock *clock) {
+static int64_t now_of(const struct kernel_trial *c, const struct cpu_clock *clock) {
     return c->setup.threads == 1 ? clock->processor(clock->self)
                                  : clock->wall(clock->self);
 }
 
 /* One call of kernel i. */
-static void contest_call(struct cpu_contest *c, uint32_t i,
-                         const struct cpu_clock *clock, bool first) {
+static void trial_call(struct kernel_trial *c, uint32_t i,
+                       const struct cpu_clock *clock, bool first) {
     struct cpu_setup *s = &c->kernel[i];
     struct kernel_tensor *t = c->tensors;
     struct cpu_call call = {.k = {s->node, s->n_in, s->n_out, t, t + s->n_in},
@@ -139,11 +139,11 @@ static void contest_call(struct cpu_contest *c, uint32_t i,
 
 /* After a round: what is clearly beaten, here or by another form of the same node, is
  * not timed again. known: the least of those forms, 0: none. */
-static void contest_narrow(struct cpu_contest *c, int round, uint64_t known) {
+static void trial_narrow(struct kernel_trial *c, int round, uint64_t known) {
     char letter;
     int last = (int)(sizeof near_enough / sizeof near_enough[0]) - 1;
     double factor = near_enough[round < last ? round : last];
-    uint64_t best = cpu_contest_best(c, &letter);
+    uint64_t best = kernel_trial_best(c, &letter);
     best = best && (!known || best < known) ? best : known;
     for (uint32_t i = 0; i < c->count && best; i++) {
         if (!c->ns[i] && (double)c->cold[i] > (double)best * COLD)
@@ -152,31 +152,31 @@ static void contest_narrow(struct cpu_contest *c, int round, uint64_t known) {
     }
 }
 
-static bool contest_goes_on(const struct cpu_contest *c) {
+static bool trial_continues(const struct kernel_trial *c) {
     for (uint32_t i = 0; i < c->count; i++)
         if (!c->out[i])
             return true;
     return false;
 }
 
-struct cpu_company cpu_contest_run(struct cpu_contest *c, const struct cpu_clock *clock,
-                                   uint64_t known) {
+struct cpu_contention kernel_trial_run(struct kernel_trial *c,
+                                       const struct cpu_clock *clock, uint64_t known) {
     struct cpu_watch w;
     memset(c->out, 0, sizeof c->out);
     memset(c->cold, 0, sizeof c->cold);
     cpu_watch_begin(&w, clock, c->setup.threads);
     int64_t begin = clock->wall(clock->self);
     for (int round = 0; /* the first one warms up */
-         contest_goes_on(c) &&
+         trial_continues(c) &&
          (round < ROUNDS ||
           (round <= MORE && (double)(clock->wall(clock->self) - begin) < ENOUGH));
          round++) {
         for (uint32_t i = 0; i < c->count; i++)
             if (!c->out[i]) {
-                contest_call(c, i, clock, round == 0);
+                trial_call(c, i, clock, round == 0);
                 cpu_watch_look(&w);
             }
-        contest_narrow(c, round, known);
+        trial_narrow(c, round, known);
     }
     return cpu_watch_end(&w);
 }
