@@ -116,6 +116,12 @@ class Checks:
         sys.exit(1 if self.failed or not self.passed else 0)
 
 
+def kinds():
+    """Of components: the first word of each row of the table."""
+    table = (ROOT / "core" / "plugin" / "kinds.def").read_text()
+    return re.findall(r"^KIND\((\w+)", table, re.M)
+
+
 def latest(folder, name):
     """The newest run folder of `name` under `folder`."""
     return (pathlib.Path(folder) / name / "latest").resolve()

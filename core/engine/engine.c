@@ -202,6 +202,7 @@ static int load(void *context, struct program_variant *p) {
         p->numbers[i] =
             program_input_index(p->program, resident_numbers_name(eng->arena, i));
     p->outputs.loss = program_output_index(p->program, "loss");
+    p->outputs.regularization = program_output_index(p->program, "regularization");
     p->outputs.norm = program_output_index(p->program, "norm");
     p->outputs.skipped = program_output_index(p->program, "skipped");
     p->outputs.overflow = program_output_index(p->program, "overflow");

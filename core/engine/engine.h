@@ -32,7 +32,7 @@ struct program_variant {
     int *inverse;       /* scalars: of each loss */
     int *mean, *weight; /* outputs of each loss in a step */
     struct {            /* outputs of a step */
-        int loss, norm, skipped, overflow, overflows, scale;
+        int loss, regularization, norm, skipped, overflow, overflows, scale;
     } outputs;
 };
 
@@ -44,10 +44,11 @@ struct objective_programs {
     struct program_variant *weights; /* NULL unless a loss weighs and a step
                                         accumulates */
     struct program_variant apply;    /* plan NULL unless accumulating */
-    double scale;        /* dynamic loss scale of the next step; 0: none yet */
-    int64_t overflows;   /* steps left out for it so far */
-    bool overflowed;     /* the latest step was one */
-    struct means of_row; /* since the last recorded row */
+    double scale;          /* dynamic loss scale of the next step; 0: none yet */
+    int64_t overflows;     /* steps left out for it so far */
+    bool overflowed;       /* the latest step was one */
+    double regularization; /* of the latest step; NaN: none, or it did not run */
+    struct means of_row;   /* since the last recorded row */
     struct means of_epoch;
     /* Of the running epoch: steps that had something to learn from, and those of them
      * that were left out as they were not finite. */

@@ -89,6 +89,11 @@ static bool in_loss(const struct gnode *n) {
            (n->scope[4] == '\0' || n->scope[4] == '.');
 }
 
+/* Of the penalty on a parameter, whose type is f32. */
+static bool in_regularizer(const struct gnode *n) {
+    return strncmp(n->scope, "regularizers", 12) == 0;
+}
+
 /* What normalises data as they come reads them whole, and so does what normalises what
  * f32 operators give, or for a loss. */
 static bool reads_whole(const struct precision *p, const struct gnode *n) {
@@ -102,7 +107,8 @@ static bool reads_whole(const struct precision *p, const struct gnode *n) {
 }
 
 static enum kind class_of(const struct precision *p, const struct gnode *n) {
-    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE)
+    if (n->part == GRAPH_UPDATE || n->custom || n->op->traits & OP_SOURCE ||
+        in_regularizer(n))
         return FULL;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].op, n->op->name) == 0)

@@ -41,6 +41,39 @@ void make_output(struct make *m, const char *name, rn_value v) {
         graph_output(m->g, name, v, &m->e);
 }
 
+rn_value make_part(struct make *m, const struct bound_component *part,
+                   int32_t (*form)(struct rn_build *), const char *scope,
+                   uint32_t input_count, const struct port_binding *inputs,
+                   const char *output) {
+    struct builder_options bo = {.graph = m->g,
+                                 .host = instance_host(part->instance),
+                                 .is_live = instance_is_live,
+                                 .component = part->path,
+                                 .scope = scope,
+                                 .phase = RN_PHASE_TRAIN,
+                                 .input_count = input_count,
+                                 .inputs = inputs};
+    uint32_t known = variables_count(m->g->variables);
+    if (m->e.status)
+        return RN_NONE;
+    struct builder *b = builder_create(&bo);
+    instance_watch(part->instance);
+    int status = builder_finish(b, form(builder_api(b)), &m->e);
+    struct network built = {.graph = m->g, .phase = RN_PHASE_TRAIN};
+    if (!status)
+        status = network_check(&built, part, b, &m->e);
+    rn_value value = status ? RN_NONE : builder_output(b, output);
+    if (!status && !value)
+        error_set(&m->e, RN_E_PLUGIN, "%s %s gave no output '%s'",
+                  part->component->kind, part->component->name, output);
+    for (uint32_t i = known; i < variables_count(m->g->variables); i++)
+        if (m->e.status == RN_OK && variables_at(m->g->variables, i)->trainable)
+            error_set(&m->e, RN_E_PLUGIN,
+                      "%s declares a parameter of its own, which nothing trains",
+                      part->component->name);
+    return m->e.status ? RN_NONE : value;
+}
+
 int make_finish(struct make *m, const struct bound_component *part, struct diag *d) {
     if (m->e.status == RN_OK)
         graph_verify(m->g, &m->e);

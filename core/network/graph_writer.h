@@ -20,6 +20,12 @@ rn_value make_select(struct make *m, rn_value c, rn_value x, rn_value y);
 rn_value make_scalar(struct make *m, double x); /* f32 */
 rn_value make_cast(struct make *m, rn_value x, rn_dtype t);
 void make_output(struct make *m, const char *name, rn_value v);
+/* The output of what a component describes with these inputs, which declares no
+ * parameters; else m->e. */
+rn_value make_part(struct make *m, const struct bound_component *part,
+                   int32_t (*form)(struct rn_build *), const char *scope,
+                   uint32_t input_count, const struct port_binding *inputs,
+                   const char *output);
 /* Verified, or the error in d: of `part` where that is given. */
 int make_finish(struct make *m, const struct bound_component *part, struct diag *d);
 
@@ -43,6 +49,18 @@ void update_unscale(struct make *m, const struct programs *p, const struct objec
                     struct update *u);
 int update_make(struct make *m, struct programs *p, const struct objective *o,
                 struct update *u, struct diag *d);
+/* ---- regularizer.c ---- */
+/* The sum of the penalties on the parameters that the objective trains, an f32 scalar;
+ * RN_NONE: there are none. */
+int regularizers_penalty(struct make *m, const struct programs *p,
+                         const struct objective *o, rn_value *total, struct diag *d);
+/* *value, what the optimizer made of a parameter, becomes what constraints make of it.
+ */
+int regularizers_project(struct make *m, const struct programs *p, uint32_t variable,
+                         rn_value *value, struct diag *d);
+/* Each regularizer takes a parameter that some objective trains. */
+int regularizers_check(const struct programs *p, struct diag *d);
+
 /* lookahead.c: what the program assigns, mixed with slow weights; applied: i64, updates
  * with this one. */
 void lookahead_make(struct make *m, struct programs *p, const struct objective *o,

@@ -199,7 +199,7 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
             status = e.status;
         }
     }
-    return status;
+    return training && status == RN_OK ? regularizers_check(p, d) : status;
 }
 
 /* ------------------------------------------------------------------ training */
@@ -249,6 +249,21 @@ static rn_value total_loss(struct make *m, struct programs *p,
     }
     make_output(m, "loss", total);
     return total;
+}
+
+/* With the penalties of the regularizers, once a step: each micro-batch has its share.
+ */
+static int add_penalty(struct make *m, const struct programs *p,
+                       const struct objective *o, rn_value *total, struct diag *d) {
+    rn_value penalty;
+    int status = regularizers_penalty(m, p, o, &penalty, d);
+    if (status != RN_OK || !penalty)
+        return status;
+    if (p->accumulate)
+        penalty = make_op2(m, "mul", penalty, graph_live(m->g, "run.share", RN_F32));
+    make_output(m, "regularization", penalty);
+    *total = make_op2(m, "add", *total, penalty);
+    return RN_OK;
 }
 
 /* Does any term of the objective's losses weigh anything in this batch? RN_NONE:
@@ -329,6 +344,9 @@ int programs_train(struct programs *p, uint32_t objective, int64_t rows,
     rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
     uint32_t forward_nodes = m.g->node_count;
     rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
+    status = add_penalty(&m, p, o, &total, d);
+    if (status != RN_OK)
+        return status;
     gradients(&m, p, o, total, xs, gs);
     if (m.e.status)
         return make_finish(&m, NULL, d);
@@ -364,6 +382,9 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
     struct make m = {.g = net.graph};
     rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
     rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
+    status = add_penalty(&m, p, o, &total, d);
+    if (status != RN_OK)
+        return status;
     gradients(&m, p, o, total, xs, gs);
     m.g->part = GRAPH_UPDATE;
     /* A running statistic that is not finite stays as it was, and the update is told.

@@ -51,7 +51,8 @@ struct lookahead {
 };
 
 /* Outputs of programs, by name:
- *   train, grad:  "loss" f32 total; "loss.<i>" f32 mean of loss i, "weight.<i>" f32
+ *   train, grad:  "loss" f32 total of the losses; "regularization" f32 sum of the
+ * penalties, where there are any; "loss.<i>" f32 mean of loss i, "weight.<i>" f32
  * (train) the sum of its weights where it has any; "norm" f32 of the gradient before
  * clipping; "skipped" bool: not finite, no update; with dynamic loss scaling "overflow"
  * bool: as the gradient overflowed, of which a smaller scale is the cure; "scale" f32

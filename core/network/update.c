@@ -133,25 +133,13 @@ static int describe(struct make *m, struct programs *p, const struct objective *
         strncmp(part->path, "optimizer", 9) == 0 ? part->path : "optimizer";
     struct port_binding ports[3] = {
         {"param", u->xs[i]}, {"grad", u->gs[i]}, {"step", step}};
-    struct builder_options bo = {.graph = m->g,
-                                 .host = instance_host(part->instance),
-                                 .is_live = instance_is_live,
-                                 .component = part->path,
-                                 .scope =
-                                     arena_format(p->arena, "%s.%s", path, v->name),
-                                 .phase = RN_PHASE_TRAIN,
-                                 .input_count = 3,
-                                 .inputs = ports};
-    struct builder *b = builder_create(&bo);
-    instance_watch(part->instance);
-    int status = builder_finish(b, iface->describe(builder_api(b)), &m->e);
-    struct network built = {.graph = m->g, .phase = RN_PHASE_TRAIN};
-    if (!status)
-        status = network_check(&built, part, b, &m->e);
-    rn_value value = status ? RN_NONE : builder_output(b, "param");
-    if (!status && !value)
-        error_set(&m->e, RN_E_PLUGIN, "optimizer %s gave no output 'param'",
-                  part->component->name);
+    const char *scope = arena_format(p->arena, "%s.%s", path, v->name);
+    rn_value value = make_part(m, part, iface->describe, scope, 3, ports, "param");
+    if (m->e.status == RN_OK) {
+        int status = regularizers_project(m, p, v->id, &value, d);
+        if (status != RN_OK)
+            return status;
+    }
     if (m->e.status == RN_OK)
         graph_assign(m->g, o->parameters[i].variable, value, &m->e);
     if (m->e.status == RN_OK)

@@ -121,6 +121,18 @@ static bool weighs(const struct means *m) {
     return false;
 }
 
+/* The penalties of a step, or, with what there is, of one more of its micro-batches. */
+static int read_regularization(struct objective_programs *t, struct program_variant *p,
+                               bool more, struct rn_error *e) {
+    double part;
+    if (p->outputs.regularization < 0)
+        return RN_OK;
+    int status = read_f32(p->program, p->outputs.regularization, &part, e);
+    if (status == RN_OK)
+        t->regularization = more ? t->regularization + part : part;
+    return status;
+}
+
 /* One micro-batch: its part of the gradient and of each loss's mean. */
 static int step_part(struct loop *l, struct objective_programs *t,
                      const struct batch *b, int64_t row, int64_t *rows,
@@ -142,6 +154,8 @@ static int step_part(struct loop *l, struct objective_programs *t,
     if (status == RN_OK)
         status = read_f32(p->program, p->outputs.loss, &part, e);
     out->loss += part;
+    if (status == RN_OK)
+        status = read_regularization(t, p, row > 0, e);
     for (uint32_t i = 0; i < m->count && status == RN_OK; i++) {
         if (p->mean[i] < 0)
             continue;
@@ -185,6 +199,8 @@ static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
     status = program_run(p->program, e);
     if (status == RN_OK)
         status = read_f32(p->program, p->outputs.loss, &out->loss, e);
+    if (status == RN_OK)
+        status = read_regularization(t, p, false, e);
     for (uint32_t i = 0; i < out->means->count && status == RN_OK; i++) {
         double mean, w;
         if (p->mean[i] < 0)
@@ -253,6 +269,7 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
     *out = (struct step_result){.updated = true, .empty = true};
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
         s->engine->objectives[o].overflowed = false;
+        s->engine->objectives[o].regularization = NAN;
         if (l->at.step % p->objectives[o].every)
             continue;
         struct step_result one = {.means = &l->step_means};

@@ -44,6 +44,22 @@ double loop_recent_loss(struct loop *l) {
     return total_mean(l, false);
 }
 
+/* The penalties of each objective that ran. */
+static int record_regularization(struct loop *l, struct rn_error *e) {
+    const struct programs *p = l->engine->programs;
+    int status = RN_OK;
+    for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
+        double value = l->engine->objectives[o].regularization;
+        char name[200];
+        snprintf(name, sizeof name, "train/regularization%s%s",
+                 p->objective_count > 1 ? "." : "",
+                 p->objective_count > 1 ? p->objectives[o].name : "");
+        if (!isnan(value))
+            status = loop_scalar(l, name, value, e);
+    }
+    return status;
+}
+
 /* The loss scale of each objective, and how many steps were left out for it. */
 static int record_scaling(struct loop *l, struct rn_error *e) {
     const struct programs *p = l->engine->programs;
@@ -92,6 +108,8 @@ int loop_record_step(struct loop *l, const struct step_result *r, struct rn_erro
         status = loop_scalar(l, "train/gradient_norm", r->norm, e);
     if (status == RN_OK)
         status = record_objectives(l, e);
+    if (status == RN_OK)
+        status = record_regularization(l, e);
     if (status == RN_OK)
         status = record_scaling(l, e);
     for (uint32_t i = 0; i < l->engine->hyper.count && status == RN_OK; i++) {

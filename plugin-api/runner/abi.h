@@ -131,8 +131,8 @@ struct rn_tensor {
  *       reference(KIND) reference(live) list(TYPE) map(TYPE) RECORD-NAME UNION-NAME; a
  *       field of a record is an option line between `record:` and `end:`.
  *       `above`/`below` exclude the bound. A reference names a component of the
- *       experiment, or a live option of a model, loss, optimizer or metric, which must
- *       be there; its value is the path of that.
+ *       experiment, or a live option of a model, loss, regularizer, optimizer or metric,
+ *       which must be there; its value is the path of that.
  * SHAPE: [N,C,H,W] symbols or numbers, [...] any, [N,...] a prefix. N is the batch.
  * DTYPE: f32 f64 bf16 f16 i64 i32 i8 u32 u8 bool, `float` any float, `int` any integer,
  *       `any`; any of several joined by '/': float/int/bool. */

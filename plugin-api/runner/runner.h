@@ -13,6 +13,7 @@
 #include <runner/numerics.h>
 #include <runner/operator.h>
 #include <runner/optimizer.h>
+#include <runner/regularizer.h>
 #include <runner/schedule.h>
 #include <runner/source.h>
 #include <runner/transform.h>

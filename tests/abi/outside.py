@@ -16,7 +16,7 @@ import tempfile
 import h5py
 import numpy as np
 
-from harness import Checks, ROOT, Scratch, latest, runner
+from harness import Checks, ROOT, Scratch, kinds as all_kinds, latest, runner
 import prefix
 
 here = pathlib.Path(__file__).resolve().parent
@@ -114,8 +114,7 @@ def same(what, a, b, tolerance=0.0):
 with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as at:
     (top / "elsewhere").mkdir()
     flags = install_headers(pathlib.Path(at))
-    kinds = ["source", "transform", "augment", "init", "loss", "optimizer", "schedule",
-             "metric", "hook", "backend"]
+    kinds = [k for k in all_kinds() if k != "model"]  # which is in C++
     for kind in kinds:
         build(here / f"outside/{kind}.c", top / f"{kind}.so", flags)
     if shutil.which("g++"):
@@ -261,6 +260,16 @@ train: {{steps: 1, log_every: 1}}
          re.search(r"r\d+\.yaml:\d+:\d+: error: momentum is 0\n.*\n\s*\|? .*\^", a.r.err),
          a.r.err)
 
+    # regularizer: both forms.
+    a = Run(top, {"regularizers": "{type: acme.penalties/non_negative, match: {role: weight}}"},
+            ["regularizer"])
+    w = np.concatenate([v.ravel() for k, v in a.weights().items() if k.endswith(".weight")])
+    c.ok("regularizer: no weight is negative, some are 0", w.min() == 0.0 and w.max() > 0.0)
+    same("regularizer: its penalty, at a strength of 0", np.zeros(1), Run(
+        top, {"regularizers": "{type: acme.penalties/non_negative, strength: 0}"},
+        ["regularizer"]).curve("train/regularization")[:1])
+    c.ok("regularizer: its penalty", np.all(a.curve("train/regularization") > 0.0))
+
     # schedule: its values; and its state through a checkpoint.
     a = Run(top, {"schedule": "{type: acme.schedules/tired}",
                   "checkpoint": "{every: 2st}"}, ["schedule"])
@@ -339,6 +348,7 @@ train: {{steps: 1, log_every: 1}}
                       "init": "{type: acme.init/ramp, match: {role: weight}}",
                       "loss": "{type: acme.losses/nll}", "metrics": totals,
                       "optimizer": "{type: acme.optim/heavy_ball}",
+                      "regularizers": "{type: acme.penalties/non_negative}",
                       "schedule": "{type: acme.schedules/tired}",
                       "hooks": "{type: acme.hooks/watch, steps: 2}",
                       "device": "acme.backends/abacus"},

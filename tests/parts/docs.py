@@ -33,7 +33,7 @@ def main():
     c.within("and their records", shown, "\ndropout: in training: elements put to 0")
     r = runner("plugin", "doc")
     c.equal("plugin doc: exit", r.code, 2)
-    c.within("plugin doc: sentence", r.err, "'doc': it is list, show or docs")
+    c.within("plugin doc: sentence", r.err, "'doc': expected list, show or docs")
     c.done()
 
 

@@ -10,7 +10,7 @@ import sys
 import yaml
 
 import parts  # noqa: F401  (puts the harness on the path)
-from harness import ROOT, Checks, Scratch, runner
+from harness import ROOT, Checks, Scratch, kinds, runner
 
 BASE = """\
 data:
@@ -67,8 +67,7 @@ def main():
     all_entries = list(entries(page))
     schema = json.loads(runner("schema").out)
     expected = schema_keys(schema)
-    host = {k for kind in ("model", "loss", "metric", "init", "optimizer", "schedule", "hook",
-                           "transform", "augment")
+    host = {k for kind in kinds()
             for k in ("type", "in", "weight", "match", "of", "at")
             if k in next(v for n, v in schema["definitions"].items()
                          if n.startswith(f"component.{kind}."))["properties"]}

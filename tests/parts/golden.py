@@ -24,6 +24,6 @@ def write(name, value):
 
 
 if __name__ == "__main__":
-    made = ["losses", "optimizers", "schedules", "inits", "layers", "models"]
+    made = ["losses", "optimizers", "schedules", "inits", "layers", "models", "regularizers"]
     for name in names or made:
         write(name, importlib.import_module(f"golden_{name}").make())

@@ -50,6 +50,9 @@ train:
   early_stop: {monitor: val/loss, patience: 3}
 checkpoint: {best: {monitor: val/accuracy}}
 hooks: {type: inspect, every: 2st}
+regularizers:
+  - {type: l2, match: {role: weight}, strength: 1e-3}
+  - {type: max_norm, match: {role: weight}, limit: 1}
 """
 
 GAN_LIKE = """
@@ -67,6 +70,7 @@ metrics: [accuracy]
 optimizer:
   a: {type: sgd, lr: 0.1, momentum: 0.9}
   b: {type: adam, lr: 0.01}
+regularizers: {small: {type: elastic, l1: 1e-4, l2: 1e-3}}
 train:
   steps: 9
   log_every: 1

@@ -158,6 +158,9 @@ ROWS = {
     "optimizer": (BASE, ["optimizer.lr=0.01"],
                   lambda run, control: learns(run, control)
                   and state(run, "live/optimizer.lr")["base"] == 0.01),
+    "regularizers": (BASE, ["regularizers=[{type: l2, strength: 0.1}]"],
+                     lambda run, control: learns(run, control)
+                     and len(series(run, "train/regularization")[0]) == 6),
     "schedule": (BASE, ["schedule.gamma=0.5"], learns),
     "hooks": (BASE, ["hooks.every=1st"],
               lambda run, control: same(run, control)

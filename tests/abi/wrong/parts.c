@@ -251,8 +251,49 @@ AUGMENT(half, one, NULL, describes_none);
 AUGMENT(none, one, decides, describes_none);
 AUGMENT(less, one, decides, describes_less);
 
+/* ---- regularizers ---- */
+static int32_t says_nothing(struct rn_build *b) {
+    (void)b;
+    return RN_OK;
+}
+static int32_t penalises_each(struct rn_build *b) {
+    rn_output(b, "penalty", rn_square(b, rn_input(b, "param")));
+    return RN_OK;
+}
+static int32_t counts(struct rn_build *b) {
+    rn_value sum = rn_reduce_sum_all(b, rn_input(b, "param"));
+    struct rn_attr to = rn_attr_int("dtype", RN_I64);
+    rn_output(b, "penalty", rn_op(b, "cast", 1, &sum, 1, &to));
+    return RN_OK;
+}
+static int32_t learns(struct rn_build *b) {
+    rn_value scale = rn_param(b, "scale", "scale", 0, NULL, "ones");
+    rn_value sum = rn_reduce_sum_all(b, rn_square(b, rn_input(b, "param")));
+    rn_output(b, "penalty", rn_mul(b, scale, sum));
+    return RN_OK;
+}
+static int32_t projects_sum(struct rn_build *b) {
+    rn_output(b, "param", rn_reduce_sum_all(b, rn_input(b, "param")));
+    return RN_OK;
+}
+#define REGULARIZER(name, describe, project)                                           \
+    RN_REGULARIZER(regularizer_##name, describe, project,                              \
+                   "acme.bad/regularizer_" #name " 1",                                 \
+                   RN_DOC("Wrong on purpose") RN_IN("param float [...]")               \
+                       RN_OUT("penalty any [...] ; optional")                          \
+                           RN_OUT("param any [...] ; optional"))
+REGULARIZER(neither, NULL, NULL);
+REGULARIZER(mute, says_nothing, NULL);
+REGULARIZER(vector, penalises_each, NULL);
+REGULARIZER(integer, counts, NULL);
+REGULARIZER(learns, learns, NULL);
+REGULARIZER(still, NULL, says_nothing);
+REGULARIZER(shape, NULL, projects_sum);
+
 RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrinks, &metric_none, &metric_other, &metric_vector,
           &metric_bytes, &metric_fails, &metric_no_update, &schedule_nan, &schedule_many,
           &schedule_mute, &schedule_getters, &schedule_half, &hook_rewrites, &hook_taps,
           &hook_event, &model_s, &model_n, &source_no_create, &source_impossible,
-          &source_cell, &source_unread);
+          &source_cell, &source_unread, &regularizer_neither, &regularizer_mute,
+          &regularizer_vector, &regularizer_integer, &regularizer_learns,
+          &regularizer_still, &regularizer_shape);
