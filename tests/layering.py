@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 
-from harness import Checks, ROOT
+from harness import Checks, ROOT, kinds
 
 # A core room and what it may include besides itself and the ABI headers.
 ROOMS = {
@@ -146,9 +146,21 @@ def check_api(tree):
                 yield f"{name}: the ABI includes nothing but itself, here is {what}"
 
 
+def check_kinds(tree):
+    """kinds.def alone lists them: a list of six or more elsewhere would miss the next."""
+    known = set(kinds())
+    for path in [*files(tree / "core"), *files(tree / "plugins"),
+                 *tree.glob("core/**/meson.build"), *tree.glob("plugins/**/meson.build")]:
+        for inside in re.findall(r"[{\[]([^{}\[\]]*)[}\]]", path.read_text(errors="replace")):
+            if len(known & set(re.findall(r"[\"'](\w+)[\"']", inside))) > 5:
+                yield (f"{path.relative_to(tree).as_posix()}: kinds of components are "
+                       "listed in core/plugin/kinds.def alone")
+
+
 def check(tree):
     """What is wrong, a sentence each."""
     foreign = {}
+    yield from check_kinds(tree)
     yield from check_api(tree)
     yield from check_core(tree, foreign)
     yield from check_plugins(tree, foreign)
@@ -184,6 +196,10 @@ PLANTED = [
     ("plugins/source/hdf5_read.c", "#include <zlib.h>", "more than one vendor library"),
     ("plugins/metric/accuracy.c", 'static void f(void) { puts("x"); }', "here is `puts`"),
     ("plugins/init/constant.c", "#include <dlfcn.h>", "a plugin opens no plugins"),
+    ("core/commands/cli/session.c", 'static const char *const k[] = {"source", "loss", '
+     '"init", "model", "hook", "metric"};', "listed in core/plugin/kinds.def alone"),
+    ("plugins/meson.build", "k = ['source', 'loss', 'init', 'model', 'hook', 'metric']",
+     "listed in core/plugin/kinds.def alone"),
     ("plugin-api/runner/host.h", "#include <stdio.h>", "the ABI includes nothing"),
     ("plugin-api/runner/sdk/file.h", "#include <zlib.h>", "the ABI includes nothing"),
     ("plugin-api/runner/sdk/loss.h", '#include "base/error.h"', "the ABI includes nothing"),

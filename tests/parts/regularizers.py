@@ -76,18 +76,21 @@ def oracle(c, folder):
 
 
 def untouched(c, folder):
-    """With a learning rate of 0, losses are as without regularizers; bf16 computes
-    penalties in f32."""
+    """With a learning rate of 0, losses are as without regularizers; penalties are
+    f32 where products are bf16 or f16."""
     still = {"optimizer": {"type": "sgd", "lr": 0}}
     heavy = [{"type": "orthogonal", "match": WEIGHTS}, {"type": "l1"}]
-    plain, with_them, low = parts.run_all(
+    plain, with_them, low, lower = parts.run_all(
         [((folder, experiment(r, {**still, "precision": p}), rows(), rows()), {"steps": 2})
-         for r, p in ((None, "f32"), (heavy, "f32"), (heavy, "bf16"))])
+         for r, p in ((None, "f32"), (heavy, "f32"), (heavy, "bf16"),
+                      (heavy, "f16"))])
     for name in ("train/loss", "val/loss"):
         c.equal(f"{name} has no penalty", list(with_them.scalars(name)),
                 list(plain.scalars(name)))
     penalty = with_them.scalars("train/regularization")
     c.equal("bf16: the same penalty", list(low.scalars("train/regularization")), list(penalty))
+    c.equal("f16: the same penalty", list(lower.scalars("train/regularization")), list(penalty))
+    c.equal("f16: no step is left out", list(lower.scalars("train/skipped_steps")), [0, 0])
     c.ok("bf16: another loss", low.scalars("train/loss")[0] != plain.scalars("train/loss")[0])
 
 
