@@ -278,7 +278,7 @@ static struct node *load_file(struct loader *l, const char *file,
     if (!asked)
         l->c->source = from->text;
     if (strncmp(from->text, "\xef\xbb\xbf", 3) ==
-        0) { /* a byte order mark is no text */
+        0) { /* a byte order mark is not text */
         from->text += 3;
         from->length -= 3;
     }

@@ -278,7 +278,7 @@ static int check_joins(struct reader *r, struct schema *s) {
             const char *name = s->joins[i].records[k];
             struct record *rec = (struct record *)(uintptr_t)schema_record(s, name);
             if (!rec)
-                return bad(r, "a union of what is no record:", name, strlen(name));
+                return bad(r, "a union of what is not a record:", name, strlen(name));
             rec->joined = true;
         }
     return RN_OK;

@@ -168,8 +168,9 @@ static int wanted_rows(double v, uint64_t n, const char *key, uint64_t *out,
         error_set(e, RN_E_CONFIG,
                   "data.split.%s is %g: a share below 1, or a whole count", key, v);
     else if (v > 0.0 && !*out)
-        error_set(e, RN_E_CONFIG, "data.split.%s is %g, which is no sample of %llu",
-                  key, v, (unsigned long long)n);
+        error_set(e, RN_E_CONFIG,
+                  "data.split.%s is %g, which is less than one sample of %llu", key, v,
+                  (unsigned long long)n);
     else
         return RN_OK;
     return error_where(e, strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);

@@ -170,7 +170,7 @@ static bool next_donor(const struct table *t, uint64_t *at, int from, int to,
 }
 
 /* A training row for class c, by an exchange with one other class or with two. donors:
- * where to look on; what is no donor once does not become one. */
+ * where to look on; what is not a donor once does not become one. */
 static void train_class(struct table *t, uint64_t c, int reluctant,
                         uint64_t donors[STRATIFY_PARTS][STRATIFY_PARTS]) {
     for (int s = VAL; s <= TEST; s++) {

@@ -49,7 +49,7 @@ int device_reserve(struct device *d, struct rn_error *e);
  * memory: the last run) is not done. Copies are part of program_run. */
 int program_input_index(const struct program *p, const char *name);
 void *program_input(struct program *p, int index, uint64_t *bytes, struct rn_error *e);
-/* The input is read where it lies, instead of a copy in the staging buffer: true where
+/* The input is read where it is, instead of a copy in the staging buffer: true where
  * the device reads host memory and data is aligned to 64 bytes; else nothing happens.
  * For every run until the next program_borrow or program_input of it; data stays as it
  * is until those are done. */

@@ -5,7 +5,7 @@
 
 #include "network/programs.h"
 
-/* A small builder of our own: the first error sticks in e. An operand RN_NONE gives
+/* A small graph builder: the first error sticks in e. An operand RN_NONE gives
  * RN_NONE. */
 struct make {
     struct graph *g;

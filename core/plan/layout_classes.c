@@ -93,7 +93,7 @@ static bool spatial_only(const struct gnode *n, const struct gvalue *x) {
     return true;
 }
 
-/* What is left after the sum lies in the same order whatever the form. */
+/* What is left after the sum is in the same order whatever the form. */
 static bool reduces_alike(const struct gnode *n, const struct gvalue *x) {
     uint32_t count;
     const int64_t *axes = attr_ints(n, "axes", &count);

@@ -212,7 +212,7 @@ static void price_kernel(struct pricing *p, uint32_t node) {
     rn_value x, y;
     layout_images(&l->g->nodes[node], &x, &y);
     uint32_t tx = thing_of(p, x), ty = thing_of(p, y);
-    bool one = tx == ty; /* they lie alike */
+    bool one = tx == ty; /* they are laid out alike */
     uint64_t *table = add_price(p, one ? NONE : tx, ty, NONE);
     uint32_t nx = one ? 1 : forms_of(p, tx), ny = forms_of(p, ty);
     for (uint32_t at = nx * ny;

@@ -82,7 +82,7 @@ struct plan_options {
     const struct rn_backend *backend; /* NULL: plan without asking (null backend) */
     void *backend_self;
     bool fuse;
-    bool layouts;        /* choose by time: how images lie, kernels */
+    bool layouts;        /* choose by time: how images are laid out, kernels */
     int64_t image_block; /* rn_device_info's */
     bool reduces;        /* regions may end with reductions */
     uint32_t threads;    /* of the device; 0: not known */

@@ -127,7 +127,7 @@ static int read_dataset(struct checkpoint_file *f, hid_t group, const char *name
         H5Dclose(d);
     if (!ok)
         return error_set(f->e, RN_E_CHECKPOINT,
-                         "%s: '%s' is no plain dataset of runner", f->path, name);
+                         "%s: '%s' is not a plain dataset of runner", f->path, name);
     void *data = memory_try((size_t)bytes + 1);
     if (!data)
         return error_set(f->e, RN_E_MEMORY,
@@ -206,8 +206,8 @@ static int read_all(struct checkpoint_file *f, hid_t file) {
     for (size_t i = 0; i < f->tensor_count; i++) {
         const struct checkpoint_tensor *t = &f->tensors[i];
         if (t->dtype != RN_U8 || t->rank != 1)
-            return error_set(f->e, RN_E_CHECKPOINT, "%s: blob '%s' is no row of bytes",
-                             f->path, t->name);
+            return error_set(f->e, RN_E_CHECKPOINT,
+                             "%s: blob '%s' is not a row of bytes", f->path, t->name);
         f->blobs[i] = (struct checkpoint_blob){t->name, t->data, (uint64_t)t->shape[0]};
     }
     f->c.blob_count = (uint32_t)f->tensor_count;

@@ -137,7 +137,8 @@ static int make_unique(struct record *r, const char *parent, struct rn_error *e)
     return error_set(e, RN_E_IO, "cannot find a free name in %s", parent);
 }
 
-/* parent/latest -> this folder, in one rename. A name that is no link is left alone. */
+/* parent/latest -> this folder, in one rename. A name that is not a link is left alone.
+ */
 static int link_latest(struct record *r, const char *parent, struct rn_error *e) {
     const char *latest = arena_format(r->arena, "%s/latest", parent);
     const char *temp = arena_format(r->arena, "%s/.latest-%ld", parent, (long)getpid());
@@ -252,10 +253,10 @@ int record_open_quietly(const char *folder, bool write, struct log *log,
     free(whole);
     r->log_path = record_path(r->arena, r, "metrics.rlog");
     int status = RN_OK;
-    /* Look before making a lock file in a folder that is no run. */
+    /* Look before making a lock file in a folder that is not a run. */
     if (access(r->log_path, F_OK))
-        status = error_set(e, RN_E_CHECKPOINT, "%s is no run: it has no metrics.rlog",
-                           r->folder);
+        status = error_set(e, RN_E_CHECKPOINT,
+                           "%s is not a run: it has no metrics.rlog", r->folder);
     if (!status && write)
         status = take_lock(r, e);
     if (!status)

@@ -58,8 +58,8 @@ int log_open(struct record *r, struct rn_error *e) {
     if (r->log < 0) {
         int missing = errno == ENOENT || errno == ENOTDIR;
         if (missing)
-            return error_set(e, RN_E_CHECKPOINT, "%s is no run: it has no metrics.rlog",
-                             r->folder);
+            return error_set(e, RN_E_CHECKPOINT,
+                             "%s is not a run: it has no metrics.rlog", r->folder);
         return fd;
     }
     struct stat st;

@@ -193,7 +193,7 @@ struct verify_result {
                         not begin with "optimizer.", in order of name */
 };
 /* Checks the log, run.h5 and every checkpoint: RN_E_CHECKPOINT names the first thing
- * that is damaged. A torn tail of the log is no damage. */
+ * that is damaged. A torn tail of the log is not damage. */
 int record_verify(const char *folder, struct verify_result *out, struct rn_error *e);
 
 /* ---- runner recover ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which batch would fit: the experiment is planned anew with smaller ones. What a plan
+/* Which batch would fit: the experiment is planned again with smaller ones. What a plan
  * takes is nearly a straight line over the batch, so a few are enough; the answer is
  * one that was planned. */
 #include "setup/setup.h"
@@ -37,7 +37,7 @@ int64_t setup_fitting_batch(const struct setup_options *o, const struct setup *s
         double share =
             above > below ? (double)(usable - below) / (double)(above - below) : 0.5;
         int64_t next = low + (int64_t)(share * (double)(high - low));
-        /* Every third in the middle, as a line may lie. */
+        /* Every third in the middle, as it is only nearly a straight line. */
         next = i % 3 == 2 ? low + (high - low) / 2 : next;
         next = next <= low ? low + 1 : next >= high ? high - 1 : next;
         uint64_t need = need_of(o, a, next);

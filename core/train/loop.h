@@ -152,7 +152,7 @@ int loop_record_epoch(struct loop *l, struct rn_error *e);
 double loop_recent_loss(struct loop *l);
 
 /* ---- inside train: tell.c ---- */
-/* What the device's instruments show, read anew after a second; NULL: it has none. */
+/* What the device's instruments show, read again after a second; NULL: it has none. */
 const struct rn_device_gauges *loop_gauges(struct loop *l);
 /* The progress, at most ten times a second between steps. */
 void loop_report_progress(struct loop *l, enum run_moment moment, double loss,

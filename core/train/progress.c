@@ -8,7 +8,7 @@
 
 #define OVERFLOWS_TOLD 20 /* in log.txt; their number is in the record */
 
-/* The device's instruments, read anew after a second. */
+/* The device's instruments, read again after a second. */
 const struct rn_device_gauges *loop_gauges(struct loop *l) {
     double now = now_seconds();
     if (l->clock.gauged && now - l->clock.gauged < 1.0)

@@ -31,7 +31,7 @@ struct rn_augment {
     /* Change n rows in place: data is [n, shape...]. [worker] */
     int32_t (*apply)(void *self, uint64_t n, const struct rn_augment_at *at,
                      const struct rn_tensor *data, struct rn_error *e);
-    /* Optional, all three or none: the same change where the samples lie, for a split
+    /* Optional, all three or none: the same change where the samples are, for a split
      * that stays on the device. The host decides each row in a few numbers, operators
      * then do it; the bits are those of apply.
      *

@@ -45,9 +45,10 @@ struct rn_program;
  * lie exactly where an input of the same type and size lies that no later node of sub
  * reads. A backend that says so (rn_device_info.reduces) gets regions whose last nodes
  * are reductions of f32 (reduce_sum, _mean, _max, _min) of registers that fill the
- * space and that an elementwise node of sub makes; all of them over the same axes, which
- * are the last ones, the leading ones or all, axes of size 1 aside. What they make is
- * an output of its own shape that shares no memory with an input. op "custom:NAME": a plugin's own operator; `custom` is its kernel table.
+ * space and that an elementwise node of sub makes; all of them over the same axes,
+ * which are the last ones, the leading ones or all, axes of size 1 aside. What they
+ * make is an output of its own shape that shares no memory with an input. op
+ * "custom:NAME": a plugin's own operator; `custom` is its kernel table.
  */
 #define RN_NO_SLOT       0xffffffffu
 #define RN_BASE_REGISTER 0xfffffffeu
@@ -142,7 +143,7 @@ struct rn_device_info {
     uint32_t host_memory;   /* 1: device pointers are host pointers */
     uint32_t alignment;
     uint32_t fuses;       /* 1: takes regions */
-    uint32_t image_block; /* channels that lie together in images its convolutions
+    uint32_t image_block; /* channels that are contiguous in images its convolutions
                              like best, [N,C/b,H,W,b]; 0: none but NCHW and NHWC */
     uint32_t fast_bf16;   /* 1: multiplies bf16 faster than f32. 0: products of bf16 are
                              made of f32 ones */

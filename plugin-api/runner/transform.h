@@ -19,7 +19,7 @@ extern "C" {
  *
  * Fields of variable size (RN_FIELD_VARIABLE) come only to a transform whose text says
  * so, by a port with the word `variable` ("fields any [...] ; variable"); it may give
- * such fields too. What is left of them after the last transform is no part of the
+ * such fields too. What is left of them after the last transform is not a part of the
  * sample. */
 /* In rn_transform.flags: `apply` takes every value of the fields' type. Without it the
  * host tries `apply` on each sample of every split before the first step, so that a

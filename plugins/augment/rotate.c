@@ -95,5 +95,5 @@ RN_AUGMENT(rotate, iface, "runner/rotate 1",
            RN_OPTION("degrees float = 10 ; min 0 ; max 180 ; unit degree | the "
                      "largest angle, either way")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples turned")
-           RN_OPTION("fill float = 0 | value of what lies outside"));
+           RN_OPTION("fill float = 0 | value of what is outside"));
 RN_PLUGIN(&rotate);

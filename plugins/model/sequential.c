@@ -321,7 +321,7 @@ static rn_value slice(struct state *s, rn_value x) {
     from += from < 0 ? size : 0;
     to += to < 0 ? size : 0;
     if (from < 0 || to > size || from >= to)
-        return fail(s, "start and stop leave nothing of the axis, or lie outside it",
+        return fail(s, "start and stop leave nothing of the axis, or be outside it",
                     NULL, "start");
     start[axis] = from, stop[axis] = to, step[axis] = integer(s, "step", 1);
     return rn_slice(s->b, x, rank, start, stop, step);

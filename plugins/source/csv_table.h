@@ -23,7 +23,7 @@ struct csv_table {
     uint64_t first, count; /* first row of data among the rows; rows of data */
     const char **names;    /* [width]; a column without a name is called c1, c2, ... */
     uint8_t *unnamed;      /* [width] 1: it has no name, or no header and no cell */
-    char (*numbered)[16];  /* the names that are no text of the file */
+    char (*numbered)[16];  /* the names that are not text of the file */
     uint32_t *twin;        /* [width] 1 + another column of the same name, or 0 */
     uint32_t *slots;       /* names by hash: 1 + column, or 0 */
     uint32_t slot_mask;

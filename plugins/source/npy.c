@@ -141,7 +141,7 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
 }
 
 /* The first axis runs fastest in the file: element k of row i, in the row's own order,
- * lies at i + count * (k's axes, the first of them fastest). */
+ * is at i + count * (k's axes, the first of them fastest). */
 static int32_t turn(struct npy *s, struct array *a, const struct rn_field *f,
                     uint64_t count, struct rn_error *e) {
     uint64_t item = RN_DTYPE_BYTES(f->dtype), each = a->row_bytes / item;

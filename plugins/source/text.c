@@ -21,7 +21,7 @@ struct text {
     struct rn_field fields[2];
 };
 
-/* The code point at *p, which moves behind it; BAD_TEXT when it is no UTF-8 (RFC 3629:
+/* The code point at *p, which moves behind it; BAD_TEXT when it is not UTF-8 (RFC 3629:
  * no overlong forms, no surrogates). */
 static uint32_t decode(const uint8_t **p, const uint8_t *end) {
     static const uint32_t least[4] = {0, 0x80, 0x800, 0x10000};

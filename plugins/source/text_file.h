@@ -70,7 +70,7 @@ static inline int32_t text_file_load(const char *file, struct text_file *t,
     return status;
 }
 
-/* Text in another encoding, and what is no text, by the first bytes. */
+/* Text in another encoding, and what is not text, by the first bytes. */
 static inline int32_t text_file_form(const char *file, const struct text_file *t,
                                      struct rn_error *e) {
     static const struct {

@@ -11,7 +11,7 @@
 #define PADDING  0
 #define UNKNOWN  1
 #define FIRST    2u
-#define NO_POINT 0xFFFFFFFFu /* a byte that is no UTF-8 */
+#define NO_POINT 0xFFFFFFFFu /* a byte that is not UTF-8 */
 
 struct characters {
     char field[160];

@@ -39,7 +39,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (n != 1 && n != 2 && n != 4)
         return rn_failf(
             e, RN_E_CONFIG, "padding", 0, 0,
-            "wants one number, [height, width], or [top, left, bottom, right]");
+            "expects one number, [height, width], or [top, left, bottom, right]");
     for (uint32_t i = 0; i < 4; i++) {
         char path[32];
         rn_path(path, sizeof path, "padding", i % n);

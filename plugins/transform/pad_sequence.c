@@ -170,5 +170,5 @@ RN_TRANSFORM(pad_sequence, iface, "runner/pad_sequence 1",
              RN_OPTION("keep choice(first,last) = first | which entries of a longer one "
                        "stay")
              RN_OPTION("lengths bool = false | also a field NAME_length, i64: how many "
-                       "entries are no filling"));
+                       "entries are not a filling"));
 RN_PLUGIN(&pad_sequence);

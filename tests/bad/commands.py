@@ -321,7 +321,7 @@ def check_runs(check, top):
             ("resolved.yaml is no YAML", lambda: (bad / "resolved.yaml").write_text("a: ["),
              used, "this is not valid YAML"),
             ("no log", lambda: (bad / "metrics.rlog").unlink(), everything,
-             "is no run: it has no metrics.rlog"),
+             "is not a run: it has no metrics.rlog"),
             ("another's log", lambda: (bad / "metrics.rlog").write_text("hello there\n"),
              everything, "is not a log of runner"),
             ("the log cut", lambda: cut("metrics.rlog", 100), ["verify"], "is damaged"),

@@ -198,7 +198,7 @@ with Scratch() as top:
     c.within("plan_for does not train", r.err, "makes plans")
     r = runner("plan", path, "device={type: cuda, plan_for: h100}")
     c.equal("no such chip: exit", r.code, 2)
-    c.within("no such chip", r.err, "wants a chip such as sm_90")
+    c.within("no such chip", r.err, "expects a chip such as sm_90")
     said = json.loads(runner("doctor", "--json").out)["backends"]
     cuda = [b for b in said if b["name"] == "cuda"]
     c.equal("doctor lists cuda", len(cuda), 1)

@@ -624,10 +624,9 @@ static void test_overrides(struct world *w) {
          "      | loss+={type: mse, gama: 3}\n"
          "      |                   ^\n"
          "  did you mean 'gamma'? allowed here: gamma, in, match, weight\n"},
-        {"rate=fast",
-         "command line, argument 1: error: rate: 'fast' is not a number\n"
-         "      | rate=fast\n"
-         "      |      ^\n"},
+        {"rate=fast", "command line, argument 1: error: rate: 'fast' is not a number\n"
+                      "      | rate=fast\n"
+                      "      |      ^\n"},
         {"ratte=3", "command line, argument 1: error: unknown key 'ratte'"},
         {"inner.sizze=3", "command line, argument 1: error: unknown key 'sizze'"},
         {"rate", "command line, argument 1: error: this is not an override: "
@@ -644,8 +643,7 @@ static void test_overrides(struct world *w) {
         {"name=${no}",
          "command line, argument 1: error: '${no}' does not name a value"},
         {"files+=x", "files must be a map"},
-        {"\xc3\xa4.b=[1, *a]",
-         "command line, argument 1: error: there is no anchor"},
+        {"\xc3\xa4.b=[1, *a]", "command line, argument 1: error: there is no anchor"},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         CHECK(!load_with(w, "o.yaml", 1, &all[i].yaml, &out));
@@ -771,7 +769,7 @@ static void test_schema(struct world *w) {
         {"record: a\nrecord: b\nend:\n", "a record inside a record"},
         {"record: a\nend:\nrecord: a\nend:\n", "a record is described twice"},
         {"union: a\n", "a union without '='"},
-        {"union: a = b\noption: x a\n", "a union of what is no record: 'b'"},
+        {"union: a = b\noption: x a\n", "a union of what is not a record: 'b'"},
     };
     struct rn_error e;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -891,8 +889,8 @@ static void repeat(struct text *t, const char *s, int n) {
         text_add(t, s);
 }
 
-/* Refused with these words, or (NULL) taken. What takes quadratic time here takes minutes
- * and runs into the test's timeout. */
+/* Refused with these words, or (NULL) taken. What takes quadratic time here takes
+ * minutes and runs into the test's timeout. */
 static void hostile(struct world *w, struct text *yaml, const char *want) {
     struct text out = {0};
     struct config *c = load(w, text_get(yaml), &out);

@@ -124,7 +124,8 @@ static void test_split(void) {
     REFUSED(MADE "  split: {test: 1.5}", RN_E_CONFIG, "data.split.test is 1.5");
     REFUSED(MADE "  split: {val: 0.5, test: 0.5}", RN_E_CONFIG, "leave none of 1000");
     REFUSED(MADE "  split: {val: 600, test: 600}", RN_E_CONFIG, "leave none of 1000");
-    REFUSED(MADE "  split: {val: 0.0001}", RN_E_CONFIG, "is no sample of 1000");
+    REFUSED(MADE "  split: {val: 0.0001}", RN_E_CONFIG,
+            "is less than one sample of 1000");
     REFUSED(MADE "  split: {kind: file}", RN_E_CONFIG, "`path` is missing");
     REFUSED(MADE "  split: {kind: file, path: /proc/absent/split}", RN_E_DATA,
             "No such file");
@@ -480,7 +481,8 @@ static void test_sections(void) {
                 RN_E_DATA, "2 is not in 0..1");
     fit_refused(MADE "augment: {type: flip, of: images}", RN_E_CONFIG,
                 "has no field 'images'");
-    fit_refused(MADE "augment: [{type: flip, of: label}]", RN_E_CONFIG, "is no image");
+    fit_refused(MADE "augment: [{type: flip, of: label}]", RN_E_CONFIG,
+                "is not an image");
     fit_refused("data: {source: {type: test/made, nan: 7}}", RN_E_DATA,
                 "made.bin: row 8, field 'x', element 3 is missing");
 

@@ -11,7 +11,7 @@ int exit_code(int status);
 /* Print what d holds, on stderr or as JSON on stdout; the exit code. a may be NULL. */
 int fail_with(const struct diag *d, const struct args *a);
 int fail_error(const struct rn_error *e, const struct args *a);
-/* Says that `word` is no verb, and the nearest one; 2. */
+/* Says that `word` is not a verb, and the nearest one; 2. */
 int verb_unknown(const char *word);
 /* A text and a newline on stdout, in one call; t is finished. */
 void print_text(struct text *t);

@@ -63,7 +63,7 @@ struct rn_fitted {
     enum rn_fitted_per per;
     double base;
     int fills;    /* missing numbers become those of `shift`; others stay as they are */
-    int blind;    /* a group without a number is no error */
+    int blind;    /* a group without a number is not an error */
     int selected; /* the fields were named: others than numbers are errors */
     uint32_t count;
     struct rn_fitted_field **fields; /* [count] */

@@ -27,8 +27,8 @@ struct rn_image {
 static inline int32_t rn_image_plan(struct rn_image *m, const struct rn_field *f,
                                     struct rn_error *e) {
     if ((f->rank != 2 && f->rank != 3) || (f->flags & RN_FIELD_TEXT)) {
-        rn_failf(e, RN_E_CONFIG, "of", 0, 0, "field '%s' is no image: it has rank %u",
-                 f->name, f->rank);
+        rn_failf(e, RN_E_CONFIG, "of", 0, 0,
+                 "field '%s' is not an image: it has rank %u", f->name, f->rank);
         rn_hintf(e, "an image is [C,H,W] or [H,W]");
         return RN_E_CONFIG;
     }

@@ -398,7 +398,7 @@ static int32_t enqueue(void *self, void *exe, void *stream, void *const *bases,
     struct exe *x = exe;
     struct operation *o = operation(RUN, x->base_count);
     for (uint32_t i = 0; o && i < x->base_count; i++) {
-        if (!bases[i]) /* a base that nothing lies in */
+        if (!bases[i]) /* a base that nothing is in */
             continue;
         o->bases[i] = real_of(self, bases[i], 0);
         if (!o->bases[i]) {

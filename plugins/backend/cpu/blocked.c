@@ -54,7 +54,7 @@ struct numbers {
     channels16 a, b, k; /* of the gradient: means of gy and gy * xhat, scale / root */
 };
 
-/* Element k of f32 or, low, of bf16; and where it lies. */
+/* Element k of f32 or, low, of bf16; and where it is. */
 INLINE float get(const void *p, bool low, int64_t k) {
     return low ? rn_f32_from_bf16(((const uint16_t *)p)[k]) : ((const float *)p)[k];
 }

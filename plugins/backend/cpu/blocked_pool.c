@@ -22,7 +22,7 @@ INLINE struct cells cells_of(const struct pool *p, int64_t i, int64_t j) {
     return c;
 }
 
-/* The first maximum of w channels from x on, and where it lies (pixel, -1: nowhere). */
+/* The first maximum of w channels from x on, and where it is (pixel, -1: nowhere). */
 INLINE void best_of(const struct pool *p, struct cells c, const float *x, int64_t b,
                     int64_t w, float *best, int32_t *where) {
     EACH(k, w) best[k] = -INFINITY;

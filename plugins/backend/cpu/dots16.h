@@ -13,7 +13,7 @@
 
 #define PANEL 64 /* columns of b side by side */
 
-/* Columns as they lie in a packed operand and in results. */
+/* Columns as they are laid out in a packed operand and in results. */
 static inline int64_t dots_columns(int64_t n) {
     return (n + 15) / 16 * 16;
 }

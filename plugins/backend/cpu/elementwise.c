@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Elementwise operators and regions. The space is walked in blocks of BLOCK elements;
- * every register is one block in cache, inputs that are dense are read where they lie,
+ * every register is one block in cache, inputs that are dense are read where they are,
  * outputs that are dense are written where they belong. A single operator is a region
  * of one step. Once a region has a compiled function (compiled.c), that does all steps
  * at once and only what is broadcast in short rows goes through blocks. */
@@ -125,7 +125,7 @@ static bool step_make(const struct cpu_setup *s, struct region *r, uint32_t inde
     return t->block || t->plain;
 }
 
-/* How compiled code walks (without reductions): rows where they lie if they are long
+/* How compiled code walks (without reductions): rows where they are if they are long
  * enough, else blocks that end with a row where that is possible. */
 static void lay_out_compiled(struct region *r) {
     struct walk *w = &r->walk;
@@ -181,7 +181,7 @@ static void lay_out(struct region *r) {
     lay_out_compiled(r);
 }
 
-/* Output 0 may lie where input i lies if i is dense, as wide, and not read after. */
+/* Output 0 may be where input i is if i is dense, as wide, and not read after. */
 static uint64_t in_place(const struct region *r, const int32_t *last) {
     uint64_t mask = 0;
     int32_t made = -1;

@@ -141,7 +141,7 @@ static void print_stage(struct printer *p, uint32_t stage) {
         for (uint32_t i = 0; i < s->in_count; i++)
             print_load(p, s->in[i], stage);
     }
-    /* Outputs may lie on inputs: all that is read of an element is read before any of
+    /* Outputs may be on inputs: all that is read of an element is read before any of
      * it is written, in the last stage. */
     for (uint32_t i = 0; last && i < r->reg_count; i++)
         if (r->regs[i].output >= 0)

@@ -21,8 +21,8 @@ static int64_t at_most(int64_t n, int64_t most) {
     return n < most ? n : most;
 }
 
-/* A row as floats: where it lies, or widened into room as a whole; NULL where it is too
- * long for that, so that each pass widens it anew, in pieces. */
+/* A row as floats: where it is, or widened into room as a whole; NULL where it is too
+ * long for that, so that each pass widens it again, in pieces. */
 #define ROW 2048
 
 static const float *row_of(const struct layer *p, const void *x, int64_t at,

@@ -372,10 +372,10 @@ static bool is_both(const struct kernel_tensor *x) {
     return x->rank == 5 && x->shape[1] == 1 && (x->shape[4] == 16 || x->shape[4] == 8);
 }
 
-/* Images as they lie, and as the kernel may have them: blocked ones as they lie (the
- * planner chose), [N,C,H,W] in whatever form it likes. last: what is both is called
- * [N,H,W,C]. The library has other kernels for either name: matrix units read the
- * latter, few channels into 16 of bf16 only write the former. */
+/* Images as they are laid out, and as the kernel may have them: blocked ones as they
+ * are laid out (the planner chose), [N,C,H,W] in whatever form it likes. last: what is
+ * both is called [N,H,W,C]. The library has other kernels for either name: matrix units
+ * read the latter, few channels into 16 of bf16 only write the former. */
 static dnnl_status_t image(struct onednn_tensor *plain, struct onednn_tensor *any,
                            const struct kernel_tensor *x, bool last) {
     *plain =

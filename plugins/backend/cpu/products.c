@@ -98,7 +98,7 @@ static int32_t run_matmul(const struct cpu_call *c, struct rn_error *e) {
 
 /* ------------------------------------------------------------- convolution */
 
-/* Output columns j whose pixel x0 + j sw lies inside the image. */
+/* Output columns j whose pixel x0 + j sw is inside the image. */
 static void inside(const struct conv *v, int64_t x0, int64_t *begin, int64_t *end) {
     int64_t last = v->width - 1 - x0;
     *begin = x0 >= 0 ? 0 : (-x0 + v->sw - 1) / v->sw;

@@ -58,14 +58,14 @@ struct tail {
 
 /* The steps of a region as one function over n neighbouring elements. pointer[i] is
  * input i (at the first element, or at its one value), pointer[inputs + j] is output j.
- * An output may lie exactly on an input. blocks: of the instruction set. */
+ * An output may be exactly on an input. blocks: of the instruction set. */
 typedef void (*region_fn)(char *const *pointer, int64_t n, const cpu_block *blocks);
 
 /* How generated code gets an input. */
 enum feed {
-    FEED_WHOLE, /* where it lies: dense */
+    FEED_WHOLE, /* where it is: dense */
     FEED_ONE,   /* one value */
-    FEED_ROW,   /* where it lies, from the row's start on */
+    FEED_ROW,   /* where it is, from the row's start on */
     FEED_EACH,  /* one value a row */
     FEED_BLOCK  /* copied into a block of scratch */
 };
@@ -102,7 +102,7 @@ struct region {
 
 /* A thread's block by block run: region_begin once, then n <= BLOCK elements from
  * `start` on. fn: the compiled steps, or NULL. Whatever is not an output that was
- * written lies at region_value after. */
+ * written is at region_value after. */
 void region_begin(const struct region *r, const struct cpu_call *c, char *scratch);
 void region_block(const struct region *r, const struct cpu_call *c, region_fn fn,
                   char *scratch, int64_t start, int64_t n);

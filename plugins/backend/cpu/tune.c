@@ -171,7 +171,8 @@ static bool sample_of(const struct cpu_setup *s, const char *choices,
     return true;
 }
 
-/* "conv2d stride=1,1 ... x 16,32,14,14 | 16,16": what it is, then how it lies. */
+/* "conv2d stride=1,1 ... x 16,32,14,14 | 16,16": what it is, then how it is laid out.
+ */
 static bool key_of(const struct cpu_setup *s, char out[CHOICE_KEY_MAX]) {
     size_t at = 0;
     put(out, &at, s->node->op);

@@ -3,7 +3,7 @@
  * row of outputs or more, so that the inner loop is long and vectorised. */
 #include "pool.h"
 
-/* Outputs j whose cell v lies inside the image. */
+/* Outputs j whose cell v is inside the image. */
 static void inside(const struct pool *p, int64_t v, int64_t *begin, int64_t *end) {
     int64_t first = p->left - v; /* j sw - left + v >= 0 */
     int64_t last = p->width - 1 + p->left - v;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention and its gradient by kernels of our own (attention.cu), in tiles: f32, f64,
+/* Attention and its gradient by built-in kernels (attention.cu), in tiles: f32, f64,
  * f16 with arithmetic in f32, bf16 by tensor cores; any width of a head. Forward and of
  * 16 bits, cuDNN's engines are ways too, and the fastest is taken (sdpa.c; the gradient
  * is never cuDNN's). */

@@ -2,7 +2,7 @@
 /* Cubins by NVRTC, kept in ${XDG_CACHE_HOME:-~/.cache}/runner/cuda/KEY.cubin: KEY is a
  * hash of the source, the options, the chip and NVRTC's version. A file is written
  * beside its place and moved there, and ends with a checksum; what does not fit it is
- * compiled anew. Without such a folder nothing is kept. */
+ * compiled again. Without such a folder nothing is kept. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * Of operands of 16 bits the library has convolutions with a result of 16 bits only.
  * One that is to stay f32 is computed from widened operands: engines that read f32 as
  * TF32 lose nothing then, since TF32 holds every bf16 and f16, and sum in f32. Weights
- * are [O,I,h,w] everywhere else; beside NHWC images the library wants theirs turned. So
- * what it reads and writes may lie in the workspace, and be moved there and back. */
+ * are [O,I,h,w] everywhere else; beside NHWC images the library expects theirs turned.
+ * So what it reads and writes may be in the workspace, and be moved there and back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ enum { X, W, Y };
 /* One of the three tensors, as the library sees it. */
 struct part {
     const struct tensor *t;
-    struct dnn_image image; /* as it lies for the library */
+    struct dnn_image image; /* as it is laid out for the library */
     int64_t own[4];         /* strides where the node has it */
     bool staged;            /* in the workspace */
     uint64_t offset;        /* there */
@@ -76,7 +76,7 @@ static bool see(const struct cuda_setup *s, struct staged *g) {
     return good;
 }
 
-/* Room in the workspace for what lies there. */
+/* Room in the workspace for what is stored there. */
 static uint64_t place(struct staged *g) {
     uint64_t at = 0;
     for (int i = 0; i < 3; i++) {

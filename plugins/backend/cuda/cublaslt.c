@@ -112,7 +112,7 @@ static bool describe(const struct cuda_device *d, const struct product *p, struc
     good = good && lt->cublasLtMatmulDescSetAttribute(
                        m->desc, CUBLASLT_MATMUL_DESC_TRANSB, p->trans_a ? &yes : &no,
                        sizeof yes) == CUBLAS_STATUS_SUCCESS;
-    /* Where it lies is known later; the heuristics want to see an aligned address. */
+    /* its address is known later; the heuristics want to see an aligned address. */
     const void *somewhere = (const void *)(uintptr_t)ALIGNMENT;
     if (epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         good = good && lt->cublasLtMatmulDescSetAttribute(
@@ -323,7 +323,7 @@ static bool sound(struct cuda_bench *b, void *context, uint32_t i) {
 }
 
 /* Half of the ways have the epilogue, the others stand for doing without: the product,
- * and a pass that moves as many bytes as a kernel of our own would. */
+ * and a pass that moves as many bytes as a built-in kernel would. */
 static int contend(struct cuda_setup *s, const struct product *p, const struct lt *m,
                    struct lt *plain, uint64_t most) {
     cublasLtMatmulHeuristicResult_t ways[CUDA_WAYS];

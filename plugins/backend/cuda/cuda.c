@@ -134,7 +134,7 @@ static int32_t open_plan(struct cuda_device *d, const char *chip, struct rn_erro
     int n = 0;
     if (strncmp(chip, "sm_", 3) != 0 || sscanf(chip + 3, "%d", &n) != 1 || n < 70 ||
         n > 129)
-        return rn_fail(e, RN_E_CONFIG, "cuda: plan_for wants a chip such as sm_90",
+        return rn_fail(e, RN_E_CONFIG, "cuda: plan_for expects a chip such as sm_90",
                        "sm_80: A100, sm_89: L4 and RTX 40, sm_90: H100, sm_100: B200",
                        "device.plan_for");
     d->planning = true;

@@ -136,7 +136,7 @@ static enum feed feed_of(const struct region *r, const int64_t *stride) {
     return dense ? FEED_DENSE : one ? FEED_ONE : FEED_STRIDED;
 }
 
-/* Where each port lies, in as few dims as it takes. */
+/* Where each port is, in as few dims as it takes. */
 static bool lay_out(struct cuda_setup *s, struct region *r) {
     uint32_t ports = r->input_count + r->output_count;
     for (uint32_t i = 0; i < ports; i++) {
@@ -159,7 +159,7 @@ static bool lay_out(struct cuda_setup *s, struct region *r) {
     return true;
 }
 
-/* Output 0 may lie where input i lies if i is dense and as wide: a thread reads all
+/* Output 0 may be where input i is if i is dense and as wide: a thread reads all
  * that it reads of an element before it writes. */
 static uint64_t in_place(const struct region *r) {
     uint64_t mask = 0;

@@ -242,7 +242,7 @@ static int32_t room_basic(struct cuda_setup *s, struct rn_error *e) {
 }
 
 static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
-    /* blocked: it reads [N,C/b,H,W,b] as it lies */
+    /* blocked: it reads [N,C/b,H,W,b] as it is laid out */
     static const struct {
         cuda_room room;
         bool blocked;

@@ -72,7 +72,7 @@ int32_t cuda_image(const struct cuda_device *d, uint32_t themes, uint32_t types,
 
 /* ------------------------------------------------------------------- tasks */
 
-struct ref {       /* where something lies: bases[base] + offset */
+struct ref {       /* where something is: bases[base] + offset */
     uint32_t base; /* RN_NO_SLOT: NULL */
     uint64_t offset;
 };
@@ -230,7 +230,7 @@ static inline uint64_t cuda_align(uint64_t bytes) {
 }
 /* Row-major strides in elements. */
 void cuda_strides(uint32_t rank, const int64_t *shape, int64_t *stride);
-/* Drop dims of size 1, join neighbours that lie together in all of `n` operands;
+/* Drop dims of size 1, join neighbours that are contiguous in all of `n` operands;
  * strides[operand][dim]. Rank 0 becomes one dim of size 1. */
 uint32_t cuda_merge(uint32_t rank, int64_t *size, uint32_t n,
                     int64_t (*strides)[RN_MAX_RANK]);

@@ -7,7 +7,7 @@
 #include "products.h"
 #include "tune.h"
 
-/* How an image or a weight lies; dims are always N,C,H,W and O,I,h,w. */
+/* How an image or a weight is laid out; dims are always N,C,H,W and O,I,h,w. */
 struct dnn_image {
     int64_t dim[4], stride[4];
 };

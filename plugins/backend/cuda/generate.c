@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Regions as CUDA C. The text knows which inputs are broadcast, how many dims remain
- * once neighbours are merged and how what is reduced lies, but no sizes: all parameters
- * of an optimizer share a kernel. */
+ * once neighbours are merged and how what is reduced is laid out, but no sizes: all
+ * parameters of an optimizer share a kernel. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -62,7 +62,7 @@ static int32_t batch_norm(struct cuda_setup *s) {
     a.channels = x->shape[1] * a.block;
     for (uint32_t i = 2; i < last; i++)
         a.area *= x->shape[i];
-    /* channels that lie together are read together */
+    /* channels that are contiguous are read together */
     int64_t each = a.block >= OUTPUTS || a.area == 1 ? OUTPUTS : 1;
     struct cuda_task *t =
         infer ? cuda_launch(s, THEME_NORM, a.count, false, &a, sizeof a,

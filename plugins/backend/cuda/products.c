@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products and convolutions by kernels of our own (products.cu): f64, shapes
+/* Built-in matrix product and convolution kernels (products.cu): f64, shapes
  * that a library refuses, `libraries: off`. */
 #include <string.h>
 
@@ -174,7 +174,7 @@ int32_t cuda_room_products(struct cuda_setup *s, struct rn_error *e) {
     bool narrow = cuda_narrow(s->in[0].dtype), libraries = s->device->use_libraries;
     if (cuda_product(s, &p)) {
         if (p.relu || p.rows)
-            return 0; /* no kernel of our own does that beside it */
+            return 0; /* no built-in kernel does that beside it */
         bool lt = cuda_lt_multiplies(s->device, RN_F32);
         bool other = p.bias && p.bias->dtype != p.y->dtype;
         if (narrow && lt && (other || !cuda_lt_multiplies(s->device, p.a->dtype)))

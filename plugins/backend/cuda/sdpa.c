@@ -12,7 +12,7 @@
 
 #include "engines.h"
 
-#define LEAST_VERSION 91200 /* logarithms may lie as [batch, rows, heads] */
+#define LEAST_VERSION 91200 /* logarithms may be as [batch, rows, heads] */
 #define PARTS         48    /* descriptors of a graph */
 #define OPERATIONS    16
 

@@ -90,7 +90,8 @@ static void put(struct line *l, const char *name, const int64_t *list, size_t n)
                                     i == 1 ? "%lld" : ",%lld", (long long)list[i - 1]));
 }
 
-/* "cuda conv2d stride=1,1 ... x bf16 16,32,14,14 ... | forms": what it is, how it lies.
+/* "cuda conv2d stride=1,1 ... x bf16 16,32,14,14 ... | forms": what it is, how it is
+ * laid out.
  */
 static bool key_of(const struct cuda_setup *s, struct line *l) {
     static const char *const parts[2] = {" x ", " y "};

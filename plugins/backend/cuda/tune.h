@@ -18,7 +18,7 @@ struct cuda_tuner *cuda_tuner_create(struct rn_host *h, struct cuda_device *d,
                                      bool rule);
 void cuda_tuner_destroy(struct cuda_tuner *t);
 
-/* Enqueues the node by way `i`. In a trial input k lies at base k, output k after the
+/* Enqueues the node by way `i`. In a trial input k is at base k, output k after the
  * inputs and the workspace after those. */
 typedef int32_t (*cuda_way)(void *context, uint32_t i, CUstream stream,
                             void *const *bases, struct rn_error *e);

@@ -15,7 +15,7 @@
 #define CHOICE_KEY_MAX 512
 
 struct choice {
-    char *key;  /* shapes as they lie */
+    char *key;  /* shapes as they are laid out */
     char *what; /* the first part of it, up to '|': the same whatever the forms */
     char kernel;
     bool used;      /* by this run: it stays as it is */

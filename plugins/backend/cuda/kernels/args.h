@@ -22,7 +22,7 @@
 #define KERNELS_F16  512
 #define KERNELS_ALL  1023
 
-/* Loop over a space in row-major order; dims that lie together are merged. */
+/* Loop over a space in row-major order; dims that are contiguous are merged. */
 struct space {
     int64_t rank;
     int64_t size[MOST_DIM];
@@ -33,7 +33,7 @@ struct reduce_args {
     const void *x;
     void *y;
     uint64_t outputs, count; /* count: elements of one reduction */
-    int64_t by_column;       /* neighbouring outputs lie side by side in x */
+    int64_t by_column;       /* neighbouring outputs are adjacent in x */
     struct space kept, gone;
 };
 
@@ -118,7 +118,7 @@ struct window_args {
     int64_t h, w, oh, ow; /* the image, the output */
     int64_t kh, kw, sh, sw, top, left;
     int64_t count_pad, bilinear;
-    int64_t block; /* channels that lie together; 1: none */
+    int64_t block; /* channels that are contiguous; 1: none */
     int64_t wide;  /* 0: 16 bits are rounded */
 };
 
@@ -133,7 +133,7 @@ struct norm_args {
     float eps, unused;
 };
 
-struct row_args {                       /* rows that lie together: [rows, length] */
+struct row_args {                       /* rows that are contiguous: [rows, length] */
     const void *x, *scale, *shift, *gy; /* shift: NULL where there is none */
     void *y, *first, *second;           /* or gradients; NULL: not wanted */
     void *moments;                      /* f32: mean and root of each row */
@@ -150,7 +150,7 @@ struct softmax_args { /* along an axis: outer x n x inner */
     const void *x, *g, *label;
     void *y;
     int64_t lines, n, inner;
-    int64_t by_column; /* neighbouring lines lie side by side */
+    int64_t by_column; /* neighbouring lines are adjacent */
     int64_t exp;       /* softmax, not its logarithm */
     int64_t type;      /* of labels */
     float hot, cold;   /* targets of the label and of the others */

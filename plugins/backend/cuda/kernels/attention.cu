@@ -243,7 +243,7 @@
                             MINE(acc)[e] * (T)a.scale;                                 \
                 }                                                                      \
                 SYNC();                                                                \
-                /* Four threads have a row, 64 apart. A NaN is no largest: it comes    \
+                /* Four threads have a row, 64 apart. A NaN is not a largest: it comes    \
                  * out of exp. */                                                      \
                 EACH_THREAD {                                                          \
                     const uint32_t i = TX % SPAN, j = TX / SPAN * 16;                  \

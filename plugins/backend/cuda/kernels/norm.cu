@@ -27,9 +27,9 @@ static inline float norm_then(const struct norm_args *a, float y, float added) {
          ? LOAD_##S(a.gy, e)                                                           \
          : 0.0f)
 
-/* Sums over channel first + o for o < P of TERM(e), which lies at offset e; they are at
+/* Sums over channel first + o for o < P of TERM(e), which is at offset e; they are at
  * lane[o * LANES]. One channel: all threads fetch, sixteen add. Sixteen, where channels
- * lie together: a thread is a lane of one. */
+ * are contiguous: a thread is a lane of one. */
 #define SUMS_1(TERM, S)                                                                \
     EACH_THREAD {                                                                      \
         lane[TX] = 0;                                                                  \

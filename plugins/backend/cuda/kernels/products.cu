@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products and convolutions of our own: for f64, for what the libraries refuse,
+/* Built-in matrix products and convolutions: for f64, for what the libraries refuse,
  * and for `libraries: off`. Sums of products are held to a bound, not to the bit.
  * T: what is summed in, S: the kernels' suffix. BIAS_S reads a bias, which may be f32
  * beside operands of 16 bits. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Layer, group and RMS normalisation with their gradients: rows that lie together, each
+/* Layer, group and RMS normalisation with their gradients: rows that are contiguous, each
  * by its own mean (RMS: none) and root. The operations of their decompositions in f32,
  * the sums in the tree of numerics.h. What is read and written may have 16 bits.
  *
@@ -17,7 +17,7 @@ static inline int64_t row_channel(const struct row_args *a, int64_t row, int64_t
 #define RSCALE(o, i) RF(scale, row_channel(&a, first + (o), i))
 #define RHAT(e, S)   ((LOAD_##S(a.x, e) - mean[o]) / root[o])
 
-/* Of element i of row first + o, which lies at e. */
+/* Of element i of row first + o, which is at e. */
 #define ROW_X(S)      LOAD_##S(a.x, e)
 #define ROW_SQUARE(S) ((LOAD_##S(a.x, e) - mean[o]) * (LOAD_##S(a.x, e) - mean[o]))
 #define ROW_G(S)      (LOAD_##S(a.gy, e) * RSCALE(o, i))
@@ -129,7 +129,7 @@ static inline int64_t row_channel(const struct row_args *a, int64_t row, int64_t
 
 /* ---- gradients of scale and shift, with the moments of each row ---- */
 
-/* Element i of channel c lies at e, in a row. */
+/* Element i of channel c is at e, in a row. */
 #define ROW_PLACE                                                                      \
     const int64_t n = (uint32_t)i / (uint32_t)a.area;                                  \
     const int64_t e = (n * a.channels + c) * a.area + (i - n * a.area);                \
@@ -137,7 +137,7 @@ static inline int64_t row_channel(const struct row_args *a, int64_t row, int64_t
 #define COLUMN_GX(S) (LOAD_##S(a.gy, e) * ((LOAD_##S(a.x, e) - of[0]) / of[1]))
 #define COLUMN_G(S)  ((void)of, LOAD_##S(a.gy, e))
 
-/* 16: channels lie together, a block has sixteen; 1: a block has one. */
+/* 16: channels are contiguous, a block has sixteen; 1: a block has one. */
 #define ROW_COLUMNS(S)                                                                 \
     KERNEL(row_norm_columns_16_##S, row_args) {                                        \
         SHARED(float, lane, THREADS);                                                  \
