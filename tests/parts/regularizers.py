@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Regularizers against PyTorch: the penalties of each step and the parameters after it,
-on cpu and reference, of whole and of accumulated steps; what of a run they leave as it
+on three backends, of whole and of accumulated steps; what of a run they leave as it
 is; and what is wrong with how they are asked for."""
 import copy
 
@@ -61,6 +61,7 @@ def oracle(c, folder):
     c.equal("every case has its golden numbers", sorted(want), sorted(CASES))
     # The rows of a step in parts of 6, 6 and 4.
     ways = {"": {}, " on reference": {"device": "reference"},
+            " on async_fake": {"device": "async_fake"},
             " accumulated": {"data": {"batch": 6}, "train": {"accumulate": 3}}}
     jobs = []
     for name, (regularizers, more) in CASES.items():

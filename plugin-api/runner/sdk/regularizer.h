@@ -35,7 +35,7 @@ static inline rn_value rn_weight_matrix(struct rn_build *b, rn_value param) {
     int64_t matrix[2] = {rn_dim(b, param, 0), -1};
     if (param && rn_rank(b, param) < 2) {
         b->api->fail(b,
-                     "it is for matrices and kernels, and this has fewer than 2 axes",
+                     "it has fewer than 2 axes, and this is for matrices and kernels",
                      "match weights only: match: {role: weight}", "match");
         return RN_NONE;
     }
