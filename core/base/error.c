@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Filling, placing and extending struct rn_error; the nearest word. */
+/* Filling, placing and extending struct rn_error. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,46 +54,4 @@ int error_context(struct rn_error *e, const char *format, ...) {
 void error_clear(struct rn_error *e) {
     if (e)
         memset(e, 0, sizeof *e);
-}
-
-/* Levenshtein distance with transposition of neighbours, for words up to 63 letters. */
-static size_t distance(const char *a, size_t n, const char *b, size_t m) {
-    size_t row[3][64];
-    for (size_t j = 0; j <= m; j++)
-        row[0][j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t *now = row[i % 3], *up = row[(i + 2) % 3], *up2 = row[(i + 1) % 3];
-        now[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t cost = a[i - 1] != b[j - 1];
-            size_t best = up[j - 1] + cost;
-            if (up[j] + 1 < best)
-                best = up[j] + 1;
-            if (now[j - 1] + 1 < best)
-                best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                up2[j - 2] + 1 < best)
-                best = up2[j - 2] + 1;
-            now[j] = best;
-        }
-    }
-    return row[n % 3][m];
-}
-
-const char *error_nearest(const char *word, const char *const *candidates, size_t n) {
-    const char *best = NULL;
-    size_t len = strlen(word), best_d = 1 + len / 3 + 1;
-    if (len > 63)
-        return NULL;
-    for (size_t i = 0; i < n; i++) {
-        size_t m = strlen(candidates[i]);
-        if (m > 63)
-            continue;
-        size_t d = distance(word, len, candidates[i], m);
-        if (d < best_d) {
-            best_d = d;
-            best = candidates[i];
-        }
-    }
-    return best;
 }

@@ -19,8 +19,4 @@ __attribute__((format(printf, 2, 3))) int error_context(struct rn_error *e,
                                                         const char *format, ...);
 void error_clear(struct rn_error *e);
 
-/* The candidate nearest to `word` by edit distance, or NULL when none is near enough
- * (distance > 1 + length/3). candidates[stride] array of n strings. */
-const char *error_nearest(const char *word, const char *const *candidates, size_t n);
-
 #endif

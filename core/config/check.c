@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "config/refer.h"
 
 struct checker {
@@ -117,7 +118,7 @@ bool scalar_read(struct arena *a, const struct type *t, struct node *n,
         for (uint32_t i = 0; i < t->choice_count; i++)
             known |= strcmp(t->choices[i], raw) == 0;
         if (!known) {
-            const char *near = error_nearest(raw, t->choices, t->choice_count);
+            const char *near = suggest_nearest(raw, t->choices, t->choice_count);
             int k = snprintf(message, 300, "'%.60s' is not one of", raw);
             for (uint32_t i = 0; i < t->choice_count && k < 200; i++)
                 k += snprintf(message + k, 300 - (size_t)k, "%s %s", i ? "," : "",
@@ -342,17 +343,13 @@ static void check_join(struct checker *k, struct node *n, const struct schema *s
             check_record(k, n, s, schema_record(s, j->records[i]), KEYS_TYPE, NULL);
             return;
         }
-    const char *near = error_nearest(type->raw, j->records, j->count);
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < j->count; i++)
+        suggest_add(&all, j->records[i]);
     node_error(k->d, type, false, RN_E_CONFIG, "'%s' is not a valid %s", type->raw,
                j->name);
-    struct text all = {0};
-    for (uint32_t i = 0; i < j->count; i++)
-        text_addf(&all, "%s%s", i ? ", " : "", j->records[i]);
-    if (near)
-        diag_hint(k->d, "did you mean '%s'? there are: %s", near, text_get(&all));
-    else
-        diag_hint(k->d, "there are: %s", text_get(&all));
-    text_finish(&all);
+    diag_suggest(k->d, &all, type->raw, "there are");
+    suggest_finish(&all);
 }
 
 static void wrap_in_list(struct arena *a, struct node *n) {
@@ -502,11 +499,12 @@ static void check_match(struct checker *k, struct node *n) {
         while (at < 3 && strcmp(keys[at], c->key) != 0)
             at++;
         if (at == 3) {
-            const char *near = error_nearest(c->key, keys, 3);
             node_error(k->d, c, true, RN_E_CONFIG, "a pattern has no '%s'", c->key);
-            diag_hint(k->d, "%s%s%smatch: takes role, rank and name",
-                      near ? "did you mean '" : "", near ? near : "",
-                      near ? "'? " : "");
+            struct suggest all = {0};
+            for (at = 0; at < 3; at++)
+                suggest_add(&all, keys[at]);
+            diag_suggest(k->d, &all, c->key, "a pattern has");
+            suggest_finish(&all);
         } else if (at != 1) {
             check_words(k, c, false);
         } else if (c->kind != NODE_SCALAR) {
@@ -556,40 +554,37 @@ static const char *section_of(const struct schema *s, const struct record *r,
 
 static void unknown_key(struct checker *k, const struct node *n, const struct schema *s,
                         const struct record *r, enum keys keys, const char *kind) {
-    const char *names[256], *elsewhere = NULL;
-    uint32_t count = 0;
-    struct text all = {0};
-    for (uint32_t i = 0; i < r->count && count < 200; i++) {
-        names[count++] = r->options[i].info.name;
-        text_addf(&all, "%s%s", i ? ", " : "", r->options[i].info.name);
-    }
-    for (uint32_t i = 0;
-         keys == KEYS_HOST && k->host_keys && k->host_keys[i] && count < 250; i++) {
+    const char *elsewhere = NULL;
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < r->count; i++)
+        suggest_add(&all, r->options[i].info.name);
+    for (uint32_t i = 0; keys == KEYS_HOST && k->host_keys && k->host_keys[i]; i++) {
         const char *mine = host_key_of(k->host_keys[i], kind);
         const char *dot = strchr(k->host_keys[i], '.');
-        if (mine && strcmp(mine, "type") != 0) {
-            names[count++] = mine;
-            text_addf(&all, "%s%s", all.length ? ", " : "", mine);
-        } else if (dot && strcmp(dot + 1, n->key) == 0) {
+        if (mine && strcmp(mine, "type") != 0)
+            suggest_add(&all, mine);
+        else if (dot && strcmp(dot + 1, n->key) == 0)
             elsewhere = k->host_keys[i];
-        }
     }
-    const char *near = error_nearest(n->key, names, count);
     const char *section = section_of(s, r, n->key);
+    struct text hint = {0};
     node_error(k->d, n, true, RN_E_CONFIG, "unknown key '%s'", n->key);
     if (section)
-        diag_hint(k->d, "did you mean '%s.%s'? allowed here: %s", section, n->key,
-                  text_get(&all));
-    else if (elsewhere && !near)
-        diag_hint(k->d, "it is a key of a %.*s; allowed here: %s",
-                  (int)strcspn(elsewhere, "."), elsewhere, text_get(&all));
-    else if (near)
-        diag_hint(k->d, "did you mean '%s'? allowed here: %s", near, text_get(&all));
-    else if (all.length)
-        diag_hint(k->d, "allowed here: %s", text_get(&all));
-    else
+        text_addf(&hint, "did you mean '%s.%s'? allowed here: ", section, n->key);
+    else if (elsewhere && !suggest_find(&all, n->key))
+        text_addf(&hint,
+                  "it is a key of a %.*s; allowed here: ", (int)strcspn(elsewhere, "."),
+                  elsewhere);
+    if (hint.length) {
+        suggest_list(&all, 1000, &hint);
+        diag_hint(k->d, "%s", text_get(&hint));
+    } else if (all.count) {
+        diag_suggest(k->d, &all, n->key, "allowed here");
+    } else {
         diag_hint(k->d, "it has no options");
-    text_finish(&all);
+    }
+    text_finish(&hint);
+    suggest_finish(&all);
 }
 
 static void add_default(struct checker *k, struct node *n, const struct schema *s,

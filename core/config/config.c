@@ -10,6 +10,7 @@
 #include <runner/sdk/file.h>
 
 #include "base/path.h"
+#include "base/suggest.h"
 #include "config/tree.h"
 
 /* -------------------------------------------------------------------- nodes */
@@ -469,7 +470,7 @@ static void hint_reference(struct loader *l, const char *word) {
     uint32_t count = 0;
     for (uint32_t i = 0; n->kind == NODE_MAP && i < n->count && count < 256; i++)
         names[count++] = n->items[i]->key;
-    const char *near = error_nearest(arena_copy_n(l->c->arena, p, k), names, count);
+    const char *near = suggest_nearest(arena_copy_n(l->c->arena, p, k), names, count);
     if (near)
         diag_hint(l->d, "did you mean '${%.*s%s%s}'?", (int)(p - word), word, near,
                   p + k);

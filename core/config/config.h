@@ -70,6 +70,10 @@ __attribute__((format(printf, 5, 6))) int node_error(struct diag *d,
                                                      ...);
 void diag_hint(struct diag *d, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* for the last error added */
+/* The same with what suggest_text has to offer, if anything. */
+struct suggest;
+void diag_suggest(struct diag *d, const struct suggest *s, const char *word,
+                  const char *head);
 /* The last error is about a file that this node names: say where the node is. */
 void diag_asked_by(struct diag *d, const struct node *n);
 /* Add e, at the node below root when e.where is its path. Returns e.status. */

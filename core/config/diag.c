@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json_writer.h"
+#include "base/suggest.h"
 #include "config/tree.h"
 
 #define MOST_KEPT 20u /* errors shown; further ones are counted */
@@ -152,6 +153,15 @@ void diag_hint(struct diag *d, const char *format, ...) {
     vsnprintf(text, (size_t)n + 1, format, ap);
     va_end(ap);
     d->all[d->kept - 1].hint = text;
+}
+
+void diag_suggest(struct diag *d, const struct suggest *names, const char *word,
+                  const char *head) {
+    struct text hint = {0};
+    suggest_text(names, word, head, &hint);
+    if (hint.length)
+        diag_hint(d, "%s", text_get(&hint));
+    text_finish(&hint);
 }
 
 const char *node_origin(struct arena *a, const struct node *n) {

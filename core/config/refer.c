@@ -4,6 +4,7 @@
  * is known. */
 #include <string.h>
 
+#include "base/suggest.h"
 #include "config/refer.h"
 
 void refer_component(struct referrer *f, const char *kind, const struct node *n) {
@@ -27,63 +28,61 @@ static bool names_part(const struct node *part, const char *word) {
 }
 
 /* The nearest path, or the one whose last word is nearest. */
-static const char *nearest(const char *word, const char *const *paths, uint32_t count) {
-    const char *near = error_nearest(word, paths, count);
-    const char **last = memory_get(memory_mul(count + 1, sizeof *last));
-    for (uint32_t i = 0; i < count; i++) {
-        const char *dot = strrchr(paths[i], '.');
-        last[i] = dot ? dot + 1 : paths[i];
+static const char *nearest(const char *word, const struct suggest *paths) {
+    struct suggest last = {0};
+    const char *near = suggest_find(paths, word), *word_near = NULL;
+    for (uint32_t i = 0; i < paths->count; i++) {
+        const char *dot = strrchr(paths->names[i], '.');
+        suggest_add(&last, dot ? dot + 1 : paths->names[i]);
     }
-    const char *word_near = near ? NULL : error_nearest(word, last, count);
-    for (uint32_t i = 0; word_near && !near && i < count; i++)
-        if (strcmp(last[i], word_near) == 0)
-            near = paths[i];
-    memory_release(last);
+    if (!near)
+        word_near = suggest_find(&last, word);
+    for (uint32_t i = 0; word_near && !near && i < last.count; i++)
+        if (strcmp(last.names[i], word_near) == 0)
+            near = paths->names[i];
+    suggest_finish(&last);
     return near;
 }
 
-static void nothing(struct node *n, const char *what, const char *const *names,
-                    uint32_t count, struct diag *d) {
-    struct text all = {0};
-    for (uint32_t i = 0; i < count; i++)
-        text_addf(&all, "%s%s", i ? ", " : "", names[i]);
-    const char *near = nearest(n->raw, names, count);
+static void nothing(struct node *n, const char *what, const struct suggest *names,
+                    struct diag *d) {
+    const char *near = nearest(n->raw, names);
     node_error(d, n, false, RN_E_CONFIG, "this experiment has no %s '%s'", what,
                n->raw);
-    if (near)
-        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&all));
-    else if (count)
-        diag_hint(d, "there are: %s", text_get(&all));
+    if (names->count) /* the nearest one is one of them: its own distance is 0 */
+        diag_suggest(d, names, near ? near : n->raw, "there are");
     else
         diag_hint(d, "there are none");
-    text_finish(&all);
 }
 
 static void find_live(const struct referrer *f, struct node *n, struct diag *d) {
     for (uint32_t i = 0; i < f->live_count; i++)
         if (strcmp(f->live[i], n->raw) == 0)
             return;
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < f->live_count; i++)
+        suggest_add(&all, f->live[i]);
     if (!f->unknown)
-        nothing(n, "live option", f->live, f->live_count, d);
+        nothing(n, "live option", &all, d);
+    suggest_finish(&all);
 }
 
 static void find_part(const struct referrer *f, struct node *n, const char *kind,
                       struct diag *d) {
     const struct node *found = NULL;
-    const char **names = memory_get(memory_mul(f->part_count + 1, sizeof *names));
-    uint32_t count = 0;
+    struct suggest names = {0};
     for (uint32_t i = 0; i < f->part_count; i++) {
         const struct node *part = f->parts[i].node;
         if (strcmp(f->parts[i].kind, kind) != 0)
             continue;
-        names[count++] = part->path;
+        suggest_add(&names, part->path);
         if (!names_part(part, n->raw))
             continue;
         if (found) {
             node_error(d, n, false, RN_E_CONFIG, "'%s' names two: %s and %s", n->raw,
                        found->path, part->path);
             diag_hint(d, "write its whole path");
-            memory_release(names);
+            suggest_finish(&names);
             return;
         }
         found = part;
@@ -91,8 +90,8 @@ static void find_part(const struct referrer *f, struct node *n, const char *kind
     if (found)
         n->s = found->path;
     else
-        nothing(n, kind, names, count, d);
-    memory_release(names);
+        nothing(n, kind, &names, d);
+    suggest_finish(&names);
 }
 
 void refer_resolve(struct referrer *f, struct diag *d) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "data/internal.h"
 
 struct slot {
@@ -201,12 +202,6 @@ static bool by_caller(const struct loader *l) {
            !(l->o.augment && l->data->augment.count);
 }
 
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* Under the lock: take the next ticket, let go, work, lock again. */
 static void fill_one(struct loader *l, struct worker *w) {
     uint64_t t = l->ring.next++, at = l->ring.base + t;
@@ -215,11 +210,11 @@ static void fill_one(struct loader *l, struct worker *w) {
     l->ring.busy++;
     s->ticket = 0;
     pthread_mutex_unlock(&l->ring.lock);
-    int64_t began = l->o.watch.made ? now_ns() : 0;
+    int64_t began = l->o.watch.made ? clock_ns() : 0;
     int status = assemble(l, w, s, order, at / l->batches, at % l->batches);
     if (l->o.watch.made)
         l->o.watch.made(l->o.watch.context, (uint32_t)(w - l->workers), began,
-                        now_ns());
+                        clock_ns());
     pthread_mutex_lock(&l->ring.lock);
     s->status = status;
     s->ticket = t + 1;
@@ -243,17 +238,13 @@ static void *work(void *context) {
 
 /* Under the lock: wait for a batch, but not for long; false: a stop was asked for. */
 static bool wait_filled(struct loader *l) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 100000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    const struct timespec until = clock_deadline(100);
     return pthread_cond_timedwait(&l->ring.filled, &l->ring.lock, &until) == 0 ||
            !data_stopped(l->data);
 }
 
 int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
-    int64_t began = now_ns();
+    int64_t began = clock_ns();
     pthread_mutex_lock(&l->ring.lock);
     uint64_t t = l->ring.handed;
     struct slot *s = &l->slots[t % l->slot_count];
@@ -279,7 +270,7 @@ int loader_next(struct loader *l, struct batch *out, struct rn_error *e) {
             error_set(e, status, "a batch could not be made");
     }
     pthread_mutex_unlock(&l->ring.lock);
-    l->waited += 1e-9 * (double)(now_ns() - began);
+    l->waited += 1e-9 * (double)(clock_ns() - began);
     return status;
 }
 

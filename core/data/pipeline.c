@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "data/internal.h"
 
@@ -38,19 +39,12 @@ static int find(const struct data *data, const struct fields *f, const char *nam
 
 static int no_field(struct data *data, const struct fields *f, const char *name,
                     const char *path, struct rn_error *e) {
-    const char **names = arena_array(data->arena, const char *, f->count + 1);
-    struct text list = {0};
-    for (uint32_t i = 0; i < f->count; i++) {
-        names[i] = data->pipeline.columns[f->at[i]].field.name;
-        text_addf(&list, "%s%s", i ? ", " : "", names[i]);
-    }
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < f->count; i++)
+        suggest_add(&all, data->pipeline.columns[f->at[i]].field.name);
     error_set(e, RN_E_CONFIG, "the sample has no field '%s' here", name);
-    const char *near = error_nearest(name, names, f->count);
-    if (near)
-        error_hint(e, "did you mean '%s'? there are: %s", near, text_get(&list));
-    else
-        error_hint(e, "there are: %s", text_get(&list));
-    text_finish(&list);
+    suggest_hint(&all, name, "there are", e);
+    suggest_finish(&all);
     error_where(e, path, 0, 0);
     return RN_E_CONFIG;
 }

@@ -4,28 +4,10 @@
 #include <math.h>
 
 #include <runner/numerics.h>
+#include <runner/sdk/field.h>
 
+#include "base/dtype.h"
 #include "data/internal.h"
-
-static int64_t integer(const uint8_t *p, rn_dtype dtype, uint64_t i) {
-    switch (dtype) {
-    case RN_I64:
-        return ((const int64_t *)(const void *)p)[i];
-    case RN_I32:
-        return ((const int32_t *)(const void *)p)[i];
-    case RN_U32:
-        return ((const uint32_t *)(const void *)p)[i];
-    case RN_I8:
-        return ((const int8_t *)(const void *)p)[i];
-    default:
-        return p[i];
-    }
-}
-
-static bool is_integer(rn_dtype t) {
-    return t == RN_I64 || t == RN_I32 || t == RN_U32 || t == RN_I8 || t == RN_U8 ||
-           t == RN_BOOL;
-}
 
 /* Told each chunk of a column; RN_OK goes on, positive stops. */
 typedef int (*chunk_fn)(void *context, enum data_split_kind split,
@@ -74,7 +56,7 @@ static int outside(void *context, enum data_split_kind split, const struct table
     (void)split;
     uint64_t each = x->c->bytes / RN_DTYPE_BYTES(x->c->field.dtype);
     for (uint64_t i = 0; i < rows * each; i++) {
-        int64_t v = integer(column, x->c->field.dtype, i);
+        int64_t v = rn_integer_get(column, x->c->field.dtype, i);
         if (v >= x->low && v <= x->high)
             continue;
         *x->out = (struct data_outside){table_file(t, x->c), t->path,
@@ -89,7 +71,7 @@ int data_find_outside(const struct data *data, uint32_t field, int64_t low,
     uint32_t column = data->field_columns[field];
     struct search x = {&data->pipeline.columns[column], low, high, out};
     *out = (struct data_outside){0};
-    return is_integer(x.c->field.dtype) ? scan(data, column, outside, &x, e) : RN_OK;
+    return !dtype_float(x.c->field.dtype) ? scan(data, column, outside, &x, e) : RN_OK;
 }
 
 struct census {
@@ -102,7 +84,7 @@ static int count_rows(void *context, enum data_split_kind split, const struct ta
     struct census *x = context;
     (void)t, (void)ids;
     for (uint64_t i = 0; i < rows; i++) {
-        int64_t v = integer(column, x->dtype, i);
+        int64_t v = rn_integer_get(column, x->dtype, i);
         if (v >= 0 && (uint64_t)v < x->n)
             x->rows[(uint64_t)v * DATA_SPLITS + split]++;
     }
@@ -113,7 +95,7 @@ int data_count_values(const struct data *data, uint32_t field, uint64_t n,
                       uint64_t *rows, struct rn_error *e) {
     uint32_t column = data->field_columns[field];
     struct census x = {data->pipeline.columns[column].field.dtype, n, rows};
-    bool single = is_integer(x.dtype) && !data->pipeline.columns[column].field.rank;
+    bool single = !dtype_float(x.dtype) && !data->pipeline.columns[column].field.rank;
     return single ? scan(data, column, count_rows, &x, e) : RN_OK;
 }
 

@@ -11,6 +11,7 @@
 #include <runner/sdk/file.h>
 
 #include "base/hash.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "data/internal.h"
 #include "data/stratify.h"
@@ -72,10 +73,9 @@ static int find_by(struct data *data, const char *by, uint32_t *out,
         *out = i;
         return RN_OK;
     }
-    const char *near = error_nearest(by, names, data->pipeline.raw_count);
+    const struct suggest all = {names, data->pipeline.raw_count, 0};
     error_set(e, RN_E_CONFIG, "data.split.by: the source has no field '%s'", by);
-    if (near)
-        error_hint(e, "did you mean '%s'?", near);
+    suggest_hint(&all, by, "it has", e);
     error_where(e, "split.by", 0, 0);
     return RN_E_CONFIG;
 }

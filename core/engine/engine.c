@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/dtype.h"
 #include "base/log.h"
 #include "engine/engine.h"
 
@@ -27,7 +28,6 @@ bool engine_oversubscribes(const struct rn_device_info *info) {
 /* Settings that have no effect here, or cost more than they gain. */
 static void warn_precision(const struct engine *eng) {
     rn_dtype t = eng->x->precision;
-    const char *word = t == RN_BF16 ? "bf16" : "f16";
     bool fast = t == RN_BF16 ? eng->info->fast_bf16 : eng->info->fast_f16;
     if (t != RN_F32 && !fast)
         log_say(
@@ -35,7 +35,7 @@ static void warn_precision(const struct engine *eng) {
             "precision: %s has no hardware support on %s: products are computed in "
             "f32, and a step is slower than with precision: f32 (`runner plan` shows "
             "the cost)",
-            word, eng->info->name);
+            dtype_name(t), eng->info->name);
     if (t != RN_F16 && eng->use == ENGINE_TRAIN &&
         node_at(eng->x->root, "train.loss_scale"))
         log_say(session_log(eng->x->session), RN_LOG_WARNING,

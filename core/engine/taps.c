@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "engine/engine.h"
 
 /* Does the hook look at this path? `at:` names it, or a layer above it. */
@@ -83,6 +84,16 @@ int engine_tap(void *context, struct graph *g, const struct rn_point *point) {
     return RN_OK;
 }
 
+/* The scope of a node, if it is a layer of a model and is new. */
+static void add_layer(struct suggest *all, const char *scope) {
+    if (strncmp(scope, "model", 5) != 0)
+        return;
+    for (uint32_t i = 0; i < all->count; i++)
+        if (strcmp(all->names[i], scope) == 0)
+            return;
+    suggest_add(all, scope);
+}
+
 int engine_check_taps(struct engine *eng, struct diag *d) {
     const struct graph *g =
         eng->objectives ? eng->objectives[0].step[0].described : NULL;
@@ -101,18 +112,13 @@ int engine_check_taps(struct engine *eng, struct diag *d) {
                 continue;
             const struct node *word =
                 node_kind(at) == NODE_LIST ? node_item(at, k) : at;
-            struct text all = {0};
-            for (uint32_t v = 0; v < g->node_count && all.length < 400; v++) {
-                const char *scope = g->nodes[v].scope;
-                if (strncmp(scope, "model", 5) == 0 &&
-                    (!v || strcmp(scope, g->nodes[v - 1].scope) != 0) &&
-                    !strstr(text_get(&all), scope))
-                    text_addf(&all, "%s%s", all.length ? ", " : "", scope);
-            }
+            struct suggest all = {0};
+            for (uint32_t v = 0; v < g->node_count; v++)
+                add_layer(&all, g->nodes[v].scope);
             status = node_error(d, word, false, RN_E_CONFIG, "no layer matches '%s'",
                                 node_raw(word));
-            diag_hint(d, "there are: %s", text_get(&all));
-            text_finish(&all);
+            diag_suggest(d, &all, node_raw(word), "there are");
+            suggest_finish(&all);
         }
     }
     return status;

@@ -3,8 +3,8 @@
  * program: a compiled plan with its constants, scalars, inputs and outputs. */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "exec/exec.h"
 
@@ -443,18 +443,12 @@ bool device_gauges(struct device *d, struct rn_device_gauges *out) {
            d->b->gauges(d->self, out, &e) == RN_OK;
 }
 
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static int run_watched(struct program *p, struct rn_error *e) {
     struct device *d = p->d;
-    int64_t began = now_ns();
+    int64_t began = clock_ns();
     int status = d->b->profile(d->self, p->exe, d->stream, p->bases, d->times, e);
     if (status == RN_OK)
-        d->watch.ran(d->watch.context, p->plan, began, now_ns(), d->times);
+        d->watch.ran(d->watch.context, p->plan, began, clock_ns(), d->times);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/path.h"
 #include "experiment/experiment.h"
 #include "experiment/sections.h"
@@ -159,8 +160,7 @@ struct config *experiment_read(struct session *session, const char *file, uint32
 int experiment_schema_docs(struct text *out, struct rn_error *e) {
     struct arena *a = arena_create();
     struct schema *sections = schema_parse(a, sections_schema(), e);
-    struct schema *keys =
-        sections ? schema_parse(a, sections_host_keys(), e) : NULL;
+    struct schema *keys = sections ? schema_parse(a, sections_host_keys(), e) : NULL;
     if (keys)
         schema_docs(sections, keys, kind_host_keys(), out);
     arena_destroy(a);
@@ -228,9 +228,7 @@ struct experiment *experiment_open(struct session *session, const char *file,
     x->name = experiment_string(x, "name", "run");
     x->seed = (uint64_t)experiment_int(x, "seed", 0);
     const char *precision = experiment_string(x, "precision", "f32");
-    x->precision = strcmp(precision, "bf16") == 0  ? RN_BF16
-                   : strcmp(precision, "f16") == 0 ? RN_F16
-                                                   : RN_F32;
+    x->precision = dtype_named(precision, strlen(precision))->dtype;
     return x;
 }
 
@@ -268,8 +266,8 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
         config_from_default(arena_format(x->arena, "%s` of `%s", kind, wanted_by),
                             arena_format(x->arena, "type: %s\n", name), d);
     struct schema_resolver r = {resolve, x->session, kind_is_live};
-    if (!c || schema_check(c, config_root(c), p.component->schema, kind_host_keys(),
-                           &r, d) != RN_OK)
+    if (!c || schema_check(c, config_root(c), p.component->schema, kind_host_keys(), &r,
+                           d) != RN_OK)
         return NULL;
     x->defaults.configs[x->defaults.config_count++] = c;
     p.node = config_root(c);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "experiment/hyper.h"
 
 static int add_parts(const struct experiment *x, const struct bound_components *parts,
@@ -50,21 +51,13 @@ static int attach(struct hyper *l, const struct bound_component *p, const char *
     }
     if (found)
         return RN_OK;
-    const char *names[64];
-    uint32_t n = 0;
-    struct text have = {0};
-    for (uint32_t i = 0; i < l->count && n < 64; i++) {
-        names[n++] = l->at[i].name;
-        text_addf(&have, "%s%s", i ? ", " : "", l->at[i].name);
-    }
-    const char *near = pattern ? error_nearest(pattern, names, n) : NULL;
-    node_error(d, at, false, RN_E_CONFIG, "'%s' matches no live option",
-               pattern ? pattern : "optimizer.*.lr");
-    if (near)
-        diag_hint(d, "did you mean '%s'? live options: %s", near, text_get(&have));
-    else
-        diag_hint(d, "live options: %s", text_get(&have));
-    text_finish(&have);
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < l->count; i++)
+        suggest_add(&all, l->at[i].name);
+    pattern = pattern ? pattern : "optimizer.*.lr";
+    node_error(d, at, false, RN_E_CONFIG, "'%s' matches no live option", pattern);
+    diag_suggest(d, &all, pattern, "live options");
+    suggest_finish(&all);
     return RN_E_CONFIG;
 }
 

@@ -7,6 +7,7 @@
 
 #include <runner/numerics.h>
 
+#include "base/suggest.h"
 #include "graph/internal.h"
 
 /* ----------------------------------------------------------------- variables */
@@ -349,9 +350,10 @@ static int fill_attrs(struct graph *g, const struct op *op, uint32_t n,
             known |= strcmp(given[i].name, names[m]) == 0;
         if (known)
             continue;
-        const char *near = error_nearest(given[i].name, names, k);
+        const struct suggest all = {names, k, k};
         error_set(e, RN_E_PLUGIN, "%s has no attribute '%s'", op->name, given[i].name);
-        return near ? error_hint(e, "did you mean '%s'?", near) : RN_E_PLUGIN;
+        suggest_hint(&all, given[i].name, "it has", e);
+        return RN_E_PLUGIN;
     }
     *out = list;
     *count = k;
@@ -388,12 +390,13 @@ int graph_op(struct graph *g, const char *name, uint32_t n_in, const rn_value *i
     for (uint32_t i = 0; i < n_out; i++)
         out[i] = RN_NONE;
     if (!op || op->traits & OP_SOURCE) {
-        const char **names = arena_array(g->arena, const char *, op_count());
+        struct suggest all = {0};
         for (uint32_t i = 0; i < op_count(); i++)
-            names[i] = op_name(op_at(i));
-        const char *near = error_nearest(name, names, op_count());
+            suggest_add(&all, op_name(op_at(i)));
         error_set(e, RN_E_PLUGIN, "there is no operator '%s'", name);
-        return near ? error_hint(e, "did you mean '%s'?", near) : RN_E_PLUGIN;
+        suggest_hint(&all, name, NULL, e);
+        suggest_finish(&all);
+        return RN_E_PLUGIN;
     }
     if ((int)n_in < op->min_in || (op->max_in >= 0 && (int)n_in > op->max_in))
         return error_set(e, RN_E_PLUGIN, "%s: %u inputs, it takes %d%s", name, n_in,
@@ -561,45 +564,6 @@ int64_t shaper_axis(struct shaper *s, const char *name, uint32_t rank) {
     }
     a->i = axis;
     return axis;
-}
-
-bool dtype_float(rn_dtype t) {
-    return (t & 0xffu) == 2 || (t & 0xffu) == 4;
-}
-
-bool dtype_int(rn_dtype t) {
-    return (t & 0xffu) < 2;
-}
-
-bool dtype_narrow(rn_dtype t) {
-    return t == RN_BF16 || t == RN_F16;
-}
-
-const char *dtype_name(rn_dtype t) {
-    switch (t) {
-    case RN_F32:
-        return "f32";
-    case RN_F64:
-        return "f64";
-    case RN_F16:
-        return "f16";
-    case RN_BF16:
-        return "bf16";
-    case RN_I64:
-        return "i64";
-    case RN_I32:
-        return "i32";
-    case RN_I8:
-        return "i8";
-    case RN_U32:
-        return "u32";
-    case RN_U8:
-        return "u8";
-    case RN_BOOL:
-        return "bool";
-    default:
-        return "?";
-    }
 }
 
 bool same_shape(const struct gvalue *a, const struct gvalue *b) {

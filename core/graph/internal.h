@@ -4,6 +4,7 @@
 #ifndef GRAPH_INTERNAL_H
 #define GRAPH_INTERNAL_H
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "graph/graph.h"
 
@@ -89,10 +90,6 @@ int shape_fail(struct shaper *s, const char *format, ...)
 struct rn_attr *shaper_attr(struct shaper *s, const char *name);
 /* Axis attribute made >= 0; -1 and an error if out of range. */
 int64_t shaper_axis(struct shaper *s, const char *name, uint32_t rank);
-bool dtype_float(rn_dtype t);
-bool dtype_int(rn_dtype t);
-bool dtype_narrow(rn_dtype t); /* a float of 16 bits */
-const char *dtype_name(rn_dtype t);
 /* NumPy broadcasting of b into a. */
 bool broadcast_shapes(struct gvalue *a, const struct gvalue *b);
 bool same_shape(const struct gvalue *a, const struct gvalue *b);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dtype.h"
+#include "base/suggest.h"
 #include "network/network.h"
 
 /* ---------------------------------------------------------------- the values */
@@ -45,24 +47,14 @@ rn_value network_find(const struct network *n, const char *name) {
 
 /* One word of a port's DTYPE, `length` long. */
 static bool word_fits(const char *want, size_t length, rn_dtype t) {
-    static const struct {
-        const char *name;
-        rn_dtype t;
-    } exact[] = {{"f32", RN_F32}, {"f64", RN_F64},  {"bf16", RN_BF16}, {"f16", RN_F16},
-                 {"i64", RN_I64}, {"i32", RN_I32},  {"i8", RN_I8},     {"u32", RN_U32},
-                 {"u8", RN_U8},   {"bool", RN_BOOL}};
-    uint32_t code = t & 0xffu;
+    const struct dtype_info *exact = dtype_named(want, length);
     if (length == 3 && strncmp(want, "any", 3) == 0)
         return true;
     if (length == 5 && strncmp(want, "float", 5) == 0)
-        return code == 2 || code == 4;
+        return dtype_float(t);
     if (length == 3 && strncmp(want, "int", 3) == 0)
-        return code == 0 || code == 1;
-    for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++)
-        if (strlen(exact[i].name) == length &&
-            strncmp(want, exact[i].name, length) == 0)
-            return exact[i].t == t;
-    return false;
+        return dtype_int(t);
+    return exact && exact->dtype == t;
 }
 
 /* The word behind this one of "float/int/bool", or NULL. */
@@ -157,13 +149,8 @@ static int bool_cast(struct network *n, const struct bound_component *part,
 
 static void describe_value(const struct network *n, rn_value v, char *out,
                            size_t size) {
-    static const char *const names[] = {"i", "u", "f", "?", "bf", "?", "bool"};
     const struct gvalue *g = graph_value(n->graph, v);
-    uint32_t code = g->dtype & 0xffu;
-    int k = snprintf(out, size, "%s", code < 7 ? names[code] : "?");
-    if (code != 6)
-        k += snprintf(out + k, size - (size_t)k, "%u", g->dtype >> 8);
-    k += snprintf(out + k, size - (size_t)k, " [");
+    int k = snprintf(out, size, "%s [", dtype_name(g->dtype));
     for (uint32_t i = 0; i < g->rank && k < (int)size - 24; i++)
         k += snprintf(out + k, size - (size_t)k, "%s%lld", i ? "," : "",
                       (long long)g->shape[i]);
@@ -181,20 +168,12 @@ static rn_value named_value(struct network *n, const struct node *word,
     double number = strtod(raw, &end);
     if (*raw && !*end)
         return graph_scalar(n->graph, RN_F32, number);
-    const char *names[64];
-    uint32_t count = 0;
-    struct text have = {0};
-    for (uint32_t i = 0; i < n->value_count && i < 64; i++) {
-        names[count++] = n->values[i].name;
-        text_addf(&have, "%s%s", i ? ", " : "", n->values[i].name);
-    }
-    const char *near = error_nearest(raw, names, count);
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < n->value_count; i++)
+        suggest_add(&all, n->values[i].name);
     node_error(d, word, false, RN_E_CONFIG, "nothing is named '%s' here", raw);
-    if (near)
-        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
-    else
-        diag_hint(d, "there are: %s", text_get(&have));
-    text_finish(&have);
+    diag_suggest(d, &all, raw, "there are");
+    suggest_finish(&all);
     return RN_NONE;
 }
 
@@ -358,19 +337,18 @@ static int check_in(const struct bound_component *part, struct diag *d) {
     const struct node *in = node_find(part->node, "in");
     int status = RN_OK;
     for (uint32_t i = 0; in && node_kind(in) == NODE_MAP && i < node_count(in); i++) {
-        const char *names[COMPONENT_PORTS];
+        struct suggest all = {0};
         bool known = false;
         for (uint32_t k = 0; k < c->in_count; k++) {
-            names[k] = c->in[k].name;
-            known |= strcmp(names[k], node_key(in, i)) == 0;
+            suggest_add(&all, c->in[k].name);
+            known |= strcmp(c->in[k].name, node_key(in, i)) == 0;
         }
-        if (known)
-            continue;
-        const char *near = error_nearest(node_key(in, i), names, c->in_count);
-        status = node_error(d, node_item(in, i), true, RN_E_CONFIG,
-                            "%s has no port '%s'", c->name, node_key(in, i));
-        if (near)
-            diag_hint(d, "did you mean '%s'?", near);
+        if (!known) {
+            status = node_error(d, node_item(in, i), true, RN_E_CONFIG,
+                                "%s has no port '%s'", c->name, node_key(in, i));
+            diag_suggest(d, &all, node_key(in, i), "its ports");
+        }
+        suggest_finish(&all);
     }
     return status;
 }

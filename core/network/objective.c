@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "network/programs.h"
 
 static bool list_has(const struct node *list, const char *text) {
@@ -72,18 +73,12 @@ static const struct node *unused_word(const struct node *list, uint32_t n,
 /* "there is no WHAT 'word'", the nearest name, and some of the names. */
 static int no_such(struct diag *d, const struct node *at, const char *what,
                    const char *word, uint32_t n, const char *const *names) {
-    struct text all = {0};
-    const char *near = error_nearest(word, names, n);
-    for (uint32_t i = 0; i < n && all.length < 400; i++)
-        text_addf(&all, "%s%s", i ? ", " : "", names[i]);
-    if (all.length >= 400)
-        text_add(&all, ", ...");
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < n; i++)
+        suggest_add(&all, names[i]);
     node_error(d, at, false, RN_E_CONFIG, "no %s matches '%s'", what, word);
-    if (near)
-        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&all));
-    else if (n)
-        diag_hint(d, "there are: %s", text_get(&all));
-    text_finish(&all);
+    diag_suggest(d, &all, word, "there are");
+    suggest_finish(&all);
     return RN_E_CONFIG;
 }
 

@@ -11,6 +11,7 @@
 #include <runner/sdk/file.h>
 
 #include "base/hash.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "plugin/internal.h"
 
@@ -192,37 +193,30 @@ void session_explain(const struct session *s, const struct rn_error *e,
 
 static int not_found(struct session *s, const char *kind, const char *name,
                      struct rn_error *e) {
-    const char **names =
-        memory_get(memory_mul(2 * (size_t)s->count + 1, sizeof *names));
-    uint32_t n = 0;
+    struct suggest all = {0};
     struct text hint = {0};
     const char *other = NULL;
     for (uint32_t i = 0; i < s->count; i++) {
         const struct component *c = &s->all[i]->c;
+        bool named = strcmp(c->bare, name) == 0 || strcmp(c->name, name) == 0;
         if (strcmp(c->kind, kind) == 0)
-            names[n++] = c->built_in ? c->bare : c->name;
-        else if (strcmp(c->bare, name) == 0 || strcmp(c->name, name) == 0)
+            suggest_add(&all, c->built_in ? c->bare : c->name);
+        else if (named)
             other = c->kind;
         if (strcmp(c->kind, kind) == 0 && !c->built_in && strcmp(c->bare, name) == 0)
-            text_addf(&hint, "its full name is '%s'\n", c->name);
+            text_addf(&hint, "%sits full name is '%s'", hint.length ? "\n" : "",
+                      c->name);
     }
+    const char *near = suggest_find(&all, name);
     error_set(e, RN_E_CONFIG, "there is no %s '%s'", kind, name);
-    const char *near = error_nearest(name, names, n);
-    if (near && !hint.length)
-        text_addf(&hint, "did you mean '%s'?\n", near);
     if (other && !near)
-        text_addf(&hint, "'%s' is a %s\n", name, other);
-    if (!hint.length && n) {
-        text_addf(&hint, "there are:");
-        for (uint32_t i = 0; i < n && hint.length < 160; i++)
-            text_addf(&hint, "%s %s", i ? "," : "", names[i]);
-        text_add(&hint, "\n");
-    }
-    if (hint.length && text_get(&hint)[hint.length - 1] == '\n')
-        hint.s[hint.length - 1] = '\0';
-    error_hint(e, "%s", text_get(&hint));
+        text_addf(&hint, "%s'%s' is a %s", hint.length ? "\n" : "", name, other);
+    if (hint.length)
+        error_hint(e, "%s", text_get(&hint));
+    else
+        suggest_hint(&all, name, near ? NULL : "there are", e);
     text_finish(&hint);
-    memory_release(names);
+    suggest_finish(&all);
     return RN_E_CONFIG;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/suggest.h"
 #include "record/checkpoint.h"
 #include "record/file.h"
 #include "record/h5.h"
@@ -308,16 +309,15 @@ static int no_such(const struct record *r, struct arena *a, const char *name,
                    struct rn_error *e) {
     struct listed *list;
     struct rn_error unused = {0};
-    struct text all = {0};
+    struct suggest all = {0};
     size_t n = 0;
     if (checkpoint_list(r, a, &list, &n, &unused) == RN_OK && n)
         qsort(list, n, sizeof *list, newest_first);
-    for (size_t i = 0; i < n && all.length < 300; i++)
-        text_addf(&all, "%s%s", i ? ", " : "", list[i].name);
+    for (size_t i = 0; i < n; i++)
+        suggest_add(&all, list[i].name);
     error_set(e, RN_E_CHECKPOINT, "%s has no checkpoint '%s'", r->folder, name);
-    if (n)
-        error_hint(e, "there are: %s", text_get(&all));
-    text_finish(&all);
+    suggest_hint(&all, name, "there are", e);
+    suggest_finish(&all);
     return RN_E_CHECKPOINT;
 }
 

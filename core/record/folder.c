@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -119,7 +120,7 @@ static int make_unique(struct record *r, const char *parent, struct rn_error *e)
         uint32_t random = 0;
         char stamp[32] = "";
         struct tm utc;
-        time_t now = time(NULL);
+        time_t now = clock_wall();
         if (getrandom(&random, sizeof random, 0) != sizeof random)
             return file_error(e, "get a random name for", parent);
         if (!gmtime_r(&now, &utc) ||
@@ -183,7 +184,7 @@ static struct record *make(bool write, struct log *log) {
     r->lock = r->log = r->text = -1;
     r->write = write;
     r->session_log = log;
-    r->published = record_clock();
+    r->published = clock_seconds();
     sync_init(r);
     return r;
 }

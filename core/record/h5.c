@@ -2,6 +2,7 @@
 /* Checked HDF5 helpers. */
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/memory.h"
 #include "record/h5.h"
 
@@ -10,25 +11,13 @@ bool h5_start(void) {
     return H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
 }
 
-static const struct {
-    rn_dtype dtype;
-    const char *name;
-} dtypes[] = {{RN_F32, "f32"}, {RN_F64, "f64"},  {RN_F16, "f16"}, {RN_BF16, "bf16"},
-              {RN_I64, "i64"}, {RN_I32, "i32"},  {RN_I8, "i8"},   {RN_U32, "u32"},
-              {RN_U8, "u8"},   {RN_BOOL, "bool"}};
-
 const char *h5_dtype_name(rn_dtype dtype) {
-    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
-        if (dtypes[i].dtype == dtype)
-            return dtypes[i].name;
-    return NULL;
+    return dtype_find(dtype) ? dtype_name(dtype) : NULL;
 }
 
 rn_dtype h5_dtype(const char *name) {
-    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
-        if (strcmp(dtypes[i].name, name) == 0)
-            return dtypes[i].dtype;
-    return 0;
+    const struct dtype_info *d = dtype_named(name, strlen(name));
+    return d ? d->dtype : 0;
 }
 
 static hid_t half(void) {

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -20,12 +19,6 @@
 #define WAITING_BYTES 65536
 
 enum { rows_per_sync = 100, note_max = 1 << 20 };
-
-double record_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 int log_read(struct record *r, struct log_view *v, struct rn_error *e) {
     struct stat st;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "record/file.h"
 #include "record/h5.h"
@@ -197,7 +198,7 @@ static char *build(const struct log_view *v, uint64_t *bytes) {
 }
 
 int record_publish(struct record *r, struct rn_error *e) {
-    double start = record_clock();
+    double start = clock_seconds();
     if (!h5_start())
         return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     int status = record_sync(r, e);
@@ -232,13 +233,13 @@ int record_publish(struct record *r, struct rn_error *e) {
     }
     memory_release(image);
     arena_destroy(a);
-    r->published = record_clock();
+    r->published = clock_seconds();
     r->publish_cost = r->published - start;
     return status;
 }
 
 int record_publish_soon(struct record *r, struct rn_error *e) {
-    if (record_clock() - r->published < 20.0 * r->publish_cost)
+    if (clock_seconds() - r->published < 20.0 * r->publish_cost)
         return RN_OK;
     return record_publish(r, e);
 }

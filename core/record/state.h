@@ -68,8 +68,6 @@ unsigned sync_append(struct record *r, struct log_entry *n);
 /* Locked: write and fsync what waits. */
 int sync_flush(struct record *r, struct rn_error *e);
 
-/* Monotonic seconds. */
-double record_clock(void);
 /* Open the log of r (folder, write set), cut its tail when writing, fill the counts. */
 int log_open(struct record *r, struct rn_error *e);
 /* All rows up to now, waiting ones too. Finish also after failure. */

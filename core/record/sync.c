@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "record/file.h"
 #include "record/state.h"
@@ -66,7 +67,7 @@ static void sync_late(struct record *r) {
         out = r->sync.waiting;
         r->sync.waiting = r->sync.flying;
         r->sync.flying = out;
-        r->sync.waiting_since = record_clock(); /* once more, or by the next sync */
+        r->sync.waiting_since = clock_seconds(); /* once more, or by the next sync */
     } else {
         r->sync.durable += r->sync.flying.length;
     }
@@ -84,7 +85,7 @@ static void *watch(void *context) {
         t.tv_nsec = (long)(1e9 * (until - (double)t.tv_sec));
         if (!r->sync.waiting.length || r->sync.failed)
             pthread_cond_wait(&r->sync.appended, &r->sync.mutex);
-        else if (record_clock() < until)
+        else if (clock_seconds() < until)
             pthread_cond_timedwait(&r->sync.appended, &r->sync.mutex, &t);
         else
             sync_late(r);
@@ -146,7 +147,7 @@ unsigned sync_append(struct record *r, struct log_entry *n) {
     pthread_mutex_lock(&r->sync.mutex);
     n->durable = r->sync.durable;
     if (!r->sync.waiting.length) {
-        r->sync.waiting_since = record_clock();
+        r->sync.waiting_since = clock_seconds();
         pthread_cond_signal(&r->sync.appended);
     }
     log_encode(&r->sync.waiting,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "train/bench.h"
 #include "train/loop.h"
 
@@ -17,13 +18,13 @@ static int by_value(const void *a, const void *b) {
 /* One step; *seconds of it and of the wait for its batch. */
 static int timed(struct loop *l, double *seconds, double *waited, struct batch *b,
                  struct step_result *r, struct rn_error *e) {
-    double began = now_seconds();
+    double began = clock_seconds();
     int status = loader_next(l->loader, b, e);
-    double ready = now_seconds();
+    double ready = clock_seconds();
     if (status == RN_OK)
         status = loop_step(l, b, false, r, e);
     l->at.step++;
-    *seconds = now_seconds() - began;
+    *seconds = clock_seconds() - began;
     *waited = ready - began;
     return status;
 }
@@ -36,12 +37,12 @@ static int measure(struct loop *l, const struct bench_options *o,
     uint64_t count = 0;
     struct batch b;
     struct step_result r = {0};
-    double began = now_seconds();
+    double began = clock_seconds();
     int status = RN_OK;
     /* Warm: caches, page tables and clocks are not what is asked for, nor is the first
      * epoch, which decodes, where it is over soon. */
     for (int i = 0; status == RN_OK; i++) {
-        double spent = now_seconds() - began;
+        double spent = clock_seconds() - began;
         if (i >= 3 && spent >= o->warm_seconds &&
             (loader_cache_complete(l->loader) || spent >= o->seconds))
             break;
@@ -49,9 +50,9 @@ static int measure(struct loop *l, const struct bench_options *o,
         if (i == 0)
             out->first_loss = r.loss;
     }
-    began = now_seconds();
+    began = clock_seconds();
     while (status == RN_OK && out->steps < most &&
-           (!count || now_seconds() - began < o->seconds)) {
+           (!count || clock_seconds() - began < o->seconds)) {
         status = timed(l, &seconds, &waited, &b, &r, e);
         if (b.rows == full || full > data_rows(l->setup->data, DATA_TRAIN))
             steps[count++] = seconds; /* short batches are no measure of full ones */
@@ -59,7 +60,7 @@ static int measure(struct loop *l, const struct bench_options *o,
         out->rows += b.rows;
         out->waited += waited;
     }
-    out->seconds = now_seconds() - began;
+    out->seconds = clock_seconds() - began;
     out->last_loss = r.loss;
     qsort(steps, count, sizeof *steps, by_value);
     if (count) {

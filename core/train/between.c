@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "train/loop.h"
 
@@ -140,7 +141,7 @@ int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e) {
     int wants = l->o->watch.wants ? l->o->watch.wants(l->o->watch.context) : RUN_GO_ON;
     if (wants == RUN_STOP)
         l->ending.stop = l->ending.interrupted = true;
-    if (now_seconds() - l->clock.began > l->cadence.max_seconds && !is_end(l)) {
+    if (clock_seconds() - l->clock.began > l->cadence.max_seconds && !is_end(l)) {
         l->ending.stop = l->ending.interrupted = true;
         snprintf(l->ending.reason, sizeof l->ending.reason, "train.max_time is over");
     }

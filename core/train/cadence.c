@@ -4,14 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "train/loop.h"
 
 /* The monitored metric must exist before step one. */
 static int check_monitor(const struct node *at, const struct metric_list *known,
                          const char **name, int *better, struct diag *d) {
-    const char *names[128];
-    struct text have = {0};
-    uint32_t n = 0;
     const struct metric_value *m = metric_find(known, node_string(at));
     *name = node_string(at);
     if (m && m->better) {
@@ -21,21 +19,17 @@ static int check_monitor(const struct node *at, const struct metric_list *known,
     if (m)
         return node_error(d, at, false, RN_E_CONFIG,
                           "'%s' does not say which way is better", m->name);
-    for (uint32_t i = 0; i < known->count && n < 128; i++) {
-        names[n++] = known->at[i].name;
-        text_addf(&have, "%s%s", i ? ", " : "", known->at[i].name);
-    }
-    const char *near = error_nearest(*name, names, n);
     node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
-    if (!n)
+    struct suggest all = {0};
+    for (uint32_t i = 0; i < known->count; i++)
+        suggest_add(&all, known->at[i].name);
+    if (all.count)
+        diag_suggest(d, &all, *name, "there are");
+    else
         diag_hint(d,
                   "there is no validation split to measure on: give data.split.val, or "
                   "data.val");
-    else if (near)
-        diag_hint(d, "did you mean '%s'? there are: %s", near, text_get(&have));
-    else
-        diag_hint(d, "there are: %s", text_get(&have));
-    text_finish(&have);
+    suggest_finish(&all);
     return RN_E_CONFIG;
 }
 

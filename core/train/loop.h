@@ -90,7 +90,6 @@ struct loop {
     struct run_clock clock;
 };
 
-double now_seconds(void);
 /* The set-up that the loop runs; closed by setup_close. */
 int loop_open(struct loop *l, const struct setup_options *o, struct diag *d);
 /* Scratch of the steps; then the loader of training batches. */

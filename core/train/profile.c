@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the time of a step goes: real batches through the real step, each node of its
  * programs timed by the backend, each batch by the worker that makes it. */
-#include <time.h>
-
-#include "train/loop.h"
 #include "train/profile.h"
-
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
+#include "base/clock.h"
+#include "train/loop.h"
 
 /* ------------------------------------------------------------- what is told */
 
@@ -47,12 +40,12 @@ static int one_step(struct profiling *f, struct profile_step *s, struct rn_error
     struct batch b;
     struct step_result r;
     uint64_t full = (uint64_t)(l->engine->length.batch * l->engine->length.accumulate);
-    s->began = now_ns();
+    s->began = clock_ns();
     int status = loader_next(l->loader, &b, e);
-    s->ready = now_ns();
+    s->ready = clock_ns();
     if (status == RN_OK)
         status = loop_step(l, &b, false, &r, e);
-    s->ended = now_ns();
+    s->ended = clock_ns();
     s->full = status == RN_OK &&
               (b.rows == full || full > data_rows(l->setup->data, DATA_TRAIN));
     s->kind = 0;
@@ -152,9 +145,9 @@ static int measure(struct profiling *f, const struct profile_options *o,
     if (status == RN_OK)
         status = device_peaks(s->engine->device, &r->peaks, e);
     r->steps = memory_get(memory_mul(2 * o->steps + 1, sizeof *r->steps));
-    double began = now_seconds();
+    double began = clock_seconds();
     for (int i = 0;
-         status == RN_OK && (i < 3 || now_seconds() - began < o->warm_seconds); i++)
+         status == RN_OK && (i < 3 || clock_seconds() - began < o->warm_seconds); i++)
         status = one_step(f, &r->steps[0], e);
     if (status == RN_OK)
         status = steps(f, o, r->steps, &r->step_count, e);

@@ -3,6 +3,7 @@
  * lines of log.txt. */
 #include <math.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "train/loop.h"
 
@@ -10,7 +11,7 @@
 
 /* The device's instruments, read again after a second. */
 const struct rn_device_gauges *loop_gauges(struct loop *l) {
-    double now = now_seconds();
+    double now = clock_seconds();
     if (l->clock.gauged && now - l->clock.gauged < 1.0)
         return l->clock.has_gauges ? &l->clock.gauges : NULL;
     l->clock.gauged = now;
@@ -22,7 +23,7 @@ const struct rn_device_gauges *loop_gauges(struct loop *l) {
 void loop_report_progress(struct loop *l, enum run_moment moment, double loss,
                           double norm) {
     struct setup *s = l->setup;
-    double now = now_seconds(), spent = now - l->clock.began;
+    double now = clock_seconds(), spent = now - l->clock.began;
     if (!l->o->watch.progress)
         return;
     if (moment == RUN_STEPPED && now - l->clock.last_progress < 0.1 &&

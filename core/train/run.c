@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "train/loop.h"
 
@@ -177,7 +178,7 @@ static void note_memory(struct loop *l) {
 
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct setup *s = l->setup;
-    l->clock.began = now_seconds();
+    l->clock.began = clock_seconds();
     loop_report_progress(l, RUN_BEGAN, NAN, 0.0);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
     if (l->o->resume)
@@ -217,7 +218,7 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         }
     if (status == RN_OK)
         status = loop_summary(l, out, e);
-    out->seconds = now_seconds() - l->clock.began;
+    out->seconds = clock_seconds() - l->clock.began;
     out->end = l->ending.interrupted ? RUN_INTERRUPTED
                : l->ending.early     ? RUN_EARLY
                                      : RUN_DONE;
@@ -277,7 +278,7 @@ static void log_begin(struct loop *l) {
     struct setup *s = l->setup;
     struct text t = {0}, data = {0};
     char date[32];
-    time_t now = time(NULL);
+    time_t now = clock_wall();
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
     data_describe(s->data, &data);
     text_addf(&t, "%s %s %s on %s; %s; %llu parameters, %lld steps", date,

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "check.h"
 
@@ -45,9 +46,9 @@ static void test_error(void) {
     error_context(&e, "file '%s'", "a.csv");
     CHECK_TEXT(e.message, "file 'a.csv': row 3");
     const char *words[] = {"optimizer", "loss", "model"};
-    CHECK_TEXT(error_nearest("optimiser", words, 3), "optimizer");
-    CHECK_TEXT(error_nearest("lsos", words, 3), "loss");
-    CHECK(error_nearest("checkpoint", words, 3) == NULL);
+    CHECK_TEXT(suggest_nearest("optimiser", words, 3), "optimizer");
+    CHECK_TEXT(suggest_nearest("lsos", words, 3), "loss");
+    CHECK(suggest_nearest("checkpoint", words, 3) == NULL);
     CHECK(error_set(NULL, RN_E_IO, "x") == RN_E_IO);
 }
 

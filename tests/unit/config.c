@@ -329,7 +329,7 @@ static void test_bad(struct world *w) {
          "a.yaml:1:27: error: a pattern has no 'rol'\n"
          "    1 | loss: {type: mse, match: {rol: a}}\n"
          "      |                           ^\n"
-         "  did you mean 'role'? match: takes role, rank and name\n"},
+         "  did you mean 'role'? a pattern has: role, rank, name\n"},
         {"loss: {type: mse, match: {rank: two}}\n", "rank: 'two' is not an integer"},
         {"loss: {type: mse, match: {rank: [2]}}\n", "expected a name"},
         {"loss: {type: mse, in: {x: [a]}}\n", "a.yaml:1:27: error: expected a name"},

@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/suggest.h"
 #include "commands/cli/args.h"
+#include "commands/cli/report.h"
 
 static void blame(const struct args *a, const char *what) {
     fprintf(stderr, "runner %s: error: %s\n", verb_table[a->verb].name, what);
@@ -34,7 +36,7 @@ static int unknown_flag(const struct args *a, const char *typed, const char *nam
         if (flag_of((enum flag_id)f, a->verb))
             known[count++] = flag_table[f].name;
     text_add_n(&word, name, n);
-    const char *near = error_nearest(text_get(&word), known, count);
+    const char *near = suggest_nearest(text_get(&word), known, count);
     fprintf(stderr, "runner %s: error: unknown flag %.*s\n", verb,
             (int)strcspn(typed, "="), typed);
     if (strchr(text_get(&word), '.') || (name[n] == '=' && !near))
@@ -52,26 +54,24 @@ static int unknown_flag(const struct args *a, const char *typed, const char *nam
  * typed, without the word. */
 static bool check_word(const struct args *a, const char *what, const char *word,
                        const char *words) {
-    const char *all[32];
+    struct suggest all = {0};
     struct text copy = {0}, listed = {0};
-    size_t count = 0;
     bool known = false;
     text_add(&copy, words);
-    for (char *save, *w = strtok_r(copy.s, " ", &save); w && count < 32;
+    for (char *save, *w = strtok_r(copy.s, " ", &save); w;
          w = strtok_r(NULL, " ", &save)) {
         known |= strcmp(w, word) == 0;
-        all[count++] = w;
+        suggest_add(&all, w);
     }
     if (!known) {
-        const char *near = error_nearest(word, all, count);
         words_listed(words, &listed);
         fprintf(stderr, "runner %s: error: %s'%s': expected %s\n",
                 verb_table[a->verb].name, what, word, text_get(&listed));
-        if (near)
-            fprintf(stderr, "  did you mean '%s'?\n", near);
+        print_suggestion(&all, word, NULL);
     }
     text_finish(&copy);
     text_finish(&listed);
+    suggest_finish(&all);
     return known;
 }
 

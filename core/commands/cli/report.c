@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/suggest.h"
 #include "commands/cli/report.h"
 
 int exit_code(int status) {
@@ -90,15 +91,25 @@ int fail_error(const struct rn_error *e, const struct args *a) {
     return code;
 }
 
+void print_suggestion(const struct suggest *names, const char *word,
+                      const char *otherwise) {
+    const char *near = suggest_find(names, word);
+    if (near)
+        fprintf(stderr, "  did you mean '%s'?\n", near);
+    else if (otherwise)
+        fprintf(stderr, "  %s\n", otherwise);
+}
+
 int verb_unknown(const char *word) {
-    const char *names[VERB_COUNT];
+    struct suggest verbs = {0};
     for (unsigned i = 0; i < VERB_COUNT; i++)
-        names[i] = verb_table[i].name;
-    const char *near = error_nearest(word, names, VERB_COUNT);
+        suggest_add(&verbs, verb_table[i].name);
+    const char *near = suggest_find(&verbs, word);
     fprintf(stderr, "runner: error: '%s' is neither a command nor a file\n", word);
     if (near)
         fprintf(stderr, "  did you mean 'runner %s'?\n", near);
     else
         fprintf(stderr, "  runner help lists the verbs\n");
+    suggest_finish(&verbs);
     return 2;
 }

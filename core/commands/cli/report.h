@@ -11,6 +11,11 @@ int exit_code(int status);
 /* Print what d holds, on stderr or as JSON on stdout; the exit code. a may be NULL. */
 int fail_with(const struct diag *d, const struct args *a);
 int fail_error(const struct rn_error *e, const struct args *a);
+/* "  did you mean 'NEAR'?" on stderr, or where nothing is near, `otherwise`; NULL: no
+ * line. */
+struct suggest;
+void print_suggestion(const struct suggest *names, const char *word,
+                      const char *otherwise);
 /* Says that `word` is not a verb, and the nearest one; 2. */
 int verb_unknown(const char *word);
 /* A text and a newline on stdout, in one call; t is finished. */

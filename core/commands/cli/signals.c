@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "commands/cli/signals.h"
 
 enum { tick_ms = 100, patience = 3 /* ticks */ };
@@ -97,11 +98,7 @@ static void *watch(void *unused) {
     while (sem_wait(&asked) != 0)
         ;
     for (int ticks = 0;;) {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        t.tv_nsec += tick_ms * 1000000L;
-        t.tv_sec += t.tv_nsec / 1000000000L;
-        t.tv_nsec %= 1000000000L;
+        const struct timespec t = clock_deadline(tick_ms);
         (void)sem_timedwait(&asked, &t);
         if (leave_now)
             leave(128 + leave_now);

@@ -2,6 +2,7 @@
 /* plan: what a run will take, before it takes anything. */
 #include <stdio.h>
 
+#include "base/dtype.h"
 #include "base/json_writer.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
@@ -79,10 +80,6 @@ static struct conversions count_conversions(const struct setup *s) {
         c.all += p->program.node_count;
     }
     return c;
-}
-
-static const char *precision_word(const struct setup *s) {
-    return s->x->precision == RN_BF16 ? "bf16" : "f16";
 }
 
 /* ----------------------------------------------------------------------- text */
@@ -167,7 +164,7 @@ static void print_precision(const struct setup *s) {
     if (s->x->precision == RN_F32 || is_fast(s))
         return;
     struct conversions c = count_conversions(s);
-    const char *word = precision_word(s);
+    const char *word = dtype_name(s->x->precision);
     number_text(c.bytes, moved);
     printf("\n%s has no hardware support on this device: products are computed in "
            "f32.\n%llu of the %llu operations of a step only convert between f32 and "
@@ -236,7 +233,7 @@ static void add_precision(struct json_writer *w, const struct setup *s) {
         return;
     struct conversions c = count_conversions(s);
     json_object(w, "precision");
-    json_string(w, "type", precision_word(s));
+    json_string(w, "type", dtype_name(s->x->precision));
     json_bool(w, "hardware", is_fast(s));
     json_uint(w, "conversions", c.passes);
     json_uint(w, "conversion_bytes", c.bytes);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/json_writer.h"
+#include "base/suggest.h"
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/plugin_show.h"
@@ -70,22 +71,19 @@ static void add_whole(struct json_writer *w, const struct component *c) {
 
 /* A kind that no component has is a slip of the finger. */
 static bool known_kind(struct session *s, const char *kind) {
-    const char **kinds = memory_get(memory_mul(session_count(s) + 1, sizeof *kinds));
+    struct suggest kinds = {0};
     bool known = false;
     for (uint32_t i = 0; i < session_count(s); i++) {
-        kinds[i] = session_at(s, i)->kind;
-        known |= strcmp(kinds[i], kind) == 0;
+        suggest_add(&kinds, session_at(s, i)->kind);
+        known |= strcmp(session_at(s, i)->kind, kind) == 0;
     }
-    const char *near = error_nearest(kind, kinds, session_count(s));
-    if (!known)
+    if (!known) {
         fprintf(stderr,
                 "runner plugin list: error: there is no component of kind '%s'\n",
                 kind);
-    if (!known && near)
-        fprintf(stderr, "  did you mean '%s'?\n", near);
-    else if (!known)
-        fprintf(stderr, "  runner plugin list shows all kinds\n");
-    memory_release(kinds);
+        print_suggestion(&kinds, kind, "runner plugin list shows all kinds");
+    }
+    suggest_finish(&kinds);
     return known;
 }
 
@@ -178,14 +176,12 @@ static int show(struct session *s, const struct args *a) {
     text_finish(&whole);
     if (found)
         return 0;
-    const char **names = memory_get(memory_mul(session_count(s) + 1, sizeof *names));
+    struct suggest names = {0};
     for (uint32_t i = 0; i < session_count(s); i++)
-        names[i] = session_at(s, i)->bare;
-    const char *near = error_nearest(what, names, session_count(s));
+        suggest_add(&names, session_at(s, i)->bare);
     fprintf(stderr, "runner plugin show: error: there is no component '%s'\n", what);
-    if (near)
-        fprintf(stderr, "  did you mean '%s'?\n", near);
-    memory_release(names);
+    print_suggestion(&names, what, "runner plugin list shows all of them");
+    suggest_finish(&names);
     return 4;
 }
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <runner/sdk/field.h>
+
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/verbs/stored_args.h"
@@ -18,21 +20,9 @@ struct writer {
 };
 
 static double element(const struct rn_tensor *t, uint64_t i) {
-    switch (t->dtype) {
-    case RN_F32:
-        return (double)((const float *)t->data)[i];
-    case RN_F64:
-        return ((const double *)t->data)[i];
-    case RN_I64:
-        return (double)((const int64_t *)t->data)[i];
-    case RN_I32:
-        return ((const int32_t *)t->data)[i];
-    case RN_U8:
-    case RN_BOOL:
-        return ((const uint8_t *)t->data)[i];
-    default:
-        return 0.0;
-    }
+    double value;
+    rn_numbers_get(t->data, t->dtype, i, 1, &value);
+    return value;
 }
 
 static uint64_t per_row(const struct rn_tensor *t) {
