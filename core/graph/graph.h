@@ -53,12 +53,21 @@ int variables_declare(struct variables *t, const struct variable *v, uint32_t *i
 /* Decomposes where its images are blocked or its operands have 16 bits, else primitive.
  */
 #define OP_BLOCKED 128u
-struct op; /* the row; private to core/graph but for these */
+#define OP_COSTLY  256u /* an elementwise function of many operations */
+/* The result has every value of its operand and no other. */
+#define OP_KEEPS_VALUES 512u
+#define OP_LABELS       1024u /* chooses among the classes of its scores */
+struct op;                    /* the row; private to core/graph but for these */
 const struct op *op_find(const char *name); /* NULL: unknown */
 bool op_known(const struct op *op);         /* is it a row of the table? */
 const char *op_name(const struct op *op);
 uint32_t op_traits(const struct op *op);
 uint32_t op_version(const struct op *op);
+/* How many things integer operand *index of the node chooses from; 0: it chooses
+ * nothing. */
+struct graph;
+struct gnode;
+int64_t gnode_choices(const struct graph *g, const struct gnode *n, uint32_t *index);
 uint32_t op_count(void);
 const struct op *op_at(uint32_t i);
 

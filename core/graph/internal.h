@@ -36,6 +36,14 @@ struct rule {
     void *context;
 };
 
+/* An integer operand says which of several things is taken: its values must be below
+ * their number. */
+struct op_choice {
+    uint32_t index;   /* the operand */
+    int64_t axis;     /* of operand 0, whose extent is the number; -1: see attr */
+    const char *attr; /* "axis", or "depth", which is the number itself; NULL */
+};
+
 struct op {
     const char *name;
     uint32_t traits;
@@ -47,6 +55,7 @@ struct op {
     int (*gradient)(struct rule *r);  /* NULL: through decompose, else none */
     int (*decompose)(struct rule *r); /* NULL: primitive */
     uint32_t version;
+    const struct op_choice *choice; /* it chooses by an integer operand; or NULL */
 };
 
 /* ---- rules are written with these ---- */
@@ -112,7 +121,7 @@ void graph_counts(const struct graph *g, bool *counts);
 extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear[],
     ops_norm[], ops_attention[], ops_index[], ops_shape[];
 #define OPS_END                                                                        \
-    { NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0 }
+    { NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, NULL }
 
 struct gnode *graph_node_append(struct graph *g, const struct op *op, uint32_t n_in,
                                 const rn_value *in, uint32_t n_out,

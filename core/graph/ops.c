@@ -49,6 +49,20 @@ uint32_t op_traits(const struct op *op) {
     return op->traits | (splits || op->traits & OP_SOURCE ? 0 : OP_PRIMITIVE);
 }
 
+int64_t gnode_choices(const struct graph *g, const struct gnode *n, uint32_t *index) {
+    const struct op_choice *c = n->op->choice;
+    if (!c || n->in_count <= c->index)
+        return 0;
+    *index = c->index;
+    int64_t number = c->attr ? attr_int(n, c->attr) : c->axis;
+    if (c->attr && strcmp(c->attr, "axis") != 0)
+        return number;
+    const struct gvalue *of = graph_value(g, n->in[0]);
+    if (number < 0 && of)
+        number += of->rank;
+    return of && number >= 0 && number < of->rank ? of->shape[number] : 0;
+}
+
 uint32_t op_version(const struct op *op) {
     return op->version ? op->version : 1;
 }
@@ -58,11 +72,11 @@ static int no_shape(struct shaper *s) {
 }
 
 const struct op ops_source[] = {
-    {"input", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1},
-    {"variable", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1},
-    {"live", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1},
-    {"constant", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1},
-    {"custom", 0, 0, -1, 1, NULL, no_shape, NULL, NULL, 1},
+    {"input", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1, NULL},
+    {"variable", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1, NULL},
+    {"live", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1, NULL},
+    {"constant", OP_SOURCE, 0, 0, 1, NULL, no_shape, NULL, NULL, 1, NULL},
+    {"custom", 0, 0, -1, 1, NULL, no_shape, NULL, NULL, 1, NULL},
     OPS_END};
 
 /* --------------------------------------------------------------------- emit */

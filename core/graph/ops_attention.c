@@ -239,8 +239,9 @@ static int d_attention(struct rule *r) {
 
 #define ATTRIBUTES "heads:int=1 causal:int=0 scale:float=0 dtype:int=0"
 
-const struct op ops_attention[] = {
-    {"attention", 0, 3, 3, 2, ATTRIBUTES, attention_shape, d_attention, c_attention, 1},
-    {"attention_grad", 0, 6, 7, 3, ATTRIBUTES, attention_grad_shape, NULL,
-     c_attention_grad, 1},
-    OPS_END};
+const struct op ops_attention[] = {{"attention", 0, 3, 3, 2, ATTRIBUTES,
+                                    attention_shape, d_attention, c_attention, 1, NULL},
+                                   {"attention_grad", 0, 6, 7, 3, ATTRIBUTES,
+                                    attention_grad_shape, NULL, c_attention_grad, 1,
+                                    NULL},
+                                   OPS_END};

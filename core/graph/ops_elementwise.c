@@ -350,28 +350,31 @@ static int c_straight(struct rule *r) {
 
 #define E OP_ELEMENTWISE
 #define UNARY(name, shape, grad, dec)                                                  \
-    { name, E, 1, 1, 1, NULL, shape, grad, dec, 1 }
+    { name, E, 1, 1, 1, NULL, shape, grad, dec, 1, NULL }
+#define UNARY_COSTLY(name, shape, grad)                                                \
+    { name, E | OP_COSTLY, 1, 1, 1, NULL, shape, grad, NULL, 1, NULL }
 #define BINARY(name, shape, grad)                                                      \
-    { name, E, 2, 2, 1, NULL, shape, grad, NULL, 1 }
+    { name, E, 2, 2, 1, NULL, shape, grad, NULL, 1, NULL }
 
 const struct op ops_elementwise[] = {
-    {"identity", E | OP_VIEW, 1, 1, 1, NULL, like_input, d_identity, NULL, 1},
+    {"identity", E | OP_VIEW | OP_KEEPS_VALUES, 1, 1, 1, NULL, like_input, d_identity,
+     NULL, 1, NULL},
     UNARY("neg", like_input, d_neg, NULL),
     UNARY("abs", like_input, d_abs, NULL),
     UNARY("sign", like_input, none, NULL),
-    UNARY("exp", float_like, d_exp, NULL),
-    UNARY("expm1", float_like, d_expm1, NULL),
-    UNARY("log", float_like, d_log, NULL),
-    UNARY("log1p", float_like, d_log1p, NULL),
+    UNARY_COSTLY("exp", float_like, d_exp),
+    UNARY_COSTLY("expm1", float_like, d_expm1),
+    UNARY_COSTLY("log", float_like, d_log),
+    UNARY_COSTLY("log1p", float_like, d_log1p),
     UNARY("sqrt", float_like, d_sqrt, NULL),
     UNARY("rsqrt", float_like, NULL, c_rsqrt),
     UNARY("reciprocal", float_like, NULL, c_reciprocal),
     UNARY("square", like_input, NULL, c_square),
-    UNARY("sin", float_like, d_sin, NULL),
-    UNARY("cos", float_like, d_cos, NULL),
-    UNARY("tanh", float_like, d_tanh, NULL),
-    UNARY("erf", float_like, d_erf, NULL),
-    UNARY("sigmoid", float_like, d_sigmoid, NULL),
+    UNARY_COSTLY("sin", float_like, d_sin),
+    UNARY_COSTLY("cos", float_like, d_cos),
+    UNARY_COSTLY("tanh", float_like, d_tanh),
+    UNARY_COSTLY("erf", float_like, d_erf),
+    UNARY_COSTLY("sigmoid", float_like, d_sigmoid),
     UNARY("softplus", float_like, d_softplus, c_softplus),
     UNARY("floor", float_like, none, NULL),
     UNARY("ceil", float_like, none, NULL),
@@ -385,19 +388,21 @@ const struct op ops_elementwise[] = {
     UNARY("hard_swish", float_like, NULL, c_hard_swish),
     UNARY("is_finite", float_to_bool, none, NULL),
     UNARY("logical_not", bool_like, none, NULL),
-    {"stop_gradient", E | OP_VIEW, 1, 1, 1, NULL, like_input, none, c_identity, 1},
+    {"stop_gradient", E | OP_VIEW | OP_KEEPS_VALUES, 1, 1, 1, NULL, like_input, none,
+     c_identity, 1, NULL},
     {"leaky_relu", E, 1, 1, 1, "alpha:float=0.01", float_like, d_leaky_relu,
-     c_leaky_relu, 1},
-    {"elu", E, 1, 1, 1, "alpha:float=1", float_like, NULL, c_elu, 1},
-    {"gelu", E, 1, 1, 1, "tanh:int=0", float_like, NULL, c_gelu, 1},
-    {"clamp", E, 1, 1, 1, "lo:float! hi:float!", float_like, d_clamp, c_clamp, 1},
-    {"cast", E, 1, 1, 1, "dtype:int!", cast_shape, d_cast, NULL, 1},
-    {"straight_through", E, 2, 2, 1, NULL, same_two, d_straight, c_straight, 1},
+     c_leaky_relu, 1, NULL},
+    {"elu", E, 1, 1, 1, "alpha:float=1", float_like, NULL, c_elu, 1, NULL},
+    {"gelu", E, 1, 1, 1, "tanh:int=0", float_like, NULL, c_gelu, 1, NULL},
+    {"clamp", E, 1, 1, 1, "lo:float! hi:float!", float_like, d_clamp, c_clamp, 1, NULL},
+    {"cast", E | OP_KEEPS_VALUES, 1, 1, 1, "dtype:int!", cast_shape, d_cast, NULL, 1,
+     NULL},
+    {"straight_through", E, 2, 2, 1, NULL, same_two, d_straight, c_straight, 1, NULL},
     BINARY("add", binary, d_add),
     BINARY("sub", binary, d_sub),
     BINARY("mul", binary, d_mul),
-    BINARY("div", binary, d_div),
-    BINARY("pow", binary, d_pow),
+    {"div", E | OP_COSTLY, 2, 2, 1, NULL, binary, d_div, NULL, 1, NULL},
+    {"pow", E | OP_COSTLY, 2, 2, 1, NULL, binary, d_pow, NULL, 1, NULL},
     BINARY("maximum", binary, d_maximum),
     BINARY("minimum", binary, d_minimum),
     BINARY("eq", compare, none),
@@ -408,5 +413,5 @@ const struct op ops_elementwise[] = {
     BINARY("ge", compare, none),
     BINARY("logical_and", logical, none),
     BINARY("logical_or", logical, none),
-    {"select", E, 3, 3, 1, NULL, select_shape, d_select, NULL, 1},
+    {"select", E, 3, 3, 1, NULL, select_shape, d_select, NULL, 1, NULL},
     OPS_END};

@@ -231,14 +231,21 @@ static int c_one_hot(struct rule *r) {
     return RN_OK;
 }
 
+static const struct op_choice by_axis = {1, -1, "axis"}, of_rows = {1, 0, NULL},
+                              of_classes = {1, 1, NULL}, of_depth = {0, -1, "depth"};
+
 const struct op ops_index[] = {
-    {"gather", 0, 2, 2, 1, "axis:int=0", gather_shape, d_gather, NULL, 1},
-    {"embedding", 0, 2, 2, 1, NULL, embedding_shape, d_embedding, c_embedding, 1},
-    {"scatter_add", 0, 3, 3, 1, "axis:int=0", scatter_shape, d_scatter, NULL, 1},
-    {"take_along", 0, 2, 2, 1, "axis:int=0", take_shape, d_take, NULL, 1},
-    {"put_along_add", 0, 3, 3, 1, "axis:int=0", put_shape, d_put, NULL, 1},
-    {"pick", 0, 2, 2, 1, NULL, pick_shape, NULL, c_pick, 1},
-    {"sort", 0, 1, 1, 2, "axis:int=-1 descending:int=0", sort_shape, d_sort, NULL, 1},
-    {"top_k", 0, 1, 1, 2, "k:int! axis:int=-1", top_k_shape, d_sort, NULL, 1},
-    {"one_hot", 0, 1, 1, 1, "depth:int! dtype:int!", one_hot_shape, none, c_one_hot, 1},
+    {"gather", 0, 2, 2, 1, "axis:int=0", gather_shape, d_gather, NULL, 1, &by_axis},
+    {"embedding", 0, 2, 2, 1, NULL, embedding_shape, d_embedding, c_embedding, 1,
+     &of_rows},
+    {"scatter_add", 0, 3, 3, 1, "axis:int=0", scatter_shape, d_scatter, NULL, 1,
+     &by_axis},
+    {"take_along", 0, 2, 2, 1, "axis:int=0", take_shape, d_take, NULL, 1, &by_axis},
+    {"put_along_add", 0, 3, 3, 1, "axis:int=0", put_shape, d_put, NULL, 1, &by_axis},
+    {"pick", OP_LABELS, 2, 2, 1, NULL, pick_shape, NULL, c_pick, 1, &of_classes},
+    {"sort", 0, 1, 1, 2, "axis:int=-1 descending:int=0", sort_shape, d_sort, NULL, 1,
+     NULL},
+    {"top_k", 0, 1, 1, 2, "k:int! axis:int=-1", top_k_shape, d_sort, NULL, 1, NULL},
+    {"one_hot", 0, 1, 1, 1, "depth:int! dtype:int!", one_hot_shape, none, c_one_hot, 1,
+     &of_depth},
     OPS_END};

@@ -86,24 +86,13 @@ rn_value network_field_value(const struct network_options *o, struct graph *g,
     return v;
 }
 
-/* Operators whose result has every value of their operand and no other. */
-static bool keeps_values(const char *op) {
-    static const char *const names[] = {"cast",         "reshape",      "flatten",
-                                        "transpose",    "broadcast_to", "identity",
-                                        "stop_gradient"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(op, names[i]) == 0)
-            return true;
-    return false;
-}
-
 const char *network_source(const struct graph *g, rn_value v) {
     for (const struct gvalue *x = graph_value(g, v); x;) {
         const struct gnode *n = &g->nodes[x->node];
         const char *op = op_name(n->op);
         if (strcmp(op, "input") == 0)
             return strncmp(n->name, "data.", 5) == 0 ? n->name + 5 : NULL;
-        x = keeps_values(op) ? graph_value(g, n->in[0]) : NULL;
+        x = op_traits(n->op) & OP_KEEPS_VALUES ? graph_value(g, n->in[0]) : NULL;
     }
     return NULL;
 }

@@ -165,13 +165,8 @@ static bool table_of(const struct graph *g, const struct gnode *n, struct table 
     return turns <= 1;
 }
 
-static bool is_long(const struct gnode *n) {
-    static const char *const names[] = {"exp",  "expm1", "log", "log1p",   "sin", "cos",
-                                        "tanh", "erf",   "pow", "sigmoid", "div"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(op_name(n->op), names[i]) == 0)
-            return true;
-    return false;
+static bool is_costly(const struct gnode *n) {
+    return op_traits(n->op) & OP_COSTLY;
 }
 
 /* Few results are few threads, each running sum has its order. So with few of them the
@@ -183,7 +178,7 @@ static bool worth(const struct fuser *f, uint32_t r, const struct table *t) {
         return true;
     bool cheap = f->size[r] <= 4;
     for (uint32_t n = r; n != UINT32_MAX && cheap; n = f->next[n])
-        cheap = !is_long(&g->nodes[n]);
+        cheap = !is_costly(&g->nodes[n]);
     return cheap;
 }
 

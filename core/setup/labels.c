@@ -15,46 +15,6 @@ static uint32_t field_of(const struct setup *s, const char *name) {
     return UINT32_MAX;
 }
 
-/* An operator that chooses by an integer operand. */
-struct chooser {
-    const char *op;
-    uint32_t index;   /* the operand */
-    int64_t axis;     /* what it chooses from: of operand 0; -1: the attribute's */
-    const char *attr; /* axis, or the number itself */
-};
-
-/* How many things operand `*index` of the node chooses from; 0: it chooses nothing. */
-static int64_t choices(const struct graph *g, const struct gnode *n, uint32_t *index) {
-    static const struct chooser choosers[] = {
-        {"cross_entropy", 1, 1, NULL},    {"pick", 1, 1, NULL},
-        {"embedding", 1, 0, NULL},        {"gather", 1, -1, "axis"},
-        {"scatter_add", 1, -1, "axis"},   {"take_along", 1, -1, "axis"},
-        {"put_along_add", 1, -1, "axis"}, {"one_hot", 0, -1, "depth"},
-    };
-    const char *op = op_name(n->op);
-    const struct chooser *c = NULL;
-    for (size_t i = 0; i < sizeof choosers / sizeof *choosers && !c; i++)
-        c = strcmp(choosers[i].op, op) == 0 ? &choosers[i] : NULL;
-    if (!c || n->in_count <= c->index)
-        return 0;
-    int64_t number = c->axis;
-    for (uint32_t i = 0; c->attr && i < n->attr_count; i++)
-        if (strcmp(n->attrs[i].name, c->attr) == 0)
-            number = n->attrs[i].i;
-    *index = c->index;
-    if (strcmp(op, "one_hot") == 0)
-        return number;
-    const struct gvalue *of = graph_value(g, n->in[0]);
-    if (c->attr && number < 0 && of)
-        number += of->rank;
-    return of && number >= 0 && number < of->rank ? of->shape[number] : 0;
-}
-
-static bool is_label(const struct gnode *n) {
-    const char *op = op_name(n->op);
-    return strcmp(op, "cross_entropy") == 0 || strcmp(op, "pick") == 0;
-}
-
 #define WARNED_MAX 5 /* classes by name */
 
 /* Classes that are evaluated and cannot have been learnt. */
@@ -148,13 +108,14 @@ int setup_check_labels(struct setup *s, const struct graph *g, struct diag *d) {
     int status = RN_OK;
     for (uint32_t i = 0; i < g->node_count && status == RN_OK; i++) {
         uint32_t index = 0;
-        int64_t n = choices(g, &g->nodes[i], &index);
+        int64_t n = gnode_choices(g, &g->nodes[i], &index);
         uint32_t field =
             n ? field_of(s, network_source(g, g->nodes[i].in[index])) : UINT32_MAX;
         if (field == UINT32_MAX)
             continue;
         const struct data_field *f = data_field_at(s->data, s->field_index[field]);
-        struct taker by = {g->nodes[i].scope, n, is_label(&g->nodes[i])};
+        struct taker by = {g->nodes[i].scope, n,
+                           (op_traits(g->nodes[i].op) & OP_LABELS) != 0};
         status = check_field(s, by, s->field_index[field], d);
         if (status == RN_OK && by.label && !f->rank && s->use == ENGINE_TRAIN &&
             !warned[field]) {
