@@ -115,6 +115,10 @@ struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *
 uint32_t schema_count(const struct schema *s);
 struct option_info schema_option(const struct schema *s, uint32_t i);
 const struct option_info *schema_find(const struct schema *s, const char *name);
+/* The default of the option at a dotted path, without quotes, in *out: NULL when it has
+ * none. Of records in a union the first one that has the option counts, and the union's
+ * `type` is its first record. false: there is no such option. */
+bool schema_default(const struct schema *s, const char *path, const char **out);
 uint32_t schema_record_count(const struct schema *s);
 struct record_info schema_record_at(const struct schema *s, uint32_t i);
 struct option_info schema_record_option(const struct schema *s, uint32_t i, uint32_t k);

@@ -201,12 +201,13 @@ static int read_option(struct reader *r, const char *text, struct record *into) 
             return status;
         p += m;
     }
+    o.plain = o.info.value ? unquoted(r->a, o.info.value) : NULL;
     if (o.info.value && o.type.kind <= TYPE_CHOICE && o.type.kind != TYPE_ANY) {
         /* A default that its own type refuses would be blamed on every experiment. */
         struct origin from = {.name = "default", .folder = "", .is_default = true};
         struct node value = {.kind = NODE_SCALAR, .origin = &from, .path = ""};
         char message[300];
-        value.raw = unquoted(r->a, o.info.value);
+        value.raw = o.plain;
         if (!scalar_read(r->a, &o.type, &value, message) ||
             !range_check(&o, &value, message))
             return bad(r, "a default that does not fit:", text, n);
@@ -364,6 +365,42 @@ const struct option_info *schema_find(const struct schema *s, const char *name) 
         if (strcmp(s->top.options[i].info.name, name) == 0)
             return &s->top.options[i].info;
     return NULL;
+}
+
+static const struct option *record_option(const struct record *r, const char *name,
+                                          size_t length) {
+    for (uint32_t i = 0; r && i < r->count; i++) {
+        const char *mine = r->options[i].info.name;
+        if (strlen(mine) == length && strncmp(mine, name, length) == 0)
+            return &r->options[i];
+    }
+    return NULL;
+}
+
+bool schema_default(const struct schema *s, const char *path, const char **out) {
+    const struct record *r = &s->top;
+    const struct join *j = NULL; /* that the path has led into, instead of a record */
+    for (;;) {
+        size_t n = strcspn(path, ".");
+        const struct option *o = record_option(j ? NULL : r, path, n);
+        for (uint32_t i = 0; j && !o && i < j->count; i++)
+            o = record_option(schema_record(s, j->records[i]), path, n);
+        if (j && strcmp(path, "type") == 0) {
+            *out = j->records[0];
+            return true;
+        }
+        if (!o)
+            return false;
+        if (!path[n]) {
+            *out = o->plain;
+            return true;
+        }
+        if (o->type.kind != TYPE_RECORD)
+            return false;
+        j = schema_join(s, o->type.name);
+        r = j ? NULL : schema_record(s, o->type.name);
+        path += n + 1;
+    }
 }
 
 uint32_t schema_record_count(const struct schema *s) {

@@ -35,6 +35,7 @@ struct type {
 struct option {
     struct option_info info;
     struct type type;
+    const char *plain; /* the default without its quotes, or NULL */
     bool has_min, has_max, has_above, has_below;
     double min, max, above, below;
 };

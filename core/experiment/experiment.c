@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening an experiment: config, schemas of the named components, instances. */
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/dtype.h"
@@ -225,9 +227,12 @@ struct experiment *experiment_open(struct session *session, const char *file,
     x->session = session;
     x->config = c;
     x->root = config_root(c);
-    x->name = experiment_string(x, "name", "run");
-    x->seed = (uint64_t)experiment_int(x, "seed", 0);
-    const char *precision = experiment_string(x, "precision", "f32");
+    struct rn_error e;
+    x->sections = schema_parse(a, sections_schema(), &e);
+    assert(x->sections); /* experiment_read has parsed it */
+    x->name = experiment_string(x, "name");
+    x->seed = (uint64_t)experiment_int(x, "seed");
+    const char *precision = experiment_string(x, "precision");
     x->precision = dtype_named(precision, strlen(precision))->dtype;
     return x;
 }
@@ -299,23 +304,33 @@ void experiment_close(struct experiment *x) {
 
 int experiment_output(const struct experiment *x, struct text *out,
                       struct rn_error *e) {
-    return path_expand(experiment_string(x, "output", "runs"), out, e);
+    return path_expand(experiment_string(x, "output"), out, e);
 }
 
-int64_t experiment_int(const struct experiment *x, const char *path,
-                       int64_t otherwise) {
+/* What is in the file, or the default's text in *text; both NULL: neither. */
+static const struct node *value_at(const struct experiment *x, const char *path,
+                                   const char **text) {
     const struct node *n = node_at(x->root, path);
-    return n && node_kind(n) == NODE_SCALAR ? node_int(n) : otherwise;
+    bool known = schema_default(x->sections, path, text);
+    assert(known);
+    (void)known;
+    return n && node_kind(n) == NODE_SCALAR ? n : NULL;
 }
 
-double experiment_float(const struct experiment *x, const char *path,
-                        double otherwise) {
-    const struct node *n = node_at(x->root, path);
-    return n && node_kind(n) == NODE_SCALAR ? node_float(n) : otherwise;
+int64_t experiment_int(const struct experiment *x, const char *path) {
+    const char *text;
+    const struct node *n = value_at(x, path, &text);
+    return n ? node_int(n) : text ? strtoll(text, NULL, 10) : 0;
 }
 
-const char *experiment_string(const struct experiment *x, const char *path,
-                              const char *otherwise) {
-    const struct node *n = node_at(x->root, path);
-    return n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
+double experiment_float(const struct experiment *x, const char *path) {
+    const char *text;
+    const struct node *n = value_at(x, path, &text);
+    return n ? node_float(n) : text ? strtod(text, NULL) : 0.0;
+}
+
+const char *experiment_string(const struct experiment *x, const char *path) {
+    const char *text;
+    const struct node *n = value_at(x, path, &text);
+    return n ? node_string(n) : text;
 }

@@ -35,6 +35,7 @@ struct experiment {
     struct arena *arena;
     struct session *session; /* borrowed */
     struct config *config;
+    const struct schema *sections; /* of the file, for the defaults */
     const struct node *root;
     const char *name;
     uint64_t seed;
@@ -88,11 +89,11 @@ void bound_component_error(struct diag *d, const struct bound_component *part,
  * folder, not to the file's. */
 int experiment_output(const struct experiment *x, struct text *out, struct rn_error *e);
 
-/* Scalars of the file, with what stands in when absent. */
-int64_t experiment_int(const struct experiment *x, const char *path, int64_t otherwise);
-double experiment_float(const struct experiment *x, const char *path, double otherwise);
-const char *experiment_string(const struct experiment *x, const char *path,
-                              const char *otherwise);
+/* The scalar at a path of the host's sections: as in the file, else its default in
+ * sections.c; 0, 0.0 or NULL for an option that has neither. */
+int64_t experiment_int(const struct experiment *x, const char *path);
+double experiment_float(const struct experiment *x, const char *path);
+const char *experiment_string(const struct experiment *x, const char *path);
 
 /* Does `pattern` (* and ?) match all of `text`? */
 bool pattern_match(const char *pattern, const char *text);

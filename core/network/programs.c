@@ -67,16 +67,15 @@ static void read_scaling(struct programs *p) {
     struct scaling *s = &p->scaling;
     if (x->precision != RN_F16)
         return;
-    const char *type = experiment_string(x, "train.loss_scale.type", "dynamic");
+    const char *type = experiment_string(x, "train.loss_scale.type");
     s->kind = strcmp(type, "fixed") == 0 ? SCALING_FIXED : SCALING_DYNAMIC;
-    s->initial = experiment_float(x,
-                                  s->kind == SCALING_FIXED ? "train.loss_scale.scale"
-                                                           : "train.loss_scale.initial",
-                                  65536.0);
-    s->growth = experiment_float(x, "train.loss_scale.growth", 2.0);
-    s->backoff = experiment_float(x, "train.loss_scale.backoff", 0.5);
-    s->interval = experiment_int(x, "train.loss_scale.interval", 2000);
-    s->least = experiment_float(x, "train.loss_scale.least", 0.0001);
+    s->initial =
+        experiment_float(x, s->kind == SCALING_FIXED ? "train.loss_scale.scale"
+                                                     : "train.loss_scale.initial");
+    s->growth = experiment_float(x, "train.loss_scale.growth");
+    s->backoff = experiment_float(x, "train.loss_scale.backoff");
+    s->interval = experiment_int(x, "train.loss_scale.interval");
+    s->least = experiment_float(x, "train.loss_scale.least");
 }
 
 static int read_lookahead(struct programs *p, struct diag *d) {
@@ -85,9 +84,9 @@ static int read_lookahead(struct programs *p, struct diag *d) {
     const struct node *list = node_at(x->root, "train.programs");
     if (!at)
         return RN_OK;
-    p->lookahead = (struct lookahead){experiment_int(x, "train.lookahead.every", 5),
-                                      experiment_float(x, "train.lookahead.decay", 0.5),
-                                      experiment_float(x, "train.lookahead.ramp", 0.0)};
+    p->lookahead = (struct lookahead){experiment_int(x, "train.lookahead.every"),
+                                      experiment_float(x, "train.lookahead.decay"),
+                                      experiment_float(x, "train.lookahead.ramp")};
     if (list && node_count(list) > 1)
         return node_error(d, at, false, RN_E_CONFIG,
                           "train.lookahead is for one program, not for several");
@@ -148,10 +147,10 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     p->variables = variables_create(a);
     p->field_count = field_count;
     p->fields = fields;
-    p->accumulate = experiment_int(x, "train.accumulate", 1) > 1;
-    p->clip_norm = experiment_float(x, "train.clip.norm", 0.0);
-    p->clip_value = experiment_float(x, "train.clip.value", 0.0);
-    p->nan_skip = strcmp(experiment_string(x, "train.on_nan", "stop"), "skip") == 0;
+    p->accumulate = experiment_int(x, "train.accumulate") > 1;
+    p->clip_norm = experiment_float(x, "train.clip.norm");
+    p->clip_value = experiment_float(x, "train.clip.value");
+    p->nan_skip = strcmp(experiment_string(x, "train.on_nan"), "skip") == 0;
     read_scaling(p);
     *out = p;
     if (training && read_lookahead(p, d) != RN_OK)

@@ -61,7 +61,7 @@ static bool pays(const struct setup *s, const struct rn_device_info *info,
 
 int resident_choose(struct setup *s, const struct rn_device_info *info,
                     struct resident *out, struct diag *d) {
-    const char *word = experiment_string(s->x, "data.resident", "auto");
+    const char *word = experiment_string(s->x, "data.resident");
     const struct node *at = node_at(s->x->root, "data.resident");
     uint64_t bytes = split_bytes(s);
     bool always = strcmp(word, "always") == 0;

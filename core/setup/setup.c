@@ -50,7 +50,7 @@ static void read_lengths(struct setup *s) {
     int64_t big;
     s->length.batch = (int64_t)data_batch(s->data);
     s->eval_batch = (int64_t)data_eval_batch(s->data);
-    s->length.accumulate = experiment_int(x, "train.accumulate", 1);
+    s->length.accumulate = experiment_int(x, "train.accumulate");
     if (s->use != ENGINE_TRAIN) {
         s->length.steps_per_epoch = s->length.epochs = s->length.total_steps = 1;
         return;
@@ -70,7 +70,7 @@ static void read_lengths(struct setup *s) {
         s->length.epochs = (s->length.total_steps + s->length.steps_per_epoch - 1) /
                            s->length.steps_per_epoch;
     } else {
-        s->length.epochs = experiment_int(x, "train.epochs", 1);
+        s->length.epochs = experiment_int(x, "train.epochs");
         s->length.total_steps = s->length.epochs * s->length.steps_per_epoch;
     }
 }

@@ -17,7 +17,7 @@ int loop_save(struct loop *l, struct rn_error *e) {
     if (l->saved_step == l->at.step)
         return RN_OK;
     snprintf(name, sizeof name, "step-%08lld", (long long)l->at.step);
-    uint32_t keep = (uint32_t)experiment_int(l->setup->x, "checkpoint.keep", 2);
+    uint32_t keep = (uint32_t)experiment_int(l->setup->x, "checkpoint.keep");
     int status = record_sync(l->record, e);
     if (status == RN_OK)
         status = state_save(l, name, true, keep, e);

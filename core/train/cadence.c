@@ -45,9 +45,7 @@ static int read_monitor(struct loop *l, const char *key, struct monitor *m,
     int status = check_monitor(at, &l->known, &m->metric, &m->better, d);
     if (status != RN_OK)
         return status;
-    snprintf(path, sizeof path, "%s.min_delta", key);
     m->key = key;
-    m->min_delta = experiment_float(s->x, path, 0.0);
     m->definition =
         monitor_definition(s->arena, s->x->root, metric_find(&l->known, m->metric)->of);
     return RN_OK;
@@ -61,7 +59,10 @@ static int monitors(struct loop *l, struct diag *d) {
     int status = read_monitor(l, "checkpoint.best", &l->monitors.best, d);
     int other = read_monitor(l, "train.early_stop", &l->monitors.early, d);
     status = status ? status : other;
-    l->monitors.patience = experiment_int(s->x, "train.early_stop.patience", 5);
+    if (l->monitors.early.key)
+        l->monitors.early.min_delta =
+            experiment_float(s->x, "train.early_stop.min_delta");
+    l->monitors.patience = experiment_int(s->x, "train.early_stop.patience");
     for (uint32_t i = 0; i < s->x->schedules.count; i++) {
         const struct node *m = component_monitor(s->x->schedules.at[i].node);
         const char *name;
@@ -74,12 +75,11 @@ static int monitors(struct loop *l, struct diag *d) {
     return status;
 }
 
-static int duration(struct loop *l, const char *path, const char *otherwise,
-                    int64_t *out, struct diag *d) {
+static int duration(struct loop *l, const char *path, int64_t *out, struct diag *d) {
     struct rn_error e = {0};
     const struct node *n = node_at(l->setup->x->root, path);
-    const char *text = n && node_kind(n) == NODE_SCALAR ? node_string(n) : otherwise;
-    int status = hyper_duration(text, l->engine->length.total_steps,
+    int status = hyper_duration(experiment_string(l->setup->x, path),
+                                l->engine->length.total_steps,
                                 l->engine->length.steps_per_epoch, out, &e);
     if (status == RN_OK)
         return RN_OK;
@@ -95,10 +95,10 @@ static int duration(struct loop *l, const char *path, const char *otherwise,
 static int read_cadences(struct loop *l, struct diag *d) {
     struct setup *s = l->setup;
     struct rn_error e = {0};
-    int status = duration(l, "train.eval_every", "1ep", &l->cadence.eval_every, d);
-    int other = duration(l, "checkpoint.every", "1ep", &l->cadence.save_every, d);
+    int status = duration(l, "train.eval_every", &l->cadence.eval_every, d);
+    int other = duration(l, "checkpoint.every", &l->cadence.save_every, d);
     status = status ? status : other;
-    l->cadence.log_every = experiment_int(s->x, "train.log_every", 10);
+    l->cadence.log_every = experiment_int(s->x, "train.log_every");
     l->cadence.max_seconds = INFINITY;
     const struct node *most = node_at(s->x->root, "train.max_time");
     struct duration t;

@@ -130,7 +130,7 @@ static int load_best(struct loop *l, struct rn_error *e) {
 static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct metric_list all = {0};
     bool never =
-        strcmp(experiment_string(l->setup->x, "train.test", "end"), "never") == 0;
+        strcmp(experiment_string(l->setup->x, "train.test"), "never") == 0;
     if (never || !data_rows(l->setup->data, DATA_TEST))
         return RN_OK;
     int status = load_best(l, e);

@@ -812,6 +812,52 @@ static void test_schema(struct world *w) {
     CHECK(duration_parse("x", &t, NULL) == RN_E_CONFIG);
 }
 
+/* A default is what the description has, wherever the option is. */
+static void test_defaults(struct world *w) {
+    (void)w;
+    struct rn_error e;
+    struct arena *a = arena_create();
+    const char *text =
+        "record: fine | x\noption: a int = 3 | x\noption: b float | x\nend:\n"
+        "record: small | x\noption: s float ; required | x\nend:\n"
+        "record: large | x\noption: l float = 0.5 | x\nend:\n"
+        "union: size = small large\n"
+        "record: outer | x\noption: fine fine | x\n"
+        "option: size size | x\n"
+        "option: word string = \"two words\" | x\nend:\n"
+        "sections:\noption: outer outer | x\noption: top int = 7 | x\n";
+    const char *cut = strstr(text, "sections:\n");
+    struct text whole = {0}; /* records come after the options of the top */
+    text_add(&whole, cut + strlen("sections:\n"));
+    text_add_n(&whole, text, (size_t)(cut - text));
+    const struct schema *s = schema_parse(a, text_get(&whole), &e);
+    static const struct {
+        const char *path, *value; /* "": there is no such option */
+    } all[] = {{"top", "7"},
+               {"outer.word", "two words"},
+               {"outer.fine.a", "3"},
+               {"outer.fine.b", NULL},
+               {"outer.size.l", "0.5"},
+               {"outer.size.s", NULL},
+               {"outer.size.type", "small"},
+               {"outer.fine", NULL},
+               {"outer.nothing", ""},
+               {"top.more", ""},
+               {"", ""}};
+    CHECK_TEXT(s ? "" : e.message, "");
+    for (size_t i = 0; s && i < sizeof all / sizeof *all; i++) {
+        const char *got = "unset";
+        bool known = schema_default(s, all[i].path, &got);
+        CHECK(known == !(all[i].value && !*all[i].value));
+        if (known && all[i].value)
+            CHECK_TEXT(got, all[i].value);
+        else if (known)
+            CHECK(!got);
+    }
+    text_finish(&whole);
+    arena_destroy(a);
+}
+
 /* The host's own sections. */
 static void test_core(struct world *w) {
     struct rn_error e = {0};
@@ -1107,6 +1153,7 @@ int main(void) {
     test_overrides(&w);
     test_places(&w);
     test_schema(&w);
+    test_defaults(&w);
     test_core(&w);
     test_hostile(&w);
     test_many_files(&w);
