@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lion (Chen et al. 2023, algorithm 2): the sign of a moving average of gradients. */
-#include <runner/optimizer.h>
+#include <runner/sdk/optimizer.h>
 
 /* a*x + (1 - a)*y */
 static rn_value mix(struct rn_build *b, double a, rn_value x, rn_value y) {
@@ -23,9 +23,7 @@ static int32_t describe(struct rn_build *b) {
 
 RN_OPTIMIZER(lion, describe, "my.optimizers/lion 1",
              RN_DOC("Lion: steps of equal size along the sign of a moving average")
-             RN_IN("param float [...] | the parameter")
-             RN_IN("grad float [...] | its gradient")
-             RN_OUT("param float [...] | the new parameter")
+             RN_UPDATE_PORTS
              RN_OPTION("lr float = 0.0003 ; min 0 ; live | learning rate")
              RN_OPTION("weight_decay float = 0 ; min 0 ; live | decoupled decay")
              RN_OPTION("beta1 float = 0.9 ; min 0 ; below 1 | of the step's direction")

@@ -117,6 +117,9 @@ with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as a
     kinds = [k for k in all_kinds() if k != "model"]  # which is in C++
     for kind in kinds:
         build(here / f"outside/{kind}.c", top / f"{kind}.so", flags)
+    for kind in ["loss", "optimizer", "source"]:
+        build(here / f"outside/sdk/{kind}.c", top / f"sdk_{kind}.so", flags)
+        kinds.append(f"sdk_{kind}")
     if shutil.which("g++"):
         build(here / "outside/model.cpp", top / "model.so", flags)
         kinds.append("model")
@@ -128,7 +131,8 @@ with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as a
         c.equal(f"{kind}: one exported name", re.findall(r" \w (\S+)", p.stdout),
                 ["runner_plugin_entry"])
         r = runner("plugin", "show", top / f"{kind}.so")
-        c.ok(f"{kind}: plugin show", r.code == 0 and r.out.startswith(f"{kind} acme."),
+        c.ok(f"{kind}: plugin show", r.code == 0
+             and r.out.startswith(f"{kind.removeprefix('sdk_')} acme."),
              r.out + r.err)
 
     base = Run(top, {})
@@ -183,6 +187,47 @@ train: {{steps: 1, log_every: 1}}
                                              flags=re.S).replace("data.walk", "data.x"))
     c.within("source: what is left of variable size", a.r.err,
              "field 'walk' has cells of variable size and is left out")
+
+    # With the helpers of <runner/sdk/>: a source of plain numbers, a loss with weights
+    # and targets [N,1], one step of Adam from zeros. By hand: the step is lr g/(|g| + eps).
+    x = np.linspace(-1, 1, 80, dtype=np.float32).reshape(40, 2)
+    y, w = np.float32(2) * x[:, :1] - x[:, 1:] + 3, (np.arange(40) % 3).astype(np.float32)
+    (top / "plain.f32").write_bytes(np.hstack([x, y, w[:, None]]).astype("<f4").tobytes())
+    (top / "packed.f32").write_bytes(gzip.compress(b"plain" * 40, mtime=0).ljust(160, b"\0"))
+    (top / "short.f32").write_bytes(b"\0" * 90)
+    sdk = """
+data: {source: {type: acme.data/rows, file: plain.f32, columns: 4}, batch: 40}
+device: reference
+model: {type: sequential, in: {x: data.x}, layers: [{type: dense, units: 1, init: zeros}]}
+loss: {type: acme.losses/log_cosh, in: {target: data.y, weight: data.w}}
+optimizer: {type: acme.optim/bounded, lr: 0.125}
+train: {steps: 1, log_every: 1}
+"""
+    sdk_plugins = ["sdk_source", "sdk_loss", "sdk_optimizer"]
+    a = Run(top, {}, sdk_plugins, base=sdk)
+    d = y.astype(np.float64)[:, 0]
+    same("sdk: the weighted mean of log(cosh(y)) of a model of zeros",
+         a.curve("train/loss"), [np.sum(w * np.log(np.cosh(d))) / w.sum()], 1e-6)
+    g = np.sum((w * -np.tanh(d))[:, None] * x, axis=0) / w.sum()
+    name = next(n for n in a.weights() if n.startswith("model") and n.endswith(".weight"))
+    same("sdk: one step of Adam", a.weights()[name], [-0.125 * g / (np.abs(g) + 1e-8)], 1e-5)
+    same("sdk: its bound", Run(
+        top, {"optimizer": "{type: acme.optim/bounded, lr: 0.125, bound: 0.0625}"},
+        sdk_plugins, base=sdk).weights()[name], [-0.0625 * np.sign(g)])
+    steps = {"train": "{steps: 20, log_every: 1}"}
+    same("sdk: Adam to the bit where the bound is not reached",
+         Run(top, steps, sdk_plugins, base=sdk).curve("train/loss"),
+         Run(top, {**steps, "optimizer": "{type: adam, lr: 0.125}"}, sdk_plugins,
+             base=sdk).curve("train/loss"))
+    for file, code, text in [
+            ("packed.f32", 3, "is a gzip file, not plain numbers"), ("none.f32", 3, "cannot be opened"),
+            ("short.f32", 3, "90 bytes are not rows of 16"),
+            ("plain.f32, memory: 0", 3, "needs more than the 0 MiB")]:
+        a = Run(top, {}, sdk_plugins, base=sdk.replace("plain.f32", file), code=code)
+        c.within(f"sdk: {file}", a.r.err, text)
+    a = Run(top, {}, sdk_plugins, base=sdk.replace("target: data.y", "target: data.x"), code=2)
+    c.within("sdk: a target of another shape", a.r.err,
+             "the target does not have the prediction's shape")
 
     # transform: the training mean is taken away, and a checkpoint brings it back.
     totals = "{type: acme.metrics/totals, in: {label: data.label, image: data.image}}"
@@ -352,7 +397,7 @@ train: {{steps: 1, log_every: 1}}
                       "schedule": "{type: acme.schedules/tired}",
                       "hooks": "{type: acme.hooks/watch, steps: 2}",
                       "device": "acme.backends/abacus"},
-                [k for k in kinds if k != "source"])
+                [k for k in kinds if k != "source" and not k.startswith("sdk_")])
         c.equal("everything from outside: steps", len(a.curve("train/loss")), 2)
         r = runner("verify", a.folder)
         c.equal("everything from outside: the record verifies", r.code, 0)
