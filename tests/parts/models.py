@@ -36,6 +36,8 @@ def against_torch(c, folder):
                            {"val": batch(n, "val"), "steps": steps[n],
                             "record_every_step": True}) for n in cases()])
     for name, r in zip(cases(), runs):
+        if r.absent:
+            continue
         w = want[name]
         if not c.equal(f"{name}: runs", r.code, 0):
             print(r.err)
@@ -119,6 +121,8 @@ def wrong(c, folder):
     ]
     runs = parts.run_all([((folder, experiment(o), rows), {}) for o, rows, _ in tries])
     for (o, _, sentence), r in zip(tries, runs):
+        if r.absent:
+            continue
         c.equal(f"{o}: exit", r.code, 2)
         c.within(f"{o}: sentence", r.err, sentence)
 

@@ -102,10 +102,11 @@ def golden(name):
 # ------------------------------------------------------------------- a run
 
 class Run:
-    """An experiment that was run; its scalars and the variables of its checkpoints."""
+    """An experiment that was run; its scalars and the variables of its checkpoints.
+    absent: it was not, for want of a plugin that was deleted."""
 
-    def __init__(self, result, folder):
-        self.result, self.folder = result, folder
+    def __init__(self, result, folder, absent=False):
+        self.result, self.folder, self.absent = result, folder, absent
         self.code, self.err = result.code, result.err
 
     def scalars(self, name):
@@ -137,8 +138,15 @@ _count = itertools.count(1)
 def run_all(jobs):
     """run(*arguments, **options) for each pair of jobs, in order; several at a time, as
     most of a small run is waiting for the disk."""
+    def attempt(job):
+        try:
+            return run(*job[0], **job[1])
+        except harness.Absent as e:
+            print(f"SKIP: {e}")
+            return Run(harness.Result(-1, "", str(e)), None, absent=True)
+
     with ThreadPoolExecutor(4) as pool:
-        yield from pool.map(lambda job: run(*job[0], **job[1]), jobs)
+        yield from pool.map(attempt, jobs)
 
 
 def run(folder, x, train, val=None, steps=1, record_every_step=False, timeout=300):

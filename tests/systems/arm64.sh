@@ -20,7 +20,7 @@ fi
 if [ ! -e "$tree/root/runner/build/build.ninja" ]; then
     quietly inside meson setup build --cross-file tests/systems/arm64.ini
 fi
-quietly inside ninja -C build --quiet
+quietly inside ninja -C build --quiet all meson-test-prereq
 [ $# -gt 0 ] || set -- --suite unit --suite ops
 # The kernel here may not know how to start programs of arm64: those that the runner
 # itself starts are scripts that do it. Its compiler of regions is arm64's.

@@ -622,6 +622,12 @@ static void test_prediction(void) {
 }
 
 int main(int argc, char **argv) {
+    static const char *const needed[] = {
+        "augment/flip",      "source/csv",           "source/idx",
+        "transform/impute",  "transform/label_map",  "transform/minmax",
+        "transform/one_hot", "transform/standardise"};
+    for (size_t i = 0; argc > 1 && i < sizeof needed / sizeof *needed; i++)
+        need_plugin(argv[1], needed[i]);
     if (!world_open(argc, argv))
         return 1;
     test_split();

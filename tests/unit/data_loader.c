@@ -478,6 +478,10 @@ static void test_two(void) {
 }
 
 int main(int argc, char **argv) {
+    static const char *const needed[] = {"augment/crop", "augment/flip",
+                                         "transform/standardise"};
+    for (size_t i = 0; argc > 1 && i < sizeof needed / sizeof *needed; i++)
+        need_plugin(argv[1], needed[i]);
     if (!world_open(argc, argv))
         return 1;
     test_epochs();

@@ -11,6 +11,7 @@
 #include <runner/runner.h>
 
 #include "check.h"
+#include "unit/absent.h"
 #include "unit/augment_golden.h"
 #include "unit/data_plugins_golden.h"
 
@@ -150,6 +151,7 @@ static char folder[] = "/tmp/data_plugins.XXXXXX";
 
 static const void *component(const char *file, uint32_t i) {
     char path[1024];
+    need_plugin(plugins, file);
     snprintf(path, sizeof path, "%s/%s.so", plugins, file);
     void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     rn_entry_fn entry = NULL;

@@ -13,6 +13,7 @@
 #include "data/data.h"
 #include "experiment/sections.h"
 #include "plugin/kinds.h"
+#include "unit/absent.h"
 
 struct world {
     struct session *session;
@@ -40,6 +41,8 @@ static inline int world_open(int argc, char **argv) {
     int status = argc == 3 && mkdtemp(world.folder) ? RN_OK : RN_E_INTERNAL;
     for (int i = 0; i < KIND_COUNT && status == RN_OK; i++) {
         char folder[512];
+        if (plugin_absent(argv[1], kind_at(i)->name))
+            continue;
         snprintf(folder, sizeof folder, "%.400s/%s", argv[1], kind_at(i)->name);
         status = session_add_folder(world.session, folder, true, &e);
     }

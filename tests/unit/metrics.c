@@ -10,6 +10,7 @@
 #include <runner/runner.h>
 
 #include "check.h"
+#include "unit/absent.h"
 
 /* ------------------------------------------------- a host with three options */
 
@@ -220,8 +221,10 @@ static void test(const struct rn_metric *m, const char *average, int regression)
 }
 
 static const struct rn_metric *component(const char *folder, const char *file, int i) {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/metric/%s.so", folder, file);
+    char path[1024], plugin[64];
+    snprintf(plugin, sizeof plugin, "metric/%s", file);
+    need_plugin(folder, plugin);
+    snprintf(path, sizeof path, "%s/%s.so", folder, plugin);
     void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     rn_entry_fn entry = NULL;
     if (so)

@@ -13,6 +13,7 @@
 #include "evaluate/stored.h"
 #include "record/record.h"
 #include "train/run.h"
+#include "unit/absent.h"
 
 #define ROWS    60
 #define COLUMNS 5
@@ -252,6 +253,11 @@ int main(int argc, char **argv) {
     if (argc != 2 || !mkdtemp(folder))
         return 1;
     plugins = argv[1];
+    static const char *const needed[] = {
+        "backend/cpu",    "init/random", "loss/cross_entropy", "model/sequential",
+        "optimizer/adam", "schedule",    "source/npy"};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        need_plugin(plugins, needed[i]);
     make_data();
     write_experiment("small", "16", 8);
     write_experiment("large", "100", 24);
