@@ -897,7 +897,7 @@ static void test_augment(void) {
     struct rn_field wrong = {"x", RN_F32, 1, {4}, 0, 0};
     CHECK(augmenter_make(&a, "augment/rotate", OPTIONS({"p", "1"}), &wrong) ==
           RN_E_CONFIG);
-    CHECK(strstr(a.e.message, "no image") != NULL);
+    CHECK(strstr(a.e.message, "not an image") != NULL);
     a.iface->destroy(a.self);
 }
 
