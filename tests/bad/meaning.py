@@ -101,6 +101,29 @@ def check_tree(check, top):
                 runner("config", "again.yaml", cwd=top).out, first)
 
 
+def check_defaults(check, top):
+    """A default is in one row: the schema, `config` and the run itself have the same."""
+    (top / "d.yaml").write_text("extends: sub/base.yaml\n")
+    schema = json.loads(runner("schema", cwd=top).out)
+    c = json.loads(runner("config", "d.yaml", "--json", cwd=top).out)
+    looked = 0
+    for part, rows in [(c, schema["properties"])] + [
+            (c[k], schema["definitions"][k]["properties"]) for k in ("train", "checkpoint")
+            if k in c]:
+        for key, row in rows.items():
+            if "default" in row and key in part and not isinstance(part[key], (dict, list)):
+                given = key in (top / "sub" / "base.yaml").read_text()
+                looked += not given
+                check.ok(f"default of {key}", given or str(part[key]) == row["default"],
+                         f"{part[key]!r} {row['default']!r}")
+    check.ok("there were defaults to look at", looked > 4, looked)
+    every = int(schema["definitions"]["train"]["properties"]["log_every"]["default"])
+    r = runner("d.yaml", "~train.epochs", f"train.steps={2 * every + 1}", cwd=top)
+    with h5py.File(r.folder(top) / "run.h5") as f:
+        check.equal("log_every: the steps that are recorded",
+                    list(f["scalars/train/loss"]["step"]), [every, 2 * every, 2 * every + 1])
+
+
 def train(check, top, name, text):
     """Train in top; the run folder."""
     (top / f"{name}.yaml").write_text(f"extends: sub/base.yaml\nname: {name}\n{text}")
@@ -202,6 +225,7 @@ def main():
         top = top.resolve()
         data.write_all(top)
         check_tree(check, top)
+        check_defaults(check, top)
         check_groups(check, top)
         check_aims(check, top)
         check_schema(check, top)
