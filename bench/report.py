@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The table of docs/performance.md from what bench/run kept.
+"""Print the table of docs/performance.md from the results of bench/run.
 
     report.py RESULTS.json > table.md
 """
@@ -12,7 +12,7 @@ from picture import ORDER, WORDS
 
 
 def interval(one, digits=2):
-    """Median, and in brackets the least and the most of the rounds."""
+    """Median, and in brackets the minimum and maximum over the rounds."""
     return (f"{one['median']:.{digits}f} ({one['low']:.{digits}f} to "
             f"{one['high']:.{digits}f})")
 
@@ -49,7 +49,7 @@ def lines(results):
             for row in training(name, kept):
                 yield "| " + " | ".join(row) + " |"
     yield ""
-    yield "| row | beside | ratio | goal |"
+    yield "| row | compared with | ratio | goal |"
     yield "|---|---|---|---|"
     for name, kept in rows.items():
         if "step_flops" not in kept:
@@ -57,7 +57,7 @@ def lines(results):
                 yield (f"| {f'**{name}**' if i == 0 else ''} | {WORDS.get(peer, peer)} | "
                        f"{interval(one['ratio'])} | {one['limit']:g} |")
     yield ""
-    # Rows may be of different runs: each run is told.
+    # Rows may be of different runs: each run is reported.
     runs = {json.dumps(k["measured"], sort_keys=True): [] for k in rows.values()}
     for name, kept in rows.items():
         runs[json.dumps(kept["measured"], sort_keys=True)].append(name)

@@ -112,7 +112,7 @@ def table(o):
     for by_split in (False, True):
         if not any(k[1] == by_split for k in found):
             continue
-        print("\n| experiment | what | n | mean | 95 % interval | lowest | highest |"
+        print("\n| experiment | model | n | mean | 95 % interval | lowest | highest |"
               + (" runner minus it, paired |" if by_split else ""))
         print("|---|---|---|---|---|---|---|" + ("---|" if by_split else ""))
         for (name, split, peer), results in sorted(found.items()):

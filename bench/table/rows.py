@@ -2,8 +2,8 @@
 """The rows of the table: what is trained, beside whom, and the goals.
 
 A goal is a ratio, the peer's time over runner's; `share` that of the machine's peak,
-counting the arithmetic of direct convolution. docs/performance.md says where the goals
-come from."""
+counting the arithmetic of direct convolution. docs/performance.md explains what a
+goal is."""
 from dataclasses import dataclass, field, replace
 
 
