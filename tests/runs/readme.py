@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """README.md is true: its experiment is the quickstart, its error is what one gets, its
-plugin builds and trains. (parts/links.py follows its links.)"""
+plugin builds and trains. (links.py follows its links.)"""
 import re
 import shutil
 import subprocess

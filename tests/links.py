@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documentation leads somewhere: each relative link of README.md, docs/, bench/ and findings/
+"""The documentation has no dead end: each relative link of README.md, docs/, bench/ and findings/
 names a file, each anchor a heading of it; each page has a way in; each page that a comment
 names exists."""
 import re
