@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation has no dead end: each relative link of README.md, docs/, bench/ and findings/
-names a file, each anchor a heading of it; each page has a way in; each page that a comment
-names exists."""
+"""The documentation has no dead end: each relative link of README.md, docs/, bench/ and
+findings/ names a file, each anchor a heading of it; each page has a way in; each page
+that a comment names exists."""
 import re
 
 from harness import ROOT, Checks
