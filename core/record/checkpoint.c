@@ -379,12 +379,19 @@ static int write_file(const char *temp, const char *path, struct draft *w,
     return status;
 }
 
+static int write_locked(const char *temp, const char *path, struct draft *w,
+                        struct seal *seal, struct rn_error *e) {
+    if (!h5_begin())
+        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
+    int status = write_file(temp, path, w, seal, e);
+    h5_end();
+    return status;
+}
+
 int checkpoint_write(struct record *r, const char *name, const struct checkpoint *c,
                      bool current, uint32_t keep, struct rn_error *e) {
     if (!checkpoint_name_good(name))
         return error_set(e, RN_E_INTERNAL, "'%s' cannot name a checkpoint", name);
-    if (!h5_start())
-        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     struct arena *a = arena_create();
     struct draft w = {.c = c,
                       .count = c->tensor_count + c->blob_count,
@@ -405,7 +412,7 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     if (!status)
         status = check_space(folder, total, e);
     if (!status)
-        status = write_file(temp, path, &w, &seal, e);
+        status = write_locked(temp, path, &w, &seal, e);
     if (!status && current) {
         struct current now = {
             .step = c->step, .bytes = seal.bytes, .log = r->sync.durable};

@@ -262,7 +262,7 @@ static int read_once(const char *file, struct checkpoint_file **out, bool *again
 int checkpoint_read(const char *file, struct checkpoint_file **out,
                     struct rn_error *e) {
     *out = NULL;
-    if (!h5_start())
+    if (!h5_begin())
         return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     /* HDF5 opens by name, the data are read by descriptor: a run that goes on may put
      * another file in between. */
@@ -273,6 +273,7 @@ int checkpoint_read(const char *file, struct checkpoint_file **out,
             memset(e, 0, sizeof *e);
         status = read_once(file, out, &again, e);
     }
+    h5_end();
     return status;
 }
 

@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checked HDF5 helpers. */
+#include <pthread.h>
 #include <string.h>
 
 #include "base/dtype.h"
 #include "base/memory.h"
 #include "record/h5.h"
 
-bool h5_start(void) {
-    H5dont_atexit(); /* fails when said before: fine */
-    return H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
+static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
+
+bool h5_begin(void) {
+    pthread_mutex_lock(&library);
+    H5dont_atexit(); /* fails after the first time, without effect */
+    bool started = H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
+    if (!started)
+        pthread_mutex_unlock(&library);
+    return started;
+}
+
+void h5_end(void) {
+    pthread_mutex_unlock(&library);
 }
 
 const char *h5_dtype_name(rn_dtype dtype) {

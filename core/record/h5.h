@@ -11,9 +11,12 @@
 
 #include <runner/abi.h>
 
-/* Before any other call: nothing at exit (a file that a full disk left half closed
- * would crash there), no printing. Again and again is fine. */
-bool h5_start(void);
+/* Around all calls of HDF5, which Debian builds for one thread at a time and which has
+ * one state for the process: takes its lock. Nothing runs at exit (a file that a full
+ * disk left half closed would crash there), nothing is printed. false: HDF5 does not
+ * start, the lock is not held. */
+bool h5_begin(void);
+void h5_end(void);
 /* A fresh type that the caller closes; f16 and bool as h5py knows them, bf16 as u16. */
 hid_t h5_type(rn_dtype dtype);
 /* "f32", ...; NULL when unknown. */

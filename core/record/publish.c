@@ -199,8 +199,6 @@ static char *build(const struct log_view *v, uint64_t *bytes) {
 
 int record_publish(struct record *r, struct rn_error *e) {
     double start = clock_seconds();
-    if (!h5_start())
-        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
     int status = record_sync(r, e);
     if (status)
         return status;
@@ -212,8 +210,14 @@ int record_publish(struct record *r, struct rn_error *e) {
     for (size_t i = 0; !status && i < v.row_count; i++)
         if (v.rows[i].step > step)
             step = v.rows[i].step;
-    if (!status && !(image = build(&v, &bytes)))
-        status = error_set(e, RN_E_MEMORY, "no memory to make run.h5");
+    if (!status) {
+        bool started = h5_begin();
+        image = started ? build(&v, &bytes) : NULL;
+        if (started)
+            h5_end();
+        if (!image)
+            status = error_set(e, RN_E_MEMORY, "no memory to make run.h5");
+    }
     log_view_finish(&v);
     struct arena *a = arena_create();
     const char *path = record_path(a, r, "run.h5");

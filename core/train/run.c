@@ -278,8 +278,9 @@ static void log_begin(struct loop *l) {
     struct setup *s = l->setup;
     struct text t = {0}, data = {0};
     char date[32];
+    struct tm utc;
     time_t now = clock_wall();
-    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     data_describe(s->data, &data);
     text_addf(&t, "%s %s %s on %s; %s; %llu parameters, %lld steps", date,
               l->o->resume ? "resumed" : "began", s->x->name, s->engine->info->name,
