@@ -11,8 +11,8 @@
 
 #include <runner/abi.h>
 
-/* Around all calls of HDF5, which Debian builds for one thread at a time and which has
- * one state for the process: takes its lock. Nothing runs at exit (a file that a full
+/* Around all calls of HDF5, which has one state for the process and which, unlike
+ * Debian's, may be built for one thread at a time: takes its lock. Nothing runs at exit (a file that a full
  * disk left half closed would crash there), nothing is printed. false: HDF5 does not
  * start, the lock is not held. */
 bool h5_begin(void);

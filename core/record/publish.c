@@ -163,8 +163,10 @@ static bool put_notes(hid_t file, const struct log_view *v) {
     return ok;
 }
 
-/* The image of the file, after SEAL_BYTES of zeros; memory_release. */
-static char *build(const struct log_view *v, uint64_t *bytes) {
+/* The image of the file, after SEAL_BYTES of zeros; memory_release. HDF5 knows a file
+ * in memory by its name: the host's process may have a run.h5 of its own open, so the
+ * image has the name of its path. */
+static char *build(const struct log_view *v, const char *path, uint64_t *bytes) {
     size_t grow = v->size / 4 < (1u << 16) ? 1u << 16 : (size_t)v->size / 4;
     /* The oldest format: H5Fget_file_image of 1.10 changes the newer superblock without
      * its checksum, and every HDF5 reads it. */
@@ -173,7 +175,7 @@ static char *build(const struct log_view *v, uint64_t *bytes) {
     if (access >= 0 && list >= 0 &&
         H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18) >= 0 &&
         H5Pset_fapl_core(access, grow, 0) >= 0 && H5Pset_obj_track_times(list, 0) >= 0)
-        file = H5Fcreate("run.h5", H5F_ACC_TRUNC, list, access);
+        file = H5Fcreate(path, H5F_ACC_TRUNC, list, access);
     if (file >= 0 && put_notes(file, v) && put_rows(file, v) &&
         H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0) {
         ssize_t n = H5Fget_file_image(file, NULL, 0);
@@ -210,17 +212,17 @@ int record_publish(struct record *r, struct rn_error *e) {
     for (size_t i = 0; !status && i < v.row_count; i++)
         if (v.rows[i].step > step)
             step = v.rows[i].step;
+    struct arena *a = arena_create();
+    const char *path = record_path(a, r, "run.h5");
     if (!status) {
         bool started = h5_begin();
-        image = started ? build(&v, &bytes) : NULL;
+        image = started ? build(&v, path, &bytes) : NULL;
         if (started)
             h5_end();
         if (!image)
             status = error_set(e, RN_E_MEMORY, "no memory to make run.h5");
     }
     log_view_finish(&v);
-    struct arena *a = arena_create();
-    const char *path = record_path(a, r, "run.h5");
     const char *temp = record_path(a, r, "run.h5.tmp");
     int fd = -1;
     if (!status) {

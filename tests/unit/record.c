@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "check.h"
+#include "record/h5.h"
 #include "record/record.h"
 
 static char top[256];
@@ -221,6 +222,26 @@ static void test_log(void) {
     CHECK(strstr(e.message, "run.h5") != NULL);
     record_close(r);
     free(folder);
+}
+
+/* Published while the process has another image with the name run.h5 open. */
+static void test_image_of_another(void) {
+    struct rn_error e;
+    struct record *r = start("image");
+    CHECK(record_scalar(r, "train/loss", 1, 0.5, 2, &e) == RN_OK);
+    CHECK(h5_begin());
+    hid_t access = h5_access();
+    CHECK(H5Pset_fapl_core(access, 1 << 16, 0) >= 0);
+    hid_t other = H5Fcreate("run.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    CHECK(other >= 0);
+    h5_end();
+    CHECK(record_publish(r, &e) == RN_OK);
+    CHECK(h5_begin() && H5Fclose(other) >= 0);
+    H5Pclose(access);
+    h5_end();
+    struct verify_result v;
+    CHECK(record_verify(record_folder(r), &v, &e) == RN_OK && v.rows == 1);
+    record_close(r);
 }
 
 /* Cut the log at every byte: what was complete is read, and the run goes on. */
@@ -621,6 +642,7 @@ int main(int argc, char **argv) {
         return 1;
     test_folder();
     test_log();
+    test_image_of_another();
     test_torn();
     test_checkpoint();
     test_full();
