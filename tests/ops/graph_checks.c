@@ -299,7 +299,7 @@ static void check_refused(void) {
     a = rn_attr_int("axi", 1);
     CHECK(graph_op(m.g, "softmax", 1, in, 1, &a, 1, &out, &e) == RN_E_PLUGIN);
     CHECK_TEXT(e.message, "softmax has no attribute 'axi'");
-    CHECK_TEXT(e.hint, "did you mean 'axis'?");
+    CHECK_TEXT(e.hint, "did you mean 'axis'? it has: axis");
     rn_value none = RN_NONE, g;
     CHECK(graph_gradient(m.g, 1, &none, NULL, 1, &m.x, &g, &e) == RN_E_PLUGIN);
     arena_destroy(m.a);
