@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each ABI header compiles alone in every dialect and keeps the habits of the ABI:
 nothing but standard headers, fixed-width types, an ownership word at every pointer, a
-thread tag at every function, names that begin with rn."""
+thread tag at every function, names that begin with rn. By default each header is
+compiled alone by one C and one C++ compiler in their oldest dialect, and all together by
+the others in the oldest and the newest; `all`: each alone by every compiler in every
+dialect."""
 import pathlib
 import re
 import subprocess
@@ -36,6 +39,12 @@ def compilers():
             yield [name], language
 
 
+def all_together(top, names, file):
+    f = top / file
+    f.write_text("".join(f"#include <{name}>\n" for name in names) + "extern int nothing;\n")
+    return [f]
+
+
 def each_alone(top, name):
     f = top / (name.replace("/", "_") + ".c")
     f.write_text(f"#include <{name}>\nextern int nothing;\n")
@@ -47,19 +56,24 @@ with Scratch() as top:
     (top / "empty.c").write_text("typedef int nothing;\n")
     alone = [each_alone(top, name) for name in names]
     sdk_alone = [each_alone(top, name) for name in sdk_names]
+    together = all_together(top, names, "all.c")
+    sdk_together = all_together(top, sdk_names, "sdk.c")
     for compiler, language in compilers():
         for dialect in DIALECTS[language]:
+            apart = "all" in sys.argv or (compiler in (COMPILER, ["g++"])
+                                          and dialect == DIALECTS[language][0])
+            how = "alone" if apart else "with the others"
             flags = [*compiler, *FLAGS, language, f"-std={dialect}", "-I",
                      api.HEADERS.parent]
             what = f"{compiler[-1]} {dialect}"
             if run(*flags, top / "empty.c").returncode:
                 print(f"SKIP: {what}: this compiler does not have it")
                 continue
-            p = run(*flags, *alone)
-            c.ok(f"{what}: every header alone", p.returncode == 0, p.stdout[:3000])
+            p = run(*flags, *(alone if apart else together))
+            c.ok(f"{what}: every header {how}", p.returncode == 0, p.stdout[:3000])
             flags[flags.index(f"-std={dialect}")] = "-std=" + dialect.replace("c", "gnu", 1)
-            p = run(*flags, *sdk_alone)
-            c.ok(f"{what}: every helper of sdk/ alone, GNU dialect", p.returncode == 0,
+            p = run(*flags, *(sdk_alone if apart else sdk_together))
+            c.ok(f"{what}: every helper of sdk/ {how}, GNU dialect", p.returncode == 0,
                  p.stdout[:3000])
     # The compiler does find fault: a header with a fault is seen.
     (top / "bad.c").write_text("#include <runner/abi.h>\nint f(void) { return {0}; }\n")
