@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checked allocation and arenas. */
 #define _DEFAULT_SOURCE /* madvise */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +13,14 @@
 #define BLOCK_BYTES 65536u
 #define ALIGN       16u
 #define HUGE_PAGE   ((size_t)2 << 20)
+/* An arena that has grown so far takes huge pages: thousands of small ones cost more to
+ * fault in than a graph takes to build. */
+#define ARENA_IS_LARGE ((size_t)512 << 10)
 
 struct block {
     struct block *next;
     size_t size, used;
+    bool mapped; /* a huge page of its own, else from malloc */
     _Alignas(ALIGN) unsigned char data[];
 };
 
@@ -74,6 +79,37 @@ size_t memory_mul(size_t a, size_t b) {
     return b && a > SIZE_MAX / b ? SIZE_MAX : a * b;
 }
 
+/* A zeroed, aligned huge page, or small pages where the system has none; NULL: no
+ * memory. */
+static void *map_huge_page(void) {
+    char *p = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    size_t before = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+    if (before)
+        munmap(p, before);
+    munmap(p + before + HUGE_PAGE, HUGE_PAGE - before);
+    madvise(p + before, HUGE_PAGE, MADV_HUGEPAGE);
+    return p + before;
+}
+
+static struct block *block_create(const struct arena *a, size_t bytes) {
+    size_t most = HUGE_PAGE - sizeof(struct block);
+    if (a->used >= ARENA_IS_LARGE && bytes <= most / 2) {
+        struct block *b = map_huge_page();
+        if (b) {
+            b->size = most;
+            b->mapped = true;
+            return b;
+        }
+    }
+    size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+    struct block *b = memory_get(sizeof *b + size);
+    b->size = size;
+    return b;
+}
+
 struct arena *arena_create(void) {
     return memory_get(sizeof(struct arena));
 }
@@ -83,7 +119,10 @@ void arena_destroy(struct arena *a) {
         return;
     for (struct block *b = a->head, *next; b; b = next) {
         next = b->next;
-        free(b);
+        if (b->mapped)
+            munmap(b, HUGE_PAGE);
+        else
+            free(b);
     }
     free(a);
 }
@@ -94,11 +133,9 @@ void *arena_get(struct arena *a, size_t bytes) {
     bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     struct block *b = a->head;
     if (!b || b->size - b->used < bytes) {
-        size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        b = memory_get(sizeof *b + size);
-        b->size = size;
+        b = block_create(a, bytes);
         /* A big allocation gets a block of its own behind the head. */
-        if (a->head && bytes > BLOCK_BYTES / 4) {
+        if (a->head && bytes > BLOCK_BYTES / 4 && !b->mapped) {
             b->next = a->head->next;
             a->head->next = b;
         } else {
