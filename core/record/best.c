@@ -72,7 +72,7 @@ static void remove_aside(const struct record *r, struct arena *a, int64_t keep,
 
 /* -------------------------------------------------------------------- verify */
 
-struct contest { /* over the record's rows of the monitored metric */
+struct best_search { /* over the record's rows of the monitored metric */
     const char *series;
     bool higher;
     int64_t after; /* rows of later steps; the others are in the checkpoint */
@@ -85,7 +85,7 @@ struct contest { /* over the record's rows of the monitored metric */
 
 static int compete(void *context, const char *series, int64_t step, double epoch,
                    const struct rn_tensor *value) {
-    struct contest *c = context;
+    struct best_search *c = context;
     (void)epoch;
     c->last = step > c->last ? step : c->last;
     c->measured = c->measured || (step == c->step && step > c->after);
@@ -142,7 +142,7 @@ int checkpoint_best_check(struct record *r, const struct checkpoint *c,
     const struct checkpoint_value *value =
         checkpoint_value(c->values, c->value_count, o, "value");
     int64_t named = int_of(c, o, "step", -1);
-    struct contest x = {.series = metric ? metric->s : NULL,
+    struct best_search x = {.series = metric ? metric->s : NULL,
                         .higher = way && strcmp(way->s, "higher") == 0,
                         .after = c->step - int_of(c, "position", "evaluation_due", 0),
                         .value = value ? value->f : NAN,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gangs of the cpu backend: which nodes may run at once, and that each of their units
+/* Co-scheduled groups of the cpu backend: which nodes may run at once, and that each of their units
  * is done exactly once whatever the number of threads. */
 #include <stdlib.h>
 
@@ -122,7 +122,7 @@ static bool overlap(const struct rn_slot *x, const struct rn_slot *y) {
            y->offset < x->offset + x->bytes;
 }
 
-/* A gang has no pair that touches what one of the two writes, and could not be longer.
+/* A group has no pair that touches what one of the two writes, and could not be longer.
  */
 static bool clash(const struct made *m, uint32_t a, uint32_t b) {
     bool any = false;

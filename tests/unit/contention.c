@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernels timed in company, on a clock of our own: which timings count as disturbed,
+/* Kernels timed under contention, on a simulated clock: which timings count as disturbed,
  * when they are made again, and which answer each run gets and leaves behind. */
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include <dirent.h>
@@ -17,7 +17,7 @@
 
 #define DIRECT   1000000 /* ns of each kernel, alone */
 #define WINOGRAD 700000
-#define SLOWED   1300000 /* Winograd in company */
+#define SLOWED   1300000 /* Winograd under contention */
 #define WALK     400000
 
 enum contention { ALONE, WAITS, OTHERS, WALKS, NEIGHBOUR, SWITCHED }; /* how it shows */
@@ -25,7 +25,7 @@ enum contention { ALONE, WAITS, OTHERS, WALKS, NEIGHBOUR, SWITCHED }; /* how it 
 static struct {
     int64_t processor, wall, switches;
     enum contention now;
-    int quiet_after; /* calls of kernels until the company leaves; 0: it stays */
+    int quiet_after; /* calls of kernels until the contention ends; 0: it stays */
     uint64_t walk;
     int calls, rests;
     int said[3]; /* what is timed; that it is busy; that it is timed again */
@@ -303,7 +303,7 @@ static void check_busy(enum contention how) {
     CHECK(run(how, 0) == 'w' && world.calls == 0);
 }
 
-/* Company that leaves: what it disturbed does not count. */
+/* Contention that ends: what it disturbed does not count. */
 static void check_burst(void) {
     forget();
     CHECK(run(WAITS, 5) == 'w' && world.calls == 2 * 5);
@@ -408,7 +408,7 @@ static void check_damage(void) {
 }
 
 int main(void) {
-    strcpy(home, "/tmp/runner-company-XXXXXX");
+    strcpy(home, "/tmp/runner-contention-XXXXXX");
     if (!mkdtemp(home))
         return 1;
     setenv("XDG_CACHE_HOME", home, 1);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gangs: neighbouring calls that do not need each other run as one parallel section,
+/* Co-scheduled groups: neighbouring calls that do not need each other run as one parallel section,
  * such as the updates of all parameters. One call for each would be one barrier for
  * each, and a small parameter takes less time than a barrier. */
 #include "co_schedule.h"
 
 #define LEAST 262144 /* of cost, for each thread: about 15 us */
-#define CUT   16384  /* of a share in a gang */
+#define CUT   16384  /* of a share in a group */
 #define MOST  1024   /* threads, as the option allows */
 
 /* ------------------------------------------------------------------ running */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signs of company. The thread had to wait (wall time beside processor time; of several
+/* Signs of contention. The thread had to wait (wall time beside processor time; of several
  * threads, how often one was made to wait); others wanted to run (the system counts
  * them); and a walk through memory takes longer
  * than it can here, which also shows what no system counts, such as a neighbour of a

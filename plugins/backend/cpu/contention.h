@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Company: what else the machine does while kernels are timed. Processor time alone
+/* Contention: what else the machine does while kernels are timed. Processor time alone
  * does not show it: others take the caches and the memory, and slow one kernel more
  * than another. */
 #ifndef CPU_CONTENTION_H

@@ -88,10 +88,10 @@ struct cpu_share {
     void (*code)(void); /* fn's own */
     int64_t units;
     int64_t cost; /* of all of them, about 50 ps each */
-    int thread;   /* gang.c: which one does all of it; -1: each a part */
+    int thread;   /* co_schedule.c: which one does all of it; -1: each a part */
 };
 typedef void (*cpu_split)(const struct cpu_call *c, struct cpu_share *out);
-/* All that the shares hold, as one parallel section. gang.c */
+/* All that the shares hold, as one parallel section. co_schedule.c */
 void cpu_shares_run(int threads, uint32_t count, struct cpu_share *shares);
 
 /* A node to be prepared; tensors have no data yet. */

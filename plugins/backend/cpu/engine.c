@@ -437,9 +437,9 @@ void cpu_choose(const struct cpu_engine *g, const char *text) {
 
 struct task {
     cpu_fn run;
-    cpu_split split; /* NULL: not in a gang */
+    cpu_split split; /* NULL: not co-scheduled */
     uint32_t group;  /* tasks from here on that run as one; 1: this one alone */
-    uint32_t room;   /* of a gang: whose workspace all use */
+    uint32_t room;   /* of a group: whose workspace all use */
     bool region;
     void *state;
     void (*finish)(void *);
@@ -454,7 +454,7 @@ struct cpu_exe {
     struct task *tasks;
     struct kernel_tensor *tensors;
     const struct rn_slot **slots;  /* of each tensor, NULL = absent */
-    struct cpu_share *shares;      /* of the longest gang, while it runs */
+    struct cpu_share *shares;      /* of the longest group, while it runs */
     struct cpu_compiled *compiled; /* its regions, or NULL */
     bool counting;                 /* time in regions, until they are compiled */
     int64_t spent;                 /* that time, ns */
@@ -478,7 +478,7 @@ static int32_t compile_regions(struct cpu_exe *x, struct rn_error *e) {
     return RN_OK;
 }
 
-/* Find the gangs. */
+/* Find the co-scheduled groups. */
 static int32_t find_co_scheduled(struct cpu_exe *x, struct rn_error *e) {
     uint64_t *scratch = calloc((size_t)x->task_count + 1, sizeof *scratch);
     uint32_t most = 1;
@@ -590,7 +590,7 @@ static void point(struct cpu_exe *x, struct task *t, void *const *bases) {
         t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
 }
 
-/* The gang of tasks from t on, as one parallel section. */
+/* The group of tasks from t on, as one parallel section. */
 static void run_co_scheduled(struct cpu_exe *x, struct task *t, void *const *bases) {
     for (uint32_t i = 0; i < t->group; i++)
         point(x, &t[i], bases);
@@ -602,7 +602,7 @@ static void run_co_scheduled(struct cpu_exe *x, struct task *t, void *const *bas
     cpu_shares_run(x->engine->threads, t->group, x->shares);
 }
 
-/* A gang's time goes to its nodes by what they cost. */
+/* A group's time goes to its nodes by what they cost. */
 static void share_out(const struct cpu_share *shares, uint32_t count, int64_t begin,
                       int64_t end, int64_t *times) {
     double total = 0.0, done = 0.0;

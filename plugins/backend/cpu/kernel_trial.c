@@ -72,7 +72,7 @@ bool kernel_trial_begin(struct kernel_trial *c, const struct cpu_setup *s,
     uint32_t n = s->n_in + s->n_out;
     *c = (struct kernel_trial){.setup = *s,
                                .tensors = calloc(n + 1u, sizeof *c->tensors)};
-    for (const char *k = choices; *k && c->count < CPU_CONTEST_MOST; k++) {
+    for (const char *k = choices; *k && c->count < KERNEL_TRIAL_MAX; k++) {
         struct cpu_setup *one = &c->kernel[c->count];
         *one = *s;
         one->choice = *k;

@@ -7,7 +7,7 @@
 #include "contention.h"
 #include "tune.h"
 
-#define CPU_CONTEST_MOST 8 /* kernels of a node */
+#define KERNEL_TRIAL_MAX 8 /* kernels of a node */
 
 /* The kernels of one node, with what they read and write. */
 struct kernel_trial {
@@ -16,11 +16,11 @@ struct kernel_trial {
     void *workspace;
     uint64_t workspace_bytes;
     uint32_t count;
-    char letter[CPU_CONTEST_MOST];
-    struct cpu_setup kernel[CPU_CONTEST_MOST];
-    bool out[CPU_CONTEST_MOST];      /* beaten, or it failed */
-    uint64_t ns[CPU_CONTEST_MOST];   /* the least so far; 0: it did not run */
-    uint64_t cold[CPU_CONTEST_MOST]; /* of the first call, if that was short: it counts
+    char letter[KERNEL_TRIAL_MAX];
+    struct cpu_setup kernel[KERNEL_TRIAL_MAX];
+    bool out[KERNEL_TRIAL_MAX];      /* beaten, or it failed */
+    uint64_t ns[KERNEL_TRIAL_MAX];   /* the least so far; 0: it did not run */
+    uint64_t cold[KERNEL_TRIAL_MAX]; /* of the first call, if that was short: it counts
                                         for nothing */
 };
 

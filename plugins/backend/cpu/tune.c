@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which of several kernels runs a node: each is timed once on this machine, and the
- * answer kept (choices.h). What was timed in company is timed again at once, and if
+ * answer kept (tuning_table.h). What was timed under contention is timed again at once, and if
  * that does not help by a later run that finds the machine quiet. Where nothing can be
  * kept nothing is timed: a rule decides, so that two runs still have the same bits. */
 #include <stdio.h>
@@ -263,7 +263,7 @@ static void tell(struct cpu_tuner *t, bool again) {
 }
 
 /* Is what is in doubt to be timed again by this run? Not soon after it was timed, so
- * that runs one after the other have the same bits, and not in company. */
+ * that runs one after the other have the same bits, and not under contention. */
 static bool looks_again(struct cpu_tuner *t) {
     if (t->look_again == UNASKED) {
         struct cpu_watch w;
@@ -288,7 +288,7 @@ static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
     bool good = kernel_trial_begin(&c, s, choices, prepare, e);
     out->disturbed = true;
     for (int i = 0; good && out->disturbed && i < AGAIN; i++) {
-        uint64_t before[CPU_CONTEST_MOST], best = tuning_walk(t->table);
+        uint64_t before[KERNEL_TRIAL_MAX], best = tuning_walk(t->table);
         memcpy(before, c.ns, sizeof before);
         memset(c.ns, 0, sizeof c.ns);
         int64_t begin = t->clock.wall(t->clock.self);

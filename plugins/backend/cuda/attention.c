@@ -200,7 +200,7 @@ static int fastest(struct cuda_setup *s, const struct attention_args *a,
     for (uint32_t i = 0; i < 5; i++)
         t.dnn.at[i] = moved(i < 3 ? &s->in[i] : &s->out[i - 3], i);
     can[count] = t.own != NULL;
-    const struct cuda_contest c = {.count = count + 1,
+    const struct cuda_trial c = {.count = count + 1,
                                    .can = can,
                                    .workspace = (uint64_t)most + CUDA_WORK_EXTRA,
                                    .way = try_way,

@@ -214,7 +214,7 @@ static cudnnBackendDescriptor_t fastest(struct cuda_setup *s, const struct stage
                                  : (struct ref){(uint32_t)(p->t - s->in), 0};
         }
     }
-    const struct cuda_contest c = {.count = w->count,
+    const struct cuda_trial c = {.count = w->count,
                                    .can = can,
                                    .workspace =
                                        staged + (uint64_t)most + CUDA_WORK_EXTRA,

@@ -245,7 +245,7 @@ static bool choose(struct cuda_setup *s, const struct product *p, struct lt *m,
         for (uint32_t i = 0; i < n; i++)
             can[i] = true;
         place_trial(s, p, &t.product);
-        const struct cuda_contest c = {.count = n,
+        const struct cuda_trial c = {.count = n,
                                        .can = can,
                                        .workspace = most + CUDA_WORK_EXTRA,
                                        .way = try_way,
@@ -344,7 +344,7 @@ static int contend(struct cuda_setup *s, const struct product *p, const struct l
         plain->rbias.base = RN_NO_SLOT;
     t.passed = (struct ref){p->rows ? 0 : s->n_in, 0};
     t.bytes = moved->count * RN_DTYPE_BYTES(moved->dtype) / (p->rows ? 2 : 1);
-    const struct cuda_contest c = {.count = n,
+    const struct cuda_trial c = {.count = n,
                                    .can = can,
                                    .takes = t.takes,
                                    .workspace = (most > t.bytes ? most : t.bytes) +

@@ -127,7 +127,7 @@ static bool key_of(const struct cuda_setup *s, struct line *l) {
 
 struct cuda_bench {
     struct cuda_tuner *t;
-    const struct cuda_contest *c;
+    const struct cuda_trial *c;
     uint32_t n;
     CUdeviceptr memory[TENSORS];
     uint64_t bytes[TENSORS];
@@ -200,8 +200,8 @@ static float time_way(struct cuda_bench *r, uint32_t i, int repeat) {
     return good ? ms / (float)repeat : -1.0f;
 }
 
-static int contest(struct cuda_bench *r, float *best) {
-    const struct cuda_contest *c = r->c;
+static int run_trial(struct cuda_bench *r, float *best) {
+    const struct cuda_trial *c = r->c;
     float ms[CUDA_WAYS];
     bool can[CUDA_WAYS];
     int first = -1, repeat[CUDA_WAYS];
@@ -291,7 +291,7 @@ static int give_up(struct cuda_tuner *t, const struct line *key, bool none,
 }
 
 int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s,
-                   const struct cuda_contest *c, uint64_t *ns) {
+                   const struct cuda_trial *c, uint64_t *ns) {
     struct line key;
     struct cuda_bench r = {.t = t, .c = c};
     float ms = 0.0f;
@@ -300,7 +300,7 @@ int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s,
         return -1;
     tell(t);
     if (bench_begin(&r, s))
-        best = contest(&r, &ms);
+        best = run_trial(&r, &ms);
     bench_end(&r);
     if (best < 0)
         return give_up(t, &key, c->takes > 0, ns);

@@ -31,7 +31,7 @@ bool cuda_bench_read(struct cuda_bench *b, uint32_t base, uint64_t at, void *to,
                      uint64_t bytes);
 bool cuda_bench_run(struct cuda_bench *b, uint32_t i);
 
-struct cuda_contest {
+struct cuda_trial {
     uint32_t count;
     const bool *can; /* by way: it may be tried */
     /* The first `takes` ways do what the node asks for; the others stand for doing
@@ -51,7 +51,7 @@ int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,
                      uint64_t *ns);
 /* Try them; the best, and its time, or CUDA_NONE. -1: none ran. */
 int cuda_tuner_try(struct cuda_tuner *t, const struct cuda_setup *s,
-                   const struct cuda_contest *c, uint64_t *ns);
+                   const struct cuda_trial *c, uint64_t *ns);
 /* Keep that there is none. CUDA_NONE. */
 int cuda_tuner_none(struct cuda_tuner *t, const struct cuda_setup *s);
 

@@ -19,7 +19,7 @@ struct choice {
     char *what; /* the first part of it, up to '|': the same whatever the forms */
     char kernel;
     bool used;      /* by this run: it stays as it is */
-    bool disturbed; /* timed in company */
+    bool disturbed; /* timed under contention */
     bool settled;   /* the record says so */
     uint64_t ns;
     uint64_t walk; /* ns; 0: not known */
@@ -56,7 +56,7 @@ uint64_t tuning_walk(const struct tuning_table *t);
 static inline bool choice_walk_is_slow(uint64_t walk, uint64_t best) {
     return walk && best && (double)walk > (double)best * 1.4;
 }
-/* Timed in company, as far as is known today. */
+/* Timed under contention, as far as is known today. */
 bool choice_in_doubt(const struct tuning_table *t, const struct choice *c);
 /* Nothing was added for a while, so that whoever runs now is not one of several runs
  * that expect to get the same bits. */
