@@ -55,7 +55,7 @@ static bool choose(struct check *c) {
     return any;
 }
 
-/* A whole number that becomes another one as f32; said once a field. */
+/* A whole number that becomes another one as f32; reported once per field. */
 static void warn_inexact(struct check *c, const struct reader *r, uint32_t i,
                          uint64_t n) {
     const struct narrowed *w = &c->data->pipeline.narrowed[i];

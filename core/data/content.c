@@ -7,8 +7,8 @@
 #include "base/hash.h"
 #include "data/internal.h"
 
-/* A float field that has a NaN may have missing numbers: what its source has not said
- * is learnt here, where every row is read. */
+/* A float field that has a NaN may have missing numbers: what its source has not
+ * declared is learnt here, where every row is read. */
 static void learn_missing(struct data *data, const struct reader *r, const int64_t *ids,
                           uint64_t n) {
     for (uint32_t f = 0; f < r->table->field_count; f++) {

@@ -189,7 +189,7 @@ static int open_sources(struct data *data, struct diag *d) {
     data->sources.val = data->sources.test = -1;
     if (data->options.mode == DATA_FOR_PREDICTION)
         return open_table(data, test ? test : source, d);
-    /* All of them, so that all errors are told at once. */
+    /* All of them, so that all errors are reported at once. */
     int status = open_table(data, source, d), one = RN_OK;
     if (val) {
         data->sources.val = (int)data->sources.count;

@@ -26,7 +26,7 @@ struct table {
     uint32_t field_count;
     struct rn_field *fields; /* as this source gives them */
     uint64_t *bytes;         /* per sample, by field; 0 of variable size */
-    const char **layouts;    /* what the elements are, by field; "" = not said */
+    const char **layouts;    /* what the elements are, by field; "" = not known */
     uint8_t **stored;        /* whole columns of a sequential source, else NULL */
     struct cells **kept;     /* the same, of fields of variable size */
     uint8_t content[32];     /* SHA-256 of fields and rows */

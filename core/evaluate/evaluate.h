@@ -28,7 +28,7 @@ int evaluator_check_names(const struct evaluator *v, struct diag *d);
 /* Names of what a split will give, without values: for monitors. */
 void evaluator_names(const struct evaluator *v, const char *split,
                      struct metric_list *out);
-/* tensor: told each result that is not a single number (may be NULL). */
+/* tensor: called with each result that is not a single number (may be NULL). */
 int evaluator_run(struct evaluator *v, enum data_split_kind split,
                   struct metric_list *out,
                   int (*tensor)(void *context, const char *series, const char *doc,

@@ -27,7 +27,7 @@ uint32_t patch_use_count(const struct patch *f, rn_value v);
 void patch_replace_uses(struct patch *f, rn_value old, rn_value v);
 /* Does v depend on a result of `node`? */
 bool patch_depends(const struct patch *f, rn_value v, uint32_t node);
-/* Node n's operator with its attributes, but attribute `relu` as said, beside n. */
+/* Node n's operator with its attributes, but with this attribute `relu`, next to n. */
 int patch_clone(struct patch *f, const struct gnode *n, uint32_t n_in,
                 const rn_value *in, int64_t relu, rn_value *out);
 

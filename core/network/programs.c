@@ -386,7 +386,8 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
         return status;
     gradients(&m, p, o, total, xs, gs);
     m.g->part = GRAPH_UPDATE;
-    /* A running statistic that is not finite stays as it was, and the update is told.
+    /* A running statistic that is not finite stays as it was, and the update is
+     * notified.
      */
     rn_value finite = update_statistics(&m);
     for (uint32_t i = 0; i < m.g->assign_count && !m.e.status; i++) {

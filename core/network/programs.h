@@ -89,7 +89,7 @@ struct programs {
                          per row; 1 for a loss of the batch or of parameters */
     struct measured *measured; /* of the latest programs_eval */
     uint32_t measured_count;
-    /* NULL, or: told each point of the next programs_train, to append outputs. */
+    /* NULL, or called with each point of the next programs_train, to append outputs. */
     int (*tap)(void *context, struct graph *g, const struct rn_point *point);
     void *tap_context;
 };

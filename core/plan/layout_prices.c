@@ -26,7 +26,8 @@ struct pricing {
     struct choose_price *prices;
     uint32_t price_count, price_capacity;
     uint64_t *known; /* by node * FORMS * FORMS: ns, 0 = not asked yet */
-    /* who wants v in a class's form, by value; and whether somebody wants it PLAIN */
+    /* which classes use v in their form, by value; and whether anything uses it PLAIN
+     */
     struct reader **readers;
     bool *plain;
 };
@@ -216,7 +217,7 @@ static void price_kernel(struct pricing *p, uint32_t node) {
     uint64_t *table = add_price(p, one ? NONE : tx, ty, NONE);
     uint32_t nx = one ? 1 : forms_of(p, tx), ny = forms_of(p, ty);
     for (uint32_t at = nx * ny;
-         at-- > 0;) { /* blocks first: who is slower is told soon */
+         at-- > 0;) { /* blocks first: a slower one is ruled out early */
         enum form fy = form_at(p, ty, at % ny), fx = one ? fy : form_at(p, tx, at / ny);
         if (layout_turns(l, x, y, fx, fy))
             fx = fy;

@@ -343,7 +343,7 @@ int instance_create(struct session *s, const struct component *c,
         i->created = true;
         if (status != RN_OK || diag_count(d) > before) {
             if (diag_count(d) ==
-                before) { /* it said nothing but the error it returned */
+                before) { /* it reported nothing but the error that it returned */
                 if (!e.message[0])
                     error_set(&e, status, "%s could not be set up", c->name);
                 e.status = status;

@@ -58,7 +58,7 @@ void record_say(struct record *r, const char *line) {
     struct text t = {0};
     text_addf(&t, "%s\n", line);
     if (write(r->text, t.s, t.length) < 0)
-        errno = 0; /* best effort, as said */
+        errno = 0; /* best effort, see above */
     text_finish(&t);
 }
 

@@ -138,15 +138,16 @@ int loop_evaluate(struct loop *l, struct rn_error *e) {
 /* ---------------------------------------------------------------- between steps */
 
 int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e) {
-    int wants = l->o->watch.wants ? l->o->watch.wants(l->o->watch.context) : RUN_GO_ON;
-    if (wants == RUN_STOP)
+    int request =
+        l->o->watch.request ? l->o->watch.request(l->o->watch.context) : RUN_GO_ON;
+    if (request == RUN_STOP)
         l->ending.stop = l->ending.interrupted = true;
     if (clock_seconds() - l->clock.began > l->cadence.max_seconds && !is_end(l)) {
         l->ending.stop = l->ending.interrupted = true;
         snprintf(l->ending.reason, sizeof l->ending.reason, "train.max_time is over");
     }
     bool due = (l->cadence.save_every && l->at.step % l->cadence.save_every == 0) ||
-               is_end(l) || l->ending.stop || wants == RUN_SAVE || l->ending.save_now;
+               is_end(l) || l->ending.stop || request == RUN_SAVE || l->ending.save_now;
     if (stepped) {
         l->at.rows = record_rows(l->record);
         l->at.evaluation_due = loop_evaluates(l);

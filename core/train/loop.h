@@ -40,7 +40,7 @@ struct series_owner { /* the hook that records a series */
     const struct rn_host *hook;
 };
 
-/* What hooks have asked for, recorded and said. */
+/* What hooks have asked for, recorded and reported. */
 struct hook_state {
     struct rn_event_metric *event_metrics; /* [event_capacity] */
     uint32_t event_capacity;

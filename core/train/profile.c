@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "train/loop.h"
 
-/* ------------------------------------------------------------- what is told */
+/* ------------------------------------------------------------- results */
 
 struct profiling {
     struct profile_result *r;

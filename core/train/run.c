@@ -129,8 +129,7 @@ static int load_best(struct loop *l, struct rn_error *e) {
 /* The test split, read once, with the best weights. */
 static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct metric_list all = {0};
-    bool never =
-        strcmp(experiment_string(l->setup->x, "train.test"), "never") == 0;
+    bool never = strcmp(experiment_string(l->setup->x, "train.test"), "never") == 0;
     if (never || !data_rows(l->setup->data, DATA_TEST))
         return RN_OK;
     int status = load_best(l, e);
@@ -165,7 +164,7 @@ static void save_before(struct loop *l) {
     loop_notify(l, RN_LOG_INFO, line);
 }
 
-/* What the counter in the allocator has seen, beside what the plan said. */
+/* The measured peak of memory, to compare with the plan. */
 static void note_memory(struct loop *l) {
     struct device_memory m = device_memory(l->engine->device);
     struct rn_error e;

@@ -31,7 +31,7 @@ struct run_watch {
     void (*progress)(void *context, const struct run_progress *p);
     void (*say)(void *context, int level, const char *line);
     void (*ack)(void *context, const char *line);
-    int (*wants)(void *context); /* RUN_*; asked between steps */
+    int (*request)(void *context); /* RUN_*: asked for between steps */
     /* Was RUN_STOP asked for? At any time, by any thread: what takes long gives up. */
     bool (*stopping)(void *context);
 };

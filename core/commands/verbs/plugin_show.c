@@ -80,7 +80,7 @@ static bool same_option(const struct option_info *a, const struct option_info *b
            strcmp(a->doc, b->doc) == 0;
 }
 
-/* Is it in every record? Then it is said once. */
+/* Is it in every record? Then it is printed once. */
 static bool in_all(const struct schema *s, const struct option_info *o) {
     uint32_t records = schema_record_count(s), found = 0;
     for (uint32_t i = 0; i < records; i++)

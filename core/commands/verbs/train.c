@@ -21,7 +21,7 @@ static const struct signals_end
          NULL},
     saved = {75, "Interrupted and saved\n", NULL};
 
-static int wants(void *context) {
+static int stop_or_save(void *context) {
     (void)context;
     return signals_stop() ? RUN_STOP : signals_save() ? RUN_SAVE : RUN_GO_ON;
 }
@@ -150,7 +150,7 @@ int training_run(const struct args *a, struct run_options *o) {
     if (!o->session)
         return 4;
     struct diag *d = diag_create();
-    o->watch = (struct run_watch){&t, progress, say, ack, wants, stopping};
+    o->watch = (struct run_watch){&t, progress, say, ack, stop_or_save, stopping};
     int status = run_train(o, &r, d), code = 0;
     signals_may_leave(NULL);
     progress_clear(&t.printer);
