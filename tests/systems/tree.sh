@@ -66,7 +66,8 @@ tree_make() {
     [[ $tree != *[[:space:]]* ]] ||
         skip "debootstrap takes no folder with a blank in its name: set RUNNER_SYSTEMS"
     need_here debootstrap
-    unshare --mount true 2>/dev/null || skip "no mounts of one's own here (unshare)"
+    unshare --mount mount -t proc proc /proc 2>/dev/null ||
+        skip "no mounts of one's own here (unshare)"
     if [ ! -e "$tree/made" ]; then
         rm -rf "$tree"
         mkdir -p "$tree"
