@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON from outside (RFC 8259, UTF-8), read whole into a tree, within bounds. Refused,
- * with the line and the column: what the grammar does not have (comments, commas too
- * many, NaN), keys that occur twice in an object, invalid UTF-8, half surrogates, the
+ * with the line and the column: anything outside the grammar (comments, trailing
+ * commas, NaN), keys that occur twice in an object, invalid UTF-8, half surrogates, the
  * character U+0000, integers outside of 64 bits with a sign, numbers outside of a
  * double, and what is larger or deeper than the limits. */
 #ifndef BASE_JSON_READER_H

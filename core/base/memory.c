@@ -20,7 +20,7 @@
 struct block {
     struct block *next;
     size_t size, used;
-    bool mapped; /* a huge page of its own, else from malloc */
+    bool mapped; /* from mmap, one huge page; else from malloc */
     _Alignas(ALIGN) unsigned char data[];
 };
 

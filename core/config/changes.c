@@ -9,7 +9,7 @@ static bool absent(const struct node *n) {
     return !n || n->kind == NODE_NULL;
 }
 
-static bool same_text(const struct node *a, const struct node *b) {
+bool config_same_text(const struct node *a, const struct node *b) {
     struct text x = {0}, y = {0};
     config_print_node(a, &x);
     config_print_node(b, &y);
@@ -22,7 +22,7 @@ static bool same_text(const struct node *a, const struct node *b) {
 static bool same_scalar(const struct node *a, const struct node *b) {
     if (a->type == b->type && (a->type == VALUE_INT || a->type == VALUE_FLOAT))
         return a->type == VALUE_INT ? a->i == b->i : a->f == b->f;
-    return same_text(a, b);
+    return config_same_text(a, b);
 }
 
 static void each_item(const struct node *before, const struct node *after,
@@ -39,7 +39,7 @@ static void each_item(const struct node *before, const struct node *after,
     }
     if (absent(before) || absent(after) || some->kind != NODE_MAP)
         return;
-    for (uint32_t i = 0; i < before->count; i++) /* what is no longer there */
+    for (uint32_t i = 0; i < before->count; i++) /* keys that were removed */
         if (!node_find(after, before->items[i]->key))
             config_changes(before->items[i], NULL, change, context);
 }
@@ -59,7 +59,7 @@ void config_changes(const struct node *before, const struct node *after,
     }
     if (!absent(before) && !absent(after) && before->kind == after->kind &&
         (some->kind == NODE_SCALAR ? same_scalar(before, after)
-                                   : same_text(before, after)))
+                                   : config_same_text(before, after)))
         return;
     change(context, before, after);
 }

@@ -96,6 +96,8 @@ const char *config_source(const struct config *c); /* the main file's bytes */
 void config_print(const struct config *c, bool blame, struct text *out);
 /* The same of one checked node; NULL: nothing. */
 void config_print_node(const struct node *n, struct text *out);
+/* Are both printed alike? changes.c */
+bool config_same_text(const struct node *a, const struct node *b);
 /* The checked tree as one JSON object: numbers and truth values by their types. */
 void config_json(const struct config *c, struct text *out);
 

@@ -53,23 +53,13 @@ static const struct component *component_of(struct upgrade *u, const char *kind,
                 : NULL;
 }
 
-static bool same_text(const struct node *a, const struct node *b) {
-    struct text x = {0}, y = {0};
-    config_print_node(a, &x);
-    config_print_node(b, &y);
-    bool same = strcmp(text_get(&x), text_get(&y)) == 0;
-    text_finish(&x);
-    text_finish(&y);
-    return same;
-}
-
 /* The definition of a metric that has not changed since is the one of now. */
 static const char *definition(struct upgrade *u, const char *metric) {
     const struct metric_value *m = metric_find(&u->l->known, metric);
     if (!m)
         return "";
     const char *section = strncmp(m->of, "loss", 4) == 0 ? "loss" : "metrics";
-    return same_text(node_find(u->then, section), node_find(u->now, section))
+    return config_same_text(node_find(u->then, section), node_find(u->now, section))
                ? monitor_definition(u->a, u->now, m->of)
                : "";
 }

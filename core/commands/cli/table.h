@@ -61,7 +61,7 @@ extern const struct flag flag_table[FLAG_COUNT];
 /* The verb that is meant where only a file is named. */
 #define VERB_DEFAULT VERB_TRAIN
 
-/* VERB_COUNT: there is no such verb. */
+/* VERB_COUNT if no verb has this name. */
 enum verb_id verb_find(const char *name);
 bool flag_of(enum flag_id f, enum verb_id v);
 /* Sets of flags of which a verb takes one: bits of flag_id. i from 0; 0 after the last

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config: what the file says. */
+/* config: print the experiment as runner reads it. */
 #include <stdio.h>
 
 #include "commands/cli/report.h"
