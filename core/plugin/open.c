@@ -97,8 +97,10 @@ static int open_library(struct library *l, struct rn_error *e) {
     arena_destroy(a);
     if (status != RN_OK)
         return status;
+    /* For as long as the process lives: idle threads of a library that the plugin needs
+     * (OpenMP's) run its code after the last call has returned. */
     if (!l->handle)
-        l->handle = dlopen(l->file, RTLD_NOW | RTLD_LOCAL);
+        l->handle = dlopen(l->file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!l->handle)
         return error_set(e, RN_E_PLUGIN, "it cannot be opened: %s", dlerror());
     void *symbol = dlsym(l->handle, RN_ENTRY_SYMBOL);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The session: which components there are, and opening those that are named. */
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -29,9 +28,6 @@ struct log *session_log(const struct session *s) {
 void session_destroy(struct session *s) {
     if (!s)
         return;
-    for (uint32_t i = 0; i < s->library_count; i++)
-        if (s->libraries[i]->handle)
-            dlclose(s->libraries[i]->handle);
     memory_release(s->all);
     memory_release(s->libraries);
     memory_release(s->refused);

@@ -28,9 +28,11 @@ SEEDS = (1, 2, 3)
 WORSE = 0.01  # 3.6 of 360 test rows: the mean of three seeds moves by half of it
 
 
-def score(folder):
+def score(c, folder):
     r = runner("eval", folder, "--split", "test", "--json")
     found = re.search(r'"?(?:test/)?accuracy"?\s*[:=]\s*([0-9.eE+-]+)', r.out)
+    c.ok(f"eval {folder}: an accuracy", r.code == 0 and found,
+         f"  exit {r.code}: {r.out}{r.err}")
     return float(found.group(1)) if found else 0.0
 
 
@@ -41,7 +43,7 @@ def learns(c, top):
         for seed in SEEDS:
             r, folder = train(path, f"seed={seed}")
             if c.equal(f"{name}, seed {seed}: exit", r.code, 0):
-                scores.append(score(folder))
+                scores.append(score(c, folder))
         mean[name] = statistics.mean(scores or [0.0])
     for name in ("lamb", "muon"):
         c.ok(f"{name} learns as adamw does", mean[name] >= mean["adamw"] - WORSE,

@@ -65,6 +65,13 @@ static const char *signal_name(int number) {
 }
 
 static void on_crash(int number) {
+    static volatile sig_atomic_t crashed;
+    if (crashed++) { /* again, while looking for the place: its stack is damaged */
+        say("runner: error: crashed in code that cannot be named: ");
+        say(signal_name(number));
+        say("\n");
+        _exit(70);
+    }
     const char *module = culprit(), *component = plugin_in_call();
     bool own = strcmp(module, "runner") == 0 && !component[0];
     say("runner: error: crashed in ");
@@ -86,7 +93,7 @@ static void catch_signals(void) {
     void *frames[2];
     stack_t place = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction a = {.sa_handler = on_crash,
-                          .sa_flags = SA_ONSTACK | SA_RESETHAND};
+                          .sa_flags = SA_ONSTACK | SA_NODEFER};
     backtrace(frames, 2); /* loads what it needs, now */
     sigaltstack(&place, NULL);
     sigemptyset(&a.sa_mask);
