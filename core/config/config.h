@@ -114,6 +114,13 @@ struct record_info { /* of nested options */
     uint32_t count; /* options */
 };
 struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *e);
+/* A word or key of a description that begins with `?` may be passed over by whoever
+ * does not know it. Moves *word behind the mark; is there one? */
+bool description_may_pass(const char **word);
+/* The hint of the error about a word or key that is not known and not so marked: the
+ * nearest of the `n` known ones, and how it is marked. Returns e->status. */
+int description_unknown(const char *word, const char *const *known, size_t n,
+                        struct rn_error *e);
 uint32_t schema_count(const struct schema *s);
 struct option_info schema_option(const struct schema *s, uint32_t i);
 const struct option_info *schema_find(const struct schema *s, const char *name);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "config/schema.h"
 
 #define MOST_LINES 4096u
@@ -17,6 +18,25 @@ struct reader {
 static int bad(struct reader *r, const char *what, const char *word, size_t n) {
     return error_set(r->e, RN_E_PLUGIN, "description, line %u: %s '%.*s'", r->line,
                      what, (int)(n > 80 ? 80 : n), word);
+}
+
+bool description_may_pass(const char **word) {
+    bool mark = **word == '?';
+    *word += mark;
+    return mark;
+}
+
+int description_unknown(const char *word, const char *const *known, size_t n,
+                        struct rn_error *e) {
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, " :"), word);
+    const char *near = suggest_nearest(name, known, n);
+    if (near)
+        return error_hint(e, "did you mean '%s'?", near);
+    return error_hint(e,
+                      "a later runner may know it; `?%s` lets a runner that does not "
+                      "know it pass it over",
+                      name);
 }
 
 static const char *trimmed(struct arena *a, const char *s, size_t n) {
@@ -98,7 +118,11 @@ const char *unquoted(struct arena *a, const char *s) {
 
 /* "min 0" and so on behind the semicolons. */
 static int read_word(struct reader *r, const char *s, size_t n, struct option *o) {
-    const char *word = trimmed(r->a, s, n), *space = strchr(word, ' ');
+    static const char *const known[] = {"required", "live", "checkpoint", "unit",
+                                        "min",      "max",  "above",      "below"};
+    const char *word = trimmed(r->a, s, n);
+    bool may_pass = description_may_pass(&word);
+    const char *space = strchr(word, ' ');
     char *end;
     double number = space ? strtod(space + 1, &end) : 0.0;
     size_t k = space ? (size_t)(space - word) : strlen(word);
@@ -126,8 +150,10 @@ static int read_word(struct reader *r, const char *s, size_t n, struct option *o
         o->info.checkpoint = true;
     else if (space && k == 4 && strncmp(word, "unit", 4) == 0)
         o->info.unit = arena_copy(r->a, space + 1);
-    else
-        return bad(r, "unknown word", word, strlen(word));
+    else if (!may_pass) {
+        bad(r, "unknown word", word, strlen(word));
+        return description_unknown(word, known, sizeof known / sizeof *known, r->e);
+    }
     return RN_OK;
 }
 
@@ -308,6 +334,8 @@ struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *
         size_t n = strcspn(p, "\n");
         const char *line = arena_copy_n(a, p, n);
         p += n + (p[n] == '\n');
+        if (description_may_pass(&line))
+            n--;
         if (++r.line > MOST_LINES)
             status = bad(&r, "more lines than a description may have", "", 0);
         if (strncmp(line, "option: ", 8) == 0) {

@@ -502,11 +502,11 @@ static rn_value op(struct graph *g, const char *name, uint32_t n, const rn_value
 }
 
 const char *network_loss_scope(const struct bound_component *loss) {
-    const char *scope = "";
+    const char *scope = ""; /* every loss has one: plugin/describe.c */
     for (uint32_t i = 0; i < loss->component->out_count; i++)
         if (strcmp(loss->component->out[i].name, "loss") == 0)
             scope = loss->component->out[i].scope;
-    return *scope ? scope : "element";
+    return scope;
 }
 
 static int loss_build(struct network *n, const struct network_options *o,

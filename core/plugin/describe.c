@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A component's description text: identity, ports; options go to config's schema. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "plugin/internal.h"
 #include "plugin/kinds.h"
 
@@ -14,6 +14,16 @@ static int check_abi(const char *line, struct rn_error *e) {
     const struct abi_version host = {RN_ABI_MAJOR, RN_ABI_MINOR},
                              needed = {major, minor};
     return abi_check(&host, &needed, e);
+}
+
+static int unknown_kind(const char *kind, struct rn_error *e) {
+    struct suggest all = {0};
+    error_set(e, RN_E_PLUGIN, "it has a component of the unknown kind '%s'", kind);
+    for (int i = 0; i < KIND_COUNT; i++)
+        suggest_add(&all, kind_at((enum kind_id)i)->name);
+    suggest_hint(&all, kind, "the kinds are", e);
+    suggest_finish(&all);
+    return RN_E_PLUGIN;
 }
 
 /* "KIND vendor.package/name BEHAVIOUR" */
@@ -27,8 +37,7 @@ static int read_head(struct arena *a, const char *line, struct component *c,
                          "its description has no `component: KIND NAME "
                          "BEHAVIOUR`");
     if (!kind_find(kind))
-        return error_set(e, RN_E_PLUGIN, "it has a component of the unknown kind '%s'",
-                         kind);
+        return unknown_kind(kind, e);
     const char *slash = strchr(name, '/');
     if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/') ||
         name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
@@ -42,52 +51,18 @@ static int read_head(struct arena *a, const char *line, struct component *c,
     return RN_OK;
 }
 
-/* "logits f32 [N,C] ; optional | doc" */
-static int read_port(struct arena *a, const char *text, struct port_info *p,
-                     struct rn_error *e) {
-    const char *bar = strstr(text, " | ");
-    size_t n = bar ? (size_t)(bar - text) : strlen(text);
-    char *head = arena_copy_n(a, text, n), *rest = strchr(head, ';');
-    char name[80], dtype[48], shape[80];
-    *p = (struct port_info){
-        .scope = "", .better = "", .doc = bar ? arena_copy(a, bar + 3) : ""};
-    if (rest)
-        *rest++ = '\0';
-    if (sscanf(head, "%79s %47s %79s", name, dtype, shape) != 3)
-        return error_set(e, RN_E_PLUGIN,
-                         "a port is described as '%.60s': NAME DTYPE [SHAPE]", text);
-    p->name = arena_copy(a, name);
-    p->dtype = arena_copy(a, dtype);
-    p->shape = arena_copy(a, shape);
-    while (rest && *rest) {
-        rest += strspn(rest, "; ");
-        size_t k = strcspn(rest, ";");
-        char word[80];
-        snprintf(word, sizeof word, "%.*s", (int)k, rest);
-        size_t m = strlen(word);
-        while (m && word[m - 1] == ' ')
-            word[--m] = '\0';
-        if (strcmp(word, "optional") == 0)
-            p->optional = true;
-        else if (strcmp(word, "variable") == 0)
-            p->variable = true;
-        else if (strncmp(word, "scope ", 6) == 0)
-            p->scope = arena_copy(a, word + 6);
-        else if (strncmp(word, "better ", 7) == 0)
-            p->better = arena_copy(a, word + 7);
-        else if (*word)
-            return error_set(e, RN_E_PLUGIN, "port '%s': unknown word '%s'", name,
-                             word);
-        rest += k;
-    }
-    return RN_OK;
+/* What stands behind "KEY: " or "?KEY: "; NULL: the line has another key. */
+static const char *value_of(const char *line, const char *key) {
+    size_t n = strlen(key);
+    description_may_pass(&line);
+    return strncmp(line, key, n) == 0 && strncmp(line + n, ": ", 2) == 0 ? line + n + 2
+                                                                         : NULL;
 }
 
-static uint32_t count_lines(const char *text, const char *prefix) {
+static uint32_t count_lines(const char *text, const char *key) {
     uint32_t n = 0;
-    size_t k = strlen(prefix);
     for (const char *p = text; *p;) {
-        n += strncmp(p, prefix, k) == 0;
+        n += value_of(p, key) != NULL;
         p += strcspn(p, "\n");
         p += *p == '\n';
     }
@@ -147,9 +122,9 @@ static int check_references(const struct schema *s, struct rn_error *e) {
     return status;
 }
 
-static int check_ports(const char *text, const char *prefix, const char *what,
+static int check_ports(const char *text, const char *key, const char *what,
                        struct rn_error *e) {
-    uint32_t n = count_lines(text, prefix);
+    uint32_t n = count_lines(text, key);
     return n <= COMPONENT_PORTS
                ? RN_OK
                : error_set(e, RN_E_PLUGIN,
@@ -158,19 +133,75 @@ static int check_ports(const char *text, const char *prefix, const char *what,
                            n, what, COMPONENT_PORTS);
 }
 
-int describe(struct arena *a, const char *text, struct component *c,
-             struct rn_error *e) {
-    struct port_info *in =
-        arena_array(a, struct port_info, count_lines(text, "in: ") + 1);
-    struct port_info *out =
-        arena_array(a, struct port_info, count_lines(text, "out: ") + 1);
+/* The terms of a loss are averaged by their scope, so that it has to be stated. */
+static int check_scope(const struct component *c, struct rn_error *e) {
+    if (strcmp(c->kind, "loss") != 0)
+        return RN_OK;
+    for (uint32_t i = 0; i < c->out_count; i++)
+        if (strcmp(c->out[i].name, "loss") == 0 && c->out[i].scope[0])
+            return RN_OK;
+    error_set(e, RN_E_PLUGIN, "its output 'loss' has no scope");
+    return error_hint(e, "out: loss float [N] ; scope sample | doc: one of element, "
+                         "sample, batch and parameter says how its terms are averaged");
+}
+
+static int check_threads(struct component *c, const char *value, struct rn_error *e) {
+    c->one_thread = strcmp(value, "one") == 0;
+    if (c->one_thread)
+        return RN_OK;
+    error_set(e, RN_E_PLUGIN, "'%s' is not a value of `threads`", value);
+    return error_hint(e, "the only value is `one`; without the line, [worker] members "
+                         "are called by several threads at once");
+}
+
+struct ports {
+    struct port_info *in, *out;
+};
+
+/* Lines of options are the schema's. */
+static bool of_schema(const char *line) {
+    static const char *const keys[] = {"option", "example", "record", "union"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (value_of(line, keys[i]))
+            return true;
+    return strcmp(line, "end:") == 0;
+}
+
+static int unknown_line(const char *line, struct rn_error *e) {
+    static const char *const known[] = {"version", "license", "doc",    "threads",
+                                        "in",      "out",     "option", "example",
+                                        "record",  "end",     "union"};
+    if (description_may_pass(&line))
+        return RN_OK;
+    error_set(e, RN_E_PLUGIN, "unknown line '%.60s'", line);
+    return description_unknown(line, known, sizeof known / sizeof *known, e);
+}
+
+/* "KEY: VALUE" */
+static int read_line(struct arena *a, const char *line, struct component *c,
+                     struct ports *ports, struct rn_error *e) {
+    const char *v;
+    if ((v = value_of(line, "in")))
+        return port_read(a, v, &ports->in[c->in_count++], e);
+    if ((v = value_of(line, "out")))
+        return port_read(a, v, &ports->out[c->out_count++], e);
+    if ((v = value_of(line, "threads")))
+        return check_threads(c, v, e);
+    if ((v = value_of(line, "doc")))
+        c->doc = v;
+    else if ((v = value_of(line, "version")))
+        c->version = v;
+    else if ((v = value_of(line, "license")))
+        c->license = v;
+    else if (*line && !of_schema(line))
+        return unknown_line(line, e);
+    return RN_OK;
+}
+
+static int read_text(struct arena *a, const char *text, struct component *c,
+                     struct ports *ports, struct rn_error *e) {
     uint32_t number = 0;
-    int status = check_text(text, e);
-    if (status == RN_OK)
-        status = check_ports(text, "in: ", "inputs", e);
-    if (status == RN_OK)
-        status = check_ports(text, "out: ", "outputs", e);
-    *c = (struct component){.version = "", .license = "", .doc = "", .text = text};
+    int status = RN_OK;
     for (const char *p = text; *p && status == RN_OK; number++) {
         size_t n = strcspn(p, "\n");
         const char *line = arena_copy_n(a, p, n);
@@ -179,28 +210,45 @@ int describe(struct arena *a, const char *text, struct component *c,
             status = check_abi(line, e);
         else if (number == 1)
             status = read_head(a, line, c, e);
-        else if (strncmp(line, "in: ", 4) == 0)
-            status = read_port(a, line + 4, &in[c->in_count++], e);
-        else if (strncmp(line, "out: ", 5) == 0)
-            status = read_port(a, line + 5, &out[c->out_count++], e);
-        else if (strncmp(line, "doc: ", 5) == 0)
-            c->doc = line + 5;
-        else if (strncmp(line, "version: ", 9) == 0)
-            c->version = line + 9;
-        else if (strncmp(line, "license: ", 9) == 0)
-            c->license = line + 9;
-        else if (strcmp(line, "threads: one") == 0)
-            c->one_thread = true;
+        else
+            status = read_line(a, line, c, ports, e);
     }
     if (status == RN_OK && number < 2)
         status = error_set(e, RN_E_PLUGIN, "its description is empty");
-    if (status != RN_OK)
-        return status;
-    c->in = in;
-    c->out = out;
-    c->schema = schema_parse(a, text, e);
+    return status;
+}
+
+static int read_options(struct arena *a, struct component *c, struct rn_error *e) {
+    c->schema = schema_parse(a, c->text, e);
     if (!c->schema)
         return e ? e->status : RN_E_PLUGIN;
-    status = check_options(c->schema, e);
+    int status = check_options(c->schema, e);
     return status ? status : check_references(c->schema, e);
+}
+
+int describe(struct arena *a, const char *text, struct component *c,
+             struct rn_error *e) {
+    struct ports ports = {
+        arena_array(a, struct port_info, count_lines(text, "in") + 1),
+        arena_array(a, struct port_info, count_lines(text, "out") + 1)};
+    int status = check_text(text, e);
+    if (status == RN_OK)
+        status = check_ports(text, "in", "inputs", e);
+    if (status == RN_OK)
+        status = check_ports(text, "out", "outputs", e);
+    *c = (struct component){.version = "",
+                            .license = "",
+                            .doc = "",
+                            .text = text,
+                            .in = ports.in,
+                            .out = ports.out};
+    if (status == RN_OK)
+        status = read_text(a, text, c, &ports, e);
+    if (status == RN_OK)
+        status = read_options(a, c, e);
+    if (status == RN_OK)
+        status = check_scope(c, e);
+    if (status != RN_OK && c->name)
+        error_context(e, "%s %s", c->kind, c->name);
+    return status;
 }

@@ -25,6 +25,10 @@ struct abi_version {
 int abi_check(const struct abi_version *host, const struct abi_version *needed,
               struct rn_error *e);
 
+/* ports.c: "logits f32 [N,C] ; optional | doc", what follows `in:` or `out:`. */
+int port_read(struct arena *a, const char *text, struct port_info *p,
+              struct rn_error *e);
+
 /* describe.c: text to a component; refuses an ABI that this host does not have. */
 int describe(struct arena *a, const char *text, struct component *out,
              struct rn_error *e);
@@ -38,12 +42,24 @@ struct owned { /* a component and what the session knows of it */
 /* open.c: dlopen, check entry and interface, set iface. */
 int component_open(struct owned *o, struct rn_error *e);
 
+/* Why a file is there; of two files with one component the higher one is used. */
+enum library_rank {
+    LIBRARY_FOUND,    /* in a folder of the search path */
+    LIBRARY_RECORDED, /* there, and its bytes are those that a run's record names */
+    LIBRARY_NAMED,    /* by the experiment */
+};
+
 struct library {
     const char *file;
     bool built_in;
+    enum library_rank rank;
+    char sha256[65]; /* "": not computed yet */
     void *handle;
     const struct rn_entry *entry;
 };
+
+/* session.c: computed where it is not known yet; "" when it cannot be read. */
+const char *library_hash(struct library *l);
 
 struct refusal {
     const char *file, *why;

@@ -42,7 +42,6 @@ struct component {
 };
 
 struct session;
-/* dirs: searched in this order: RUNNER_PLUGIN_PATH, project, user, system. */
 /* sink: of the warnings of everything that is done in this session; NULL: none. */
 struct session *session_create(log_sink sink, void *context);
 /* NULL: silent. The session's. */
@@ -50,17 +49,23 @@ struct log *session_log(const struct session *s);
 void session_destroy(struct session *s);
 int session_add_folder(struct session *s, const char *folder, bool built_in,
                        struct rn_error *e);
-/* One .so named in the YAML (absolute path). */
+/* One .so that the experiment names (absolute path). */
 int session_add_file(struct session *s, const char *file, struct rn_error *e);
 uint32_t session_count(const struct session *s);
 const struct component *session_at(const struct session *s, uint32_t i);
-/* By kind and full or bare name. Two candidates: an error naming both. None: the
- * nearest word; session_explain adds every refused candidate. */
+/* By kind and full or bare name. A file that the experiment names comes before those of
+ * the search path. Two that differ: an error with both files and their hashes; files
+ * with equal bytes are one plugin. None: the nearest word; session_explain adds every
+ * refused candidate. */
 const struct component *session_find(struct session *s, const char *kind,
                                      const char *name, struct rn_error *e);
 /* The hint of an error of session_find, with every refused file and why. */
 void session_explain(const struct session *s, const struct rn_error *e,
                      struct text *out);
+/* Is there a file with these bytes? It then comes before others of the search path. */
+bool session_find_recorded(struct session *s, const char *sha256);
+/* c, with the hash of its file computed. */
+const struct component *session_identify(const struct component *c);
 /* Open the plugin (RTLD_NOW | RTLD_LOCAL), check entry and struct sizes; sets iface. */
 int session_load(struct session *s, const struct component *c, struct rn_error *e);
 /* Files that were refused while indexing, with the sentence. */

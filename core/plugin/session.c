@@ -38,8 +38,70 @@ void session_destroy(struct session *s) {
 
 /* ------------------------------------------------------------------ indexing */
 
+static bool same_component(const struct component *a, const struct component *b) {
+    return strcmp(a->kind, b->kind) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+/* Names of built-in components begin with `runner/`; nobody else's vendor is called
+ * that. */
+static int check_vendor(const struct component *c, bool built_in, struct rn_error *e) {
+    size_t n = strcspn(c->name, "./");
+    if (built_in || n != strlen("runner") || strncmp(c->name, "runner", n) != 0)
+        return RN_OK;
+    error_set(e, RN_E_PLUGIN,
+              "%s %s: the vendor `runner` is reserved for built-in components", c->kind,
+              c->name);
+    return error_hint(e, "give it a name of your own: VENDOR.PACKAGE/%s", c->bare);
+}
+
+/* Components of texts[bytes], pushed onto s->all. */
+static int read_components(struct session *s, struct library *l,
+                           const struct file_text *text, struct rn_error *e) {
+    uint32_t first = s->count;
+    const char *p = text->texts, *end = p + text->bytes;
+    for (; p < end; p += strlen(p) + 1) {
+        if (!*p)
+            continue; /* padding */
+        struct owned *o = arena_new(s->arena, struct owned);
+        int status = describe(s->arena, p, &o->c, e);
+        for (uint32_t i = first; i < s->count && status == RN_OK; i++)
+            if (same_component(&s->all[i]->c, &o->c))
+                status = error_set(e, RN_E_PLUGIN, "it describes the %s %s twice",
+                                   o->c.kind, o->c.name);
+        if (status != RN_OK)
+            return status;
+        o->c.file = l->file;
+        o->c.built_in = l->built_in;
+        o->library = l;
+        o->index = s->count - first;
+        vec_push(s->all, s->count, s->capacity, o);
+    }
+    return s->count > first ? RN_OK
+                            : error_set(e, RN_E_PLUGIN, "it describes no component");
+}
+
+/* A library that was read before s->all[first] and has the same bytes as l, or NULL. */
+static struct library *find_twin(const struct session *s, uint32_t first,
+                                 struct library *l) {
+    for (uint32_t i = 0; i < first; i++) {
+        struct library *other = s->all[i]->library;
+        if (same_component(&s->all[i]->c, &s->all[first]->c) &&
+            strcmp(library_hash(other), library_hash(l)) == 0 && *library_hash(l))
+            return other;
+    }
+    return NULL;
+}
+
+/* The file that is to be opened of a plugin that is there twice. */
+static void move_library(struct session *s, struct library *l, const char *file) {
+    l->file = file;
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->all[i]->library == l)
+            s->all[i]->c.file = file;
+}
+
 static int read_file(struct session *s, const char *file, bool built_in,
-                     struct rn_error *e) {
+                     enum library_rank rank, struct rn_error *e) {
     struct file_text text;
     int status = elf_read(file, s->arena, &text, e);
     if (status != RN_OK)
@@ -47,30 +109,18 @@ static int read_file(struct session *s, const char *file, bool built_in,
     struct library *l = arena_new(s->arena, struct library);
     l->file = arena_copy(s->arena, file);
     l->built_in = built_in;
-    uint32_t first = s->count, index = 0;
-    const char *p = text.texts, *end = p + text.bytes;
-    for (; p < end && status == RN_OK; p += strlen(p) + 1) {
-        if (!*p)
-            continue; /* padding */
-        struct owned *o = arena_new(s->arena, struct owned);
-        status = describe(s->arena, p, &o->c, e);
-        if (status != RN_OK)
-            break;
-        for (uint32_t i = first; i < s->count && status == RN_OK; i++)
-            if (strcmp(s->all[i]->c.kind, o->c.kind) == 0 &&
-                strcmp(s->all[i]->c.name, o->c.name) == 0)
-                status = error_set(e, RN_E_PLUGIN, "it describes the %s %s twice",
-                                   o->c.kind, o->c.name);
-        o->c.file = l->file;
-        o->c.built_in = built_in;
-        o->library = l;
-        o->index = index++;
-        if (status == RN_OK)
-            vec_push(s->all, s->count, s->capacity, o);
+    l->rank = rank;
+    uint32_t first = s->count;
+    status = read_components(s, l, &text, e);
+    struct library *twin = status == RN_OK ? find_twin(s, first, l) : NULL;
+    for (uint32_t i = first; i < s->count && status == RN_OK && !twin; i++)
+        status = check_vendor(&s->all[i]->c, built_in, e);
+    if (twin && rank > twin->rank) {
+        twin->rank = rank;
+        if (!twin->handle)
+            move_library(s, twin, l->file);
     }
-    if (status == RN_OK && index == 0)
-        status = error_set(e, RN_E_PLUGIN, "it describes no component");
-    if (status != RN_OK) {
+    if (status != RN_OK || twin) {
         s->count = first;
         return status;
     }
@@ -78,11 +128,11 @@ static int read_file(struct session *s, const char *file, bool built_in,
     return RN_OK;
 }
 
-static bool known_file(const struct session *s, const char *file) {
+static struct library *find_library(const struct session *s, const char *file) {
     for (uint32_t i = 0; i < s->library_count; i++)
         if (strcmp(s->libraries[i]->file, file) == 0)
-            return true;
-    return false;
+            return s->libraries[i];
+    return NULL;
 }
 
 int session_add_file(struct session *s, const char *file, struct rn_error *e) {
@@ -91,9 +141,12 @@ int session_add_file(struct session *s, const char *file, struct rn_error *e) {
         error_set(e, RN_E_PLUGIN, "plugin %s: %s", file, strerror(errno));
         return RN_E_PLUGIN;
     }
-    if (known_file(s, path))
+    struct library *known = find_library(s, path);
+    if (known) {
+        known->rank = LIBRARY_NAMED;
         return RN_OK;
-    int status = read_file(s, path, false, e);
+    }
+    int status = read_file(s, path, false, LIBRARY_NAMED, e);
     if (status != RN_OK)
         error_context(e, "plugin %s is refused", path);
     return status;
@@ -125,11 +178,14 @@ int session_add_folder(struct session *s, const char *folder, bool built_in,
         snprintf(joined, sizeof joined, "%s/%s", folder, names[i]);
         if (!realpath(joined, path))
             continue;
-        if (known_file(s, path) || read_file(s, path, built_in, &why) == RN_OK)
+        if (find_library(s, path) ||
+            read_file(s, path, built_in, LIBRARY_FOUND, &why) == RN_OK)
             continue;
+        const char *reason =
+            why.hint[0] ? arena_format(s->arena, "%s (%s)", why.message, why.hint)
+                        : arena_copy(s->arena, why.message);
         vec_push(s->refused, s->refused_count, s->refused_capacity,
-                 (struct refusal){arena_copy(s->arena, path),
-                                  arena_copy(s->arena, why.message)});
+                 (struct refusal){arena_copy(s->arena, path), reason});
     }
     memory_release(names);
     return RN_OK;
@@ -143,12 +199,12 @@ static struct owned *owned_of(const struct component *c) {
     return (struct owned *)(uintptr_t)c; /* its first member */
 }
 
-static void hash_file(struct component *c) {
+static void hash_file(const char *file, char out[65]) {
     struct sha256 h;
     uint8_t digest[32], block[65536];
     int64_t n;
     const char *why;
-    int fd = rn_file_open(c->file, O_RDONLY, NULL, &why);
+    int fd = rn_file_open(file, O_RDONLY, NULL, &why);
     if (fd < 0)
         return;
     sha256_init(&h);
@@ -158,13 +214,22 @@ static void hash_file(struct component *c) {
     }
     close(fd);
     sha256_finish(&h, digest);
-    sha256_hex(digest, c->sha256);
+    sha256_hex(digest, out);
+}
+
+const char *library_hash(struct library *l) {
+    if (!l->sha256[0])
+        hash_file(l->file, l->sha256);
+    return l->sha256;
+}
+
+static const struct component *with_hash(struct owned *o) {
+    memcpy(o->c.sha256, library_hash(o->library), sizeof o->c.sha256);
+    return &o->c;
 }
 
 const struct component *session_at(const struct session *s, uint32_t i) {
-    if (!s->all[i]->c.sha256[0])
-        hash_file(&s->all[i]->c);
-    return &s->all[i]->c;
+    return with_hash(s->all[i]);
 }
 
 uint32_t session_refused(const struct session *s) {
@@ -216,29 +281,58 @@ static int not_found(struct session *s, const char *kind, const char *name,
     return RN_E_CONFIG;
 }
 
+static bool is_named(const struct component *c, const char *kind, const char *name) {
+    if (strcmp(c->kind, kind) != 0)
+        return false;
+    return strchr(name, '/') ? strcmp(c->name, name) == 0
+                             : c->built_in && strcmp(c->bare, name) == 0;
+}
+
+static int two_copies(struct owned *a, struct owned *b, struct rn_error *e) {
+    error_set(
+        e, RN_E_PLUGIN,
+        "two different plugins have the %s '%s': sha256 %s is %s, sha256 %s is %s",
+        a->c.kind, a->c.name, library_hash(a->library), a->c.file,
+        library_hash(b->library), b->c.file);
+    return error_hint(e, a->library->rank == LIBRARY_NAMED
+                             ? "`plugins:` names both; leave one"
+                             : "remove one of them from the search path, or name the "
+                               "one that is meant in `plugins:`");
+}
+
 const struct component *session_find(struct session *s, const char *kind,
                                      const char *name, struct rn_error *e) {
-    const struct owned *found = NULL;
-    bool full = strchr(name, '/') != NULL;
+    struct owned *found = NULL, *other = NULL;
     for (uint32_t i = 0; i < s->count; i++) {
-        const struct owned *o = s->all[i];
-        if (strcmp(o->c.kind, kind) != 0)
+        struct owned *o = s->all[i];
+        if (!is_named(&o->c, kind, name))
             continue;
-        if (full ? strcmp(o->c.name, name) != 0
-                 : !o->c.built_in || strcmp(o->c.bare, name) != 0)
-            continue;
-        if (found && found->library != o->library) {
-            error_set(e, RN_E_PLUGIN, "two plugins have the %s '%s'", kind, name);
-            error_hint(e, "%s\n%s", found->c.file, o->c.file);
-            return NULL;
-        }
-        found = o;
+        if (!found || o->library->rank > found->library->rank)
+            found = o, other = NULL;
+        else if (o->library->rank == found->library->rank)
+            other = o;
     }
-    if (!found) {
+    if (other)
+        two_copies(found, other, e);
+    else if (!found)
         not_found(s, kind, name, e);
-        return NULL;
+    return found && !other ? &found->c : NULL;
+}
+
+bool session_find_recorded(struct session *s, const char *sha256) {
+    for (uint32_t i = 0; i < s->library_count; i++) {
+        struct library *l = s->libraries[i];
+        if (l->built_in || strcmp(library_hash(l), sha256) != 0)
+            continue;
+        if (l->rank < LIBRARY_RECORDED)
+            l->rank = LIBRARY_RECORDED;
+        return true;
     }
-    return &found->c;
+    return false;
+}
+
+const struct component *session_identify(const struct component *c) {
+    return with_hash(owned_of(c));
 }
 
 int session_load(struct session *s, const struct component *c, struct rn_error *e) {
@@ -246,7 +340,6 @@ int session_load(struct session *s, const struct component *c, struct rn_error *
     (void)s;
     if (c->iface)
         return RN_OK;
-    if (!o->c.sha256[0])
-        hash_file(&o->c);
+    with_hash(o);
     return component_open(o, e);
 }

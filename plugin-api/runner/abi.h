@@ -117,15 +117,21 @@ struct rn_tensor {
  * read them without running anything. Grammar (fields after ';' in any order; what
  * follows '|' is the doc string):
  *
- *   component: KIND vendor.package/name BEHAVIOUR      first line of each component
+ *   component: KIND vendor.package/name BEHAVIOUR      first line of each component; the
+ *              vendor `runner` is reserved for built-in components
  *   version:   1.2.3         license: SPDX-ID          doc: one line
  *   threads:   one           its [worker] members are not called at the same time
  *   in:        NAME DTYPE SHAPE [; optional] [; variable] | doc
- *   out:       NAME DTYPE SHAPE [; scope sample] [; better higher|lower] | doc
+ *   out:       NAME DTYPE SHAPE [; optional] [; better higher|lower]
+ *              [; scope element|sample|batch|parameter] | doc     scope: of a loss, always
  *   option:    NAME TYPE [= DEFAULT] [; required] [; live] [; min X] [; max X]
  *              [; above X] [; below X] [; unit U] [; checkpoint] | doc
  *   record:    NAME | doc    opens a group of fields for nested options, until `end:`
  *   union:     NAME = RECORD RECORD ...                  a record chosen by its `type`
+ *
+ * A key or word that a host does not know refuses the file, since it may change what the
+ * component means. One that begins with '?' ("; ?layout channels", "?prefers: gpu") may
+ * be passed over; a host that knows it reads it as if the mark were not there.
  *
  * TYPE: bool int float string duration path pattern choice(a,b,c) component(KIND)
  *       reference(KIND) reference(live) list(TYPE) map(TYPE) RECORD-NAME UNION-NAME; a
@@ -133,7 +139,8 @@ struct rn_tensor {
  *       `above`/`below` exclude the bound. A reference names a component of the
  *       experiment, or a live option of a model, loss, regularizer, optimizer or metric,
  *       which must be there; its value is the path of that.
- * SHAPE: [N,C,H,W] symbols or numbers, [...] any, [N,...] a prefix. N is the batch.
+ * SHAPE: [N,C,H,W] symbols or numbers, [...] any, [N,...] a prefix; no spaces. N is the
+ *       batch.
  * DTYPE: f32 f64 bf16 f16 i64 i32 i8 u32 u8 bool, `float` any float, `int` any integer,
  *       `any`; any of several joined by '/': float/int/bool. */
 #define RN_STR_(x)      #x

@@ -4,9 +4,12 @@ crash: files that are no plugins, versions that do not fit, texts and entries th
 disagree, components that break what they promise.
 
     wrong.py RUNNER PLUGIN_API"""
+import hashlib
+import json
 import os
 import pathlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -174,19 +177,27 @@ with Scratch() as top:
         "RN_PLUGIN", "#undef RN_ABI_NEEDED_MINOR\n#define RN_ABI_NEEDED_MINOR 3\nRN_PLUGIN"),
         "it needs ABI 0.3; this runner has 0.1")
 
-    # ---- descriptions
-    def text(what, lines, *sentences):
-        section = "".join(f'"{line}\\n"' for line in lines)
-        source(what, LOSS + f"""
-RN_SECTION static const char text[] = {section};
+    # ---- descriptions: written over the one of a plugin that was built once
+    ROOM = 8192
+    done = compile_so(top, "room", LOSS + f"""
+RN_SECTION static const char text[{ROOM}] = "text";
 static const struct rn_loss iface = {{sizeof(struct rn_loss), 0u, describe}};
 static const struct rn_component x = {{sizeof(struct rn_component), 0u, text, &iface, 0}};
 RN_PLUGIN(&x);
-""", *sentences)
+""")
+    c.ok("a plugin with room for a description", done[0] == 0, done[1])
+    room = (top / "room.so").read_bytes()
+    place = room.index(b"text" + bytes(ROOM - 4))
+
+    def text(what, lines, *sentences):
+        section = "".join(f"{line}\n" for line in lines).encode("latin-1")
+        so.unlink(missing_ok=True)
+        so.write_bytes(room[:place] + section + room[place + len(section):])
+        refused(top, what, USE, 4, *sentences)
 
     text("garbage", ["garbage"], "its description does not begin with its ABI")
-    text("bytes of nobody", ["\\x01\\x02\\xff\\xfe"], "its description has the control character")
-    text("control characters", ["abi: 0 1", "component: loss acme.bad/x 1", "doc: \\x1b[31m"],
+    text("bytes of nobody", ["\x01\x02\xff\xfe"], "its description has the control character")
+    text("control characters", ["abi: 0 1", "component: loss acme.bad/x 1", "doc: \x1b[31m"],
          "its description has the control character 0x1b")
     text("no component line", ["abi: 0 1"], "its description is empty")
     text("no component line, but others", ["abi: 0 1", "doc: x"],
@@ -213,7 +224,17 @@ RN_PLUGIN(&x);
     text("a default that does not fit", [*start, "option: a int = x"],
          "line 3: a default that does not fit")
     text("an unknown word", [*start, "option: a int = 1 ; rquired"],
-         "line 3: unknown word 'rquired'")
+         "loss acme.bad/x: description, line 3: unknown word 'rquired'",
+         "did you mean 'required'?")
+    text("an unknown word that nothing resembles", [*start, "option: a int = 1 ; sparse"],
+         "unknown word 'sparse'", "a later runner may know it; `?sparse` lets a runner")
+    text("an unknown line", [*start, "threds: one"], "loss acme.bad/x: unknown line 'threds: one'",
+         "did you mean 'threads'?")
+    text("an unknown line of a later version", [*start, "prefers: gpu"],
+         "unknown line 'prefers: gpu'", "`?prefers`")
+    text("a key without a space", [*start, "option:a int = 1"], "unknown line 'option:a int = 1'")
+    text("threads of another number", [*start, "threads: two"],
+         "'two' is not a value of `threads`")
     text("an option twice", [*start, "option: a int = 1", "option: a int = 2"],
          "line 4: an option is described twice")
     text("a record that does not end", [*start, "record: r", "option: a int = 1"], "record")
@@ -227,7 +248,50 @@ RN_PLUGIN(&x);
     text("half a port", [*start, "in: logits float"],
          "a port is described as 'logits float': NAME DTYPE [SHAPE]")
     text("an unknown word of a port", [*start, "out: loss float [N] ; scop sample"],
-         "port 'loss': unknown word 'scop sample'")
+         "x.so is refused: loss acme.bad/x: port 'loss': unknown word 'scop sample'",
+         "did you mean 'scope'?")
+    text("an unknown word of a port that nothing resembles",
+         [*start, "in: logits float [N] ; quantised"], "unknown word 'quantised'", "`?quantised`")
+    text("a scope that there is not", [*start, "out: loss float [N] ; scope rows"],
+         "port 'loss': 'rows' is not a value of `scope`",
+         "the values are: element, sample, batch, parameter")
+    text("a direction that there is not", [*start, "out: loss float [N] ; better hihger"],
+         "port 'loss': 'hihger' is not a value of `better`", "did you mean 'higher'?")
+    text("no scope", [*start, "out: loss float [N]"],
+         "loss acme.bad/x: its output 'loss' has no scope", "one of element, sample, batch")
+    text("no output 'loss'", start, "its output 'loss' has no scope")
+    for port in ("in: logits flaot [N,C]", "out: loss int/flaot [N] ; scope sample",
+                 "?in: logits flaot [N,C]"):
+        text(f"a port type that does not exist: {port}", [*start, port],
+             "x.so is refused: loss acme.bad/x: port '", "there is no type 'flaot'",
+             "did you mean 'float'?", "the types are: f32, ", "int, any")
+    for shape in ("N,C", "[N,C", "[N,]", "[...,N]", "[N,-1]", "[0]", "[N]x", "[N][C]", "[1x]"):
+        text(f"a shape that is none: {shape}", [*start, f"in: logits float {shape}"],
+             f"loss acme.bad/x: port 'logits': '{shape}' is not a shape",
+             "letters or sizes in brackets, without spaces")
+    text("a shape with spaces", [*start, "in: logits float [N, C]"], "NAME DTYPE [SHAPE]")
+    for vendor in ("runner/x", "runner.losses/x"):
+        text(f"the reserved vendor: {vendor}",
+             ["abi: 0 1", f"component: loss {vendor} 1", "out: loss float [N] ; scope sample"],
+             f"loss {vendor}: the vendor `runner` is reserved for built-in components",
+             "give it a name of your own: VENDOR.PACKAGE/x")
+
+    # ---- words of later versions that an older host may pass over
+    later = LOSS + 'RN_LOSS(x, describe, "acme.bad/x 1", ' + """
+        RN_DOC("x") RN_IN("logits float [N,C] ; ?layout channels | scores")
+        RN_IN("label int [N] ; ?quantised") "?prefers: gpu\\n"
+        "?out: loss float [N] ; ?scope sample\\n"
+        RN_OPTION("heat float = 1 ; ?min 0 ; ?sparse") "?option: cold int = 2 ; max 3\\n");
+RN_PLUGIN(&x);
+"""
+    done = compile_so(top, "x", later)
+    c.ok("optional words: builds", done[0] == 0, done[1])
+    r = experiment(top, ["./x.so"], USE)
+    c.ok("optional words that nobody knows are passed over", r.code == 0, r.err)
+    for option, what in (("heat: -1", "at least 0"), ("cold: 4", "at most 3")):
+        r = experiment(top, ["./x.so"], {"loss": f"{{type: acme.bad/x, {option}}}"})
+        c.ok(f"an optional word that is known counts: {option}", r.code == 2, r.err)
+        c.within(f"an optional word that is known counts: {option}", r.err, what)
     source("no description", "int nothing;\n", "it describes no component (no section "
            ".rn_desc)")
     source("a component twice", LOSS + """
@@ -236,11 +300,17 @@ RN_LOSS(y, describe, "acme.bad/x 1", TEXT RN_OPTION("a int = 1"));
 RN_PLUGIN(&x, &y);
 """, "it describes the loss acme.bad/x twice")
     compile_so(top, "x", GOOD)
-    compile_so(top, "y", GOOD)
-    refused(top, "two plugins with one name", USE, 4, "two plugins have the loss 'acme.bad/x'",
-            "/x.so", "/y.so", plugins=("./x.so", "./y.so"))
+    compile_so(top, "y", GOOD + "int more_bytes;\n")
+    digest = {f: hashlib.sha256((top / f"{f}.so").read_bytes()).hexdigest() for f in "xy"}
+    refused(top, "two plugins with one name", USE, 4,
+            "two different plugins have the loss 'acme.bad/x'",
+            f"sha256 {digest['x']} is {top}/x.so", f"sha256 {digest['y']} is {top}/y.so",
+            "`plugins:` names both; leave one", plugins=("./x.so", "./y.so"))
     r = experiment(top, ["./x.so", "./x.so", "./../" + top.name + "/x.so"], USE)
     c.ok("the same file named thrice is one", r.code == 0, r.err)
+    shutil.copy(top / "x.so", top / "again.so")
+    r = experiment(top, ["./x.so", "./again.so"], USE)
+    c.ok("two files with the same bytes are one plugin", r.code == 0, r.err)
 
     # ---- what the entry gives
     def entry(what, code, *sentences):
@@ -445,9 +515,31 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
     r = runner(top / "wrong.yaml", cwd=top)
     c.ok("found in the project", r.code == 0, r.err)
     r = runner(top / "wrong.yaml", cwd=top, env={"RUNNER_PLUGIN_PATH": str(folder)})
+    c.ok("the same bytes in two folders are one plugin", r.code == 0, r.err)
+    compile_so(top, "other", GOOD + "int more_bytes;\n")
+    (project / "mine.so").write_bytes((top / "other.so").read_bytes())
+    env = {"RUNNER_PLUGIN_PATH": str(folder)}
+    r = runner(top / "wrong.yaml", cwd=top, env=env)
     c.equal("two candidates", r.code, 4)
-    c.within("two candidates: both named", r.err, "my plugins/good.so")
-    c.within("two candidates: both named", r.err, ".runner/plugins/mine.so")
+    for f in (folder / "good.so", project / "mine.so"):
+        c.within("two candidates: both with their hashes", r.err,
+                 f"sha256 {hashlib.sha256(f.read_bytes()).hexdigest()} is {f}")
+    c.within("two candidates: the way out", r.err, "name the one that is meant in `plugins:`")
+    for f in (folder / "good.so", project / "mine.so"):
+        r = runner(top / "wrong.yaml", f"plugins={f}", cwd=top, env=env)
+        c.ok("a file that the experiment names comes first", r.code == 0, r.err)
+    listed = runner("plugin", "list", "loss", "--json", cwd=top, env=env)
+    built_in = next(l["file"] for l in json.loads(listed.out) if l["name"] == "runner/focal")
+    (folder / "focal.so").write_bytes(pathlib.Path(built_in).read_bytes())
+    r = runner(top / "wrong.yaml", "loss=focal", cwd=top, env=env)
+    c.ok("a copy of a built-in plugin is that plugin", r.code == 0, r.err)
+    with open(folder / "focal.so", "ab") as f:
+        f.write(b"more")
+    r = runner("plugin", "show", folder / "focal.so", cwd=top, env=env)
+    c.equal("a changed copy of a built-in plugin: exit code", r.code, 4)
+    c.within("a changed copy of a built-in plugin", r.err,
+             "the vendor `runner` is reserved for built-in components")
+    (folder / "focal.so").unlink()
     (project / "mine.so").unlink()
     user = top / "home/runner/plugins"
     user.mkdir(parents=True)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Folders of plugins, in the order in which they are searched. */
+/* The folders that plugins are searched in. */
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -55,6 +55,17 @@ struct session *open_session(void) {
     char path[PATH_MAX];
     const char *list = getenv("RUNNER_PLUGIN_PATH"), *home = getenv("HOME"),
                *data = getenv("XDG_DATA_HOME");
+    if (!plugin_folder()[0]) {
+        fprintf(stderr,
+                "runner: error: the folder of the built-in plugins is missing\n");
+        goto failed;
+    }
+    /* First, so that a copy of a built-in plugin elsewhere is known to be one. */
+    for (int i = 0; i < KIND_COUNT; i++) {
+        snprintf(path, sizeof path, "%s/%s", plugin_folder(), kind_at(i)->name);
+        if (add(s, path, true) != RN_OK)
+            goto failed;
+    }
     for (const char *p = list; p && *p;) {
         size_t n = strcspn(p, ":");
         snprintf(path, sizeof path, "%.*s", (int)n, p);
@@ -70,19 +81,9 @@ struct session *open_session(void) {
         snprintf(path, sizeof path, "%s/.local/share/runner/plugins", home ? home : "");
     if (add(s, path, false) != RN_OK)
         goto failed;
-    if (!plugin_folder()[0]) {
-        fprintf(stderr,
-                "runner: error: the folder of the built-in plugins is missing\n");
-        goto failed;
-    }
-    /* Directly in it: what the system's administrator adds. */
+    /* What the system's administrator adds. */
     if (add(s, plugin_folder(), false) != RN_OK)
         goto failed;
-    for (int i = 0; i < KIND_COUNT; i++) {
-        snprintf(path, sizeof path, "%s/%s", plugin_folder(), kind_at(i)->name);
-        if (add(s, path, true) != RN_OK)
-            goto failed;
-    }
     return s;
 failed:
     session_destroy(s);
