@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The transforms in order: fitted or as they were loaded, and what they leave as the
  * sample. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,8 +384,7 @@ int pipeline_prepare(struct data *data, bool fit, struct rn_error *e) {
 
 int data_fit(struct data *data, struct rn_error *e) {
     error_clear(e);
-    if (data->ready)
-        return error_set(e, RN_E_INTERNAL, "data is fitted already");
+    assert(!data->ready);
     if (!data->splits[DATA_TRAIN].rows && data->pipeline.transform_count)
         return error_set(e, RN_E_DATA, "there are no training samples to fit on");
     return pipeline_prepare(data, true, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was learnt on the training rows, saved and loaded: the transforms' own state,
  * and the raw fields that they were fitted on. */
+#include <assert.h>
 #include <string.h>
 
 #include "data/internal.h"
@@ -269,8 +270,7 @@ int data_schema_read(struct arena *a, struct rn_stream *s, struct data_schema *o
 int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
     uint32_t head[4];
     error_clear(e);
-    if (data->ready)
-        return error_set(e, RN_E_INTERNAL, "data is fitted already");
+    assert(!data->ready);
     int status = take_head(s, head, e);
     if (status != RN_OK)
         return status;

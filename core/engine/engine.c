@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, loading and feeding an engine. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -325,5 +326,6 @@ struct program_variant *variant_of_rows(struct program_variant *all, uint32_t co
     for (uint32_t i = 0; i < count; i++)
         if (all[i].rows == rows)
             return &all[i];
+    assert(!"every row count that occurs was planned for");
     return NULL;
 }

@@ -146,7 +146,7 @@ void engine_scalars(struct engine *eng, struct program_variant *p, int64_t step,
                     int64_t row);
 /* Do the device's threads take every processor of this machine? */
 bool engine_oversubscribes(const struct rn_device_info *info);
-/* The variant for this many rows, or NULL. */
+/* The variant for this many rows; there is one. */
 struct program_variant *variant_of_rows(struct program_variant *all, uint32_t count,
                                         int64_t rows);
 

@@ -333,9 +333,6 @@ static int evaluate_batch(struct evaluator *v, const struct batch *b, struct mea
     uint32_t n = s->x->losses.count;
     struct program_variant *p =
         variant_of_rows(s->engine->evals, s->engine->eval_count, (int64_t)b->rows);
-    if (!p)
-        return error_set(e, RN_E_INTERNAL, "no program evaluates %llu rows",
-                         (unsigned long long)b->rows);
     int status = setup_feed(s, p, b, 0, e);
     engine_scalars(s->engine, p, 0, 0);
     if (status == RN_OK)

@@ -193,9 +193,6 @@ int stored_predict(const struct stored_options *o,
         if (status == RN_OK)
             p = variant_of_rows(u.s->engine->evals, u.s->engine->eval_count,
                                 (int64_t)b.rows);
-        if (status == RN_OK && !p)
-            status = error_set(&e, RN_E_INTERNAL, "no program takes %llu rows",
-                               (unsigned long long)b.rows);
         if (status == RN_OK)
             status = setup_feed(u.s, p, &b, 0, &e);
         if (status == RN_OK) {

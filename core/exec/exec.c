@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A device: backend, streams, one arena for all programs, the storage of variables. A
  * program: a compiled plan with its constants, scalars, inputs and outputs. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -236,9 +237,7 @@ static int bind(struct program *p, struct rn_error *e) {
         const struct plan_base *b = &p->plan->bases[i];
         uint32_t base = RN_BASE_FIRST + i;
         if (b->kind == BASE_VARIABLE) {
-            if (b->variable >= d->variable_count)
-                return error_set(e, RN_E_INTERNAL, "variable '%s' has no storage",
-                                 b->name);
+            assert(b->variable < d->variable_count);
             p->bases[base] = d->variables + d->offsets[b->variable];
         } else if (b->kind == BASE_INPUT) {
             struct staged *s = &p->inputs[p->input_count++];

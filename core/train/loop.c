@@ -38,10 +38,6 @@ int loop_open_loader(struct loop *l, struct rn_error *e) {
 
 /* -------------------------------------------------------- one micro-batch */
 
-static int no_program(int64_t rows, struct rn_error *e) {
-    return error_set(e, RN_E_INTERNAL, "no program takes %lld rows", (long long)rows);
-}
-
 static int read_f32(struct program *p, int output, double *out, struct rn_error *e) {
     const float *v = program_output(p, output, e);
     if (!v)
@@ -73,9 +69,7 @@ static struct program_variant *micro_batch(struct setup *s, struct program_varia
     int64_t left = (int64_t)b->rows - row;
     *rows = left < s->engine->length.batch ? left : s->engine->length.batch;
     struct program_variant *p = variant_of_rows(all, count, *rows);
-    if (!p)
-        no_program(*rows, e);
-    return p && setup_feed(s, p, b, row, e) == RN_OK ? p : NULL;
+    return setup_feed(s, p, b, row, e) == RN_OK ? p : NULL;
 }
 
 /* Total weight of each loss over the whole step, before any gradient. */
@@ -183,8 +177,6 @@ static int step_whole(struct loop *l, uint32_t objective, const struct batch *b,
     struct objective_programs *t = &s->engine->objectives[objective];
     struct program_variant *p = variant_of_rows(
         tapped && t->tapped ? t->tapped : t->step, t->count, (int64_t)b->rows);
-    if (!p)
-        return no_program((int64_t)b->rows, e);
     int status = setup_feed(s, p, b, 0, e);
     if (status != RN_OK)
         return status;
