@@ -5,15 +5,35 @@
 
 #include "base/log.h"
 #include "evaluate/stored.h"
-#include "record/record.h"
 
 struct use {
     struct arena *a;
     struct log *log; /* of the session */
     struct record *record;
     struct checkpoint_file *file;
+    struct recorded_plugins plugins;
     struct setup *s;
 };
+
+int stored_plugins(struct record *record, struct arena *a, const char *const *accepted,
+                   uint32_t accepted_count, struct recorded_plugins *r,
+                   struct rn_error *e) {
+    const char *text = NULL;
+    *r = (struct recorded_plugins){.accepted = accepted,
+                                   .accepted_count = accepted_count};
+    int status = record_note_read(record, RECORD_PLUGINS, &text, e);
+    if (status == RN_OK && text)
+        status = identities_read(a, text, &r->then, e);
+    return status ? status : recorded_plugins_check(r, e);
+}
+
+void stored_report_changes(const struct setup *s, struct record *record) {
+    const struct plugin_use *u = &s->x->plugins;
+    for (uint32_t i = 0; i < u->change_count; i++) {
+        log_say(session_log(s->session), RN_LOG_WARNING, "%s", u->changes[i]);
+        record_say(record, u->changes[i]);
+    }
+}
 
 int validate_resolved_yaml(const char *file, struct diag *d) {
     uint32_t before = diag_count(d);
@@ -68,6 +88,9 @@ static int use_open(struct use *u, const struct stored_options *o, enum engine_u
     int status = record_open(o->folder, false, u->log, &u->record, &e);
     if (status == RN_OK)
         status = find_checkpoint(u, o, &e);
+    if (status == RN_OK)
+        status = stored_plugins(u->record, u->a, o->accepted, o->accepted_count,
+                                &u->plugins, &e);
     if (status != RN_OK) {
         diag_add(d, &e);
         return status;
@@ -79,6 +102,7 @@ static int use_open(struct use *u, const struct stored_options *o, enum engine_u
         .file = arena_format(u->a, "%s/resolved.yaml", record_folder(u->record)),
         .override_count = o->override_count,
         .overrides = o->overrides,
+        .recorded = &u->plugins,
         .use = use,
         .data_override = o->data,
         .kernels = record_text_read(u->record, "kernels.txt"),
@@ -91,6 +115,7 @@ static int use_open(struct use *u, const struct stored_options *o, enum engine_u
     u->s = setup_open(&so, d);
     if (!u->s)
         return diag_status(d);
+    stored_report_changes(u->s, u->record);
     status = setup_load(u->s, d);
     if (status == RN_OK &&
         engine_load_weights(u->s->engine, checkpoint_get(u->file), &e) != RN_OK) {

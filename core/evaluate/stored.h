@@ -4,10 +4,19 @@
 #define EVALUATE_STORED_H
 
 #include "evaluate/evaluate.h"
+#include "record/record.h"
 
 /* The resolved.yaml of a run must be there and readable: else the run is unusable
  * (RN_E_CHECKPOINT), while a wrong override is a mistake of the caller. */
 int validate_resolved_yaml(const char *file, struct diag *d);
+
+/* The plugins that the run was made with, as its record has them; r borrows `accepted`
+ * and a. RN_E_CONFIG: a name in `accepted` that the run does not have. */
+int stored_plugins(struct record *record, struct arena *a, const char *const *accepted,
+                   uint32_t accepted_count, struct recorded_plugins *r,
+                   struct rn_error *e);
+/* Differences that were accepted: a warning, and a line of the run's log.txt, each. */
+void stored_report_changes(const struct setup *s, struct record *record);
 
 /* A finished or running run, opened to be used. */
 struct stored_options {
@@ -18,6 +27,8 @@ struct stored_options {
     const char *data;       /* predict: a file for the source, or NULL */
     uint32_t override_count;
     const char *const *overrides;
+    const char *const *accepted; /* plugins whose change is accepted */
+    uint32_t accepted_count;
 };
 /* Evaluate a split; the list's names live in a. */
 int stored_eval(const struct stored_options *o, struct arena *a,

@@ -40,20 +40,6 @@ void bound_component_error(struct diag *d, const struct bound_component *part,
         diag_hint(d, "%s", e->hint);
 }
 
-/* A component that is not there, or cannot be opened: at the word that names it. */
-static void unusable(struct diag *d, const struct session *s, const struct node *at,
-                     const struct rn_error *e, bool found) {
-    struct text hint = {0};
-    node_error(d, at, false, e->status, "%s", e->message);
-    if (found)
-        text_add(&hint, e->hint);
-    else
-        session_explain(s, e, &hint);
-    if (hint.length)
-        diag_hint(d, "%s", text_get(&hint));
-    text_finish(&hint);
-}
-
 bool pattern_covers(const char *pattern, const char *path) {
     char above[512];
     snprintf(above, sizeof above, "%s", path);
@@ -65,19 +51,6 @@ bool pattern_covers(const char *pattern, const char *path) {
             return false;
         *dot = '\0';
     }
-}
-
-/* The schema of a component that the file names; errors at the `type:` that names it.
- */
-static const struct schema *resolve(void *context, const char *kind, const char *type,
-                                    const struct node *at, struct diag *d) {
-    struct rn_error e;
-    const struct component *c = session_find(context, kind, type, &e);
-    if (c)
-        return c->schema;
-    const struct node *n = node_kind(at) == NODE_MAP ? node_find(at, "type") : at;
-    unusable(d, context, n ? n : at, &e, false);
-    return NULL;
 }
 
 /* What schemas cannot say. */
@@ -123,40 +96,33 @@ static void check_sections(const struct node *root, struct diag *d) {
                    "max_time: '%s' is not a time: 2h, 90s, 30min", node_string(most));
 }
 
-struct config *experiment_read(struct session *session, const char *file, uint32_t n,
-                               const char *const *overrides, struct diag *d) {
+static struct config *read_checked(const char *file, uint32_t n,
+                                   const char *const *overrides, struct plugin_use *use,
+                                   struct diag *d) {
     struct config *c = config_load(file, n, overrides, d);
     if (!c)
         return NULL;
-    /* Plugins named by the file itself join the session before types are looked up. */
-    const struct node *plugins = node_find(config_root(c), "plugins");
-    bool one = plugins && node_kind(plugins) == NODE_SCALAR;
-    for (uint32_t i = 0; plugins && i < (one ? 1 : node_count(plugins)); i++) {
-        const struct node *path = one ? plugins : node_item(plugins, i);
-        if (node_kind(path) != NODE_SCALAR)
-            continue; /* the schema says so below */
-        char absolute[CONFIG_PATH_MAX];
-        struct rn_error e = {0};
-        if (config_resolve_path(path, absolute, &e) != RN_OK)
-            continue; /* the schema says so below */
-        if (session_add_file(session, absolute, &e) != RN_OK) {
-            node_error(d, path, false, e.status, "%s", e.message);
-            if (e.hint[0])
-                diag_hint(d, "%s", e.hint);
-        }
-    }
+    plugin_use_files(use, config_root(c), d); /* before types are looked up */
     struct arena *a = arena_create();
     struct rn_error e;
     struct schema *s = schema_parse(a, sections_schema(), &e);
     if (!s) {
         diag_add(d, &e);
     } else {
-        struct schema_resolver r = {resolve, session, kind_is_live};
+        struct schema_resolver r = {plugin_use_resolve, use, kind_is_live};
         schema_check(c, config_root(c), s, kind_host_keys(), &r, d);
         check_sections(config_root(c), d);
     }
     arena_destroy(a);
     return c;
+}
+
+struct config *experiment_read(struct session *session, const char *file, uint32_t n,
+                               const char *const *overrides,
+                               const struct recorded_plugins *recorded,
+                               struct diag *d) {
+    struct plugin_use use = {session, recorded, .arena = NULL};
+    return read_checked(file, n, overrides, &use, d);
 }
 
 int experiment_schema_docs(struct text *out, struct rn_error *e) {
@@ -204,7 +170,7 @@ static void open_parts(struct experiment *x, const char *section, const char *ki
                            : arena_copy(x->arena, section);
         p->component = session_find(x->session, kind, node_string(type), &e);
         if (!p->component || session_load(x->session, p->component, &e) != RN_OK) {
-            unusable(d, x->session, type, &e, p->component != NULL);
+            plugin_unusable(d, x->session, type, &e, p->component != NULL);
             continue;
         }
         if (instance_create(x->session, p->component, p->node, &x->services, d,
@@ -215,16 +181,19 @@ static void open_parts(struct experiment *x, const char *section, const char *ki
 
 struct experiment *experiment_open(struct session *session, const char *file,
                                    uint32_t n, const char *const *overrides,
+                                   const struct recorded_plugins *recorded,
                                    struct diag *d) {
-    struct config *c = experiment_read(session, file, n, overrides, d);
-    if (!c || diag_count(d)) {
-        config_destroy(c);
-        return NULL;
-    }
     struct arena *a = arena_create();
     struct experiment *x = arena_new(a, struct experiment);
     x->arena = a;
     x->session = session;
+    x->plugins = (struct plugin_use){session, recorded, a, .missing = NULL};
+    struct config *c = read_checked(file, n, overrides, &x->plugins, d);
+    if (!c || diag_count(d)) {
+        config_destroy(c);
+        arena_destroy(a);
+        return NULL;
+    }
     x->config = c;
     x->root = config_root(c);
     struct rn_error e;
@@ -254,7 +223,8 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
     struct bound_component p = {.name = arena_copy(x->arena, name)};
     p.path = arena_format(x->arena, "%s.%s", kind, name);
     p.component = session_find(x->session, kind, name, &e);
-    if (!p.component || session_load(x->session, p.component, &e) != RN_OK) {
+    if (!p.component || plugin_use_add(&x->plugins, p.component, &e) != RN_OK ||
+        session_load(x->session, p.component, &e) != RN_OK) {
         const struct node *n = node_at(x->root, owner);
         node_error(d, n ? n : x->root, false, e.status, "%s, the default %s of '%s'",
                    e.message, kind, wanted_by);
@@ -270,7 +240,7 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
     struct config *c =
         config_from_default(arena_format(x->arena, "%s` of `%s", kind, wanted_by),
                             arena_format(x->arena, "type: %s\n", name), d);
-    struct schema_resolver r = {resolve, x->session, kind_is_live};
+    struct schema_resolver r = {plugin_use_resolve, &x->plugins, kind_is_live};
     if (!c || schema_check(c, config_root(c), p.component->schema, kind_host_keys(), &r,
                            d) != RN_OK)
         return NULL;

@@ -5,6 +5,7 @@
 #define EXPERIMENT_EXPERIMENT_H
 
 #include "config/config.h"
+#include "experiment/plugins.h"
 #include "plugin/kinds.h"
 #include "plugin/plugin.h"
 
@@ -34,6 +35,7 @@ struct default_components {
 struct experiment {
     struct arena *arena;
     struct session *session; /* borrowed */
+    struct plugin_use plugins;
     struct config *config;
     const struct schema *sections; /* of the file, for the defaults */
     const struct node *root;
@@ -55,17 +57,20 @@ struct experiment {
     void *run; /* what the services reach; set by the loop */
 };
 
-/* Read and check; NULL when d has any error. Then set services (and run), and open the
+/* Read and check; NULL when d has any error. recorded: of a run that is opened again,
+ * else NULL; lives as long as the experiment. Then set services (and run), and open the
  * parts: plugins are loaded and instances made, whose create may ask the services. */
 struct experiment *experiment_open(struct session *session, const char *file,
                                    uint32_t n, const char *const *overrides,
+                                   const struct recorded_plugins *recorded,
                                    struct diag *d);
 void experiment_open_parts(struct experiment *x, struct diag *d);
 void experiment_close(struct experiment *x);
 
 /* Read and check only: `runner config` (no plugin is opened). Maybe NULL. */
 struct config *experiment_read(struct session *session, const char *file, uint32_t n,
-                               const char *const *overrides, struct diag *d);
+                               const char *const *overrides,
+                               const struct recorded_plugins *recorded, struct diag *d);
 
 /* JSON Schema of experiments with the components of the session. */
 int experiment_schema_json(struct session *session, struct text *out,

@@ -41,10 +41,7 @@ void identities_set(struct arena *a, struct identities *all, struct identity one
 
 /* ---------------------------------------------------------------------- text */
 
-#define HEAD "plugins 1\n"
-
 void identities_write(const struct identities *all, struct text *out) {
-    text_add(out, HEAD);
     for (uint32_t k = 0; k < all->count; k++) {
         const struct identity *i = &all->at[k];
         text_addf(out, "%s %s %d %s %s %s\n", i->kind, i->name, i->behaviour,
@@ -60,7 +57,9 @@ static int read_line(struct arena *a, const char *line, struct identities *out,
     if (sscanf(line, "%31s %159s %d %15s %64s %n", kind, name, &i.behaviour, from,
                i.sha256, &file) != 5 ||
         !file || strlen(i.sha256) != 64)
-        return error_set(e, RN_E_CHECKPOINT, "the line '%.80s' names no plugin", line);
+        return error_set(e, RN_E_CHECKPOINT,
+                         "the plugins of the run: '%.80s' is not a line of a plugin",
+                         line);
     i.kind = kind;
     i.name = name;
     i.built_in = strcmp(from, "built-in") == 0;
@@ -73,9 +72,7 @@ int identities_read(struct arena *a, const char *text, struct identities *out,
                     struct rn_error *e) {
     int status = RN_OK;
     *out = (struct identities){0};
-    if (strncmp(text, HEAD, strlen(HEAD)) != 0)
-        return error_set(e, RN_E_CHECKPOINT, "it does not begin with `plugins 1`");
-    for (const char *p = text + strlen(HEAD); *p && status == RN_OK;) {
+    for (const char *p = text; *p && status == RN_OK;) {
         size_t n = strcspn(p, "\n");
         status = read_line(a, arena_copy_n(a, p, n), out, e);
         p += n + (p[n] == '\n');

@@ -52,8 +52,20 @@ const char *record_text_read(struct record *r, const char *name) {
     return kept;
 }
 
+/* log.txt is best effort, but a FIFO or device in its place is refused. */
+static int open_text(struct record *r, struct rn_error *e) {
+    struct rn_error why = {0};
+    r->text = file_open(record_path(r->arena, r, "log.txt"),
+                        O_WRONLY | O_APPEND | O_CREAT, &why);
+    if (r->text >= 0 || why.status != RN_E_CHECKPOINT)
+        return RN_OK;
+    *e = why;
+    return why.status;
+}
+
 void record_say(struct record *r, const char *line) {
-    if (r->text < 0)
+    struct rn_error unused = {0};
+    if (r->text < 0 && open_text(r, &unused) != RN_OK)
         return;
     struct text t = {0};
     text_addf(&t, "%s\n", line);
@@ -155,17 +167,6 @@ static int link_latest(struct record *r, const char *parent, struct rn_error *e)
         return status;
     }
     return file_sync_folder(parent, e);
-}
-
-/* log.txt is best effort, but a FIFO or device in its place is refused. */
-static int open_text(struct record *r, struct rn_error *e) {
-    struct rn_error why = {0};
-    r->text = file_open(record_path(r->arena, r, "log.txt"),
-                        O_WRONLY | O_APPEND | O_CREAT, &why);
-    if (r->text >= 0 || why.status != RN_E_CHECKPOINT)
-        return RN_OK;
-    *e = why;
-    return why.status;
 }
 
 /* What record_create has made so far goes away again. */

@@ -270,6 +270,18 @@ int record_note(struct record *r, const char *key, const char *value,
     return RN_OK;
 }
 
+int record_note_read(struct record *r, const char *key, const char **value,
+                     struct rn_error *e) {
+    struct log_view v;
+    *value = NULL;
+    int status = log_read(r, &v, e);
+    for (size_t i = 0; !status && i < v.note_count; i++)
+        if (strcmp(v.notes[i].key, key) == 0)
+            *value = arena_copy(r->arena, v.notes[i].value);
+    log_view_finish(&v);
+    return status;
+}
+
 static bool is_later(const struct log_view *v, int64_t step, int64_t rows) {
     bool later = rows >= 0 && v->next > (uint64_t)rows;
     for (size_t i = 0; i < v->row_count; i++)

@@ -44,7 +44,8 @@ int record_text(struct record *r, const char *name, const char *text, size_t len
                 struct rn_error *e);
 /* That text again, in the record's memory; NULL: it is not there. */
 const char *record_text_read(struct record *r, const char *name);
-/* A line of log.txt, for people; best effort, not synced. */
+/* A line of log.txt, for people, also of a run that is only read; best effort, not
+ * synced. */
 void record_say(struct record *r, const char *line);
 
 /* ---- log: the truth ---- */
@@ -67,6 +68,11 @@ int record_tensor(struct record *r, const char *series, int64_t step, double epo
  * begins with a dot is not shown there. */
 int record_note(struct record *r, const char *key, const char *value,
                 struct rn_error *e);
+/* The last value of a note, in the record's memory; NULL: there is none. */
+int record_note_read(struct record *r, const char *key, const char **value,
+                     struct rn_error *e);
+/* The note that has the identity of each plugin (plugin/identity.h). */
+#define RECORD_PLUGINS "plugins"
 /* Another resolved.yaml in place of the one that the run began with. */
 int record_config(struct record *r, const char *resolved, struct rn_error *e);
 /* Forget all rows but the first `rows`, and of those the ones with a step greater than

@@ -217,7 +217,8 @@ static const char *source_override(struct setup *s, const char *file) {
 
 static struct experiment *
 open_experiment(struct setup *s, const struct setup_options *o, struct diag *d) {
-    s->x = experiment_open(o->session, o->file, o->override_count, o->overrides, d);
+    s->x = experiment_open(o->session, o->file, o->override_count, o->overrides,
+                           o->recorded, d);
     if (!s->x || !o->data_override)
         return s->x;
     const char *extra = source_override(s, o->data_override);
@@ -231,7 +232,8 @@ open_experiment(struct setup *s, const struct setup_options *o, struct diag *d) 
         all[i] = o->overrides[i];
     all[o->override_count] = extra;
     experiment_close(s->x);
-    return s->x = experiment_open(o->session, o->file, o->override_count + 1, all, d);
+    return s->x = experiment_open(o->session, o->file, o->override_count + 1, all,
+                                  o->recorded, d);
 }
 
 /* To predict, only what the network reads is read, and all of it is tried before the

@@ -33,6 +33,7 @@ struct setup_options {
     const char *file;
     uint32_t override_count;
     const char *const *overrides;
+    const struct recorded_plugins *recorded; /* resume, eval, predict; or NULL */
     enum engine_use use;
     const char *data_override; /* predict: another file for the source, or NULL */
     const char *stored_split;  /* resume, eval: text, or NULL */

@@ -117,7 +117,8 @@ int loop_keep_tensor(void *context, const char *series, const char *doc,
 struct resume { /* of zeros; then resume_close */
     struct checkpoint_file *file;
     struct config *then; /* the experiment of the run, without overrides; may be NULL */
-    bool fell_back;      /* file is not what CURRENT names */
+    struct recorded_plugins plugins;
+    bool fell_back; /* file is not what CURRENT names */
 };
 /* Open the run o->resume: its record, its newest checkpoint, what the stage takes from
  * them. A change that is refused is RN_E_CHECKPOINT. */

@@ -48,13 +48,13 @@ static bool same_type(const struct node *a, const struct node *b, const char *pa
 static int check_changes(const struct run_options *o, struct resume *r,
                          struct setup_options *so, struct diag *d) {
     struct diag *unused = diag_create();
-    r->then = experiment_read(o->session, so->file, 0, NULL, unused);
+    r->then = experiment_read(o->session, so->file, 0, NULL, so->recorded, unused);
     diag_destroy(unused);
     if (!o->override_count || !r->then)
         return RN_OK;
     unused = diag_create();
-    struct config *now =
-        experiment_read(o->session, so->file, o->override_count, o->overrides, unused);
+    struct config *now = experiment_read(o->session, so->file, o->override_count,
+                                         o->overrides, so->recorded, unused);
     struct changes c = {.d = d};
     if (now && !diag_count(unused)) { /* else opening the experiment reports it */
         config_changes(config_root(r->then), config_root(now), check_change, &c);
@@ -77,6 +77,10 @@ int resume_open(struct loop *l, struct arena *a, struct resume *r,
     if (status == RN_OK)
         status =
             checkpoint_find(l->record, NULL, &r->file, fell_back, sizeof fell_back, &e);
+    if (status == RN_OK)
+        status = stored_plugins(l->record, a, l->o->accepted, l->o->accepted_count,
+                                &r->plugins, &e);
+    so->recorded = &r->plugins;
     if (status != RN_OK) {
         diag_add(d, &e);
         return status;

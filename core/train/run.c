@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "evaluate/stored.h"
 #include "train/loop.h"
 
 /* ------------------------------------------------------------------- steps */
@@ -244,6 +245,21 @@ static int heed_stop(struct loop *l, struct diag *d) {
     return RN_E_CANCELLED;
 }
 
+/* Changes of plugins that were accepted, by the step from which on they count. */
+static void note_changes(struct loop *l) {
+    const struct plugin_use *u = &l->setup->x->plugins;
+    struct text value = {0};
+    struct rn_error e;
+    char key[40];
+    for (uint32_t i = 0; i < u->change_count; i++)
+        text_addf(&value, "%s\n", u->changes[i]);
+    snprintf(key, sizeof key, "accepted_changes.%lld", (long long)l->at.step);
+    if (u->change_count)
+        record_note(l->record, key, text_get(&value), &e);
+    text_finish(&value);
+    stored_report_changes(l->setup, l->record);
+}
+
 static void notes(struct loop *l) {
     struct setup *s = l->setup;
     struct rn_error e;
@@ -257,6 +273,11 @@ static void notes(struct loop *l) {
     record_note(l->record, "parameters", text, &e);
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->x->seed);
     record_note(l->record, "seed", text, &e);
+    struct text plugins = {0};
+    plugin_use_write(&s->x->plugins, &plugins);
+    record_note(l->record, RECORD_PLUGINS, text_get(&plugins), &e);
+    text_finish(&plugins);
+    note_changes(l);
     const struct bound_components *lists[] = {&s->x->models,     &s->x->losses,
                                               &s->x->optimizers, &s->x->schedules,
                                               &s->x->metrics,    &s->x->hooks};

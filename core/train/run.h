@@ -42,6 +42,8 @@ struct run_options {
     uint32_t override_count;
     const char *const *overrides;
     const char *resume; /* run folder, or NULL; overrides then stay with the run */
+    const char *const *accepted; /* resume: plugins whose change is accepted */
+    uint32_t accepted_count;
     struct run_watch watch;
 };
 

@@ -427,6 +427,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         ("schedule", "getters", 4, "asks for 'a' as a string", "asks for 'b' as a bool",
          "asks for 'a' as a list or a map", "asks for 'c' which it does not describe"),
         ("schedule", "half", 4, "has only one of save and load"),
+        ("schedule", "forgets", 4, "the interface of the schedule acme.bad/forgets has observe "
+         "without save", "lost when the run is resumed"),
         ("hooks", "rewrites", 4, "has the form rewrite, which this runner does not have yet"),
         ("hooks", "taps", 4, "there is no operator 'no_such_operator'"),
         ("hooks", "event", 4, "the hook came off"),

@@ -14,6 +14,7 @@ enum {
 #define EVERY_VERB           (UINT64_MAX >> (64 - VERB_COUNT))
 #define SWITCH               "switch", "-"
 #define PATH                 "path", "-"
+#define REPEATED             "repeated", "x"
 #define CHOICE(words)        "choice", words
 #define INTEGER(min, max)    "integer", #min
 #define NUMBER_ABOVE(m, max) "number", #max

@@ -198,7 +198,7 @@ static void test_engine(void) {
     snprintf(path, sizeof path, "%s/resolved.yaml", r.run);
     struct diag *d = diag_create();
     struct rn_error e = {0};
-    struct experiment *x = experiment_open(s, path, 0, NULL, d);
+    struct experiment *x = experiment_open(s, path, 0, NULL, NULL, d);
     CHECK(x != NULL);
     experiment_open_parts(x, d);
     const struct network_field field = {"x", RN_F32, 1, {COLUMNS}};

@@ -131,6 +131,9 @@ static bool check_value(struct args *a, enum flag_id id, const char *value) {
         return check_number(a, f, value);
     case FLAG_IS_PATH:
         return expand_home(a, id);
+    case FLAG_IS_REPEATED:
+        a->repeated[id][a->repeated_count[id]++] = value;
+        return true;
     default:
         return true;
     }
@@ -157,6 +160,8 @@ static bool read_flag(struct args *a, int argc, char **argv, int *i) {
         return false;
     }
     a->given |= UINT64_C(1) << id;
+    if (f->kind == FLAG_IS_REPEATED && !a->repeated[id])
+        a->repeated[id] = memory_get(memory_mul((size_t)argc, sizeof *a->repeated[id]));
     return !value || check_value(a, id, value);
 }
 
@@ -232,8 +237,10 @@ int args_parse(enum verb_id v, int argc, char **argv, struct args *out) {
 }
 
 void args_finish(struct args *a) {
-    for (unsigned f = 0; f < FLAG_COUNT; f++)
+    for (unsigned f = 0; f < FLAG_COUNT; f++) {
         memory_release(a->path[f]);
+        memory_release(a->repeated[f]);
+    }
     memory_release(a->arg);
 }
 

@@ -10,6 +10,8 @@ struct args {
     uint64_t given;                /* a bit for each flag_id */
     const char *value[FLAG_COUNT]; /* checked; as in the table where not given */
     char *path[FLAG_COUNT];        /* owned: paths whose `~` was replaced */
+    const char **repeated[FLAG_COUNT]; /* owned: the values of one that may be repeated */
+    uint32_t repeated_count[FLAG_COUNT];
     uint32_t count;                /* arguments that are no flags */
     const char **arg;              /* owned; in order, then NULL */
 };

@@ -18,6 +18,7 @@ const struct verb verb_table[VERB_COUNT] = {
 #define EVERY_VERB           (UINT64_MAX >> (64 - VERB_COUNT))
 #define SWITCH               FLAG_IS_SWITCH, NULL, 0, 0
 #define PATH                 FLAG_IS_PATH, NULL, 0, 0
+#define REPEATED             FLAG_IS_REPEATED, NULL, 0, 0
 #define CHOICE(words)        FLAG_IS_CHOICE, words, 0, 0
 #define INTEGER(min, max)    FLAG_IS_INTEGER, NULL, min, max
 #define NUMBER_ABOVE(m, max) FLAG_IS_NUMBER, NULL, m, max
@@ -131,6 +132,8 @@ void flag_describe(enum flag_id f, struct text *out) {
     const struct flag *flag = &flag_table[f];
     const char *between = " (";
     text_add(out, flag->help);
+    if (flag->kind == FLAG_IS_REPEATED)
+        text_add(out, "; may be given several times");
     if (flag->choices) {
         text_add(out, between);
         words_listed(flag->choices, out);

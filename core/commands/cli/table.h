@@ -39,6 +39,7 @@ struct verb {
 enum flag_kind {
     FLAG_IS_SWITCH,
     FLAG_IS_PATH,
+    FLAG_IS_REPEATED, /* a word, any number of times */
     FLAG_IS_CHOICE,
     FLAG_IS_INTEGER,
     FLAG_IS_NUMBER

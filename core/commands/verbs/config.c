@@ -13,7 +13,7 @@ int verb_config(const struct args *a) {
     if (!s)
         return 4;
     struct diag *d = diag_create();
-    struct config *c = experiment_read(s, a->arg[0], a->count - 1, a->arg + 1, d);
+    struct config *c = experiment_read(s, a->arg[0], a->count - 1, a->arg + 1, NULL, d);
     if (diag_count(d)) {
         code = fail_with(d, a);
     } else {

@@ -14,7 +14,10 @@ static inline struct stored_options stored_args(const struct args *a,
                                    .split = args_text(a, FLAG_SPLIT),
                                    .data = args_text(a, FLAG_DATA),
                                    .override_count = a->count - 1,
-                                   .overrides = a->arg + 1};
+                                   .overrides = a->arg + 1,
+                                   .accepted = a->repeated[FLAG_ACCEPT_CHANGED],
+                                   .accepted_count =
+                                       a->repeated_count[FLAG_ACCEPT_CHANGED]};
 }
 
 #endif

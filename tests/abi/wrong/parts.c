@@ -108,17 +108,23 @@ static int32_t half_save(void *self, struct rn_stream *s) {
     (void)self, (void)s;
     return RN_OK;
 }
-#define SCHEDULE(name, create, save)                                                   \
+static int32_t sees(void *self, const struct rn_schedule_at *at, double metric,
+                    int32_t higher_is_better, struct rn_error *e) {
+    (void)self, (void)at, (void)metric, (void)higher_is_better, (void)e;
+    return RN_OK;
+}
+#define SCHEDULE(name, create, observe, save)                                          \
     static const struct rn_schedule name##_iface = {                                   \
-        sizeof(struct rn_schedule), 0, create, NULL, nan_value, NULL, save, NULL, NULL}; \
+        sizeof(struct rn_schedule), 0, create, NULL, nan_value, observe, save, NULL, NULL}; \
     RN_SCHEDULE(schedule_##name, name##_iface, "acme.bad/" #name " 1",                 \
                 RN_DOC("Wrong on purpose") RN_OPTION("a int = 1 | one")                \
                     RN_OPTION("b float = 2 | two"))
-SCHEDULE(nan, NULL, NULL);
-SCHEDULE(many, reports_many, NULL);
-SCHEDULE(mute, mute, NULL);
-SCHEDULE(getters, wrong_getters, NULL);
-SCHEDULE(half, NULL, half_save);
+SCHEDULE(nan, NULL, NULL, NULL);
+SCHEDULE(many, reports_many, NULL, NULL);
+SCHEDULE(mute, mute, NULL, NULL);
+SCHEDULE(getters, wrong_getters, NULL, NULL);
+SCHEDULE(half, NULL, NULL, half_save);
+SCHEDULE(forgets, NULL, sees, NULL);
 
 /* ---- hooks ---- */
 static rn_value rewrite(void *self, struct rn_build *b, const struct rn_point *p) {
@@ -292,7 +298,7 @@ REGULARIZER(shape, NULL, projects_sum);
 
 RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrinks, &metric_none, &metric_other, &metric_vector,
           &metric_bytes, &metric_fails, &metric_no_update, &schedule_nan, &schedule_many,
-          &schedule_mute, &schedule_getters, &schedule_half, &hook_rewrites, &hook_taps,
+          &schedule_mute, &schedule_getters, &schedule_half, &schedule_forgets, &hook_rewrites, &hook_taps,
           &hook_event, &model_s, &model_n, &source_no_create, &source_impossible,
           &source_cell, &source_unread, &regularizer_neither, &regularizer_mute,
           &regularizer_vector, &regularizer_integer, &regularizer_learns,
