@@ -6,33 +6,13 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "graph/internal.h"
-
-struct counter { /* random streams made so far in a scope */
-    struct counter *next;
-    const char *scope;
-    uint32_t count;
-};
-
-struct builder {
-    struct rn_build api; /* first: the plugin's handle */
-    struct graph *g;
-    struct builder_options o;
-    const char *outer; /* the graph's scope before */
-    const char *scopes[64];
-    uint32_t depth;
-    struct goutput *outputs;
-    uint32_t output_count, output_capacity;
-    struct counter *counters;
-    struct rn_error e;
-};
+#include "graph/builder.h"
 
 static struct builder *self(struct rn_build *b) {
     return (struct builder *)b;
 }
 
-/* The first error, with component and layer. */
-static void stick(struct builder *b, const struct rn_error *e) {
+void builder_stick(struct builder *b, const struct rn_error *e) {
     if (b->e.status)
         return;
     b->e = *e;
@@ -42,11 +22,22 @@ static void stick(struct builder *b, const struct rn_error *e) {
         error_where(&b->e, b->o.component, 0, 0);
 }
 
+struct graph *builder_enter(struct builder *b, struct graph *body) {
+    struct graph *outer = b->g;
+    body->scope = outer->scope;
+    b->g = body;
+    return outer;
+}
+
+void builder_leave(struct builder *b, struct graph *outer) {
+    b->g = outer;
+}
+
 static void stick_text(struct builder *b, int status, const char *format,
                        const char *x) {
     struct rn_error e;
     error_set(&e, status, format, x);
-    stick(b, &e);
+    builder_stick(b, &e);
 }
 
 static uint32_t next_stream(struct builder *b) {
@@ -96,7 +87,7 @@ static int32_t build_op(struct rn_build *api, const char *name, uint32_t n_in,
     struct rn_error e = {0};
     int status = graph_op(g, name, n_in, ins, n_attr, list, n_out, out, &e);
     if (status != RN_OK)
-        stick(b, &e);
+        builder_stick(b, &e);
     return status;
 }
 
@@ -113,7 +104,7 @@ static void build_output(struct rn_build *api, const char *port, rn_value value)
     struct builder *b = self(api);
     if (b->e.status)
         return;
-    if (!graph_value(b->g, value)) {
+    if (b->g != b->o.graph || !graph_value(b->g, value)) {
         stick_text(b, RN_E_PLUGIN, "output '%s' is not a value", port);
         return;
     }
@@ -189,7 +180,7 @@ static rn_value build_variable(struct rn_build *api, const struct rn_variable *v
     if (strncmp(b->o.component, "metrics", 7) == 0)
         x.checkpointed = false;
     if (variables_declare(b->g->variables, &x, &id, &e) != RN_OK) {
-        stick(b, &e);
+        builder_stick(b, &e);
         return RN_NONE;
     }
     return graph_variable(b->g, id);
@@ -207,7 +198,7 @@ static void build_assign(struct rn_build *api, const char *name, rn_value value)
     else
         graph_assign(b->g, v->id, value, &e);
     if (e.status)
-        stick(b, &e);
+        builder_stick(b, &e);
 }
 
 static int32_t build_shape(struct rn_build *api, rn_value v, uint32_t *rank,
@@ -259,7 +250,7 @@ static void build_fail(struct rn_build *api, const char *message, const char *hi
     if (where)
         error_where(&e, arena_format(b->g->arena, "%s.%s", b->o.component, where), 0,
                     0);
-    stick(b, &e);
+    builder_stick(b, &e);
 }
 
 static int32_t build_custom(struct rn_build *api, const struct rn_operator *op,
@@ -276,7 +267,7 @@ static int32_t build_custom(struct rn_build *api, const struct rn_operator *op,
                attr_stride < sizeof *list ? attr_stride : sizeof *list);
     int status = graph_custom(b->g, op, n_in, in, n_attr, list, out, &e);
     if (status != RN_OK)
-        stick(b, &e);
+        builder_stick(b, &e);
     return status;
 }
 
@@ -290,7 +281,7 @@ static int32_t build_gradient(struct rn_build *api, rn_value y, uint32_t n,
         return b->e.status;
     int status = graph_gradient(b->g, 1, &y, NULL, n, xs, gxs, &e);
     if (status != RN_OK)
-        stick(b, &e);
+        builder_stick(b, &e);
     return status;
 }
 
@@ -305,6 +296,8 @@ static const void *build_extension(struct rn_build *api, const char *id) {
         return &operator_api;
     if (strcmp(id, "runner.gradient/1") == 0)
         return &gradient_api;
+    if (strcmp(id, "runner.scan/1") == 0)
+        return &builder_scan_api;
     return NULL;
 }
 

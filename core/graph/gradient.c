@@ -102,10 +102,10 @@ static int custom_gradient(struct sweep *s, const struct gnode *n, const rn_valu
 static int node_backward(struct sweep *s, uint32_t index) {
     struct graph *g = s->g;
     struct gnode n = g->nodes[index]; /* copy: the array may move */
-    rn_value gout[8] = {RN_NONE}, gin[64] = {RN_NONE};
+    rn_value *gout = arena_array(g->arena, rn_value, n.out_count + n.in_count + 1);
+    rn_value *gin = gout + n.out_count;
     bool flows = false, needed = false;
-    uint32_t outs = n.out_count < 8 ? n.out_count : 8;
-    for (uint32_t i = 0; i < outs; i++) {
+    for (uint32_t i = 0; i < n.out_count; i++) {
         gout[i] = s->grad[n.out[i]];
         flows |= gout[i] != RN_NONE;
     }
@@ -113,8 +113,6 @@ static int node_backward(struct sweep *s, uint32_t index) {
         needed |= s->wanted[n.in[i]];
     if (!flows || !needed || n.op->traits & OP_SOURCE)
         return RN_OK;
-    if (n.in_count > 64)
-        return error_set(s->e, RN_E_INTERNAL, "%s: more than 64 operands", n.op->name);
     const char *scope = g->scope;
     g->scope = n.scope;
     int status = RN_E_UNSUPPORTED;
@@ -131,11 +129,10 @@ static int node_backward(struct sweep *s, uint32_t index) {
                          .gout = gout,
                          .gin = gin};
         status = n.op->gradient(&r);
-        if (status == RN_OK && local.status) {
+        if (status == RN_OK)
             status = local.status;
-            if (s->e)
-                *s->e = local;
-        }
+        if (local.status && s->e)
+            *s->e = local;
     }
     if (status == RN_E_UNSUPPORTED && n.op->decompose) {
         status = through_decomposition(s, &n, gout);

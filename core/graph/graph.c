@@ -110,7 +110,7 @@ struct graph *graph_create(struct arena *a, struct variables *v, const char *nam
 }
 
 const struct gvalue *graph_value(const struct graph *g, rn_value v) {
-    return v && v < g->value_count ? &g->values[v] : NULL;
+    return v && v >= g->first_value && v < g->value_count ? &g->values[v] : NULL;
 }
 
 uint64_t elements(const struct gvalue *v) {

@@ -92,11 +92,12 @@ struct gnode {
     const char *scope;     /* "model.conv1"; "" at top */
     enum graph_part part;
     /* sources only */
-    const char *name;  /* input's or live option's name */
-    uint32_t variable; /* variable's id */
-    const void *data;  /* constant's bytes */
-    bool padded_rows;  /* input: some rows may be padding and hold anything */
-    bool masks_rows;   /* input: bool [N], true where a row is none */
+    const char *name;   /* input's or live option's name */
+    uint32_t variable;  /* variable's id */
+    const void *data;   /* constant's bytes */
+    bool padded_rows;   /* input: some rows may be padding and hold anything */
+    bool masks_rows;    /* input: bool [N], true where a row is none */
+    struct graph *body; /* scan: what it runs at each step; else NULL */
 };
 
 struct goutput {
@@ -115,7 +116,8 @@ struct graph {
     const char *name;
     struct gvalue *values; /* [0] unused */
     uint32_t value_count, value_capacity;
-    struct gnode *nodes; /* in topological order: operands come first */
+    rn_value first_value; /* of a body: lower ids are those of the graph around it */
+    struct gnode *nodes;  /* in topological order: operands come first */
     uint32_t node_count, node_capacity;
     struct goutput *outputs;
     uint32_t output_count, output_capacity;
@@ -157,6 +159,31 @@ const struct rn_attr *gnode_attr(const struct gnode *n, const char *name);
 int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
                    const rn_value *gys, uint32_t nx, const rn_value *xs, rn_value *gxs,
                    struct rn_error *e);
+
+/* ---- scan: a body that runs once per step (docs/recurrent.md) ----
+ * Operand k is input graph_scan_port(k) of the body: states, then step inputs (of which
+ * the body reads one step's part, without axis 0), then fixed operands. */
+struct graph_scan {
+    uint32_t state_count, step_count, fixed_count;
+    const rn_value *operands; /* in that order */
+    int64_t length;           /* steps: axis 0 of each step input */
+    bool reverse;             /* from the last step to the first */
+    struct graph *body;       /* without results */
+    const rn_value *next;     /* of the body: the states after a step */
+    uint32_t out_count;
+    const rn_value *step_out; /* of the body: collected as [length,...] */
+    rn_value active; /* of the body: bool [N] of a step, false where a row has ended and
+                        keeps its states; RN_NONE: all rows take all steps */
+};
+/* An empty body for a scan in g; values of g are not values of it. */
+struct graph *graph_scan_body(struct graph *g);
+/* The body's input for operand k: operand v, or one step's part of it. */
+rn_value graph_scan_input(struct graph *body, const struct graph *g, uint32_t k,
+                          rn_value v, bool step, struct rn_error *e);
+/* Variables and live values that the body reads become fixed operands. out: the last
+ * states, then the outputs. */
+int graph_scan(struct graph *g, const struct graph_scan *s, rn_value *out,
+               struct rn_error *e);
 
 /* New graphs (same arena lifetime rules; a new arena may be given): */
 /* Keep what outputs and assigns need, renumbered from the outputs in operand order;

@@ -113,13 +113,39 @@ bool gnode_blocked(const struct gnode *n);
 /* Its first operand is a float of 16 bits. */
 bool gnode_narrow(const struct graph *g, const struct gnode *n);
 
+/* ---- scan.c: nodes with a body ---- */
+/* The body's input for operand k, RN_NONE: it does not read it. */
+rn_value scan_port(const struct graph *body, uint32_t k);
+const char *scan_port_name(struct arena *a, uint32_t k);
+uint32_t scan_states(const struct gnode *n);
+uint32_t scan_steps(const struct gnode *n);
+/* Ports, shapes and results of scan n of g; the body by itself is not checked here. */
+int scan_check(const struct graph *g, const struct gnode *n, struct rn_error *e);
+/* The node, appended; body as simplified. out: all results. */
+struct gnode *scan_append(struct graph *g, uint32_t n_in, const rn_value *in,
+                          uint32_t states, uint32_t steps, int64_t length, bool reverse,
+                          struct graph *body);
+/* Scan `node` with another body, which has further results: new values of that node. */
+int scan_widen(struct graph *g, uint32_t node, struct graph *body, struct rn_error *e);
+/* scan_prune.c: what is left of scan n where only the results that `read` says (by
+ * value of g) are read. */
+struct scan_pruned {
+    uint32_t in_count, out_count, states, steps;
+    uint32_t *in, *out; /* indices of n's operands and results that stay */
+    struct graph *body; /* NULL: everything stays */
+};
+int scan_prune(const struct graph *g, const struct gnode *n, const bool *read,
+               struct arena *a, struct scan_pruned *out, struct rn_error *e);
+/* scan_gradient.c */
+int scan_gradient(struct rule *r);
+
 /* By node: results that last depend on it. What taps look at does not count, so that
  * looking changes nothing; without assignments everything does. rewrite.c */
 void graph_counts(const struct graph *g, bool *counts);
 
 /* ---- the families' tables; ops.c gathers them ---- */
 extern const struct op ops_source[], ops_elementwise[], ops_reduce[], ops_linear[],
-    ops_norm[], ops_attention[], ops_index[], ops_shape[];
+    ops_norm[], ops_attention[], ops_index[], ops_shape[], ops_scan[];
 #define OPS_END                                                                        \
     { NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, NULL }
 

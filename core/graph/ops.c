@@ -6,7 +6,7 @@
 
 static const struct op *const families[] = {ops_source, ops_elementwise, ops_reduce,
                                             ops_linear, ops_norm,        ops_attention,
-                                            ops_index,  ops_shape};
+                                            ops_index,  ops_shape,       ops_scan};
 
 const struct op *op_find(const char *name) {
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++)

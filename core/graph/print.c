@@ -46,7 +46,11 @@ static void print_constant(const struct gvalue *v, const void *data, struct text
         text_addf(out, " #%016llx", (unsigned long long)fnv1a(data, bytes));
 }
 
-static void print_node(const struct graph *g, const struct gnode *n, struct text *out) {
+static void print_body(const struct graph *g, int depth, struct text *out);
+
+static void print_node(const struct graph *g, const struct gnode *n, int depth,
+                       struct text *out) {
+    text_addf(out, "%*s", 2 * depth, "");
     for (uint32_t i = 0; i < n->out_count; i++)
         text_addf(out, "%s%%%u", i ? ", " : "", n->out[i]);
     text_addf(out, " = %s", n->custom ? n->custom->name : n->op->name);
@@ -74,14 +78,22 @@ static void print_node(const struct graph *g, const struct gnode *n, struct text
     if (n->scope && n->scope[0])
         text_addf(out, " @%s", n->scope);
     text_add(out, "\n");
+    if (n->body)
+        print_body(n->body, depth + 1, out);
+}
+
+/* Nodes and outputs; a body's stand below its node, indented. */
+static void print_body(const struct graph *g, int depth, struct text *out) {
+    for (uint32_t i = 0; i < g->node_count; i++)
+        print_node(g, &g->nodes[i], depth, out);
+    for (uint32_t i = 0; i < g->output_count; i++)
+        text_addf(out, "%*soutput \"%s\" %%%u\n", 2 * depth, "", g->outputs[i].name,
+                  g->outputs[i].value);
 }
 
 void graph_print(const struct graph *g, struct text *out) {
     text_addf(out, "program %s\n", g->name);
-    for (uint32_t i = 0; i < g->node_count; i++)
-        print_node(g, &g->nodes[i], out);
-    for (uint32_t i = 0; i < g->output_count; i++)
-        text_addf(out, "output \"%s\" %%%u\n", g->outputs[i].name, g->outputs[i].value);
+    print_body(g, 0, out);
     for (uint32_t i = 0; i < g->assign_count; i++)
         text_addf(out, "assign \"%s\" %%%u\n",
                   variables_at(g->variables, g->assigns[i].variable)->name,
@@ -129,6 +141,12 @@ uint64_t gnode_flops(const struct graph *g, const struct gnode *n) {
     uint64_t out = n->out_count ? elements(&g->values[n->out[0]]) : 0;
     if (n->op->traits & (OP_SOURCE | OP_VIEW) || graph_op_picks(name))
         return 0;
+    if (n->body) {
+        uint64_t step = 0;
+        for (uint32_t i = 0; i < n->body->node_count; i++)
+            step += gnode_flops(n->body, &n->body->nodes[i]);
+        return step * (uint64_t)attr_int(n, "length");
+    }
     if (strcmp(name, "matmul") == 0) {
         const struct gvalue *a = &g->values[n->in[0]];
         uint64_t k = (uint64_t)a->shape[a->rank - (attr_int(n, "trans_a") ? 2 : 1)];

@@ -14,6 +14,7 @@ struct copier {
     uint8_t *state;      /* of old nodes: 0 unseen, 1 open, 2 done */
     uint32_t *table;     /* hash of new nodes + 1, for common subexpressions */
     uint32_t table_size; /* a power of two; 0: none */
+    bool *read;          /* old values that a needed node or a result reads */
     graph_takes keep;
     void *context;
     const struct graph_edit *edit; /* or NULL */
@@ -170,8 +171,8 @@ static rn_value widen(struct copier *c, rn_value v) {
 }
 
 static int copy_plain(struct copier *c, const struct gnode *n, const rn_value *in) {
-    struct gvalue outs[8];
     struct graph *g = c->g;
+    struct gvalue *outs = arena_array(g->arena, struct gvalue, n->out_count + 1);
     bool narrow = c->f64 && (n->op->traits & OP_RANDOM) && n->in_count == 3;
     bool live = c->f64 && strcmp(n->op->name, "live") == 0;
     for (uint32_t i = 0; i < n->out_count; i++) {
@@ -210,6 +211,44 @@ static int copy_plain(struct copier *c, const struct gnode *n, const rn_value *i
     return c->e && c->e->status ? c->e->status : RN_OK;
 }
 
+static int run(struct copier *c);
+
+/* A body by the same pass; edits are of the graph around it alone. */
+static struct graph *copy_body(struct copier *c, const struct graph *body) {
+    struct copier inner = {.old = body,
+                           .g = graph_create(c->g->arena, c->g->variables, body->name),
+                           .keep = c->keep,
+                           .context = c->context,
+                           .f64 = c->f64,
+                           .e = c->e};
+    return run(&inner) == RN_OK ? inner.g : NULL;
+}
+
+/* Results that nobody reads go, and what only they needed. */
+static int copy_scan(struct copier *c, const struct gnode *n, const rn_value *in) {
+    struct graph *g = c->g;
+    struct scan_pruned s;
+    int status = scan_prune(c->old, n, c->read, g->arena, &s, c->e);
+    if (status != RN_OK)
+        return status;
+    struct graph *body = copy_body(c, s.body ? s.body : n->body);
+    if (!body)
+        return c->e->status;
+    uint32_t n_in = s.body ? s.in_count : n->in_count;
+    rn_value *ins = arena_array(g->arena, rn_value, n_in + 1);
+    for (uint32_t k = 0; k < n_in; k++)
+        ins[k] = in[s.body ? s.in[k] : k];
+    struct gnode *made =
+        scan_append(g, n_in, ins, s.body ? s.states : scan_states(n),
+                    s.body ? s.steps : scan_steps(n), attr_int(n, "length"),
+                    attr_int(n, "reverse") != 0, body);
+    made->scope = arena_copy(g->arena, n->scope);
+    made->part = n->part;
+    for (uint32_t k = 0; k < made->out_count; k++)
+        c->map[n->out[s.body ? s.out[k] : k]] = made->out[k];
+    return RN_OK;
+}
+
 static int copy_node(struct copier *c, uint32_t index);
 
 /* Decompose into a scratch graph of one node's operands, then copy that, recursively.
@@ -235,6 +274,8 @@ static int copy_decomposed(struct copier *c, const struct gnode *n,
     inner.old = scratch;
     inner.f64 = false;
     inner.map = arena_array(c->g->arena, rn_value, scratch->value_count);
+    inner.read = arena_array(c->g->arena, bool, scratch->value_count);
+    memset(inner.read, true, scratch->value_count * sizeof *inner.read);
     inner.state = arena_array(c->g->arena, uint8_t, scratch->node_count + 1);
     for (uint32_t i = 0; i < n->in_count; i++)
         inner.map[ins[i]] = in[i];
@@ -266,6 +307,8 @@ static int copy_one(struct copier *c, const struct gnode *n) {
         if (made)
             return RN_OK;
     }
+    if (n->body)
+        return copy_scan(c, n, in);
     bool splits = n->op->decompose && (!(n->op->traits & OP_BLOCKED) ||
                                        gnode_blocked(n) || gnode_narrow(c->old, n));
     if (c->keep && splits && !c->keep(c->context, c->old, n))
@@ -316,6 +359,23 @@ static rn_value result(struct copier *c, rn_value v) {
     return edit ? edit->result(edit->context, c->g, c->map[v], c->e) : c->map[v];
 }
 
+/* By old value, from the results. */
+static void find_read(struct copier *c) {
+    const struct graph *old = c->old;
+    for (uint32_t i = 0; i < old->output_count; i++)
+        c->read[old->outputs[i].value] = true;
+    for (uint32_t i = 0; i < old->assign_count; i++)
+        c->read[old->assigns[i].value] = true;
+    for (uint32_t i = old->node_count; i-- > 0;) {
+        const struct gnode *n = &old->nodes[i];
+        bool needed = false;
+        for (uint32_t k = 0; k < n->out_count; k++)
+            needed |= c->read[n->out[k]];
+        for (uint32_t k = 0; needed && k < n->in_count; k++)
+            c->read[n->in[k]] = true;
+    }
+}
+
 static int run(struct copier *c) {
     const struct graph *old = c->old;
     struct rn_error none = {0};
@@ -324,6 +384,8 @@ static int run(struct copier *c) {
     c->e->status = 0;
     c->map = arena_array(c->g->arena, rn_value, old->value_count + 1);
     c->state = arena_array(c->g->arena, uint8_t, old->node_count + 1);
+    c->read = arena_array(c->g->arena, bool, old->value_count + 1);
+    find_read(c);
     c->table_size = 1024;
     while (c->table_size < 8 * old->node_count)
         c->table_size *= 2;

@@ -35,7 +35,9 @@ static int check_operands(const struct verifier *v, uint32_t i) {
 
 static int check_outputs(const struct verifier *v, uint32_t i) {
     const struct gnode *n = &v->g->nodes[i];
-    uint32_t outs = n->custom ? n->custom->out_count : (uint32_t)n->op->outs;
+    uint32_t outs = n->custom ? n->custom->out_count
+                    : n->body ? n->out_count
+                              : (uint32_t)n->op->outs;
     if (n->out_count != outs)
         return FAULT(v, i, "has %u outputs, not %u", n->out_count, outs);
     for (uint32_t k = 0; k < n->out_count; k++) {
@@ -156,6 +158,24 @@ static int check_rows(struct verifier *v, uint32_t i) {
     return RN_OK;
 }
 
+static int verify(const struct graph *g, const struct gnode *around, const bool *padded,
+                  bool *pads, struct rn_error *e);
+
+/* A scan: its ports and its body, in which rows are padding where the operands' are. */
+static int check_body(struct verifier *v, uint32_t i) {
+    const struct gnode *n = &v->g->nodes[i];
+    struct rn_error why = {0};
+    bool pads = false;
+    int status = scan_check(v->g, n, &why);
+    if (status == RN_OK)
+        status = verify(n->body, n, v->padded, &pads, &why);
+    if (status != RN_OK)
+        return FAULT(v, i, "breaks its rule: %s", why.message);
+    for (uint32_t k = 0; k < n->out_count; k++)
+        v->padded[n->out[k]] = pads;
+    return RN_OK;
+}
+
 static int check_node(struct verifier *v, uint32_t i) {
     const struct gnode *n = &v->g->nodes[i];
     if (!n->op || !op_known(n->op))
@@ -166,6 +186,8 @@ static int check_node(struct verifier *v, uint32_t i) {
          source = n->op->traits & OP_SOURCE;
     if (custom != (n->custom != NULL))
         return FAULT(v, i, "and its kernels do not belong %s", "together");
+    if ((strcmp(n->op->name, "scan") == 0) != (n->body != NULL))
+        return FAULT(v, i, "and its body do not belong %s", "together");
     int status = check_operands(v, i);
     if (status == RN_OK)
         status = check_outputs(v, i);
@@ -173,6 +195,8 @@ static int check_node(struct verifier *v, uint32_t i) {
         status = check_source(v, i);
     if (status == RN_OK && !source && !custom)
         status = check_attributes(v, i);
+    if (status == RN_OK && n->body)
+        return check_body(v, i);
     if (status == RN_OK && !source && !custom)
         status = check_rule(v, i);
     return status ? status : check_rows(v, i);
@@ -210,15 +234,30 @@ static int check_results(const struct verifier *v) {
     return RN_OK;
 }
 
-int graph_verify(const struct graph *g, struct rn_error *e) {
+/* around: the scan whose body g is, or NULL; padded: by value of the graph around it.
+ * *pads: some result's rows may be padding. */
+static int verify(const struct graph *g, const struct gnode *around, const bool *padded,
+                  bool *pads, struct rn_error *e) {
     struct verifier v = {.g = g, .scratch = *g, .e = e};
     int status = RN_OK;
     v.scratch.arena = arena_create();
     v.padded = arena_array(v.scratch.arena, bool, g->value_count);
-    for (uint32_t i = 0; i < g->node_count && status == RN_OK; i++)
+    for (uint32_t i = 0; i < g->node_count && status == RN_OK; i++) {
         status = check_node(&v, i);
+        for (uint32_t k = 0; around && k < around->in_count && status == RN_OK; k++) {
+            rn_value port = padded[around->in[k]] ? scan_port(g, k) : RN_NONE;
+            if (port && g->values[port].node == i)
+                v.padded[port] = true;
+        }
+    }
     if (status == RN_OK)
         status = check_results(&v);
+    for (uint32_t i = 0; status == RN_OK && pads && i < g->output_count; i++)
+        *pads |= v.padded[g->outputs[i].value];
     arena_destroy(v.scratch.arena);
     return status;
+}
+
+int graph_verify(const struct graph *g, struct rn_error *e) {
+    return verify(g, NULL, NULL, NULL, e);
 }

@@ -24,6 +24,11 @@ struct home {
     uint32_t block; /* of the arena; UINT32_MAX: not in the arena */
 };
 
+struct body { /* of a scan */
+    const struct plan *plan; /* NULL: not planned yet, or the node has none */
+    uint64_t constants;      /* where its constants begin among the program's */
+};
+
 struct draft {
     const struct graph *g;
     struct arena *a;
@@ -43,6 +48,7 @@ struct draft {
     struct plan_block *blocks;
     uint32_t block_count, block_capacity;
     uint64_t constant_bytes;
+    struct body *bodies; /* by graph node; NULL: no scan so far */
 };
 
 uint64_t round64(uint64_t bytes);
@@ -62,6 +68,11 @@ rn_value region_operand(const struct draft *d, rn_value v);
 
 /* order.c: fills order. */
 void draft_order(struct draft *d);
+
+/* scan.c: the body of scan `node` as out->sub, with its ports and its constants' place
+ * among those of the program. */
+int draft_scan(struct draft *d, uint32_t node, struct rn_node *out);
+void draft_scan_constants(const struct draft *d, char *constants);
 
 /* work.c: what each node of the finished program does. */
 const struct plan_work *draft_work(struct draft *d, const struct rn_node_info *infos);

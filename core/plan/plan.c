@@ -88,7 +88,7 @@ struct query_ctx {
 static bool keep(void *context, const struct graph *g, const struct gnode *n) {
     struct query_ctx *k = context;
     struct rn_node_info info;
-    if (is_source(n) || is_view(n) || n->custom)
+    if (is_source(n) || is_view(n) || n->custom || n->body)
         return true;
     if (!k->o->backend)
         return op_traits(n->op) & OP_PRIMITIVE;
@@ -324,7 +324,8 @@ static void build_region(struct draft *d, uint32_t index, const struct unit *u,
                             .sub = sub};
 }
 
-static void build_node(struct draft *d, const struct gnode *n, struct rn_node *out) {
+static int build_node(struct draft *d, uint32_t index, struct rn_node *out) {
+    const struct gnode *n = &d->g->nodes[index];
     uint32_t *io = arena_array(d->a, uint32_t, n->in_count + n->out_count + 1);
     for (uint32_t i = 0; i < n->in_count; i++)
         io[i] = slot_get(d, n->in[i]);
@@ -334,6 +335,7 @@ static void build_node(struct draft *d, const struct gnode *n, struct rn_node *o
     out->label = label_of(d, n);
     out->in = io;
     out->out = io + n->in_count;
+    return n->body ? draft_scan(d, index, out) : RN_OK;
 }
 
 /* ------------------------------------------------------- lifetimes, places */
@@ -400,7 +402,7 @@ static uint32_t maker(const struct rn_program *sub, uint32_t slot) {
 static bool may_overwrite(const struct placer *p, uint32_t i, uint32_t k, uint32_t j) {
     const struct rn_node *n = &p->d->nodes[i];
     const struct rn_slot *in = &p->d->slots[n->in[j]], *out = &p->d->slots[n->out[k]];
-    if (in->bytes != out->bytes || in->dtype != out->dtype)
+    if (in->bytes != out->bytes || in->dtype != out->dtype || rn_node_is_scan(n))
         return false;
     if (n->sub) { /* not what a reduction at its end makes */
         uint32_t made = maker(n->sub, n->sub->outputs[k]);
@@ -627,9 +629,11 @@ static int ask_all(struct draft *d, struct rn_node_info **infos,
         int status = draft_query_backend(d->o, p, i, info, d->e);
         if (status != RN_OK)
             return status;
+        if (rn_node_is_scan(&d->nodes[i]))
+            info->workspace_bytes = rn_scan_workspace(p, &d->nodes[i]);
         if (info->supported)
             continue;
-        if (d->nodes[i].sub) {
+        if (d->nodes[i].sub && !rn_node_is_scan(&d->nodes[i])) {
             *regions_refused = true;
             return RN_OK;
         }
@@ -640,7 +644,8 @@ static int ask_all(struct draft *d, struct rn_node_info **infos,
     return RN_OK;
 }
 
-static void build_nodes(struct draft *d) {
+static int build_nodes(struct draft *d) {
+    int status = RN_OK;
     d->slots = NULL;
     d->slot_count = d->slot_capacity = 0;
     d->node_count = 0;
@@ -654,15 +659,16 @@ static void build_nodes(struct draft *d) {
     d->nodes =
         arena_array(d->a, struct rn_node,
                     d->order_count + d->g->output_count + d->g->assign_count + 1);
-    for (uint32_t i = 0; i < d->order_count; i++) {
+    for (uint32_t i = 0; i < d->order_count && status == RN_OK; i++) {
         uint32_t index = d->order[i];
         const struct unit *u = &d->units[index];
         if (u->region)
             build_region(d, index, u, &d->nodes[d->node_count++]);
         else
-            build_node(d, &d->g->nodes[u->nodes[0]], &d->nodes[d->node_count++]);
+            status = build_node(d, u->nodes[0], &d->nodes[d->node_count++]);
         d->plan->region_count += u->region;
     }
+    return status;
 }
 
 static void copy_constants(struct draft *d) {
@@ -673,6 +679,7 @@ static void copy_constants(struct draft *d) {
             memcpy(bytes + d->homes[n->out[0]].offset, n->data,
                    value_bytes(d->g, n->out[0]));
     }
+    draft_scan_constants(d, bytes);
     d->plan->constants = bytes;
     d->plan->constant_bytes = d->constant_bytes;
 }
@@ -725,8 +732,9 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
             draft_fuse(&d, form == 0);
         else
             draft_singles(&d);
-        build_nodes(&d);
-        status = ask_all(&d, &infos, &refused);
+        status = build_nodes(&d);
+        if (status == RN_OK)
+            status = ask_all(&d, &infos, &refused);
         if (status != RN_OK || !refused)
             break;
     }

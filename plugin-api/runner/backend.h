@@ -48,7 +48,9 @@ struct rn_program;
  * space and that an elementwise node of sub makes; all of them over the same axes,
  * which are the last ones, the leading ones or all, axes of size 1 aside. What they
  * make is an output of its own shape that shares no memory with an input. op
- * "custom:NAME": a plugin's own operator; `custom` is its kernel table.
+ * "scan": `sub` is a whole program, run once a step with other pointers (see
+ * rn_scan_bases). op "custom:NAME": a plugin's own operator; `custom` is its kernel
+ * table.
  */
 #define RN_NO_SLOT       0xffffffffu
 #define RN_BASE_REGISTER 0xfffffffeu
@@ -122,6 +124,65 @@ static inline int32_t rn_node_blocked(const struct rn_node *n) {
             return 1;
     }
     return 0;
+}
+
+/* ---- scan ----
+ * in: `states` first states, `steps` step inputs [length,...], then what is the same at
+ * every step; out: the last states, then step outputs [length,...]. Base RN_BASE_FIRST
+ * + k of sub is its k-th port, in counted before out: a state's or step's part, whole.
+ * The body reads what the step before left in a state and writes the next one
+ * elsewhere. A step's part is at a multiple of 64 only if its size is one. Arena of sub
+ * and copies of states are the node's workspace, which the host sizes. */
+static inline int32_t rn_node_is_scan(const struct rn_node *n) {
+    return n->sub != NULL && strcmp(n->op, "scan") == 0;
+}
+static inline int64_t rn_scan_int(const struct rn_node *n, const char *name) {
+    const struct rn_attr *a = rn_node_attr(n, name);
+    return a ? a->i : 0;
+}
+static inline uint64_t rn_scan_round(uint64_t bytes) {
+    return (bytes + 63u) / 64u * 64u;
+}
+/* Bytes of workspace up to the copy of state k. */
+static inline uint64_t rn_scan_copies(const struct rn_program *p,
+                                      const struct rn_node *n, uint32_t k) {
+    uint64_t at = rn_scan_round(n->sub->arena_bytes);
+    uint32_t i;
+    for (i = 0; i < k; i++)
+        at += rn_scan_round(rn_slot_at(p, n->out[i])->bytes);
+    return at;
+}
+static inline uint64_t rn_scan_workspace(const struct rn_program *p,
+                                         const struct rn_node *n) {
+    return rn_scan_copies(p, n, (uint32_t)rn_scan_int(n, "states"));
+}
+/* Fills table[n->sub->base_count] with the bases of sub for step s of 0..length-1, in
+ * order of running. */
+static inline void rn_scan_bases(const struct rn_program *p, const struct rn_node *n,
+                                 void *const *bases, int64_t s, void **table) {
+    int64_t length = rn_scan_int(n, "length"), last = length - 1;
+    uint32_t states = (uint32_t)rn_scan_int(n, "states"), k;
+    uint32_t steps = states + (uint32_t)rn_scan_int(n, "steps");
+    uint64_t t = (uint64_t)(rn_scan_int(n, "reverse") ? last - s : s);
+    char *work = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
+    table[RN_BASE_ARENA] = work;
+    table[RN_BASE_CONSTANTS] = bases[RN_BASE_CONSTANTS];
+    table[RN_BASE_SCALARS] = bases[RN_BASE_SCALARS];
+    for (k = 0; k < n->in_count + n->out_count; k++) {
+        uint32_t i = k < n->in_count ? k : k - n->in_count;
+        int32_t out = k >= n->in_count, state = i < states;
+        const struct rn_slot *slot = rn_slot_at(p, out ? n->out[i] : n->in[i]);
+        char *at = (char *)bases[slot->base] + slot->offset;
+        if (state && (out || s > 0)) { /* by turns, the last step into the result */
+            const struct rn_slot *to = rn_slot_at(p, n->out[i]);
+            int64_t writer = out ? s : s - 1;
+            at = (last - writer) % 2 ? work + rn_scan_copies(p, n, i)
+                                     : (char *)bases[to->base] + to->offset;
+        } else if (!state && (out || i < steps)) {
+            at += t * (slot->bytes / (uint64_t)length);
+        }
+        table[RN_BASE_FIRST + k] = at;
+    }
 }
 
 /* Asked while planning, before memory is laid out; offsets are not set yet. */

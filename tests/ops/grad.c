@@ -239,6 +239,7 @@ void mode_grad(const struct opened *reference, const char *only) {
     for (uint32_t k = 0; k < op_count() && !only; k++) {
         const char *name = op_name(op_at(k));
         bool apart = op_traits(op_at(k)) & OP_SOURCE || strcmp(name, "custom") == 0 ||
+                     strcmp(name, "scan") == 0 || /* scan.c */
                      strcmp(name, "stop_gradient") == 0 ||
                      strcmp(name, "straight_through") == 0;
         ops_check(checked[k] || apart, "operator %s has no case for its gradient",

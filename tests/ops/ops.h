@@ -100,7 +100,7 @@ void case_fill(const struct case_input *in, uint32_t salt, void *to);
 bool exe_fill(struct exe *x, const struct built *b);
 
 /* A result kept after its program is gone. */
-#define RESULTS 24
+#define RESULTS 40
 struct result {
     uint32_t count;
     rn_dtype dtype[RESULTS];
@@ -152,6 +152,7 @@ void test_built(const char *name, const struct built *b, bool near,
                 const struct opened *backends, int count);
 void test_refusals(void);
 void test_custom(const struct opened *backends, int count);
+void test_scan(const struct opened *backends, int count);
 void test_meanings(const struct opened *backends, int count);
 void test_graphs(const struct opened *backends, int count);
 void test_images16(const struct opened *backends, int count);

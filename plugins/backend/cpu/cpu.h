@@ -68,6 +68,8 @@ void cpu_exe_destroy(struct cpu_exe *x);
 
 /* One run of one node. */
 struct cpu_call {
+    const struct rn_program *program; /* that the node is of, */
+    void *const *bases;               /* and its pointers: for nodes with a body */
     struct kernel_call k; /* node and tensors with their data */
     const void *state;    /* what the room made at compile */
     char *workspace;      /* 64-byte aligned */
@@ -121,6 +123,7 @@ void cpu_setup_finish(struct cpu_setup *s);
 typedef int32_t (*kernel_family)(struct cpu_setup *s, struct rn_error *e);
 
 int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e);
+int32_t cpu_scan(struct cpu_setup *s, struct rn_error *e);        /* scan.c */
 int32_t cpu_products(struct cpu_setup *s, struct rn_error *e);    /* our own */
 int32_t cpu_attention16(struct cpu_setup *s, struct rn_error *e); /* CPU_DOTS16 */
 

@@ -291,7 +291,7 @@ static int32_t attention16(struct cpu_setup *s, struct rn_error *e) {
 
 static int32_t prepare(struct cpu_setup *s, struct rn_error *e) {
     const struct cpu_isa *isa = s->engine->isa;
-    const kernel_family rooms[] = {room_basic,      cpu_elementwise, isa->reduce,
+    const kernel_family rooms[] = {cpu_scan,        room_basic,      cpu_elementwise, isa->reduce,
                                    isa->softmax,    isa->normalise,  isa->attention,
                                    isa->window,     isa->move,
 #ifdef CPU_DOTS16
@@ -546,7 +546,8 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
         t->split = s.split;
         t->state = s.state;
         t->finish = s.finish;
-        t->call = (struct cpu_call){.k = {n, n->in_count, n->out_count, s.in, s.out},
+        t->call = (struct cpu_call){.program = p,
+                                    .k = {n, n->in_count, n->out_count, s.in, s.out},
                                     .state = s.state,
                                     .scratch = s.scratch,
                                     .threads = g->threads};
@@ -588,6 +589,7 @@ static void point(struct cpu_exe *x, struct task *t, void *const *bases) {
             x->tensors[k].data = (char *)bases[x->slots[k]->base] + x->slots[k]->offset;
     if (n->workspace_bytes)
         t->call.workspace = (char *)bases[RN_BASE_ARENA] + n->workspace_offset;
+    t->call.bases = bases;
 }
 
 /* The group of tasks from t on, as one parallel section. */

@@ -246,7 +246,8 @@ static int32_t prepare(struct cuda_setup *s, struct rn_error *e) {
     static const struct {
         cuda_room room;
         bool blocked;
-    } rooms[] = {{room_basic, true},          {cuda_room_elementwise, false},
+    } rooms[] = {{cuda_room_scan, false},     {room_basic, true},
+                 {cuda_room_elementwise, false},
                  {cuda_room_reduce, false},   {cuda_room_lines, false},
                  {cuda_room_norm, true},      {cuda_room_move, false},
                  {cuda_room_index, false},    {cuda_room_window, true},
@@ -290,9 +291,9 @@ static uint64_t by_rule(const struct cuda_setup *s) {
 }
 
 /* Node i of p into tasks of x. *info and *ns may be NULL. */
-static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
-                        struct rn_node_info *info, uint64_t *ns, struct rn_error *e) {
-    const struct rn_program *p = x->program;
+static int32_t add_node(struct cuda_exe *x, const struct rn_program *p, uint32_t index,
+                        bool building, struct rn_node_info *info, uint64_t *ns,
+                        struct rn_error *e) {
     const struct rn_node *n = rn_node_at(p, index);
     struct tensor *t = calloc((size_t)n->in_count + n->out_count + 1, sizeof *t);
     if (!t)
@@ -303,6 +304,7 @@ static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
         t[n->in_count + i] = tensor(p, n->out[i]);
     struct cuda_setup s = {.device = x->device,
                            .exe = x,
+                           .program = p,
                            .node = n,
                            .in = t,
                            .out = t + n->in_count,
@@ -338,12 +340,17 @@ static int32_t add_node(struct cuda_exe *x, uint32_t index, bool building,
     return taken < 0 ? taken : RN_OK;
 }
 
+int32_t cuda_node_add(struct cuda_exe *x, const struct rn_program *p, uint32_t index,
+                      struct rn_error *e) {
+    return add_node(x, p, index, true, NULL, NULL, e);
+}
+
 int32_t cuda_query(struct cuda_device *d, const struct rn_program *p, uint32_t node,
                    struct rn_node_info *out, struct rn_error *e) {
     struct cuda_exe *x = cuda_exe_new(d, p);
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
-    int32_t status = add_node(x, node, false, out, NULL, e);
+    int32_t status = add_node(x, p, node, false, out, NULL, e);
     cuda_exe_destroy(x);
     return status;
 }
@@ -353,7 +360,7 @@ int32_t cuda_measure(struct cuda_device *d, const struct rn_program *p, uint32_t
     struct cuda_exe *x = cuda_exe_new(d, p);
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a question", NULL, NULL);
-    int32_t status = add_node(x, node, false, NULL, ns, e);
+    int32_t status = add_node(x, p, node, false, NULL, ns, e);
     cuda_exe_destroy(x);
     return status;
 }
@@ -392,7 +399,7 @@ int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++)
-        status = add_node(x, i, true, NULL, NULL, e);
+        status = cuda_node_add(x, p, i, e);
     if (status == RN_OK)
         status = cuda_exe_load(x, e);
     if (status != RN_OK) {
@@ -406,7 +413,8 @@ int32_t cuda_exe_create(struct cuda_device *d, const struct rn_program *p,
 int32_t cuda_exe_enqueue(struct cuda_exe *x, CUstream stream, void *const *bases,
                          struct rn_error *e) {
     int32_t status = RN_OK;
-    for (uint32_t i = 0; i < x->task_count && status == RN_OK; i++) {
+    for (uint32_t i = 0; i < x->task_count && status == RN_OK;
+         i += 1 + x->tasks[i].inside) {
         status = x->tasks[i].run(x, &x->tasks[i], stream, bases, e);
         if (status != RN_OK && e && !e->where[0])
             snprintf(e->where, sizeof e->where, "%s", x->tasks[i].label);
@@ -492,7 +500,7 @@ static int32_t run_timed(struct cuda_exe *x, CUstream stream, void *const *bases
     for (uint32_t i = 0; i < nodes && status == RN_OK; i++) {
         times[2 * i] = task; /* has it any? */
         for (; task < x->task_count && x->tasks[task].node == i && status == RN_OK;
-             task++)
+             task += 1 + x->tasks[task].inside)
             status = x->tasks[task].run(x, &x->tasks[task], stream, bases, e);
         times[2 * i + 1] = task;
         if (status == RN_OK)

@@ -100,6 +100,7 @@ typedef int32_t (*task_fn)(struct cuda_exe *x, struct cuda_task *t, CUstream str
 struct cuda_task {
     const char *label; /* the node's; host */
     uint32_t node;
+    uint32_t inside; /* tasks after it that it runs itself: a scan's body */
     task_fn run;
     /* a launch */
     char kernel[64];
@@ -161,6 +162,7 @@ int32_t cuda_exe_enqueue(struct cuda_exe *x, CUstream stream, void *const *bases
 struct cuda_setup {
     struct cuda_device *device;
     struct cuda_exe *exe;
+    const struct rn_program *program; /* that the node is of */
     const struct rn_node *node;
     const struct tensor *in, *out;
     uint32_t n_in, n_out;
@@ -189,6 +191,10 @@ int32_t cuda_room_cudnn(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_products(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_attention(struct cuda_setup *s, struct rn_error *e);
 int32_t cuda_room_custom(struct cuda_setup *s, struct rn_error *e);
+int32_t cuda_room_scan(struct cuda_setup *s, struct rn_error *e); /* scan.c */
+/* Node `index` of p, the program or a scan's body, into tasks of x. */
+int32_t cuda_node_add(struct cuda_exe *x, const struct rn_program *p, uint32_t index,
+                      struct rn_error *e);
 
 /* A task at the list's end; a spare one if there is no memory (exe->failed). */
 struct cuda_task *cuda_task_add(struct cuda_setup *s, task_fn run);

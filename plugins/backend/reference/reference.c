@@ -107,6 +107,11 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t index,
     const struct rn_node *n = rn_node_at(p, index);
     struct kernel_tensor ins[MOST], outs[8];
     (void)self, (void)e;
+    if (rn_node_is_scan(n)) {
+        out->supported = 1;
+        memcpy(out->kernel, "steps", 6);
+        return RN_OK;
+    }
     gather(p, n, NULL, ins, outs);
     out->supported =
         n->in_count <= MOST &&
@@ -139,22 +144,46 @@ static int32_t run_custom(const struct rn_node *n, const struct kernel_tensor *i
 
 struct executable {
     const struct rn_program *program;
-    kernel_fn *kernels; /* one a node, NULL: custom */
+    kernel_fn *kernels; /* one a node, NULL: custom, scan */
+    void **bodies;      /* one a node, struct executable of a scan's body, or NULL */
+    void **bases;       /* of this body at a step; NULL: not a body */
 };
+
+static int32_t compile(void *self, const struct rn_program *p, void **exe,
+                       struct rn_error *e);
+
+static int32_t compile_body(void *self, const struct rn_program *body, void **exe,
+                            struct rn_error *e) {
+    int32_t status = compile(self, body, exe, e);
+    struct executable *x = *exe;
+    if (status != RN_OK)
+        return status;
+    x->bases = calloc(body->base_count, sizeof *x->bases);
+    return x->bases ? RN_OK
+                    : rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
+}
 
 static int32_t compile(void *self, const struct rn_program *p, void **exe,
                        struct rn_error *e) {
     struct executable *x = calloc(1, sizeof *x);
     (void)self;
     *exe = x;
-    if (x)
+    if (x) {
+        x->program = p;
         x->kernels = calloc(p->node_count + 1u, sizeof *x->kernels);
-    if (!x || !x->kernels)
+        x->bodies = calloc(p->node_count + 1u, sizeof *x->bodies);
+    }
+    if (!x || !x->kernels || !x->bodies)
         return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
-    x->program = p;
     for (uint32_t i = 0; i < p->node_count; i++) {
         const struct rn_node *n = rn_node_at(p, i);
         struct kernel_tensor ins[MOST], outs[8];
+        if (rn_node_is_scan(n)) {
+            int32_t status = compile_body(self, n->sub, &x->bodies[i], e);
+            if (status != RN_OK)
+                return status;
+            continue;
+        }
         gather(p, n, NULL, ins, outs);
         if (n->custom ? !((const struct rn_operator *)n->custom)->host
                       : !(x->kernels[i] = kernel_find(n->op, ins, n->in_count, outs)))
@@ -166,9 +195,13 @@ static int32_t compile(void *self, const struct rn_program *p, void **exe,
 
 static void exe_destroy(void *self, void *exe) {
     struct executable *x = exe;
-    (void)self;
-    if (x)
-        free(x->kernels);
+    if (!x)
+        return;
+    for (uint32_t i = 0; x->bodies && i < x->program->node_count; i++)
+        exe_destroy(self, x->bodies[i]);
+    free(x->bodies);
+    free(x->bases);
+    free(x->kernels);
     free(x);
 }
 
@@ -179,17 +212,36 @@ static int64_t now_ns(void) {
 }
 
 static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
+                       int64_t *times, struct rn_error *e);
+
+static int32_t run_scan(void *self, const struct rn_program *p, const struct rn_node *n,
+                        struct executable *body, void *const *bases,
+                        struct rn_error *e) {
+    int64_t length = rn_scan_int(n, "length");
+    int32_t status = RN_OK;
+    for (int64_t s = 0; s < length && status == RN_OK; s++) {
+        rn_scan_bases(p, n, bases, s, body->bases);
+        status = profile(self, body, NULL, body->bases, NULL, e);
+    }
+    return status;
+}
+
+static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
                        int64_t *times, struct rn_error *e) {
     const struct executable *x = exe;
-    (void)self, (void)stream;
+    (void)stream;
     for (uint32_t i = 0; i < x->program->node_count; i++) {
         const struct rn_node *n = rn_node_at(x->program, i);
         struct kernel_tensor ins[MOST], outs[8];
         struct kernel_call c = {n, n->in_count, n->out_count, ins, outs};
-        gather(x->program, n, bases, ins, outs);
+        if (!x->bodies[i])
+            gather(x->program, n, bases, ins, outs);
         if (times)
             times[2 * i] = now_ns();
-        int32_t status = n->custom ? run_custom(n, ins, outs, e) : x->kernels[i](&c, e);
+        int32_t status = n->custom      ? run_custom(n, ins, outs, e)
+                         : x->bodies[i] ? run_scan(self, x->program, n, x->bodies[i],
+                                                   bases, e)
+                                        : x->kernels[i](&c, e);
         if (times)
             times[2 * i + 1] = now_ns();
         if (status != RN_OK)
