@@ -3,14 +3,17 @@
 
 A test is called as `test.py RUNNER [more]`; it ends with Checks.done(), which prints
 "N passed, N failed" as its last line."""
+import fcntl
 import os
 import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -71,6 +74,7 @@ def deleted(kind, name):
 def skip_absent(kind, error, trace):
     """A test that meets a deleted plugin ends here, with what it has counted."""
     if kind is not Absent:
+        print(last_failure(), flush=True)
         return sys.__excepthook__(kind, error, trace)
     print(f"SKIP: {error}")
     print(f"{Checks.all_passed} passed, {Checks.all_failed} failed", flush=True)
@@ -78,6 +82,18 @@ def skip_absent(kind, error, trace):
 
 
 sys.excepthook = skip_absent
+# Killed, a test still removes its folders.
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+failed = None  # the last command of runner() that did not exit with 0
+
+
+def last_failure():
+    """The command behind a check that failed or an exception, if it may be one that ended
+    with an error: many helpers look at what was printed alone. Once each."""
+    global failed
+    text, failed = failed, None
+    return text or ""
 
 
 def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
@@ -87,6 +103,10 @@ def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
                        stderr=subprocess.PIPE, timeout=timeout, preexec_fn=preexec)
     r = Result(p.returncode, p.stdout.decode(errors="replace"),
                p.stderr.decode(errors="replace"))
+    global failed
+    if r.code:
+        failed = (f"  the last command that failed: runner {shlex.join(map(str, args))}\n"
+                  f"  exit {r.code}\n{r.err[-2000:]}")
     for kind, name in re.findall(r"there is no (\w+) '([\w-]+)'", r.err if r.code else ""):
         if deleted(kind, name):
             raise Absent(f"{kind} '{name}' is not in this tree")
@@ -101,10 +121,30 @@ def preload(library):
 
 
 # Runs of a few steps wait for the disk most of the time; a kill sees no difference. Not for
-# plugins: such a folder may forbid to execute what is in it.
+# plugins: such a folder may forbid to execute what is in it. A test keeps up to 57 MB there
+# (measured) and one runs for each processor; containers often have 64 MB in all.
 SHM = "/dev/shm"
 IN_MEMORY = SHM if os.access(SHM, os.W_OK) and \
-    shutil.disk_usage(SHM).free > 48 << 20 else None
+    shutil.disk_usage(SHM).free > (128 << 20) * (os.cpu_count() or 1) else None
+PREFIX = "runner test "
+
+
+def remove_abandoned(folder):
+    """Folders of tests that were killed: nobody holds their lock."""
+    for path in pathlib.Path(folder).glob(PREFIX + "*"):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            # One that was made just now may not be locked yet.
+            if time.time() - os.fstat(fd).st_mtime > 60:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass
+        finally:
+            os.close(fd)
 
 
 class Scratch:
@@ -115,11 +155,15 @@ class Scratch:
         self.where = where
 
     def __enter__(self):
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="runner test ", dir=self.where))
+        remove_abandoned(self.where or tempfile.gettempdir())
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=self.where))
+        self.lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self.lock, fcntl.LOCK_SH)
         return self.path
 
     def __exit__(self, *_):
         shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
 
 
 class Checks:
@@ -135,7 +179,7 @@ class Checks:
         else:
             self.failed += 1
             Checks.all_failed += 1
-            print(f"FAIL {what}" + (f"\n{detail}" if detail else ""), flush=True)
+            print("\n".join(filter(None, [f"FAIL {what}", detail, last_failure()])), flush=True)
         return bool(good)
 
     def equal(self, what, got, want):

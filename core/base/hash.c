@@ -80,6 +80,7 @@ sha256_rounds(uint32_t s[8], const uint8_t *p, size_t blocks) {
     const bytes swap = {3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12};
     for (; blocks; blocks--, p += 64) {
         words w[4], k, x0 = x, y0 = y;
+#pragma GCC unroll 16 /* w stays in registers: measured, 1.2 times as fast */
         for (int i = 0; i < 16; i++) {
             words *now = &w[i % 4];
             const words *before = &w[(i + 3) % 4], *third = &w[(i + 2) % 4];

@@ -142,7 +142,7 @@ static bool table_of(const struct graph *g, const struct gnode *n, struct table 
     const struct gvalue *v = n->in_count == 1 ? &g->values[n->in[0]] : NULL;
     const struct rn_attr *axes = NULL;
     bool kind = false, gone[RN_MAX_RANK] = {false};
-    for (int i = 0; i < 4 && !n->custom; i++)
+    for (int i = 0; i < 4 && v && !n->custom; i++)
         kind |= strcmp(op_name(n->op), kinds[i]) == 0;
     for (uint32_t i = 0; i < n->attr_count; i++)
         if (strcmp(n->attrs[i].name, "axes") == 0)
@@ -208,8 +208,8 @@ static void take_reductions(struct fuser *f, const uint32_t *uses) {
                 inside += g->nodes[m].in[k] == node->in[0];
         }
         for (uint32_t m = 0; m < g->node_count; m++) /* reductions, this one too */
-            inside += root(f, m) != r && table_of(g, &g->nodes[m], &other) &&
-                      g->nodes[m].in[0] == node->in[0];
+            inside += g->nodes[m].in_count == 1 && g->nodes[m].in[0] == node->in[0] &&
+                      root(f, m) != r && table_of(g, &g->nodes[m], &other);
         if (!same || folds == REGION_FOLDS || uses[node->in[0]] > inside ||
             !worth(f, r, &mine))
             continue;

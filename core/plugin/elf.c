@@ -63,30 +63,28 @@ static int check_header(const Elf64_Ehdr *h, uint64_t size, struct rn_error *e) 
 /* All that would be mapped must be there: dlopen of a truncated file is SIGBUS. */
 static int check_segments(int fd, const Elf64_Ehdr *h, uint64_t size,
                           struct rn_error *e) {
-    for (uint32_t i = 0; i < h->e_phnum; i++) {
-        Elf64_Phdr p;
-        if (!read_at(fd, h->e_phoff + i * sizeof p, &p, sizeof p) ||
-            (p.p_type == PT_LOAD && !inside(p.p_offset, p.p_filesz, size)))
-            return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
-    }
-    return RN_OK;
+    Elf64_Phdr *p = memory_get(h->e_phnum * sizeof *p);
+    bool ok = read_at(fd, h->e_phoff, p, h->e_phnum * sizeof *p);
+    for (uint32_t i = 0; ok && i < h->e_phnum; i++)
+        ok = p[i].p_type != PT_LOAD || inside(p[i].p_offset, p[i].p_filesz, size);
+    memory_release(p);
+    return ok ? RN_OK : error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
 }
 
-static int find_section(int fd, const Elf64_Ehdr *h, uint64_t size, struct arena *a,
-                        Elf64_Shdr *out, struct rn_error *e) {
-    Elf64_Shdr names;
-    uint64_t at = h->e_shoff + (uint64_t)h->e_shstrndx * sizeof names;
-    if (!read_at(fd, at, &names, sizeof names) ||
-        !inside(names.sh_offset, names.sh_size, size) || names.sh_size > MOST_SECTION ||
-        !names.sh_size)
+/* In `all`, the headers of the sections. */
+static int pick_section(int fd, const Elf64_Ehdr *h, uint64_t size,
+                        const Elf64_Shdr *all, struct arena *a, Elf64_Shdr *out,
+                        struct rn_error *e) {
+    const Elf64_Shdr *names = &all[h->e_shstrndx];
+    if (!inside(names->sh_offset, names->sh_size, size) ||
+        names->sh_size > MOST_SECTION || !names->sh_size)
         return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
-    char *text = arena_get(a, names.sh_size + 1);
-    if (!read_at(fd, names.sh_offset, text, names.sh_size))
+    char *text = arena_get(a, names->sh_size + 1);
+    if (!read_at(fd, names->sh_offset, text, names->sh_size))
         return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
     for (uint32_t i = 0; i < h->e_shnum; i++) {
-        if (!read_at(fd, h->e_shoff + i * sizeof *out, out, sizeof *out))
-            return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
-        if (out->sh_name < names.sh_size &&
+        *out = all[i];
+        if (out->sh_name < names->sh_size &&
             strcmp(text + out->sh_name, ".rn_desc") == 0)
             return RN_OK;
     }
@@ -94,10 +92,20 @@ static int find_section(int fd, const Elf64_Ehdr *h, uint64_t size, struct arena
     return error_hint(e, "a plugin is made with the macros of runner/abi.h");
 }
 
+static int find_section(int fd, const Elf64_Ehdr *h, uint64_t size, struct arena *a,
+                        Elf64_Shdr *out, struct rn_error *e) {
+    Elf64_Shdr *all = memory_get(h->e_shnum * sizeof *all);
+    int status = read_at(fd, h->e_shoff, all, h->e_shnum * sizeof *all)
+                     ? pick_section(fd, h, size, all, a, out, e)
+                     : error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
+    memory_release(all);
+    return status;
+}
+
 int elf_read(const char *file, struct arena *a, struct file_text *out,
              struct rn_error *e) {
     Elf64_Ehdr h;
-    Elf64_Shdr section;
+    Elf64_Shdr section = {0};
     struct stat st;
     const char *why = NULL;
     int fd = rn_file_open(file, O_RDONLY, &st, &why), status = RN_OK;

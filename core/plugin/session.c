@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <runner/sdk/file.h>
 
@@ -156,9 +157,23 @@ static int by_name(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* The real path of an entry of a folder whose path is real; false: there is none. */
+static bool entry_path(const char *folder, const char *name, char path[PATH_MAX]) {
+    char joined[PATH_MAX];
+    struct stat st;
+    int n = snprintf(joined, sizeof joined, "%s/%s", folder, name);
+    if (n < 0 || (size_t)n >= sizeof joined || lstat(joined, &st))
+        return false;
+    if (S_ISLNK(st.st_mode))
+        return realpath(joined, path) != NULL;
+    memcpy(path, joined, (size_t)n + 1);
+    return true;
+}
+
 int session_add_folder(struct session *s, const char *folder, bool built_in,
                        struct rn_error *e) {
-    DIR *dir = opendir(folder);
+    char real[PATH_MAX];
+    DIR *dir = realpath(folder, real) ? opendir(real) : NULL;
     const char **names = NULL;
     uint32_t count = 0, capacity = 0;
     if (!dir)
@@ -173,10 +188,9 @@ int session_add_folder(struct session *s, const char *folder, bool built_in,
     if (count)
         qsort(names, count, sizeof *names, by_name);
     for (uint32_t i = 0; i < count; i++) {
-        char joined[PATH_MAX], path[PATH_MAX];
+        char path[PATH_MAX];
         struct rn_error why = {0};
-        snprintf(joined, sizeof joined, "%s/%s", folder, names[i]);
-        if (!realpath(joined, path))
+        if (!entry_path(real, names[i], path))
             continue;
         if (find_library(s, path) ||
             read_file(s, path, built_in, LIBRARY_FOUND, &why) == RN_OK)

@@ -382,9 +382,10 @@ static int write_file(const char *temp, const char *path, struct draft *w,
 
 static int write_locked(const char *temp, const char *path, struct draft *w,
                         struct seal *seal, struct rn_error *e) {
-    if (!h5_begin())
-        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
-    int status = write_file(temp, path, w, seal, e);
+    int status = h5_begin(e);
+    if (status)
+        return status;
+    status = write_file(temp, path, w, seal, e);
     h5_end();
     return status;
 }

@@ -262,12 +262,12 @@ static int read_once(const char *file, struct checkpoint_file **out, bool *again
 int checkpoint_read(const char *file, struct checkpoint_file **out,
                     struct rn_error *e) {
     *out = NULL;
-    if (!h5_begin())
-        return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
+    int status = h5_begin(e);
+    if (status)
+        return status;
     /* HDF5 opens by name, the data are read by descriptor: a run that goes on may put
      * another file in between. */
     bool again = true;
-    int status = RN_OK;
     for (int i = 0; i < 20 && again; i++) {
         if (e)
             memset(e, 0, sizeof *e);

@@ -4,18 +4,22 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "record/h5.h"
+#include "record/hdf5_lazy.h"
 
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 
-bool h5_begin(void) {
+int h5_begin(struct rn_error *e) {
+    const char *why = hdf5_lazy_error();
+    if (why)
+        return error_set(e, RN_E_IO, "HDF5 cannot be opened: %s", why);
     pthread_mutex_lock(&library);
-    H5dont_atexit(); /* fails after the first time, without effect */
-    bool started = H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
-    if (!started)
-        pthread_mutex_unlock(&library);
-    return started;
+    if (H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0)
+        return RN_OK;
+    pthread_mutex_unlock(&library);
+    return error_set(e, RN_E_MEMORY, "HDF5 does not start: no memory");
 }
 
 void h5_end(void) {

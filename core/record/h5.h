@@ -12,10 +12,9 @@
 #include <runner/abi.h>
 
 /* Around all calls of HDF5, which has one state for the process and which, unlike
- * Debian's, may be built for one thread at a time: takes its lock. Nothing runs at exit (a file that a full
- * disk left half closed would crash there), nothing is printed. false: HDF5 does not
- * start, the lock is not held. */
-bool h5_begin(void);
+ * Debian's, may be built for one thread at a time: takes its lock. Nothing is printed by
+ * the library. An error: HDF5 does not start, the lock is not held. */
+int h5_begin(struct rn_error *e);
 void h5_end(void);
 /* A fresh type that the caller closes; f16 and bool as h5py knows them, bf16 as u16. */
 hid_t h5_type(rn_dtype dtype);

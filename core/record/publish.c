@@ -214,11 +214,11 @@ int record_publish(struct record *r, struct rn_error *e) {
             step = v.rows[i].step;
     struct arena *a = arena_create();
     const char *path = record_path(a, r, "run.h5");
+    if (!status)
+        status = h5_begin(e);
     if (!status) {
-        bool started = h5_begin();
-        image = started ? build(&v, path, &bytes) : NULL;
-        if (started)
-            h5_end();
+        image = build(&v, path, &bytes);
+        h5_end();
         if (!image)
             status = error_set(e, RN_E_MEMORY, "no memory to make run.h5");
     }

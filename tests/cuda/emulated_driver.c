@@ -418,6 +418,12 @@ static void prelude(uint64_t h, char *path, size_t size) {
 
 /* The text as a shared object, kept in the build folder by a hash of it and of what it
  * includes. */
+/* With EMULATED_COLLECT set, texts that would be compiled are written beside, as
+ * NAME.so.c, for ops.py to compile together, and no kernel does anything. */
+static bool collects(void) {
+    return getenv("EMULATED_COLLECT") != NULL;
+}
+
 static void *compile(const char *text) {
     char path[600], source[640], made[640], header[640], command[3000];
     uint64_t h = 0xcbf29ce484222325u;
@@ -438,6 +444,11 @@ static void *compile(const char *text) {
             misuse("the cache of compiled kernels cannot be written");
         fprintf(f, "#include \"%s\"\n%s", header, text);
         fclose(f);
+        if (collects()) {
+            snprintf(made, sizeof made, "%s.c", path);
+            rename(source, made);
+            return NULL;
+        }
         snprintf(command, sizeof command, "%s -shared -nostdlib -o '%s' '%s' -lgcc",
                  EMULATED_COMPILER, made, source);
         if (system(command) != 0)
@@ -484,6 +495,12 @@ static CUresult CUDAAPI module_unload(CUmodule module) {
     return CUDA_SUCCESS;
 }
 
+/* The kernel of a text that is only collected. */
+static void do_nothing(const void *args, struct emulated_grid *g) {
+    (void)args;
+    (void)g;
+}
+
 static CUresult CUDAAPI module_function(CUfunction *out, CUmodule module,
                                         const char *name) {
     struct module *m = (void *)module;
@@ -494,13 +511,16 @@ static CUresult CUDAAPI module_function(CUfunction *out, CUmodule module,
     void *from = m->generated && dlsym(m->generated, entry) ? m->generated : m->fixed;
     void *symbol = dlsym(from, entry);
     const uint64_t *bytes = dlsym(from, size);
-    if (!f || !symbol || !bytes) {
+    if (!f || ((!symbol || !bytes) && !collects())) {
         free(f);
         return CUDA_ERROR_NOT_FOUND;
     }
     snprintf(f->name, sizeof f->name, "%s", name);
-    memcpy(&f->entry, &symbol, sizeof symbol);
-    f->bytes = *bytes;
+    if (collects())
+        f->entry = do_nothing;
+    else
+        memcpy(&f->entry, &symbol, sizeof symbol);
+    f->bytes = collects() ? 0 : *bytes;
     f->next = m->functions;
     m->functions = f;
     *out = (void *)f;
@@ -516,6 +536,8 @@ struct launching {
 static void do_launch(void *context) {
     struct launching *l = context;
     struct emulated_grid g = {.blocks = l->grid, .backwards = gpu.backwards};
+    if (l->f->entry == do_nothing)
+        return;
     for (uint64_t i = 0; i < l->grid; i++) {
         g.block = gpu.backwards ? l->grid - 1 - i : i;
         g.open = 0;

@@ -127,7 +127,8 @@ class Faults:
             c.ok(f"{what} {n}: a known code", r.code in (0, 2, 4, 6, 7, 8, 70, 127),
                  f"{r.code}\n{r.err}")
             c.ok(f"{what} {n}: a sentence", r.code == 0 or "error: " in r.err
-                 or (r.code == 127 and "out of memory" in r.err), r.err)
+                 or (r.code == 127 and re.search("out of memory|cannot allocate memory", r.err)),
+                 r.err)
             self.after(f"{what} {n}", r, f)
             runs.append(r)
         return runs

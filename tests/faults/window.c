@@ -11,7 +11,7 @@
 __attribute__((weak)) void counter_window(int open);
 
 struct window {
-    int64_t from, to;
+    int64_t from, to, allocates;
     const char *file;
     long faults; /* minor, of the whole process */
 };
@@ -30,6 +30,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     w->file = rn_get_string(h, "file", "");
     w->from = rn_get_int(h, "from", 0);
     w->to = rn_get_int(h, "to", 0);
+    w->allocates = rn_get_int(h, "allocates", 0);
     return RN_OK;
 }
 
@@ -43,6 +44,8 @@ static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a
         if (counter_window)
             counter_window(1);
         w->faults = faults();
+        void *volatile block = w->allocates ? malloc((size_t)w->allocates) : NULL;
+        free(block);
     } else if (ev->step == w->to) {
         long more = faults() - w->faults;
         if (counter_window)
@@ -66,5 +69,6 @@ RN_HOOK(window, iface, "test.hooks/window 1",
         RN_DOC("Counts allocations and page faults between two steps")
             RN_OPTION("from int ; min 1 | begins after this step")
                 RN_OPTION("to int ; min 1 | ends after this step")
+                    RN_OPTION("allocates int = 0 ; min 0 | bytes, once after it began")
                     RN_OPTION("file string | gets the number of page faults"));
 RN_PLUGIN(&window);

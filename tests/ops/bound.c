@@ -329,7 +329,7 @@ bool bound_run(const struct opened *reference, const struct built *b,
                struct result *truth, struct result *bound) {
     struct built wide;
     struct result both = {0};
-    bool good = bound_graph(b, &wide) && built_run(reference, &wide, false, &both);
+    bool good = bound_graph(b, &wide) && built_run_once(reference, &wide, false, &both);
     built_free(&wide);
     if (good)
         bound_split(&both, truth, bound);

@@ -185,19 +185,28 @@ bool exe_results(struct exe *x, const struct graph *g, struct result *r) {
     return true;
 }
 
-bool built_run(const struct opened *o, const struct built *b, bool fuse,
-               struct result *r) {
+static bool run_rounds(const struct opened *o, const struct built *b, bool fuse,
+                       int rounds, struct result *r) {
     struct exe x;
     memset(r, 0, sizeof *r);
     bool good = exe_open(&x, o, b->graph, fuse);
-    /* twice: the second time over used memory */
-    for (int round = 0; round < 2 && good; round++)
+    for (int round = 0; round < rounds && good; round++)
         good = exe_fill(&x, b) && exe_run(&x);
     good = good && exe_results(&x, b->graph, r);
     if (!good)
         fprintf(stderr, "%s: %s (%s %s)\n", o->name, x.e.message, x.e.hint, x.e.where);
     exe_close(&x);
     return good;
+}
+
+bool built_run(const struct opened *o, const struct built *b, bool fuse,
+               struct result *r) {
+    return run_rounds(o, b, fuse, 2, r);
+}
+
+bool built_run_once(const struct opened *o, const struct built *b, bool fuse,
+                    struct result *r) {
+    return run_rounds(o, b, fuse, 1, r);
 }
 
 void result_free(struct result *r) {

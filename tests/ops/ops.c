@@ -3,6 +3,7 @@
  *   test     every case on every backend against the reference and the f64 truth
  *   grad     gradients on the reference in f64 against finite differences, twice
  *   golden   values and gradients that PyTorch gave
+ *   compile  every program of `test`, results not looked at
  *   bench    microseconds of every case on each backend
  *   support  which operators a backend has a kernel for, which are taken apart
  * An option goes to the backend before it: threads=2 deterministic=threads. */
@@ -58,6 +59,8 @@ int main(int argc, char **argv) {
     bool checks = true;
     if (strcmp(mode, "test") == 0)
         mode_test(b, count, only);
+    else if (strcmp(mode, "compile") == 0)
+        checks = false, mode_compile(b, count);
     else if (strcmp(mode, "grad") == 0)
         mode_grad(&b[0], only);
     else if (strcmp(mode, "golden") == 0 && golden)
@@ -67,7 +70,7 @@ int main(int argc, char **argv) {
     else if (strcmp(mode, "support") == 0)
         checks = false, mode_support(b, count);
     else {
-        fprintf(stderr, "modes: test grad golden bench support\n");
+        fprintf(stderr, "modes: test grad golden compile bench support\n");
         return 1;
     }
     for (int i = 0; i < count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One test program for operators and backends: a case is a line of text, a mode walks
- * the table of cases. Modes test, grad, golden, bench, support. */
+ * the table of cases. Modes test, grad, golden, compile, bench, support. */
 #ifndef TESTS_OPS_H
 #define TESTS_OPS_H
 
@@ -108,8 +108,11 @@ struct result {
     void *data[RESULTS];
 };
 bool exe_results(struct exe *x, const struct graph *g, struct result *r);
+/* Twice, the second time over used memory; and once. */
 bool built_run(const struct opened *o, const struct built *b, bool fuse,
                struct result *r);
+bool built_run_once(const struct opened *o, const struct built *b, bool fuse,
+                    struct result *r);
 void result_free(struct result *r);
 double result_at(const struct result *r, uint32_t output, uint64_t i);
 /* Equal to the bit, NaNs being equal; else `where` says what differs first. */
@@ -143,6 +146,7 @@ double bound_worst(const struct result *got, const struct result *truth,
 
 /* ---- modes ---- */
 void mode_test(const struct opened *backends, int count, const char *only);
+void mode_compile(const struct opened *backends, int count);
 void mode_grad(const struct opened *reference, const char *only);
 void mode_golden(const struct opened *backends, int count, const char *file);
 void mode_bench(const struct opened *backends, int count, const char *only);

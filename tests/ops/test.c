@@ -36,11 +36,19 @@ static void check_table(void) {
     }
 }
 
+static bool compiles_only; /* mode compile */
+
 void test_built(const char *name, const struct built *b, bool near,
                 const struct opened *backends, int count) {
     struct result want, truth = {0}, bound = {0}, first = {0};
     char where[160];
     bool have_bound = false;
+    for (int i = 1; i < count && compiles_only; i++) {
+        built_run_once(&backends[i], b, true, &want);
+        result_free(&want);
+    }
+    if (compiles_only)
+        return;
     if (!built_run(&backends[0], b, false, &want)) {
         ops_check(false, "%s does not run on the reference", name);
         return;
@@ -104,4 +112,9 @@ void mode_test(const struct opened *backends, int count, const char *only) {
     test_precision(backends, count);
     test_attention16(backends, count);
     test_custom(backends, count);
+}
+
+void mode_compile(const struct opened *backends, int count) {
+    compiles_only = true;
+    mode_test(backends, count, NULL);
 }

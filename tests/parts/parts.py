@@ -17,8 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
 
 # Hundreds of small runs, each of which syncs its files: durability is tested elsewhere.
-if os.access("/dev/shm", os.W_OK) and "TMPDIR" not in os.environ:
-    os.environ["TMPDIR"] = "/dev/shm"
+if harness.IN_MEMORY and "TMPDIR" not in os.environ:
+    os.environ["TMPDIR"] = harness.IN_MEMORY
 
 HERE = pathlib.Path(__file__).resolve().parent
 HASH_INIT = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None

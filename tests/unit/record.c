@@ -229,14 +229,14 @@ static void test_image_of_another(void) {
     struct rn_error e;
     struct record *r = start("image");
     CHECK(record_scalar(r, "train/loss", 1, 0.5, 2, &e) == RN_OK);
-    CHECK(h5_begin());
+    CHECK(h5_begin(&e) == RN_OK);
     hid_t access = h5_access();
     CHECK(H5Pset_fapl_core(access, 1 << 16, 0) >= 0);
     hid_t other = H5Fcreate("run.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access);
     CHECK(other >= 0);
     h5_end();
     CHECK(record_publish(r, &e) == RN_OK);
-    CHECK(h5_begin() && H5Fclose(other) >= 0);
+    CHECK(h5_begin(&e) == RN_OK && H5Fclose(other) >= 0);
     H5Pclose(access);
     h5_end();
     struct verify_result v;

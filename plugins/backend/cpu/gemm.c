@@ -5,7 +5,7 @@
  * where its rows lie across. There are two, alike but for the sum: one that rounds the
  * product and the sum, and so has the same bits with every instruction set, where there
  * is no oneDNN or where sums must not depend on it; and one that rounds once, where the
- * processor can, for tiles of attention. */
+ * processor can, for tiles of attention and for small products beside oneDNN. */
 #include "isa.h"
 
 #if defined(__AVX512F__)
@@ -77,15 +77,16 @@ INLINE void tile(int64_t k, const float *a, int64_t a_row, int64_t a_col,
  * and columns change places a bit of their numbers at a time. */
 INLINE void turn(const float *x, int64_t row, float *to) {
     wide r[WIDE];
-    for (int i = 0; i < WIDE; i++)
+    EVERY(int i = 0; i < WIDE; i++) {
         r[i] = load(x + i * row);
-    for (int s = 1; s < WIDE; s *= 2) {
+    }
+    EVERY(int s = 1; s < WIDE; s *= 2) {
         places low, high;
-        for (int l = 0; l < WIDE; l++) {
+        EVERY(int l = 0; l < WIDE; l++) {
             low[l] = l & s ? WIDE + l - s : l;
             high[l] = l & s ? WIDE + l : l + s;
         }
-        for (int i = 0; i < WIDE; i++) {
+        EVERY(int i = 0; i < WIDE; i++) {
             if (i & s)
                 continue;
             wide a = r[i], b = r[i + s];
@@ -93,8 +94,9 @@ INLINE void turn(const float *x, int64_t row, float *to) {
             r[i + s] = __builtin_shuffle(a, b, high);
         }
     }
-    for (int i = 0; i < WIDE; i++)
+    EVERY(int i = 0; i < WIDE; i++) {
         store(to + i * COLS, r[i]);
+    }
 }
 
 /* COLS columns of b from `at` on, `n` of which exist, [k][COLS]. */
