@@ -72,8 +72,28 @@ def code_in(text):
         r'"(?:\\.|[^"\\])*"', '""', m.group(1)), text, flags=re.M)
 
 
+@functools.cache
 def includes(code):
     return re.findall(r"^\s*#\s*include\s*([<\"])([^>\"]+)[>\"]", code, re.M)
+
+
+@functools.cache
+def prints(code):
+    """The words of printing and exiting in it, each once."""
+    return sorted(set(PRINTS.findall(code)))
+
+
+@functools.cache
+def aborts(code):
+    return ABORTS.search(code) is not None
+
+
+@functools.cache
+def lists_kinds(text):
+    """How often six or more kinds of components stand in one list."""
+    known = set(kinds())
+    return sum(len(known & set(re.findall(r"[\"'](\w+)[\"']", inside))) > 5
+               for inside in re.findall(r"[{\[]([^{}\[\]]*)[}\]]", text))
 
 
 def files(folder):
@@ -105,9 +125,9 @@ def check_core(tree, foreign):
             elif ONE_FILE.get((room, other), name) != name:
                 yield f"{name}: only {ONE_FILE[room, other]} may include {what}"
         if room != "commands":
-            for word in sorted(set(PRINTS.findall(code))):
+            for word in prints(code):
                 yield f"{name}: only core/commands prints or exits, here is `{word}`"
-            if ABORTS.search(code) and name != "core/base/memory.c":
+            if aborts(code) and name != "core/base/memory.c":
                 yield f"{name}: nothing aborts"
 
 
@@ -128,7 +148,7 @@ def check_plugins(tree, foreign):
                 yield f'{name}: "{what}" is not there'
             elif tree.resolve() / "plugins" / kind not in there.parents:
                 yield f'{name}: "{what}" is not of plugins/{kind}'
-        for word in sorted(set(PRINTS.findall(code))):
+        for word in prints(code):
             yield f"{name}: a plugin neither prints nor exits, here is `{word}`"
         if ABORTS.search(code):
             yield f"{name}: nothing aborts"
@@ -149,13 +169,11 @@ def check_api(tree):
 
 def check_kinds(tree):
     """kinds.def alone lists them: a list of six or more elsewhere would miss the next."""
-    known = set(kinds())
     for path in [*files(tree / "core"), *files(tree / "plugins"),
                  *tree.glob("core/**/meson.build"), *tree.glob("plugins/**/meson.build")]:
-        for inside in re.findall(r"[{\[]([^{}\[\]]*)[}\]]", path.read_text(errors="replace")):
-            if len(known & set(re.findall(r"[\"'](\w+)[\"']", inside))) > 5:
-                yield (f"{path.relative_to(tree).as_posix()}: kinds of components are "
-                       "listed in core/plugin/kinds.def alone")
+        for _ in range(lists_kinds(path.read_text(errors="replace"))):
+            yield (f"{path.relative_to(tree).as_posix()}: kinds of components are "
+                   "listed in core/plugin/kinds.def alone")
 
 
 def check(tree):

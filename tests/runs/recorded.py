@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run left behind, as numbers that can be compared: run.h5 whole, `verify`."""
+"""What a run left behind, as numbers that can be compared: run.h5 whole, `verify`. h5py and
+numpy are imported where they are used: to load them takes longer than a short run."""
 import gzip
 import pathlib
 import re
 import shlex
 import sys
 import tempfile
-
-import h5py
-import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from harness import IN_MEMORY, ROOT, latest, runner  # noqa: E402
@@ -48,6 +46,7 @@ def folder_of(r):
 
 def stand_in(folder):
     """Files like Fashion-MNIST's, with 600 and 100 images of noise."""
+    import numpy as np
     rng = np.random.default_rng(2)
     for name, rows in (("train", 600), ("t10k", 100)):
         images = rng.integers(0, 256, (rows, 28, 28), dtype=np.uint8)
@@ -67,6 +66,9 @@ def verified(folder):
 
 def datasets(path):
     """Every dataset of an HDF5 file as (shape, dtype, bytes), every root attribute."""
+    import h5py
+    import numpy as np
+
     found = {}
 
     def take(name, thing):
@@ -87,6 +89,7 @@ def difference(a, b):
 
 def series(folder, name):
     """(steps, values) of a series in run.h5."""
+    import h5py
     with h5py.File(pathlib.Path(folder) / "run.h5", "r") as f:
         for kind in ("scalars", "tensors"):
             if f"{kind}/{name}" in f:
@@ -97,6 +100,7 @@ def series(folder, name):
 
 def variables(folder, checkpoint=None):
     """The variables of a checkpoint, the newest by default."""
+    import h5py
     folder = pathlib.Path(folder)
     if checkpoint is None:
         checkpoint = (folder / "CURRENT").read_text().split()[0]
