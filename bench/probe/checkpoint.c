@@ -110,7 +110,7 @@ int main(int argc, char **argv) {
         (uint32_t)(atof(argv[2]) * 1e6 / (3 * sizeof(float) * columns) / (rows + 1));
     struct checkpoint c = make(layers);
     snprintf(path, sizeof path, "%s/raw", argv[1]);
-    if (record_create(argv[1], "bench", NULL, NULL, &r, &e) != RN_OK) {
+    if (record_create(argv[1], "bench", NULL, NULL, NULL, &r, &e) != RN_OK) {
         fprintf(stderr, "%s\n", e.message);
         return 1;
     }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Committing a checkpoint. HDF5 lays out datasets without data; the data goes to their
- * offsets by pwrite, piece by piece and each right after its CRC32C, while it is still
- * in the processor's cache. HDF5 then gets the sums and writes its metadata, the seal
- * goes on top, fsync, rename, fsync of the folder, CURRENT the same way, ACK, and only
- * then old ones go. */
+ * offsets by pwrite, piece by piece, while a thread takes the CRC32C of each part;
+ * where there is none, each piece is summed right before it is written, while it is in
+ * the processor's cache. HDF5 then gets the sums and writes its metadata, the seal goes
+ * on top, fsync, rename, fsync of the folder, CURRENT the same way, ACK, and only then
+ * old ones go. */
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +198,11 @@ struct draft {
     uint32_t count;
     struct seal_range *ranges; /* of the parts of at least BULK_BYTES */
     uint32_t range_count;
+    struct {
+        atomic_uint next; /* the first part whose sum nobody has taken on */
+        pthread_t thread;
+        bool running; /* else the sums come with the writes */
+    } sums;
     hid_t file, variables, blobs;
 };
 
@@ -266,17 +275,46 @@ static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
     return ok ? RN_OK : file_error(e, "write", temp);
 }
 
-/* The data of a part to its place, summed on the way. *begun: up to where of the file
- * the disk writes already, while the rest is still copied. */
-static int write_part(struct part *p, int fd, uint64_t *begun, const char *path,
-                      struct rn_error *e) {
+/* Sums parts until none is left; in the thread, and then where the parts were written.
+ */
+static void *take_sums(void *context) {
+    struct draft *w = context;
+    for (uint32_t i; (i = atomic_fetch_add(&w->sums.next, 1)) < w->count;)
+        w->parts[i].crc = crc32c(0, w->parts[i].data, (size_t)w->parts[i].bytes);
+    return NULL;
+}
+
+static void sums_start(struct draft *w, uint64_t bytes) {
+    enum { worth_it = 4 << 20 };
+    sigset_t all, before;
+    if (bytes < worth_it || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+        return;
+    sigfillset(&all); /* signals are for the host's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    w->sums.running = pthread_create(&w->sums.thread, NULL, take_sums, w) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void sums_finish(struct draft *w) {
+    if (!w->sums.running)
+        return;
+    take_sums(w);
+    pthread_join(w->sums.thread, NULL);
+    w->sums.running = false;
+}
+
+/* The data of a part to its place, summed on the way if asked. *begun: up to where of
+ * the file the disk writes already, while the rest is still copied. */
+static int write_part(struct part *p, bool sum, int fd, uint64_t *begun,
+                      const char *path, struct rn_error *e) {
     enum { piece = 1 << 20, share = 8 << 20 };
     int status = RN_OK;
     for (uint64_t at = 0; !status && at < p->bytes; at += piece) {
         const char *data = (const char *)p->data + at;
         uint64_t n = p->bytes - at < piece ? p->bytes - at : piece;
         uint64_t end = p->offset + at + n;
-        p->crc = crc32c(p->crc, data, (size_t)n);
+        if (sum)
+            p->crc = crc32c(p->crc, data, (size_t)n);
         status = file_write(fd, data, n, p->offset + at, path, e);
         if (end >= *begun + share) {
             file_begin_writeback(fd, *begun, end - *begun);
@@ -361,9 +399,13 @@ static int write_file(const char *temp, const char *path, struct draft *w,
             end = w->parts[i].offset + w->parts[i].bytes;
     if (!status)
         status = file_reserve(fd, end, path, e);
+    if (!status)
+        sums_start(w, end);
+    for (uint32_t i = 0; !status && i < w->count; i++)
+        status = write_part(&w->parts[i], !w->sums.running, fd, &begun, path, e);
+    sums_finish(w);
     for (uint32_t i = 0, k = 0; !status && i < w->count; i++) {
-        struct part *p = &w->parts[i];
-        status = write_part(p, fd, &begun, path, e);
+        const struct part *p = &w->parts[i];
         if (p->bytes >= BULK_BYTES)
             w->ranges[k++] = (struct seal_range){p->offset, p->bytes, p->crc, 0};
     }
