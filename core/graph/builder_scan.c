@@ -37,7 +37,7 @@ static rn_value active_rows(struct graph *g, rn_value lengths, int64_t length,
 
 struct scan_build {
     struct builder *b;
-    const struct rn_scan *s;
+    const struct rn_scan_spec *s;
     struct graph *g; /* around the body */
     struct graph_scan scan;
     rn_value *operands, *inner; /* by operand: outside, in the body */
@@ -51,7 +51,7 @@ static void add(struct scan_build *x, rn_value v, bool step, struct rn_error *e)
 }
 
 static void add_operands(struct scan_build *x, rn_value active, struct rn_error *e) {
-    const struct rn_scan *s = x->s;
+    const struct rn_scan_spec *s = x->s;
     for (uint32_t i = 0; i < s->state_count; i++, x->scan.state_count++)
         add(x, s->state[i], false, e);
     for (uint32_t i = 0; i < s->step_count; i++, x->scan.step_count++)
@@ -67,7 +67,7 @@ static void add_operands(struct scan_build *x, rn_value active, struct rn_error 
 
 /* The plugin's description of one step, into the body's graph. */
 static int describe_step(struct scan_build *x, rn_value *next, rn_value *out) {
-    const struct rn_scan *s = x->s;
+    const struct rn_scan_spec *s = x->s;
     struct builder *b = x->b;
     const rn_value *fixed = x->inner + x->scan.state_count + x->scan.step_count;
     struct rn_scan_step io = {.struct_size = sizeof io,
@@ -84,14 +84,14 @@ static int describe_step(struct scan_build *x, rn_value *next, rn_value *out) {
     return b->e.status;
 }
 
-static int32_t build_scan(struct rn_build *api, const struct rn_scan *s, rn_value *last,
-                          rn_value *out) {
+static int32_t build_scan(struct rn_build *api, const struct rn_scan_spec *s,
+                          rn_value *last, rn_value *out) {
     struct builder *b = (struct builder *)api;
     struct graph *g = b->g;
     struct rn_error e = {0};
     if (b->e.status)
         return b->e.status;
-    if (!RN_HAS(s, struct rn_scan, context) || !s->body)
+    if (!RN_HAS(s, struct rn_scan_spec, context) || !s->body)
         return fail(b, RN_E_PLUGIN, "no body, or its struct_size is too small");
     const struct gvalue *first = s->step_count ? graph_value(g, s->step[0]) : NULL;
     int64_t length = s->length ? s->length : first && first->rank ? first->shape[0] : 0;

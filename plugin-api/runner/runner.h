@@ -14,6 +14,7 @@
 #include <runner/operator.h>
 #include <runner/optimizer.h>
 #include <runner/regularizer.h>
+#include <runner/scan.h>
 #include <runner/schedule.h>
 #include <runner/source.h>
 #include <runner/transform.h>

@@ -16,14 +16,15 @@ extern "C" {
 struct rn_scan_step {
     uint32_t struct_size;
     uint32_t reserved;
-    const rn_value *state; /* before the step */
-    const rn_value *step;  /* this step's part of each step input */
-    const rn_value *fixed; /* the same at every step */
-    rn_value *next;        /* to fill: the states after the step, as they were before */
-    rn_value *out;         /* to fill: the step's outputs */
+    const rn_value *state; /* host; before the step */
+    const rn_value *step;  /* host; this step's part of each step input */
+    const rn_value *fixed; /* host; the same at every step */
+    rn_value *next; /* host, to fill: the states after the step, in shape and type
+                       as before */
+    rn_value *out;  /* host, to fill: the step's outputs */
 };
 
-struct rn_scan {
+struct rn_scan_spec {
     uint32_t struct_size;
     uint32_t state_count, step_count, fixed_count, out_count;
     uint32_t reverse;      /* 1: from the last step to the first */
@@ -46,11 +47,11 @@ struct rn_scan_api {
     uint32_t reserved;
     /* last: state_count values, the states at the end; out: out_count values, [T,...]
      * in order of steps in either direction. RN_NONE each on error. [setup] */
-    int32_t (*scan)(struct rn_build *b, const struct rn_scan *s, rn_value *last,
+    int32_t (*scan)(struct rn_build *b, const struct rn_scan_spec *s, rn_value *last,
                     rn_value *out);
 };
 
-static inline int32_t rn_scan(struct rn_build *b, const struct rn_scan *s,
+static inline int32_t rn_scan(struct rn_build *b, const struct rn_scan_spec *s,
                               rn_value *last, rn_value *out) {
     const struct rn_scan_api *api =
         (const struct rn_scan_api *)b->api->extension(b, "runner.scan/1");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <runner/sdk/layers.h>
+#include <runner/sdk/recurrent.h>
 #include <runner/sdk/transformer.h>
 
 #include "sequential_text.h"
@@ -425,6 +426,27 @@ static rn_value transformer_block(struct state *s, rn_value x) {
     return rn_layer_transformer(s->b, "", x, &t);
 }
 
+/* ----------------------------------------------------------------- recurrence */
+
+static rn_value recurrent(struct state *s, rn_value x) {
+    char message[120];
+    uint32_t rank = rn_rank(s->b, x);
+    struct rn_recurrent r = {.gates = strcmp(s->type, "lstm") == 0 ? RN_LSTM : RN_GRU,
+                             .bidirectional = yes(s, "bidirectional", 0),
+                             .bias = yes(s, "bias", 1),
+                             .last = strcmp(word(s, "return", "sequence"), "last") == 0,
+                             .units = integer(s, "units", 1),
+                             .layers = integer(s, "layers", 1),
+                             .init = word(s, "init", "xavier"),
+                             .lengths = rn_input(s->b, "lengths")};
+    if (rank == 3 || rank == 0) /* 0: an error is known already */
+        return rank ? rn_layer_recurrent(s->b, "", x, &r) : RN_NONE;
+    snprintf(message, sizeof message,
+             "%s expects sequences [N,T,C], its input has rank %u", s->type, rank);
+    return fail(s, message, "embedding makes them of indices; reshape of other arrays",
+                "type");
+}
+
 /* ------------------------------------------------------------------------ layers */
 
 static const struct {
@@ -439,6 +461,8 @@ static const struct {
     {"position_embedding", position_embedding},
     {"attention", attention},
     {"transformer_block", transformer_block},
+    {"lstm", recurrent},
+    {"gru", recurrent},
     {"batch_norm", batch_norm},
     {"layer_norm", layer_norm},
     {"rms_norm", rms_norm},
@@ -540,9 +564,12 @@ static int32_t describe(struct rn_build *b) {
 RN_MODEL(sequential, describe, "runner/sequential 1",
          RN_DOC("A network described in YAML: layers in a row, with branches by name")
          RN_IN("x any [N,...] | the input of the first layer, named x")
+         RN_IN("lengths int [N] ; optional | of recurrent layers: the number of steps "
+               "of each row; rows have all T steps where this is not bound")
          RN_OUT("out float [N,...] | the last layer's output")
          RN_OUT("* float [N,...] | every named layer, as model.NAME")
          LAYERS_WEIGHTED
+         LAYERS_RECURRENT
          LAYERS_NORM
          LAYERS_POOL
          LAYERS_FUNCTION

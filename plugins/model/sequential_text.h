@@ -97,6 +97,25 @@
                   "added, in training")                                                \
         EPS BIAS LINEAR_INIT RN_END
 
+#define RECURRENT                                                                      \
+    RN_OPTION("units int ; required ; min 1 | size of the state")                      \
+    RN_OPTION("layers int = 1 ; min 1 | layers, each reading the sequence of the one " \
+              "before")                                                                \
+    RN_OPTION("bidirectional bool = false | a second direction, from a row's last "    \
+              "step to its first; outputs of both side by side: 2 units")              \
+    RN_OPTION("return choice(sequence,last) = sequence | the outputs of all steps "    \
+              "[N,T,units], or the last state [N,units]")                              \
+    RN_OPTION("bias bool = true | add biases, zeros at first") LINEAR_INIT
+
+#define LAYERS_RECURRENT                                                               \
+    LAYER("lstm", "long short-term memory (Hochreiter & Schmidhuber 1997; Gers et "    \
+                  "al. 2000): [N,T,C] -> [N,T,units]; parameters as PyTorch's "        \
+                  "nn.LSTM; a row with a length stops there and gives 0 behind it")    \
+        RECURRENT RN_END                                                               \
+    LAYER("gru", "gated recurrent unit (Cho et al. 2014, the reset gate behind the "   \
+                 "product): [N,T,C] -> [N,T,units]; parameters as PyTorch's nn.GRU")   \
+        RECURRENT RN_END
+
 #define LAYERS_NORM                                                                    \
     LAYER("batch_norm", "batch normalisation of each channel, axis 1 (Ioffe & Szegedy " \
                         "2015, algorithm 1); in evaluation by the running statistics")  \
@@ -215,7 +234,7 @@
 #define LAYERS_UNION                                                                   \
     RN_UNION("layer = "                                                                \
              "dense conv2d depthwise_conv2d conv_transpose2d embedding "               \
-             "position_embedding attention transformer_block "                         \
+             "position_embedding attention transformer_block lstm gru "                \
              "batch_norm layer_norm rms_norm group_norm "                              \
              "max_pool2d avg_pool2d global_avg_pool2d global_max_pool2d resize2d "     \
              "pad2d dropout relu relu6 leaky_relu prelu elu selu gelu silu mish tanh " \

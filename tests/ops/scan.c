@@ -137,19 +137,19 @@ static int32_t step_of(struct rn_build *b, void *context,
 
 static void by_scan(struct rn_build *b, const struct cell *c, const struct operands *o,
                     rn_value *last, rn_value *out) {
-    struct rn_scan s = {.struct_size = sizeof s,
-                        .state_count = c->states,
-                        .step_count = c->steps,
-                        .fixed_count = c->fixed,
-                        .out_count = c->outs,
-                        .reverse = c->reverse,
-                        .state = o->state,
-                        .step = o->step,
-                        .fixed = o->fixed,
-                        .lengths = o->lengths,
-                        .length = c->length,
-                        .body = step_of,
-                        .context = (void *)(uintptr_t)c};
+    struct rn_scan_spec s = {.struct_size = sizeof s,
+                             .state_count = c->states,
+                             .step_count = c->steps,
+                             .fixed_count = c->fixed,
+                             .out_count = c->outs,
+                             .reverse = c->reverse,
+                             .state = o->state,
+                             .step = o->step,
+                             .fixed = o->fixed,
+                             .lengths = o->lengths,
+                             .length = c->length,
+                             .body = step_of,
+                             .context = (void *)(uintptr_t)c};
     rn_scan(b, &s, last, out);
 }
 

@@ -2,8 +2,9 @@
 """The oracle of layers.py: each list of layers read with torch.nn.functional."""
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from layer_cases import LR, ROWS, STEPS, VAL_ROWS, cases, inputs, target
+from layer_cases import LR, ROWS, STEPS, VAL_ROWS, cases, inputs, lengths, target
 from parts import brief, parameter
 
 
@@ -11,7 +12,7 @@ class Net:
     """Parameters and running statistics by the runner's names, made when first met."""
 
     def __init__(self, layers):
-        self.layers, self.p, self.state = layers, {}, {}
+        self.layers, self.p, self.state, self.lengths = layers, {}, {}, None
 
     def param(self, name, shape, role, value=None):
         if name not in self.p:
@@ -122,6 +123,28 @@ class Net:
         return F.group_norm(x, o.get("groups", 1), self.param(f"{scope}.scale", (c,), "scale"),
                             self.param(f"{scope}.shift", (c,), "shift"), o.get("eps", 1e-5))
 
+    def lstm(self, o, scope, x, training):
+        return self.recurrent(torch.nn.LSTM, o, scope, x)
+
+    def gru(self, o, scope, x, training):
+        return self.recurrent(torch.nn.GRU, o, scope, x)
+
+    def recurrent(self, kind, o, scope, x):
+        net = kind(x.shape[-1], o["units"], o.get("layers", 1), bias=o.get("bias", True),
+                   batch_first=True, bidirectional=o.get("bidirectional", False)).double()
+        p = {k: self.param(f"{scope}.{k}", v.shape, k.split("_")[0])
+             for k, v in net.named_parameters()}
+        steps = x.shape[1]
+        if self.lengths is not None:
+            x = pack_padded_sequence(x, self.lengths, True, enforce_sorted=False)
+        y, end = torch.func.functional_call(net, p, (x,))
+        if self.lengths is not None:
+            y, _ = pad_packed_sequence(y, True, total_length=steps)
+        end = end[0] if kind is torch.nn.LSTM else end
+        if o.get("return") != "last":
+            return y
+        return torch.cat(list(end[-2 if o.get("bidirectional") else -1:]), 1)
+
     def prelu(self, o, scope, x, training):
         return F.prelu(x, self.param(f"{scope}.alpha", (x.shape[1],), "scale"))
 
@@ -221,7 +244,12 @@ def train(name):
         x = torch.tensor(inputs(name, rows, split))
         return x.double() if x.is_floating_point() else x
 
+    def steps(rows, split):
+        n = lengths(name, rows, split)
+        return None if n is None else torch.tensor(n)
+
     x, vx = data(ROWS, "train"), data(VAL_ROWS, "val")
+    net.lengths = steps(ROWS, "train")
     losses = []
     for _ in range(STEPS):
         y = net(x, True)
@@ -232,6 +260,7 @@ def train(name):
         with torch.no_grad():
             for p, g in zip(net.p.values(), gradients):
                 p -= LR * g
+    net.lengths = steps(VAL_ROWS, "val")
     with torch.no_grad():
         vy = net(vx, False)
         goal = torch.tensor(target(name, tuple(vy.shape), "val")).double()

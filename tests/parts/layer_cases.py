@@ -6,6 +6,7 @@ from parts import integers, numbers
 
 ROWS, VAL_ROWS, STEPS, LR = 6, 5, 3, 0.05
 IMAGE = (3, 7, 6)
+SEQUENCE = (5, 3)
 
 
 def dense(units=6, **more):
@@ -161,8 +162,44 @@ def cases():
         out[name] = after_dense({"type": "affine", "factor": 3.0}, {"type": name})
     for name in ("exp", "square"):
         out[name] = after_dense({"type": name})
+    out.update(recurrent_cases())
     for name in ("log", "sqrt"):  # of numbers above 0
         out[name] = after_dense({"type": "softplus"}, {"type": name})
+    return out
+
+
+def recurrent(kind, units=4, **more):
+    return {"type": kind, "units": units, **more}
+
+
+def recurrent_cases():
+    last = {"return": "last"}
+    out = {}
+    for kind in ("lstm", "gru"):
+        out.update({
+            kind: ([recurrent(kind)], SEQUENCE),
+            f"{kind} last": ([recurrent(kind, bias=False, **last), dense(3)], SEQUENCE),
+            f"{kind} layers": ([recurrent(kind, layers=2)], SEQUENCE),
+            f"{kind} bidirectional": (
+                [recurrent(kind, 3, bidirectional=True, layers=2, **last)], SEQUENCE),
+            f"{kind} lengths": ([recurrent(kind, 5), recurrent(kind, 3)], SEQUENCE),
+            f"{kind} lengths last": ([recurrent(kind, layers=2, **last), dense(2)], SEQUENCE),
+            f"{kind} lengths bidirectional": (
+                [recurrent(kind, 3, bidirectional=True, layers=2)], SEQUENCE),
+            f"{kind} lengths bidirectional last": (
+                [recurrent(kind, 3, bidirectional=True, layers=2, **last)], SEQUENCE),
+            f"{kind} of indices": (
+                [{"type": "embedding", "size": 9, "units": 4}, recurrent(kind, **last)], 9),
+        })
+    return out
+
+
+def lengths(name, rows, split):
+    """Steps of each row, the longest and the shortest among them, or None."""
+    if " lengths" not in name:
+        return None
+    out = 1 + integers(f"{name}/{split}/lengths", (rows,), SEQUENCE[0])
+    out[0], out[1] = SEQUENCE[0], 1
     return out
 
 

@@ -5,13 +5,15 @@ evaluation; dropout and noise by their statistics; wrong options by their senten
 import numpy as np
 import parts
 from harness import Checks, Scratch
-from layer_cases import IMAGE, LR, ROWS, STEPS, VAL_ROWS, cases, inputs, target
+from layer_cases import (IMAGE, LR, ROWS, SEQUENCE, STEPS, VAL_ROWS, cases, inputs, lengths,
+                         target)
 
 TOLERANCE = 5e-6  # of f32 against f64: relative for losses, over the largest element
 
 
-def experiment(layers, lr=LR, **more):
-    return {"model": {"type": "sequential", "in": {"x": "data.x"}, "layers": layers},
+def experiment(layers, lr=LR, bound=(), **more):
+    return {"model": {"type": "sequential", "layers": layers,
+                      "in": {"x": "data.x", **{k: f"data.{k}" for k in bound}}},
             "loss": {"type": "mse", "in": {"prediction": "model.out", "target": "data.y"}},
             "optimizer": {"type": "sgd", "lr": lr}, **more}
 
@@ -24,7 +26,11 @@ def against_torch(c, folder, device, names):
         shape = want[name]["out"]
         rows = {"x": inputs(name, ROWS, "train"), "y": target(name, (ROWS, *shape), "train")}
         val = {"x": inputs(name, VAL_ROWS, "val"), "y": target(name, (VAL_ROWS, *shape), "val")}
-        jobs.append(((folder, experiment(cases()[name][0], device=device), rows),
+        ends = lengths(name, ROWS, "train")
+        if ends is not None:
+            rows["lengths"], val["lengths"] = ends, lengths(name, VAL_ROWS, "val")
+        bound = [] if ends is None else ["lengths"]
+        jobs.append(((folder, experiment(cases()[name][0], bound=bound, device=device), rows),
                      {"val": val, "steps": STEPS}))
     for name, r in zip(names, parts.run_all(jobs)):
         if r.absent:
@@ -180,7 +186,8 @@ def main():
     with Scratch() as folder:
         against_torch(c, folder, "cpu", list(cases()))
         some = ["inception", "matmul", "conv_transpose2d all", "batch_norm", "layer_norm axes",
-                "conv2d rectangles", "resize2d size", "slice end", "reduce max", "embedding"]
+                "conv2d rectangles", "resize2d size", "slice end", "reduce max", "embedding",
+                "lstm lengths bidirectional", "gru lengths bidirectional last"]
         against_torch(c, folder, "reference", some)
         dropout(c, folder)
         noise(c, folder)
