@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run opens: the plugins that the experiment names and no other, as the dynamic
-linker itself tells; nothing of oneDNN without the backend that uses it."""
+linker itself reports; nothing of oneDNN without the backend that uses it, and HDF5, which
+brings thirty libraries along, only where a file of it is read or written."""
 import pathlib
 import re
 import sys
@@ -48,6 +49,11 @@ def main():
             sys.exit(0)
         c.equal("exit code", r.code, 0)
         c.equal("the plugins of the experiment", plugins, ALWAYS | {"backend/cpu"})
+        hdf5 = [f for f in files if f.startswith("libhdf5")]
+        c.equal("a run writes HDF5", len(hdf5), 1)
+        for args in (("plan", path), ("--version",), ("plugin", "list"), (scratch / "no.yaml",)):
+            r, plugins, files = opened(scratch, *args)
+            c.ok(f"{args[0]}: no HDF5", files and not files & set(hdf5), files)
 
         r, plugins, files = opened(scratch, path, "device=reference")
         c.equal("another backend", plugins, ALWAYS | {"backend/reference"})
