@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 at random moments, most of them in the middle of a write: what was acknowledged is
-there, the folder verifies, and the end is that of a run that nobody killed."""
+there, the folder verifies, and the end is that of a run that nobody killed.
+
+    kill.py RUNNER SHIM [all]     twelve kills (all: a hundred)"""
 import os
 import pathlib
 import random
@@ -13,6 +15,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
 from harness import Checks, environment, RUNNER, Scratch  # noqa: E402
+
+KILLS = 100 if sys.argv[3:] == ["all"] else 12
 
 # Everything is written as often as can be.
 BUSY = """
@@ -65,7 +69,7 @@ with Scratch() as top:
     want, record = verified(whole), datasets(whole / "run.h5")
     dice = random.Random(5)
     kills = chains = 0
-    while kills < 20 and chains < 20 and not c.failed:
+    while kills < KILLS and chains < KILLS and not c.failed:
         chains += 1
         code, row, step = killed([path, f"output={top}/killed"], dice.random() * 0.15)
         folder = latest(top / "killed", "busy")
@@ -88,5 +92,5 @@ with Scratch() as top:
                 difference(datasets(folder / "run.h5"), record), [])
         c.equal(f"chain {chains}: nothing is left over",
                 [p.name for p in folder.rglob("*.tmp")], [])
-    c.ok("killed often enough", kills >= 20, f"  {kills} times")
+    c.ok("killed often enough", kills >= KILLS, f"  {kills} times")
 c.done()
