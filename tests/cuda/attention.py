@@ -27,7 +27,7 @@ loss: {{type: cross_entropy, in: {{label: data.next}}, classes: last}}
 optimizer: {{type: adamw, lr: 0.003}}
 train: {{steps: 3, log_every: 1}}
 """
-DEVICE = "device={type: runner/cuda_emulated%s}"
+DEVICE = "device={type: test.backends/cuda_emulated%s}"
 PLUGIN = f"plugins=[{json.dumps(str(emulated))}]"
 CHIP = "device={type: cuda, plan_for: sm_90}"
 

@@ -53,7 +53,7 @@ with Scratch() as top:
         homes[name] = {"XDG_CACHE_HOME": str(top / name)}
 
     def run(name, *args, env=None, tune="on", code=0):
-        device = f"device={{type: runner/cuda_emulated, tune: {tune}}}"
+        device = f"device={{type: test.backends/cuda_emulated, tune: {tune}}}"
         r, folder = train(path, PLUGIN, device, *args, env=env)
         c.equal(f"{name}: exit", (r.code, "" if r.code == code else r.err), (code, ""))
         return folder
@@ -108,7 +108,7 @@ with Scratch() as top:
 
     # A network that goes bad is found out behind them.
     said = [train(path, *args, "optimizer.lr=1e38", env=homes["first"])[0]
-            for args in ((), (PLUGIN, "device={type: runner/cuda_emulated}"))]
+            for args in ((), (PLUGIN, "device={type: test.backends/cuda_emulated}"))]
     c.ok("NaN is seen on the cpu", said[0].code not in (0, 75), said[0].err)
     c.equal("and on the device", said[1].code, said[0].code)
 c.done()

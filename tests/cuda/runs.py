@@ -43,7 +43,7 @@ schedule: cosine
 train: {epochs: 2, log_every: 1}
 hooks: {type: inspect, every: 2st}
 """
-DEVICE = "device={type: runner/cuda_emulated%s}"
+DEVICE = "device={type: test.backends/cuda_emulated%s}"
 PLUGIN = f"plugins=[{json.dumps(str(emulated))}]"
 
 

@@ -49,7 +49,7 @@ with Scratch() as top:
     said = {}
 
     def run(name, *args, env=None, tune="on"):
-        device = f"device={{type: runner/cuda_emulated, tune: {tune}}}"
+        device = f"device={{type: test.backends/cuda_emulated, tune: {tune}}}"
         r, folder = train(path, PLUGIN, device, *args, env=env)
         c.equal(f"{name}: exit", (r.code, r.err if r.code not in (0, 75) else ""),
                 (75 if "train.max_time=0.000001s" in args else 0, ""))
@@ -89,14 +89,14 @@ with Scratch() as top:
 
     # The plan of the tuned program is exact, workspaces included.
     def peak(env, tune="on"):
-        r = runner("plan", path, PLUGIN, f"device={{type: runner/cuda_emulated, tune: {tune}}}",
+        r = runner("plan", path, PLUGIN, f"device={{type: test.backends/cuda_emulated, tune: {tune}}}",
                    "--json", env=env)
         c.equal("plan: exit", r.code, 0)
         return json.loads(r.out)["memory"]["peak"]
     need = peak(homes["first"])
     c.ok("the chosen engine's workspace is planned", need != peak(homes["first"], "off"))
     for spare, code in ((0, 0), (-1, 6)):
-        device = f"device={{type: runner/cuda_emulated, memory: {need + 100 * (spare == 0) + spare}}}"
+        device = f"device={{type: test.backends/cuda_emulated, memory: {need + 100 * (spare == 0) + spare}}}"
         r, _ = train(path, PLUGIN, device, env=homes["first"])
         c.equal(f"memory as planned {spare}: exit", r.code, code)
 
@@ -127,7 +127,7 @@ with Scratch() as top:
     # and those that go on with it; another run tries again.
     (top / "third").mkdir()
     homes["third"] = {"XDG_CACHE_HOME": str(top / "third")}
-    device = "device={type: runner/cuda_emulated, busy: 2}"
+    device = "device={type: test.backends/cuda_emulated, busy: 2}"
     given = re.compile(r"(cuda (?:linear_grad_weight .* \| \t(?=z)|.* \| \t(?=a)))"
                        r"[az]\t1000000000\t-")
 
@@ -151,7 +151,7 @@ with Scratch() as top:
     again = run("again", env=homes["third"])
     c.equal("again: all are timed", chosen(again), chosen(timed))
     c.ok("again: kept", all(key in cache.read_text() for key in up), cache.read_text())
-    r = runner("resume", half, "~train.max_time", "device={type: runner/cuda_emulated}",
+    r = runner("resume", half, "~train.max_time", "device={type: test.backends/cuda_emulated}",
                env=homes["third"])
     c.equal("busy, resumed: exit", (r.code, "" if r.code == 0 else r.err), (0, ""))
     c.equal("busy, resumed: given up all the same",

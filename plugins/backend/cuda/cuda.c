@@ -12,9 +12,9 @@
 #ifdef CUDA_EMULATED /* tests/cuda: the same backend over functions that run on a CPU  \
                       */
 #include CUDA_EMULATED
-#define COMPONENT "cuda_emulated"
+#define COMPONENT "test.backends/cuda_emulated"
 #else
-#define COMPONENT        "cuda"
+#define COMPONENT        "runner/cuda"
 #define EMULATED_OPTIONS ""
 #endif
 
@@ -435,7 +435,7 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .choose = choose,
                                         .gauges = gauges};
 
-RN_BACKEND(cuda, iface, "runner/" COMPONENT " 1",
+RN_BACKEND(cuda, iface, COMPONENT " 1",
            RN_DOC("NVIDIA GPUs: cuBLASLt, cuDNN and kernels compiled on the spot")
                RN_OPTION("index int = 0 ; min 0 ; max 1023 | which device")
                    RN_OPTION("numerics choice(f32,tf32) = f32 | tf32: products in TF32, "
