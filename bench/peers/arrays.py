@@ -33,6 +33,8 @@ IMAGES = {"fashion": (28, 28), "colour": (3, 32, 32), "large": (3, 224, 224),
           "large-tiny": (3, 64, 64)}
 ROWS = {"tokens": 256, "tokens-tiny": 256, "large": 1024, "large-tiny": 256}
 WINDOW = 256  # characters, of the row gpt
+STEPS, WIDTH = 128, 256  # of the row lstm
+ARRAYS = ("table", "sequences")  # x.npy and label.npy
 BOOK = pathlib.Path(__file__).resolve().parents[2] / "datasets/opticks.txt"
 
 
@@ -45,6 +47,14 @@ def make(kind, folder, rows=None):
         x = rng.standard_normal((rows or 65536, 54), dtype=np.float32)
         label = (x @ rng.standard_normal((54, 10))).argmax(1)
         np.save(folder / "x.npy", x)
+        np.save(folder / "label.npy", label)
+    elif kind == "sequences":
+        # The class is a direction in which the steps lean: something that can be learned.
+        rows = rows or 640
+        label = rng.integers(0, 10, rows)
+        lean = rng.standard_normal((10, WIDTH), dtype=np.float32)
+        x = rng.standard_normal((rows, STEPS, WIDTH), dtype=np.float32)
+        np.save(folder / "x.npy", x + 0.2 * lean[label][:, None])
         np.save(folder / "label.npy", label)
     elif kind == "text":
         (folder / "text.txt").write_text(BOOK.read_text())
@@ -71,7 +81,7 @@ def cut(kind, source, folder, rows):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     source = pathlib.Path(source)
-    if kind == "table":
+    if kind in ARRAYS:
         for name in ("x.npy", "label.npy"):
             np.save(folder / name, np.load(source / name)[:rows])
     elif kind in TOKENS:
@@ -89,7 +99,7 @@ def load(kind, folder):
     """x and y as they lie on disk (bytes of images), and what each byte becomes: the
     row's YAML scales to 0..1, then to mean 0 and variance 1 over all."""
     folder = pathlib.Path(folder)
-    if kind == "table":
+    if kind in ARRAYS:
         return np.load(folder / "x.npy"), np.load(folder / "label.npy"), None
     if kind in TOKENS:
         return np.load(folder / "token.npy"), np.load(folder / "next.npy"), None

@@ -196,11 +196,25 @@ class GPT(nn.Module):
         return F.linear(self.norm(x), self.embedding.weight)
 
 
+class Recurrent(nn.Module):
+    """The last state of an LSTM, and a linear layer."""
+
+    def __init__(self, inputs, units, outputs):
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, units, batch_first=True)
+        self.head = nn.Linear(units, outputs)
+
+    def forward(self, x):
+        _, (last, _) = self.lstm(x)
+        return self.head(last[-1])
+
+
 NETS = {"mlp": lambda: perceptron(784, 256, 128, 10),
         "tabular": lambda: perceptron(54, 256, 256, 256, 10),
         "cnn": cnn, "lenet": lenet, "resnet20": lambda: ResNet([3, 3, 3], 16, "A"),
         "resnet18": lambda: ResNet([2, 2, 2, 2], 64, "B"),
         "gpt": lambda: GPT(91, 256, 384, 6, 6),
+        "lstm": lambda: Recurrent(arrays.WIDTH, 256, 10),
         "resnet18-tiny": lambda: ResNet([2, 2, 2, 2], 8, "B"),
         "resnet50": lambda: ResNet([3, 4, 6, 3], 64, "B", True, True, 1000),
         "resnet50-tiny": lambda: ResNet([3, 4, 6, 3], 8, "B", True, True, 1000),

@@ -48,6 +48,10 @@ TRAINING = {
         "llm.c": "goal 2.5; no package has it, and its sources were not at hand"}),
 }
 
+# An LSTM of 256 units over 128 steps: PyTorch's is oneDNN's or its own.
+TRAINING["lstm"] = Training("sequences", {"eager": 0.77, "compile": 0.77}, None, 64,
+                            heavy=True, missing={"jax": "no LSTM among its networks here"})
+
 
 def mixed(name, **more):
     """The same in mixed precision; PyTorch's is autocast. Losses are compared in f32."""

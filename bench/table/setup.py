@@ -117,6 +117,7 @@ def data(kind, o):
     if not (folder / "complete").exists():
         arrays(o.venv, f"make({kind!r}, {str(folder)!r})")
     return folder, {"fashion": "made-up images of 28x28", "table": "a made-up table",
+                    "sequences": "made-up sequences of 128 steps",
                     "text": "the text of datasets/opticks.txt",
                     "colour": "made-up colour images of 32x32",
                     "large": "made-up colour images of 224x224",
