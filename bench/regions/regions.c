@@ -20,6 +20,7 @@
 #include "graph/graph.h"
 #include "hand.h"
 #include "plan/plan.h"
+#include "tests/described.h"
 
 struct options {
     struct rn_host host;
@@ -28,14 +29,25 @@ struct options {
     int compiled;
 };
 
+static const char *backend_text; /* its description */
+
 static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
-    *out = ((struct options *)(void *)h)->threads;
-    return strcmp(path, "threads") == 0 ? RN_OK : RN_E_UNSUPPORTED;
+    const char *v = described_default(backend_text, path);
+    *out = strcmp(path, "threads") == 0 ? ((struct options *)(void *)h)->threads
+           : v                          ? strtoll(v, NULL, 10)
+                                        : 0;
+    return RN_OK;
 }
 
 static int32_t get_string(struct rn_host *h, const char *path, const char **out) {
-    *out = ((struct options *)(void *)h)->generate;
-    return strcmp(path, "generate") == 0 ? RN_OK : RN_E_UNSUPPORTED;
+    *out = strcmp(path, "generate") == 0 ? ((struct options *)(void *)h)->generate
+                                         : described_default(backend_text, path);
+    return *out ? RN_OK : RN_E_PLUGIN;
+}
+
+static int32_t has(struct rn_host *h, const char *path) {
+    const char *v = NULL;
+    return get_string(h, path, &v) == RN_OK;
 }
 
 static void hear(struct rn_host *h, int32_t level, const char *text) {
@@ -47,6 +59,7 @@ static void hear(struct rn_host *h, int32_t level, const char *text) {
 static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
                                             .get_int = get_int,
                                             .get_string = get_string,
+                                            .has = has,
                                             .log = hear};
 
 static void need(int status, const struct rn_error *e) {
@@ -360,6 +373,7 @@ int main(int argc, char **argv) {
     rn_entry_fn entry;
     memcpy(&entry, &symbol, sizeof entry);
     b.backend = entry()->components[0]->iface;
+    backend_text = entry()->components[0]->text;
     for (int i = 4; i < argc; i++) {
         b.adamw = strncmp(argv[i], "adamw:", 6) == 0;
         if ((!b.adamw && strncmp(argv[i], "focal:", 6) != 0) ||

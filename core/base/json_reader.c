@@ -46,7 +46,7 @@ static void mark(struct reader *r, const char *p) {
 static int refuse(struct reader *r, const char *at, const char *what) {
     mark(r, at);
     error_set(r->e, RN_E_DATA, "%s", what);
-    error_where(r->e, r->name, r->line, r->column);
+    error_where(r->e, RN_WHERE_FILE, r->name, r->line, r->column);
     return RN_E_DATA;
 }
 
@@ -250,7 +250,7 @@ static int take_items(struct reader *r, uint32_t first, struct json *v) {
     if (!again)
         return RN_OK;
     error_set(r->e, RN_E_DATA, "the key '%s' occurs twice", again->key);
-    error_where(r->e, r->name, again->line, again->column);
+    error_where(r->e, RN_WHERE_FILE, r->name, again->line, again->column);
     return RN_E_DATA;
 }
 

@@ -192,7 +192,8 @@ void diag_asked_by(struct diag *d, const struct node *n) {
 }
 
 int diag_place(struct diag *d, const struct node *root, const struct rn_error *e) {
-    const struct node *n = e->where[0] && !e->line ? node_at(root, e->where) : NULL;
+    const struct node *n =
+        e->where_kind == RN_WHERE_CONFIG ? node_at(root, e->where) : NULL;
     if (!n) {
         diag_add(d, e);
         return e->status;

@@ -59,6 +59,15 @@ static void expect_fields(struct data *data) {
                                                    : NULL};
 }
 
+/* Epochs, splits and evaluations are counted in samples. */
+static int unknown_count(const struct table *t, struct rn_error *e) {
+    error_set(e, RN_E_CONFIG, "%s does not know how many samples it has",
+              t->component->name);
+    return error_hint(e,
+                      "a stream needs train.steps_per_epoch, which this version does "
+                      "not have; give a source that knows its count");
+}
+
 static int open_table(struct data *data, const struct node *node, struct diag *d) {
     struct table *t = &data->sources.at[data->sources.count];
     struct rn_error e = {0};
@@ -72,13 +81,14 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     t->iface = t->component->iface;
     t->self = instance_self(t->instance);
     struct rn_source_info info = {.struct_size = sizeof info};
-    status = t->iface->info(t->self, &info, &e);
+    instance_enter(t->instance);
+    status =
+        instance_leave(t->instance, "info", t->iface->info(t->self, &info, &e), &e);
+    if (status == RN_OK && info.count == RN_COUNT_UNKNOWN)
+        status = unknown_count(t, &e);
     if (status == RN_OK && !info.field_count && !data->options.schema)
         status = error_set(&e, RN_E_PLUGIN, "%s has no fields", t->component->name);
     if (status != RN_OK) {
-        if (!e.message[0])
-            error_set(&e, status, "%s says nothing of its rows", t->component->name);
-        e.status = status;
         instance_error(t->instance, d, &e);
         return status;
     }
@@ -109,6 +119,11 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
         if (!field_bytes(&t->fields[i]) || t->fields[i].rank > RN_MAX_RANK - 1)
             return node_error(d, node, false, RN_E_DATA, "%s: field '%s' is impossible",
                               t->name, t->fields[i].name);
+    }
+    status = declared_check(t, data->options.mode == DATA_FOR_PREDICTION, &e);
+    if (status != RN_OK) {
+        instance_error(t->instance, d, &e);
+        return status;
     }
     data->sources.count++;
     return RN_OK;
@@ -253,10 +268,10 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
         (struct instance_services){source_extension, source_cancelled, data};
     for (int i = 0; i < DATA_SPLITS; i++)
         data->splits[i].table = -1;
-    data->sizes.batch = (uint64_t)data_number(o->data, "batch", 32);
-    data->sizes.eval_batch = (uint64_t)data_number(o->data, "eval_batch", 256);
-    data->sizes.workers = (uint32_t)data_number(o->data, "workers", 1);
-    data->sizes.cache_bytes = (uint64_t)data_number(o->data, "cache", 512) << 20;
+    data->sizes.batch = (uint64_t)data_number(o, "batch");
+    data->sizes.eval_batch = (uint64_t)data_number(o, "eval_batch");
+    data->sizes.workers = (uint32_t)data_number(o, "workers");
+    data->sizes.cache_bytes = (uint64_t)data_number(o, "cache") << 20;
     uint32_t before = diag_count(d);
     int status = open_sources(data, d);
     if (status == RN_OK)
@@ -273,7 +288,8 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
         return data;
     if (diag_count(d) == before) {
         const char *where = strncmp(e.where, "data.", 5) == 0 ? e.where + 5 : e.where;
-        const struct node *n = *where && !e.line ? node_at(o->data, where) : NULL;
+        const struct node *n =
+            *where && e.where_kind == RN_WHERE_CONFIG ? node_at(o->data, where) : NULL;
         if (n) {
             node_error(d, n, false, e.status, "%s", e.message);
             if (e.hint[0])

@@ -36,6 +36,7 @@ struct data_options {
     struct session *session; /* borrowed until data_close */
     struct config *config;   /* borrowed; for paths. May be NULL (paths as written) */
     const struct node *data; /* the section, checked; borrowed until data_close */
+    const struct schema *sections; /* of the experiment: the defaults; as long */
     const struct node *augment;               /* the section `augment:`, or NULL */
     const struct instance_services *services; /* borrowed, or NULL */
     uint64_t seed; /* of the run: where split.seed is absent */
@@ -120,7 +121,8 @@ struct data_augmenter {
     struct instance *instance;
     const struct rn_augment *iface;
     void *self;
-    uint32_t field; /* of the sample */
+    uint32_t field_count; /* that it changes, at least one */
+    uint32_t *fields;     /* of the sample */
     /* i32 that decide a row's change, where operators can make it; else 0 */
     uint32_t numbers;
 };

@@ -3,6 +3,7 @@
 #ifndef DATA_INTERNAL_H
 #define DATA_INTERNAL_H
 
+#include <runner/sdk/work.h>
 #include <runner/source.h>
 #include <runner/transform.h>
 
@@ -146,11 +147,18 @@ struct reader {
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
     uint64_t *indices;
     bool learning; /* NaN is let through, as content_read looks for it */
+    uint32_t phase, epoch;    /* RN_PHASE_*: what the rows are for */
+    const int64_t *ids;       /* of the rows that were read; borrowed */
+    struct rn_workspace work; /* of its thread */
 };
 
 /* reader.c */
 /* Was a stop asked for? By any thread. */
 bool data_stopped(const struct data *data);
+/* What calls of one thread may use; rn_workspace_finish frees it. */
+struct rn_workspace data_workspace(const struct data *data);
+/* RN_PHASE_* of the rows of a split that a loader reads. */
+uint32_t data_phase(const struct data *data, enum data_split_kind split);
 /* demand: borrowed until reader_close; NULL: all. */
 int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
                 const struct demand *demand, struct reader *out, struct rn_error *e);
@@ -212,6 +220,10 @@ void schema_columns(struct data *data);
 bool schema_same(const struct table *t, uint32_t field, const struct rn_field *learnt,
                  const char *layout, struct rn_error *wrong);
 
+/* declared.c: are the fields of a source those of its description? To predict, any may
+ * be missing. */
+int declared_check(const struct table *t, bool predict, struct rn_error *e);
+
 /* split.c */
 int split_make(struct data *data, struct rn_error *e);
 
@@ -222,8 +234,9 @@ void data_shuffle(uint64_t *v, uint64_t n, const uint32_t key[2], uint32_t a,
                   uint32_t b);
 
 /* options.c */
-/* Options of the section, after schema_check; otherwise when absent. */
-double data_number(const struct node *map, const char *key, double otherwise);
-const char *data_word(const struct node *map, const char *key, const char *otherwise);
+/* Options of the section, by path ("split.kind"), after schema_check. Neither a value
+ * nor a default: 0, NULL. */
+double data_number(const struct data_options *o, const char *path);
+const char *data_word(const struct data_options *o, const char *path);
 
 #endif

@@ -29,6 +29,9 @@ struct worker {
     struct reader reader;
     int64_t *missing;      /* ids that the cache lacks */
     uint64_t *missing_row; /* where they belong in the batch */
+    struct rn_tensor *changed;          /* [field_count]: views for augmenters */
+    int64_t (*shapes)[RN_MAX_RANK + 1]; /* [field_count] */
+    struct rn_workspace work;           /* of augmenters */
 };
 
 struct order {
@@ -113,27 +116,38 @@ static void to_cache(const struct loader *l, const struct slot *s, uint64_t row,
     atomic_fetch_add(&l->cache->there, 1);
 }
 
-/* Change the samples, or only say how. */
-static int augment(struct loader *l, struct slot *s, uint64_t epoch,
+/* Change the samples, or only say how. One draw a row for all fields of an augmenter.
+ */
+static int augment(struct loader *l, struct worker *w, struct slot *s, uint64_t epoch,
                    struct rn_error *e) {
     const struct data *data = l->data;
     for (uint32_t i = 0; i < data->augment.count; i++) {
         const struct data_augmenter *a = &data->augment.at[i];
-        const struct data_field *f = &data->fields[a->field];
-        int64_t shape[RN_MAX_RANK + 1] = {(int64_t)s->batch.rows};
-        memcpy(shape + 1, f->shape, sizeof f->shape);
-        struct rn_tensor t = {s->fields[a->field], shape, NULL, f->dtype, f->rank + 1};
-        struct rn_augment_at at = {sizeof at,
-                                   {l->augment_keys[i][0], l->augment_keys[i][1]},
-                                   (uint32_t)epoch,
-                                   s->ids};
-        uint64_t n = s->batch.rows;
+        for (uint32_t k = 0; k < a->field_count && !l->o.places; k++) {
+            const struct data_field *f = &data->fields[a->fields[k]];
+            w->shapes[k][0] = (int64_t)s->batch.rows;
+            memcpy(w->shapes[k] + 1, f->shape, sizeof f->shape);
+            w->changed[k] = (struct rn_tensor){s->fields[a->fields[k]], w->shapes[k],
+                                               NULL, f->dtype, f->rank + 1};
+        }
+        struct rn_augment_call call = {
+            .struct_size = sizeof call,
+            .phase = RN_PHASE_TRAIN,
+            .work = rn_workspace_begin(&w->work),
+            .rows = s->batch.rows,
+            .sample_ids = s->ids,
+            .key = {l->augment_keys[i][0], l->augment_keys[i][1]},
+            .epoch = (uint32_t)epoch,
+            .field_count = a->field_count,
+            .fields = l->o.places ? NULL : w->changed,
+            .numbers = l->o.places ? s->numbers[i] : NULL};
         instance_enter(a->instance);
-        int status = l->o.places ? a->iface->decide(a->self, n, &at, s->numbers[i], e)
-                                 : a->iface->apply(a->self, n, &at, &t, e);
-        instance_leave(a->instance);
+        int status = l->o.places ? a->iface->decide(a->self, &call, e)
+                                 : a->iface->apply(a->self, &call, e);
+        status =
+            instance_leave(a->instance, l->o.places ? "decide" : "apply", status, e);
         if (status != RN_OK)
-            return error_context(e, "%s", a->path), status;
+            return component_error(e, a->node, a->path, a->component) ? status : status;
     }
     return RN_OK;
 }
@@ -164,6 +178,8 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
         }
     }
     if (missing) {
+        w->reader.phase = data_phase(data, l->o.split);
+        w->reader.epoch = (uint32_t)epoch;
         int status = reader_read(&w->reader, missing, w->missing, e);
         if (status == RN_OK)
             status =
@@ -180,7 +196,7 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
                 to_cache(l, s, w->missing_row[k], order[first + w->missing_row[k]]);
         }
     }
-    return l->o.augment ? augment(l, s, epoch, e) : RN_OK;
+    return l->o.augment ? augment(l, w, s, epoch, e) : RN_OK;
 }
 
 /* ---------------------------------------------------------------------- ring */
@@ -390,6 +406,9 @@ static int open_workers(struct loader *l, struct rn_error *e) {
         w->l = l;
         w->missing = memory_get(memory_mul(most + 1, sizeof *w->missing));
         w->missing_row = memory_get(memory_mul(most + 1, sizeof *w->missing_row));
+        w->changed = memory_get(memory_mul(data->field_count + 1, sizeof *w->changed));
+        w->shapes = memory_get(memory_mul(data->field_count + 1, sizeof *w->shapes));
+        w->work = data_workspace(data);
         int status = l->o.places ? RN_OK
                                  : reader_open(data, t, most, data->pipeline.demand,
                                                &w->reader, e);
@@ -453,6 +472,9 @@ void loader_close(struct loader *l) {
             reader_close(&w->reader);
         memory_release(w->missing);
         memory_release(w->missing_row);
+        memory_release(w->changed);
+        memory_release(w->shapes);
+        rn_workspace_finish(&w->work);
     }
     for (uint32_t i = 0; i < l->slot_count && l->slots; i++) {
         memory_release(l->slots[i].block);

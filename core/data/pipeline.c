@@ -46,7 +46,7 @@ static int no_field(struct data *data, const struct fields *f, const char *name,
     error_set(e, RN_E_CONFIG, "the sample has no field '%s' here", name);
     suggest_hint(&all, name, "there are", e);
     suggest_finish(&all);
-    error_where(e, path, 0, 0);
+    error_where(e, RN_WHERE_CONFIG, path, 0, 0);
     return RN_E_CONFIG;
 }
 
@@ -64,7 +64,7 @@ static int too_variable(const struct transform_slot *g, const char *name,
               "variable size",
               g->component->bare, name);
     error_hint(e, "pad_sequence, or characters for text, makes them of one size");
-    return error_where(e, where, 0, 0);
+    return error_where(e, RN_WHERE_CONFIG, where, 0, 0);
 }
 
 /* Fill g->in by the option `of`: a name, a list of names, or all fields. */
@@ -91,14 +91,14 @@ static int choose(struct data *data, struct transform_slot *g, const struct fiel
             return too_variable(g, name, node_path(item), e);
         if (taken[f->at[k]]) {
             error_set(e, RN_E_CONFIG, "%s: field '%s' is named twice", g->path, name);
-            return error_where(e, g->path, 0, 0);
+            return error_where(e, RN_WHERE_CONFIG, g->path, 0, 0);
         }
         taken[f->at[k]] = true;
         g->in[g->in_count++] = f->at[k];
     }
     if (!g->in_count) {
         error_set(e, RN_E_CONFIG, "%s: no field is left to transform", g->path);
-        return error_where(e, g->path, 0, 0);
+        return error_where(e, RN_WHERE_CONFIG, g->path, 0, 0);
     }
     return RN_OK;
 }
@@ -111,8 +111,15 @@ static int plan(struct data *data, struct transform_slot *g, uint32_t *count,
     *out = arena_array(data->arena, struct rn_field, capacity);
     for (uint32_t i = 0; i < g->in_count; i++)
         in[i] = data->pipeline.columns[g->in[i]].field;
-    *count = capacity;
-    int status = g->iface->plan(g->self, g->in_count, in, count, *out, e);
+    struct rn_transform_plan p = {.struct_size = sizeof p,
+                                  .field_stride = sizeof *in,
+                                  .in_count = g->in_count,
+                                  .out_room = capacity,
+                                  .in = in,
+                                  .out = *out};
+    instance_enter(g->instance);
+    int status = instance_leave(g->instance, "plan", g->iface->plan(g->self, &p, e), e);
+    *count = p.out_count;
     if (status != RN_OK)
         return component_error(e, g->node, g->path, g->component);
     if (*count > capacity)
@@ -155,19 +162,20 @@ static int replace(struct data *data, struct transform_slot *g, struct fields *f
                     0) {
                 error_set(e, RN_E_CONFIG, "%s: the sample already has a field '%s'",
                           g->path, out[i].name);
-                return error_where(e, g->path, 0, 0);
+                return error_where(e, RN_WHERE_CONFIG, g->path, 0, 0);
             }
         uint32_t from = g->in[g->in_count == count ? i : 0];
         uint32_t c = column_add(data, &out[i], data->pipeline.columns[from].raw);
         g->out[i] = next.at[first + i] = c;
         if (RN_HAS(g->iface, struct rn_transform, names) && g->iface->names) {
-            uint32_t classes = 0;
-            const char *const *names = NULL;
-            int status = g->iface->names(g->self, i, &classes, &names, e);
+            struct rn_transform_names n = {.struct_size = sizeof n, .field = i};
+            instance_enter(g->instance);
+            int status = instance_leave(g->instance, "names",
+                                        g->iface->names(g->self, &n, e), e);
             if (status != RN_OK)
                 return error_context(e, "%s", g->path);
-            data->pipeline.columns[c].classes = classes;
-            data->pipeline.columns[c].class_names = names;
+            data->pipeline.columns[c].classes = n.count;
+            data->pipeline.columns[c].class_names = n.names;
         }
     }
     *f = next;
@@ -210,6 +218,16 @@ static void go_without(struct data *data, struct transform_slot *g,
     g->out_count = kept;
 }
 
+static int fit_call(const struct transform_slot *g, const char *name,
+                    int32_t (*member)(void *self, struct rn_error *e),
+                    struct rn_error *e) {
+    instance_enter(g->instance);
+    int status = instance_leave(g->instance, name, member(g->self, e), e);
+    if (status != RN_OK)
+        component_error(e, g->node, g->path, g->component);
+    return status;
+}
+
 /* One pass over the training rows, in rising order, up to stage `s`. */
 static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
     struct transform_slot *g = &data->pipeline.transforms[s];
@@ -221,11 +239,9 @@ static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
     for (uint32_t i = 0; i < g->in_count; i++)
         demand_add(demand, data, g->in[i]);
     int status = reader_open(data, t, DATA_CHUNK, demand, &r, e);
-    if (status == RN_OK) {
-        status = g->iface->fit_begin(g->self, e);
-        if (status != RN_OK)
-            component_error(e, g->node, g->path, g->component);
-    }
+    r.phase = RN_PHASE_TRAIN;
+    if (status == RN_OK)
+        status = fit_call(g, "fit_begin", g->iface->fit_begin, e);
     uint64_t rows = data->splits[DATA_TRAIN].rows;
     const int64_t *ids = data->splits[DATA_TRAIN].ids;
     for (uint64_t at = 0; status == RN_OK && at < rows; at += DATA_CHUNK) {
@@ -236,11 +252,8 @@ static int fit_stage(struct data *data, uint32_t s, struct rn_error *e) {
         if (status == RN_OK)
             status = reader_fit(&r, n, g, e);
     }
-    if (status == RN_OK) {
-        status = g->iface->fit_end(g->self, e);
-        if (status != RN_OK)
-            component_error(e, g->node, g->path, g->component);
-    }
+    if (status == RN_OK)
+        status = fit_call(g, "fit_end", g->iface->fit_end, e);
     reader_close(&r);
     demand_destroy(demand);
     return status;
@@ -253,7 +266,8 @@ int pipeline_missing(const struct data *data, uint32_t column,
     error_set(e, RN_E_DATA, "%s: row %llu, field '%s', element %lld is missing",
               at->file, (unsigned long long)at->row, name, (long long)at->value);
     error_hint(e, "add {type: impute, of: %s} to data.transforms", name);
-    error_where(e, list ? "data.transforms" : data->sources.at[0].path, 0, 0);
+    error_where(e, RN_WHERE_CONFIG, list ? "data.transforms" : data->sources.at[0].path,
+                0, 0);
     return RN_E_DATA;
 }
 
@@ -350,23 +364,54 @@ static const char *image(const struct data *data) {
     return "x";
 }
 
+/* The fields that the option `of` names, in the arena. */
+static int augment_fields(struct data *data, struct data_augmenter *a,
+                          struct rn_error *e) {
+    const struct node *of = node_find(a->node, "of");
+    bool list = of && node_kind(of) == NODE_LIST;
+    struct fields f = {data->field_count, data->field_columns};
+    a->field_count = list ? node_count(of) : 1;
+    a->fields = arena_array(data->arena, uint32_t, a->field_count + 1);
+    if (!a->field_count) {
+        error_set(e, RN_E_CONFIG, "%s: no field is left to change", a->path);
+        return error_where(e, RN_WHERE_CONFIG, node_path(of), 0, 0);
+    }
+    for (uint32_t i = 0; i < a->field_count; i++) {
+        const struct node *at = list ? node_item(of, i) : of;
+        const char *name =
+            at && node_kind(at) == NODE_SCALAR ? node_raw(at) : image(data);
+        int k = find(data, &f, name);
+        if (k < 0)
+            return no_field(data, &f, name, at ? node_path(at) : a->path, e);
+        for (uint32_t j = 0; j < i; j++)
+            if (a->fields[j] == (uint32_t)k) {
+                error_set(e, RN_E_CONFIG, "field '%s' is named twice", name);
+                return error_where(e, RN_WHERE_CONFIG, node_path(at), 0, 0);
+            }
+        a->fields[i] = (uint32_t)k;
+    }
+    return RN_OK;
+}
+
 /* Augmenters look at the finished sample. */
 static int plan_augmenters(struct data *data, struct rn_error *e) {
     for (uint32_t i = 0; i < data->augment.count; i++) {
         struct data_augmenter *a = &data->augment.at[i];
-        const struct node *of = node_find(a->node, "of");
-        const char *name =
-            of && node_kind(of) == NODE_SCALAR ? node_raw(of) : image(data);
-        struct fields f = {data->field_count, data->field_columns};
-        int k = find(data, &f, name);
-        if (k < 0)
-            return no_field(data, &f, name, of ? node_path(of) : a->path, e);
-        a->field = (uint32_t)k;
-        struct rn_field field = data->pipeline.columns[f.at[k]].field;
-        int status = a->iface->plan(a->self, &field, e);
-        if (status != RN_OK) {
+        int status = augment_fields(data, a, e);
+        if (status != RN_OK)
+            return status;
+        struct rn_field *fields =
+            arena_array(data->arena, struct rn_field, a->field_count + 1);
+        for (uint32_t k = 0; k < a->field_count; k++)
+            fields[k] = data->pipeline.columns[data->field_columns[a->fields[k]]].field;
+        struct rn_augment_plan p = {.struct_size = sizeof p,
+                                    .field_count = a->field_count,
+                                    .field_stride = sizeof *fields,
+                                    .fields = fields};
+        instance_enter(a->instance);
+        status = instance_leave(a->instance, "plan", a->iface->plan(a->self, &p, e), e);
+        if (status != RN_OK)
             return component_error(e, a->node, a->path, a->component);
-        }
         if (RN_HAS(a->iface, struct rn_augment, describe) && a->iface->numbers)
             a->numbers = a->iface->numbers(a->self);
     }

@@ -33,10 +33,38 @@ uint64_t field_bytes(const struct rn_field *f) {
 
 /* ------------------------------------------------------------------ reader */
 
+bool data_stopped(const struct data *data) {
+    const struct instance_services *s = data->options.services;
+    return s && s->cancelled && s->cancelled(s->context);
+}
+
+static int32_t reading_stopped(void *data) {
+    return data_stopped(data);
+}
+
+struct rn_workspace data_workspace(const struct data *data) {
+    return (struct rn_workspace){.cancelled = reading_stopped,
+                                 .context = (void *)(uintptr_t)data};
+}
+
+uint32_t data_phase(const struct data *data, enum data_split_kind split) {
+    if (data->options.mode == DATA_FOR_PREDICTION)
+        return RN_PHASE_PREDICT;
+    return split == DATA_TRAIN ? RN_PHASE_TRAIN
+           : split == DATA_VAL ? RN_PHASE_VAL
+                               : RN_PHASE_TEST;
+}
+
 int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
                 const struct demand *demand, struct reader *r, struct rn_error *e) {
-    *r = (struct reader){
-        .data = data, .table = t, .demand = demand, .capacity = capacity};
+    *r = (struct reader){.data = data,
+                         .table = t,
+                         .demand = demand,
+                         .capacity = capacity,
+                         .phase = data->options.mode == DATA_FOR_PREDICTION
+                                      ? RN_PHASE_PREDICT
+                                      : RN_PHASE_SETUP,
+                         .work = data_workspace(data)};
     uint32_t n = data->pipeline.column_count;
     r->columns = memory_get(memory_mul(n + 1, sizeof *r->columns));
     r->cells = memory_get(memory_mul(n + 1, sizeof *r->cells));
@@ -69,7 +97,7 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
     if (t->iface->worker_open && !t->stored) {
         instance_enter(t->instance);
         int status = t->iface->worker_open(t->self, &r->worker, e);
-        instance_leave(t->instance);
+        status = instance_leave(t->instance, "worker_open", status, e);
         if (status != RN_OK)
             return status;
         r->opened = true;
@@ -81,8 +109,9 @@ void reader_close(struct reader *r) {
     if (r->opened) {
         instance_enter(r->table->instance);
         r->table->iface->worker_close(r->table->self, r->worker);
-        instance_leave(r->table->instance);
+        instance_leave(r->table->instance, "worker_close", RN_OK, NULL);
     }
+    rn_workspace_finish(&r->work);
     for (uint32_t i = 0; r->cells && i < r->data->pipeline.column_count; i++)
         cells_destroy(r->cells[i]);
     memory_release(r->cells);
@@ -173,7 +202,7 @@ static int bad_number(const struct reader *r, uint32_t f, uint64_t row, uint64_t
     else
         error_hint(e, "fix the file: numbers are finite, and NaN where they are "
                       "missing");
-    return error_where(e, t->path, 0, 0);
+    return error_where(e, RN_WHERE_CONFIG, t->path, 0, 0);
 }
 
 /* What has to be finite is; cells too. What may be missing may be NaN. */
@@ -214,9 +243,21 @@ static void integers_to_f64(void *column, uint64_t n) {
     }
 }
 
-bool data_stopped(const struct data *data) {
-    const struct instance_services *s = data->options.services;
-    return s && s->cancelled && s->cancelled(s->context);
+static int read_source(struct reader *r, uint64_t n, struct rn_error *e) {
+    const struct table *t = r->table;
+    struct rn_source_call call = {.struct_size = sizeof call,
+                                  .phase = r->phase,
+                                  .work = rn_workspace_begin(&r->work),
+                                  .worker = r->worker,
+                                  .rows = n,
+                                  .indices = r->indices,
+                                  .sample_ids = r->ids,
+                                  .epoch = r->epoch,
+                                  .field_count = t->field_count,
+                                  .out = r->out};
+    instance_enter(t->instance);
+    int status = t->iface->read(t->self, &call, e);
+    return instance_leave(t->instance, "read", status, e);
 }
 
 int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_error *e) {
@@ -224,6 +265,7 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
     const struct table *t = r->table;
     if (data_stopped(data))
         return error_set(e, RN_E_CANCELLED, "%s: reading was stopped", t->name);
+    r->ids = ids;
     for (uint64_t i = 0; i < n; i++)
         r->indices[i] = (uint64_t)ids[i] - t->offset;
     for (uint32_t f = 0; f < t->field_count; f++) {
@@ -242,14 +284,9 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
         if (status != RN_OK)
             return error_context(e, "%s", t->path);
     } else {
-        instance_enter(t->instance);
-        int status = t->iface->read(t->self, r->worker, n, r->indices, r->out, e);
-        instance_leave(t->instance);
-        if (status != RN_OK) {
-            if (e && e->status == 0)
-                error_set(e, status, "%s cannot be read", t->name);
-            return error_context(e, "%s", t->path);
-        }
+        int status = read_source(r, n, e);
+        if (status != RN_OK)
+            return error_context(e, "%s", t->path) ? status : status;
     }
     for (uint32_t f = 0; f < t->field_count; f++) {
         const struct column *c = &data->pipeline.columns[f];
@@ -276,22 +313,32 @@ int component_error(struct rn_error *e, const struct node *node, const char *pat
     char where[300];
     if (!e)
         return RN_OK;
-    if (e->where[0] && !e->line && node_at(node, e->where)) {
+    if (e->where_kind == RN_WHERE_OPTION && node_at(node, e->where)) {
         snprintf(where, sizeof where, "%s.%s", path, e->where);
-        error_where(e, where, 0, 0);
-    } else if (!e->where[0]) {
-        error_where(e, path, 0, 0);
+        error_where(e, RN_WHERE_CONFIG, where, 0, 0);
+    } else if (e->where_kind != RN_WHERE_FILE && e->where_kind != RN_WHERE_CONFIG) {
+        error_where(e, RN_WHERE_CONFIG, path, 0, 0);
     }
     return error_context(e, "%s (%s)", path, c->bare);
 }
 
-static int call(const struct transform_slot *g, bool fit, uint64_t n, struct reader *r,
-                struct rn_error *e) {
+/* Of n rows, of which the first is row `first` of what was read. */
+static int call(const struct transform_slot *g, bool fit, uint64_t first, uint64_t n,
+                struct reader *r, struct rn_error *e) {
+    struct rn_transform_call c = {.struct_size = sizeof c,
+                                  .phase = r->phase,
+                                  .work = rn_workspace_begin(&r->work),
+                                  .rows = n,
+                                  .sample_ids = r->ids + first,
+                                  .epoch = r->epoch,
+                                  .in_count = g->in_count,
+                                  .in = r->in,
+                                  .out = fit ? NULL : r->out,
+                                  .out_count = fit ? 0 : g->out_count};
     instance_enter(g->instance);
-    int status = fit ? g->iface->fit_rows(g->self, n, r->in, e)
-                     : g->iface->apply(g->self, n, r->in, r->out, e);
-    instance_leave(g->instance);
-    return status;
+    int status =
+        fit ? g->iface->fit_rows(g->self, &c, e) : g->iface->apply(g->self, &c, e);
+    return instance_leave(g->instance, fit ? "fit_rows" : "apply", status, e);
 }
 
 /* The first of n rows that a transform refuses by itself, or n: not found. */
@@ -312,7 +359,7 @@ static uint64_t refused_row(struct reader *r, const struct transform_slot *g, bo
         }
         for (uint32_t i = 0; i < g->out_count && !fit; i++)
             r->out[i] = view(r, g->out[i], 1);
-        if (call(g, fit, 1, r, &e) != RN_OK)
+        if (call(g, fit, row, 1, r, &e) != RN_OK)
             return row;
     }
     return n;
@@ -327,7 +374,7 @@ static int run(struct reader *r, const struct transform_slot *g, bool fit, uint6
         if (r->cells[g->out[i]])
             cells_clear(r->cells[g->out[i]], n);
     }
-    int status = call(g, fit, n, r, e);
+    int status = call(g, fit, 0, n, r, e);
     if (status == RN_OK || !e || e->line)
         return status == RN_OK ? RN_OK
                                : component_error(e, g->node, g->path, g->component);
@@ -378,7 +425,7 @@ static int to_f32(struct reader *r, const struct narrowed *w, uint64_t n,
                   c->field.name, (unsigned long long)(i % each) + 1, x);
         error_hint(e, "bring the field into range: {type: standardise, of: %s}",
                    c->field.name);
-        return error_where(e, r->table->path, 0, 0);
+        return error_where(e, RN_WHERE_CONFIG, r->table->path, 0, 0);
     }
     return RN_OK;
 }

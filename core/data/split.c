@@ -68,7 +68,7 @@ static int find_by(struct data *data, const char *by, uint32_t *out,
         if (field_variable(&data->pipeline.columns[i].field)) {
             error_set(e, RN_E_CONFIG,
                       "data.split.by: the cells of '%s' are of variable size", by);
-            return error_where(e, "split.by", 0, 0);
+            return error_where(e, RN_WHERE_CONFIG, "split.by", 0, 0);
         }
         *out = i;
         return RN_OK;
@@ -76,7 +76,7 @@ static int find_by(struct data *data, const char *by, uint32_t *out,
     const struct suggest all = {names, data->pipeline.raw_count, 0};
     error_set(e, RN_E_CONFIG, "data.split.by: the source has no field '%s'", by);
     suggest_hint(&all, by, "it has", e);
-    error_where(e, "split.by", 0, 0);
+    error_where(e, RN_WHERE_CONFIG, "split.by", 0, 0);
     return RN_E_CONFIG;
 }
 
@@ -173,7 +173,8 @@ static int wanted_rows(double v, uint64_t n, const char *key, uint64_t *out,
                   (unsigned long long)n);
     else
         return RN_OK;
-    return error_where(e, strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);
+    return error_where(e, RN_WHERE_CONFIG,
+                       strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);
 }
 
 /* The rows of each class in their order: test first, then validation, the rest for
@@ -204,32 +205,32 @@ static void deal(struct data *data, const struct table *t, const uint64_t *rows,
 }
 
 static int divide(struct data *data, struct rn_error *e) {
-    const struct node *split = node_find(data->options.data, "split");
+    const struct data_options *o = &data->options;
+    const struct node *split = node_find(o->data, "split");
     const struct table *t = &data->sources.at[data->sources.main];
-    const char *kind = data_word(split, "kind", "random");
-    const char *by =
-        strcmp(kind, "stratified") == 0 ? data_word(split, "by", NULL) : NULL;
+    const char *kind = data_word(o, "split.kind");
+    const char *by = strcmp(kind, "stratified") == 0 ? data_word(o, "split.by") : NULL;
     const struct node *given = split ? node_find(split, "seed") : NULL;
     uint64_t seed = given ? (uint64_t)node_int(given) : data->options.seed;
     uint64_t want[DATA_SPLITS] = {0}, *counts = NULL, classes = 0, gaps = 0;
     bool by_position = strcmp(kind, "position") == 0;
-    uint64_t gap = by_position ? (uint64_t)data_number(split, "gap", 0) : 0;
+    uint64_t gap = by_position ? (uint64_t)data_number(o, "split.gap") : 0;
     int status = RN_OK;
     if (strcmp(kind, "stratified") == 0 && !by) {
         error_set(e, RN_E_CONFIG, "data.split is stratified, but `by` is missing");
         error_hint(e, "by: the field whose classes keep their shares, e.g. label");
-        error_where(e, "split", 0, 0);
+        error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
         return RN_E_CONFIG;
     }
-    if (!by_position && data_number(split, "gap", 0) > 0) {
+    if (!by_position && data_number(o, "split.gap") > 0) {
         error_set(e, RN_E_CONFIG, "data.split.gap is of kind position, not %s", kind);
-        return error_where(e, "split.gap", 0, 0);
+        return error_where(e, RN_WHERE_CONFIG, "split.gap", 0, 0);
     }
     if (data->sources.val < 0)
-        status = wanted_rows(data_number(split, "val", 0), t->count, "val",
+        status = wanted_rows(data_number(o, "split.val"), t->count, "val",
                              &want[DATA_VAL], e);
     if (data->sources.test < 0 && status == RN_OK)
-        status = wanted_rows(data_number(split, "test", 0), t->count, "test",
+        status = wanted_rows(data_number(o, "split.test"), t->count, "test",
                              &want[DATA_TEST], e);
     if (status != RN_OK)
         return status;
@@ -242,7 +243,7 @@ static int divide(struct data *data, struct rn_error *e) {
                   (unsigned long long)want[DATA_TEST], (unsigned long long)t->count);
         if (gaps)
             error_hint(e, "%llu are left out as gaps", (unsigned long long)gaps);
-        return error_where(e, "split", 0, 0);
+        return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
     }
     uint64_t *rows = memory_get(memory_mul(t->count + 1, sizeof *rows));
     status = order_rows(data, by, by_position, seed, rows, &counts, &classes, e);
@@ -375,13 +376,13 @@ static int read_file(struct data *data, const char *path, struct rn_error *e) {
     uint64_t rows = 0;
     if (!path) {
         error_set(e, RN_E_CONFIG, "data.split.kind is file, but `path` is missing");
-        return error_where(e, "split", 0, 0);
+        return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
     }
     for (uint32_t i = 0; i < data->sources.count; i++)
         rows += data->sources.at[i].count;
     int status = load(path, SPLIT_HEAD + SPLIT_ROW * rows, &t, e);
     if (status != RN_OK)
-        error_where(e, "split.path", 0, 0);
+        error_where(e, RN_WHERE_CONFIG, "split.path", 0, 0);
     else if ((status = read_stored(data, text_get(&t), e)) != RN_OK)
         error_context(e, "%s", path);
     text_finish(&t);
@@ -389,14 +390,14 @@ static int read_file(struct data *data, const char *path, struct rn_error *e) {
 }
 
 int split_make(struct data *data, struct rn_error *e) {
-    const struct node *split = node_find(data->options.data, "split");
+    const struct data_options *o = &data->options;
     int status = RN_OK;
     if (data->options.mode == DATA_FOR_PREDICTION)
         whole_table(data, DATA_TEST, data->sources.main);
     else if (data->options.stored_split)
         status = read_stored(data, data->options.stored_split, e);
-    else if (strcmp(data_word(split, "kind", "random"), "file") == 0)
-        status = read_file(data, data_word(split, "path", NULL), e);
+    else if (strcmp(data_word(o, "split.kind"), "file") == 0)
+        status = read_file(data, data_word(o, "split.path"), e);
     else {
         status = divide(data, e);
         if (data->sources.val >= 0 && status == RN_OK)

@@ -63,8 +63,12 @@ int data_save(const struct data *data, struct rn_stream *s) {
         const struct transform_slot *g = &data->pipeline.transforms[i];
         struct memory_stream m = {.stream = {&memory_api}};
         status = put(s, g->component->name, (uint32_t)strlen(g->component->name));
-        if (status == RN_OK && g->iface->save)
-            status = g->iface->save(g->self, &m.stream);
+        if (status == RN_OK && g->iface->save) {
+            struct rn_error e = {0};
+            instance_enter(g->instance);
+            status = instance_leave(g->instance, "save",
+                                    g->iface->save(g->self, &m.stream, &e), &e);
+        }
         if (status == RN_OK)
             status = s->api->write(s, &m.size, sizeof m.size);
         if (status == RN_OK)
@@ -108,6 +112,12 @@ static int take(struct rn_stream *s, char out[256], struct rn_error *e) {
     return RN_OK;
 }
 
+static int load_call(struct transform_slot *g, struct rn_stream *s,
+                     struct rn_error *e) {
+    instance_enter(g->instance);
+    return instance_leave(g->instance, "load", g->iface->load(g->self, s, e), e);
+}
+
 static int load_stage(struct transform_slot *g, struct rn_stream *s,
                       struct rn_error *e) {
     char name[256];
@@ -126,7 +136,7 @@ static int load_stage(struct transform_slot *g, struct rn_stream *s,
         return error_set(e, RN_E_MEMORY, "no memory for the state of %s", g->path);
     status = s->api->read(s, m.bytes, bytes);
     if (status == RN_OK && g->iface->load)
-        status = g->iface->load(g->self, &m.stream, e);
+        status = load_call(g, &m.stream, e);
     if (status == RN_OK && m.at != m.size)
         status = error_set(e, RN_E_CHECKPOINT, "bytes are left over");
     memory_release(m.bytes);

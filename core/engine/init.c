@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include <runner/sdk/work.h>
+
 #include "engine/engine.h"
 
 /* An init named by a layer, with its defaults. */
@@ -32,17 +34,6 @@ static const struct bound_component *init_of(struct engine *eng,
     return v->init ? by_name(eng, v, d) : NULL;
 }
 
-static void fans(const struct variable *v, int64_t *in, int64_t *out) {
-    int64_t field = 1;
-    for (uint32_t i = 2; i < v->rank; i++)
-        field *= v->shape[i];
-    *in = v->fan_in ? v->fan_in
-                    : field * (v->rank > 1 ? v->shape[1]
-                               : v->rank   ? v->shape[0]
-                                           : 1);
-    *out = v->fan_out ? v->fan_out : field * (v->rank ? v->shape[0] : 1);
-}
-
 static int fill(struct engine *eng, const struct variable *v, void *bytes,
                 struct diag *d) {
     if (v->dtype != RN_F32) {
@@ -60,17 +51,23 @@ static int fill(struct engine *eng, const struct variable *v, void *bytes,
         return RN_OK;
     }
     uint64_t stream = fnv1a(v->name, strlen(v->name));
-    struct rn_init_request r = {.struct_size = sizeof r,
-                                .rank = v->rank,
-                                .name = v->name,
-                                .role = v->role,
-                                .shape = v->shape,
-                                .count = v->count,
-                                .key = {(uint32_t)eng->x->seed, (uint32_t)stream}};
-    fans(v, &r.fan_in, &r.fan_out);
+    struct rn_workspace work = {0};
+    struct rn_init_call r = {.struct_size = sizeof r,
+                             .work = rn_workspace_begin(&work),
+                             .out = bytes,
+                             .rank = v->rank,
+                             .name = v->name,
+                             .role = v->role,
+                             .shape = v->shape,
+                             .count = v->count,
+                             .key = {(uint32_t)eng->x->seed, (uint32_t)stream}};
+    variable_fans(v, &r.fan_in, &r.fan_out);
     const struct rn_init *iface = p->component->iface;
     struct rn_error e = {0};
-    int status = iface->fill(instance_self(p->instance), &r, bytes, &e);
+    instance_enter(p->instance);
+    int status = iface->fill(instance_self(p->instance), &r, &e);
+    status = instance_leave(p->instance, "fill", status, &e);
+    rn_workspace_finish(&work);
     if (status != RN_OK)
         return node_error(d, p->node, false, status, "init of '%s': %s", v->name,
                           e.message);

@@ -33,17 +33,16 @@ int engine_tap(void *context, struct graph *g, const struct rn_point *point) {
             continue;
         struct builder_options bo = {.graph = g,
                                      .host = instance_host(part->instance),
+                                     .self = instance_self(part->instance),
                                      .is_live = instance_is_live,
                                      .component = part->path,
                                      .scope = part->path,
                                      .phase = RN_PHASE_TRAIN};
         struct builder *b = builder_create(&bo);
         instance_watch(part->instance);
-        int32_t taken = hook->tap(instance_self(part->instance), builder_api(b), point);
+        int32_t taken = hook->tap(builder_api(b), point);
         struct rn_error e = {0};
-        int status = builder_finish(b, taken < 0 ? taken : RN_OK, &e);
-        if (status == RN_OK)
-            status = instance_fault(part->instance, &e);
+        int status = network_finish(part, b, taken < 0 ? taken : RN_OK, &e);
         if (status != RN_OK) {
             error_context(&e, "tap of %s", point->path);
             bound_component_error(eng->tap_errors, part, &e);

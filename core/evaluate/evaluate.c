@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <runner/metric.h>
+#include <runner/sdk/work.h>
 
 #include "evaluate/evaluate.h"
 
@@ -21,6 +22,8 @@ struct evaluator {
     int *sums, *weights; /* output index by program and loss */
     struct means means;  /* of the losses, over a split */
     const char **names;  /* of metrics, for curves */
+    enum data_split_kind split;
+    struct rn_workspace work; /* of metrics */
 };
 
 static bool is_number(const char *s) {
@@ -67,6 +70,8 @@ struct evaluator *evaluator_create(struct setup *s, struct arena *a) {
 void evaluator_destroy(struct evaluator *v) {
     for (int i = 0; v && i < DATA_SPLITS; i++)
         loader_close(v->loaders[i]);
+    if (v)
+        rn_workspace_finish(&v->work);
 }
 
 static void add(struct metric_list *l, const char *name, double value, int better,
@@ -162,8 +167,11 @@ static int reset(struct evaluator *v, struct rn_error *e) {
     for (uint32_t i = 0; i < s->x->metrics.count && status == RN_OK; i++) {
         const struct bound_component *p = &s->x->metrics.at[i];
         const struct rn_metric *m = p->component->iface;
-        if (!m->describe && m->reset)
+        if (!m->describe && m->reset) {
+            instance_enter(p->instance);
             status = m->reset(instance_self(p->instance), e);
+            status = instance_leave(p->instance, "reset", status, e);
+        }
     }
     const struct variables *all = s->engine->programs->variables;
     for (uint32_t i = 0; i < variables_count(all) && status == RN_OK; i++) {
@@ -187,6 +195,12 @@ static const struct plan_base *output_base(const struct plan *p, const char *nam
     return NULL;
 }
 
+static uint32_t phase_of(enum data_split_kind split) {
+    return split == DATA_TRAIN ? RN_PHASE_TRAIN
+           : split == DATA_VAL ? RN_PHASE_VAL
+                               : RN_PHASE_TEST;
+}
+
 static int update_host(struct evaluator *v, uint32_t index,
                        const struct program_variant *run, const struct batch *b,
                        struct rn_error *e) {
@@ -207,9 +221,16 @@ static int update_host(struct evaluator *v, uint32_t index,
         values[k] = (struct rn_tensor){(void *)(uintptr_t)data, base->shape, NULL,
                                        base->dtype, base->rank};
     }
-    struct rn_metric_batch batch = {
-        sizeof batch, p->component->in_count, values, b->rows, b->ids, NULL};
+    struct rn_metric_batch batch = {.struct_size = sizeof batch,
+                                    .phase = phase_of(v->split),
+                                    .work = rn_workspace_begin(&v->work),
+                                    .ports = p->component->in_count,
+                                    .values = values,
+                                    .rows = b->rows,
+                                    .sample_ids = b->ids};
+    instance_enter(p->instance);
     int status = m->update(instance_self(p->instance), &batch, e);
+    status = instance_leave(p->instance, "update", status, e);
     return status ? error_context(e, "%s", p->path), status : RN_OK;
 }
 
@@ -273,6 +294,21 @@ static int32_t put(struct rn_metric_sink *api, const char *name,
 static const struct rn_metric_sink_api sink_api = {sizeof(struct rn_metric_sink_api), 0,
                                                    put};
 
+static int finish_call(struct evaluator *v, const struct bound_component *p, uint32_t n,
+                       const struct rn_tensor *states, struct rn_metric_sink *sink,
+                       struct rn_error *e) {
+    const struct rn_metric *m = p->component->iface;
+    struct rn_metric_result r = {.struct_size = sizeof r,
+                                 .phase = phase_of(v->split),
+                                 .work = rn_workspace_begin(&v->work),
+                                 .states = states,
+                                 .state_count = n,
+                                 .sink = sink};
+    instance_enter(p->instance);
+    int status = m->finish(instance_self(p->instance), &r, e);
+    return instance_leave(p->instance, "finish", status, e);
+}
+
 static int finish(struct evaluator *v, uint32_t index, struct sink *k,
                   struct rn_error *e) {
     struct setup *s = v->s;
@@ -297,7 +333,7 @@ static int finish(struct evaluator *v, uint32_t index, struct sink *k,
     k->given = 0;
     k->e = e;
     if (status == RN_OK)
-        status = m->finish(instance_self(p->instance), n, states, &k->api, e);
+        status = finish_call(v, p, n, states, &k->api, e);
     for (uint32_t i = 0; i < p->component->out_count && status == RN_OK; i++)
         if (!(k->given >> i & 1))
             status = error_set(e, RN_E_PLUGIN, "%s gave no output '%s'",
@@ -365,6 +401,7 @@ int evaluator_run(struct evaluator *v, enum data_split_kind split,
     const char *name = data_split_name(split);
     struct means *means = &v->means;
     out->count = 0;
+    v->split = split;
     means_clear(means);
     int status = open_loader(v, split, e);
     if (status == RN_OK)

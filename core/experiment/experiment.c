@@ -34,7 +34,8 @@ void bound_component_error(struct diag *d, const struct bound_component *part,
     const char *option = e->where;
     if (strncmp(option, part->path, n) == 0 && option[n] == '.')
         option += n + 1;
-    const struct node *at = *option ? node_at(part->node, option) : NULL;
+    bool named = e->where_kind == RN_WHERE_OPTION || e->where_kind == RN_WHERE_CONFIG;
+    const struct node *at = named ? node_at(part->node, option) : NULL;
     node_error(d, at ? at : part->node, false, e->status, "%s", e->message);
     if (e->hint[0])
         diag_hint(d, "%s", e->hint);

@@ -96,9 +96,16 @@ int hyper_step(struct hyper *l, int64_t step, struct rn_error *e) {
         if (!v->schedule)
             continue;
         const struct rn_schedule *s = v->schedule->component->iface;
-        struct rn_schedule_at at = {sizeof at,          0,      step, l->total_steps,
-                                    l->steps_per_epoch, v->base};
-        int status = s->value(instance_self(v->schedule->instance), &at, &v->now, e);
+        struct rn_schedule_call call = {.struct_size = sizeof call,
+                                        .step = step,
+                                        .total_steps = l->total_steps,
+                                        .steps_per_epoch = l->steps_per_epoch,
+                                        .base = v->base,
+                                        .value = v->base};
+        instance_enter(v->schedule->instance);
+        int status = s->value(instance_self(v->schedule->instance), &call, e);
+        status = instance_leave(v->schedule->instance, "value", status, e);
+        v->now = call.value;
         if (status != RN_OK)
             return error_context(e, "%s", v->schedule->path) ? status : status;
         if (!isfinite(v->now))

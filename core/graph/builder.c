@@ -19,7 +19,7 @@ void builder_stick(struct builder *b, const struct rn_error *e) {
     if (b->g->scope && b->g->scope[0] && strcmp(b->g->scope, b->o.component) != 0)
         error_context(&b->e, "layer '%s'", b->g->scope);
     if (!b->e.where[0])
-        error_where(&b->e, b->o.component, 0, 0);
+        error_where(&b->e, RN_WHERE_CONFIG, b->o.component, 0, 0);
 }
 
 struct graph *builder_enter(struct builder *b, struct graph *body) {
@@ -231,7 +231,7 @@ static void build_pop(struct rn_build *api) {
         b->g->scope = b->scopes[--b->depth];
 }
 
-static int32_t build_phase(struct rn_build *api) {
+static uint32_t build_phase(struct rn_build *api) {
     return self(api)->o.phase;
 }
 
@@ -240,16 +240,16 @@ static void build_fail(struct rn_build *api, const char *message, const char *hi
     struct builder *b = self(api);
     struct rn_error e;
     if (!message && where && b->e.status && strcmp(b->e.where, b->o.component) == 0)
-        error_where(&b->e, arena_format(b->g->arena, "%s.%s", b->o.component, where), 0,
-                    0);
+        error_where(&b->e, RN_WHERE_CONFIG,
+                    arena_format(b->g->arena, "%s.%s", b->o.component, where), 0, 0);
     if (b->e.status || !message)
         return;
     error_set(&e, RN_E_CONFIG, "%s", message);
     if (hint)
         error_hint(&e, "%s", hint);
     if (where)
-        error_where(&e, arena_format(b->g->arena, "%s.%s", b->o.component, where), 0,
-                    0);
+        error_where(&e, RN_WHERE_CONFIG,
+                    arena_format(b->g->arena, "%s.%s", b->o.component, where), 0, 0);
     builder_stick(b, &e);
 }
 
@@ -290,8 +290,16 @@ static const struct rn_operator_api operator_api = {sizeof(struct rn_operator_ap
 static const struct rn_gradient_api gradient_api = {sizeof(struct rn_gradient_api), 0,
                                                     build_gradient};
 
+static const struct rn_parameter *build_parameter(struct rn_build *api) {
+    return self(api)->o.parameter;
+}
+
+static const struct rn_parameter_api parameter_api = {sizeof(struct rn_parameter_api),
+                                                      0, build_parameter};
+
 static const void *build_extension(struct rn_build *api, const char *id) {
-    (void)api;
+    if (strcmp(id, "runner.parameter/1") == 0 && self(api)->o.parameter)
+        return &parameter_api;
     if (strcmp(id, "runner.operator/1") == 0)
         return &operator_api;
     if (strcmp(id, "runner.gradient/1") == 0)
@@ -321,6 +329,7 @@ struct builder *builder_create(const struct builder_options *o) {
     struct builder *b = arena_new(o->graph->arena, struct builder);
     b->api.api = &api_table;
     b->api.host = o->host;
+    b->api.self = o->self;
     b->g = o->graph;
     b->o = *o;
     b->outer = b->g->scope;
@@ -339,9 +348,8 @@ int builder_finish(struct builder *b, int status, struct rn_error *e) {
             *e = b->e;
         return b->e.status;
     }
-    if (status != RN_OK)
-        error_set(e, status, "%s failed without a message", b->o.component);
-    return status;
+    error_clear(e);
+    return error_of_call(e, status, b->o.component, "describe");
 }
 
 rn_value builder_output(const struct builder *b, const char *port) {

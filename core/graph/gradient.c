@@ -83,8 +83,17 @@ static int custom_gradient(struct sweep *s, const struct gnode *n, const rn_valu
                                 .scope = n->scope,
                                 .phase = RN_PHASE_TRAIN};
     struct builder *b = builder_create(&o);
-    int32_t status = n->custom->gradient(builder_api(b), n->in, n->out, gout,
-                                         n->attr_count, n->attrs, gin);
+    struct rn_operator_gradient r = {.struct_size = sizeof r,
+                                     .in_count = n->in_count,
+                                     .in = n->in,
+                                     .out = n->out,
+                                     .grad_out = gout,
+                                     .grad_in = gin,
+                                     .attr_count = n->attr_count,
+                                     .attr_stride = sizeof *n->attrs,
+                                     .attrs = n->attrs,
+                                     .out_count = n->out_count};
+    int32_t status = n->custom->gradient(builder_api(b), &r);
     status = builder_finish(b, status, s->e);
     for (uint32_t i = 0; i < n->in_count && status == RN_OK; i++) {
         const struct gvalue *x = graph_value(s->g, n->in[i]);

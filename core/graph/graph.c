@@ -32,6 +32,17 @@ const struct variable *variables_at(const struct variables *t, uint32_t id) {
     return t->all[id];
 }
 
+void variable_fans(const struct variable *v, int64_t *in, int64_t *out) {
+    int64_t field = 1;
+    for (uint32_t i = 2; i < v->rank; i++)
+        field *= v->shape[i];
+    *in = v->fan_in ? v->fan_in
+                    : field * (v->rank > 1 ? v->shape[1]
+                               : v->rank   ? v->shape[0]
+                                           : 1);
+    *out = v->fan_out ? v->fan_out : field * (v->rank ? v->shape[0] : 1);
+}
+
 const struct variable *variables_find(const struct variables *t, const char *name) {
     for (uint32_t i = 0; i < t->count; i++)
         if (strcmp(t->all[i]->name, name) == 0)
@@ -443,9 +454,7 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
                  const rn_value *in, uint32_t n_attr, const struct rn_attr *attrs,
                  rn_value *out, struct rn_error *e) {
     struct rn_tensor tensors[32];
-    rn_dtype dtypes[8] = {0};
-    uint32_t ranks[8] = {0};
-    int64_t dims[8][RN_MAX_RANK];
+    struct rn_operator_out made[8] = {0};
     struct gvalue outs[8];
     if (!RN_HAS(op, struct rn_operator, host) || n_in > 32 || op->out_count > 8 ||
         !op->out_count || !op->shape || !op->host || !op->name)
@@ -460,27 +469,32 @@ int graph_custom(struct graph *g, const struct rn_operator *op, uint32_t n_in,
                              i);
         tensors[i] = (struct rn_tensor){NULL, v->shape, NULL, v->dtype, v->rank};
     }
-    memset(dims, 0, sizeof dims);
-    int status = op->shape(n_in, tensors, n_attr, attrs, dtypes, ranks, dims, e);
-    if (status != RN_OK) {
-        if (e && !e->status)
-            error_set(e, status, "it refuses these inputs");
-        error_context(e, "%s", op->name);
-        return status;
-    }
+    struct rn_operator_shape shape = {.struct_size = sizeof shape,
+                                      .in_count = n_in,
+                                      .in = tensors,
+                                      .attr_count = n_attr,
+                                      .attr_stride = sizeof *attrs,
+                                      .attrs = attrs,
+                                      .out_count = op->out_count,
+                                      .out_stride = sizeof *made,
+                                      .out = made};
+    int status = error_of_call(e, op->shape(&shape, e), op->name, "shape");
+    if (status != RN_OK)
+        return error_context(e, "%s", op->name) ? status : status;
     for (uint32_t i = 0; i < op->out_count; i++) {
-        if (ranks[i] > RN_MAX_RANK)
-            return error_set(e, RN_E_PLUGIN, "%s: output rank %u", op->name, ranks[i]);
-        if (strcmp(dtype_name(dtypes[i]), "?") == 0)
+        const struct rn_operator_out *o = &made[i];
+        if (o->rank > RN_MAX_RANK)
+            return error_set(e, RN_E_PLUGIN, "%s: output rank %u", op->name, o->rank);
+        if (strcmp(dtype_name(o->dtype), "?") == 0)
             return error_set(e, RN_E_PLUGIN, "%s: output %u has an unknown type",
                              op->name, i);
-        outs[i] = (struct gvalue){.dtype = dtypes[i], .rank = ranks[i]};
-        memcpy(outs[i].shape, dims[i], sizeof dims[i]);
-        for (uint32_t k = 0; k < ranks[i]; k++)
-            if (dims[i][k] < 1)
+        outs[i] = (struct gvalue){.dtype = o->dtype, .rank = o->rank};
+        memcpy(outs[i].shape, o->dims, sizeof o->dims);
+        for (uint32_t k = 0; k < o->rank; k++)
+            if (o->dims[k] < 1)
                 return error_set(e, RN_E_PLUGIN, "%s: output dimension %lld", op->name,
-                                 (long long)dims[i][k]);
-        if (too_large(ranks[i], dims[i]))
+                                 (long long)o->dims[k]);
+        if (too_large(o->rank, o->dims))
             return error_set(e, RN_E_CONFIG,
                              "%s: the result would have more than 2^44 elements",
                              op->name);

@@ -36,6 +36,8 @@ struct variables;
 struct variables *variables_create(struct arena *a);
 uint32_t variables_count(const struct variables *t);
 const struct variable *variables_at(const struct variables *t, uint32_t id);
+/* As declared, or derived from the shape [out, in, k...]. */
+void variable_fans(const struct variable *v, int64_t *in, int64_t *out);
 const struct variable *variables_find(const struct variables *t, const char *name);
 /* Declare, or find with equal shape and dtype; a mismatch is RN_E_PLUGIN. *id set. */
 int variables_declare(struct variables *t, const struct variable *v, uint32_t *id,
@@ -248,10 +250,13 @@ struct port_binding {
 struct builder_options {
     struct graph *graph;
     struct rn_host *host; /* the component's options */
+    void *self;           /* of the component, or NULL */
+    /* What rn_get_parameter gives; NULL: it does not describe one parameter. */
+    const struct rn_parameter *parameter;
     bool (*is_live)(struct rn_host *host, const char *option); /* NULL: any may be */
     const char *component; /* "loss.hard": for errors, live names, variable owner */
     const char *scope;     /* first scope: "model" or "optimizer.hidden.<param>" */
-    int32_t phase;
+    uint32_t phase;
     uint32_t input_count;
     const struct port_binding *inputs;
 };

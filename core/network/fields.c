@@ -23,8 +23,9 @@ static int check_change(const struct graph *g, rn_value from, rn_value to,
                        : "describes no output 'data'");
 }
 
+/* Field `field` of augmenter i. */
 static rn_value change(const struct network_options *o, struct graph *g, uint32_t i,
-                       rn_value data, struct diag *d) {
+                       uint32_t field, rn_value data, struct diag *d) {
     const struct resident_change *c = &o->resident->changes[i];
     const struct bound_component *a = &c->augmenter;
     const struct rn_augment *iface = a->component->iface;
@@ -35,6 +36,7 @@ static rn_value change(const struct network_options *o, struct graph *g, uint32_
          graph_input(g, resident_numbers_name(o->arena, i), RN_I32, 2, shape)}};
     struct builder_options bo = {.graph = g,
                                  .host = instance_host(a->instance),
+                                 .self = instance_self(a->instance),
                                  .is_live = instance_is_live,
                                  .component = a->path,
                                  .scope = a->path,
@@ -44,9 +46,7 @@ static rn_value change(const struct network_options *o, struct graph *g, uint32_
     struct builder *b = builder_create(&bo);
     struct rn_error e = {0};
     instance_watch(a->instance);
-    if (builder_finish(b, iface->describe(instance_self(a->instance), builder_api(b)),
-                       &e) == RN_OK &&
-        instance_fault(a->instance, &e) == RN_OK &&
+    if (network_finish(a, b, iface->describe(builder_api(b), field), &e) == RN_OK &&
         check_change(g, data, builder_output(b, "data"), a->component->name, &e) ==
             RN_OK)
         return builder_output(b, "data");
@@ -80,9 +80,10 @@ rn_value network_field_value(const struct network_options *o, struct graph *g,
         return graph_input(g, name, f->dtype, f->rank + 1, shape);
     }
     rn_value v = gathered(o, g, i, d);
-    for (uint32_t k = 0; k < r->change_count && v; k++)
-        if (r->changes[k].field == i)
-            v = change(o, g, k, v, d);
+    for (uint32_t k = 0; k < r->change_count; k++)
+        for (uint32_t j = 0; j < r->changes[k].field_count && v; j++)
+            if (r->changes[k].fields[j] == i)
+                v = change(o, g, k, j, v, d);
     return v;
 }
 

@@ -42,11 +42,14 @@ void make_output(struct make *m, const char *name, rn_value v) {
 }
 
 rn_value make_part(struct make *m, const struct bound_component *part,
-                   int32_t (*form)(struct rn_build *), const char *scope,
+                   int32_t (*form)(struct rn_build *),
+                   const struct rn_parameter *parameter, const char *scope,
                    uint32_t input_count, const struct port_binding *inputs,
                    const char *output) {
     struct builder_options bo = {.graph = m->g,
                                  .host = instance_host(part->instance),
+                                 .self = instance_self(part->instance),
+                                 .parameter = parameter,
                                  .is_live = instance_is_live,
                                  .component = part->path,
                                  .scope = scope,
@@ -58,7 +61,7 @@ rn_value make_part(struct make *m, const struct bound_component *part,
         return RN_NONE;
     struct builder *b = builder_create(&bo);
     instance_watch(part->instance);
-    int status = builder_finish(b, form(builder_api(b)), &m->e);
+    int status = network_finish(part, b, form(builder_api(b)), &m->e);
     struct network built = {.graph = m->g, .phase = RN_PHASE_TRAIN};
     if (!status)
         status = network_check(&built, part, b, &m->e);

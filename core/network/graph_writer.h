@@ -21,9 +21,10 @@ rn_value make_scalar(struct make *m, double x); /* f32 */
 rn_value make_cast(struct make *m, rn_value x, rn_dtype t);
 void make_output(struct make *m, const char *name, rn_value v);
 /* The output of what a component describes with these inputs, which declares no
- * parameters; else m->e. */
+ * parameters; else m->e. parameter: the one that it belongs to. */
 rn_value make_part(struct make *m, const struct bound_component *part,
-                   int32_t (*form)(struct rn_build *), const char *scope,
+                   int32_t (*form)(struct rn_build *),
+                   const struct rn_parameter *parameter, const char *scope,
                    uint32_t input_count, const struct port_binding *inputs,
                    const char *output);
 /* Verified, or the error in d: of `part` where that is given. */
@@ -56,8 +57,12 @@ int regularizers_penalty(struct make *m, const struct programs *p,
                          const struct objective *o, rn_value *total, struct diag *d);
 /* *value, what the optimizer made of a parameter, becomes what constraints make of it.
  */
-int regularizers_project(struct make *m, const struct programs *p, uint32_t variable,
-                         rn_value *value, struct diag *d);
+int regularizers_project(struct make *m, const struct programs *p,
+                         const struct objective *o, uint32_t k, rn_value *value,
+                         struct diag *d);
+/* What rn_parameter tells of parameter i of an objective. */
+struct rn_parameter update_parameter(const struct programs *p,
+                                     const struct objective *o, uint32_t i);
 /* Each regularizer takes a parameter that some objective trains. */
 int regularizers_check(const struct programs *p, struct diag *d);
 

@@ -45,58 +45,10 @@ rn_value network_find(const struct network *n, const char *name) {
 
 /* --------------------------------------------------------- types and binding */
 
-/* One word of a port's DTYPE, `length` long. */
-static bool word_fits(const char *want, size_t length, rn_dtype t) {
-    const struct dtype_info *exact = dtype_named(want, length);
-    if (length == 3 && strncmp(want, "any", 3) == 0)
-        return true;
-    if (length == 5 && strncmp(want, "float", 5) == 0)
-        return dtype_float(t);
-    if (length == 3 && strncmp(want, "int", 3) == 0)
-        return dtype_int(t);
-    return exact && exact->dtype == t;
-}
-
-/* The word behind this one of "float/int/bool", or NULL. */
-static const char *next_word(const char *word) {
-    const char *slash = strchr(word, '/');
-    return slash ? slash + 1 : NULL;
-}
-
-static bool dtype_fits(const char *want, rn_dtype t) {
-    for (const char *w = want; w; w = next_word(w))
-        if (word_fits(w, strcspn(w, "/"), t))
-            return true;
-    return false;
-}
-
-/* "[N,C,...]" against a shape; N is the batch. */
-static bool shape_fits(const char *want, const struct gvalue *v, int64_t rows) {
-    uint32_t axis = 0;
-    const char *p = want + strspn(want, "[ ");
-    while (*p && *p != ']') {
-        char word[32];
-        size_t k = strcspn(p, ",] ");
-        snprintf(word, sizeof word, "%.*s", (int)k, p);
-        p += k;
-        p += strspn(p, ", ");
-        if (strcmp(word, "...") == 0)
-            return true;
-        if (axis >= v->rank)
-            return false;
-        if (strcmp(word, "N") == 0 && v->shape[axis] != rows)
-            return false;
-        if (word[0] >= '0' && word[0] <= '9' && v->shape[axis] != atoll(word))
-            return false;
-        axis++;
-    }
-    return axis == v->rank;
-}
-
 static bool fits(const struct network *n, const struct port_info *port, rn_value v) {
     const struct gvalue *g = graph_value(n->graph, v);
-    return g && dtype_fits(port->dtype, g->dtype) &&
-           shape_fits(port->shape, g, n->rows);
+    return g && port_takes_type(port, g->dtype) &&
+           port_takes_shape(port, g->rank, g->shape, n->rows);
 }
 
 /* What truth values become at a port that does not take them: 0 and 1 of the type that
@@ -106,10 +58,10 @@ static rn_dtype bool_as(const struct bound_component *part,
     static const rn_dtype numbers[] = {RN_F32, RN_F64, RN_BF16, RN_F16, RN_I64,
                                        RN_I32, RN_I8,  RN_U32,  RN_U8};
     bool model = strcmp(part->component->kind, "model") == 0;
-    if (dtype_fits(port->dtype, RN_BOOL) && !(model && strcmp(port->dtype, "any") == 0))
+    if (port_takes_type(port, RN_BOOL) && !(model && strcmp(port->dtype, "any") == 0))
         return RN_BOOL;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (dtype_fits(port->dtype, numbers[i]))
+        if (port_takes_type(port, numbers[i]))
             return numbers[i];
     return RN_BOOL;
 }
@@ -130,7 +82,7 @@ static bool binds(const struct network *n, const struct bound_component *part,
     const struct gvalue *g = graph_value(n->graph, v);
     return fits(n, port, v) ||
            (g && g->dtype == RN_BOOL && bool_as(part, port) != RN_BOOL &&
-            shape_fits(port->shape, g, n->rows));
+            port_takes_shape(port, g->rank, g->shape, n->rows));
 }
 
 /* The value at the port: truth values as the numbers that it takes. */
@@ -181,7 +133,7 @@ static rn_value named_value(struct network *n, const struct node *word,
 static bool broadcast_scalar(const struct network *n, const struct port_info *port,
                              rn_value v) {
     const struct gvalue *g = graph_value(n->graph, v);
-    return g && g->rank == 0 && dtype_fits(port->dtype, g->dtype);
+    return g && g->rank == 0 && port_takes_type(port, g->dtype);
 }
 
 static const struct node *binding(const struct bound_component *part,
@@ -256,8 +208,9 @@ static rn_value only_match(const struct network *n, const struct bound_component
 static bool float_label(const struct network *n, const struct port_info *port,
                         rn_value v) {
     const struct gvalue *g = graph_value(n->graph, v);
-    return g && dtype_fits("float", g->dtype) && dtype_fits(port->dtype, RN_I64) &&
-           !dtype_fits(port->dtype, g->dtype) && shape_fits(port->shape, g, n->rows);
+    return g && dtype_float(g->dtype) && port_takes_type(port, RN_I64) &&
+           !port_takes_type(port, g->dtype) &&
+           port_takes_shape(port, g->rank, g->shape, n->rows);
 }
 #define INTEGER_LABEL                                                                  \
     "a class label is an integer: read the column as one (csv: target_type: int)"
@@ -266,8 +219,9 @@ static bool float_label(const struct network *n, const struct port_info *port,
 static bool integer_feature(const struct network *n, const struct port_info *port,
                             rn_value v) {
     const struct gvalue *g = graph_value(n->graph, v);
-    return g && dtype_fits("int", g->dtype) && dtype_fits(port->dtype, RN_F32) &&
-           !dtype_fits(port->dtype, g->dtype) && shape_fits(port->shape, g, n->rows);
+    return g && dtype_int(g->dtype) && port_takes_type(port, RN_F32) &&
+           !port_takes_type(port, g->dtype) &&
+           port_takes_shape(port, g->rank, g->shape, n->rows);
 }
 #define FLOAT_FEATURE                                                                  \
     "{type: scale, of: FIELD, factor: 1} in data.transforms makes f32 of integers"
@@ -414,6 +368,17 @@ int network_check(const struct network *n, const struct bound_component *part,
     return RN_OK;
 }
 
+int network_finish(const struct bound_component *part, struct builder *b, int status,
+                   struct rn_error *e) {
+    struct rn_error asked;
+    int fault = instance_fault(part->instance, &asked);
+    status = builder_finish(b, status, e);
+    if (fault == RN_OK)
+        return status;
+    *e = asked;
+    return fault;
+}
+
 /* Describe once with these inputs; the builder for its outputs, or NULL. */
 static struct builder *describe(struct network *n, const struct bound_component *part,
                                 int32_t (*fn)(struct rn_build *), const char *scope,
@@ -425,6 +390,7 @@ static struct builder *describe(struct network *n, const struct bound_component 
         ports[i] = (struct port_binding){c->in[i].name, inputs[i]};
     struct builder_options bo = {.graph = n->graph,
                                  .host = instance_host(part->instance),
+                                 .self = instance_self(part->instance),
                                  .is_live = instance_is_live,
                                  .component = part->path,
                                  .scope = scope,
@@ -434,7 +400,7 @@ static struct builder *describe(struct network *n, const struct bound_component 
     struct builder *b = builder_create(&bo);
     struct rn_error e = {0};
     instance_watch(part->instance);
-    if (builder_finish(b, fn(builder_api(b)), &e) != RN_OK ||
+    if (network_finish(part, b, fn(builder_api(b)), &e) != RN_OK ||
         network_check(n, part, b, &e) != RN_OK) {
         report(d, part, &e);
         return NULL;

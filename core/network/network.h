@@ -44,12 +44,13 @@ struct network {
      * the caller */
 };
 
-/* An augmenter whose change of a field is made of operators, and is decided by a few
- * integers for each row. */
+/* An augmenter whose change is made of operators, and is decided by a few integers for
+ * each row, the same for all of its fields. */
 struct resident_change {
     struct bound_component augmenter;
     uint32_t numbers; /* i32 per row */
-    uint32_t field;   /* that it changes */
+    uint32_t field_count;
+    uint32_t *fields; /* that it changes, in its order; UINT32_MAX: no model sees it */
 };
 
 /* Fields of the training split that stay on the device, by field, and what happens to
@@ -90,6 +91,11 @@ const char *network_loss_scope(const struct bound_component *loss);
 /* Bind the ports of a loss or metric: writes component->in_count values. */
 int network_bind(struct network *n, const struct network_options *o,
                  const struct bound_component *part, rn_value *out, struct diag *d);
+/* The end of a description that returned `status`, after instance_watch: what the
+ * component asked the host for wrongly comes first, as it explains what follows from
+ * it; then the builder's first error, then the status. */
+int network_finish(const struct bound_component *part, struct builder *b, int status,
+                   struct rn_error *e);
 /* What a component built against what it declared; and what it did wrong meanwhile. */
 int network_check(const struct network *n, const struct bound_component *part,
                   const struct builder *b, struct rn_error *e);

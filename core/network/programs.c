@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <runner/sdk/work.h>
+
 #include "network/graph_writer.h"
 
 /* ----------------------------------------------------------------- the setup */
@@ -485,13 +487,18 @@ static int check_ports(const struct make *m, struct programs *p,
         if (v)
             values[i] = (struct rn_tensor){NULL, v->shape, NULL, v->dtype, v->rank};
     }
-    struct rn_metric_batch batch = {sizeof batch,   c->in_count, values,
-                                    (uint64_t)rows, NULL,        NULL};
+    struct rn_workspace work = {0};
+    struct rn_metric_batch batch = {.struct_size = sizeof batch,
+                                    .phase = RN_PHASE_SETUP,
+                                    .work = rn_workspace_begin(&work),
+                                    .ports = c->in_count,
+                                    .values = values,
+                                    .rows = (uint64_t)rows};
     if (RN_HAS(api, struct rn_metric_check_api, check) && api->check)
-        status = api->check(self, &batch, e);
+        status = error_of_call(e, api->check(self, &batch, e), c->name, "check");
+    rn_workspace_finish(&work);
     if (status != RN_OK)
-        return e->status ? status
-                         : error_set(e, RN_E_CONFIG, "it does not take these shapes");
+        return status;
     if (!RN_HAS(api, struct rn_metric_check_api, choices) || !api->choices)
         return RN_OK;
     for (uint32_t i = 0; i < c->in_count; i++) {
@@ -537,6 +544,7 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
         ports[i] = (struct port_binding){c->in[i].name, inputs[i]};
     struct builder_options bo = {.graph = m->g,
                                  .host = instance_host(part->instance),
+                                 .self = instance_self(part->instance),
                                  .is_live = instance_is_live,
                                  .component = part->path,
                                  .scope = part->path,
@@ -545,8 +553,7 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
                                  .inputs = ports};
     struct builder *b = builder_create(&bo);
     instance_watch(part->instance);
-    if (builder_finish(b, iface->describe(builder_api(b)), &m->e) != RN_OK ||
-        instance_fault(part->instance, &m->e) != RN_OK ||
+    if (network_finish(part, b, iface->describe(builder_api(b)), &m->e) != RN_OK ||
         check_ports(m, p, part, no->rows, inputs, &m->e) != RN_OK)
         return make_finish(m, part, d);
     return RN_OK;

@@ -29,17 +29,20 @@ static bool is_like(const struct gvalue *g, const struct variable *v) {
            memcmp(g->shape, v->shape, v->rank * sizeof *v->shape) == 0;
 }
 
-/* What one regularizer makes of a value of the parameter, its penalty or a new value;
- * RN_NONE: see d. */
+/* What one regularizer makes of a value of parameter k of an objective, its penalty or
+ * a new value; RN_NONE: see d. */
 static rn_value apply(struct make *m, const struct programs *p,
-                      const struct bound_component *part, bool project,
-                      const struct variable *v, rn_value value, struct diag *d) {
+                      const struct objective *o, uint32_t k,
+                      const struct bound_component *part, bool project, rn_value value,
+                      struct diag *d) {
+    const struct variable *v = variables_at(p->variables, o->parameters[k].variable);
+    struct rn_parameter info = update_parameter(p, o, k);
     const struct rn_regularizer *r = form_of(part);
     const char *output = project ? "param" : "penalty";
     const char *scope = arena_format(p->arena, "%s.%s", part->path, v->name);
     struct port_binding port = {"param", value};
-    rn_value out =
-        make_part(m, part, project ? r->project : r->describe, scope, 1, &port, output);
+    rn_value out = make_part(m, part, project ? r->project : r->describe, &info, scope,
+                             1, &port, output);
     const struct gvalue *made = out ? graph_value(m->g, out) : NULL;
     if (made && project && !is_like(made, v))
         error_set(&m->e, RN_E_PLUGIN, "output 'param' of %s has another type or shape",
@@ -65,7 +68,7 @@ int regularizers_penalty(struct make *m, const struct programs *p,
             const struct variable *v = variables_at(p->variables, id);
             if (!takes(all, i, v))
                 continue;
-            rn_value one = apply(m, p, part, false, v, graph_variable(m->g, id), d);
+            rn_value one = apply(m, p, o, k, part, false, graph_variable(m->g, id), d);
             if (!one)
                 return m->e.status;
             *total = *total ? make_op2(m, "add", *total, one) : one;
@@ -74,15 +77,16 @@ int regularizers_penalty(struct make *m, const struct programs *p,
     return RN_OK;
 }
 
-int regularizers_project(struct make *m, const struct programs *p, uint32_t variable,
-                         rn_value *value, struct diag *d) {
+int regularizers_project(struct make *m, const struct programs *p,
+                         const struct objective *o, uint32_t k, rn_value *value,
+                         struct diag *d) {
     const struct bound_components *all = &p->experiment->regularizers;
-    const struct variable *v = variables_at(p->variables, variable);
+    const struct variable *v = variables_at(p->variables, o->parameters[k].variable);
     for (uint32_t i = 0; i < all->count; i++) {
         const struct bound_component *part = &all->at[i];
         if (!form_of(part)->project || !takes(all, i, v))
             continue;
-        *value = apply(m, p, part, true, v, *value, d);
+        *value = apply(m, p, o, k, part, true, *value, d);
         if (!*value)
             return m->e.status;
     }

@@ -122,6 +122,27 @@ static void rescale(struct make *m, const struct programs *p, const struct objec
 
 /* ------------------------------------------------------------------- the update */
 
+struct rn_parameter update_parameter(const struct programs *p,
+                                     const struct objective *o, uint32_t i) {
+    const struct variable *v = variables_at(p->variables, o->parameters[i].variable);
+    uint32_t mine = o->parameters[i].optimizer;
+    const char *path = p->experiment->optimizers.at[mine].path;
+    struct rn_parameter out = {.struct_size = sizeof out,
+                               .rank = v->rank,
+                               .name = v->name,
+                               .role = v->role,
+                               .group = strncmp(path, "optimizer.", 10) == 0 ? path + 10
+                                                                             : path,
+                               .shape = v->shape,
+                               .elements = v->count};
+    variable_fans(v, &out.fan_in, &out.fan_out);
+    for (uint32_t k = 0; k < o->parameter_count; k++) {
+        out.index += k < i && o->parameters[k].optimizer == mine;
+        out.count += o->parameters[k].optimizer == mine;
+    }
+    return out;
+}
+
 /* The optimizer of parameter i describes its new value. */
 static int describe(struct make *m, struct programs *p, const struct objective *o,
                     const struct update *u, uint32_t i, rn_value step, struct diag *d) {
@@ -134,9 +155,11 @@ static int describe(struct make *m, struct programs *p, const struct objective *
     struct port_binding ports[3] = {
         {"param", u->xs[i]}, {"grad", u->gs[i]}, {"step", step}};
     const char *scope = arena_format(p->arena, "%s.%s", path, v->name);
-    rn_value value = make_part(m, part, iface->describe, scope, 3, ports, "param");
+    struct rn_parameter info = update_parameter(p, o, i);
+    rn_value value =
+        make_part(m, part, iface->describe, &info, scope, 3, ports, "param");
     if (m->e.status == RN_OK) {
-        int status = regularizers_project(m, p, v->id, &value, d);
+        int status = regularizers_project(m, p, o, i, &value, d);
         if (status != RN_OK)
             return status;
     }

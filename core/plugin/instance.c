@@ -92,18 +92,26 @@ bool instance_is_live(struct rn_host *h, const char *option) {
     return o && o->live;
 }
 
-static int lookup(struct instance *i, const char *path, const struct node **out) {
+/* *out: NULL where an optional option without a default was not given. */
+static int look_up(struct instance *i, const char *path, const struct node **out) {
     const struct option_info *o = option_of(i, path);
     if (!o)
         return complain(i, path, "which it does not describe");
     if (o->live && !strchr(path, '.'))
         return complain(i, path, "as a constant, but it is live: rn_live gives it");
     *out = node_at(i->node, path);
-    return *out ? RN_OK : RN_E_UNSUPPORTED;
+    return RN_OK;
+}
+
+static int get_node(struct instance *i, const char *path, const struct node **out) {
+    int status = look_up(i, path, out);
+    if (status == RN_OK && !*out)
+        return complain(i, path, "which has neither a value nor a default (rn_has)");
+    return status;
 }
 
 static int scalar(struct instance *i, const char *path, const struct node **out) {
-    int status = lookup(i, path, out);
+    int status = get_node(i, path, out);
     if (status == RN_OK && node_kind(*out) != NODE_SCALAR)
         return complain(i, path, "as a single value, but it is not");
     return status;
@@ -124,6 +132,7 @@ static bool type_is(const struct instance *i, const char *path,
 
 static int32_t get_bool(struct rn_host *h, const char *path, int32_t *out) {
     const struct node *n;
+    *out = 0;
     int status = scalar(of(h), path, &n);
     if (status != RN_OK)
         return status;
@@ -135,6 +144,7 @@ static int32_t get_bool(struct rn_host *h, const char *path, int32_t *out) {
 
 static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
     const struct node *n;
+    *out = 0;
     int status = scalar(of(h), path, &n);
     if (status != RN_OK)
         return status;
@@ -146,6 +156,7 @@ static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
 
 static int32_t get_float(struct rn_host *h, const char *path, double *out) {
     const struct node *n;
+    *out = 0.0;
     int status = scalar(of(h), path, &n);
     if (status != RN_OK)
         return status;
@@ -157,6 +168,7 @@ static int32_t get_float(struct rn_host *h, const char *path, double *out) {
 
 static int32_t get_string(struct rn_host *h, const char *path, const char **out) {
     const struct node *n;
+    *out = "";
     int status = scalar(of(h), path, &n);
     if (status != RN_OK)
         return status;
@@ -170,8 +182,9 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
 
 static int32_t get_count(struct rn_host *h, const char *path, uint32_t *out) {
     const struct node *n;
-    int status = lookup(of(h), path, &n);
-    if (status != RN_OK)
+    int status = look_up(of(h), path, &n);
+    *out = 0;
+    if (status != RN_OK || !n) /* a list that was not given is empty */
         return status;
     if (node_kind(n) == NODE_SCALAR)
         return complain(of(h), path, "as a list or a map, but it is neither");
@@ -182,7 +195,7 @@ static int32_t get_count(struct rn_host *h, const char *path, uint32_t *out) {
 static int32_t get_key(struct rn_host *h, const char *path, uint32_t i,
                        const char **out) {
     const struct node *n;
-    int status = lookup(of(h), path, &n);
+    int status = get_node(of(h), path, &n);
     if (status != RN_OK)
         return status;
     if (node_kind(n) != NODE_MAP || i >= node_count(n))
@@ -195,42 +208,61 @@ static int32_t has(struct rn_host *h, const char *path) {
     return node_at(of(h)->node, path) != NULL;
 }
 
-static int32_t get_component(struct rn_host *h, const char *path, const void **iface,
-                             void **self) {
-    struct instance *i = of(h), *inner = NULL;
-    const struct node *n;
-    struct rn_error e;
+/* The component that a nested option names, opened; NULL: see e. */
+static const struct component *nested(struct instance *i, const char *path,
+                                      const struct node *n, struct rn_error *e) {
     char kind[32];
-    int status = lookup(i, path, &n);
-    if (status != RN_OK)
-        return status;
     const struct option_info *o = option_of(i, path);
     const char *open = strstr(o->type, "component(");
     const struct node *type = node_kind(n) == NODE_MAP ? node_find(n, "type") : NULL;
-    if (!open || !type)
-        return complain(i, path, "as a component, but it is described otherwise");
-    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(open + 10, ")"), open + 10);
-    const struct component *c = session_find(i->session, kind, node_string(type), &e);
-    if (!c || session_load(i->session, c, &e) != RN_OK) {
-        if (i->d)
-            node_error(i->d, type, false, e.status, "%s", e.message);
-        return e.status;
+    const char *wrong = !open || !type ? "as a component, but it is described otherwise"
+                        : !i->d ? "too late: nested components are made in create"
+                                : NULL;
+    if (wrong) {
+        error_set(e, complain(i, path, wrong), "%s asks for '%s' %s",
+                  i->component->name, path, wrong);
+        return NULL;
     }
-    if (!i->d) /* only while the asking component is created */
-        return complain(i, path, "too late: nested components are made in create");
-    status = instance_create(i->session, c, n, i->services, i->d, &inner);
-    if (status != RN_OK)
-        return status;
-    vec_push(i->nested, i->nested_count, i->nested_capacity, inner);
-    *iface = c->iface;
-    *self = inner->self;
-    return RN_OK;
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(open + 10, ")"), open + 10);
+    const struct component *c = session_find(i->session, kind, node_string(type), e);
+    if (c && session_load(i->session, c, e) == RN_OK)
+        return c;
+    node_error(i->d, type, false, e->status, "%s", e->message);
+    return NULL;
+}
+
+static int32_t get_component(struct rn_host *h, const char *path, const void **iface,
+                             void **self, struct rn_error *out) {
+    struct instance *i = of(h), *inner = NULL;
+    const struct node *n;
+    struct rn_error e = {0};
+    *iface = NULL;
+    *self = NULL;
+    int status = get_node(i, path, &n);
+    const struct component *c = status == RN_OK ? nested(i, path, n, &e) : NULL;
+    if (c)
+        status = instance_create(i->session, c, n, i->services, i->d, &inner);
+    else if (status == RN_OK)
+        status = e.status;
+    if (status == RN_OK) {
+        vec_push(i->nested, i->nested_count, i->nested_capacity, inner);
+        *iface = c->iface;
+        *self = inner->self;
+        return RN_OK;
+    }
+    if (!e.message[0])
+        error_set(&e, status, "the component at '%s' cannot be used", path);
+    error_where(&e, RN_WHERE_OPTION, path, 0, 0);
+    if (out)
+        *out = e;
+    return status;
 }
 
 void instance_error(struct instance *i, struct diag *d, const struct rn_error *e) {
-    const struct node *n = !e->line && e->where[0] ? node_at(i->node, e->where) : NULL;
-    if (e->where[0] && !n) {
-        diag_add(d, e); /* a file, with its row and column */
+    const struct node *n =
+        e->where_kind == RN_WHERE_OPTION ? node_at(i->node, e->where) : NULL;
+    if (e->where_kind == RN_WHERE_FILE) {
+        diag_add(d, e); /* with its row and column */
         diag_asked_by(d, i->node);
         return;
     }
@@ -325,7 +357,7 @@ int instance_create(struct session *s, const struct component *c,
         int status = c->validate->validate(&i->host);
         call_leave(mark);
         if (status != RN_OK && diag_count(d) == before) {
-            error_set(&e, status, "%s refuses its options", c->name);
+            error_of_call(&e, status, c->name, "validate");
             report(&i->host, &e);
         }
         if (diag_count(d) > before) {
@@ -344,9 +376,7 @@ int instance_create(struct session *s, const struct component *c,
         if (status != RN_OK || diag_count(d) > before) {
             if (diag_count(d) ==
                 before) { /* it reported nothing but the error that it returned */
-                if (!e.message[0])
-                    error_set(&e, status, "%s could not be set up", c->name);
-                e.status = status;
+                error_of_call(&e, status, c->name, "create");
                 report(&i->host, &e);
             }
             status = status ? status : diag_status(d);
@@ -380,9 +410,11 @@ void instance_enter(struct instance *i) {
         pthread_mutex_lock(&i->one);
 }
 
-void instance_leave(struct instance *i) {
+int instance_leave(struct instance *i, const char *member, int32_t status,
+                   struct rn_error *e) {
     if (i->component->one_thread)
         pthread_mutex_unlock(&i->one);
+    return error_of_call(e, status, i->component->name, member);
 }
 
 const struct component *instance_component(const struct instance *i) {

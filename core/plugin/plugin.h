@@ -5,6 +5,8 @@
 #ifndef PLUGIN_PLUGIN_H
 #define PLUGIN_PLUGIN_H
 
+#include <stdbool.h>
+
 #include <runner/runner.h>
 
 #include "base/log.h"
@@ -19,6 +21,12 @@ struct port_info {
     bool optional;
     bool variable; /* takes cells of variable size */
 };
+
+/* Does a value of this type fit the port's DTYPE? */
+bool port_takes_type(const struct port_info *p, rn_dtype t);
+/* Does a shape fit the port's SHAPE? N is `rows`; a symbol is any size. */
+bool port_takes_shape(const struct port_info *p, uint32_t rank, const int64_t *shape,
+                      int64_t rows);
 
 /* Most inputs that a component may have, and most outputs; describe() refuses more, so
  * that tables of this size hold all of them. */
@@ -89,10 +97,12 @@ void instance_destroy(struct instance *i);
 const struct component *instance_component(const struct instance *i);
 const struct node *instance_node(const struct instance *i);
 struct rn_host *instance_host(struct instance *i);
-/* Around a [worker] call: waits while another thread is in such a call, when the
- * component says `threads: one`; else nothing. */
+/* Around the call of a member: waits while another thread is in one, when the component
+ * says `threads: one`. instance_leave takes what the member returned and gives 0 or a
+ * negative status with *e filled (error_of_call). */
 void instance_enter(struct instance *i);
-void instance_leave(struct instance *i);
+int instance_leave(struct instance *i, const char *member, int32_t status,
+                   struct rn_error *e);
 /* An error that the component returned, not reported: at its node, or where it says. */
 void instance_error(struct instance *i, struct diag *d, const struct rn_error *e);
 /* Around a call that describes: what the component asks for wrongly or reports

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A port's line of a description: name, type, shape, words. */
+/* A port's line of a description: name, type, shape, words; and what fits it. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/dtype.h"
@@ -160,4 +161,54 @@ int port_read(struct arena *a, const char *text, struct port_info *p,
             status = read_word(a, w, p, e);
     }
     return status;
+}
+
+/* ------------------------------------------------------------ values at a port */
+
+/* One word of a port's DTYPE, `length` long. */
+static bool word_fits(const char *want, size_t length, rn_dtype t) {
+    const struct dtype_info *exact = dtype_named(want, length);
+    if (length == 3 && strncmp(want, "any", 3) == 0)
+        return true;
+    if (length == 5 && strncmp(want, "float", 5) == 0)
+        return dtype_float(t);
+    if (length == 3 && strncmp(want, "int", 3) == 0)
+        return dtype_int(t);
+    return exact && exact->dtype == t;
+}
+
+/* The word behind this one of "float/int/bool", or NULL. */
+static const char *next_word(const char *word) {
+    const char *slash = strchr(word, '/');
+    return slash ? slash + 1 : NULL;
+}
+
+bool port_takes_type(const struct port_info *p, rn_dtype t) {
+    for (const char *w = p->dtype; w; w = next_word(w))
+        if (word_fits(w, strcspn(w, "/"), t))
+            return true;
+    return false;
+}
+
+bool port_takes_shape(const struct port_info *port, uint32_t rank, const int64_t *shape,
+                      int64_t rows) {
+    uint32_t axis = 0;
+    const char *p = port->shape + strspn(port->shape, "[ ");
+    while (*p && *p != ']') {
+        char word[32];
+        size_t k = strcspn(p, ",] ");
+        snprintf(word, sizeof word, "%.*s", (int)k, p);
+        p += k;
+        p += strspn(p, ", ");
+        if (strcmp(word, "...") == 0)
+            return true;
+        if (axis >= rank)
+            return false;
+        if (strcmp(word, "N") == 0 && shape[axis] != rows)
+            return false;
+        if (word[0] >= '0' && word[0] <= '9' && shape[axis] != atoll(word))
+            return false;
+        axis++;
+    }
+    return axis == rank;
 }

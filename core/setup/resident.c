@@ -37,9 +37,14 @@ static void choose(struct setup *s, struct resident *out) {
         changes[i].augmenter =
             (struct bound_component){"", a->path, a->component, a->instance, a->node};
         changes[i].numbers = a->numbers;
-        for (uint32_t k = 0; k < s->field_count; k++)
-            if (s->field_index[k] == a->field)
-                changes[i].field = k;
+        changes[i].field_count = a->field_count;
+        changes[i].fields = arena_array(s->arena, uint32_t, a->field_count);
+        for (uint32_t j = 0; j < a->field_count; j++) {
+            changes[i].fields[j] = UINT32_MAX;
+            for (uint32_t k = 0; k < s->field_count; k++)
+                if (s->field_index[k] == a->fields[j])
+                    changes[i].fields[j] = k;
+        }
     }
     *out = (struct resident){.rows = (int64_t)data_rows(s->data, DATA_TRAIN),
                              .change_count = n,

@@ -116,12 +116,19 @@ static int read_cadences(struct loop *l, struct diag *d) {
         const struct node *every = node_find(p->node, "every");
         if (!h->tap)
             continue;
-        int one = hyper_duration(
-            every ? node_string(every) : "1ep", s->engine->length.total_steps,
-            s->engine->length.steps_per_epoch, &l->cadence.tap_every[i], &e);
+        if (!every) {
+            status = node_error(d, p->node, false, RN_E_PLUGIN,
+                                "%s taps values, but has no option `every`",
+                                p->component->name);
+            diag_hint(d, "its description should have "
+                         "RN_OPTION(\"every duration = 1ep | how often\")");
+            continue;
+        }
+        int one = hyper_duration(node_string(every), s->engine->length.total_steps,
+                                 s->engine->length.steps_per_epoch,
+                                 &l->cadence.tap_every[i], &e);
         if (one != RN_OK)
-            status =
-                node_error(d, every ? every : p->node, false, one, "%s", e.message);
+            status = node_error(d, every, false, one, "%s", e.message);
         if (!l->cadence.tap_every[i])
             l->cadence.tap_every[i] = 1;
     }
@@ -142,15 +149,18 @@ int loop_observe_schedules(struct loop *l, struct rn_error *e) {
         const struct node *monitor = component_monitor(p->node);
         const struct metric_value *m =
             monitor ? metric_find(&l->metrics, node_string(monitor)) : NULL;
-        struct rn_schedule_at at = {sizeof at,
-                                    0,
-                                    l->at.step,
-                                    s->engine->length.total_steps,
-                                    s->engine->length.steps_per_epoch,
-                                    0.0};
-        if (m && iface->observe)
-            status = iface->observe(instance_self(p->instance), &at, m->value,
-                                    m->better > 0, e);
+        if (!m || !iface->observe)
+            continue;
+        struct rn_schedule_call call = {.struct_size = sizeof call,
+                                        .higher_is_better = m->better > 0,
+                                        .step = l->at.step,
+                                        .total_steps = s->engine->length.total_steps,
+                                        .steps_per_epoch =
+                                            s->engine->length.steps_per_epoch,
+                                        .metric = m->value};
+        instance_enter(p->instance);
+        status = iface->observe(instance_self(p->instance), &call, e);
+        status = instance_leave(p->instance, "observe", status, e);
     }
     return status;
 }

@@ -77,7 +77,7 @@ static struct monitor watched(struct loop *l, struct arena *a,
     return m;
 }
 
-typedef int32_t (*save_fn)(void *self, struct rn_stream *s);
+typedef int32_t (*save_fn)(void *self, struct rn_stream *s, struct rn_error *e);
 typedef int32_t (*load_fn)(void *self, struct rn_stream *s, struct rn_error *e);
 
 /* Both or neither, as was checked when it was opened. */
@@ -117,10 +117,12 @@ static int save_one(struct loop *l, struct saver *s, const struct bound_componen
     if (!fn)
         return RN_OK;
     struct memory_stream *stream = memory_stream_writer(s->a);
-    int status = fn(instance_self(p->instance), &stream->api);
+    instance_enter(p->instance);
+    int status = fn(instance_self(p->instance), &stream->api, e);
+    status = instance_leave(p->instance, "save", status, e);
     saver_own(s, stream->data);
     if (status != RN_OK)
-        return error_set(e, status, "%s could not save its state", p->path);
+        return error_context(e, "%s", p->path) ? status : status;
     saver_blob(s, arena_format(s->a, "part.%s", p->path), stream->data, stream->bytes);
     return RN_OK;
 }
@@ -255,8 +257,7 @@ static int load_one(struct loop *l, struct arena *a, const struct saved *from,
     int status = t->load(self, memory_stream_reader(a, b->data, b->bytes), e);
     if (status == RN_OK && again)
         status = t->schedule->forget(self, e);
-    if (status != RN_OK && e && !e->status)
-        error_set(e, RN_E_CHECKPOINT, "its state could not be read");
+    status = error_of_call(e, status, t->part->component->name, "load");
     return status ? error_context(e, "%s", path), status : RN_OK;
 }
 

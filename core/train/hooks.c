@@ -72,13 +72,19 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
         for (uint32_t k = 0; k < l->metrics.count; k++)
             known[n++] =
                 (struct rn_event_metric){l->metrics.at[k].name, l->metrics.at[k].value};
-        struct rn_event ev = {
-            sizeof ev,  what,
-            l->at.step, l->at.step / l->engine->length.steps_per_epoch,
-            n,          sizeof *known,
-            known};
+        struct rn_event ev = {.struct_size = sizeof ev,
+                              .what = what,
+                              .step = l->at.step,
+                              .epoch = l->at.step / l->engine->length.steps_per_epoch,
+                              .metric_count = n,
+                              .metric_stride = sizeof *known,
+                              .metrics = known,
+                              .actions = &a.api,
+                              .work = rn_workspace_begin(&l->hooks.work)};
         error_clear(&l->hooks.error);
-        status = h->event(instance_self(hooks->at[i].instance), &ev, &a.api, e);
+        instance_enter(hooks->at[i].instance);
+        status = h->event(instance_self(hooks->at[i].instance), &ev, e);
+        status = instance_leave(hooks->at[i].instance, "event", status, e);
         status = refused(l, status, e);
         if (status != RN_OK)
             error_context(e, "%s", hooks->at[i].path);
@@ -121,9 +127,18 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
         }
         struct rn_point point = {sizeof point, t->kind, t->path, t->op, RN_NONE, 0};
         error_clear(&l->hooks.error);
-        if (status == RN_OK)
-            status = h->tapped(instance_self(part->instance), l->at.step, &point,
-                               t->output_count, t->outputs, t->values, e);
+        struct rn_tapped tapped = {.struct_size = sizeof tapped,
+                                   .count = t->output_count,
+                                   .step = l->at.step,
+                                   .point = &point,
+                                   .names = t->outputs,
+                                   .values = t->values,
+                                   .work = rn_workspace_begin(&l->hooks.work)};
+        if (status == RN_OK) {
+            instance_enter(part->instance);
+            status = h->tapped(instance_self(part->instance), &tapped, e);
+            status = instance_leave(part->instance, "tapped", status, e);
+        }
         status = refused(l, status, e);
         if (status != RN_OK)
             error_context(e, "%s", part->path);

@@ -4,6 +4,7 @@
 #define TRAIN_LOOP_H
 
 #include <runner/hook.h>
+#include <runner/sdk/work.h>
 
 #include "train/run.h"
 #include "train/state.h"
@@ -42,6 +43,7 @@ struct series_owner { /* the hook that records a series */
 
 /* What hooks have asked for, recorded and reported. */
 struct hook_state {
+    struct rn_workspace work;
     struct rn_event_metric *event_metrics; /* [event_capacity] */
     uint32_t event_capacity;
     const char *said[64]; /* keys of sentences */

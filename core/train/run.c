@@ -409,6 +409,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     memory_release(l.known.at);
     memory_release(l.hooks.docs);
     memory_release(l.hooks.owners);
+    rn_workspace_finish(&l.hooks.work);
     setup_close(l.setup);
     record_close(l.record);
     arena_destroy(a);

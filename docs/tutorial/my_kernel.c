@@ -42,24 +42,16 @@ static double log_sum(const struct rn_tensor *x, int64_t r) {
 }
 
 /* ---- backward: (logits, label, g) -> g * dloss/dlogits */
-static int32_t backward_shape(uint32_t n_in, const struct rn_tensor *in, uint32_t n_attr,
-                              const struct rn_attr *attrs, rn_dtype *dtype,
-                              uint32_t *rank, int64_t (*dims)[RN_MAX_RANK],
-                              struct rn_error *e) {
-    (void)n_in, (void)n_attr, (void)attrs, (void)e;
-    dtype[0] = in[0].dtype;
-    rank[0] = 2;
-    dims[0][0] = in[0].shape[0], dims[0][1] = in[0].shape[1];
-    return RN_OK;
+static int32_t backward_shape(const struct rn_operator_shape *s, struct rn_error *e) {
+    (void)e;
+    return rn_operator_like(s, 0, &s->in[0]);
 }
 
-static int32_t backward_host(uint32_t n_in, const struct rn_tensor *in, uint32_t n_out,
-                             const struct rn_tensor *out, uint32_t n_attr,
-                             const struct rn_attr *attrs, struct rn_error *e) {
-    const struct rn_tensor *x = &in[0], *label = &in[1], *g = &in[2];
-    double epsilon = attrs[0].f;
+static int32_t backward_host(const struct rn_operator_call *call, struct rn_error *e) {
+    const struct rn_tensor *x = &call->in[0], *label = &call->in[1], *g = &call->in[2];
+    double epsilon = RN_ATTR_AT(call, 0)->f;
     int64_t r, c, classes = x->shape[1];
-    (void)n_in, (void)n_out, (void)n_attr, (void)e;
+    (void)e;
     for (r = 0; r < x->shape[0]; r++) {
         double total = log_sum(x, r), each = g->dtype == RN_F64
                                                  ? ((const double *)g->data)[r]
@@ -70,7 +62,7 @@ static int32_t backward_host(uint32_t n_in, const struct rn_tensor *in, uint32_t
         /* d ce/dx = softmax - onehot; d(1 - p)/dx = p * (softmax - onehot) */
         for (c = 0; c < classes; c++) {
             double d = exp(logit(x, r, c) - total) - (c == right ? 1.0 : 0.0);
-            put(out, r * classes + c, each * (1.0 + epsilon * p) * d);
+            put(call->out, r * classes + c, each * (1.0 + epsilon * p) * d);
         }
     }
     return RN_OK;
@@ -81,45 +73,38 @@ static const struct rn_operator backward = {
     backward_shape, NULL /* no second derivative */, backward_host, NULL};
 
 /* ---- forward: (logits, label) -> loss */
-static int32_t forward_shape(uint32_t n_in, const struct rn_tensor *in, uint32_t n_attr,
-                             const struct rn_attr *attrs, rn_dtype *dtype, uint32_t *rank,
-                             int64_t (*dims)[RN_MAX_RANK], struct rn_error *e) {
-    (void)n_attr, (void)attrs;
-    if (n_in != 2 || in[0].rank != 2 || in[1].rank != 1 ||
-        in[0].shape[0] != in[1].shape[0])
-        return rn_fail(e, RN_E_CONFIG, "logits [N,C] and labels [N] are wanted", NULL,
-                       NULL);
-    dtype[0] = in[0].dtype;
-    rank[0] = 1;
-    dims[0][0] = in[0].shape[0];
+static int32_t forward_shape(const struct rn_operator_shape *s, struct rn_error *e) {
+    const struct rn_tensor *x = &s->in[0], *label = &s->in[1];
+    if (s->in_count != 2 || x->rank != 2 || label->rank != 1 ||
+        x->shape[0] != label->shape[0])
+        return rn_fail(e, RN_E_CONFIG, "expects logits [N,C] and labels [N]", NULL, NULL);
+    s->out->dtype = x->dtype;
+    s->out->rank = 1;
+    s->out->dims[0] = x->shape[0];
     return RN_OK;
 }
 
-static int32_t forward_host(uint32_t n_in, const struct rn_tensor *in, uint32_t n_out,
-                            const struct rn_tensor *out, uint32_t n_attr,
-                            const struct rn_attr *attrs, struct rn_error *e) {
-    const struct rn_tensor *x = &in[0];
+static int32_t forward_host(const struct rn_operator_call *call, struct rn_error *e) {
+    const struct rn_tensor *x = &call->in[0], *label = &call->in[1];
+    double epsilon = RN_ATTR_AT(call, 0)->f;
     int64_t r;
-    (void)n_in, (void)n_out, (void)n_attr, (void)e;
+    (void)e;
     for (r = 0; r < x->shape[0]; r++) {
-        int64_t right = label_at(&in[1], r);
+        int64_t right = label_at(label, r);
         double ce = right >= 0 && right < x->shape[1]
                         ? log_sum(x, r) - logit(x, r, right)
                         : (double)NAN;
-        put(out, r, ce + attrs[0].f * (1.0 - exp(-ce)));
+        put(call->out, r, ce + epsilon * (1.0 - exp(-ce)));
     }
     return RN_OK;
 }
 
-static int32_t forward_gradient(struct rn_build *b, const rn_value *in,
-                                const rn_value *out, const rn_value *grad_out,
-                                uint32_t n_attr, const struct rn_attr *attrs,
-                                rn_value *grad_in) {
+static int32_t forward_gradient(struct rn_build *b, const struct rn_operator_gradient *g) {
+    struct rn_attr a = rn_attr_float("epsilon", RN_ATTR_AT(g, 0)->f);
     rn_value all[3];
-    (void)out;
-    all[0] = in[0], all[1] = in[1], all[2] = grad_out[0];
-    grad_in[1] = RN_NONE; /* labels have no gradient */
-    return rn_custom(b, &backward, 3, all, n_attr, attrs, &grad_in[0]);
+    all[0] = g->in[0], all[1] = g->in[1], all[2] = g->grad_out[0];
+    g->grad_in[1] = RN_NONE; /* labels have no gradient */
+    return rn_custom(b, &backward, 3, all, 1, &a, &g->grad_in[0]);
 }
 
 static const struct rn_operator forward = {
@@ -129,7 +114,7 @@ static const struct rn_operator forward = {
 /* ---- the loss that uses it */
 static int32_t describe(struct rn_build *b) {
     rn_value in[2], loss;
-    struct rn_attr a = rn_attr_float("epsilon", rn_get_float(b->host, "epsilon", 1.0));
+    struct rn_attr a = rn_attr_float("epsilon", rn_get_float(b->host, "epsilon"));
     in[0] = rn_input(b, "logits"), in[1] = rn_input(b, "label");
     rn_custom(b, &forward, 2, in, 1, &a, &loss);
     rn_output(b, "loss", loss);

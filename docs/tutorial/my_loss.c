@@ -5,7 +5,7 @@
 
 static int32_t describe(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), label = rn_input(b, "label");
-    double epsilon = rn_get_float(b->host, "epsilon", 1.0);
+    double epsilon = rn_get_float(b->host, "epsilon");
 
     rn_value ce = rn_cross_entropy(b, logits, label, 0.0);
     rn_value p = rn_exp(b, rn_neg(b, ce));

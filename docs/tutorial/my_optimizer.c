@@ -10,8 +10,8 @@ static rn_value mix(struct rn_build *b, double a, rn_value x, rn_value y) {
 static int32_t describe(struct rn_build *b) {
     rn_value param = rn_input(b, "param"), grad = rn_input(b, "grad");
     rn_value lr = rn_live(b, "lr"), decay = rn_live(b, "weight_decay");
-    double beta1 = rn_get_float(b->host, "beta1", 0.9);
-    double beta2 = rn_get_float(b->host, "beta2", 0.99);
+    double beta1 = rn_get_float(b->host, "beta1");
+    double beta2 = rn_get_float(b->host, "beta2");
 
     rn_value m = rn_state_like(b, "m", param, 0.0); /* as it was after the last step */
     rn_value way = rn_sign(b, mix(b, beta1, m, grad));

@@ -10,14 +10,29 @@
  * A pointer that is an argument is borrowed where nothing else is said; a pointer that
  * a call gives back has its word in the member's comment. `self` and `worker` are what
  * the plugin's create and worker_open gave: plugin. A create that fails after it wrote
- * *self is followed by destroy. Thread tags, last word of a member's comment: [setup]
- * before the first step, one thread [step]       between steps, on the training thread
+ * *self is followed by destroy. Thread tags, last word of a member's comment:
+ *   [setup]      before the first step, on one thread
+ *   [step]       between steps, on the training thread
  *   [worker]     on a data worker; several at once, each with its own worker state
  *   [any-thread] at any time from anywhere
  * Structs: one that begins with struct_size may grow at its end, so a member is read or
- * written only where RN_HAS says that it is there. Who fills a struct for the other
- * side writes member by member, never the whole. Rows of arrays have no size of their
- * own; their stride stands beside the pointer.
+ * written only where RN_HAS says that it is there; what is beyond the members that one
+ * knows is ignored. Who fills a struct for the other side writes member by member,
+ * never the whole. Rows of arrays have no size of their own; their stride stands beside
+ * the pointer.
+ *
+ * The tables of all kinds (struct rn_loss, rn_source ...) have one shape:
+ *   struct_size, flags      sizeof the table; RN_<KIND>_* or 0
+ *   create(h, &self, e)     read the options; NULL when there is no state to keep
+ *   destroy(self)           NULL when there is none
+ * and then what the kind does, in one of these forms:
+ *   member(b)               describe a computation with the builder b, which also has
+ *                           the component's self and host (b->self, b->host)
+ *   member(self, call, e)   do something: `call` is one struct with all that the member
+ *                           is given and all that it gives; it begins with struct_size
+ *   save(self, stream, e), load(self, stream, e)
+ * Members return RN_OK or a negative status with *e filled; a message left empty gets
+ * the component, the call and the status.
  */
 #ifndef RUNNER_ABI_H
 #define RUNNER_ABI_H
@@ -68,14 +83,21 @@ extern "C" {
 #define RN_E_UNSUPPORTED (-11) /* asked for something that this side does not have */
 #define RN_E_CANCELLED   (-12) /* the host asked to stop */
 
+/* What rn_error.where is. */
+#define RN_WHERE_NONE   0u /* empty: the component itself */
+#define RN_WHERE_OPTION 1u /* an option of the component: "lr", "layers.2.units" */
+#define RN_WHERE_FILE   2u /* a file; line and column count from 1, 0 = unknown */
+#define RN_WHERE_LAYER  3u /* a layer, parameter or node: "model.conv1/conv2d" */
+#define RN_WHERE_FIELD  4u /* a field of the samples */
+#define RN_WHERE_CONFIG 5u /* a path from the root of the experiment: host only */
+
 /* Caller-owned, fixed size; this layout never changes. Strings are UTF-8, NUL-ended,
- * cut when too long. `where` is a config path ("optimizer.lr") or a file name; with a
- * file, line and column count from 1 (0 = unknown). */
+ * cut when too long. */
 struct rn_error {
     int32_t status;
     uint32_t line;
     uint32_t column;
-    uint32_t reserved;
+    uint32_t where_kind; /* RN_WHERE_* */
     char message[512];
     char hint[256];
     char where[256];

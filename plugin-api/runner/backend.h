@@ -241,7 +241,7 @@ struct rn_device_gauges {
 
 struct rn_backend {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* 0 */
     /* *self: plugin, until destroy. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
     void (*destroy)(void *self); /* [setup] */

@@ -19,9 +19,6 @@ extern "C" {
 typedef uint32_t rn_value;
 #define RN_NONE 0u
 
-#define RN_PHASE_TRAIN 0 /* with dropout, batch statistics */
-#define RN_PHASE_EVAL  1
-
 #define RN_ATTR_INT    1 /* i; also bool (0/1) and dtype */
 #define RN_ATTR_FLOAT  2 /* f */
 #define RN_ATTR_STRING 3 /* p: char[count + 1] */
@@ -89,7 +86,8 @@ struct rn_build_api {
     /* Layer scopes: names nest with '.', e.g. "model.block1.conv". [setup] */
     void (*push)(struct rn_build *b, const char *scope);
     void (*pop)(struct rn_build *b);      /* [setup] */
-    int32_t (*phase)(struct rn_build *b); /* RN_PHASE_* [setup] */
+    /* RN_PHASE_TRAIN (with dropout, batch statistics) or RN_PHASE_EVAL. [setup] */
+    uint32_t (*phase)(struct rn_build *b);
     /* The component's own error; sticks. where: an option path or NULL. message NULL:
      * no error of its own, but where the one that stuck before came from. [setup] */
     void (*fail)(struct rn_build *b, const char *message, const char *hint,
@@ -102,6 +100,7 @@ struct rn_build_api {
 struct rn_build {
     const struct rn_build_api *api; /* host, static */
     struct rn_host *host;           /* host, until destroy: the component's options */
+    void *self;                     /* plugin: what its create gave, or NULL */
 };
 
 /* ------------------------------------------------------------------- helpers */
@@ -246,6 +245,37 @@ static inline rn_value rn_gradient(struct rn_build *b, rn_value y, rn_value x) {
     else
         b->api->fail(b, "this host has no gradients (runner.gradient/1)", NULL, NULL);
     return g;
+}
+
+/* Extension "runner.parameter/1" of struct rn_build, where what is described belongs to
+ * one parameter: the update of an optimizer, a regularizer. */
+struct rn_parameter {
+    uint32_t struct_size;
+    uint32_t rank;
+    const char *name;  /* host: "model.block1.conv.weight" */
+    const char *role;  /* host: "weight", "bias" ...: see struct rn_variable */
+    const char *group; /* host: the optimizer's name in the YAML, "optimizer" if one */
+    const int64_t *shape; /* host; rank entries */
+    int64_t fan_in, fan_out;
+    uint64_t elements;
+    uint32_t index; /* among the `count` parameters of its group, in order */
+    uint32_t count;
+};
+struct rn_parameter_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Host, until describe returns. [setup] */
+    const struct rn_parameter *(*parameter)(struct rn_build *b);
+};
+
+/* The parameter that is being described; NULL with an error elsewhere. */
+static inline const struct rn_parameter *rn_get_parameter(struct rn_build *b) {
+    const struct rn_parameter_api *api =
+        (const struct rn_parameter_api *)b->api->extension(b, "runner.parameter/1");
+    if (api)
+        return api->parameter(b);
+    b->api->fail(b, "there is no parameter here (runner.parameter/1)", NULL, NULL);
+    return NULL;
 }
 
 /* Any operator with one output. */

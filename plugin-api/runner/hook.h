@@ -31,6 +31,13 @@ struct rn_point {
 #define RN_EVENT_EPOCH_END   5
 #define RN_EVENT_RUN_END     6
 
+struct rn_event_metric {
+    const char *name; /* borrowed; "train/loss", "val/accuracy" */
+    double value;
+};
+struct rn_actions;
+
+/* A moment of the run. */
 struct rn_event {
     uint32_t struct_size;
     int32_t what;  /* RN_EVENT_* */
@@ -41,10 +48,19 @@ struct rn_event {
     /* Borrowed; what is known at this moment: the latest evaluation, and at STEP_END
      * train/loss and train/gradient_norm (before clipping) of the step. */
     const struct rn_event_metric *metrics;
+    struct rn_actions *actions; /* host, until the call returns: what it may ask for */
+    struct rn_work *work; /* host, until the call returns */
 };
-struct rn_event_metric {
-    const char *name; /* borrowed; "train/loss", "val/accuracy" */
-    double value;
+
+/* What a tap gave at a sampled step. */
+struct rn_tapped {
+    uint32_t struct_size;
+    uint32_t count; /* outputs of the tap, in order of rn_output */
+    int64_t step;
+    const struct rn_point *point;   /* borrowed; value is RN_NONE */
+    const char *const *names;       /* borrowed */
+    const struct rn_tensor *values; /* borrowed */
+    struct rn_work *work; /* host, until the call returns */
 };
 
 /* The closed list of what an event may ask for. */
@@ -84,23 +100,21 @@ struct rn_record_api {
 /* All members but create and destroy may be NULL. */
 struct rn_hook {
     uint32_t struct_size;
-    uint32_t reserved;
-    /* *self: plugin, until destroy. [setup] */
+    uint32_t flags; /* 0 */
+    /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
     void (*destroy)(void *self); /* [setup] */
     /* Rewrite: return the value to use instead (or the same). Reserved: this version of
      * the host refuses a hook that has it. [setup] */
-    rn_value (*rewrite)(void *self, struct rn_build *b, const struct rn_point *p);
+    rn_value (*rewrite)(struct rn_build *b, const struct rn_point *p);
     /* Tap: describe what to compute of a point (rn_output by name). 1 = tapped, 0 = not
      * of interest. The host runs it every option `every` (a duration). [setup] */
-    int32_t (*tap)(void *self, struct rn_build *b, const struct rn_point *p);
-    /* The tap's outputs, in order of rn_output, after a sampled step. [step] */
-    int32_t (*tapped)(void *self, int64_t step, const struct rn_point *p,
-                      uint32_t count, const char *const *names,
-                      const struct rn_tensor *values, struct rn_error *e);
-    int32_t (*event)(void *self, const struct rn_event *ev, struct rn_actions *a,
+    int32_t (*tap)(struct rn_build *b, const struct rn_point *p);
+    /* After a sampled step. [step] */
+    int32_t (*tapped)(void *self, const struct rn_tapped *t, struct rn_error *e);
+    int32_t (*event)(void *self, const struct rn_event *ev,
                      struct rn_error *e);                                 /* [step] */
-    int32_t (*save)(void *self, struct rn_stream *s);                     /* [step] */
+    int32_t (*save)(void *self, struct rn_stream *s, struct rn_error *e); /* [step] */
     int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
 };
 

@@ -9,9 +9,11 @@
 extern "C" {
 #endif
 
-struct rn_init_request {
+/* One variable to fill. */
+struct rn_init_call {
     uint32_t struct_size;
     uint32_t rank;
+    struct rn_work *work; /* host, until the call returns */
     const char *name;     /* borrowed: "model.conv1.weight" */
     const char *role;     /* borrowed */
     const int64_t *shape; /* borrowed */
@@ -19,17 +21,17 @@ struct rn_init_request {
     int64_t fan_out; /* out * prod(k) */
     uint64_t count;  /* elements */
     uint32_t key[2]; /* Philox key for this variable: see numerics.h */
+    float *out;      /* borrowed, to fill: [count], row-major */
 };
 
 struct rn_init {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* 0 */
     /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
     void (*destroy)(void *self); /* [setup] */
-    /* Write request->count f32 values, row-major. Equal requests give equal bits. */
-    int32_t (*fill)(void *self, const struct rn_init_request *request, float *out,
-                    struct rn_error *e); /* [setup] */
+    /* Equal calls give equal bits. [setup] */
+    int32_t (*fill)(void *self, const struct rn_init_call *call, struct rn_error *e);
 };
 
 /* Extension of struct rn_host: training samples, for first values that depend on them.

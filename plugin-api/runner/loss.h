@@ -17,12 +17,18 @@ extern "C" {
  * that does not depend on data. Gradients are derived. */
 struct rn_loss {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* 0 */
+    /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self);             /* [setup] */
     int32_t (*describe)(struct rn_build *b); /* [setup] */
 };
 
+/* RN_LOSS(id, describe, "vendor.package/name BEHAVIOUR", text...): without state; with
+ * create and destroy, define the table and RN_COMPONENT(id, table, "loss ...", ...). */
 #define RN_LOSS(id, fn, head, body)                                                    \
-    static const struct rn_loss id##_iface = {sizeof(struct rn_loss), 0u, fn};         \
+    static const struct rn_loss id##_iface = {sizeof(struct rn_loss), 0u, NULL, NULL,  \
+                                              fn};                                     \
     RN_COMPONENT(id, id##_iface, "loss " head, body)
 
 #ifdef __cplusplus

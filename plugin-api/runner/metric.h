@@ -17,7 +17,10 @@ extern "C" {
  * are known before step one. */
 struct rn_metric_batch {
     uint32_t struct_size;
-    uint32_t ports;                 /* as declared in the text, in order */
+    uint32_t phase; /* RN_PHASE_VAL, RN_PHASE_TEST; of a check RN_PHASE_SETUP */
+    struct rn_work *work; /* host, until the call returns */
+    uint32_t ports; /* as declared in the text, in order */
+    uint32_t reserved;
     const struct rn_tensor *values; /* borrowed; data NULL = optional, not bound */
     uint64_t rows;                  /* valid rows: dim 0 */
     const int64_t *sample_ids;      /* borrowed; rows entries */
@@ -39,9 +42,27 @@ struct rn_metric_sink_api {
                    const struct rn_tensor *value);
 };
 
+/* The end of a split. */
+struct rn_metric_result {
+    uint32_t struct_size;
+    uint32_t phase; /* RN_PHASE_VAL, RN_PHASE_TEST */
+    struct rn_work *work; /* host, until the call returns */
+    /* Graph form: the accumulators, in order of declaration; host form: none. Borrowed;
+     * [state_count]. */
+    const struct rn_tensor *states;
+    uint32_t state_count;
+    uint32_t reserved;
+    struct rn_metric_sink *sink; /* host: takes the outputs */
+};
+
+static inline int32_t rn_metric_put(const struct rn_metric_result *r, const char *name,
+                                    const struct rn_tensor *value) {
+    return r->sink->api->put(r->sink, name, value);
+}
+
 struct rn_metric {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* 0 */
     /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
     void (*destroy)(void *self);             /* [setup] */
@@ -51,11 +72,11 @@ struct rn_metric {
                       struct rn_error *e); /* host form [step] */
     /* Merge another instance's saved state into self (workers, ranks). [step] */
     int32_t (*merge)(void *self, struct rn_stream *s, struct rn_error *e);
-    int32_t (*save)(void *self, struct rn_stream *s);                     /* [step] */
+    int32_t (*save)(void *self, struct rn_stream *s, struct rn_error *e); /* [step] */
     int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [step] */
-    /* states: the accumulators in order of declaration (graph form), else none. */
-    int32_t (*finish)(void *self, uint32_t state_count, const struct rn_tensor *states,
-                      struct rn_metric_sink *sink, struct rn_error *e); /* [step] */
+    /* Put each declared output once. [step] */
+    int32_t (*finish)(void *self, const struct rn_metric_result *result,
+                      struct rn_error *e);
 };
 
 /* Extension of a component: shapes, options and labels that do not fit are an error

@@ -14,16 +14,21 @@ extern "C" {
  * clipped and averaged already), "step" (f32 scalar: applied updates, this one
  * included, so the first is 1). State: rn_state / rn_state_like + rn_assign. Output:
  * "param", the new value. Live options (lr) come by rn_live. May reduce and multiply
- * matrices; state need not be elementwise. */
+ * matrices; state need not be elementwise. rn_get_parameter gives name, role, group and
+ * shape of the parameter. */
 struct rn_optimizer {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* 0 */
+    /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self);             /* [setup] */
     int32_t (*describe)(struct rn_build *b); /* [setup] */
 };
 
+/* Without state of its own; as RN_LOSS. */
 #define RN_OPTIMIZER(id, fn, head, body)                                               \
     static const struct rn_optimizer id##_iface = {sizeof(struct rn_optimizer), 0u,    \
-                                                   fn};                                \
+                                                   NULL, NULL, fn};                    \
     RN_COMPONENT(id, id##_iface, "optimizer " head, body)
 
 #ifdef __cplusplus

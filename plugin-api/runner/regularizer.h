@@ -16,7 +16,10 @@ extern "C" {
  * by rn_live where they are live. Neither declares parameters. */
 struct rn_regularizer {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* 0 */
+    /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
+    int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
+    void (*destroy)(void *self); /* [setup] */
     /* Output "penalty": a scalar that depends on the parameter alone. The host adds it
      * once a step to the loss of each objective that trains the parameter; gradients
      * are derived. Evaluations do not have it. [setup] */
@@ -27,9 +30,10 @@ struct rn_regularizer {
     int32_t (*project)(struct rn_build *b);
 };
 
+/* Without state; as RN_LOSS. */
 #define RN_REGULARIZER(id, describe, project, head, body)                              \
-    static const struct rn_regularizer id##_iface = {sizeof(struct rn_regularizer),    \
-                                                     0u, describe, project};           \
+    static const struct rn_regularizer id##_iface = {                                  \
+        sizeof(struct rn_regularizer), 0u, NULL, NULL, describe, project};             \
     RN_COMPONENT(id, id##_iface, "regularizer " head, body)
 
 #ifdef __cplusplus

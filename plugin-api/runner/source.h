@@ -66,10 +66,16 @@ static inline const void *rn_cell(const struct rn_tensor *t, uint64_t row,
 #define RN_ACCESS_RANDOM     0 /* any index, cheaply */
 #define RN_ACCESS_SEQUENTIAL 1 /* in rising order only */
 
+/* rn_source_info.count of a stream: how many samples there are is not known. */
+#define RN_COUNT_UNKNOWN UINT64_MAX
+
+/* Filled by the source. The fields are held against the description: where its text has
+ * `out:` lines, each field must be one of them by name, type and shape (`out: *` stands
+ * for any further ones), and those without `optional` must be there. */
 struct rn_source_info {
     uint32_t struct_size; /* host: how much it can take */
-    uint32_t access;
-    uint64_t count; /* samples */
+    uint32_t access;      /* RN_ACCESS_* */
+    uint64_t count;       /* samples, or RN_COUNT_UNKNOWN */
     uint32_t field_count;
     uint32_t field_stride;
     const struct rn_field *fields; /* plugin, until destroy */
@@ -103,9 +109,27 @@ struct rn_known_fields {
     const struct rn_field *fields; /* host, until create returns */
 };
 
+/* Rows to read. The bits of a row are a function of its index: they depend neither on
+ * the worker nor on phase or epoch, which say what the rows are for. */
+struct rn_source_call {
+    uint32_t struct_size;
+    uint32_t phase; /* RN_PHASE_* */
+    struct rn_work *work; /* host, until the call returns */
+    void *worker; /* plugin: of worker_open, or NULL */
+    uint64_t rows;
+    const uint64_t *indices; /* borrowed; [rows], any order unless sequential */
+    const int64_t
+        *sample_ids; /* borrowed; [rows]: as augmenters and metrics see them */
+    uint32_t epoch;  /* 0 where there is none */
+    uint32_t field_count;
+    /* To fill, in order of info.fields, borrowed: each [rows, shape...], contiguous, or
+     * the cells of a field of variable size; data NULL: that field is not wanted. */
+    const struct rn_tensor *out;
+};
+
 struct rn_source {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t flags; /* 0 */
     /* Open, check, learn the schema; errors name file, row and column. *self: plugin,
      * until destroy. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
@@ -116,12 +140,8 @@ struct rn_source {
      * until worker_close. [worker] */
     int32_t (*worker_open)(void *self, void **worker, struct rn_error *e);
     void (*worker_close)(void *self, void *worker); /* [worker] */
-    /* Rows `indices` (n of them, any order unless sequential) into out[field], each a
-     * host tensor [n, field shape...], contiguous, or the cells of a field of variable
-     * size; data NULL: that field is not wanted. Must not depend on the worker.
-     * [worker] */
-    int32_t (*read)(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                    const struct rn_tensor *out, struct rn_error *e);
+    /* [worker] */
+    int32_t (*read)(void *self, const struct rn_source_call *call, struct rn_error *e);
 };
 
 #define RN_SOURCE(id, iface, head, body) RN_COMPONENT(id, iface, "source " head, body)

@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include <runner/sdk/error.h>
 #include <runner/sdk/image.h>
 
 struct crop {
-    struct rn_image image;
+    struct rn_host *host;
+    struct rn_images images; /* of one size */
     int64_t padding;
-    float p, fill;
+    float p;
     int reflect;
 };
 
@@ -20,41 +20,48 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
-    s->padding = rn_get_int(h, "padding", 4);
-    s->p = (float)rn_get_float(h, "p", 1.0);
-    s->fill = (float)rn_get_float(h, "fill", 0.0);
-    s->reflect = strcmp(rn_get_string(h, "border", "fill"), "reflect") == 0;
+    s->host = h;
+    s->padding = rn_get_int(h, "padding");
+    s->p = (float)rn_get_float(h, "p");
+    s->reflect = strcmp(rn_get_string(h, "border"), "reflect") == 0;
     return RN_OK;
 }
 
-static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
+static void destroy(void *self) {
     struct crop *s = self;
-    int32_t status = rn_image_plan(&s->image, field, e);
+    if (s)
+        rn_images_finish(&s->images);
+    free(s);
+}
+
+static int32_t plan(void *self, const struct rn_augment_plan *p, struct rn_error *e) {
+    struct crop *s = self;
+    int32_t status = rn_images_plan(&s->images, p, 1, s->host, e);
     if (status != RN_OK)
         return status;
-    if (s->padding >= s->image.height || s->padding >= s->image.width)
-        return rn_failf(e, RN_E_CONFIG, "padding", 0, 0,
-                        "must be smaller than the image, %lld x %lld",
-                        (long long)s->image.height, (long long)s->image.width);
-    return rn_image_fill(&s->image, s->fill, e);
+    const struct rn_image *m = &s->images.at[0];
+    if (s->padding >= m->height || s->padding >= m->width)
+        return rn_fail_option(e, RN_E_CONFIG, "padding",
+                              "must be smaller than the image, %lld x %lld",
+                              (long long)m->height, (long long)m->width);
+    return RN_OK;
 }
 
 /* p(y, x) = p(y + dy, x + dx), lines in the order that overwrites none too early. */
-static void shift(const struct crop *s, uint8_t *p, int64_t dy, int64_t dx) {
-    const struct rn_image *m = &s->image;
+static void shift(const struct rn_image *m, uint8_t *p, int64_t dy, int64_t dx) {
     int64_t item = (int64_t)RN_DTYPE_BYTES(m->dtype), line = m->width * item;
     int64_t left = dx < 0 ? -dx : 0, right = dx > 0 ? m->width - dx : m->width;
     for (int64_t k = 0; k < m->height; k++) {
         int64_t y = dy >= 0 ? k : m->height - 1 - k;
         uint8_t *to = p + y * line;
         if (y + dy < 0 || y + dy >= m->height) {
-            rn_image_fill_line(m, to, 0, m->width, s->fill);
+            rn_image_fill_line(m, to, 0, m->width, m->fill);
             continue;
         }
         memmove(to + left * item, p + (y + dy) * line + (left + dx) * item,
                 (size_t)((right - left) * item));
-        rn_image_fill_line(m, to, 0, left, s->fill);
-        rn_image_fill_line(m, to, right, m->width, s->fill);
+        rn_image_fill_line(m, to, 0, left, m->fill);
+        rn_image_fill_line(m, to, right, m->width, m->fill);
     }
 }
 
@@ -65,8 +72,7 @@ static int64_t mirrored(int64_t at, int64_t n) {
 
 /* What `shift` left empty, from the image itself: lines above and below, then columns,
  * which are those of whole lines by then. */
-static void reflect(const struct crop *s, uint8_t *p, int64_t dy, int64_t dx) {
-    const struct rn_image *m = &s->image;
+static void reflect(const struct rn_image *m, uint8_t *p, int64_t dy, int64_t dx) {
     int64_t item = (int64_t)RN_DTYPE_BYTES(m->dtype), line = m->width * item;
     for (int64_t y = 0; y < m->height; y++)
         if (y + dy < 0 || y + dy >= m->height)
@@ -80,32 +86,32 @@ static void reflect(const struct crop *s, uint8_t *p, int64_t dy, int64_t dx) {
                        (size_t)item);
 }
 
-static void decide_row(const struct crop *s, const struct rn_augment_at *at, uint64_t i,
-                       int32_t out[2]) {
+static void decide_row(const struct crop *s, const struct rn_augment_call *call,
+                       uint64_t i, int32_t out[2]) {
     uint64_t places = 2 * (uint64_t)s->padding + 1;
     uint32_t word[4];
-    rn_image_random(at, i, 0, word);
+    rn_image_random(call, i, 0, word);
     bool changed = rn_uniform_f32(word[0]) < s->p;
     for (int k = 0; k < 2; k++)
         out[k] =
             changed ? (int32_t)((int64_t)(word[k + 1] * places >> 32) - s->padding) : 0;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
-                     const struct rn_tensor *data, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_augment_call *call,
+                     struct rn_error *e) {
     const struct crop *s = self;
-    const struct rn_image *m = &s->image;
-    uint64_t plane =
-        (uint64_t)m->height * (uint64_t)m->width * RN_DTYPE_BYTES(m->dtype);
     (void)e;
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < call->rows; i++) {
         int32_t by[2];
-        uint8_t *p = (uint8_t *)data->data + i * m->planes * plane;
-        decide_row(s, at, i, by);
-        for (uint64_t c = 0; c < m->planes && (by[0] || by[1]); c++) {
-            shift(s, p + c * plane, by[0], by[1]);
-            if (s->reflect)
-                reflect(s, p + c * plane, by[0], by[1]);
+        decide_row(s, call, i, by);
+        for (uint32_t k = 0; k < s->images.count && (by[0] || by[1]); k++) {
+            const struct rn_image *m = &s->images.at[k];
+            uint8_t *p = rn_image_row(call, &s->images, k, i);
+            for (uint64_t c = 0; c < m->planes; c++, p += rn_image_plane(m)) {
+                shift(m, p, by[0], by[1]);
+                if (s->reflect)
+                    reflect(m, p, by[0], by[1]);
+            }
         }
     }
     return RN_OK;
@@ -116,11 +122,11 @@ static uint32_t numbers(void *self) {
     return 2;
 }
 
-static int32_t decide(void *self, uint64_t n, const struct rn_augment_at *at,
-                      int32_t *out, struct rn_error *e) {
+static int32_t decide(void *self, const struct rn_augment_call *call,
+                      struct rn_error *e) {
     (void)e;
-    for (uint64_t i = 0; i < n; i++)
-        decide_row(self, at, i, out + 2 * i);
+    for (uint64_t i = 0; i < call->rows; i++)
+        decide_row(self, call, i, call->numbers + 2 * i);
     return RN_OK;
 }
 
@@ -135,24 +141,30 @@ static rn_value moved(struct rn_build *b, const struct crop *s, int64_t n, int a
     return rn_minimum(b, at, rn_sub(b, last, at));
 }
 
-static int32_t describe(void *self, struct rn_build *b) {
-    const struct crop *s = self;
-    const struct rn_image *m = &s->image;
+static int32_t describe(struct rn_build *b, uint32_t field) {
+    const struct crop *s = b->self;
+    const struct rn_image *m = &s->images.at[field];
     rn_value y = moved(b, s, m->height, 2, 0), x = moved(b, s, m->width, 3, 1);
-    rn_image_close(
-        b, rn_image_fetch(b, m, rn_image_open(b, m), y, x, s->fill, !s->reflect));
+    rn_image_close(b, rn_image_fetch(b, m, rn_image_open(b, m), y, x, !s->reflect));
     return RN_OK;
 }
 
-static const struct rn_augment iface = {
-    sizeof(struct rn_augment), 0, create, free, plan, apply, numbers, decide, describe};
+static const struct rn_augment iface = {sizeof(struct rn_augment),
+                                        0,
+                                        create,
+                                        destroy,
+                                        plan,
+                                        apply,
+                                        numbers,
+                                        decide,
+                                        describe};
 
 RN_AUGMENT(crop, iface, "runner/crop 1",
            RN_DOC("Pad an image and cut its size out at a random place")
-           RN_IMAGE_OF_OPTION("the image")
+           RN_IMAGE_OF_OPTION("the image, or several fields of one size")
            RN_OPTION("padding int = 4 ; min 0 ; max 65535 | pixels on each side")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples changed")
-           RN_OPTION("fill float = 0 | value of the padding")
+           RN_IMAGE_FILL_OPTION("value of the padding")
            RN_OPTION("border choice(fill,reflect) = fill | what the padding holds: "
                      "`fill`, or the image mirrored at its edges"));
 RN_PLUGIN(&crop);

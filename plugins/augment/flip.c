@@ -8,7 +8,7 @@
 #include <runner/sdk/image.h>
 
 struct flip {
-    struct rn_image image;
+    struct rn_images images;
     float p;
     int vertical, alternate;
 };
@@ -18,14 +18,21 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
-    s->p = (float)rn_get_float(h, "p", 0.5);
-    s->vertical = strcmp(rn_get_string(h, "axis", "horizontal"), "vertical") == 0;
-    s->alternate = rn_get_bool(h, "alternate", 0);
+    s->p = (float)rn_get_float(h, "p");
+    s->vertical = strcmp(rn_get_string(h, "axis"), "vertical") == 0;
+    s->alternate = rn_get_bool(h, "alternate");
     return RN_OK;
 }
 
-static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e) {
-    return rn_image_plan(&((struct flip *)self)->image, field, e);
+static void destroy(void *self) {
+    struct flip *s = self;
+    if (s)
+        rn_images_finish(&s->images);
+    free(s);
+}
+
+static int32_t plan(void *self, const struct rn_augment_plan *p, struct rn_error *e) {
+    return rn_images_plan(&((struct flip *)self)->images, p, 0, NULL, e);
 }
 
 /* Turn n elements around, from both ends; what is read is kept aside, so that the loops
@@ -49,7 +56,26 @@ static int32_t plan(void *self, const struct rn_field *field, struct rn_error *e
         }                                                                              \
     }
 MIRROR(mirror_u8, uint8_t)
+MIRROR(mirror_u16, uint16_t)
 MIRROR(mirror_u32, uint32_t)
+MIRROR(mirror_u64, uint64_t)
+
+static void mirror(void *p, int64_t n, uint64_t item) {
+    switch (item) {
+    case 1:
+        mirror_u8(p, n);
+        break;
+    case 2:
+        mirror_u16(p, n);
+        break;
+    case 4:
+        mirror_u32(p, n);
+        break;
+    default:
+        mirror_u64(p, n);
+        break;
+    }
+}
 
 /* The lines of a plane change places. */
 static void swap_lines(uint8_t *p, int64_t n, uint64_t line) {
@@ -62,37 +88,33 @@ static void swap_lines(uint8_t *p, int64_t n, uint64_t line) {
         }
 }
 
-static bool decide_row(const struct flip *s, const struct rn_augment_at *at,
+static bool decide_row(const struct flip *s, const struct rn_augment_call *call,
                        uint64_t i) {
-    struct rn_augment_at first = *at;
     uint32_t word[4];
-    if (s->alternate)
-        first.epoch = 0;
-    rn_image_random(&first, i, 0, word);
+    rn_image_random_at(call, s->alternate ? 0 : call->epoch, i, 0, word);
     bool mirrored = rn_uniform_f32(word[0]) < s->p;
-    return s->alternate && at->epoch % 2 ? !mirrored : mirrored;
+    return s->alternate && call->epoch % 2 ? !mirrored : mirrored;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_augment_at *at,
-                     const struct rn_tensor *data, struct rn_error *e) {
-    const struct flip *s = self;
-    const struct rn_image *m = &s->image;
+static void turn(const struct flip *s, const struct rn_image *m, uint8_t *p) {
     uint64_t item = RN_DTYPE_BYTES(m->dtype), line = (uint64_t)m->width * item;
-    uint64_t plane = line * (uint64_t)m->height;
+    if (s->vertical)
+        for (uint64_t c = 0; c < m->planes; c++)
+            swap_lines(p + c * rn_image_plane(m), m->height, line);
+    else
+        for (uint64_t y = 0; y < m->planes * (uint64_t)m->height; y++)
+            mirror(p + y * line, m->width, item);
+}
+
+static int32_t apply(void *self, const struct rn_augment_call *call,
+                     struct rn_error *e) {
+    const struct flip *s = self;
     (void)e;
-    for (uint64_t i = 0; i < n; i++) {
-        uint8_t *p = (uint8_t *)data->data + i * m->planes * plane;
-        if (!decide_row(s, at, i))
+    for (uint64_t i = 0; i < call->rows; i++) {
+        if (!decide_row(s, call, i))
             continue;
-        if (s->vertical)
-            for (uint64_t c = 0; c < m->planes; c++)
-                swap_lines(p + c * plane, m->height, line);
-        else
-            for (uint64_t y = 0; y < m->planes * (uint64_t)m->height; y++)
-                if (item == 1)
-                    mirror_u8(p + y * line, m->width);
-                else
-                    mirror_u32((uint32_t *)(void *)(p + y * line), m->width);
+        for (uint32_t k = 0; k < s->images.count; k++)
+            turn(s, &s->images.at[k], rn_image_row(call, &s->images, k, i));
     }
     return RN_OK;
 }
@@ -102,17 +124,17 @@ static uint32_t numbers(void *self) {
     return 1;
 }
 
-static int32_t decide(void *self, uint64_t n, const struct rn_augment_at *at,
-                      int32_t *out, struct rn_error *e) {
+static int32_t decide(void *self, const struct rn_augment_call *call,
+                      struct rn_error *e) {
     (void)e;
-    for (uint64_t i = 0; i < n; i++)
-        out[i] = decide_row(self, at, i);
+    for (uint64_t i = 0; i < call->rows; i++)
+        call->numbers[i] = decide_row(self, call, i);
     return RN_OK;
 }
 
-static int32_t describe(void *self, struct rn_build *b) {
-    const struct flip *s = self;
-    const struct rn_image *m = &s->image;
+static int32_t describe(struct rn_build *b, uint32_t field) {
+    const struct flip *s = b->self;
+    const struct rn_image *m = &s->images.at[field];
     int axis = s->vertical ? 2 : 3;
     int64_t n = s->vertical ? m->height : m->width;
     rn_value at[2] = {rn_image_count(b, m->height, 2, RN_I32),
@@ -121,16 +143,23 @@ static int32_t describe(void *self, struct rn_build *b) {
     rn_value zero = rn_image_whole(b, 0, RN_I32);
     *here = rn_select(b, rn_ne(b, rn_image_number(b, 0), zero), rn_sub(b, last, *here),
                       *here);
-    rn_image_close(b, rn_image_fetch(b, m, rn_image_open(b, m), at[0], at[1], 0.0f, 0));
+    rn_image_close(b, rn_image_fetch(b, m, rn_image_open(b, m), at[0], at[1], 0));
     return RN_OK;
 }
 
-static const struct rn_augment iface = {
-    sizeof(struct rn_augment), 0, create, free, plan, apply, numbers, decide, describe};
+static const struct rn_augment iface = {sizeof(struct rn_augment),
+                                        0,
+                                        create,
+                                        destroy,
+                                        plan,
+                                        apply,
+                                        numbers,
+                                        decide,
+                                        describe};
 
 RN_AUGMENT(flip, iface, "runner/flip 1",
            RN_DOC("Mirror an image at random")
-           RN_IMAGE_OF_OPTION("the image")
+           RN_IMAGE_OF_OPTION("the image, or several fields")
            RN_OPTION("p float = 0.5 ; min 0 ; max 1 | share of samples mirrored")
            RN_OPTION("axis choice(horizontal,vertical) = horizontal | left and "
                      "right, or top and bottom, change places")

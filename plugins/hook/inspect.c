@@ -50,12 +50,12 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         return rn_fail(e, RN_E_MEMORY, "no memory for a hook", NULL, NULL);
     s->host = h;
     s->record = (const struct rn_record_api *)h->api->extension(h, "runner.record/1");
-    s->activations = rn_get_bool(h, "activations", 1);
-    s->gradients = rn_get_bool(h, "gradients", 1);
-    s->weights = rn_get_bool(h, "weights", 1);
-    s->explode = rn_get_float(h, "explode", 100.0);
-    s->vanish = rn_get_float(h, "vanish", 1e-9);
-    s->dead = rn_get_float(h, "dead", 0.5);
+    s->activations = rn_get_bool(h, "activations");
+    s->gradients = rn_get_bool(h, "gradients");
+    s->weights = rn_get_bool(h, "weights");
+    s->explode = rn_get_float(h, "explode");
+    s->vanish = rn_get_float(h, "vanish");
+    s->dead = rn_get_float(h, "dead");
     s->step = -1;
     return RN_OK;
 }
@@ -74,8 +74,8 @@ static rn_value dead_units(struct rn_build *b, rn_value x) {
     return rn_reduce_mean_all(b, rn_cast(b, rn_eq(b, most, rn_const(b, 0.0)), RN_F32));
 }
 
-static int32_t tap(void *self, struct rn_build *b, const struct rn_point *p) {
-    const struct inspect *s = self;
+static int32_t tap(struct rn_build *b, const struct rn_point *p) {
+    const struct inspect *s = b->self;
     rn_value x = p->value, parts[STATISTICS], row[STATISTICS];
     int64_t one = 1;
     if ((p->kind == RN_POINT_ACTIVATION && !s->activations) ||
@@ -170,28 +170,27 @@ static void end_look(struct inspect *s) {
     s->looking = 0;
 }
 
-static int32_t tapped(void *self, int64_t step, const struct rn_point *p,
-                      uint32_t count, const char *const *names,
-                      const struct rn_tensor *values, struct rn_error *e) {
+static int32_t tapped(void *self, const struct rn_tapped *t, struct rn_error *e) {
     static const char *const kinds[] = {"", "activation", "gradient", "weight",
                                         "update"};
     struct inspect *s = self;
+    const struct rn_point *p = t->point;
+    const float *row = t->values[0].data;
     char series[400];
-    (void)names;
-    if (count != 1 || values[0].rank != 1 || values[0].shape[0] != STATISTICS)
+    if (t->count != 1 || t->values[0].rank != 1 || t->values[0].shape[0] != STATISTICS)
         return rn_fail(e, RN_E_INTERNAL, "inspect expects seven numbers", NULL, NULL);
-    if (step != s->step)
-        begin_look(s, step);
+    if (t->step != s->step)
+        begin_look(s, t->step);
     snprintf(series, sizeof series, "inspect/%s/%s", kinds[p->kind], p->path);
     if (p->kind == RN_POINT_ACTIVATION)
-        judge_activation(s, p, (const float *)values[0].data);
+        judge_activation(s, p, row);
     if (p->kind == RN_POINT_GRADIENT)
-        judge_gradient(s, p, (const float *)values[0].data);
+        judge_gradient(s, p, row);
     if (!s->record)
         return RN_OK;
     if (RN_HAS(s->record, struct rn_record_api, document))
         s->record->document(s->host, series, DOC);
-    return s->record->tensor(s->host, series, step, &values[0]);
+    return s->record->tensor(s->host, series, t->step, &t->values[0]);
 }
 
 /* The norm of the whole gradient after each step. */
@@ -210,9 +209,9 @@ static void watch(struct inspect *s, double norm, struct rn_actions *a) {
     a->api->look(a);
 }
 
-static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a,
-                     struct rn_error *e) {
+static int32_t event(void *self, const struct rn_event *ev, struct rn_error *e) {
     struct inspect *s = self;
+    struct rn_actions *a = ev->actions;
     (void)e;
     if (!RN_HAS(a->api, struct rn_actions_api, look))
         return RN_OK;
@@ -228,7 +227,8 @@ static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *to) {
+static int32_t save(void *self, struct rn_stream *to, struct rn_error *e) {
+    (void)e;
     const struct inspect *s = self;
     const uint32_t version = VERSION;
     int32_t status = to->api->write(to, &version, sizeof version);

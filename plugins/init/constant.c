@@ -8,16 +8,15 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     float *value = malloc(sizeof *value);
     if (!value)
         return rn_fail(e, RN_E_MEMORY, "no memory for an init", NULL, NULL);
-    *value = rn_has(h, "value") ? (float)rn_get_float(h, "value", 0.0) : 0.0f;
+    *value = rn_has(h, "value") ? (float)rn_get_float(h, "value") : 0.0f;
     *self = value;
     return RN_OK;
 }
 
-static int32_t fill(void *self, const struct rn_init_request *r, float *out,
-                    struct rn_error *e) {
+static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
     (void)e;
-    for (uint64_t i = 0; i < r->count; i++)
-        out[i] = self ? *(float *)self : 0.0f;
+    for (uint64_t i = 0; i < call->count; i++)
+        call->out[i] = self ? *(float *)self : 0.0f;
     return RN_OK;
 }
 

@@ -19,30 +19,29 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!rn_has(h, "rest"))
         return RN_OK;
     const void *iface = NULL;
-    int32_t status = h->api->get_component(h, "rest", &iface, &s->rest_self);
+    int32_t status = h->api->get_component(h, "rest", &iface, &s->rest_self, e);
     s->rest = (const struct rn_init *)iface;
     return status;
 }
 
-static int32_t fill(void *self, const struct rn_init_request *r, float *out,
-                    struct rn_error *e) {
+static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
     const struct dirac *s = self;
-    if (r->rank < 3)
-        return rn_fail(e, RN_E_CONFIG, "dirac needs the weights of a convolution",
-                       "say which: match: \"model.conv*.weight\"", r->name);
-    uint64_t rows = (uint64_t)r->shape[0], inputs = (uint64_t)r->shape[1];
-    uint64_t row = r->count / rows, cells = row / inputs, centre = 0;
-    for (uint32_t i = 2; i < r->rank; i++)
-        centre = centre * (uint64_t)r->shape[i] + (uint64_t)r->shape[i] / 2;
-    memset(out, 0, r->count * sizeof *out);
+    if (call->rank < 3)
+        return rn_fail_layer(e, RN_E_CONFIG, "dirac needs the weights of a convolution",
+                             "say which: match: \"model.conv*.weight\"", call->name);
+    uint64_t rows = (uint64_t)call->shape[0], inputs = (uint64_t)call->shape[1];
+    uint64_t row = call->count / rows, cells = row / inputs, centre = 0;
+    for (uint32_t i = 2; i < call->rank; i++)
+        centre = centre * (uint64_t)call->shape[i] + (uint64_t)call->shape[i] / 2;
+    memset(call->out, 0, call->count * sizeof *call->out);
     if (s->rest && rows > inputs) {
-        int32_t status = s->rest->fill(s->rest_self, r, out, e);
+        int32_t status = s->rest->fill(s->rest_self, call, e);
         if (status != RN_OK)
             return status;
-        memset(out, 0, inputs * row * sizeof *out);
+        memset(call->out, 0, inputs * row * sizeof *call->out);
     }
     for (uint64_t i = 0; i < rows && i < inputs; i++)
-        out[i * row + i * cells + centre] = 1.0f;
+        call->out[i * row + i * cells + centre] = 1.0f;
     return RN_OK;
 }
 

@@ -13,7 +13,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = gain;
     if (!gain)
         return rn_fail(e, RN_E_MEMORY, "no memory for an init", NULL, NULL);
-    *gain = rn_get_float(h, "gain", 1.0);
+    *gain = rn_get_float(h, "gain");
     return RN_OK;
 }
 
@@ -24,13 +24,13 @@ static double dot(const double *a, const double *b, uint64_t n) {
     return sum;
 }
 
-static int32_t fill(void *self, const struct rn_init_request *r, float *out,
-                    struct rn_error *e) {
-    if (r->rank < 2)
-        return rn_fail(
+static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
+    if (call->rank < 2)
+        return rn_fail_layer(
             e, RN_E_CONFIG, "orthogonal needs a matrix, this has rank below 2",
-            "use it for weights only: init.rules with match: {role: weight}", r->name);
-    uint64_t rows = (uint64_t)r->shape[0], columns = rows ? r->count / rows : 0;
+            "use it for weights only: init.rules with match: {role: weight}",
+            call->name);
+    uint64_t rows = (uint64_t)call->shape[0], columns = rows ? call->count / rows : 0;
     int wide = columns >= rows;
     uint64_t n = wide ? rows : columns, length = wide ? columns : rows;
     if (n && length > SIZE_MAX / n / sizeof(double))
@@ -40,7 +40,7 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     if (!q)
         return rn_fail(e, RN_E_MEMORY, "no memory for orthogonal's matrix", NULL, NULL);
     for (uint64_t i = 0; i < n * length; i++)
-        q[i] = (double)rn_init_normal(r->key, i);
+        q[i] = (double)rn_init_normal(call->key, i);
     for (uint64_t i = 0; i < n; i++) {
         double *v = q + i * length;
         for (int twice = 0; twice < 2; twice++)
@@ -55,7 +55,7 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     }
     for (uint64_t i = 0; i < rows; i++)
         for (uint64_t c = 0; c < columns; c++)
-            out[i * columns + c] =
+            call->out[i * columns + c] =
                 (float)(*(double *)self *
                         (wide ? q[i * length + c] : q[c * length + i]));
     free(q);

@@ -30,11 +30,11 @@ static int32_t make(struct rn_host *h, void **self, struct rn_error *e,
     const char *low = rule == NORMAL ? "mean" : "low";
     const char *high = rule == NORMAL ? "std" : "high";
     s->normal = rn_has(h, "distribution") &&
-                strcmp(rn_get_string(h, "distribution", "uniform"), "normal") == 0;
-    s->a = rn_has(h, low) ? rn_get_float(h, low, 0.0) : 0.0;
-    s->b = rn_has(h, high) ? rn_get_float(h, high, 1.0) : 1.0;
-    s->gain = rn_has(h, "gain") ? rn_get_float(h, "gain", 1.0) : 1.0;
-    s->fan = rn_has(h, "fan") ? rn_get_string(h, "fan", "in") : "in";
+                strcmp(rn_get_string(h, "distribution"), "normal") == 0;
+    s->a = rn_has(h, low) ? rn_get_float(h, low) : 0.0;
+    s->b = rn_has(h, high) ? rn_get_float(h, high) : 1.0;
+    s->gain = rn_has(h, "gain") ? rn_get_float(h, "gain") : 1.0;
+    s->fan = rn_has(h, "fan") ? rn_get_string(h, "fan") : "in";
     if (rule == UNIFORM && s->a >= s->b)
         return rn_fail(e, RN_E_CONFIG, "low must be below high", NULL, "low");
     return RN_OK;
@@ -57,7 +57,7 @@ static int32_t create_lecun(struct rn_host *h, void **self, struct rn_error *e) 
 }
 
 /* Variance that the fan rules ask for. */
-static double variance(const struct random_init *s, const struct rn_init_request *r) {
+static double variance(const struct random_init *s, const struct rn_init_call *r) {
     double in = r->fan_in > 0 ? (double)r->fan_in : 1.0;
     double out = r->fan_out > 0 ? (double)r->fan_out : 1.0;
     double fan = strcmp(s->fan, "out") == 0       ? out
@@ -73,8 +73,7 @@ static double variance(const struct random_init *s, const struct rn_init_request
     }
 }
 
-static int32_t fill(void *self, const struct rn_init_request *r, float *out,
-                    struct rn_error *e) {
+static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
     const struct random_init *s = self;
     double shift = s->a, scale = s->b;
     int32_t normal = s->rule == NORMAL || (s->rule > UNIFORM && s->normal);
@@ -82,14 +81,14 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     if (s->rule == UNIFORM) {
         scale = s->b - s->a;
     } else if (s->rule > UNIFORM) {
-        double std = sqrt(variance(s, r)), bound = std * sqrt(3.0);
+        double std = sqrt(variance(s, call)), bound = std * sqrt(3.0);
         shift = normal ? 0.0 : -bound;
         scale = normal ? std : 2.0 * bound;
     }
-    for (uint64_t i = 0; i < r->count; i++) {
-        double x = normal ? (double)rn_init_normal(r->key, i)
-                          : (double)rn_init_uniform(r->key, i);
-        out[i] = (float)(shift + scale * x);
+    for (uint64_t i = 0; i < call->count; i++) {
+        double x = normal ? (double)rn_init_normal(call->key, i)
+                          : (double)rn_init_uniform(call->key, i);
+        call->out[i] = (float)(shift + scale * x);
     }
     return RN_OK;
 }

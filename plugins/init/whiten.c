@@ -24,9 +24,9 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an init", NULL, NULL);
     s->host = h;
-    s->field = rn_get_string(h, "of", "image");
-    s->samples = rn_get_int(h, "samples", 5000);
-    s->eps = rn_get_float(h, "eps", 5e-4);
+    s->field = rn_get_string(h, "of");
+    s->samples = rn_get_int(h, "samples");
+    s->eps = rn_get_float(h, "eps");
     return RN_OK;
 }
 
@@ -91,7 +91,7 @@ static void eigenvectors(double *m, double *v, int64_t n) {
 
 /* Column k of v as filter i and, where there is room, with the other sign; the largest
  * number of the first is positive. */
-static void write_filter(const struct rn_init_request *r, const double *v, int64_t n,
+static void write_filter(const struct rn_init_call *r, const double *v, int64_t n,
                          int64_t k, int64_t i, double scale, float *out) {
     double most = 0.0;
     for (int64_t a = 0; a < n; a++)
@@ -105,7 +105,7 @@ static void write_filter(const struct rn_init_request *r, const double *v, int64
     }
 }
 
-static int32_t check(const struct whiten *s, const struct rn_init_request *r,
+static int32_t check(const struct whiten *s, const struct rn_init_call *r,
                      struct rn_error *e) {
     char text[160];
     if (r->rank != 4)
@@ -121,22 +121,21 @@ static int32_t check(const struct whiten *s, const struct rn_init_request *r,
     return rn_fail(e, RN_E_CONFIG, text, NULL, NULL);
 }
 
-static int32_t fill(void *self, const struct rn_init_request *r, float *out,
-                    struct rn_error *e) {
+static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
     const struct whiten *s = self;
     const struct rn_samples_api *api = s->host->api->extension(s->host, RN_EXT_SAMPLES);
     struct rn_tensor x = {0};
-    for (uint64_t i = 0; i < r->count; i++)
-        out[i] = 0.0f;
-    int32_t status = check(s, r, e);
+    for (uint64_t i = 0; i < call->count; i++)
+        call->out[i] = 0.0f;
+    int32_t status = check(s, call, e);
     if (status != RN_OK || !api) /* without training the weights come from a file */
         return status;
-    int64_t n = r->shape[1] * r->shape[2] * r->shape[3];
+    int64_t n = call->shape[1] * call->shape[2] * call->shape[3];
     status = api->first(s->host, s->field, (uint64_t)s->samples, &x, e);
     if (status != RN_OK)
         return status;
-    if (x.dtype != RN_F32 || x.rank != 4 || x.shape[1] != r->shape[1] ||
-        x.shape[2] < r->shape[2] || x.shape[3] < r->shape[3])
+    if (x.dtype != RN_F32 || x.rank != 4 || x.shape[1] != call->shape[1] ||
+        x.shape[2] < call->shape[2] || x.shape[3] < call->shape[3])
         return rn_fail(
             e, RN_E_CONFIG,
             "whiten: the field is not an f32 image with this layer's channels",
@@ -145,7 +144,7 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
     if (!m)
         return rn_fail(e, RN_E_MEMORY, "no memory for whitening", NULL, NULL);
     double *v = m + n * n;
-    moments(&x, r->shape[2], r->shape[3], n, v + n * n, m);
+    moments(&x, call->shape[2], call->shape[3], n, v + n * n, m);
     eigenvectors(m, v, n);
     for (int64_t k = 0; k < n; k++) {
         int64_t place = 0; /* how many eigenvalues are larger */
@@ -153,7 +152,7 @@ static int32_t fill(void *self, const struct rn_init_request *r, float *out,
             place +=
                 m[j * n + j] > m[k * n + k] || (m[j * n + j] == m[k * n + k] && j < k);
         double value = m[k * n + k] > 0.0 ? m[k * n + k] : 0.0;
-        write_filter(r, v, n, k, place, 1.0 / sqrt(value + s->eps), out);
+        write_filter(call, v, n, k, place, 1.0 / sqrt(value + s->eps), call->out);
     }
     free(m);
     return RN_OK;

@@ -23,7 +23,7 @@ static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "logits"), t = rn_loss_target(b, x, target_of(b));
     rn_value weight = rn_loss_weight(b, x);
     t = rn_loss_counted_target(b, t, weight);
-    double smoothing = rn_get_float(b->host, "smoothing", 0.0);
+    double smoothing = rn_get_float(b->host, "smoothing");
     if (smoothing > 0.0)
         t = rn_add(b, rn_mul(b, t, rn_const(b, 1.0 - smoothing)),
                    rn_const(b, 0.5 * smoothing));

@@ -28,7 +28,7 @@ static uint32_t classes_last(struct rn_build *b, rn_value *logits, rn_value *lab
                              int64_t shape[RN_MAX_RANK]) {
     uint32_t rank = rn_rank(b, *logits), i;
     int64_t rows[2] = {-1, rn_dim(b, *logits, -1)};
-    if (strcmp(rn_get_string(b->host, "classes", "second"), "last") != 0 || rank < 3)
+    if (strcmp(rn_get_string(b->host, "classes"), "last") != 0 || rank < 3)
         return 0;
     for (i = 0; i + 1 < rank; i++)
         shape[i] = rn_dim(b, *logits, (int32_t)i);
@@ -51,7 +51,7 @@ static int32_t by_label(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), label = rn_loss_label(b);
     int64_t shape[RN_MAX_RANK];
     uint32_t rank = classes_last(b, &logits, &label, shape);
-    double smoothing = rn_get_float(b->host, "smoothing", 0.0);
+    double smoothing = rn_get_float(b->host, "smoothing");
     if (rn_loss_check_classes(b, logits, 1) != RN_OK)
         return RN_E_CONFIG;
     rn_value table = rn_loss_class_weights(b, logits), of_label = RN_NONE, loss;
@@ -59,8 +59,8 @@ static int32_t by_label(struct rn_build *b) {
     if (table)
         of_label = rn_gather(b, table, label, 0);
     for (uint32_t i = 0; table && smoothing > 0.0 && i < rn_dim(b, logits, 1); i++)
-        if (rn_get_float(b->host, rn_path(path, sizeof path, "class_weights", i),
-                         1.0) <= 0.0) {
+        if (rn_get_float(b->host, rn_path(path, sizeof path, "class_weights", i)) <=
+            0.0) {
             b->api->fail(b, "with smoothing, every class weight must be above 0",
                          "smoothing gives every class a part of the target",
                          "class_weights");

@@ -13,7 +13,7 @@ static int32_t describe(struct rn_build *b) {
         return RN_E_CONFIG;
     }
     if (rank == 1 || rn_dim(b, scores, 1) == 1) { /* of class 1 against class 0 */
-        double threshold = rn_get_float(b->host, "threshold", 0.0);
+        double threshold = rn_get_float(b->host, "threshold");
         best = rn_gt(b, rn_reshape(b, scores, 1, &rows), rn_const(b, threshold));
         best = rn_cast(b, best, RN_I64);
     } else {
@@ -23,10 +23,10 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
-                      struct rn_metric_sink *sink, struct rn_error *e) {
+static int32_t finish(void *self, const struct rn_metric_result *result,
+                      struct rn_error *e) {
     (void)self;
-    return rn_share_finish("accuracy", count, states, sink, e);
+    return rn_share_finish(result, "accuracy", e);
 }
 
 static const struct rn_metric iface = {sizeof(struct rn_metric),

@@ -3,18 +3,17 @@
  */
 #include <runner/sdk/confusion.h>
 
-static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
-                      struct rn_metric_sink *sink, struct rn_error *e) {
+static int32_t finish(void *self, const struct rn_metric_result *result,
+                      struct rn_error *e) {
     const struct rn_confusion *s = self;
     const int64_t shape[2] = {s->classes, s->classes};
     int64_t *n = calloc((size_t)(s->classes * s->classes) + 1, sizeof *n);
-    (void)count, (void)states;
     if (!n)
         return rn_fail(e, RN_E_MEMORY, "no memory for a confusion matrix", NULL, NULL);
     for (int64_t i = 0; i < s->classes * s->classes; i++)
         n[i] = (int64_t)s->n[i];
     struct rn_tensor t = {n, shape, NULL, RN_I64, 2};
-    int32_t status = s->classes ? sink->api->put(sink, "confusion", &t) : RN_OK;
+    int32_t status = s->classes ? rn_metric_put(result, "confusion", &t) : RN_OK;
     free(n);
     return status;
 }

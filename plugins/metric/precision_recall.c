@@ -17,11 +17,9 @@ static double f1_of(double hit, double truth, double predicted) {
 }
 
 #define FINISH(name)                                                                   \
-    static int32_t finish_##name(void *self, uint32_t count,                           \
-                                 const struct rn_tensor *states,                       \
-                                 struct rn_metric_sink *sink, struct rn_error *e) {    \
-        (void)count, (void)states;                                                     \
-        return rn_confusion_finish(self, #name, "per_class", name##_of, sink, e);      \
+    static int32_t finish_##name(void *self, const struct rn_metric_result *result,    \
+                                 struct rn_error *e) {                                 \
+        return rn_confusion_finish(self, result, #name, "per_class", name##_of, e);    \
     }                                                                                  \
     static const struct rn_metric name##_iface = {sizeof(struct rn_metric),            \
                                                   0,                                   \

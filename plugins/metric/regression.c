@@ -121,7 +121,8 @@ static int32_t update(void *self, const struct rn_metric_batch *b, struct rn_err
 
 #define VERSION 3u
 
-static int32_t save(void *self, struct rn_stream *to) {
+static int32_t save(void *self, struct rn_stream *to, struct rn_error *e) {
+    (void)e;
     const struct sums *s = self;
     const uint32_t version = VERSION;
     int32_t status = to->api->write(to, &version, sizeof version);
@@ -195,20 +196,19 @@ static double r2_of(const struct sums *s, const struct column *c) {
 
 static int32_t finish(const struct sums *s, const char *name,
                       double (*of)(const struct sums *, const struct column *),
-                      struct rn_metric_sink *sink) {
+                      const struct rn_metric_result *result) {
     double sum = s->rows ? 0.0 : NAN; /* of no row there is no mean */
     for (uint64_t k = 0; s->rows && k < s->each; k++)
         sum += of(s, &s->columns[k]) / (double)s->each;
     struct rn_tensor t = {&sum, NULL, NULL, RN_F64, 0};
-    return sink->api->put(sink, name, &t);
+    return rn_metric_put(result, name, &t);
 }
 
 #define METRIC_(name)                                                                  \
-    static int32_t finish_##name(void *self, uint32_t count,                           \
-                                 const struct rn_tensor *states,                       \
-                                 struct rn_metric_sink *sink, struct rn_error *e) {    \
-        (void)count, (void)states, (void)e;                                            \
-        return finish(self, #name, name##_of, sink);                                   \
+    static int32_t finish_##name(void *self, const struct rn_metric_result *result,    \
+                                 struct rn_error *e) {                                 \
+        (void)e;                                                                       \
+        return finish(self, #name, name##_of, result);                                 \
     }                                                                                  \
     static const struct rn_metric name##_iface = {sizeof(struct rn_metric),            \
                                                   0,                                   \

@@ -6,7 +6,7 @@
 
 static int32_t describe(struct rn_build *b) {
     rn_value scores = rn_input(b, "scores"), label = rn_input(b, "label"), indices;
-    int64_t k = rn_get_int(b->host, "k", 5), column[2] = {rn_dim(b, scores, 0), 1};
+    int64_t k = rn_get_int(b->host, "k"), column[2] = {rn_dim(b, scores, 0), 1};
     if (rn_dim(b, scores, 1) == 1) {
         b->api->fail(b, "there is one score a row: of class 1 against class 0",
                      "accuracy is the metric for that", NULL);
@@ -27,10 +27,10 @@ static int32_t describe(struct rn_build *b) {
     return RN_OK;
 }
 
-static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
-                      struct rn_metric_sink *sink, struct rn_error *e) {
+static int32_t finish(void *self, const struct rn_metric_result *result,
+                      struct rn_error *e) {
     (void)self;
-    return rn_share_finish("top_k", count, states, sink, e);
+    return rn_share_finish(result, "top_k", e);
 }
 
 static const struct rn_metric iface = {sizeof(struct rn_metric),

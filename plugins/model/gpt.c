@@ -6,15 +6,16 @@
 static int32_t describe(struct rn_build *b) {
     struct rn_host *h = b->host;
     rn_value x = rn_input(b, "x");
-    int64_t layers = rn_get_int(h, "layers", 6);
-    int64_t shape[2] = {rn_get_int(h, "vocabulary", 1), rn_get_int(h, "width", 384)};
-    struct rn_transformer t = {.heads = rn_get_int(h, "heads", 6),
-                               .hidden = rn_get_int(h, "hidden", 0),
+    int64_t layers = rn_get_int(h, "layers");
+    int64_t shape[2] = {rn_get_int(h, "vocabulary"), rn_get_int(h, "width")};
+    struct rn_transformer t = {.heads = rn_get_int(h, "heads"),
+                               .hidden =
+                                   rn_has(h, "hidden") ? rn_get_int(h, "hidden") : 0,
                                .causal = 1,
-                               .bias = rn_get_bool(h, "bias", 1),
-                               .dropout = rn_get_float(h, "dropout", 0.0),
+                               .bias = rn_get_bool(h, "bias"),
+                               .dropout = rn_get_float(h, "dropout"),
                                .eps = 1e-5,
-                               .activation = rn_get_string(h, "activation", "gelu"),
+                               .activation = rn_get_string(h, "activation"),
                                .init = "xavier"};
     char scope[32];
 
@@ -22,7 +23,8 @@ static int32_t describe(struct rn_build *b) {
     rn_value table = rn_param(b, "weight", "embedding", 2, shape, "lecun");
     rn_pop(b);
     x = rn_embedding(b, table, x);
-    x = rn_layer_positions(b, "position", x, rn_get_int(h, "context", 0), "lecun");
+    int64_t context = rn_has(h, "context") ? rn_get_int(h, "context") : 0;
+    x = rn_layer_positions(b, "position", x, context, "lecun");
     x = rn_layer_drop(b, x, t.dropout);
     for (int64_t i = 0; i < layers; i++)
         x = rn_layer_transformer(
@@ -30,8 +32,8 @@ static int32_t describe(struct rn_build *b) {
     if (!x)
         return RN_OK; /* an error is known */
     x = rn_layer_layer_norm(b, "norm", x, 2, t.eps);
-    x = rn_get_bool(h, "tied", 1) ? rn_linear(b, x, table, RN_NONE)
-                                  : rn_layer_dense(b, "head", x, shape[0], 0, t.init);
+    x = rn_get_bool(h, "tied") ? rn_linear(b, x, table, RN_NONE)
+                               : rn_layer_dense(b, "head", x, shape[0], 0, t.init);
     rn_output(b, "out", x);
     return RN_OK;
 }

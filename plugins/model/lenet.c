@@ -10,7 +10,7 @@ static int32_t describe(struct rn_build *b) {
                      "mlp or sequential take smaller ones", NULL);
         return RN_E_CONFIG;
     }
-    const char *activation = rn_get_string(b->host, "activation", "relu");
+    const char *activation = rn_get_string(b->host, "activation");
     struct rn_window pad = rn_window_square(5, 1, 2), plain = rn_window_square(5, 1, 0);
     struct rn_window half = rn_window_square(2, 2, 0);
 
@@ -22,7 +22,7 @@ static int32_t describe(struct rn_build *b) {
     x = rn_flatten(b, rn_max_pool2d(b, x, &half));
     x = rn_layer_activation(b, activation, rn_layer_dense(b, "fc1", x, 120, 1, "he"));
     x = rn_layer_activation(b, activation, rn_layer_dense(b, "fc2", x, 84, 1, "he"));
-    int64_t outputs = rn_get_int(b->host, "outputs", 10);
+    int64_t outputs = rn_get_int(b->host, "outputs");
     rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }

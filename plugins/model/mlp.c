@@ -4,20 +4,20 @@
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_flatten(b, rn_input(b, "x"));
-    const char *activation = rn_get_string(b->host, "activation", "relu");
-    double p = rn_get_float(b->host, "dropout", 0.0);
+    const char *activation = rn_get_string(b->host, "activation");
+    double p = rn_get_float(b->host, "dropout");
     uint32_t hidden = rn_get_count(b->host, "hidden");
     char path[32], scope[32];
 
     for (uint32_t i = 0; i < hidden; i++) {
-        int64_t units = rn_get_int(b->host, rn_path(path, sizeof path, "hidden", i), 0);
+        int64_t units = rn_get_int(b->host, rn_path(path, sizeof path, "hidden", i));
         rn_name(scope, sizeof scope, "hidden", i + 1);
         x = rn_layer_activation(b, activation,
                                 rn_layer_dense(b, scope, x, units, 1, "he"));
         if (p > 0.0 && rn_training(b))
             x = rn_dropout(b, x, p);
     }
-    int64_t outputs = rn_get_int(b->host, "outputs", 0);
+    int64_t outputs = rn_get_int(b->host, "outputs");
     rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }

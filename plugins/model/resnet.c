@@ -35,8 +35,8 @@ static const struct form {
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "x");
-    int64_t width = rn_get_int(b->host, "width", 64);
-    int64_t depth = rn_get_int(b->host, "depth", 18);
+    int64_t width = rn_get_int(b->host, "width");
+    int64_t depth = rn_get_int(b->host, "depth");
     const struct form *form = NULL;
     char scope[32];
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
@@ -47,7 +47,7 @@ static int32_t describe(struct rn_build *b) {
                      "resnet_cifar has others", "depth");
         return RN_E_CONFIG;
     }
-    if (strcmp(rn_get_string(b->host, "stem", "small"), "large") == 0) {
+    if (strcmp(rn_get_string(b->host, "stem"), "large") == 0) {
         struct rn_window half = rn_window_square(3, 2, 1);
         x = rn_relu(b, rn_layer_conv_norm(b, "stem", "stem_norm", x, width, 7, 2));
         x = rn_max_pool2d(b, x, &half);
@@ -67,7 +67,7 @@ static int32_t describe(struct rn_build *b) {
             rn_pop(b);
         }
     x = rn_global_avg_pool2d(b, x);
-    int64_t outputs = rn_get_int(b->host, "outputs", 10);
+    int64_t outputs = rn_get_int(b->host, "outputs");
     rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }

@@ -11,7 +11,7 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
     int64_t step[4] = {1, 1, stride, stride}, stop[4], high[4] = {0, 0, 0, 0};
     if (have == channels && stride == 1)
         return x;
-    if (strcmp(rn_get_string(b->host, "shortcut", "A"), "B") == 0)
+    if (strcmp(rn_get_string(b->host, "shortcut"), "B") == 0)
         return rn_layer_conv_norm(b, "conv_skip", "norm_skip", x, channels, 1, stride);
     for (int i = 0; i < 4; i++)
         stop[i] = rn_dim(b, x, i);
@@ -23,8 +23,7 @@ static rn_value shortcut(struct rn_build *b, rn_value x, int64_t channels,
 
 static int32_t describe(struct rn_build *b) {
     rn_value x = rn_input(b, "x");
-    int64_t depth = rn_get_int(b->host, "depth", 20),
-            width = rn_get_int(b->host, "width", 16);
+    int64_t depth = rn_get_int(b->host, "depth"), width = rn_get_int(b->host, "width");
     char scope[32];
     if (depth < 8 || (depth - 2) % 6) {
         b->api->fail(b, "depth must be 6n + 2", "for example 20, 32, 44, 56", "depth");
@@ -42,7 +41,7 @@ static int32_t describe(struct rn_build *b) {
             rn_pop(b);
         }
     x = rn_global_avg_pool2d(b, x);
-    int64_t outputs = rn_get_int(b->host, "outputs", 10);
+    int64_t outputs = rn_get_int(b->host, "outputs");
     rn_output(b, "out", rn_layer_dense(b, "head", x, outputs, 1, "xavier"));
     return RN_OK;
 }

@@ -29,24 +29,29 @@ static const char *path(struct state *s, const char *key, char out[96]) {
     return out;
 }
 
-static int64_t integer(struct state *s, const char *key, int64_t otherwise) {
+static int32_t given(struct state *s, const char *key) {
     char p[96];
-    return rn_get_int(s->b->host, path(s, key, p), otherwise);
+    return rn_has(s->b->host, path(s, key, p));
 }
 
-static double real(struct state *s, const char *key, double otherwise) {
+static int64_t integer(struct state *s, const char *key) {
     char p[96];
-    return rn_get_float(s->b->host, path(s, key, p), otherwise);
+    return rn_get_int(s->b->host, path(s, key, p));
 }
 
-static const char *word(struct state *s, const char *key, const char *otherwise) {
+static double real(struct state *s, const char *key) {
     char p[96];
-    return rn_get_string(s->b->host, path(s, key, p), otherwise);
+    return rn_get_float(s->b->host, path(s, key, p));
 }
 
-static int32_t yes(struct state *s, const char *key, int32_t otherwise) {
+static const char *word(struct state *s, const char *key) {
     char p[96];
-    return rn_get_bool(s->b->host, path(s, key, p), otherwise);
+    return rn_get_string(s->b->host, path(s, key, p));
+}
+
+static int32_t yes(struct state *s, const char *key) {
+    char p[96];
+    return rn_get_bool(s->b->host, path(s, key, p));
 }
 
 static rn_value fail(struct state *s, const char *message, const char *hint,
@@ -65,30 +70,25 @@ static uint32_t list(struct state *s, const char *key, uint32_t most, int64_t *o
     if (n == 0 || n > most)
         fail(s, "this list is empty, or longer than can be meant", NULL, key);
     for (uint32_t i = 0; i < n && i < most; i++)
-        out[i] = rn_get_int(s->b->host, rn_path(item, sizeof item, p, i), 0);
+        out[i] = rn_get_int(s->b->host, rn_path(item, sizeof item, p, i));
     return n < most ? n : most;
 }
 
-/* One number, or [height, width]. */
-static void pair(struct state *s, const char *key, int64_t otherwise, int64_t out[2]) {
-    uint32_t n = list(s, key, 2, out);
-    if (n == 0)
-        out[0] = otherwise;
-    if (n < 2)
+/* One number, or [height, width]; out stays as it is where the layer has none. */
+static void pair(struct state *s, const char *key, int64_t out[2]) {
+    if (list(s, key, 2, out) == 1)
         out[1] = out[0];
 }
 
-/* One number, [height, width], or [top, left, bottom, right]. */
+/* One number, [height, width], or [top, left, bottom, right]; as pair. */
 static void pads(struct state *s, int64_t out[4]) {
     uint32_t n = list(s, "pad", 4, out);
     if (n == 3)
         fail(s, "pad expects one number, two or four",
              "[height, width], or [top, left, bottom, right]", "pad");
-    if (n == 0)
-        out[0] = 0;
-    if (n < 2)
+    if (n == 1)
         out[1] = out[0];
-    if (n < 4)
+    if (n == 1 || n == 2)
         out[2] = out[0], out[3] = out[1];
 }
 
@@ -108,17 +108,17 @@ static int images(struct state *s, rn_value x) {
 
 static struct rn_window window(struct state *s) {
     struct rn_window w = rn_window_square(1, 1, 0);
-    int pool = strstr(s->type, "pool") != NULL;
-    pair(s, "kernel", 3, w.kernel);
-    pair(s, "stride", 1, w.stride);
-    pair(s, "dilation", 1, w.dilation);
-    pair(s, "output_pad", 0, w.output_pad);
-    pads(s, w.pad);
-    w.groups = integer(s, "groups", 1);
-    char p[96];
-    if (pool && !rn_has(s->b->host, path(s, "stride", p)))
+    pair(s, "kernel", w.kernel);
+    w.stride[0] = w.stride[1] = 1;
+    if (strstr(s->type, "pool"))
         w.stride[0] = w.kernel[0], w.stride[1] = w.kernel[1];
-    if (strcmp(word(s, "padding", "none"), "same") == 0)
+    pair(s, "stride", w.stride);
+    pair(s, "dilation", w.dilation);
+    pair(s, "output_pad", w.output_pad);
+    pads(s, w.pad);
+    if (given(s, "groups"))
+        w.groups = integer(s, "groups");
+    if (given(s, "padding") && strcmp(word(s, "padding"), "same") == 0)
         for (int i = 0; i < 2; i++) {
             int64_t total = w.dilation[i] * (w.kernel[i] - 1);
             w.pad[i] = total / 2;
@@ -129,13 +129,14 @@ static struct rn_window window(struct state *s) {
 
 static rn_value conv(struct state *s, rn_value x) {
     struct rn_window w = window(s);
-    int64_t in = rn_dim(s->b, x, 1), out = integer(s, "channels", 1);
+    int64_t in = rn_dim(s->b, x, 1), out;
     if (strcmp(s->type, "depthwise_conv2d") == 0)
-        w.groups = in, out = in * integer(s, "multiplier", 1);
+        w.groups = in, out = in * integer(s, "multiplier");
+    else
+        out = integer(s, "channels");
     if (in % w.groups || out % w.groups)
         return fail(s, "groups must divide the channels, in and out", NULL, "groups");
-    return rn_layer_conv(s->b, "", x, out, &w, yes(s, "bias", 1),
-                         word(s, "init", "he"));
+    return rn_layer_conv(s->b, "", x, out, &w, yes(s, "bias"), word(s, "init"));
 }
 
 static rn_value conv_transpose(struct state *s, rn_value x) {
@@ -143,14 +144,13 @@ static rn_value conv_transpose(struct state *s, rn_value x) {
     if (!images(s, x))
         return RN_NONE;
     struct rn_window w = window(s);
-    int64_t in = rn_dim(b, x, 1), channels = integer(s, "channels", 1);
+    int64_t in = rn_dim(b, x, 1), channels = integer(s, "channels");
     if (in % w.groups || channels % w.groups)
         return fail(s, "groups must divide the channels, in and out", NULL, "groups");
     int64_t shape[4] = {in, channels / w.groups, w.kernel[0], w.kernel[1]};
-    rn_value weight = rn_param(b, "weight", "weight", 4, shape, word(s, "init", "he"));
-    rn_value bias = yes(s, "bias", 1)
-                        ? rn_param(b, "bias", "bias", 1, &channels, "zeros")
-                        : RN_NONE;
+    rn_value weight = rn_param(b, "weight", "weight", 4, shape, word(s, "init"));
+    rn_value bias =
+        yes(s, "bias") ? rn_param(b, "bias", "bias", 1, &channels, "zeros") : RN_NONE;
     return rn_conv_transpose2d(b, x, weight, bias, &w);
 }
 
@@ -160,7 +160,7 @@ static rn_value pool(struct state *s, rn_value x) {
     struct rn_window w = window(s);
     return strcmp(s->type, "max_pool2d") == 0
                ? rn_max_pool2d(s->b, x, &w)
-               : rn_avg_pool2d(s->b, x, &w, yes(s, "count_pad", 0));
+               : rn_avg_pool2d(s->b, x, &w, yes(s, "count_pad"));
 }
 
 static rn_value global_max(struct state *s, rn_value x) {
@@ -173,14 +173,14 @@ static rn_value global_mean(struct state *s, rn_value x) {
 }
 
 static rn_value resize(struct state *s, rn_value x) {
-    int64_t size[2], scale = integer(s, "scale", 2);
+    int64_t size[2] = {0, 0}, scale = integer(s, "scale");
     if (!images(s, x))
         return RN_NONE;
-    pair(s, "size", 0, size);
+    pair(s, "size", size);
     if (size[0] == 0)
         size[0] = scale * rn_dim(s->b, x, 2), size[1] = scale * rn_dim(s->b, x, 3);
     return rn_resize2d(s->b, x, size[0], size[1],
-                       strcmp(word(s, "mode", "nearest"), "bilinear") == 0);
+                       strcmp(word(s, "mode"), "bilinear") == 0);
 }
 
 static rn_value pad(struct state *s, rn_value x) {
@@ -189,57 +189,54 @@ static rn_value pad(struct state *s, rn_value x) {
         return RN_NONE;
     pads(s, p);
     low[2] = p[0], low[3] = p[1], high[2] = p[2], high[3] = p[3];
-    return rn_pad(s->b, x, 4, low, high, real(s, "value", 0.0));
+    return rn_pad(s->b, x, 4, low, high, real(s, "value"));
 }
 
 /* ------------------------------------------------------- layers with parameters */
 
 static rn_value dense(struct state *s, rn_value x) {
-    return rn_layer_dense(s->b, "", x, integer(s, "units", 1), yes(s, "bias", 1),
-                          word(s, "init", "he"));
+    return rn_layer_dense(s->b, "", x, integer(s, "units"), yes(s, "bias"),
+                          word(s, "init"));
 }
 
 static rn_value embedding(struct state *s, rn_value x) {
-    int64_t shape[2] = {integer(s, "size", 1), integer(s, "units", 1)};
-    rn_value table =
-        rn_param(s->b, "weight", "embedding", 2, shape, word(s, "init", "normal"));
+    int64_t shape[2] = {integer(s, "size"), integer(s, "units")};
+    rn_value table = rn_param(s->b, "weight", "embedding", 2, shape, word(s, "init"));
     return rn_embedding(s->b, table, x);
 }
 
 static rn_value position_embedding(struct state *s, rn_value x) {
-    return rn_layer_positions(s->b, "", x, integer(s, "length", 0),
-                              word(s, "init", "normal"));
+    return rn_layer_positions(
+        s->b, "", x, given(s, "length") ? integer(s, "length") : 0, word(s, "init"));
 }
 
 static rn_value batch_norm(struct state *s, rn_value x) {
-    return rn_layer_batch_norm(s->b, "", x, real(s, "momentum", 0.1),
-                               real(s, "eps", 1e-5));
+    return rn_layer_batch_norm(s->b, "", x, real(s, "momentum"), real(s, "eps"));
 }
 
 static rn_value layer_norm(struct state *s, rn_value x) {
-    int64_t axis = integer(s, "axis", -1);
+    int64_t axis = integer(s, "axis");
     uint32_t rank = rn_rank(s->b, x);
     axis += axis < 0 ? rank : 0;
     if (rank && (axis < 1 || axis >= rank))
         return fail(s, "the axis is not one of a sample's", "from 1 on; -1 is the last",
                     "axis");
-    return rank ? rn_layer_layer_norm(s->b, "", x, axis, real(s, "eps", 1e-5))
-                : RN_NONE;
+    return rank ? rn_layer_layer_norm(s->b, "", x, axis, real(s, "eps")) : RN_NONE;
 }
 
 static rn_value rms_norm(struct state *s, rn_value x) {
     int64_t last = rn_dim(s->b, x, -1);
     return rn_rms_norm(s->b, x, rn_layer_filled(s->b, "scale", 1, &last, 1.0),
-                       real(s, "eps", 1e-5));
+                       real(s, "eps"));
 }
 
 static rn_value group_norm(struct state *s, rn_value x) {
-    int64_t channels = rn_dim(s->b, x, 1), groups = integer(s, "groups", 1);
+    int64_t channels = rn_dim(s->b, x, 1), groups = integer(s, "groups");
     if (channels % groups)
         return fail(s, "groups must divide the channels", NULL, "groups");
     rn_value scale = rn_layer_filled(s->b, "scale", 1, &channels, 1.0);
     rn_value shift = rn_param(s->b, "shift", "shift", 1, &channels, "zeros");
-    return rn_group_norm(s->b, x, scale, shift, groups, real(s, "eps", 1e-5));
+    return rn_group_norm(s->b, x, scale, shift, groups, real(s, "eps"));
 }
 
 static rn_value prelu(struct state *s, rn_value x) {
@@ -248,7 +245,7 @@ static rn_value prelu(struct state *s, rn_value x) {
     int64_t channels = rn_dim(b, x, 1), shape[RN_MAX_RANK];
     for (uint32_t i = 0; i < rank; i++)
         shape[i] = i == 1 ? channels : 1;
-    rn_value slope = rn_layer_filled(b, "alpha", 1, &channels, real(s, "alpha", 0.25));
+    rn_value slope = rn_layer_filled(b, "alpha", 1, &channels, real(s, "alpha"));
     rn_value below = rn_mul(b, x, rn_reshape(b, slope, rank, shape));
     return rn_select(b, rn_gt(b, x, rn_const(b, 0.0)), x, below);
 }
@@ -260,36 +257,36 @@ static rn_value plain(struct state *s, rn_value x) {
 }
 
 static rn_value dropout(struct state *s, rn_value x) {
-    return rn_training(s->b) ? rn_dropout(s->b, x, real(s, "p", 0.5)) : x;
+    return rn_training(s->b) ? rn_dropout(s->b, x, real(s, "p")) : x;
 }
 
 static rn_value leaky_relu(struct state *s, rn_value x) {
-    return rn_leaky_relu(s->b, x, real(s, "alpha", 0.01));
+    return rn_leaky_relu(s->b, x, real(s, "alpha"));
 }
 
 static rn_value elu(struct state *s, rn_value x) {
-    return rn_elu(s->b, x, real(s, "alpha", 1.0));
+    return rn_elu(s->b, x, real(s, "alpha"));
 }
 
 static rn_value gelu(struct state *s, rn_value x) {
-    return rn_gelu(s->b, x, yes(s, "tanh", 0));
+    return rn_gelu(s->b, x, yes(s, "tanh"));
 }
 
 static rn_value along_axis(struct state *s, rn_value x) {
-    struct rn_attr a = rn_attr_int("axis", integer(s, "axis", -1));
+    struct rn_attr a = rn_attr_int("axis", integer(s, "axis"));
     return rn_op(s->b, s->type, 1, &x, 1, &a);
 }
 
 static rn_value clamp(struct state *s, rn_value x) {
-    double low = real(s, "low", 0.0), high = real(s, "high", 1.0);
+    double low = real(s, "low"), high = real(s, "high");
     if (low > high)
         return fail(s, "low is above high", NULL, "low");
     return rn_clamp(s->b, x, low, high);
 }
 
 static rn_value affine(struct state *s, rn_value x) {
-    x = rn_mul(s->b, x, rn_const(s->b, real(s, "factor", 1.0)));
-    return rn_add(s->b, x, rn_const(s->b, real(s, "shift", 0.0)));
+    x = rn_mul(s->b, x, rn_const(s->b, real(s, "factor")));
+    return rn_add(s->b, x, rn_const(s->b, real(s, "shift")));
 }
 
 /* ----------------------------------------------------------------------- shapes */
@@ -308,7 +305,7 @@ static rn_value transpose(struct state *s, rn_value x) {
 
 static rn_value slice(struct state *s, rn_value x) {
     int64_t start[RN_MAX_RANK], stop[RN_MAX_RANK], step[RN_MAX_RANK];
-    int64_t axis = integer(s, "axis", 1), from = integer(s, "start", 0);
+    int64_t axis = integer(s, "axis"), from = integer(s, "start");
     uint32_t rank = rn_rank(s->b, x);
     axis += axis < 0 ? rank : 0;
     if (rank && (axis < 1 || axis >= rank))
@@ -318,13 +315,13 @@ static rn_value slice(struct state *s, rn_value x) {
         start[i] = 0, stop[i] = rn_dim(s->b, x, (int32_t)i), step[i] = 1;
     if (rank == 0)
         return RN_NONE;
-    int64_t size = stop[axis], to = integer(s, "stop", size);
+    int64_t size = stop[axis], to = given(s, "stop") ? integer(s, "stop") : size;
     from += from < 0 ? size : 0;
     to += to < 0 ? size : 0;
     if (from < 0 || to > size || from >= to)
         return fail(s, "start and stop leave nothing of the axis, or be outside it",
                     NULL, "start");
-    start[axis] = from, stop[axis] = to, step[axis] = integer(s, "step", 1);
+    start[axis] = from, stop[axis] = to, step[axis] = integer(s, "step");
     return rn_slice(s->b, x, rank, start, stop, step);
 }
 
@@ -336,14 +333,14 @@ static rn_value reduce(struct state *s, rn_value x) {
         if (axes[i] == 0 || axes[i] == -(int64_t)rank)
             return fail(s, "axis 0 is the batch: samples are not mixed here", NULL,
                         "axes");
-    snprintf(name, sizeof name, "reduce_%s", word(s, "op", "mean"));
+    snprintf(name, sizeof name, "reduce_%s", word(s, "op"));
     struct rn_attr a[2] = {rn_attr_ints("axes", n, axes),
-                           rn_attr_int("keep", yes(s, "keep", 0))};
+                           rn_attr_int("keep", yes(s, "keep"))};
     return rn_op(s->b, name, 1, &x, 2, a);
 }
 
 static rn_value one_hot(struct state *s, rn_value x) {
-    return rn_one_hot(s->b, x, integer(s, "classes", 1), RN_F32);
+    return rn_one_hot(s->b, x, integer(s, "classes"), RN_F32);
 }
 
 /* --------------------------------------------------------------------- branches */
@@ -366,8 +363,7 @@ static uint32_t gather(struct state *s, rn_value x, rn_value all[65]) {
     if (n == 0 || n > 64)
         fail(s, "from expects between 1 and 64 names", NULL, "from");
     for (uint32_t i = 0; i < n && count < 65; i++) {
-        const char *name =
-            rn_get_string(s->b->host, rn_path(item, sizeof item, p, i), "");
+        const char *name = rn_get_string(s->b->host, rn_path(item, sizeof item, p, i));
         all[count++] = named(s, name, "from");
     }
     return count;
@@ -386,43 +382,44 @@ static rn_value join(struct state *s, rn_value x) { /* add, sub, mul, maximum */
 static rn_value concat(struct state *s, rn_value x) {
     rn_value all[65];
     uint32_t count = gather(s, x, all);
-    return rn_concat(s->b, count, all, integer(s, "axis", 1));
+    return rn_concat(s->b, count, all, integer(s, "axis"));
 }
 
 static rn_value matmul(struct state *s, rn_value x) {
     rn_value all[65];
     if (gather(s, x, all) != 2)
         return fail(s, "matmul is of the layer before and one of `from`", NULL, "from");
-    return rn_matmul(s->b, x, all[1], 0, yes(s, "transpose", 0));
+    return rn_matmul(s->b, x, all[1], 0, yes(s, "transpose"));
 }
 
 static rn_value noise(struct state *s, rn_value x) {
-    int64_t shape[2] = {rn_dim(s->b, x, 0), integer(s, "size", 1)};
+    int64_t shape[2] = {rn_dim(s->b, x, 0), integer(s, "size")};
     return rn_random_normal(s->b, 2, shape);
 }
 
-/* What the layers of transformers have in common. */
-static struct rn_transformer transformer(struct state *s) {
-    struct rn_transformer t = {.heads = integer(s, "heads", 1),
-                               .hidden = integer(s, "hidden", 0),
-                               .causal = yes(s, "causal", 0),
-                               .bias = yes(s, "bias", 1),
-                               .dropout = real(s, "dropout", 0.0),
-                               .eps = real(s, "eps", 1e-5),
-                               .activation = word(s, "activation", "gelu"),
-                               .init = word(s, "init", "xavier")};
+/* What attention and transformer blocks have in common. */
+static struct rn_transformer heads(struct state *s) {
+    struct rn_transformer t = {.heads = integer(s, "heads"),
+                               .causal = yes(s, "causal"),
+                               .bias = yes(s, "bias"),
+                               .init = word(s, "init")};
     return t;
 }
 
 static rn_value attention(struct state *s, rn_value x) {
-    const char *context = word(s, "context", NULL);
-    struct rn_transformer t = transformer(s);
+    const char *context = given(s, "context") ? word(s, "context") : NULL;
+    struct rn_transformer t = heads(s);
     return rn_layer_attention(s->b, "", x, context ? named(s, context, "context") : x,
                               &t);
 }
 
 static rn_value transformer_block(struct state *s, rn_value x) {
-    struct rn_transformer t = transformer(s);
+    struct rn_transformer t = heads(s);
+    if (given(s, "hidden"))
+        t.hidden = integer(s, "hidden");
+    t.dropout = real(s, "dropout");
+    t.eps = real(s, "eps");
+    t.activation = word(s, "activation");
     return rn_layer_transformer(s->b, "", x, &t);
 }
 
@@ -432,12 +429,12 @@ static rn_value recurrent(struct state *s, rn_value x) {
     char message[120];
     uint32_t rank = rn_rank(s->b, x);
     struct rn_recurrent r = {.gates = strcmp(s->type, "lstm") == 0 ? RN_LSTM : RN_GRU,
-                             .bidirectional = yes(s, "bidirectional", 0),
-                             .bias = yes(s, "bias", 1),
-                             .last = strcmp(word(s, "return", "sequence"), "last") == 0,
-                             .units = integer(s, "units", 1),
-                             .layers = integer(s, "layers", 1),
-                             .init = word(s, "init", "xavier"),
+                             .bidirectional = yes(s, "bidirectional"),
+                             .bias = yes(s, "bias"),
+                             .last = strcmp(word(s, "return"), "last") == 0,
+                             .units = integer(s, "units"),
+                             .layers = integer(s, "layers"),
+                             .init = word(s, "init"),
                              .lengths = rn_input(s->b, "lengths")};
     if (rank == 3 || rank == 0) /* 0: an error is known already */
         return rank ? rn_layer_recurrent(s->b, "", x, &r) : RN_NONE;
@@ -543,8 +540,9 @@ static int32_t describe(struct rn_build *b) {
     }
     for (uint32_t i = 0; i < n; i++) {
         rn_path(s->prefix, sizeof s->prefix, "layers", i);
-        s->type = word(s, "type", "");
-        const char *name = word(s, "name", NULL), *input = word(s, "input", NULL);
+        s->type = word(s, "type");
+        const char *name = given(s, "name") ? word(s, "name") : NULL,
+                   *input = given(s, "input") ? word(s, "input") : NULL;
         rn_value in = input ? named(s, input, "input") : x;
         name_layer(s, name, i + 1);
         rn_push(b, s->names[s->count]);

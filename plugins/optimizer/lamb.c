@@ -13,7 +13,7 @@ static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), lr = rn_live(b, "lr");
     rn_value step = rn_adam_step(b, p, rn_input(b, "grad"), rn_const(b, 1.0));
     step = rn_add(b, step, rn_mul(b, rn_live(b, "weight_decay"), p));
-    if (rn_rank(b, p) > 1 || rn_get_bool(b->host, "vectors", 0)) {
+    if (rn_rank(b, p) > 1 || rn_get_bool(b->host, "vectors")) {
         rn_value zero = rn_const(b, 0.0), one = rn_const(b, 1.0);
         rn_value of_p = norm(b, p), of_step = norm(b, step);
         rn_value both =

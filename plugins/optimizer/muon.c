@@ -28,12 +28,12 @@ static rn_value orthogonal(struct rn_build *b, rn_value x, int64_t iterations) {
 }
 
 static rn_value muon_step(struct rn_build *b, rn_value p, rn_value g) {
-    double momentum = rn_get_float(b->host, "momentum", 0.95);
+    double momentum = rn_get_float(b->host, "momentum");
     rn_value mu = rn_const(b, momentum), rest = rn_const(b, 1.0 - momentum);
     rn_value v = rn_state_like(b, "momentum", p, 0.0);
     v = rn_add(b, rn_mul(b, mu, v), rn_mul(b, rest, g));
     rn_assign(b, "momentum", v);
-    if (rn_get_bool(b->host, "nesterov", 1))
+    if (rn_get_bool(b->host, "nesterov"))
         v = rn_add(b, rn_mul(b, rest, g), rn_mul(b, mu, v));
     int64_t shape[RN_MAX_RANK], matrix[2] = {rn_dim(b, p, 0), -1};
     uint32_t rank = rn_rank(b, p);
@@ -41,10 +41,10 @@ static rn_value muon_step(struct rn_build *b, rn_value p, rn_value g) {
         shape[i] = rn_dim(b, p, (int32_t)i);
     rn_value m = rn_reshape(b, v, 2, matrix);
     double rows = (double)rn_dim(b, m, 0), columns = (double)rn_dim(b, m, 1);
-    double scale = strcmp(rn_get_string(b->host, "scale", "adamw"), "adamw") == 0
+    double scale = strcmp(rn_get_string(b->host, "scale"), "adamw") == 0
                        ? 0.2 * sqrt(rows > columns ? rows : columns)
                        : sqrt(rows > columns ? rows / columns : 1.0);
-    m = orthogonal(b, m, rn_get_int(b->host, "iterations", 5));
+    m = orthogonal(b, m, rn_get_int(b->host, "iterations"));
     return rn_mul(b, rn_const(b, scale), rn_reshape(b, m, rank, shape));
 }
 

@@ -6,21 +6,21 @@
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad");
     rn_value lr = rn_live(b, "lr"), decay = rn_live(b, "weight_decay");
-    double alpha = rn_get_float(b->host, "alpha", 0.99);
-    double momentum = rn_get_float(b->host, "momentum", 0.0);
+    double alpha = rn_get_float(b->host, "alpha");
+    double momentum = rn_get_float(b->host, "momentum");
     rn_value a = rn_const(b, alpha), rest = rn_const(b, 1.0 - alpha);
     rn_value v = rn_state_like(b, "square", p, 0.0);
 
     g = rn_add(b, g, rn_mul(b, decay, p));
     v = rn_add(b, rn_mul(b, a, v), rn_mul(b, rest, rn_square(b, g)));
     rn_assign(b, "square", v);
-    if (rn_get_bool(b->host, "centered", 0)) {
+    if (rn_get_bool(b->host, "centered")) {
         rn_value mean = rn_state_like(b, "mean", p, 0.0);
         mean = rn_add(b, rn_mul(b, a, mean), rn_mul(b, rest, g));
         rn_assign(b, "mean", mean);
         v = rn_maximum(b, rn_sub(b, v, rn_square(b, mean)), rn_const(b, 0.0));
     }
-    rn_value eps = rn_const(b, rn_get_float(b->host, "eps", 1e-8));
+    rn_value eps = rn_const(b, rn_get_float(b->host, "eps"));
     rn_value step = rn_div(b, g, rn_add(b, rn_sqrt(b, v), eps));
     if (momentum > 0.0) {
         rn_value buffer = rn_state_like(b, "momentum", p, 0.0);

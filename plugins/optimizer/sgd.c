@@ -6,9 +6,9 @@
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad");
     rn_value lr = rn_live(b, "lr"), decay = rn_live(b, "weight_decay");
-    double momentum = rn_get_float(b->host, "momentum", 0.0);
-    double dampening = rn_get_float(b->host, "dampening", 0.0);
-    int32_t nesterov = rn_get_bool(b->host, "nesterov", 0);
+    double momentum = rn_get_float(b->host, "momentum");
+    double dampening = rn_get_float(b->host, "dampening");
+    int32_t nesterov = rn_get_bool(b->host, "nesterov");
     if (nesterov && (momentum <= 0.0 || dampening > 0.0)) {
         b->api->fail(b, "nesterov needs a momentum above 0 and no dampening",
                      "for example momentum: 0.9", "nesterov");

@@ -18,24 +18,23 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a schedule", NULL, NULL);
-    s->low = rn_get_float(h, "low", 0.0);
+    s->low = rn_get_float(h, "low");
     if (!rn_has(h, "length"))
         return RN_OK;
     if (!duration)
         return rn_fail(e, RN_E_UNSUPPORTED, "this host has no durations", NULL, NULL);
-    return duration->steps(h, rn_get_string(h, "length", ""), &s->length);
+    return duration->steps(h, rn_get_string(h, "length"), &s->length);
 }
 
-static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
-                     struct rn_error *e) {
+static int32_t value(void *self, struct rn_schedule_call *call, struct rn_error *e) {
     const struct cosine *s = self;
     const double pi = 3.14159265358979323846;
-    int64_t length = s->length ? s->length : at->total_steps;
-    double t = length > 0 ? (double)at->step / (double)length : 0.0;
+    int64_t length = s->length ? s->length : call->total_steps;
+    double t = length > 0 ? (double)call->step / (double)length : 0.0;
     (void)e;
     if (t > 1.0)
         t = 1.0;
-    *out = at->base * (s->low + (1.0 - s->low) * 0.5 * (1.0 + cos(pi * t)));
+    call->value = call->base * (s->low + (1.0 - s->low) * 0.5 * (1.0 + cos(pi * t)));
     return RN_OK;
 }
 

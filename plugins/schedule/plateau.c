@@ -23,32 +23,32 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a schedule", NULL, NULL);
-    s->factor = rn_get_float(h, "factor", 0.1);
-    s->min_delta = rn_get_float(h, "min_delta", 1e-4);
-    s->low = rn_get_float(h, "low", 0.0);
-    s->patience = rn_get_int(h, "patience", 10);
-    s->cooldown = rn_get_int(h, "cooldown", 0);
+    s->factor = rn_get_float(h, "factor");
+    s->min_delta = rn_get_float(h, "min_delta");
+    s->low = rn_get_float(h, "low");
+    s->patience = rn_get_int(h, "patience");
+    s->cooldown = rn_get_int(h, "cooldown");
     s->now.best = NAN;
     s->now.scale = 1.0;
     return RN_OK;
 }
 
-static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
-                     struct rn_error *e) {
+static int32_t value(void *self, struct rn_schedule_call *call, struct rn_error *e) {
     const struct plateau *s = self;
     (void)e;
-    *out = at->base * fmax(s->now.scale, s->low);
+    call->value = call->base * fmax(s->now.scale, s->low);
     return RN_OK;
 }
 
-static int32_t observe(void *self, const struct rn_schedule_at *at, double metric,
-                       int32_t higher_is_better, struct rn_error *e) {
+static int32_t observe(void *self, const struct rn_schedule_call *call,
+                       struct rn_error *e) {
     struct plateau *s = self;
     struct plateau_state *n = &s->now;
-    (void)at, (void)e;
-    double gain = higher_is_better ? metric - n->best : n->best - metric;
-    if (!isnan(metric) && (isnan(n->best) || gain > s->min_delta)) {
-        n->best = metric;
+    (void)e;
+    double gain =
+        call->higher_is_better ? call->metric - n->best : n->best - call->metric;
+    if (!isnan(call->metric) && (isnan(n->best) || gain > s->min_delta)) {
+        n->best = call->metric;
         n->bad = 0;
     } else {
         n->bad++;
@@ -66,7 +66,8 @@ static int32_t observe(void *self, const struct rn_schedule_at *at, double metri
 }
 
 /* Version 1: best and scale f64, bad and cooling i64. */
-static int32_t save(void *self, struct rn_stream *stream) {
+static int32_t save(void *self, struct rn_stream *stream, struct rn_error *e) {
+    (void)e;
     const struct plateau_state *n = &((const struct plateau *)self)->now;
     const uint32_t version = 1;
     int32_t status = stream->api->write(stream, &version, sizeof version);

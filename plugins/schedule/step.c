@@ -27,38 +27,36 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (rn_has(h, "every") == (count > 0))
         return rn_fail(e, RN_E_CONFIG, "step expects one of `every` and `milestones`",
                        "every: 10ep, or milestones: [30ep, 45ep]", NULL);
-    s->gamma = rn_get_float(h, "gamma", 0.1);
+    s->gamma = rn_get_float(h, "gamma");
     s->count = count;
     for (uint32_t i = 0; i < count; i++) {
         const char *when =
-            rn_get_string(h, rn_path(path, sizeof path, "milestones", i), "");
+            rn_get_string(h, rn_path(path, sizeof path, "milestones", i));
         int32_t status = duration->steps(h, when, &s->at[i]);
         if (status != RN_OK)
             return status;
     }
     if (count)
         return RN_OK;
-    int32_t status = duration->steps(h, rn_get_string(h, "every", ""), &s->every);
+    int32_t status = duration->steps(h, rn_get_string(h, "every"), &s->every);
     if (status == RN_OK && s->every < 1)
         return rn_fail(e, RN_E_CONFIG, "`every` is shorter than a step", NULL, "every");
     return status;
 }
 
-static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
-                     struct rn_error *e) {
+static int32_t value(void *self, struct rn_schedule_call *call, struct rn_error *e) {
     const struct step *s = self;
-    int64_t times = s->every ? at->step / s->every : 0;
+    int64_t times = s->every ? call->step / s->every : 0;
     (void)e;
     for (uint32_t i = 0; i < s->count; i++)
-        times += at->step >= s->at[i];
-    *out = at->base * pow(s->gamma, (double)times);
+        times += call->step >= s->at[i];
+    call->value = call->base * pow(s->gamma, (double)times);
     return RN_OK;
 }
 
-static int32_t same(void *self, const struct rn_schedule_at *at, double *out,
-                    struct rn_error *e) {
+static int32_t same(void *self, struct rn_schedule_call *call, struct rn_error *e) {
     (void)self, (void)e;
-    *out = at->base;
+    call->value = call->base;
     return RN_OK;
 }
 

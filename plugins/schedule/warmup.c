@@ -22,52 +22,59 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         return rn_fail(e, RN_E_MEMORY, "no memory for a schedule", NULL, NULL);
     if (!duration)
         return rn_fail(e, RN_E_UNSUPPORTED, "this host has no durations", NULL, NULL);
-    s->start = rn_get_float(h, "start", 0.0);
+    s->start = rn_get_float(h, "start");
     if (rn_has(h, "then")) {
         const void *iface = NULL;
-        int32_t status = h->api->get_component(h, "then", &iface, &s->then_self);
+        int32_t status = h->api->get_component(h, "then", &iface, &s->then_self, e);
         s->then = (const struct rn_schedule *)iface;
         if (status != RN_OK)
             return status;
     }
-    return duration->steps(h, rn_get_string(h, "length", ""), &s->length);
+    return duration->steps(h, rn_get_string(h, "length"), &s->length);
 }
 
-static struct rn_schedule_at after(const struct warmup *s,
-                                   const struct rn_schedule_at *at) {
-    struct rn_schedule_at then = *at;
-    then.step = at->step - s->length;
-    then.total_steps = at->total_steps > s->length ? at->total_steps - s->length : 0;
-    return then;
+/* The call as the schedule behind the warm-up sees it: counted from its end. */
+static struct rn_schedule_call after(const struct warmup *s,
+                                     const struct rn_schedule_call *call) {
+    int64_t left = call->total_steps - s->length;
+    return (struct rn_schedule_call){.struct_size = sizeof(struct rn_schedule_call),
+                                     .higher_is_better = call->higher_is_better,
+                                     .step = call->step - s->length,
+                                     .total_steps = left > 0 ? left : 0,
+                                     .steps_per_epoch = call->steps_per_epoch,
+                                     .base = call->base,
+                                     .value = call->base,
+                                     .metric = call->metric};
 }
 
-static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
-                     struct rn_error *e) {
+static int32_t value(void *self, struct rn_schedule_call *call, struct rn_error *e) {
     const struct warmup *s = self;
-    if (at->step < s->length) {
-        double t = (double)at->step / (double)s->length;
-        *out = at->base * (s->start + (1.0 - s->start) * t);
+    if (call->step < s->length) {
+        double t = (double)call->step / (double)s->length;
+        call->value = call->base * (s->start + (1.0 - s->start) * t);
         return RN_OK;
     }
-    *out = at->base;
+    call->value = call->base;
     if (!s->then)
         return RN_OK;
-    struct rn_schedule_at then = after(s, at);
-    return s->then->value(s->then_self, &then, out, e);
+    struct rn_schedule_call then = after(s, call);
+    int32_t status = s->then->value(s->then_self, &then, e);
+    call->value = then.value;
+    return status;
 }
 
-static int32_t observe(void *self, const struct rn_schedule_at *at, double metric,
-                       int32_t higher_is_better, struct rn_error *e) {
+static int32_t observe(void *self, const struct rn_schedule_call *call,
+                       struct rn_error *e) {
     const struct warmup *s = self;
-    if (!s->then || !s->then->observe || at->step < s->length)
+    if (!s->then || !s->then->observe || call->step < s->length)
         return RN_OK;
-    struct rn_schedule_at then = after(s, at);
-    return s->then->observe(s->then_self, &then, metric, higher_is_better, e);
+    struct rn_schedule_call then = after(s, call);
+    return s->then->observe(s->then_self, &then, e);
 }
 
-static int32_t save(void *self, struct rn_stream *stream) {
+static int32_t save(void *self, struct rn_stream *stream, struct rn_error *e) {
     const struct warmup *s = self;
-    return s->then && s->then->save ? s->then->save(s->then_self, stream) : RN_OK;
+    return s->then && s->then->save ? s->then->save(s->then_self, stream, e) : RN_OK;
 }
 
 static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {

@@ -341,7 +341,7 @@ static int32_t no_column(const struct csv *s, const char *option, const char *na
                               t->names[i]);
     if (n >= sizeof list)
         memcpy(list + sizeof list - 4, "...", 4);
-    rn_failf(e, RN_E_CONFIG, option, 0, 0, "%s has no column '%s'", s->file, name);
+    rn_fail_option(e, RN_E_CONFIG, option, "%s has no column '%s'", s->file, name);
     rn_hintf(e, "it has %s", list);
     return RN_E_CONFIG;
 }
@@ -355,8 +355,9 @@ static int readable(const struct csv *s, uint32_t column, char type) {
 }
 
 static int32_t target_role(struct csv *s, uint8_t *role, struct rn_error *e) {
-    const char *name = rn_get_string(s->host, "target", NULL);
-    const char *type = rn_get_string(s->host, "target_type", "auto");
+    const char *name =
+        rn_has(s->host, "target") ? rn_get_string(s->host, "target") : NULL;
+    const char *type = rn_get_string(s->host, "target_type");
     int k = name ? csv_table_find(&s->table, name) : -1;
     if (name && k < 0 && !s->predict)
         return no_column(s, "target", name, e);
@@ -371,18 +372,18 @@ static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_
     char path[40];
     for (uint32_t i = 0; i < n; i++) {
         rn_path(path, sizeof path, option, i);
-        const char *name = rn_get_string(s->host, path, "");
+        const char *name = rn_get_string(s->host, path);
         int k = csv_table_find(&s->table, name);
         if (k < 0 && s->predict)
             continue; /* the host refuses what the network reads and is not there */
         if (k < 0)
             return no_column(s, path, name, e);
         if (role[k])
-            return rn_failf(e, RN_E_CONFIG, path, 0, 0, "column '%s' is used twice",
-                            name);
+            return rn_fail_option(e, RN_E_CONFIG, path, "column '%s' is used twice",
+                                  name);
         if (letter != 'x' && strcmp(name, "x") == 0)
-            return rn_failf(e, RN_E_CONFIG, path, 0, 0,
-                            "a field 'x' is the features; rename the column");
+            return rn_fail_option(e, RN_E_CONFIG, path,
+                                  "a field 'x' is the features; rename the column");
         role[k] = (uint8_t)letter;
     }
     return RN_OK;
@@ -436,7 +437,7 @@ static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
 }
 
 static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
-    const char *type = rn_get_string(s->host, "target_type", "auto");
+    const char *type = rn_get_string(s->host, "target_type");
     int32_t status = roles(s, role, e);
     if (status == RN_OK)
         status = features_read(s, role, e);
@@ -452,8 +453,8 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
         return status;
     for (uint32_t i = 0; s->x && i < s->column_count; i++)
         if (strcmp(s->table.names[s->columns[i].at], "x") == 0)
-            return rn_failf(e, RN_E_CONFIG, "target", 0, 0,
-                            "a field 'x' is the features; rename the column");
+            return rn_fail_option(e, RN_E_CONFIG, "target",
+                                  "a field 'x' is the features; rename the column");
     if (s->bad > 1 && e) {
         size_t n = strlen(e->message);
         snprintf(e->message + n, sizeof e->message - n, " (%u bad cells in all)",
@@ -463,7 +464,7 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
 }
 
 static int32_t read_separator(struct csv *s, struct rn_error *e) {
-    const char *word = rn_get_string(s->host, "separator", ",");
+    const char *word = rn_get_string(s->host, "separator");
     s->table.separator = strcmp(word, "tab") == 0 ? '\t' : word[0];
     if ((word[1] && s->table.separator != '\t') || !word[0] ||
         strchr("\"\r\n", word[0]))
@@ -479,7 +480,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     s->host = h;
     s->e = e;
-    s->file = rn_get_string(h, "file", "");
+    s->file = rn_get_string(h, "file");
     s->predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
     s->known = h->api->extension(h, RN_EXT_FIELDS);
     s->budget = rn_budget_of(h);
@@ -489,7 +490,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (status == RN_OK)
         status = rn_missing_read(&s->missing, h, e);
     if (status == RN_OK)
-        status = csv_table_read(&s->table, rn_get_bool(h, "header", 1), e);
+        status = csv_table_read(&s->table, rn_get_bool(h, "header"), e);
     if (status != RN_OK)
         return status;
     s->count = s->table.count;
@@ -533,10 +534,12 @@ static int32_t read_cells(const struct column *c, uint64_t n, const uint64_t *in
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     const struct csv *s = self;
-    (void)worker;
     for (uint64_t i = 0; i < n; i++)
         if (indices[i] >= s->count)
             return rn_failf(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
@@ -565,7 +568,7 @@ static const struct rn_source iface = {
 
 RN_SOURCE(csv, iface, "runner/csv 1",
           RN_DOC("A table in a text file (CSV, TSV), plain or gzipped, held in memory")
-          RN_OUT("x f64 [N,F] | the feature columns, in the file's order")
+          RN_OUT("x f64 [N,F] ; optional | the feature columns, in the file's order")
           RN_OUT("* any [N,...] | the target and each column of `fields` and `texts`, "
                  "by its name")
           RN_OPTION("file path ; required | the file")

@@ -110,7 +110,8 @@ static int32_t sets_take(struct source *s, struct hdf5_child *child,
             return impossible(s, s->sets[i].path, e);
         if (r.status != RN_OK) {
             r.message[sizeof r.message - 1] = r.hint[sizeof r.hint - 1] = '\0';
-            return rn_fail(e, RN_E_DATA, r.message, r.hint, s->file);
+            rn_fail(e, RN_E_DATA, r.message, r.hint, NULL);
+            return rn_error_at(e, RN_WHERE_FILE, s->file);
         }
         status = set_take(s, child, i, &r, e);
         if (status != RN_OK)
@@ -126,20 +127,20 @@ static int32_t sets_name(struct source *s, struct rn_host *h, struct rn_error *e
         const char *key = NULL;
         int32_t status = h->api->get_key(h, "datasets", i, &key);
         if (status != RN_OK)
-            return rn_failf(e, status, "datasets", 0, 0, "cannot be read");
+            return rn_fail_option(e, status, "datasets", "cannot be read");
         snprintf(path, sizeof path, "datasets.%s", key);
         s->fields[i].name = key;
-        s->sets[i].path = rn_get_string(h, path, "");
+        s->sets[i].path = rn_get_string(h, path);
         if (!s->sets[i].path[strspn(s->sets[i].path, "/")])
-            return rn_failf(e, RN_E_CONFIG, path, 0, 0,
-                            "'%.64s' is not a dataset's path", s->sets[i].path);
+            return rn_fail_option(e, RN_E_CONFIG, path,
+                                  "'%.64s' is not a dataset's path", s->sets[i].path);
     }
     return RN_OK;
 }
 
 static int32_t sets_open(struct source *s, struct rn_host *h, struct rn_error *e) {
     struct hdf5_child child = {
-        .host = h, .file = s->file, .timeout_ms = rn_get_int(h, "timeout", 20) * 1000};
+        .host = h, .file = s->file, .timeout_ms = rn_get_int(h, "timeout") * 1000};
     char memory[24];
     char **argv = calloc(s->field_count + 4, sizeof *argv);
     if (!argv)
@@ -166,7 +167,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     uint32_t n = rn_get_count(h, "datasets");
     s->fd = -1;
-    s->file = rn_get_string(h, "file", "");
+    s->file = rn_get_string(h, "file");
     s->budget = rn_budget_of(h);
     if (!n)
         return rn_fail(e, RN_E_CONFIG, "names no dataset",
@@ -198,10 +199,12 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     const struct source *s = self;
-    (void)worker;
     for (uint32_t f = 0; f < s->field_count; f++) {
         const struct dataset *d = &s->sets[f];
         uint8_t *to = out[f].data;

@@ -231,7 +231,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct table *images = &s->tables[0], *labels = &s->tables[1];
     s->budget = rn_budget_of(h);
     images->budget = labels->budget = &s->budget;
-    int32_t status = table_open(images, rn_get_string(h, "images", ""), 0, &absent, e);
+    int32_t status = table_open(images, rn_get_string(h, "images"), 0, &absent, e);
     if (status != RN_OK)
         return status;
     if (images->field.rank == 2) { /* [H,W] is one channel */
@@ -245,7 +245,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!rn_has(h, "labels"))
         return RN_OK;
     int predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
-    status = table_open(labels, rn_get_string(h, "labels", ""), predict, &absent, e);
+    status = table_open(labels, rn_get_string(h, "labels"), predict, &absent, e);
     if (status != RN_OK || absent)
         return status;
     status = labels_widen(labels, e);
@@ -281,10 +281,12 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     const struct idx *s = self;
-    (void)worker;
     for (uint32_t f = 0; f < s->field_count; f++) {
         const struct table *t = &s->tables[f];
         uint8_t *to = out[f].data;
@@ -306,7 +308,7 @@ RN_SOURCE(idx, iface, "runner/idx 1",
           RN_DOC("IDX files, as of MNIST: images and labels, plain or gzipped; held "
                  "in memory")
           RN_OUT("image any [N,...] | [1,H,W] of a file of rank 3; else as it stands")
-          RN_OUT("label i64 [N] | when `labels` is given")
+          RN_OUT("label i64 [N] ; optional | when `labels` is given")
           RN_OPTION("images path ; required | the images' file")
           RN_OPTION("labels path | the labels' file")
           RN_BUDGET_OPTION);

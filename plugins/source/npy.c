@@ -243,10 +243,10 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         uint64_t count = 0;
         int32_t status = h->api->get_key(h, "files", i, &key);
         if (status != RN_OK)
-            return rn_failf(e, status, "files", 0, 0, "cannot be read");
+            return rn_fail_option(e, status, "files", "cannot be read");
         snprintf(path, sizeof path, "files.%s", key);
         s->fields[i].name = key;
-        s->arrays[i].file = s->files[i] = rn_get_string(h, path, "");
+        s->arrays[i].file = s->files[i] = rn_get_string(h, path);
         status = array_open(s, &s->arrays[i], &s->fields[i], &count, e);
         if (status != RN_OK)
             return status;
@@ -275,10 +275,12 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     const struct npy *s = self;
-    (void)worker;
     for (uint32_t f = 0; f < s->field_count; f++) {
         const struct array *a = &s->arrays[f];
         uint8_t *to = out[f].data;

@@ -50,7 +50,7 @@ static uint32_t decode(const uint8_t **p, const uint8_t *end) {
  */
 static int32_t number_letters(struct rn_host *h, struct text *s, const uint8_t *text,
                               uint64_t size, int32_t *number, struct rn_error *e) {
-    const char *given = rn_get_string(h, "alphabet", NULL);
+    const char *given = rn_has(h, "alphabet") ? rn_get_string(h, "alphabet") : NULL;
     const uint8_t *p = given ? (const uint8_t *)given : text;
     const uint8_t *end = p + (given ? strlen(given) : size);
     for (uint32_t c = 0; c < ALL; c++)
@@ -60,11 +60,11 @@ static int32_t number_letters(struct rn_host *h, struct text *s, const uint8_t *
         if (c == BAD_TEXT && !given)
             return RN_OK; /* told with its place when the text is read */
         if (c == BAD_TEXT)
-            return rn_failf(e, RN_E_CONFIG, "alphabet", 0, 0, "is not UTF-8");
+            return rn_fail_option(e, RN_E_CONFIG, "alphabet", "is not UTF-8");
         if (given && number[c] >= 0)
-            return rn_failf(e, RN_E_CONFIG, "alphabet", 0, 0,
-                            "has a character twice: number %d and %u", number[c],
-                            s->letters);
+            return rn_fail_option(e, RN_E_CONFIG, "alphabet",
+                                  "has a character twice: number %d and %u", number[c],
+                                  s->letters);
         if (number[c] < 0)
             number[c] = (int32_t)s->letters++;
     }
@@ -178,9 +178,9 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
-    s->file = rn_get_string(h, "file", "");
-    s->window = (uint64_t)rn_get_int(h, "window", 256);
-    s->stride = (uint64_t)rn_get_int(h, "stride", (int64_t)s->window);
+    s->file = rn_get_string(h, "file");
+    s->window = (uint64_t)rn_get_int(h, "window");
+    s->stride = rn_has(h, "stride") ? (uint64_t)rn_get_int(h, "stride") : s->window;
     int32_t status = read_text(h, s, e);
     if (status != RN_OK)
         return status;
@@ -217,11 +217,13 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     const struct text *s = self;
     uint64_t bytes = s->window * sizeof *s->codes;
-    (void)worker;
     for (int f = 0; f < 2; f++) {
         uint8_t *to = out[f].data;
         for (uint64_t i = 0; to && i < n; i++, to += bytes) {

@@ -38,8 +38,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
-    s->length = (uint64_t)rn_get_int(h, "length", 1);
-    s->vocabulary = (uint32_t)rn_get_int(h, "vocabulary", 256);
+    s->length = (uint64_t)rn_get_int(h, "length");
+    s->vocabulary = (uint32_t)rn_get_int(h, "vocabulary");
     s->points = calloc(s->vocabulary, sizeof *s->points);
     s->ids = calloc(POINTS, sizeof *s->ids);
     if (!s->points || !s->ids)
@@ -73,17 +73,19 @@ static uint32_t decode(const uint8_t *p, uint64_t n, uint64_t *used) {
     return c;
 }
 
-static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
-                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct characters *s = self;
-    if (in_count != 1 || *out_count < 1)
+    if (in_count != 1 || plan->out_room < 1)
         return rn_fail(e, RN_E_CONFIG, "takes one field", "use one for each", "of");
     if (!(in->flags & RN_FIELD_TEXT))
-        return rn_failf(e, RN_E_CONFIG, "of", 0, 0, "field '%s' holds %s, not text",
-                        in->name, rn_dtype_name(in->dtype));
+        return rn_fail_option(e, RN_E_CONFIG, "of", "field '%s' holds %s, not text",
+                              in->name, rn_dtype_name(in->dtype));
     s->width = in->flags & RN_FIELD_VARIABLE ? 0 : (uint64_t)in->shape[0];
     snprintf(s->field, sizeof s->field, "%s", in->name);
-    *out_count = 1;
+    plan->out_count = 1;
     out[0] = (struct rn_field){s->field, RN_I64, 1, {(int64_t)s->length}, 0, 0};
     return RN_OK;
 }
@@ -107,8 +109,10 @@ static int32_t fit_begin(void *self, struct rn_error *e) {
                    : rn_fail(e, RN_E_MEMORY, "no memory for a vocabulary", NULL, NULL);
 }
 
-static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
+static int32_t fit_rows(void *self, const struct rn_transform_call *call,
                         struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    uint64_t n = call->rows;
     struct characters *s = self;
     (void)e;
     for (uint64_t i = 0; i < n; i++) {
@@ -158,8 +162,11 @@ static int32_t fit_end(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct characters *s = self;
     int64_t *to = out->data;
     (void)e;
@@ -176,7 +183,8 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *to) {
+static int32_t save(void *self, struct rn_stream *to, struct rn_error *e) {
+    (void)e;
     const struct characters *s = self;
     uint32_t head[2] = {VERSION, s->known};
     int32_t status = to->api->write(to, head, sizeof head);

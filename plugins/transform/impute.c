@@ -24,9 +24,9 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->fitted.selected = rn_has(h, "of");
     s->fitted.finish = finish;
     s->fitted.fills = 1;
-    s->constant = strcmp(rn_get_string(h, "with", "mean"), "constant") == 0;
+    s->constant = strcmp(rn_get_string(h, "with"), "constant") == 0;
     s->fitted.blind = s->constant;
-    s->value = rn_get_float(h, "value", 0.0);
+    s->value = rn_get_float(h, "value");
     return RN_OK;
 }
 

@@ -124,14 +124,14 @@ static int32_t take_given(struct label_map *s, struct rn_error *e) {
     for (uint32_t i = 0; i < n; i++) {
         char path[32], *end = NULL;
         rn_path(path, sizeof path, "classes", i);
-        const char *name = rn_get_string(s->host, path, "");
+        const char *name = rn_get_string(s->host, path);
         int64_t value = s->text ? 0 : strtoll(name, &end, 10);
         uint32_t found;
         if (!s->text && (!*name || *end))
-            return rn_failf(e, RN_E_CONFIG, path, 0, 0, "'%s' is not an integer", name);
+            return rn_fail_option(e, RN_E_CONFIG, path, "'%s' is not an integer", name);
         uint32_t place = search(s, name, strlen(name), value, &found);
         if (found != UINT32_MAX)
-            return rn_failf(e, RN_E_CONFIG, path, 0, 0, "'%s' stands here twice", name);
+            return rn_fail_option(e, RN_E_CONFIG, path, "'%s' stands here twice", name);
         int32_t status = add(s, place, name, strlen(name), value, e);
         if (status != RN_OK)
             return status;
@@ -139,10 +139,12 @@ static int32_t take_given(struct label_map *s, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
-                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct label_map *s = self;
-    if (in_count != 1 || *out_count < 1) {
+    if (in_count != 1 || plan->out_room < 1) {
         rn_fail(e, RN_E_CONFIG, "maps one field", "use one label_map for each", "of");
         return RN_E_CONFIG;
     }
@@ -158,7 +160,7 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
     s->nullable = (in->flags & RN_FIELD_NULLABLE) != 0;
     s->width = text ? (uint64_t)in->shape[0] : 0;
     snprintf(s->field, sizeof s->field, "%s", in->name);
-    *out_count = 1;
+    plan->out_count = 1;
     *out = *in;
     out->name = s->field;
     out->dtype = RN_I64;
@@ -210,8 +212,10 @@ static int32_t unknown(const struct label_map *s, const struct key *k,
     return RN_E_DATA;
 }
 
-static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
+static int32_t fit_rows(void *self, const struct rn_transform_call *call,
                         struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    uint64_t n = call->rows;
     struct label_map *s = self;
     for (uint64_t i = 0; i < n; i++) {
         struct key k;
@@ -259,8 +263,11 @@ static int32_t fit_end(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct label_map *s = self;
     int64_t *y = out->data;
     for (uint64_t i = 0; i < n; i++) {
@@ -281,7 +288,8 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *to) {
+static int32_t save(void *self, struct rn_stream *to, struct rn_error *e) {
+    (void)e;
     const struct label_map *s = self;
     uint32_t head[3] = {VERSION, (uint32_t)s->text, s->count};
     int32_t status = to->api->write(to, head, sizeof head);
@@ -324,12 +332,12 @@ static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t class_names(void *self, uint32_t out, uint32_t *count,
-                           const char *const **names, struct rn_error *e) {
+static int32_t class_names(void *self, struct rn_transform_names *names,
+                           struct rn_error *e) {
     const struct label_map *s = self;
-    (void)out, (void)e;
-    *count = s->count;
-    *names = (const char *const *)s->names;
+    (void)e;
+    names->count = s->count;
+    names->names = (const char *const *)s->names;
     return RN_OK;
 }
 

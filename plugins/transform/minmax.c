@@ -24,8 +24,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->fitted.per = rn_fitted_per_option(h);
     s->fitted.selected = rn_has(h, "of");
     s->fitted.finish = finish;
-    s->fitted.base = rn_get_float(h, "low", 0.0);
-    s->height = rn_get_float(h, "high", 1.0) - s->fitted.base;
+    s->fitted.base = rn_get_float(h, "low");
+    s->height = rn_get_float(h, "high") - s->fitted.base;
     if (!(s->height > 0.0))
         return rn_fail(e, RN_E_CONFIG, "`high` must be above `low`", NULL, "high");
     return RN_OK;

@@ -36,7 +36,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
-    s->given = rn_get_int(h, "classes", 0);
+    s->given = rn_has(h, "classes") ? rn_get_int(h, "classes") : 0;
     return RN_OK;
 }
 
@@ -68,14 +68,16 @@ static struct hot *find(struct one_hot *s, const char *name) {
     return s->hots[s->count++] = hot;
 }
 
-static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
-                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct one_hot *s = self;
     s->in_count = 0;
-    s->in = rn_planned(s->in, in_count, sizeof *s->in, in_count, *out_count, e);
+    s->in = rn_planned(s->in, in_count, sizeof *s->in, in_count, plan->out_room, e);
     if (!s->in)
         return e && e->status ? e->status : RN_E_MEMORY;
-    s->in_count = *out_count = in_count;
+    s->in_count = plan->out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         if (!rn_category_takes(in[i].dtype) || (in[i].flags & RN_FIELD_TEXT)) {
             rn_failf(e, RN_E_CONFIG, NULL, 0, 0, "field '%s' holds %s, not integers",
@@ -131,8 +133,10 @@ static int32_t class_of(const struct one_hot *s, uint32_t i, const struct rn_ten
     return RN_OK;
 }
 
-static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
+static int32_t fit_rows(void *self, const struct rn_transform_call *call,
                         struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    uint64_t n = call->rows;
     struct one_hot *s = self;
     int64_t v;
     for (uint32_t i = 0; i < s->in_count; i++) {
@@ -158,8 +162,11 @@ static int32_t fit_end(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct one_hot *s = self;
     for (uint32_t i = 0; i < s->in_count; i++) {
         const struct hot *hot = s->in[i].of;
@@ -177,7 +184,8 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *to) {
+static int32_t save(void *self, struct rn_stream *to, struct rn_error *e) {
+    (void)e;
     const struct one_hot *s = self;
     uint32_t head[2] = {VERSION, s->count};
     int32_t status = to->api->write(to, head, sizeof head);

@@ -37,28 +37,30 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
     if (n != 1 && n != 2 && n != 4)
-        return rn_failf(
-            e, RN_E_CONFIG, "padding", 0, 0,
+        return rn_fail_option(
+            e, RN_E_CONFIG, "padding",
             "expects one number, [height, width], or [top, left, bottom, right]");
     for (uint32_t i = 0; i < 4; i++) {
         char path[32];
         rn_path(path, sizeof path, "padding", i % n);
-        s->border[i] = (uint64_t)rn_get_int(h, path, 0);
+        s->border[i] = (uint64_t)rn_get_int(h, path);
     }
-    s->fill = rn_get_float(h, "fill", 0.0);
+    s->fill = rn_get_float(h, "fill");
     s->selected = rn_has(h, "of");
     return RN_OK;
 }
 
-static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
-                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct pad *s = self;
     s->count = 0;
     s->fields =
-        rn_planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
+        rn_planned(s->fields, in_count, sizeof *s->fields, in_count, plan->out_room, e);
     if (!s->fields)
         return e && e->status ? e->status : RN_E_MEMORY;
-    s->count = *out_count = in_count;
+    s->count = plan->out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         struct padded *p = &s->fields[i];
         uint32_t rank = in[i].rank;
@@ -75,7 +77,7 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
                             "field '%s' holds %s; scale makes f32 of it", in[i].name,
                             rn_dtype_name(in[i].dtype));
         if (in[i].dtype == RN_U8 && !(s->fill >= 0.0 && s->fill <= 255.0))
-            return rn_failf(e, RN_E_CONFIG, "fill", 0, 0, "must be 0 to 255 for u8");
+            return rn_fail_option(e, RN_E_CONFIG, "fill", "must be 0 to 255 for u8");
         p->item = RN_DTYPE_BYTES(in[i].dtype);
         p->height = (uint64_t)in[i].shape[rank - 2];
         p->width = (uint64_t)in[i].shape[rank - 1];
@@ -106,8 +108,11 @@ static void fill(const struct pad *s, rn_dtype dtype, uint8_t *to, uint64_t n) {
 #undef FILL_
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct pad *s = self;
     (void)e;
     for (uint32_t i = 0; i < s->count; i++) {

@@ -33,10 +33,10 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
-    s->length = (uint64_t)rn_get_int(h, "length", 1);
-    s->value = rn_get_float(h, "value", 0.0);
-    s->keep_last = strcmp(rn_get_string(h, "keep", "first"), "last") == 0;
-    s->lengths = rn_get_bool(h, "lengths", 0);
+    s->length = (uint64_t)rn_get_int(h, "length");
+    s->value = rn_get_float(h, "value");
+    s->keep_last = strcmp(rn_get_string(h, "keep"), "last") == 0;
+    s->lengths = rn_get_bool(h, "lengths");
     return RN_OK;
 }
 
@@ -76,8 +76,8 @@ static int32_t plan_field(struct pad_sequence *s, uint32_t i, const struct rn_fi
                   {RN_U8, 0.0, 255.0}};
     int whole = s->value == (double)(int64_t)s->value;
     if (!(in->flags & RN_FIELD_VARIABLE))
-        return rn_failf(
-            e, RN_E_CONFIG, "of", 0, 0,
+        return rn_fail_option(
+            e, RN_E_CONFIG, "of",
             "field '%s' is of one size already: its cells are not of variable "
             "size",
             in->name);
@@ -89,23 +89,25 @@ static int32_t plan_field(struct pad_sequence *s, uint32_t i, const struct rn_fi
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++)
         if (ranges[k].dtype == in->dtype &&
             !(whole && s->value >= ranges[k].low && s->value <= ranges[k].high))
-            return rn_failf(e, RN_E_CONFIG, "value", 0, 0,
-                            "%g is no %s, which '%s' holds", s->value,
-                            rn_dtype_name(in->dtype), in->name);
+            return rn_fail_option(e, RN_E_CONFIG, "value",
+                                  "%g is no %s, which '%s' holds", s->value,
+                                  rn_dtype_name(in->dtype), in->name);
     double probe;
     if (!store(in->dtype, 0.0, &probe, 1))
-        return rn_failf(e, RN_E_UNSUPPORTED, "of", 0, 0, "field '%s' holds %s",
-                        in->name, rn_dtype_name(in->dtype));
+        return rn_fail_option(e, RN_E_UNSUPPORTED, "of", "field '%s' holds %s",
+                              in->name, rn_dtype_name(in->dtype));
     return RN_OK;
 }
 
-static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
-                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct pad_sequence *s = self;
     uint32_t n = 0;
     s->count = 0;
     s->fields = rn_planned(s->fields, in_count, sizeof *s->fields,
-                           s->lengths ? 2 * in_count : in_count, *out_count, e);
+                           s->lengths ? 2 * in_count : in_count, plan->out_room, e);
     if (!s->fields)
         return e && e->status ? e->status : RN_E_MEMORY;
     s->count = in_count;
@@ -120,12 +122,15 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
             out[n++] =
                 (struct rn_field){s->fields[i].length_name, RN_I64, 0, {0}, 0, 0};
     }
-    *out_count = n;
+    plan->out_count = n;
     return RN_OK;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct pad_sequence *s = self;
     (void)e;
     for (uint32_t f = 0; f < s->count; f++, out += s->lengths ? 2 : 1) {

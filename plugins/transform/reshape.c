@@ -44,28 +44,30 @@ static int32_t reshape_create(struct rn_host *h, void **self, struct rn_error *e
         return status;
     s->rank = rn_get_count(h, "shape");
     if (s->rank < 1 || s->rank > RN_MAX_RANK - 1)
-        return rn_failf(e, RN_E_CONFIG, "shape", 0, 0, "must have 1 to %d sizes",
-                        RN_MAX_RANK - 1);
+        return rn_fail_option(e, RN_E_CONFIG, "shape", "must have 1 to %d sizes",
+                              RN_MAX_RANK - 1);
     for (uint32_t i = 0; i < s->rank; i++) {
         char path[32];
-        s->shape[i] = rn_get_int(h, rn_path(path, sizeof path, "shape", i), 0);
+        s->shape[i] = rn_get_int(h, rn_path(path, sizeof path, "shape", i));
         open += s->shape[i] == -1;
         if (s->shape[i] < -1 || s->shape[i] == 0 || s->shape[i] > INT32_MAX || open > 1)
-            return rn_failf(e, RN_E_CONFIG, path, 0, 0,
-                            "a size must be above 0, or -1 once");
+            return rn_fail_option(e, RN_E_CONFIG, path,
+                                  "a size must be above 0, or -1 once");
     }
     return RN_OK;
 }
 
-static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
-                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct reshape *s = self;
     s->count = 0;
     s->fields =
-        rn_planned(s->fields, in_count, sizeof *s->fields, in_count, *out_count, e);
+        rn_planned(s->fields, in_count, sizeof *s->fields, in_count, plan->out_room, e);
     if (!s->fields)
         return e && e->status ? e->status : RN_E_MEMORY;
-    s->count = *out_count = in_count;
+    s->count = plan->out_count = in_count;
     for (uint32_t i = 0; i < in_count; i++) {
         uint64_t n = rn_field_elements(&in[i]), product = 1;
         struct shaped *x = &s->fields[i];
@@ -100,15 +102,19 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
         if (open && product <= n && n % product == 0)
             *open = (int64_t)(n / product);
         else if (open || product != n)
-            return rn_failf(e, RN_E_CONFIG, "shape", 0, 0,
-                            "field '%s' has %llu elements a sample, which do not fit",
-                            in[i].name, (unsigned long long)n);
+            return rn_fail_option(
+                e, RN_E_CONFIG, "shape",
+                "field '%s' has %llu elements a sample, which do not fit", in[i].name,
+                (unsigned long long)n);
     }
     return RN_OK;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct reshape *s = self;
     (void)e;
     for (uint32_t i = 0; i < s->count; i++)

@@ -16,13 +16,16 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->fields.per = RN_PER_ALL;
     s->fields.selected = rn_has(h, "of");
     s->given = rn_has(h, "factor");
-    s->factor = rn_get_float(h, "factor", 1.0);
-    s->shift = rn_get_float(h, "shift", 0.0);
+    s->factor = s->given ? rn_get_float(h, "factor") : 1.0;
+    s->shift = rn_get_float(h, "shift");
     return RN_OK;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct scale *s = self;
     double x[RN_FITTED_CHUNK];
     (void)e;

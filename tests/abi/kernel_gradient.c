@@ -9,6 +9,7 @@
 
 #include <runner/loss.h>
 #include <runner/operator.h>
+#include <runner/sdk/work.h>
 
 #include "tests/check.h"
 
@@ -63,13 +64,29 @@ static int64_t label[ROWS];
 static const int64_t matrix[2] = {ROWS, CLASSES}, vector[1] = {ROWS};
 static const struct rn_attr attrs[1] = {{"epsilon", RN_ATTR_FLOAT, 1, 0, 1.5, NULL}};
 
+static int32_t host_run(const struct rn_operator *op, uint32_t n,
+                        const struct rn_tensor *in, const struct rn_tensor *out,
+                        struct rn_error *e) {
+    static struct rn_workspace work;
+    struct rn_operator_call c = {.struct_size = sizeof c,
+                                 .in_count = n,
+                                 .in = in,
+                                 .attr_count = 1,
+                                 .attr_stride = sizeof *attrs,
+                                 .attrs = attrs,
+                                 .out_count = 1,
+                                 .out = out,
+                                 .work = rn_workspace_begin(&work)};
+    return op->host(&c, e);
+}
+
 /* sum(g * loss(x)) by the forward kernel */
 static double forward(void) {
     double y[ROWS], sum = 0.0;
     struct rn_tensor in[2] = {{x, matrix, NULL, RN_F64, 2}, {label, vector, NULL, RN_I64, 1}},
                      out = {y, vector, NULL, RN_F64, 1};
     struct rn_error e = {0};
-    CHECK(caught[0]->host(2, in, 1, &out, 1, attrs, &e) == RN_OK);
+    CHECK(host_run(caught[0], 2, in, &out, &e) == RN_OK);
     for (int i = 0; i < ROWS; i++)
         sum += g[i] * y[i];
     return sum;
@@ -92,13 +109,23 @@ int main(int argc, char **argv) {
                                .input = input,
                                .output = output,
                                .extension = extension};
-    struct rn_build b = {&api, &host};
+    struct rn_build b = {&api, &host, NULL};
     CHECK(loss->describe(&b) == RN_OK);
     CHECK(caught_count == 1 && result == 11);
     CHECK(caught_inputs[0][0] == 1 && caught_inputs[0][1] == 2);
 
     rn_value in[2] = {1, 2}, out[1] = {11}, gout[1] = {3}, gin[2] = {RN_NONE, RN_NONE};
-    CHECK(caught[0]->gradient(&b, in, out, gout, 1, attrs, gin) == RN_OK);
+    struct rn_operator_gradient gradient = {.struct_size = sizeof gradient,
+                                            .in_count = 2,
+                                            .in = in,
+                                            .out = out,
+                                            .grad_out = gout,
+                                            .grad_in = gin,
+                                            .attr_count = 1,
+                                            .attr_stride = sizeof *attrs,
+                                            .attrs = attrs,
+                                            .out_count = 1};
+    CHECK(caught[0]->gradient(&b, &gradient) == RN_OK);
     CHECK(caught_count == 2 && gin[0] == 12 && gin[1] == RN_NONE);
     CHECK(caught_inputs[1][0] == 1 && caught_inputs[1][1] == 2 && caught_inputs[1][2] == 3);
 
@@ -115,7 +142,7 @@ int main(int argc, char **argv) {
                                {g, vector, NULL, RN_F64, 1}},
                      outs = {gx, matrix, NULL, RN_F64, 2};
     struct rn_error e = {0};
-    CHECK(caught[1]->host(3, ins, 1, &outs, 1, attrs, &e) == RN_OK);
+    CHECK(host_run(caught[1], 3, ins, &outs, &e) == RN_OK);
     for (int i = 0; i < ROWS * CLASSES; i++) {
         /* central differences: error h^2 f'''/6 + eps/h, about 1e-10 at h = 1e-5 */
         double keep = x[i], h = 1e-5;

@@ -137,6 +137,25 @@ with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as a
 
     base = Run(top, {})
 
+    # self for the kinds that describe, and what an optimizer knows of its parameter.
+    build(here / "outside/selves.c", top / "selves.so", flags)
+    mine = Run(top, {"model": "{type: acme.self/model, in: {x: data.image}}",
+                     "loss": "{type: acme.self/loss, factor: 2}",
+                     "optimizer": "{hidden: {type: acme.self/optimizer, factor: 0.25}}",
+                     "regularizers": "{type: acme.self/regularizer, match: {role: weight}}"},
+               ["selves"])
+    for kind in ["model", "loss", "optimizer", "regularizer"]:
+        c.equal(f"{kind}: created and destroyed", [mine.r.err.count(
+            f"acme.self/{kind}: {word}") for word in ("created", "destroyed")], [1, 1])
+    for line in ["model.weight is weight, rank 2 of 1/2 in hidden",
+                 "model.bias is bias, rank 1 of 2/2 in hidden"]:
+        c.ok(line, line in mine.r.err, mine.r.err)
+    w = mine.weights()
+    c.ok("biases stay, weights move",
+         not np.any(w["model.bias"]) and np.any(w["model.weight"]), w)
+    c.ok("the loss is twice the cross-entropy",
+         mine.curve("train/loss")[0] > 1.5 * np.log(10), mine.curve("train/loss"))
+
     # source: its rows are known, so the loss at step 0 of a model of zeros is known.
     rows, k = np.arange(40), np.arange(4)
     x = ((4 * rows[:, None] + k) % 7).astype(np.float32) / np.float32(7)

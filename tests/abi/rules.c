@@ -96,14 +96,19 @@ static void feed(const struct rn_metric *m, void *self, int64_t first, int64_t r
     }
     struct rn_tensor values[2] = {{label, shape, NULL, RN_I64, 1},
                                   {image, image_shape, NULL, RN_F32, 2}};
-    struct rn_metric_batch batch = {sizeof batch, 2, values, (uint64_t)rows, ids, NULL};
+    struct rn_metric_batch batch = {.struct_size = sizeof batch,
+                                    .ports = 2,
+                                    .values = values,
+                                    .rows = (uint64_t)rows,
+                                    .sample_ids = ids};
     CHECK(m->update(self, &batch, &e) == RN_OK);
 }
 
 static struct sink finish(const struct rn_metric *m, void *self) {
     struct sink k = {{&sink_api}, {0}, 0};
     struct rn_error e = {0};
-    CHECK(m->finish(self, 0, NULL, &k.api, &e) == RN_OK);
+    struct rn_metric_result end = {.struct_size = sizeof end, .sink = &k.api};
+    CHECK(m->finish(self, &end, &e) == RN_OK);
     return k;
 }
 
@@ -116,7 +121,7 @@ static void merging(const struct rn_metric *m) {
     feed(m, whole, 0, 11);
     feed(m, a, 0, 4);
     feed(m, b, 4, 7);
-    CHECK(m->save(b, &part.api) == RN_OK);
+    CHECK(m->save(b, &part.api, &e) == RN_OK);
     CHECK(m->merge(a, &part.api, &e) == RN_OK && part.at == part.bytes);
     part.at = 0;
     CHECK(m->load(c, &part.api, &e) == RN_OK && part.at == part.bytes);

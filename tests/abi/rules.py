@@ -149,7 +149,7 @@ with Scratch() as top:
     (top / "old.c").write_text(re.sub(r"RN_LOSS\(nll, describe, \"([^\"]*)\",\s*(.*?)\);\n",
                                       r'''
 RN_SECTION static const char text[] = "abi: 0 1\\ncomponent: loss \1\\n" \2;
-static const struct rn_loss iface = {sizeof(struct rn_loss), 0u, describe};
+static const struct rn_loss iface = {sizeof(struct rn_loss), 0u, 0, 0, describe};
 static const struct { uint32_t struct_size, reserved; const char *text; const void *iface; }
     old = {24, 0, text, &iface}, guard = {0xffffffffu, 0xffffffffu, text, text};
 #define nll (*(const struct rn_component *)(guard.struct_size ? &old : 0))

@@ -181,7 +181,7 @@ with Scratch() as top:
     ROOM = 8192
     done = compile_so(top, "room", LOSS + f"""
 RN_SECTION static const char text[{ROOM}] = "text";
-static const struct rn_loss iface = {{sizeof(struct rn_loss), 0u, describe}};
+static const struct rn_loss iface = {{sizeof(struct rn_loss), 0u, 0, 0, describe}};
 static const struct rn_component x = {{sizeof(struct rn_component), 0u, text, &iface, 0}};
 RN_PLUGIN(&x);
 """)
@@ -332,10 +332,10 @@ RN_PLUGIN(&x, &y);
         source(what, LOSS + code + f'RN_COMPONENT(x, iface, "{kind} acme.bad/x 1", {body});'
                "\nRN_PLUGIN(&x);\n", *sentences, use=use)
 
-    iface("an interface too small", "static const struct rn_loss iface = {8u, 0u, describe};\n",
-          "the interface of the loss acme.bad/x is 8 bytes, expected at least 16")
+    iface("an interface too small", "static const struct rn_loss iface = {8u, 0u, 0, 0, describe};\n",
+          "the interface of the loss acme.bad/x is 8 bytes, expected at least 32")
     iface("an interface without describe",
-          "static const struct rn_loss iface = {16u, 0u, 0};\n",
+          "static const struct rn_loss iface = {32u, 0u, 0, 0, 0};\n",
           "the interface of the loss acme.bad/x has no `describe`")
     source("no interface", LOSS + """
 RN_LOSS(y, describe, "acme.bad/y 1", TEXT);
@@ -350,13 +350,10 @@ RN_PLUGIN(&x, &y);
     iface("a transform that forgets", """
 #include <runner/transform.h>
 static int32_t create(struct rn_host *h, void **s, struct rn_error *e) { (void)h, (void)s, (void)e; return 0; }
-static int32_t plan(void *s, uint32_t n, const struct rn_field *in, uint32_t *m, struct rn_field *out, struct rn_error *e)
-{ (void)s, (void)n, (void)in, (void)m, (void)out, (void)e; return 0; }
+static int32_t plan(void *s, struct rn_transform_plan *p, struct rn_error *e) { (void)s, (void)p, (void)e; return 0; }
 static int32_t fit(void *s, struct rn_error *e) { (void)s, (void)e; return 0; }
-static int32_t rows(void *s, uint64_t n, const struct rn_tensor *in, struct rn_error *e) { (void)s, (void)n, (void)in, (void)e; return 0; }
-static int32_t apply(void *s, uint64_t n, const struct rn_tensor *in, const struct rn_tensor *out, struct rn_error *e)
-{ (void)s, (void)n, (void)in, (void)out, (void)e; return 0; }
-static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create, 0, plan, fit, rows, fit, apply, 0, 0, 0};
+static int32_t rows(void *s, const struct rn_transform_call *c, struct rn_error *e) { (void)s, (void)c, (void)e; return 0; }
+static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create, 0, plan, fit, rows, fit, rows, 0, 0, 0};
 """, "has a fit that cannot be saved", kind="transform",
           body='RN_DOC("x") RN_OPTION("of string = image")',
           use={"data": BASE.split("data:")[1].split("device:")[0].replace(
@@ -370,7 +367,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
 
     LOSSES = {
         "good": (0, "Done after 2 steps"),
-        "silent": (4, "loss failed without a message"),
+        "silent": (4, "loss: describe failed with status -4 (plugin) and no message"),
+        "kernel_silent": (3, "acme.bad/mute", "failed with status -3"),
         "says": (2, "the temperature is too low", "heat it"),
         "no_output": (4, "acme.bad/no_output gave no output 'loss'"),
         "other_output": (4, "gives an output 'gain' that it does not declare"),
@@ -386,6 +384,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         "shapes": (2, "layer 'loss.inner': add: shapes [32] and [5] do not broadcast"),
         "no_port": (4, "there is no input port 'weights'"),
         "not_described": (4, "asks for 'coldness' which it does not describe"),
+        "valueless": (4, "acme.bad/valueless asks for 'frost' which has neither a value "
+                      "nor a default (rn_has)"),
         "getter": (4, "asks for 'heat' as an int, but it is described otherwise"),
         "live_getter": (4, "asks for 'warmth' as a constant, but it is live"),
         "not_live": (4, "there is no live option 'heat'"),
@@ -421,9 +421,10 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         ("metrics", "fails", 3, "a label that nobody knows"),
         ("metrics", "no_update", 4, "has neither describe nor update"),
         ("schedule", "nan", 4, "the value of 'optimizer.lr' at step 0 is nan"),
-        ("schedule", "many", 2, "the first thing is wrong", "mend it",
+        ("schedule", "many", 2, "the first thing is wrong", "fix it",
          "the second thing is wrong", "/data/rows.csv:7:3: error: the file is bad"),
-        ("schedule", "mute", 6, "acme.bad/mute could not be set up"),
+        ("schedule", "mute", 6,
+         "acme.bad/mute: create failed with status -6 (memory) and no message"),
         ("schedule", "getters", 4, "asks for 'a' as a string", "asks for 'b' as a bool",
          "asks for 'a' as a list or a map", "asks for 'c' which it does not describe"),
         ("schedule", "half", 4, "has only one of save and load"),
@@ -452,7 +453,15 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         ("source", "source_impossible", 3, "field 'image' is impossible"),
         ("source", "source_cell", 3, "/data/rows.csv:12:4: error: a cell is no number",
          "  a number"),
-        ("source", "source_unread", 7, "data.source cannot be read"),
+        ("source", "source_unread", 7, "data.source",
+         "acme.bad/source_unread: read failed with status -7 (input/output) and no message"),
+        ("source", "source_undeclared", 4, "gives a field 'image' that its description does "
+         "not have", "RN_OUT(\"image"),
+        ("source", "source_misfit", 4, "gives the field 'image' as f32 [4], but its "
+         "description says f32 [N,5]"),
+        ("source", "source_absent", 4, "gives no field 'label', which its description has"),
+        ("source", "source_stream", 2, "does not know how many samples it has",
+         "train.steps_per_epoch"),
     ]
     for section, name, code, *sentences in PARTS:
         value = f"{{type: acme.bad/{name}}}"

@@ -733,9 +733,9 @@ void emulated_open(struct cuda_libraries *l, struct rn_host *h) {
                                   nvml_temperature};
     l->have_nvml = true;
     l->have_driver = l->have_nvrtc = l->have_cublaslt = l->have_cudnn = true;
-    gpu.backwards = strcmp(rn_get_string(h, "order", "forwards"), "backwards") == 0;
-    gpu.limit = (size_t)rn_get_int(h, "memory", 0);
-    gpu.busy = rn_get_int(h, "busy", 0);
+    gpu.backwards = strcmp(rn_get_string(h, "order"), "backwards") == 0;
+    gpu.limit = rn_has(h, "memory") ? (size_t)rn_get_int(h, "memory") : 0;
+    gpu.busy = rn_get_int(h, "busy");
 }
 
 /* What is loaded as a module is the generated text itself; the rest is kernels.c. */

@@ -15,7 +15,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory", NULL, NULL);
-    s->file = rn_get_string(h, "while", "");
+    s->file = rn_get_string(h, "while");
     return RN_OK;
 }
 
@@ -33,22 +33,17 @@ static int32_t update(void *self, const struct rn_metric_batch *b, struct rn_err
                : RN_OK;
 }
 
-static int32_t none(void *self, struct rn_stream *s) {
-    (void)self, (void)s;
-    return RN_OK;
-}
-
-static int32_t nothing(void *self, struct rn_stream *s, struct rn_error *e) {
+static int32_t none(void *self, struct rn_stream *s, struct rn_error *e) {
     (void)self, (void)s, (void)e;
     return RN_OK;
 }
 
-static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
-                      struct rn_metric_sink *sink, struct rn_error *e) {
+static int32_t finish(void *self, const struct rn_metric_result *result,
+                      struct rn_error *e) {
     struct fails *s = self;
     struct rn_tensor t = {&s->rows, NULL, NULL, RN_F64, 0};
-    (void)count, (void)states, (void)e;
-    return sink->api->put(sink, "rows", &t);
+    (void)e;
+    return rn_metric_put(result, "rows", &t);
 }
 
 static const struct rn_metric iface = {sizeof(struct rn_metric),
@@ -58,9 +53,9 @@ static const struct rn_metric iface = {sizeof(struct rn_metric),
                                        NULL,
                                        reset,
                                        update,
-                                       nothing,
                                        none,
-                                       nothing,
+                                       none,
+                                       none,
                                        finish};
 
 RN_METRIC(fails, iface, "test/fails 1", RN_DOC("rows")

@@ -54,17 +54,16 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     s->host = h;
-    s->folder = rn_get_string(h, "folder", "");
-    s->from = (uint64_t)rn_get_int(h, "rows_from", 0);
-    s->to = (uint64_t)rn_get_int(h, "rows_to", 0);
-    atomic_init(&s->skip, rn_get_int(h, "skip", 0));
-    s->deaf = rn_get_bool(h, "deaf", 0);
+    s->folder = rn_has(h, "folder") ? rn_get_string(h, "folder") : "";
+    s->from = (uint64_t)rn_get_int(h, "rows_from");
+    s->to = (uint64_t)rn_get_int(h, "rows_to");
+    atomic_init(&s->skip, rn_get_int(h, "skip"));
+    s->deaf = rn_get_bool(h, "deaf");
     s->fields[0].name = "x", s->fields[1].name = "y";
     s->fields[0].dtype = s->fields[1].dtype = RN_F32;
     s->fields[0].rank = s->fields[1].rank = 1;
     s->fields[0].shape[0] = s->fields[1].shape[0] = 1;
-    return strcmp(rn_get_string(h, "where", "create"), "create") == 0 ? nap(s, e)
-                                                                      : RN_OK;
+    return strcmp(rn_get_string(h, "where"), "create") == 0 ? nap(s, e) : RN_OK;
 }
 
 static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) {
@@ -78,11 +77,13 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     struct slow *s = self;
     float *x = out[0].data, *y = out[1].data;
-    (void)worker;
     if (s->from <= n && n <= s->to && atomic_fetch_sub(&s->skip, 1) <= 0) {
         int32_t status = nap(s, e);
         if (status != RN_OK)

@@ -27,17 +27,15 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = w;
     if (!w)
         return rn_fail(e, RN_E_MEMORY, "no memory for a window", NULL, NULL);
-    w->file = rn_get_string(h, "file", "");
-    w->from = rn_get_int(h, "from", 0);
-    w->to = rn_get_int(h, "to", 0);
-    w->allocates = rn_get_int(h, "allocates", 0);
+    w->file = rn_get_string(h, "file");
+    w->from = rn_get_int(h, "from");
+    w->to = rn_get_int(h, "to");
+    w->allocates = rn_get_int(h, "allocates");
     return RN_OK;
 }
 
-static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a,
-                     struct rn_error *e) {
+static int32_t event(void *self, const struct rn_event *ev, struct rn_error *e) {
     struct window *w = self;
-    (void)a;
     if (ev->what != RN_EVENT_STEP_END)
         return RN_OK;
     if (ev->step == w->from) {
@@ -67,8 +65,8 @@ static const struct rn_hook iface = {.struct_size = sizeof(struct rn_hook),
 
 RN_HOOK(window, iface, "test.hooks/window 1",
         RN_DOC("Counts allocations and page faults between two steps")
-            RN_OPTION("from int ; min 1 | begins after this step")
-                RN_OPTION("to int ; min 1 | ends after this step")
+            RN_OPTION("from int ; required ; min 1 | begins after this step")
+                RN_OPTION("to int ; required ; min 1 | ends after this step")
                     RN_OPTION("allocates int = 0 ; min 0 | bytes, once after it began")
-                    RN_OPTION("file string | gets the number of page faults"));
+                    RN_OPTION("file string ; required | gets the number of page faults"));
 RN_PLUGIN(&window);

@@ -3,6 +3,7 @@
  * their own. Argument: the plugin's file. */
 #include <dlfcn.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -11,20 +12,32 @@
 #include <runner/backend.h>
 
 #include "../check.h"
+#include "../described.h"
+
+static const char *text; /* the component's description */
 
 static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
+    const char *v = described_default(text, path);
     (void)h;
-    *out = strcmp(path, "threads") == 0 ? 2 : 50;
+    *out = strcmp(path, "threads") == 0 ? 2 : v ? strtoll(v, NULL, 10) : 0;
     return RN_OK;
 }
 
 static int32_t get_string(struct rn_host *h, const char *path, const char **out) {
-    (void)h, (void)path, (void)out;
-    return RN_E_UNSUPPORTED; /* the defaults */
+    (void)h;
+    *out = described_default(text, path);
+    return *out ? RN_OK : RN_E_PLUGIN;
 }
 
-static const struct rn_host_api host_api = {
-    .struct_size = sizeof host_api, .get_int = get_int, .get_string = get_string};
+static int32_t has(struct rn_host *h, const char *path) {
+    (void)h;
+    return described_default(text, path) != NULL;
+}
+
+static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
+                                            .get_int = get_int,
+                                            .get_string = get_string,
+                                            .has = has};
 
 /* What async_fake is for: the host cannot follow its pointers, copies are checked, an
  * event orders two streams and the result is there after the event only. */
@@ -90,6 +103,7 @@ int main(int argc, char **argv) {
     void *symbol = dlsym(so, RN_ENTRY_SYMBOL);
     memcpy(&entry, &symbol, sizeof entry);
     const struct rn_backend *k = entry()->components[0]->iface;
+    text = entry()->components[0]->text;
     CHECK(k->create(&host, &self, &e) == RN_OK);
     if (self) {
         check_memory(k, self);

@@ -7,45 +7,48 @@
 #include "ops.h"
 
 /* y = a x^3 of one operand, any shape */
-static int32_t cube_shape(uint32_t n_in, const struct rn_tensor *in, uint32_t n_attr,
-                          const struct rn_attr *attrs, rn_dtype *dtype, uint32_t *rank,
-                          int64_t (*dims)[RN_MAX_RANK], struct rn_error *e) {
-    (void)attrs;
-    if (n_in != 1 || n_attr != 1)
-        return rn_fail(e, RN_E_PLUGIN, "wants one operand and a factor", NULL, NULL);
-    dtype[0] = in[0].dtype;
-    rank[0] = in[0].rank;
-    for (uint32_t i = 0; i < in[0].rank; i++)
-        dims[0][i] = in[0].shape[i];
+static int32_t cube_shape(const struct rn_operator_shape *s, struct rn_error *e) {
+    if (s->in_count != 1 || s->attr_count != 1)
+        return rn_fail(e, RN_E_PLUGIN, "expects one operand and a factor", NULL, NULL);
+    return rn_operator_like(s, 0, &s->in[0]);
+}
+
+static int32_t cube_gradient(struct rn_build *b, const struct rn_operator_gradient *g) {
+    double a = RN_ATTR_AT(g, 0)->f;
+    rn_value slope = rn_mul(b, rn_square(b, g->in[0]), rn_const(b, 3.0 * a));
+    g->grad_in[0] = rn_mul(b, g->grad_out[0], slope);
     return RN_OK;
 }
 
-static int32_t cube_gradient(struct rn_build *b, const rn_value *in,
-                             const rn_value *out, const rn_value *grad_out,
-                             uint32_t n_attr, const struct rn_attr *attrs,
-                             rn_value *grad_in) {
-    (void)out, (void)n_attr;
-    rn_value slope = rn_mul(b, rn_square(b, in[0]), rn_const(b, 3.0 * attrs[0].f));
-    grad_in[0] = rn_mul(b, grad_out[0], slope);
-    return RN_OK;
-}
+struct cube_range {
+    const struct rn_tensor *in, *out;
+    double a;
+    void *copy; /* scratch: of the operand */
+};
 
-static int32_t cube_host(uint32_t n_in, const struct rn_tensor *in, uint32_t n_out,
-                         const struct rn_tensor *out, uint32_t n_attr,
-                         const struct rn_attr *attrs, struct rn_error *e) {
-    uint64_t count = 1;
-    (void)n_in, (void)n_out, (void)n_attr, (void)e;
-    for (uint32_t i = 0; i < in[0].rank; i++)
-        count *= (uint64_t)in[0].shape[i];
-    for (uint64_t i = 0; i < count; i++) {
-        if (in[0].dtype == RN_F64) {
-            double x = ((const double *)in[0].data)[i];
-            ((double *)out[0].data)[i] = attrs[0].f * x * x * x;
+static void cube_piece(void *context, uint64_t begin, uint64_t end) {
+    const struct cube_range *r = context;
+    for (uint64_t i = begin; i < end; i++) {
+        if (r->in->dtype == RN_F64) {
+            double x = ((double *)r->copy)[i] = ((const double *)r->in->data)[i];
+            ((double *)r->out->data)[i] = r->a * x * x * x;
         } else {
-            float x = ((const float *)in[0].data)[i];
-            ((float *)out[0].data)[i] = (float)attrs[0].f * x * x * x;
+            float x = ((float *)r->copy)[i] = ((const float *)r->in->data)[i];
+            ((float *)r->out->data)[i] = (float)r->a * x * x * x;
         }
     }
+}
+
+/* In pieces, on the backend's threads where it has any, through scratch memory. */
+static int32_t cube_host(const struct rn_operator_call *c, struct rn_error *e) {
+    uint64_t count = 1;
+    for (uint32_t i = 0; i < c->in[0].rank; i++)
+        count *= (uint64_t)c->in[0].shape[i];
+    struct cube_range r = {c->in, c->out, RN_ATTR_AT(c, 0)->f,
+                           rn_scratch(c->work, 8 * count)};
+    if (!r.copy || (uintptr_t)r.copy % 64 || rn_stopping(c->work))
+        return rn_fail(e, RN_E_INTERNAL, "no scratch memory", NULL, NULL);
+    rn_parallel_for(c->work, count, 3, cube_piece, &r);
     return RN_OK;
 }
 
@@ -133,7 +136,7 @@ static void check_refused(void) {
     rn_value in[33] = {b.inputs[0].value, 9999}, out = RN_NONE;
     struct rn_error why = {0};
     ops_check(graph_custom(b.graph, &cube, 1, in, 0, NULL, &out, &why) != RN_OK &&
-                  strcmp(why.message, "test/cube: wants one operand and a factor") == 0,
+                  strcmp(why.message, "test/cube: expects one operand and a factor") == 0,
               "cube without a factor: %s", why.message);
     ops_check(graph_custom(b.graph, &cube, 2, in, 0, NULL, &out, &why) != RN_OK &&
                   strcmp(why.message, "test/cube: input 1 is not a value") == 0,

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "../described.h"
 #include "graph/internal.h"
 #include "ops.h"
 
@@ -11,10 +12,10 @@ static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
     const struct backend_options *o = (const void *)h;
     if (strcmp(path, "threads") == 0)
         *out = o->threads;
-    else if (strcmp(path, "delay") == 0)
-        *out = 50;
-    else
-        return RN_E_UNSUPPORTED;
+    else {
+        const char *v = described_default(o->text, path);
+        *out = v ? strtoll(v, NULL, 10) : 0;
+    }
     return RN_OK;
 }
 
@@ -31,12 +32,19 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
     else if (strcmp(path, "plan_for") == 0)
         *out = o->plan_for;
     else
-        return RN_E_UNSUPPORTED;
-    return RN_OK;
+        *out = described_default(o->text, path);
+    return *out ? RN_OK : RN_E_PLUGIN;
 }
 
-static const struct rn_host_api host_api = {
-    .struct_size = sizeof host_api, .get_int = get_int, .get_string = get_string};
+static int32_t has(struct rn_host *h, const char *path) {
+    const struct backend_options *o = (const void *)h;
+    return strcmp(path, "plan_for") == 0 || described_default(o->text, path) != NULL;
+}
+
+static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
+                                            .get_int = get_int,
+                                            .get_string = get_string,
+                                            .has = has};
 
 bool backend_open(struct opened *o, const char *file, int n, char **options) {
     struct rn_error e = {0};
@@ -50,8 +58,9 @@ bool backend_open(struct opened *o, const char *file, int n, char **options) {
     memcpy(&entry, &symbol, sizeof entry);
     memset(o, 0, sizeof *o);
     o->backend = entry()->components[0]->iface;
-    o->options =
-        (struct backend_options){{&host_api}, 1, "run", "fast", "forwards", "auto", ""};
+    o->options = (struct backend_options){
+        {&host_api}, 1,      "run", "fast",
+        "forwards",  "auto", "",    entry()->components[0]->text};
     const char *slash = strrchr(file, '/');
     size_t used =
         (size_t)snprintf(o->name, sizeof o->name, "%.24s", slash ? slash + 1 : file);

@@ -21,6 +21,7 @@ struct backend_options {
     int64_t threads;
     const char *deterministic, *numerics;
     const char *order, *libraries, *plan_for; /* of cuda */
+    const char *text;                         /* the description: its defaults */
 };
 struct opened {
     char name[96]; /* "cpu threads=2" */

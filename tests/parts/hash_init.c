@@ -16,27 +16,26 @@ static double unit(uint64_t seed, uint64_t i) {
     return (double)(z >> 40) * 0x1p-24;
 }
 
-static int32_t fill(void *self, const struct rn_init_request *r, float *out,
-                    struct rn_error *e) {
+static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
     uint64_t seed = 0xCBF29CE484222325u; /* FNV-1a of the name */
     double bound = 0.1, centre = 0.0;
     (void)self, (void)e;
-    for (const char *p = r->name; *p; p++)
+    for (const char *p = call->name; *p; p++)
         seed = (seed ^ (uint8_t)*p) * 0x100000001B3u;
-    if (strcmp(r->role, "weight") == 0)
-        bound = sqrt(6.0 / ((double)r->count / (double)r->shape[0]));
-    else if (strcmp(r->role, "embedding") == 0)
+    if (strcmp(call->role, "weight") == 0)
+        bound = sqrt(6.0 / ((double)call->count / (double)call->shape[0]));
+    else if (strcmp(call->role, "embedding") == 0)
         bound = 1.0;
-    else if (strcmp(r->role, "scale") == 0)
+    else if (strcmp(call->role, "scale") == 0)
         centre = 1.0;
-    for (uint64_t i = 0; i < r->count; i++)
-        out[i] = (float)(centre + bound * (2.0 * unit(seed, i) - 1.0));
+    for (uint64_t i = 0; i < call->count; i++)
+        call->out[i] = (float)(centre + bound * (2.0 * unit(seed, i) - 1.0));
     return RN_OK;
 }
 
 /* A parameter read from a file of f32: logits that a test chooses. */
 static int32_t create_table(struct rn_host *h, void **self, struct rn_error *e) {
-    FILE *f = fopen(rn_get_string(h, "file", ""), "rb");
+    FILE *f = fopen(rn_get_string(h, "file"), "rb");
     *self = f;
     return f ? RN_OK : rn_fail(e, RN_E_IO, "no file of numbers", NULL, "file");
 }
@@ -46,10 +45,10 @@ static void destroy_table(void *self) {
         fclose(self);
 }
 
-static int32_t fill_table(void *self, const struct rn_init_request *r, float *out,
+static int32_t fill_table(void *self, const struct rn_init_call *call,
                           struct rn_error *e) {
     rewind(self);
-    if (fread(out, sizeof *out, r->count, self) != r->count)
+    if (fread(call->out, sizeof *call->out, call->count, self) != call->count)
         return rn_fail(e, RN_E_IO, "too few numbers in the file", NULL, "file");
     return RN_OK;
 }

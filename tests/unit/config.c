@@ -424,7 +424,7 @@ static void test_diag(struct world *w) {
     struct rn_error e;
     error_set(&e, RN_E_DATA, "a \"b\" \\ \n \x01 \xff \xc3\xa4");
     error_hint(&e, "one\ntwo");
-    error_where(&e, "f.csv", 3, 4);
+    error_where(&e, RN_WHERE_FILE, "f.csv", 3, 4);
     diag_add(d, &e);
     CHECK(diag_status(d) == RN_E_DATA && diag_count(d) == 1);
     diag_json(d, &out);

@@ -9,8 +9,10 @@
 
 #include <runner/numerics.h>
 #include <runner/runner.h>
+#include <runner/sdk/work.h>
 
 #include "check.h"
+#include "described.h"
 #include "unit/absent.h"
 #include "unit/augment_golden.h"
 #include "unit/data_plugins_golden.h"
@@ -24,6 +26,7 @@ struct option {
 struct fake {
     struct rn_host host; /* first */
     const struct option *options;
+    const char *text; /* of the component: its defaults */
     int reports;
     int predict;
     int32_t cancelled;
@@ -31,9 +34,11 @@ struct fake {
 
 static const char *value_of(struct rn_host *h, const char *path) {
     for (const struct option *o = ((struct fake *)h)->options; o->path; o++)
-        if (strcmp(o->path, path) == 0)
+        if (strcmp(o->path, path) == 0 ||
+            (strncmp(o->path, path, strlen(o->path)) == 0 &&
+             strcmp(path + strlen(o->path), ".0") == 0)) /* one value for a list */
             return o->value;
-    return NULL;
+    return described_default(((struct fake *)h)->text, path);
 }
 static int32_t get_bool(struct rn_host *h, const char *path, int32_t *out) {
     const char *v = value_of(h, path);
@@ -70,6 +75,8 @@ static const char *child(struct rn_host *h, const char *path, uint32_t i, uint32
 }
 static int32_t get_count(struct rn_host *h, const char *path, uint32_t *out) {
     child(h, path, UINT32_MAX, out);
+    if (!*out && value_of(h, path)) /* one value stands for a list of it */
+        *out = 1;
     return RN_OK;
 }
 static int32_t get_key(struct rn_host *h, const char *path, uint32_t i,
@@ -114,8 +121,10 @@ static const struct rn_host_api host_api = {
 };
 
 static struct fake host_of(const struct option *options) {
-    return (struct fake){{&host_api}, options, 0, 0, 0};
+    return (struct fake){{&host_api}, options, NULL, 0, 0, 0};
 }
+
+static struct rn_workspace workspace; /* of all calls */
 
 /* Bytes that a state is saved to and loaded from. */
 struct memory {
@@ -149,7 +158,7 @@ static const struct rn_stream_api memory_api = {sizeof(struct rn_stream_api), 0,
 static const char *plugins, *datasets;
 static char folder[] = "/tmp/data_plugins.XXXXXX";
 
-static const void *component(const char *file, uint32_t i) {
+static const void *component(const char *file, uint32_t i, const char **text) {
     char path[1024];
     need_plugin(plugins, file);
     snprintf(path, sizeof path, "%s/%s.so", plugins, file);
@@ -161,6 +170,7 @@ static const void *component(const char *file, uint32_t i) {
         fprintf(stderr, "%s\n", dlerror());
         exit(1);
     }
+    *text = entry()->components[i]->text;
     return entry()->components[i]->iface;
 }
 
@@ -199,13 +209,24 @@ static int32_t source_open(struct opened *o, const char *name,
     memset(o, 0, sizeof *o);
     o->fake = host_of(options);
     o->fake.predict = predict;
-    o->iface = component(name, 0);
+    o->iface = component(name, 0, &o->fake.text);
     int32_t status = o->iface->create(&o->fake.host, &o->self, &o->e);
     CHECK(status == RN_OK || o->e.message[0]);
     o->info.struct_size = sizeof o->info;
     if (status == RN_OK)
         CHECK(o->iface->info(o->self, &o->info, &o->e) == RN_OK);
     return status;
+}
+static int32_t read_rows(struct opened *o, uint64_t n, const uint64_t *rows,
+                         const struct rn_tensor *out) {
+    struct rn_source_call c = {.struct_size = sizeof c,
+                               .phase = RN_PHASE_TRAIN,
+                               .work = rn_workspace_begin(&workspace),
+                               .rows = n,
+                               .indices = rows,
+                               .field_count = o->info.field_count,
+                               .out = out};
+    return o->iface->read(o->self, &c, &o->e);
 }
 static void source_close(struct opened *o) {
     o->iface->destroy(o->self);
@@ -242,7 +263,7 @@ static void test_idx(void) {
     int64_t label[2];
     uint64_t rows[2] = {1796, 0};
     struct rn_tensor out[2] = {{.data = pixels}, {.data = label}};
-    CHECK(o.iface->read(o.self, NULL, 2, rows, out, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 2, rows, out) == RN_OK);
     CHECK(label[0] == 8 && label[1] == 0);
     CHECK(memcmp(pixels[0], digits_last, 64) == 0);
     CHECK(memcmp(pixels[1], digits_first, 64) == 0);
@@ -251,7 +272,7 @@ static void test_idx(void) {
     for (uint64_t i = 0; i < 1797; i++)
         each[i] = i;
     struct rn_tensor only[2] = {{.data = NULL}, {.data = all}};
-    CHECK(o.iface->read(o.self, NULL, 1797, each, only, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 1797, each, only) == RN_OK);
     int64_t counts[10] = {0};
     for (int i = 0; i < 1797; i++)
         counts[all[i]]++;
@@ -269,7 +290,7 @@ static void test_idx(void) {
     struct rn_tensor numbers[1] = {{.data = number}};
     rows[0] = 0;
     CHECK(o.info.field_count == 1 && o.info.fields[0].dtype == RN_I32);
-    CHECK(o.iface->read(o.self, NULL, 1, rows, numbers, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 1, rows, numbers) == RN_OK);
     CHECK(number[0] == 1 && number[1] == -2 && number[2] == 3);
     source_close(&o);
 
@@ -332,7 +353,7 @@ static void test_csv(void) {
     char name[21], y[9];
     uint64_t rows[3] = {2, 0, 1};
     struct rn_tensor out[4] = {{.data = x}, {.data = name}, {.data = n}, {.data = y}};
-    CHECK(o.iface->read(o.self, NULL, 3, rows, out, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 3, rows, out) == RN_OK);
     CHECK(x[0] == 4.0 && x[1] == 5.0 && x[2] == 1.0 && x[3] == 2.5 && x[4] == -300.0 &&
           x[5] != x[5]);
     CHECK(n[0] == 9 && n[1] == 7 && n[2] == RN_MISSING_I64);
@@ -419,7 +440,7 @@ static void test_npy(void) {
     int64_t gy[3];
     uint64_t rows[3] = {1, 2, 0};
     struct rn_tensor out[2] = {{.data = gx}, {.data = gy}};
-    CHECK(o.iface->read(o.self, NULL, 3, rows, out, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 3, rows, out) == RN_OK);
     CHECK(gx[0] == 2.0f && gx[3] == 5.0f && gx[5] == 1.0f && gy[0] == 8 && gy[2] == 7);
     source_close(&o);
 
@@ -442,7 +463,7 @@ static void test_npy(void) {
     refused("source/npy", OPTIONS({"files.x", big}), RN_E_DATA, "'>f4'", 0, 0);
     refused("source/npy", OPTIONS({"files.x", object}), RN_E_DATA, "'|O'", 0, 0);
     CHECK(source_open(&o, "source/npy", OPTIONS({"files.x", fortran}), 0) == RN_OK);
-    CHECK(o.iface->read(o.self, NULL, 3, rows, out, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 3, rows, out) == RN_OK);
     CHECK(gx[0] == 1.0f && gx[1] == 4.0f && gx[2] == 2.0f && gx[4] == 0.0f &&
           gx[5] == 3.0f);
     source_close(&o);
@@ -510,7 +531,7 @@ static void test_hdf5(void) {
     char gt[6];
     uint64_t rows[2] = {2, 1};
     struct rn_tensor out[4] = {{.data = gx}, {.data = gz}, {.data = gy}, {.data = gt}};
-    CHECK(o.iface->read(o.self, NULL, 2, rows, out, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 2, rows, out) == RN_OK);
     CHECK(gx[0] == 6.0f && gx[5] == 5.0f && memcmp(gx, gz, sizeof gx) == 0);
     CHECK(gy[0] == 3 && gy[1] == -2 && memcmp(gt, "defc\0\0", 6) == 0);
     source_close(&o);
@@ -547,12 +568,33 @@ static void make(struct made *m, const char *file, uint32_t i,
                  const struct option *options) {
     memset(m, 0, sizeof *m);
     m->fake = host_of(options);
-    m->iface = component(file, i);
+    m->iface = component(file, i, &m->fake.text);
     CHECK(m->iface->create(&m->fake.host, &m->self, &m->e) == RN_OK);
 }
 static int32_t plan(struct made *m, const struct rn_field *in_field) {
-    uint32_t count = 1;
-    return m->iface->plan(m->self, 1, in_field, &count, &m->out, &m->e);
+    struct rn_transform_plan p = {.struct_size = sizeof p,
+                                  .field_stride = sizeof *in_field,
+                                  .in_count = 1,
+                                  .out_room = 1,
+                                  .in = in_field,
+                                  .out = &m->out};
+    return m->iface->plan(m->self, &p, &m->e);
+}
+static struct rn_transform_call rows_of(uint64_t n, const struct rn_tensor *in,
+                                        const struct rn_tensor *out) {
+    return (struct rn_transform_call){.struct_size = sizeof(struct rn_transform_call),
+                                      .work = rn_workspace_begin(&workspace),
+                                      .rows = n,
+                                      .in_count = 1,
+                                      .in = in,
+                                      .out = out,
+                                      .out_count = out ? 1 : 0};
+}
+static uint32_t names_of(struct made *m, const char *const **names) {
+    struct rn_transform_names n = {.struct_size = sizeof n};
+    CHECK(m->iface->names(m->self, &n, &m->e) == RN_OK);
+    *names = n.names;
+    return n.count;
 }
 /* Plan, fit on n rows in two parts, plan again. */
 static int32_t fit(struct made *m, const struct rn_field *f, void *data, uint64_t n) {
@@ -563,8 +605,10 @@ static int32_t fit(struct made *m, const struct rn_field *f, void *data, uint64_
     struct rn_tensor a = {.data = data, .dtype = f->dtype};
     struct rn_tensor b = {.data = (uint8_t *)data + bytes, .dtype = f->dtype};
     status = status ? status : m->iface->fit_begin(m->self, &m->e);
-    status = status ? status : m->iface->fit_rows(m->self, 1, &a, &m->e);
-    status = status ? status : m->iface->fit_rows(m->self, n - 1, &b, &m->e);
+    struct rn_transform_call first = rows_of(1, &a, NULL),
+                             rest = rows_of(n - 1, &b, NULL);
+    status = status ? status : m->iface->fit_rows(m->self, &first, &m->e);
+    status = status ? status : m->iface->fit_rows(m->self, &rest, &m->e);
     status = status ? status : m->iface->fit_end(m->self, &m->e);
     return status ? status : plan(m, f);
 }
@@ -572,7 +616,8 @@ static int32_t apply(struct made *m, const struct rn_field *f, void *data, uint6
                      void *to) {
     struct rn_tensor a = {.data = data, .dtype = f->dtype};
     struct rn_tensor b = {.data = to, .dtype = m->out.dtype};
-    return m->iface->apply(m->self, n, &a, &b, &m->e);
+    struct rn_transform_call c = rows_of(n, &a, &b);
+    return m->iface->apply(m->self, &c, &m->e);
 }
 /* The same answer from a second instance that was loaded, and none from half a state.
  */
@@ -584,7 +629,7 @@ static void reload(struct made *m, const char *file, const struct option *option
     uint8_t *got = calloc(1, bytes);
     memory.stream.api = &memory_api;
     memory.size = memory.at = 0;
-    CHECK(m->iface->save(m->self, &memory.stream) == RN_OK);
+    CHECK(m->iface->save(m->self, &memory.stream, &m->e) == RN_OK);
     make(&again, file, 0, options);
     CHECK(again.iface->load(again.self, &memory.stream, &again.e) == RN_OK);
     CHECK(memory_left(&memory.stream) == 0);
@@ -614,7 +659,7 @@ static void test_scalers(void) {
               0) == RN_OK);
     CHECK(o.info.count == 569 && o.info.fields[0].shape[0] == 30);
     struct rn_tensor out[2] = {{.data = x}, {.data = label}};
-    CHECK(o.iface->read(o.self, NULL, 569, rows, out, &o.e) == RN_OK);
+    CHECK(read_rows(&o, 569, rows, out) == RN_OK);
     struct rn_field f = o.info.fields[0];
 
     make(&m, "transform/standardise", 0, none);
@@ -693,7 +738,6 @@ static void test_scalers(void) {
 static void test_classes(void) {
     const struct option *none = OPTIONS({"-", ""});
     struct made m;
-    uint32_t count = 0;
     const char *const *names = NULL;
     char words[4][4] = {"dog", "cat", "dog", "ant"};
     int64_t index[4];
@@ -702,7 +746,7 @@ static void test_classes(void) {
     CHECK(fit(&m, &t, words, 4) == RN_OK && apply(&m, &t, words, 4, index) == RN_OK);
     CHECK(m.out.dtype == RN_I64 && m.out.rank == 0 && m.out.flags == 0);
     CHECK(index[0] == 2 && index[1] == 1 && index[2] == 2 && index[3] == 0);
-    CHECK(m.iface->names(m.self, 0, &count, &names, &m.e) == RN_OK && count == 3);
+    CHECK(names_of(&m, &names) == 3);
     CHECK_TEXT(names[0], "ant");
     CHECK_TEXT(names[2], "dog");
     char strange[1][4] = {"emu"};
@@ -726,7 +770,7 @@ static void test_classes(void) {
     CHECK(fit(&m, &n, numbers, 4) == RN_OK &&
           apply(&m, &n, numbers, 4, index) == RN_OK);
     CHECK(index[0] == 2 && index[1] == 0 && index[2] == 1 && index[3] == 2);
-    CHECK(m.iface->names(m.self, 0, &count, &names, &m.e) == RN_OK && count == 3);
+    CHECK(names_of(&m, &names) == 3);
     CHECK_TEXT(names[0], "-3");
     CHECK_TEXT(names[1], "9");
     m.iface->destroy(m.self);
@@ -775,15 +819,27 @@ static int32_t augmenter_make(struct augmenter *a, const char *file,
                               const struct option *options, const struct rn_field *f) {
     memset(a, 0, sizeof *a);
     a->fake = host_of(options);
-    a->iface = component(file, 0);
+    a->iface = component(file, 0, &a->fake.text);
     CHECK(a->iface->create(&a->fake.host, &a->self, &a->e) == RN_OK);
-    return a->iface->plan(a->self, f, &a->e);
+    struct rn_augment_plan p = {.struct_size = sizeof p,
+                                .field_count = 1,
+                                .field_stride = sizeof *f,
+                                .fields = f};
+    return a->iface->plan(a->self, &p, &a->e);
 }
 static void augment(struct augmenter *a, uint64_t n, uint32_t epoch, const int64_t *ids,
                     void *data) {
-    struct rn_augment_at at = {sizeof at, {11, 22}, epoch, ids};
     struct rn_tensor t = {.data = data};
-    CHECK(a->iface->apply(a->self, n, &at, &t, &a->e) == RN_OK);
+    struct rn_augment_call c = {.struct_size = sizeof c,
+                                .phase = RN_PHASE_TRAIN,
+                                .work = rn_workspace_begin(&workspace),
+                                .rows = n,
+                                .sample_ids = ids,
+                                .key = {11, 22},
+                                .epoch = epoch,
+                                .field_count = 1,
+                                .fields = &t};
+    CHECK(a->iface->apply(a->self, &c, &a->e) == RN_OK);
 }
 
 static void test_augment(void) {

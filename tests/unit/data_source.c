@@ -22,15 +22,15 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory", NULL, NULL);
-    s->rows = rn_get_int(h, "rows", 10);
-    s->first = rn_get_int(h, "first", 0);
-    s->fail = rn_get_int(h, "fail", -1);
-    s->nan = rn_get_int(h, "nan", -1);
-    s->slow = rn_get_int(h, "slow", 0);
-    s->width = rn_get_int(h, "width", 4);
-    s->sequential = rn_get_bool(h, "sequential", 0);
-    s->hashed = rn_get_bool(h, "hashed", 0);
-    s->label = rn_get_bool(h, "label", 1);
+    s->rows = rn_get_int(h, "rows");
+    s->first = rn_get_int(h, "first");
+    s->fail = rn_get_int(h, "fail");
+    s->nan = rn_get_int(h, "nan");
+    s->slow = rn_get_int(h, "slow");
+    s->width = rn_get_int(h, "width");
+    s->sequential = rn_get_bool(h, "sequential");
+    s->hashed = rn_get_bool(h, "hashed");
+    s->label = rn_get_bool(h, "label");
     s->fields[0] = (struct rn_field){"x", RN_F32, 2, {2, 3}, 0, 0};
     s->fields[1] = (struct rn_field){"name", RN_U8, 1, {s->width}, RN_FIELD_TEXT, 0};
     s->fields[2] = (struct rn_field){"label", RN_I64, 0, {0}, 0, 0};
@@ -63,10 +63,12 @@ static void worker_close(void *self, void *worker) {
     free(worker);
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     struct made *s = self;
-    (void)worker;
     if (s->slow)
         nanosleep(&(struct timespec){0, s->slow * 1000000L}, NULL);
     for (uint64_t i = 0; i < n; i++) {
@@ -108,7 +110,9 @@ static const struct rn_source iface = {sizeof(struct rn_source),
 
 RN_SOURCE(made, iface, "test/made 1",
           RN_DOC("Rows that are functions of their index")
-              RN_OUT("x f32 [N,2,3] | numbers") RN_OPTION("rows int = 10 | how many")
+              RN_OUT("x f32 [N,2,3] | numbers")
+              RN_OUT("name u8 [N,W] | text")
+                  RN_OUT("label i64 [N] ; optional | 0, 1 or 2") RN_OPTION("rows int = 10 | how many")
                   RN_OPTION("first int = 0 | added to the index")
                       RN_OPTION("fail int = -1 | the row that cannot be read")
                           RN_OPTION("nan int = -1 | the row with a NaN") RN_OPTION(

@@ -96,6 +96,7 @@ static inline void open_how(struct opened *o, const char *yaml, struct how how) 
         struct data_options options = {.session = world.session,
                                        .config = o->config,
                                        .data = node_find(root, "data"),
+                                       .sections = s,
                                        .augment = node_find(root, "augment"),
                                        .schema = how.schema,
                                        .seed = how.seed,

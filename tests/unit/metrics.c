@@ -19,13 +19,17 @@ struct fake {
     const char *average;
 };
 
-static int32_t no_float(struct rn_host *h, const char *path, double *out) {
-    (void)h, (void)path, (void)out;
-    return RN_E_UNSUPPORTED;
+static int32_t get_float(struct rn_host *h, const char *path, double *out) {
+    (void)h;
+    CHECK_TEXT(path, "threshold");
+    *out = 0.0;
+    return RN_OK;
 }
-static int32_t no_int(struct rn_host *h, const char *path, int64_t *out) {
-    (void)h, (void)path, (void)out;
-    return RN_E_UNSUPPORTED;
+static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
+    (void)h;
+    CHECK_TEXT(path, "positive");
+    *out = 1;
+    return RN_OK;
 }
 static int32_t get_string(struct rn_host *h, const char *path, const char **out) {
     const char *average = ((struct fake *)h)->average;
@@ -38,8 +42,8 @@ static int32_t has(struct rn_host *h, const char *path) {
     return ((struct fake *)h)->average && strcmp(path, "average") == 0;
 }
 static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
-                                            .get_int = no_int,
-                                            .get_float = no_float,
+                                            .get_int = get_int,
+                                            .get_float = get_float,
                                             .get_string = get_string,
                                             .has = has};
 
@@ -114,15 +118,22 @@ static int32_t feed(const struct rn_metric *m, void *self, int regression, int f
     if (regression)
         values[1] = (struct rn_tensor){target, wide, NULL, RN_F32, 2};
     int64_t ids[N] = {0};
-    struct rn_metric_batch b = {sizeof b,    3,   values,
-                                (uint64_t)n, ids, weights ? weights + first : NULL};
+    struct rn_metric_batch b = {.struct_size = sizeof b,
+                                .phase = RN_PHASE_VAL,
+                                .ports = 3,
+                                .values = values,
+                                .rows = (uint64_t)n,
+                                .sample_ids = ids,
+                                .weights = weights ? weights + first : NULL};
     return m->update(self, &b, e);
 }
 
 static struct results finish(const struct rn_metric *m, void *self) {
     struct results r = {.sink = {&sink_api}};
     struct rn_error e = {0};
-    CHECK(m->finish(self, 0, NULL, &r.sink, &e) == RN_OK);
+    struct rn_metric_result end = {
+        .struct_size = sizeof end, .phase = RN_PHASE_VAL, .sink = &r.sink};
+    CHECK(m->finish(self, &end, &e) == RN_OK);
     return r;
 }
 
@@ -170,7 +181,7 @@ static void test(const struct rn_metric *m, const char *average, int regression)
         if (first < N)
             CHECK(feed(m, b, regression, first, N - first, NULL, &e) == RN_OK);
         memory.size = memory.at = 0;
-        CHECK(m->save(way == 1 ? a : b, &memory.stream) == RN_OK);
+        CHECK(m->save(way == 1 ? a : b, &memory.stream, &e) == RN_OK);
         CHECK(m->merge(way == 1 ? b : a, &memory.stream, &e) == RN_OK &&
               !left(&memory.stream));
         got = finish(m, way == 1 ? b : a);
@@ -182,7 +193,7 @@ static void test(const struct rn_metric *m, const char *average, int regression)
     CHECK(feed(m, a, regression, 0, 20, NULL, &e) == RN_OK);
     CHECK(feed(m, b, regression, 3, 9, NULL, &e) == RN_OK);
     memory.size = memory.at = 0;
-    CHECK(m->save(a, &memory.stream) == RN_OK);
+    CHECK(m->save(a, &memory.stream, &e) == RN_OK);
     CHECK(m->load(b, &memory.stream, &e) == RN_OK);
     CHECK(feed(m, b, regression, 20, N - 20, NULL, &e) == RN_OK);
     got = finish(m, b);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "described.h"
 #include "exec/exec.h"
 #include "graph/graph.h"
 #include "plan/plan.h"
@@ -23,10 +24,13 @@ struct options {
     _Atomic int compiled, failed; /* log lines about regions */
 };
 
+static const char *backend_text; /* the description: its defaults */
+
 static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
-    if (strcmp(path, "threads") != 0)
-        return RN_E_UNSUPPORTED;
-    *out = ((struct options *)(void *)h)->threads;
+    const char *v = described_default(backend_text, path);
+    *out = strcmp(path, "threads") == 0 ? ((struct options *)(void *)h)->threads
+           : v                          ? strtoll(v, NULL, 10)
+                                        : 0;
     return RN_OK;
 }
 
@@ -37,7 +41,14 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
            : strcmp(path, "compiler") == 0 ? o->compiler
            : strcmp(path, "order") == 0    ? o->order
                                            : NULL;
-    return *out ? RN_OK : RN_E_UNSUPPORTED;
+    if (!*out)
+        *out = described_default(backend_text, path);
+    return *out ? RN_OK : RN_E_PLUGIN;
+}
+
+static int32_t has(struct rn_host *h, const char *path) {
+    const char *v = NULL;
+    return get_string(h, path, &v) == RN_OK;
 }
 
 static void hear(struct rn_host *h, int32_t level, const char *text) {
@@ -52,6 +63,7 @@ static void hear(struct rn_host *h, int32_t level, const char *text) {
 static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
                                             .get_int = get_int,
                                             .get_string = get_string,
+                                            .has = has,
                                             .log = hear};
 
 static const struct rn_backend *backend;
@@ -66,6 +78,7 @@ static bool open_backend(const char *file) {
     }
     memcpy(&entry, &symbol, sizeof entry);
     backend = entry()->components[0]->iface;
+    backend_text = entry()->components[0]->text;
     return true;
 }
 

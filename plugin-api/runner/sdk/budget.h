@@ -29,7 +29,8 @@ struct rn_budget {
 static inline struct rn_budget rn_budget_of(struct rn_host *h) {
     int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     int64_t half = pages > 0 && page > 0 ? pages / 2 * page >> 20 : 4096;
-    int64_t mib = rn_get_int(h, "memory", half < 4096 ? half : 4096);
+    int64_t most = half < 4096 ? half : 4096;
+    int64_t mib = rn_has(h, "memory") ? rn_get_int(h, "memory") : most;
     struct rn_budget b;
     b.limit = b.left = (uint64_t)(mib > 0 ? mib : 0) << 20;
     return b;

@@ -41,14 +41,13 @@ static inline int32_t rn_confusion_create(struct rn_host *h, void **self,
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
-    const char *average =
-        rn_has(h, "average") ? rn_get_string(h, "average", "macro") : "macro";
+    const char *average = rn_has(h, "average") ? rn_get_string(h, "average") : "macro";
     s->average = strcmp(average, "micro") == 0      ? RN_AVERAGE_MICRO
                  : strcmp(average, "weighted") == 0 ? RN_AVERAGE_WEIGHTED
                  : strcmp(average, "binary") == 0   ? RN_AVERAGE_BINARY
                                                     : RN_AVERAGE_MACRO;
-    s->positive = rn_has(h, "positive") ? rn_get_int(h, "positive", 1) : 1;
-    s->threshold = (float)rn_get_float(h, "threshold", 0.0);
+    s->positive = rn_has(h, "positive") ? rn_get_int(h, "positive") : 1;
+    s->threshold = (float)rn_get_float(h, "threshold");
     return RN_OK;
 }
 
@@ -133,7 +132,9 @@ static inline int32_t rn_confusion_update(void *self, const struct rn_metric_bat
 }
 
 /* Format: u32 version 2, i64 classes, f64 n[classes * classes]. */
-static inline int32_t rn_confusion_save(void *self, struct rn_stream *stream) {
+static inline int32_t rn_confusion_save(void *self, struct rn_stream *stream,
+                                        struct rn_error *e) {
+    (void)e;
     const struct rn_confusion *s = (const struct rn_confusion *)self;
     const uint32_t version = 2;
     int32_t status = stream->api->write(stream, &version, sizeof version);
@@ -216,20 +217,20 @@ static inline double rn_confusion_average(const struct rn_confusion *s,
 }
 
 /* finish for a score: the average under `name`, one number per class under `each`. */
-static inline int32_t rn_confusion_finish(const struct rn_confusion *s,
+static inline int32_t rn_confusion_finish(void *self, const struct rn_metric_result *r,
                                           const char *name, const char *each,
                                           double (*score)(double, double, double),
-                                          struct rn_metric_sink *sink,
                                           struct rn_error *e) {
+    const struct rn_confusion *s = (const struct rn_confusion *)self;
     double *per_class = (double *)calloc((size_t)s->classes + 1, sizeof *per_class);
     if (!per_class)
         return rn_fail(e, RN_E_MEMORY, "no memory for a metric", NULL, NULL);
     double average = rn_confusion_average(s, score, per_class);
     struct rn_tensor t = {&average, NULL, NULL, RN_F64, 0};
-    int32_t status = sink->api->put(sink, name, &t);
+    int32_t status = rn_metric_put(r, name, &t);
     if (status == RN_OK && s->classes) {
         struct rn_tensor all = {per_class, &s->classes, NULL, RN_F64, 1};
-        status = sink->api->put(sink, each, &all);
+        status = rn_metric_put(r, each, &all);
     }
     free(per_class);
     return status;

@@ -90,7 +90,7 @@ static inline void rn_fitted_destroy(void *self) {
 
 /* The option `per`. */
 static inline enum rn_fitted_per rn_fitted_per_option(struct rn_host *h) {
-    const char *per = rn_get_string(h, "per", "element");
+    const char *per = rn_get_string(h, "per");
     return strcmp(per, "channel") == 0 ? RN_PER_CHANNEL
            : strcmp(per, "all") == 0   ? RN_PER_ALL
                                        : RN_PER_ELEMENT;
@@ -137,13 +137,15 @@ static inline struct rn_fitted_field *rn_fitted_add(struct rn_fitted *s,
 
 /* Which fields change, and how the maps fit them. RN_E_DATA: a field that has another
  * size than the one fitted, or was not there. */
-static inline int32_t rn_fitted_plan(void *self, uint32_t in_count,
-                                     const struct rn_field *in, uint32_t *out_count,
-                                     struct rn_field *out, struct rn_error *e) {
+static inline int32_t rn_fitted_plan(void *self, struct rn_transform_plan *plan,
+                                     struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct rn_fitted *s = (struct rn_fitted *)self;
     s->in_count = 0;
     s->in = (struct rn_fitted_input *)rn_planned(s->in, in_count, sizeof *s->in,
-                                                 in_count, *out_count, e);
+                                                 in_count, plan->out_room, e);
     if (!s->in)
         return e && e->status ? e->status : RN_E_MEMORY;
     s->in_count = in_count;
@@ -190,7 +192,7 @@ static inline int32_t rn_fitted_plan(void *self, uint32_t in_count,
         if (s->fills)
             out[i].flags &= ~RN_FIELD_NULLABLE;
     }
-    *out_count = in_count;
+    plan->out_count = in_count;
     return RN_OK;
 }
 
@@ -258,8 +260,10 @@ static inline void rn_tally_add(struct rn_tally *t, const double *x, uint64_t n)
 }
 
 /* Add n training samples to the statistics. */
-static inline int32_t rn_fitted_rows(void *self, uint64_t n, const struct rn_tensor *in,
+static inline int32_t rn_fitted_rows(void *self, const struct rn_transform_call *call,
                                      struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    uint64_t n = call->rows;
     struct rn_fitted *s = (struct rn_fitted *)self;
     double x[RN_FITTED_CHUNK];
     (void)e;
@@ -321,9 +325,11 @@ static inline int32_t rn_fitted_end(void *self, struct rn_error *e) {
 }
 
 /* Map n samples; fields that are not for this transform are copied. */
-static inline int32_t rn_fitted_apply(void *self, uint64_t n,
-                                      const struct rn_tensor *in,
-                                      const struct rn_tensor *out, struct rn_error *e) {
+static inline int32_t rn_fitted_apply(void *self, const struct rn_transform_call *call,
+                                      struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     const struct rn_fitted *s = (const struct rn_fitted *)self;
     double x[RN_FITTED_CHUNK];
     for (uint32_t i = 0; i < s->in_count; i++) {
@@ -359,7 +365,9 @@ static inline int32_t rn_fitted_apply(void *self, uint64_t n,
 
 /* Format: u32 version, u32 fields; each field: name[RN_FITTED_NAME], u64 groups, u64
  * elements, f64 map[groups][3]. */
-static inline int32_t rn_fitted_save(void *self, struct rn_stream *to) {
+static inline int32_t rn_fitted_save(void *self, struct rn_stream *to,
+                                     struct rn_error *e) {
+    (void)e;
     const struct rn_fitted *s = (const struct rn_fitted *)self;
     uint32_t head[2] = {RN_FITTED_VERSION, s->count};
     int32_t status = to->api->write(to, head, sizeof head);

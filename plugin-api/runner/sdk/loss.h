@@ -146,7 +146,7 @@ static inline rn_value rn_loss_class_weights(struct rn_build *b, rn_value logits
     }
     for (i = 0; i < classes; i++) {
         rn_path(path, sizeof path, "class_weights", (uint32_t)i);
-        double given = rn_get_float(b->host, path, 1.0);
+        double given = rn_get_float(b->host, path);
         w[i] = (float)given;
         sum += (double)w[i];
         if (!isfinite(w[i]) || given < 0.0)

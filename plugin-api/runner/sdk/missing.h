@@ -71,7 +71,7 @@ static inline int32_t rn_missing_read(struct rn_missing *m, struct rn_host *h,
         struct rn_missing_value *v = &m->values[m->count];
         char path[32], trimmed[64];
         rn_path(path, sizeof path, "missing", m->count);
-        v->word = given ? rn_get_string(h, path, "") : usual[m->count];
+        v->word = given ? rn_get_string(h, path) : usual[m->count];
         v->first = strspn(v->word, " ");
         v->n = strlen(v->word + v->first);
         while (v->n && v->word[v->first + v->n - 1] == ' ')

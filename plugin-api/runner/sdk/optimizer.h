@@ -37,8 +37,8 @@ static inline rn_value rn_bias_correction(struct rn_build *b, rn_value t, double
 static inline rn_value rn_adam_step(struct rn_build *b, rn_value p, rn_value g,
                                     rn_value lr) {
     rn_value t = rn_input(b, "step");
-    double beta1 = rn_get_float(b->host, "beta1", 0.9);
-    double beta2 = rn_get_float(b->host, "beta2", 0.999);
+    double beta1 = rn_get_float(b->host, "beta1");
+    double beta2 = rn_get_float(b->host, "beta2");
     rn_value m = rn_state_like(b, "m", p, 0.0), v = rn_state_like(b, "v", p, 0.0);
     m = rn_add(b, rn_mul(b, rn_const(b, beta1), m),
                rn_mul(b, rn_const(b, 1.0 - beta1), g));
@@ -46,13 +46,13 @@ static inline rn_value rn_adam_step(struct rn_build *b, rn_value p, rn_value g,
                rn_mul(b, rn_const(b, 1.0 - beta2), rn_square(b, g)));
     rn_assign(b, "m", m);
     rn_assign(b, "v", v);
-    if (rn_get_bool(b->host, "amsgrad", 0)) {
+    if (rn_get_bool(b->host, "amsgrad")) {
         v = rn_maximum(b, rn_state_like(b, "v_max", p, 0.0), v);
         rn_assign(b, "v_max", v);
     }
     rn_value c1 = rn_bias_correction(b, t, beta1),
              r = rn_sqrt(b, rn_bias_correction(b, t, beta2)),
-             eps = rn_const(b, rn_get_float(b->host, "eps", 1e-8));
+             eps = rn_const(b, rn_get_float(b->host, "eps"));
     rn_value below = rn_add(b, rn_sqrt(b, v), rn_mul(b, eps, r));
     return rn_mul(b, rn_div(b, rn_mul(b, lr, r), c1), rn_div(b, m, below));
 }

@@ -40,18 +40,17 @@ static inline void rn_share_add(struct rn_build *b, rn_value hit) {
     rn_assign(b, "rows", rn_add(b, rn_state(b, "rows", 0, NULL, 0.0), all));
 }
 
-/* From finish: put the ratio (f64 []) under `name`, NaN without rows. states: hits,
- * rows, in this order. */
-static inline int32_t rn_share_finish(const char *name, uint32_t count,
-                                      const struct rn_tensor *states,
-                                      struct rn_metric_sink *sink, struct rn_error *e) {
-    if (count != 2)
+/* From finish: put the ratio (f64 []) under `name`, NaN without rows. The states are
+ * those of rn_share_add. */
+static inline int32_t rn_share_finish(const struct rn_metric_result *r,
+                                      const char *name, struct rn_error *e) {
+    if (r->state_count != 2)
         return rn_fail(e, RN_E_INTERNAL, "it needs two accumulators", NULL, NULL);
-    double hits = (double)*(const float *)states[0].data;
-    double rows = (double)*(const float *)states[1].data;
+    double hits = (double)*(const float *)r->states[0].data;
+    double rows = (double)*(const float *)r->states[1].data;
     double share = rows != 0.0 ? hits / rows : NAN; /* undefined without rows */
     struct rn_tensor t = {&share, NULL, NULL, RN_F64, 0};
-    return sink->api->put(sink, name, &t);
+    return rn_metric_put(r, name, &t);
 }
 
 #ifdef __cplusplus

@@ -440,7 +440,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         free(f);
         return status;
     }
-    f->delay = rn_get_int(h, "delay", 50);
+    f->delay = rn_get_int(h, "delay");
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     *self = f;

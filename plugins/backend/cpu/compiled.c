@@ -144,8 +144,8 @@ static void identify(struct cpu_compiler *c) {
 int32_t cpu_compiler_create(struct rn_host *h, const struct cpu_isa *isa,
                             struct cpu_compiler **out, struct rn_error *e) {
     static const char *const names[] = {"cc", "gcc", "clang"};
-    const char *mode = rn_get_string(h, "generate", "auto"),
-               *given = rn_get_string(h, "compiler", NULL);
+    const char *mode = rn_get_string(h, "generate"),
+               *given = rn_has(h, "compiler") ? rn_get_string(h, "compiler") : NULL;
     *out = NULL;
     if (strcmp(mode, "off") == 0)
         return RN_OK;

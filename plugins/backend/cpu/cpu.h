@@ -124,6 +124,7 @@ typedef int32_t (*kernel_family)(struct cpu_setup *s, struct rn_error *e);
 
 int32_t cpu_elementwise(struct cpu_setup *s, struct rn_error *e);
 int32_t cpu_scan(struct cpu_setup *s, struct rn_error *e);        /* scan.c */
+int32_t cpu_custom(struct cpu_setup *s, struct rn_error *e);      /* custom.c */
 int32_t cpu_products(struct cpu_setup *s, struct rn_error *e);    /* our own */
 int32_t cpu_attention16(struct cpu_setup *s, struct rn_error *e); /* CPU_DOTS16 */
 

@@ -41,19 +41,19 @@ static unsigned library_isa(const struct cpu_engine *g) {
 int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
                           struct rn_error *e) {
     struct cpu_engine *g = calloc(1, sizeof *g);
-    int64_t threads = rn_get_int(h, "threads", 0);
+    int64_t threads = rn_get_int(h, "threads");
     *out = NULL;
     if (!g)
         return rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
-    g->exact = strcmp(rn_get_string(h, "deterministic", "run"), "threads") == 0;
-    g->strict = strcmp(rn_get_string(h, "numerics", "fast"), "strict") == 0;
+    g->exact = strcmp(rn_get_string(h, "deterministic"), "threads") == 0;
+    g->strict = strcmp(rn_get_string(h, "numerics"), "strict") == 0;
 #ifdef _OPENMP
     g->threads = threads < 1 ? omp_get_num_procs() : (int)threads;
 #else
     (void)threads;
     g->threads = 1;
 #endif
-    g->isa = cpu_isa_find(rn_get_string(h, "isa", "best"));
+    g->isa = cpu_isa_find(rn_get_string(h, "isa"));
     int32_t status = RN_OK;
     if (!g->isa)
         status = rn_fail(e, RN_E_CONFIG, "this processor lacks that instruction set",
@@ -73,8 +73,8 @@ int32_t cpu_engine_create(struct rn_host *h, struct cpu_engine **out,
 #endif
         snprintf(machine, sizeof machine, "4 %s%s %s isa %x", name,
                  g->strict ? " strict" : "", library, library_isa(g));
-        g->tuner = cpu_tuner_create(
-            h, strcmp(rn_get_string(h, "tune", "auto"), "off") == 0, machine, NULL);
+        g->tuner = cpu_tuner_create(h, strcmp(rn_get_string(h, "tune"), "off") == 0,
+                                    machine, NULL);
         if (!g->tuner)
             status = rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
     }
@@ -222,33 +222,9 @@ static int32_t run_nothing(const struct cpu_call *c, struct rn_error *e) {
     return RN_OK;
 }
 
-#define CUSTOM_MOST 16
-
-static int32_t run_custom(const struct cpu_call *c, struct rn_error *e) {
-    const struct rn_operator *op = c->k.node->custom;
-    struct rn_tensor ins[CUSTOM_MOST], outs[CUSTOM_MOST];
-    for (uint32_t i = 0; i < c->k.n_in; i++) {
-        const struct kernel_tensor *t = &c->k.in[i];
-        ins[i] = (struct rn_tensor){t->data, t->shape, NULL, t->dtype, t->rank};
-    }
-    for (uint32_t i = 0; i < c->k.n_out; i++) {
-        const struct kernel_tensor *t = &c->k.out[i];
-        outs[i] = (struct rn_tensor){t->data, t->shape, NULL, t->dtype, t->rank};
-    }
-    return op->host(c->k.n_in, ins, c->k.n_out, outs, c->k.node->attr_count,
-                    c->k.node->attrs, e);
-}
-
 static int32_t room_basic(struct cpu_setup *s, struct rn_error *e) {
-    const struct rn_operator *op = s->node->custom;
-    (void)e;
-    if (op) {
-        if (!op->host || s->n_in > CUSTOM_MOST || s->n_out > CUSTOM_MOST)
-            return 0;
-        s->run = run_custom;
-        s->kernel = "plugin";
-        return 1;
-    }
+    if (s->node->custom)
+        return cpu_custom(s, e);
     bool empty = s->n_out > 0;
     for (uint32_t i = 0; i < s->n_out; i++)
         empty &= s->out[i].count == 0;
@@ -556,12 +532,13 @@ int32_t cpu_compile(const struct cpu_engine *g, const struct rn_program *p,
         if (taken < 0)
             status = taken;
         else if (!taken)
-            status = rn_fail(e, RN_E_UNSUPPORTED,
-                             "the cpu has no kernel for an operator", n->op, n->label);
-        else if (s.workspace > n->workspace_bytes)
             status =
-                rn_fail(e, RN_E_INTERNAL, "a node's workspace is smaller than asked",
-                        n->op, n->label);
+                rn_fail_layer(e, RN_E_UNSUPPORTED,
+                              "the cpu has no kernel for an operator", n->op, n->label);
+        else if (s.workspace > n->workspace_bytes)
+            status = rn_fail_layer(e, RN_E_INTERNAL,
+                                   "a node's workspace is smaller than asked", n->op,
+                                   n->label);
     }
     if (status == RN_OK)
         status = compile_regions(x, e);
@@ -645,7 +622,7 @@ static int32_t run_all(struct cpu_exe *x, void *const *bases, int64_t *times,
         else if (times)
             times[2 * i] = begin, times[2 * i + 1] = end;
         if (status != RN_OK && e && !e->where[0] && n->label)
-            snprintf(e->where, sizeof e->where, "%s", n->label);
+            rn_error_at(e, RN_WHERE_LAYER, n->label);
     }
     threads_leave(before);
     if (x->counting && x->spent > WORTH_NS) {

@@ -148,21 +148,21 @@ static int32_t open_plan(struct cuda_device *d, const char *chip, struct rn_erro
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct cuda_device *d = calloc(1, sizeof *d);
-    const char *chip = rn_get_string(h, "plan_for", "");
+    const char *chip = rn_has(h, "plan_for") ? rn_get_string(h, "plan_for") : "";
     *self = NULL;
     if (!d)
         return rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
-    d->tf32 = strcmp(rn_get_string(h, "numerics", "f32"), "tf32") == 0;
-    d->graphs = strcmp(rn_get_string(h, "graphs", "on"), "off") != 0;
-    d->use_libraries = strcmp(rn_get_string(h, "libraries", "auto"), "off") != 0;
+    d->tf32 = strcmp(rn_get_string(h, "numerics"), "tf32") == 0;
+    d->graphs = strcmp(rn_get_string(h, "graphs"), "off") != 0;
+    d->use_libraries = strcmp(rn_get_string(h, "libraries"), "off") != 0;
 #ifdef CUDA_EMULATED
     emulated_open(&d->lib, h);
 #else
     cuda_libraries_open(&d->lib, !chip[0]);
 #endif
     int32_t status =
-        chip[0] ? open_plan(d, chip, e) : open_device(d, rn_get_int(h, "index", 0), e);
-    bool rule = strcmp(rn_get_string(h, "tune", "on"), "off") == 0;
+        chip[0] ? open_plan(d, chip, e) : open_device(d, rn_get_int(h, "index"), e);
+    bool rule = strcmp(rn_get_string(h, "tune"), "off") == 0;
     if (status == RN_OK && !chip[0] && !(d->tuner = cuda_tuner_create(h, d, rule)))
         status = rn_fail(e, RN_E_MEMORY, "no memory for a backend", NULL, NULL);
     if (status != RN_OK) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <runner/operator.h>
+#include <runner/sdk/operator.h>
 
 #include "engine.h"
 
@@ -20,15 +20,14 @@ struct custom {
     struct ref in_at[MOST], out_at[MOST];
     uint64_t in_bytes[MOST], out_bytes[MOST];
     void *pinned; /* owned */
+    struct rn_workspace work;
 };
 
 /* On a thread of the driver's: no call into CUDA is allowed. */
 static void CUDA_CB on_host(void *context) {
     struct custom *c = context;
-    const struct rn_operator *op = c->node->custom;
     struct rn_error e = {0};
-    int32_t status = op->host(c->n_in, c->in, c->n_out, c->out, c->node->attr_count,
-                              c->node->attrs, &e);
+    int32_t status = rn_operator_run(c->node, c->in, c->out, &c->work, &e);
     if (status != RN_OK && c->device->host_status == RN_OK) {
         c->device->host_error = e;
         c->device->host_status = status;
@@ -66,6 +65,8 @@ static void finish(struct cuda_exe *x, void *state) {
     struct custom *c = state;
     if (c && c->pinned)
         x->device->lib.driver.cuMemFreeHost(c->pinned);
+    if (c)
+        rn_workspace_finish(&c->work);
     free(c);
 }
 

@@ -321,8 +321,9 @@ static int32_t add_node(struct cuda_exe *x, const struct rn_program *p, uint32_t
     if (taken >= 0 && (x->failed || x->generated.failed))
         taken = rn_fail(e, RN_E_MEMORY, "no memory for a node", NULL, NULL);
     if (taken == 1 && building && s.workspace > n->workspace_bytes)
-        taken = rn_fail(e, RN_E_INTERNAL, "a node's workspace is smaller than asked",
-                        n->op, n->label);
+        taken =
+            rn_fail_layer(e, RN_E_INTERNAL, "a node's workspace is smaller than asked",
+                          n->op, n->label);
     if (info) {
         info->supported = taken > 0;
         info->workspace_bytes = s.workspace;
@@ -335,8 +336,8 @@ static int32_t add_node(struct cuda_exe *x, const struct rn_program *p, uint32_t
         *ns = s.ns ? s.ns + s.moved / MOVED : by_rule(&s);
     free(t);
     if (taken == 0 && (building || ns))
-        return rn_fail(e, RN_E_UNSUPPORTED, "cuda has no kernel for an operator", n->op,
-                       n->label);
+        return rn_fail_layer(e, RN_E_UNSUPPORTED, "cuda has no kernel for an operator",
+                             n->op, n->label);
     return taken < 0 ? taken : RN_OK;
 }
 
@@ -417,7 +418,7 @@ int32_t cuda_exe_enqueue(struct cuda_exe *x, CUstream stream, void *const *bases
          i += 1 + x->tasks[i].inside) {
         status = x->tasks[i].run(x, &x->tasks[i], stream, bases, e);
         if (status != RN_OK && e && !e->where[0])
-            snprintf(e->where, sizeof e->where, "%s", x->tasks[i].label);
+            rn_error_at(e, RN_WHERE_LAYER, x->tasks[i].label);
     }
     return status;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <runner/sdk/operator.h>
+
 #include "kernels.h"
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -129,9 +131,17 @@ static int32_t query(void *self, const struct rn_program *p, uint32_t index,
     return RN_OK;
 }
 
-static int32_t run_custom(const struct rn_node *n, const struct kernel_tensor *in,
+struct executable {
+    const struct rn_program *program;
+    kernel_fn *kernels; /* one a node, NULL: custom, scan */
+    void **bodies;      /* one a node, struct executable of a scan's body, or NULL */
+    void **bases;       /* of this body at a step; NULL: not a body */
+    struct rn_workspace work; /* of custom operators */
+};
+
+static int32_t run_custom(struct executable *x, const struct rn_node *n,
+                          const struct kernel_tensor *in,
                           const struct kernel_tensor *out, struct rn_error *e) {
-    const struct rn_operator *op = n->custom;
     struct rn_tensor ins[MOST], outs[8];
     for (uint32_t i = 0; i < n->in_count; i++)
         ins[i] =
@@ -139,15 +149,8 @@ static int32_t run_custom(const struct rn_node *n, const struct kernel_tensor *i
     for (uint32_t i = 0; i < n->out_count; i++)
         outs[i] = (struct rn_tensor){out[i].data, out[i].shape, NULL, out[i].dtype,
                                      out[i].rank};
-    return op->host(n->in_count, ins, n->out_count, outs, n->attr_count, n->attrs, e);
+    return rn_operator_run(n, ins, outs, &x->work, e);
 }
-
-struct executable {
-    const struct rn_program *program;
-    kernel_fn *kernels; /* one a node, NULL: custom, scan */
-    void **bodies;      /* one a node, struct executable of a scan's body, or NULL */
-    void **bases;       /* of this body at a step; NULL: not a body */
-};
 
 static int32_t compile(void *self, const struct rn_program *p, void **exe,
                        struct rn_error *e);
@@ -187,8 +190,8 @@ static int32_t compile(void *self, const struct rn_program *p, void **exe,
         gather(p, n, NULL, ins, outs);
         if (n->custom ? !((const struct rn_operator *)n->custom)->host
                       : !(x->kernels[i] = kernel_find(n->op, ins, n->in_count, outs)))
-            return rn_fail(e, RN_E_UNSUPPORTED, "no plain kernel for an operator",
-                           n->op, n->label);
+            return rn_fail_layer(e, RN_E_UNSUPPORTED, "no plain kernel for an operator",
+                                 n->op, n->label);
     }
     return RN_OK;
 }
@@ -202,6 +205,7 @@ static void exe_destroy(void *self, void *exe) {
     free(x->bodies);
     free(x->bases);
     free(x->kernels);
+    rn_workspace_finish(&x->work);
     free(x);
 }
 
@@ -228,7 +232,7 @@ static int32_t run_scan(void *self, const struct rn_program *p, const struct rn_
 
 static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
                        int64_t *times, struct rn_error *e) {
-    const struct executable *x = exe;
+    struct executable *x = exe;
     (void)stream;
     for (uint32_t i = 0; i < x->program->node_count; i++) {
         const struct rn_node *n = rn_node_at(x->program, i);
@@ -238,7 +242,7 @@ static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
             gather(x->program, n, bases, ins, outs);
         if (times)
             times[2 * i] = now_ns();
-        int32_t status = n->custom      ? run_custom(n, ins, outs, e)
+        int32_t status = n->custom      ? run_custom(x, n, ins, outs, e)
                          : x->bodies[i] ? run_scan(self, x->program, n, x->bodies[i],
                                                    bases, e)
                                         : x->kernels[i](&c, e);

@@ -20,10 +20,10 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a hook", NULL, NULL);
     s->host = h;
-    s->steps = rn_get_int(h, "steps", 5);
-    s->rate = rn_get_float(h, "rate", -1.0);
-    s->live = rn_get_string(h, "live", "");
-    s->part = rn_get_string(h, "part", "");
+    s->steps = rn_get_int(h, "steps");
+    s->rate = rn_has(h, "rate") ? rn_get_float(h, "rate") : -1.0;
+    s->live = rn_get_string(h, "live");
+    s->part = rn_has(h, "part") ? rn_get_string(h, "part") : "";
     s->record = (const struct rn_record_api *)h->api->extension(h, "runner.record/1");
     if (h->api->extension(h, "acme.nothing/1"))
         return rn_fail(e, RN_E_INTERNAL, "an extension that there is not", NULL, NULL);
@@ -31,28 +31,25 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t tap(void *self, struct rn_build *b, const struct rn_point *p) {
-    (void)self;
+static int32_t tap(struct rn_build *b, const struct rn_point *p) {
     if (p->kind != RN_POINT_WEIGHT)
         return 0;
     rn_output(b, "sum", rn_reduce_sum_all(b, p->value));
     return 1;
 }
 
-static int32_t tapped(void *self, int64_t step, const struct rn_point *p, uint32_t count,
-                      const char *const *names, const struct rn_tensor *values,
-                      struct rn_error *e) {
+static int32_t tapped(void *self, const struct rn_tapped *t, struct rn_error *e) {
     const struct watch *s = (const struct watch *)self;
     char name[120] = "watch/";
-    if (count != 1 || strcmp(names[0], "sum") != 0)
+    if (t->count != 1 || strcmp(t->names[0], "sum") != 0)
         return rn_fail(e, RN_E_INTERNAL, "not what was tapped", NULL, NULL);
-    strncat(name, p->path, sizeof name - 7);
-    return s->record ? s->record->tensor(s->host, name, step, values) : RN_OK;
+    strncat(name, t->point->path, sizeof name - 7);
+    return s->record ? s->record->tensor(s->host, name, t->step, t->values) : RN_OK;
 }
 
-static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a,
-                     struct rn_error *e) {
+static int32_t event(void *self, const struct rn_event *ev, struct rn_error *e) {
     struct watch *s = (struct watch *)self;
+    struct rn_actions *a = ev->actions;
     (void)e;
     if (ev->what != RN_EVENT_STEP_END)
         return RN_OK;
@@ -70,7 +67,8 @@ static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *stream) {
+static int32_t save(void *self, struct rn_stream *stream, struct rn_error *e) {
+    (void)e;
     const struct watch *s = (const struct watch *)self;
     return stream->api->write(stream, &s->seen, sizeof s->seen);
 }

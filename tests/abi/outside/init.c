@@ -2,11 +2,10 @@
 /* An init without state: element i of n is scale*(i/n - 1/2); create is NULL. */
 #include <runner/init.h>
 
-static int32_t fill(void *self, const struct rn_init_request *r, float *out,
-                    struct rn_error *e) {
+static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
     (void)self, (void)e;
-    for (uint64_t i = 0; i < r->count; i++)
-        out[i] = (float)((double)i / (double)r->count - 0.5);
+    for (uint64_t i = 0; i < call->count; i++)
+        call->out[i] = (float)((double)i / (double)call->count - 0.5);
     return RN_OK;
 }
 

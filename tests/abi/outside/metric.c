@@ -42,7 +42,8 @@ static int32_t update(void *self, const struct rn_metric_batch *batch,
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *stream) {
+static int32_t save(void *self, struct rn_stream *stream, struct rn_error *e) {
+    (void)e;
     uint32_t version = 1;
     int32_t status = stream->api->write(stream, &version, sizeof version);
     return status ? status : stream->api->write(stream, self, sizeof(struct totals));
@@ -70,20 +71,20 @@ static int32_t merge(void *self, struct rn_stream *stream, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t put(struct rn_metric_sink *sink, const char *name, double x) {
+static int32_t put(const struct rn_metric_result *r, const char *name, double x) {
     struct rn_tensor t = {&x, NULL, NULL, RN_F64, 0};
-    return sink->api->put(sink, name, &t);
+    return rn_metric_put(r, name, &t);
 }
 
-static int32_t finish(void *self, uint32_t count, const struct rn_tensor *states,
-                      struct rn_metric_sink *sink, struct rn_error *e) {
+static int32_t finish(void *self, const struct rn_metric_result *r,
+                      struct rn_error *e) {
     const struct totals *s = (const struct totals *)self;
     double mean = s->pixel_count > 0.0 ? s->pixels / s->pixel_count : 0.0;
-    int32_t status = put(sink, "rows", s->rows);
-    (void)count, (void)states, (void)e;
-    status = status ? status : put(sink, "labels", s->labels);
-    status = status ? status : put(sink, "ids", s->ids);
-    return status ? status : put(sink, "mean", mean);
+    int32_t status = put(r, "rows", s->rows);
+    (void)e;
+    status = status ? status : put(r, "labels", s->labels);
+    status = status ? status : put(r, "ids", s->ids);
+    return status ? status : put(r, "mean", mean);
 }
 
 static const struct rn_metric iface = {sizeof(struct rn_metric),

@@ -4,7 +4,7 @@
 
 static int32_t describe(rn_build *b) {
     const rn_value x = rn_input(b, "x");
-    const int64_t units = rn_get_int(b->host, "units", 10);
+    const int64_t units = rn_get_int(b->host, "units");
     int64_t flat[2] = {rn_dim(b, x, 0), 1};
     for (uint32_t i = 1; i < rn_rank(b, x); i++)
         flat[1] *= rn_dim(b, x, static_cast<int32_t>(i));

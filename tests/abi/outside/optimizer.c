@@ -5,10 +5,10 @@
 
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param"), g = rn_input(b, "grad"), lr = rn_live(b, "lr");
-    rn_value mu = rn_const(b, rn_get_float(b->host, "momentum", 0.9));
+    rn_value mu = rn_const(b, rn_get_float(b->host, "momentum"));
     rn_value v = rn_add(b, rn_mul(b, mu, rn_state_like(b, "v", p, 0.0)), g);
     rn_assign(b, "v", v);
-    if (rn_get_bool(b->host, "nesterov", 0))
+    if (rn_get_bool(b->host, "nesterov"))
         v = rn_add(b, g, rn_mul(b, mu, v));
     rn_output(b, "param", rn_sub(b, p, rn_mul(b, lr, v)));
     return RN_OK;
@@ -16,7 +16,7 @@ static int32_t describe(struct rn_build *b) {
 
 static int32_t validate(struct rn_host *h) {
     struct rn_error e;
-    if (!rn_get_bool(h, "nesterov", 0) || rn_get_float(h, "momentum", 0.9) > 0.0)
+    if (!rn_get_bool(h, "nesterov") || rn_get_float(h, "momentum") > 0.0)
         return RN_OK;
     rn_fail(&e, RN_E_CONFIG, "nesterov looks ahead along a momentum that is 0",
             "give momentum, or leave nesterov out", "nesterov");
@@ -35,7 +35,8 @@ static const void *extension(const char *id) {
     return *id == *mine ? &checks : NULL;
 }
 
-static const struct rn_optimizer iface = {sizeof(struct rn_optimizer), 0, describe};
+static const struct rn_optimizer iface = {sizeof(struct rn_optimizer), 0, NULL, NULL,
+                                          describe};
 
 RN_EXTENDED(heavy_ball, iface, extension, "optimizer acme.optim/heavy_ball 1",
             RN_DOC("Momentum") RN_IN("param float [...] | the parameter")

@@ -15,15 +15,15 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory", NULL, NULL);
 }
 
-static int32_t value(void *self, const struct rn_schedule_at *at, double *out,
-                     struct rn_error *e) {
+static int32_t value(void *self, struct rn_schedule_call *call, struct rn_error *e) {
     struct tired *s = (struct tired *)self;
     (void)e;
-    *out = at->base / (double)(1 + s->calls++);
+    call->value = call->base / (double)(1 + s->calls++);
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *stream) {
+static int32_t save(void *self, struct rn_stream *stream, struct rn_error *e) {
+    (void)e;
     const struct tired *s = (const struct tired *)self;
     uint32_t version = 1;
     int32_t status = stream->api->write(stream, &version, sizeof version);

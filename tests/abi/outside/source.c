@@ -19,13 +19,13 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     s->host = h;
-    s->rows = (uint64_t)rn_get_int(h, "rows", 0);
+    s->rows = (uint64_t)rn_get_int(h, "rows");
     s->fields[0].name = "x", s->fields[1].name = "y";
     s->fields[0].dtype = s->fields[1].dtype = RN_F32;
     s->fields[0].rank = s->fields[1].rank = 1;
     s->fields[0].shape[0] = 4, s->fields[1].shape[0] = 1;
-    s->walk = rn_get_bool(h, "walk", 0);
-    s->astray = rn_get_bool(h, "astray", 0);
+    s->walk = rn_get_bool(h, "walk");
+    s->astray = rn_get_bool(h, "astray");
     s->fields[2].name = "walk";
     s->fields[2].dtype = RN_F32;
     s->fields[2].rank = 2;
@@ -61,11 +61,13 @@ static int32_t walk_read(struct ramp *s, uint64_t i, uint64_t row,
     return status;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     struct ramp *s = (struct ramp *)self;
     float *x = (float *)out[0].data, *y = (float *)out[1].data;
-    (void)worker;
     for (uint64_t i = 0; i < n; i++) {
         if (rn_cancelled(s->host))
             return RN_E_CANCELLED;

@@ -18,8 +18,10 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     return *self ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory", NULL, NULL);
 }
 
-static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
-                    uint32_t *out_count, struct rn_field *out, struct rn_error *e) {
+static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     struct centre *s = (struct centre *)self;
     if (in_count != 1 || (in[0].dtype != RN_U8 && in[0].dtype != RN_F32))
         return rn_fail(e, RN_E_CONFIG, "one field of u8 or f32 is wanted", NULL, NULL);
@@ -29,7 +31,7 @@ static int32_t plan(void *self, uint32_t in_count, const struct rn_field *in,
         s->each *= (uint64_t)in[0].shape[i];
     out[0] = in[0]; /* a row of an array, which has no size of its own */
     out[0].dtype = RN_F32;
-    *out_count = 1;
+    plan->out_count = 1;
     return RN_OK;
 }
 
@@ -45,8 +47,10 @@ static int32_t fit_begin(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t fit_rows(void *self, uint64_t n, const struct rn_tensor *in,
+static int32_t fit_rows(void *self, const struct rn_transform_call *call,
                         struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    uint64_t n = call->rows;
     struct centre *s = (struct centre *)self;
     (void)e;
     for (uint64_t i = 0; i < n * s->each; i++)
@@ -62,8 +66,11 @@ static int32_t fit_end(void *self, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
-                     const struct rn_tensor *out, struct rn_error *e) {
+static int32_t apply(void *self, const struct rn_transform_call *call,
+                     struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     struct centre *s = (struct centre *)self;
     (void)e;
     for (uint64_t i = 0; i < n * s->each; i++)
@@ -71,7 +78,8 @@ static int32_t apply(void *self, uint64_t n, const struct rn_tensor *in,
     return RN_OK;
 }
 
-static int32_t save(void *self, struct rn_stream *stream) {
+static int32_t save(void *self, struct rn_stream *stream, struct rn_error *e) {
+    (void)e;
     const struct centre *s = (const struct centre *)self;
     uint32_t version = 1;
     int32_t status = stream->api->write(stream, &version, sizeof version);
@@ -101,19 +109,24 @@ static int32_t doubled_create(struct rn_host *h, void **self, struct rn_error *e
     return RN_OK;
 }
 
-static int32_t doubled_plan(void *self, uint32_t in_count, const struct rn_field *in,
-                            uint32_t *out_count, struct rn_field *out,
+static int32_t doubled_plan(void *self, struct rn_transform_plan *plan,
                             struct rn_error *e) {
+    const struct rn_field *in = plan->in;
+    struct rn_field *out = plan->out;
+    uint32_t in_count = plan->in_count;
     (void)self;
     if (in_count != 1 || !(in[0].flags & RN_FIELD_VARIABLE))
         return rn_fail(e, RN_E_CONFIG, "one field of variable size is wanted", NULL, NULL);
     out[0] = in[0];
-    *out_count = 1;
+    plan->out_count = 1;
     return RN_OK;
 }
 
-static int32_t doubled_apply(void *self, uint64_t n, const struct rn_tensor *in,
-                             const struct rn_tensor *out, struct rn_error *e) {
+static int32_t doubled_apply(void *self, const struct rn_transform_call *call,
+                             struct rn_error *e) {
+    const struct rn_tensor *in = call->in;
+    const struct rn_tensor *out = call->out;
+    uint64_t n = call->rows;
     (void)self;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t count;

@@ -23,11 +23,14 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     struct timespec moment = {0, 300000};
     uint64_t i, k;
-    (void)self, (void)worker;
+    (void)self;
     if (__atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST) != 1)
         return rn_fail(e, RN_E_INTERNAL, "two workers at once", NULL, NULL);
     nanosleep(&moment, NULL);

@@ -102,17 +102,22 @@ static int32_t no_port(struct rn_build *b) {
 }
 
 static int32_t not_described(struct rn_build *b) {
-    rn_get_float(b->host, "coldness", 1.0);
+    rn_get_float(b->host, "coldness");
     return good(b);
 }
 
+static int32_t valueless(struct rn_build *b) {
+    rn_get_float(b->host, "frost");
+    rn_output(b, "loss", right(b));
+    return RN_OK;
+}
 static int32_t getter(struct rn_build *b) {
-    rn_get_int(b->host, "heat", 1);
+    rn_get_int(b->host, "heat");
     return good(b);
 }
 
 static int32_t live_getter(struct rn_build *b) {
-    rn_get_float(b->host, "warmth", 1.0);
+    rn_get_float(b->host, "warmth");
     return good(b);
 }
 
@@ -154,48 +159,47 @@ static int32_t unpopped(struct rn_build *b) {
 }
 
 /* An operator of its own, whose kernel fails. */
-static int32_t shape_of(uint32_t n_in, const struct rn_tensor *in, uint32_t n_attr,
-                        const struct rn_attr *attrs, rn_dtype *dtype, uint32_t *rank,
-                        int64_t (*dims)[RN_MAX_RANK], struct rn_error *e) {
-    uint32_t i;
-    (void)n_in, (void)n_attr, (void)attrs, (void)e;
-    dtype[0] = in[0].dtype;
-    rank[0] = in[0].rank;
-    for (i = 0; i < in[0].rank; i++)
-        dims[0][i] = in[0].shape[i];
-    return RN_OK;
+static int32_t shape_of(const struct rn_operator_shape *s, struct rn_error *e) {
+    (void)e;
+    return rn_operator_like(s, 0, &s->in[0]);
 }
 
-static int32_t shape_fails(uint32_t n_in, const struct rn_tensor *in, uint32_t n_attr,
-                           const struct rn_attr *attrs, rn_dtype *dtype, uint32_t *rank,
-                           int64_t (*dims)[RN_MAX_RANK], struct rn_error *e) {
-    (void)n_in, (void)in, (void)n_attr, (void)attrs, (void)dtype, (void)rank, (void)dims;
+static int32_t shape_fails(const struct rn_operator_shape *s, struct rn_error *e) {
+    (void)s;
     return rn_fail(e, RN_E_CONFIG, "only matrices fold", NULL, NULL);
 }
 
-static int32_t kernel_fails(uint32_t n_in, const struct rn_tensor *in, uint32_t n_out,
-                            const struct rn_tensor *out, uint32_t n_attr,
-                            const struct rn_attr *attrs, struct rn_error *e) {
-    (void)n_in, (void)in, (void)n_out, (void)out, (void)n_attr, (void)attrs;
+static int32_t kernel_fails(const struct rn_operator_call *call, struct rn_error *e) {
+    (void)call;
     return rn_fail(e, RN_E_PLUGIN, "the kernel is tired", NULL, NULL);
 }
 
-static int32_t pass(struct rn_build *b, const rn_value *in, const rn_value *out,
-                    const rn_value *grad_out, uint32_t n_attr, const struct rn_attr *attrs,
-                    rn_value *grad_in) {
-    (void)b, (void)in, (void)out, (void)n_attr, (void)attrs;
-    grad_in[0] = grad_out[0];
+static int32_t kernel_mute(const struct rn_operator_call *call, struct rn_error *e) {
+    (void)call, (void)e;
+    return RN_E_DATA;
+}
+
+static int32_t pass(struct rn_build *b, const struct rn_operator_gradient *g) {
+    (void)b;
+    g->grad_in[0] = g->grad_out[0];
     return RN_OK;
 }
 
-static int32_t short_gradient(struct rn_build *b, const rn_value *in, const rn_value *out,
-                              const rn_value *grad_out, uint32_t n_attr,
-                              const struct rn_attr *attrs, rn_value *grad_in) {
-    (void)in, (void)out, (void)n_attr, (void)attrs;
-    grad_in[0] = rn_reduce_sum_all(b, grad_out[0]);
+static int32_t short_gradient(struct rn_build *b,
+                              const struct rn_operator_gradient *g) {
+    g->grad_in[0] = rn_reduce_sum_all(b, g->grad_out[0]);
     return RN_OK;
 }
 
+static const struct rn_operator mute = {sizeof(struct rn_operator),
+                                        0,
+                                        "acme.bad/mute",
+                                        1,
+                                        1,
+                                        shape_of,
+                                        pass,
+                                        kernel_mute,
+                                        NULL};
 static const struct rn_operator tired = {
     sizeof(struct rn_operator), 0, "acme.bad/tired", 1, 1, shape_of, pass, kernel_fails,
     NULL};
@@ -219,30 +223,45 @@ static int32_t with(struct rn_build *b, const struct rn_operator *op) {
 }
 
 static int32_t kernel(struct rn_build *b) { return with(b, &tired); }
+static int32_t kernel_silent(struct rn_build *b) {
+    return with(b, &mute);
+}
 static int32_t no_gradient(struct rn_build *b) { return with(b, &dead_end); }
 static int32_t shape_rule(struct rn_build *b) { return with(b, &picky); }
 static int32_t gradient_shape(struct rn_build *b) { return with(b, &crooked); }
 static int32_t small_operator(struct rn_build *b) { return with(b, &small); }
 
 #define TEXT                                                                           \
-    RN_DOC("Wrong on purpose") RN_IN("logits float [N,C] | scores")                    \
-        RN_IN("label int [N] | class") RN_OUT("loss float [N] ; scope sample")         \
+    RN_DOC("Wrong on purpose")                                                         \
+    RN_IN("logits float [N,C] | scores") RN_IN("label int [N] | class")                \
+        RN_OUT("loss float [N] ; scope sample")                                        \
             RN_OPTION("heat float = 1 | a constant")                                   \
-                RN_OPTION("warmth float = 1 ; live | live")
+                RN_OPTION("frost float | not given")                                   \
+                    RN_OPTION("warmth float = 1 ; live | live")
 #define BAD(name) RN_LOSS(loss_##name, name, "acme.bad/" #name " 1", TEXT)
 
 BAD(good); BAD(silent); BAD(says); BAD(no_output); BAD(other_output); BAD(wrong_rank);
 BAD(wrong_type); BAD(no_rows); BAD(twice); BAD(no_value); BAD(unknown_op);
 BAD(unknown_attr); BAD(attr_type); BAD(too_many); BAD(shapes); BAD(no_port);
-BAD(not_described); BAD(getter); BAD(live_getter); BAD(not_live); BAD(reports);
-BAD(assigns); BAD(small_variable); BAD(two_shapes); BAD(unpopped); BAD(kernel);
+BAD(not_described);
+BAD(getter);
+BAD(valueless);
+BAD(live_getter);
+BAD(not_live);
+BAD(reports);
+BAD(assigns);
+BAD(small_variable);
+BAD(two_shapes);
+BAD(unpopped);
+BAD(kernel);
+BAD(kernel_silent);
 BAD(no_gradient); BAD(shape_rule); BAD(gradient_shape); BAD(small_operator);
 
 RN_PLUGIN(&loss_good, &loss_silent, &loss_says, &loss_no_output, &loss_other_output,
-          &loss_wrong_rank, &loss_wrong_type, &loss_no_rows, &loss_twice, &loss_no_value,
-          &loss_unknown_op, &loss_unknown_attr, &loss_attr_type, &loss_too_many,
-          &loss_shapes, &loss_no_port, &loss_not_described, &loss_getter,
-          &loss_live_getter, &loss_not_live, &loss_reports, &loss_assigns,
-          &loss_small_variable, &loss_two_shapes, &loss_unpopped, &loss_kernel,
-          &loss_no_gradient, &loss_shape_rule, &loss_gradient_shape,
-          &loss_small_operator);
+          &loss_wrong_rank, &loss_wrong_type, &loss_no_rows, &loss_twice,
+          &loss_no_value, &loss_unknown_op, &loss_unknown_attr, &loss_attr_type,
+          &loss_too_many, &loss_shapes, &loss_no_port, &loss_not_described,
+          &loss_getter, &loss_valueless, &loss_live_getter, &loss_not_live,
+          &loss_reports, &loss_assigns, &loss_small_variable, &loss_two_shapes,
+          &loss_unpopped, &loss_kernel, &loss_kernel_silent, &loss_no_gradient,
+          &loss_shape_rule, &loss_gradient_shape, &loss_small_operator);

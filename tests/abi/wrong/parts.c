@@ -32,33 +32,33 @@ static int32_t update_fails(void *self, const struct rn_metric_batch *batch,
     (void)self, (void)batch;
     return rn_fail(e, RN_E_DATA, "a label that nobody knows", NULL, NULL);
 }
-static int32_t puts_none(void *self, uint32_t n, const struct rn_tensor *states,
-                         struct rn_metric_sink *sink, struct rn_error *e) {
-    (void)self, (void)n, (void)states, (void)sink, (void)e;
+static int32_t puts_none(void *self, const struct rn_metric_result *r,
+                         struct rn_error *e) {
+    (void)self, (void)r, (void)e;
     return RN_OK;
 }
-static int32_t puts_as(struct rn_metric_sink *sink, const char *name, rn_dtype t,
+static int32_t puts_as(const struct rn_metric_result *r, const char *name, rn_dtype t,
                        uint32_t rank) {
     double x[2] = {0.0, 0.0};
     int64_t n = 2;
     struct rn_tensor v;
     v.data = x, v.shape = &n, v.strides = NULL, v.dtype = t, v.rank = rank;
-    return sink->api->put(sink, name, &v);
+    return rn_metric_put(r, name, &v);
 }
-static int32_t puts_other(void *self, uint32_t n, const struct rn_tensor *states,
-                          struct rn_metric_sink *sink, struct rn_error *e) {
-    (void)self, (void)n, (void)states, (void)e;
-    return puts_as(sink, "other", RN_F64, 0);
+static int32_t puts_other(void *self, const struct rn_metric_result *r,
+                          struct rn_error *e) {
+    (void)self, (void)e;
+    return puts_as(r, "other", RN_F64, 0);
 }
-static int32_t puts_vector(void *self, uint32_t n, const struct rn_tensor *states,
-                           struct rn_metric_sink *sink, struct rn_error *e) {
-    (void)self, (void)n, (void)states, (void)e;
-    return puts_as(sink, "score", RN_F64, 1);
+static int32_t puts_vector(void *self, const struct rn_metric_result *r,
+                           struct rn_error *e) {
+    (void)self, (void)e;
+    return puts_as(r, "score", RN_F64, 1);
 }
-static int32_t puts_u8(void *self, uint32_t n, const struct rn_tensor *states,
-                       struct rn_metric_sink *sink, struct rn_error *e) {
-    (void)self, (void)n, (void)states, (void)e;
-    return puts_as(sink, "score", RN_U8, 0);
+static int32_t puts_u8(void *self, const struct rn_metric_result *r,
+                       struct rn_error *e) {
+    (void)self, (void)e;
+    return puts_as(r, "score", RN_U8, 0);
 }
 #define METRIC(name, update, finish)                                                   \
     static const struct rn_metric name##_iface = {                                     \
@@ -74,20 +74,21 @@ METRIC(fails, update_fails, puts_none);
 METRIC(no_update, NULL, puts_none);
 
 /* ---- schedules ---- */
-static int32_t nan_value(void *self, const struct rn_schedule_at *at, double *out,
+static int32_t nan_value(void *self, struct rn_schedule_call *call,
                          struct rn_error *e) {
-    (void)self, (void)at, (void)e;
-    *out = (double)NAN;
+    (void)self, (void)e;
+    call->value = (double)NAN;
     return RN_OK;
 }
 static int32_t reports_many(struct rn_host *h, void **self, struct rn_error *e) {
     struct rn_error one;
     (void)self, (void)e;
-    rn_fail(&one, RN_E_CONFIG, "the first thing is wrong", "mend it", "a");
+    rn_fail(&one, RN_E_CONFIG, "the first thing is wrong", "fix it", "a");
     h->api->report(h, &one);
     rn_fail(&one, RN_E_CONFIG, "the second thing is wrong", NULL, "b");
     h->api->report(h, &one);
-    rn_fail(&one, RN_E_DATA, "the file is bad", NULL, "/data/rows.csv");
+    rn_fail(&one, RN_E_DATA, "the file is bad", NULL, NULL);
+    rn_error_at(&one, RN_WHERE_FILE, "/data/rows.csv");
     one.line = 7, one.column = 3;
     h->api->report(h, &one);
     return RN_E_CONFIG;
@@ -98,24 +99,30 @@ static int32_t mute(struct rn_host *h, void **self, struct rn_error *e) {
 }
 static int32_t wrong_getters(struct rn_host *h, void **self, struct rn_error *e) {
     (void)self, (void)e;
-    rn_get_string(h, "a", "");
-    rn_get_bool(h, "b", 0);
+    rn_get_string(h, "a");
+    rn_get_bool(h, "b");
     rn_get_count(h, "a");
-    rn_get_int(h, "c", 0);
+    rn_get_int(h, "c");
     return RN_OK;
 }
-static int32_t half_save(void *self, struct rn_stream *s) {
-    (void)self, (void)s;
+static int32_t half_save(void *self, struct rn_stream *s, struct rn_error *e) {
+    (void)self, (void)s, (void)e;
     return RN_OK;
 }
-static int32_t sees(void *self, const struct rn_schedule_at *at, double metric,
-                    int32_t higher_is_better, struct rn_error *e) {
-    (void)self, (void)at, (void)metric, (void)higher_is_better, (void)e;
+static int32_t sees(void *self, const struct rn_schedule_call *call, struct rn_error *e) {
+    (void)self, (void)call, (void)e;
     return RN_OK;
 }
 #define SCHEDULE(name, create, observe, save)                                          \
-    static const struct rn_schedule name##_iface = {                                   \
-        sizeof(struct rn_schedule), 0, create, NULL, nan_value, observe, save, NULL, NULL}; \
+    static const struct rn_schedule name##_iface = {sizeof(struct rn_schedule),        \
+                                                    0,                                 \
+                                                    create,                            \
+                                                    NULL,                              \
+                                                    nan_value,                         \
+                                                    observe,                           \
+                                                    save,                              \
+                                                    NULL,                              \
+                                                    NULL};                             \
     RN_SCHEDULE(schedule_##name, name##_iface, "acme.bad/" #name " 1",                 \
                 RN_DOC("Wrong on purpose") RN_OPTION("a int = 1 | one")                \
                     RN_OPTION("b float = 2 | two"))
@@ -127,24 +134,20 @@ SCHEDULE(half, NULL, NULL, half_save);
 SCHEDULE(forgets, NULL, sees, NULL);
 
 /* ---- hooks ---- */
-static rn_value rewrite(void *self, struct rn_build *b, const struct rn_point *p) {
-    (void)self, (void)b;
+static rn_value rewrite(struct rn_build *b, const struct rn_point *p) {
+    (void)b;
     return p->value;
 }
-static int32_t tap(void *self, struct rn_build *b, const struct rn_point *p) {
-    (void)self;
+static int32_t tap(struct rn_build *b, const struct rn_point *p) {
     rn_output(b, "x", rn_op(b, "no_such_operator", 1, &p->value, 0, NULL));
     return 1;
 }
-static int32_t tapped(void *self, int64_t step, const struct rn_point *p, uint32_t count,
-                      const char *const *names, const struct rn_tensor *values,
-                      struct rn_error *e) {
-    (void)self, (void)step, (void)p, (void)count, (void)names, (void)values, (void)e;
+static int32_t tapped(void *self, const struct rn_tapped *t, struct rn_error *e) {
+    (void)self, (void)t, (void)e;
     return RN_OK;
 }
-static int32_t event(void *self, const struct rn_event *ev, struct rn_actions *a,
-                     struct rn_error *e) {
-    (void)self, (void)ev, (void)a;
+static int32_t event(void *self, const struct rn_event *ev, struct rn_error *e) {
+    (void)self, (void)ev;
     return rn_fail(e, RN_E_PLUGIN, "the hook came off", NULL, NULL);
 }
 static const struct rn_hook rewrites_iface = {
@@ -194,25 +197,37 @@ static int32_t info_impossible(void *self, struct rn_source_info *out, struct rn
 }
 static int32_t info_fails(void *self, struct rn_source_info *out, struct rn_error *e) {
     (void)self, (void)out;
-    rn_fail(e, RN_E_DATA, "a cell is no number", "a number", "/data/rows.csv");
+    rn_fail(e, RN_E_DATA, "a cell is no number", "a number", NULL);
+    rn_error_at(e, RN_WHERE_FILE, "/data/rows.csv");
     if (e)
         e->line = 12, e->column = 4;
     return RN_E_DATA;
 }
-static int32_t read_fails(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                          const struct rn_tensor *out, struct rn_error *e) {
-    (void)self, (void)worker, (void)n, (void)indices, (void)out, (void)e;
+static int32_t read_fails(void *self, const struct rn_source_call *call,
+                          struct rn_error *e) {
+    (void)self, (void)call, (void)e;
     return RN_E_IO;
 }
-#define SOURCE(name, create, info, read)                                               \
+static int32_t info_stream(void *self, struct rn_source_info *out, struct rn_error *e) {
+    int32_t status = info(self, out, e);
+    out->count = RN_COUNT_UNKNOWN;
+    return status;
+}
+#define SOURCE(name, create, info, read) SOURCE_OF(name, create, info, read, "")
+#define SOURCE_OF(name, create, info, read, outs)                                      \
     static const struct rn_source source_##name##_iface = {                            \
         sizeof(struct rn_source), 0, create, free, info, NULL, NULL, read};            \
     RN_SOURCE(source_##name, source_##name##_iface, "acme.bad/source_" #name " 1",     \
-              RN_DOC("Wrong on purpose"))
+              RN_DOC("Wrong on purpose") outs)
 SOURCE(no_create, NULL, info, read_fails);
 SOURCE(impossible, open_source, info_impossible, read_fails);
 SOURCE(cell, open_source, info_fails, read_fails);
 SOURCE(unread, open_source, info, read_fails);
+SOURCE(stream, open_source, info_stream, read_fails);
+SOURCE_OF(undeclared, open_source, info, read_fails, RN_OUT("picture f32 [N,4]"));
+SOURCE_OF(misfit, open_source, info, read_fails, RN_OUT("image f32 [N,5]"));
+SOURCE_OF(absent, open_source, info, read_fails,
+          RN_OUT("image f32 [N,4]") RN_OUT("label int [N]"));
 
 /* ---- augmenters ---- */
 static int32_t blind(struct rn_host *h, void **self, struct rn_error *e) {
@@ -220,30 +235,31 @@ static int32_t blind(struct rn_host *h, void **self, struct rn_error *e) {
     *self = NULL;
     return RN_OK;
 }
-static int32_t takes_all(void *self, const struct rn_field *f, struct rn_error *e) {
-    (void)self, (void)f, (void)e;
+static int32_t takes_all(void *self, const struct rn_augment_plan *p,
+                         struct rn_error *e) {
+    (void)self, (void)p, (void)e;
     return RN_OK;
 }
-static int32_t does_nothing(void *self, uint64_t n, const struct rn_augment_at *at,
-                            const struct rn_tensor *data, struct rn_error *e) {
-    (void)self, (void)n, (void)at, (void)data, (void)e;
+static int32_t does_nothing(void *self, const struct rn_augment_call *call,
+                            struct rn_error *e) {
+    (void)self, (void)call, (void)e;
     return RN_OK;
 }
 static uint32_t one(void *self) {
     (void)self;
     return 1;
 }
-static int32_t decides(void *self, uint64_t n, const struct rn_augment_at *at,
-                       int32_t *out, struct rn_error *e) {
-    (void)self, (void)n, (void)at, (void)out, (void)e;
+static int32_t decides(void *self, const struct rn_augment_call *call,
+                       struct rn_error *e) {
+    (void)self, (void)call, (void)e;
     return RN_OK;
 }
-static int32_t describes_none(void *self, struct rn_build *b) {
-    (void)self, (void)b;
+static int32_t describes_none(struct rn_build *b, uint32_t field) {
+    (void)b, (void)field;
     return RN_OK;
 }
-static int32_t describes_less(void *self, struct rn_build *b) {
-    (void)self;
+static int32_t describes_less(struct rn_build *b, uint32_t field) {
+    (void)field;
     rn_output(b, "data", rn_reduce_sum_all(b, rn_input(b, "data")));
     return RN_OK;
 }
@@ -296,10 +312,12 @@ REGULARIZER(learns, learns, NULL);
 REGULARIZER(still, NULL, says_nothing);
 REGULARIZER(shape, NULL, projects_sum);
 
-RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrinks, &metric_none, &metric_other, &metric_vector,
-          &metric_bytes, &metric_fails, &metric_no_update, &schedule_nan, &schedule_many,
-          &schedule_mute, &schedule_getters, &schedule_half, &schedule_forgets, &hook_rewrites, &hook_taps,
-          &hook_event, &model_s, &model_n, &source_no_create, &source_impossible,
-          &source_cell, &source_unread, &regularizer_neither, &regularizer_mute,
-          &regularizer_vector, &regularizer_integer, &regularizer_learns,
-          &regularizer_still, &regularizer_shape);
+RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrinks,
+          &metric_none, &metric_other, &metric_vector, &metric_bytes, &metric_fails,
+          &metric_no_update, &schedule_nan, &schedule_many, &schedule_mute,
+          &schedule_getters, &schedule_half, &schedule_forgets, &hook_rewrites, &hook_taps, &hook_event,
+          &model_s, &model_n, &source_no_create, &source_impossible, &source_cell,
+          &source_unread, &source_stream, &source_undeclared, &source_misfit,
+          &source_absent, &regularizer_neither, &regularizer_mute, &regularizer_vector,
+          &regularizer_integer, &regularizer_learns, &regularizer_still,
+          &regularizer_shape);

@@ -6,7 +6,7 @@
 static int32_t describe(struct rn_build *b) {
     rn_value p = rn_input(b, "param");
     rn_value step = rn_adam_step(b, p, rn_input(b, "grad"), rn_live(b, "lr"));
-    double most = rn_get_float(b->host, "bound", 1.0);
+    double most = rn_get_float(b->host, "bound");
     step = rn_minimum(b, rn_maximum(b, step, rn_const(b, -most)), rn_const(b, most));
     rn_output(b, "param", rn_sub(b, p, step));
     return RN_OK;

@@ -52,14 +52,14 @@ static int32_t load(struct rows *s, const char *file, int fd, uint64_t bytes,
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct rows *s = (struct rows *)calloc(1, sizeof *s);
-    const char *file = rn_get_string(h, "file", "");
+    const char *file = rn_get_string(h, "file");
     struct rn_budget budget = rn_budget_of(h);
     struct stat st;
     int fd;
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
-    s->columns = rn_get_int(h, "columns", 3);
+    s->columns = rn_get_int(h, "columns");
     field(&s->fields[0], "x", s->columns - 2);
     field(&s->fields[1], "y", 1);
     field(&s->fields[2], "w", 1);
@@ -82,10 +82,13 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, void *worker, uint64_t n, const uint64_t *indices,
-                         const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct rn_tensor *out = call->out;
+    const uint64_t *indices = call->indices;
+    uint64_t n = call->rows;
     const struct rows *s = (const struct rows *)self;
-    (void)worker, (void)e;
+    (void)e;
     for (uint64_t i = 0; i < n; i++) {
         const float *from = s->data + indices[i] * (uint64_t)s->columns;
         for (uint32_t k = 0; k < 3; k++) {
