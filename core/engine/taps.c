@@ -6,22 +6,6 @@
 #include "base/suggest.h"
 #include "engine/engine.h"
 
-/* Does the hook look at this path? `at:` names it, or a layer above it. */
-static bool aims_at(const struct bound_component *hook, const char *path, bool *used) {
-    const struct node *at = node_find(hook->node, "at");
-    uint32_t n = !at ? 0 : node_kind(at) == NODE_LIST ? node_count(at) : 1;
-    bool yes = !at;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct node *word = node_kind(at) == NODE_LIST ? node_item(at, i) : at;
-        if (!pattern_covers(node_raw(word), path))
-            continue;
-        yes = true;
-        if (used)
-            used[i] = true;
-    }
-    return yes;
-}
-
 int engine_tap(void *context, struct graph *g, const struct rn_point *point) {
     struct engine *eng = context;
     for (uint32_t i = 0; i < eng->x->hooks.count; i++) {
@@ -29,7 +13,7 @@ int engine_tap(void *context, struct graph *g, const struct rn_point *point) {
         const struct rn_hook *hook = part->component->iface;
         /* One error is enough: the next points would have it too. */
         if (!hook->tap || diag_count(eng->tap_errors) ||
-            !aims_at(part, point->path, NULL))
+            !hook_aims_at(part, point->path, NULL))
             continue;
         struct builder_options bo = {.graph = g,
                                      .host = instance_host(part->instance),
@@ -103,9 +87,9 @@ int engine_check_taps(struct engine *eng, struct diag *d) {
         uint32_t n = !at ? 0 : node_kind(at) == NODE_LIST ? node_count(at) : 1;
         bool *used = arena_array(eng->arena, bool, n + 1);
         for (uint32_t k = 0; at && k < g->node_count; k++)
-            aims_at(part, g->nodes[k].scope, used);
+            hook_aims_at(part, g->nodes[k].scope, used);
         for (uint32_t k = 0; at && k < variables_count(eng->programs->variables); k++)
-            aims_at(part, variables_at(eng->programs->variables, k)->name, used);
+            hook_aims_at(part, variables_at(eng->programs->variables, k)->name, used);
         for (uint32_t k = 0; k < n; k++) {
             if (used[k])
                 continue;

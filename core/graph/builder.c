@@ -40,6 +40,61 @@ static void stick_text(struct builder *b, int status, const char *format,
     builder_stick(b, &e);
 }
 
+/* ------------------------------------------------------------------- rewriting */
+
+rn_value builder_current(const struct builder *b, rn_value v) {
+    bool known = b->g == b->o.graph && v < b->stands_for_count && b->stands_for[v];
+    return known ? b->stands_for[v] : v;
+}
+
+static void stand_for(struct builder *b, rn_value v, rn_value by) {
+    if (v >= b->stands_for_count) {
+        uint32_t count = 2 * v + 64;
+        rn_value *grown = arena_array(b->g->arena, rn_value, count);
+        if (b->stands_for_count)
+            memcpy(grown, b->stands_for, b->stands_for_count * sizeof *grown);
+        b->stands_for = grown;
+        b->stands_for_count = count;
+    }
+    b->stands_for[v] = by;
+}
+
+/* Once for each value. */
+static void rewrite(struct builder *b, const struct rn_point *point) {
+    rn_value v = point->value;
+    if (v < b->stands_for_count && b->stands_for[v])
+        return;
+    rn_value by = b->o.rewrite(b->o.rewrite_context, b->g, point);
+    stand_for(b, v, by ? by : v);
+    if (!by)
+        stick_text(b, RN_E_PLUGIN, "'%s' was not rewritten", point->path);
+}
+
+bool gnode_ends_layer(const struct graph *g, uint32_t i, uint32_t count) {
+    const struct gnode *n = &g->nodes[i];
+    bool last = strncmp(n->scope, "model", 5) == 0 && n->out_count &&
+                !(op_traits(n->op) & OP_SOURCE);
+    for (uint32_t k = i + 1; last && k < count; k++)
+        last = strcmp(g->nodes[k].scope, n->scope) != 0;
+    return last && graph_value(g, n->out[0])->dtype == RN_F32;
+}
+
+/* The layer of the present scope is complete: its output. */
+static void rewrite_layer(struct builder *b) {
+    struct graph *g = b->g;
+    uint32_t i = g->node_count;
+    if (!b->o.rewrite || b->e.status || g != b->o.graph)
+        return;
+    while (i > b->first_node && strcmp(g->nodes[i - 1].scope, g->scope) != 0)
+        i--;
+    if (i == b->first_node || !gnode_ends_layer(g, i - 1, g->node_count))
+        return;
+    const struct gnode *n = &g->nodes[i - 1];
+    struct rn_point point = {sizeof point,   RN_POINT_ACTIVATION, n->scope,
+                             op_name(n->op), n->out[0],           0};
+    rewrite(b, &point);
+}
+
 static uint32_t next_stream(struct builder *b) {
     struct counter *c = b->counters;
     while (c && strcmp(c->scope, b->g->scope) != 0)
@@ -69,7 +124,7 @@ static int32_t build_op(struct rn_build *api, const char *name, uint32_t n_in,
     rn_value *ins = arena_array(g->arena, rn_value, n_in + extra + 1);
     struct rn_attr *list = arena_array(g->arena, struct rn_attr, n_attr + 2);
     for (uint32_t i = 0; i < n_in; i++) {
-        ins[i] = in[i];
+        ins[i] = builder_current(b, in[i]);
         if (in[i])
             continue;
         stick_text(b, RN_E_PLUGIN, "%s: an input is not a value", name);
@@ -121,7 +176,7 @@ static void build_output(struct rn_build *api, const char *port, rn_value value)
         b->output_capacity = capacity;
     }
     b->outputs[b->output_count++] =
-        (struct goutput){arena_copy(b->g->arena, port), value};
+        (struct goutput){arena_copy(b->g->arena, port), builder_current(b, value)};
 }
 
 static rn_value build_live(struct rn_build *api, const char *option) {
@@ -183,7 +238,12 @@ static rn_value build_variable(struct rn_build *api, const struct rn_variable *v
         builder_stick(b, &e);
         return RN_NONE;
     }
-    return graph_variable(b->g, id);
+    rn_value value = graph_variable(b->g, id);
+    if (!b->o.rewrite || !x.trainable || b->g != b->o.graph)
+        return value;
+    struct rn_point point = {sizeof point, RN_POINT_WEIGHT, x.name, "", value, 0};
+    rewrite(b, &point);
+    return value;
 }
 
 static void build_assign(struct rn_build *api, const char *name, rn_value value) {
@@ -196,7 +256,7 @@ static void build_assign(struct rn_build *api, const char *name, rn_value value)
     if (!v)
         error_set(&e, RN_E_PLUGIN, "'%s' is assigned but was never declared", full);
     else
-        graph_assign(b->g, v->id, value, &e);
+        graph_assign(b->g, v->id, builder_current(b, value), &e);
     if (e.status)
         builder_stick(b, &e);
 }
@@ -227,8 +287,10 @@ static void build_push(struct rn_build *api, const char *scope) {
 
 static void build_pop(struct rn_build *api) {
     struct builder *b = self(api);
-    if (b->depth)
-        b->g->scope = b->scopes[--b->depth];
+    if (!b->depth)
+        return;
+    rewrite_layer(b);
+    b->g->scope = b->scopes[--b->depth];
 }
 
 static uint32_t build_phase(struct rn_build *api) {
@@ -262,10 +324,13 @@ static int32_t build_custom(struct rn_build *api, const struct rn_operator *op,
     struct rn_attr *list = arena_array(b->g->arena, struct rn_attr, n_attr + 1);
     if (b->e.status)
         return b->e.status;
+    rn_value *ins = arena_array(b->g->arena, rn_value, n_in + 1);
+    for (uint32_t i = 0; i < n_in; i++)
+        ins[i] = builder_current(b, in[i]);
     for (uint32_t i = 0; i < n_attr; i++)
         memcpy(&list[i], (const char *)attrs + (size_t)i * attr_stride,
                attr_stride < sizeof *list ? attr_stride : sizeof *list);
-    int status = graph_custom(b->g, op, n_in, in, n_attr, list, out, &e);
+    int status = graph_custom(b->g, op, n_in, ins, n_attr, list, out, &e);
     if (status != RN_OK)
         builder_stick(b, &e);
     return status;
@@ -331,6 +396,7 @@ struct builder *builder_create(const struct builder_options *o) {
     b->api.host = o->host;
     b->api.self = o->self;
     b->g = o->graph;
+    b->first_node = o->graph->node_count;
     b->o = *o;
     b->outer = b->g->scope;
     b->g->scope = arena_copy(b->g->arena, o->scope ? o->scope : "");
@@ -342,6 +408,11 @@ struct rn_build *builder_api(struct builder *b) {
 }
 
 int builder_finish(struct builder *b, int status, struct rn_error *e) {
+    if (status == RN_OK && !b->depth) { /* the component as a layer */
+        rewrite_layer(b);
+        for (uint32_t i = 0; i < b->output_count; i++)
+            b->outputs[i].value = builder_current(b, b->outputs[i].value);
+    }
     b->g->scope = b->outer;
     if (b->e.status) {
         if (e)

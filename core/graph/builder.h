@@ -24,6 +24,10 @@ struct builder {
     uint32_t output_count, output_capacity;
     struct counter *counters;
     struct rn_error e;
+    /* With o.rewrite: what stands for each value that was rewritten, by its id. */
+    rn_value *stands_for;
+    uint32_t stands_for_count;
+    uint32_t first_node; /* of this builder */
 };
 
 /* The first error stays, with component and layer. */
@@ -31,6 +35,9 @@ void builder_stick(struct builder *b, const struct rn_error *e);
 /* What is built from now on goes into the body; the graph before. */
 struct graph *builder_enter(struct builder *b, struct graph *body);
 void builder_leave(struct builder *b, struct graph *outer);
+
+/* What is read where the component reads v. */
+rn_value builder_current(const struct builder *b, rn_value v);
 
 extern const struct rn_scan_api builder_scan_api; /* builder_scan.c */
 

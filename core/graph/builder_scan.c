@@ -45,9 +45,10 @@ struct scan_build {
 
 static void add(struct scan_build *x, rn_value v, bool step, struct rn_error *e) {
     uint32_t k = x->scan.state_count + x->scan.step_count + x->scan.fixed_count;
-    x->operands[k] = v;
+    x->operands[k] = builder_current(x->b, v);
     if (!e->status)
-        x->inner[k] = graph_scan_input(x->scan.body, x->g, k, v, step, e);
+        x->inner[k] =
+            graph_scan_input(x->scan.body, x->g, k, x->operands[k], step, e);
 }
 
 static void add_operands(struct scan_build *x, rn_value active, struct rn_error *e) {

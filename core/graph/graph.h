@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include <runner/build.h>
+#include <runner/hook.h>
 #include <runner/operator.h>
 
 #include "base/memory.h"
@@ -259,12 +260,20 @@ struct builder_options {
     uint32_t phase;
     uint32_t input_count;
     const struct port_binding *inputs;
+    /* NULL, or called with each layer's output and each trainable parameter as they are
+     * made, to append to the graph: the value that everything after it reads instead, or
+     * the point's own. RN_NONE: a failure, which was reported. */
+    rn_value (*rewrite)(void *context, struct graph *g, const struct rn_point *point);
+    void *rewrite_context;
 };
 /* Lives in the graph's arena. */
 struct builder *builder_create(const struct builder_options *o);
 struct rn_build *builder_api(struct builder *b);
 /* After describe returned `status`: the sticky error if any, else its own. */
 int builder_finish(struct builder *b, int status, struct rn_error *e);
+/* Is node i the last one of its layer among the first `count` nodes: does it make what
+ * the layer passes on? */
+bool gnode_ends_layer(const struct graph *g, uint32_t i, uint32_t count);
 rn_value builder_output(const struct builder *b, const char *port); /* RN_NONE */
 uint32_t builder_output_count(const struct builder *b);
 const char *builder_output_name(const struct builder *b, uint32_t i);

@@ -379,10 +379,28 @@ int network_finish(const struct bound_component *part, struct builder *b, int st
     return fault;
 }
 
-/* Describe once with these inputs; the builder for its outputs, or NULL. */
+/* For the builder of a model. */
+struct rewriting {
+    const struct experiment *x;
+    int32_t phase;
+    bool failed;
+    struct diag *d;
+};
+
+static rn_value rewrite_point(void *context, struct graph *g,
+                              const struct rn_point *point) {
+    struct rewriting *r = context;
+    rn_value v = network_rewrite(r->x, g, point, r->phase, r->d);
+    r->failed |= !v;
+    return v;
+}
+
+/* Describe once with these inputs; the builder for its outputs, or NULL. r: NULL, or
+ * hooks rewrite what it describes. */
 static struct builder *describe(struct network *n, const struct bound_component *part,
                                 int32_t (*fn)(struct rn_build *), const char *scope,
-                                const rn_value *inputs, struct diag *d) {
+                                const rn_value *inputs, struct rewriting *r,
+                                struct diag *d) {
     const struct component *c = part->component;
     struct port_binding *ports =
         arena_array(n->graph->arena, struct port_binding, c->in_count + 1);
@@ -396,13 +414,16 @@ static struct builder *describe(struct network *n, const struct bound_component 
                                  .scope = scope,
                                  .phase = n->phase,
                                  .input_count = c->in_count,
-                                 .inputs = ports};
+                                 .inputs = ports,
+                                 .rewrite = r ? rewrite_point : NULL,
+                                 .rewrite_context = r};
     struct builder *b = builder_create(&bo);
     struct rn_error e = {0};
     instance_watch(part->instance);
     if (network_finish(part, b, fn(builder_api(b)), &e) != RN_OK ||
         network_check(n, part, b, &e) != RN_OK) {
-        report(d, part, &e);
+        if (!r || !r->failed) /* else the hook's error was reported */
+            report(d, part, &e);
         return NULL;
     }
     return b;
@@ -419,6 +440,7 @@ static int model_build(struct network *n, const struct network_options *o,
     const struct component *c = part->component;
     const struct rn_model *m = c->iface;
     const struct node *in = node_find(part->node, "in");
+    struct rewriting r = {o->experiment, n->phase, false, d};
     /* A list as a port's binding applies the model, with the same weights, to each. */
     uint32_t times = 1;
     for (uint32_t i = 0; in && node_kind(in) == NODE_MAP && i < node_count(in); i++)
@@ -446,7 +468,8 @@ static int model_build(struct network *n, const struct network_options *o,
             status = bool_cast(n, part, &c->in[i], &inputs[i], d);
         if (status != RN_OK)
             return status;
-        struct builder *b = describe(n, part, m->describe, part->path, inputs, d);
+        struct builder *b = describe(n, part, m->describe, part->path, inputs,
+                                     network_rewrites(o->experiment) ? &r : NULL, d);
         if (!b)
             return diag_status(d);
         for (uint32_t i = 0; i < builder_output_count(b); i++) {
@@ -484,7 +507,7 @@ static int loss_build(struct network *n, const struct network_options *o,
     int status = network_bind(n, o, part, inputs, d);
     if (status != RN_OK)
         return status;
-    struct builder *b = describe(n, part, iface->describe, part->path, inputs, d);
+    struct builder *b = describe(n, part, iface->describe, part->path, inputs, NULL, d);
     if (!b)
         return diag_status(d);
     const char *scope = network_loss_scope(part);

@@ -99,6 +99,16 @@ int network_finish(const struct bound_component *part, struct builder *b, int st
 /* What a component built against what it declared; and what it did wrong meanwhile. */
 int network_check(const struct network *n, const struct bound_component *part,
                   const struct builder *b, struct rn_error *e);
+/* ---- rewrite.c ---- */
+/* Does the hook look at this path? `at:` names it, or a layer above it. used: NULL, or by
+ * item of `at`, set for those that do. */
+bool hook_aims_at(const struct bound_component *hook, const char *path, bool *used);
+/* Is there a hook that rewrites? */
+bool network_rewrites(const struct experiment *x);
+/* What the hooks put in the place of the point's value, its own if none does; RN_NONE:
+ * see d. */
+rn_value network_rewrite(const struct experiment *x, struct graph *g,
+                         const struct rn_point *point, int32_t phase, struct diag *d);
 /* The value named so ("model.out", "data.x", "model" for its only output). */
 rn_value network_find(const struct network *n, const char *name);
 

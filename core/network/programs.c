@@ -287,11 +287,7 @@ static void tap_activations(struct make *m, struct programs *p,
                             uint32_t forward_nodes) {
     for (uint32_t i = 0; i < forward_nodes; i++) {
         const struct gnode *n = &m->g->nodes[i];
-        bool last = strncmp(n->scope, "model", 5) == 0 && n->out_count &&
-                    !(op_traits(n->op) & OP_SOURCE);
-        for (uint32_t k = i + 1; last && k < forward_nodes; k++)
-            last = strcmp(m->g->nodes[k].scope, n->scope) != 0;
-        if (!last || graph_value(m->g, n->out[0])->dtype != RN_F32)
+        if (!gnode_ends_layer(m->g, i, forward_nodes))
             continue;
         struct rn_point point = {sizeof point,   RN_POINT_ACTIVATION, n->scope,
                                  op_name(n->op), n->out[0],           0};

@@ -171,12 +171,29 @@ static int describe(struct make *m, struct programs *p, const struct objective *
     return make_finish(m, part, d);
 }
 
+/* Hooks see the whole gradient of the step, before it is clipped. */
+static int rewrite_gradients(struct make *m, const struct programs *p,
+                             const struct objective *o, rn_value *gs, struct diag *d) {
+    for (uint32_t i = 0; i < o->parameter_count && network_rewrites(p->experiment); i++) {
+        const struct variable *v =
+            variables_at(p->variables, o->parameters[i].variable);
+        struct rn_point point = {sizeof point, RN_POINT_GRADIENT, v->name, "", gs[i], 0};
+        gs[i] = network_rewrite(p->experiment, m->g, &point, RN_PHASE_TRAIN, d);
+        if (!gs[i])
+            return diag_status(d);
+    }
+    return RN_OK;
+}
+
 /* All assignments are predicated on `ok`, so that a step with NaN, or one whose rows
  * all weigh 0, changes nothing; the loss scale alone has rules of its own. */
 int update_make(struct make *m, struct programs *p, const struct objective *o,
                 struct update *u, struct diag *d) {
     struct graph *g = m->g;
     g->part = GRAPH_UPDATE;
+    int rewritten = m->e.status ? RN_OK : rewrite_gradients(m, p, o, u->gs, d);
+    if (rewritten != RN_OK)
+        return rewritten;
     rn_value norm = global_norm(m, o->parameter_count, u->gs);
     rn_value finite = u->loss ? make_op1(m, "is_finite", u->loss) : RN_NONE;
     finite = both(m, both(m, finite, update_statistics(m)), u->finite);

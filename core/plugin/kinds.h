@@ -17,7 +17,6 @@ enum kind_rule_id {
     KIND_RULE_TOGETHER = 1, /* all of the members, or none */
     KIND_RULE_FIRST_NEEDS,  /* where the first is set, all are */
     KIND_RULE_ANY,          /* at least one */
-    KIND_RULE_ABSENT,       /* none */
 };
 
 struct kind_rule {

@@ -36,21 +36,11 @@ static const char *broken(const struct kind_rule *r, const void *iface, uint32_t
     uint32_t set = 0, all = 0;
     for (; all < sizeof r->at / sizeof *r->at && r->at[all]; all++)
         set += has_member(iface, size, r->at[all]);
-    bool holds = true;
-    switch (r->rule) {
-    case KIND_RULE_TOGETHER:
+    bool holds = set > 0; /* KIND_RULE_ANY */
+    if (r->rule == KIND_RULE_TOGETHER)
         holds = set == 0 || set == all;
-        break;
-    case KIND_RULE_FIRST_NEEDS:
+    else if (r->rule == KIND_RULE_FIRST_NEEDS)
         holds = set == all || !has_member(iface, size, r->at[0]);
-        break;
-    case KIND_RULE_ANY:
-        holds = set > 0;
-        break;
-    default:
-        holds = set == 0;
-        break;
-    }
     return holds ? NULL : r->message;
 }
 

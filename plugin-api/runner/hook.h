@@ -104,8 +104,14 @@ struct rn_hook {
     /* *self: plugin, until destroy; NULL both when there is no state. [setup] */
     int32_t (*create)(struct rn_host *h, void **self, struct rn_error *e);
     void (*destroy)(void *self); /* [setup] */
-    /* Rewrite: return the value to use instead (or the same). Reserved: this version of
-     * the host refuses a hook that has it. [setup] */
+    /* Rewrite: describe the value that everything after the point reads instead, of the
+     * same type and shape, or return p->value. Asked in every program: activations and
+     * weights (trainable parameters as the network reads them) while the model is
+     * described, in training, evaluation and prediction (rn_training tells them apart);
+     * gradients of the whole step, unscaled and before they are clipped, with the
+     * update. The gradient flows through what was described (rn_straight_through
+     * passes it by). Penalties, constraints and optimizers see the parameter itself.
+     * [setup] */
     rn_value (*rewrite)(struct rn_build *b, const struct rn_point *p);
     /* Tap: describe what to compute of a point (rn_output by name). 1 = tapped, 0 = not
      * of interest. The host runs it every option `every` (a duration). [setup] */

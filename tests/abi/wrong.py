@@ -430,7 +430,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         ("schedule", "half", 4, "has only one of save and load"),
         ("schedule", "forgets", 4, "the interface of the schedule acme.bad/forgets has observe "
          "without save", "lost when the run is resumed"),
-        ("hooks", "rewrites", 4, "has the form rewrite, which this runner does not have yet"),
+        ("hooks", "rewrites", 4, "rewrite of model.", "the value has another type or shape"),
         ("hooks", "taps", 4, "there is no operator 'no_such_operator'"),
         ("hooks", "event", 4, "the hook came off"),
         ("model", "model_shape", 4, "is declared as float [N,C], but it is f32 []"),

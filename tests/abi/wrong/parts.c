@@ -135,8 +135,7 @@ SCHEDULE(forgets, NULL, sees, NULL);
 
 /* ---- hooks ---- */
 static rn_value rewrite(struct rn_build *b, const struct rn_point *p) {
-    (void)b;
-    return p->value;
+    return rn_reduce_sum_all(b, p->value);
 }
 static int32_t tap(struct rn_build *b, const struct rn_point *p) {
     rn_output(b, "x", rn_op(b, "no_such_operator", 1, &p->value, 0, NULL));
