@@ -95,11 +95,11 @@ static void *map_huge_page(void) {
 }
 
 static struct block *block_create(const struct arena *a, size_t bytes) {
-    size_t most = HUGE_PAGE - sizeof(struct block);
-    if (a->used >= ARENA_IS_LARGE && bytes <= most / 2) {
+    size_t payload = HUGE_PAGE - sizeof(struct block);
+    if (a->used >= ARENA_IS_LARGE && bytes <= payload / 2) {
         struct block *b = map_huge_page();
         if (b) {
-            b->size = most;
+            b->size = payload;
             b->mapped = true;
             return b;
         }

@@ -63,10 +63,10 @@ const char *suggest_find(const struct suggest *s, const char *word) {
     return suggest_nearest(word, s->names, s->count);
 }
 
-void suggest_list(const struct suggest *s, size_t most, struct text *out) {
+void suggest_list(const struct suggest *s, size_t max_length, struct text *out) {
     size_t began = out->length;
     for (uint32_t i = 0; i < s->count; i++) {
-        bool full = out->length - began + strlen(s->names[i]) > most;
+        bool full = out->length - began + strlen(s->names[i]) > max_length;
         text_addf(out, "%s%s", i ? ", " : "", full ? "..." : s->names[i]);
         if (full)
             return;
@@ -74,14 +74,14 @@ void suggest_list(const struct suggest *s, size_t most, struct text *out) {
 }
 
 static void add(const struct suggest *s, const char *word, const char *head,
-                size_t most, struct text *out) {
+                size_t max_length, struct text *out) {
     const char *near = suggest_find(s, word);
     if (near)
         text_addf(out, "did you mean '%s'?", near);
     if (!head || !s->count)
         return;
     text_addf(out, "%s%s: ", near ? " " : "", head);
-    suggest_list(s, most, out);
+    suggest_list(s, max_length, out);
 }
 
 void suggest_text(const struct suggest *s, const char *word, const char *head,

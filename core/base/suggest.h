@@ -22,7 +22,7 @@ void suggest_finish(struct suggest *s);
 const char *suggest_nearest(const char *word, const char *const *names, size_t n);
 const char *suggest_find(const struct suggest *s, const char *word);
 /* Adds "a, b, c"; the rest as ", ..." after about `most` bytes. */
-void suggest_list(const struct suggest *s, size_t most, struct text *out);
+void suggest_list(const struct suggest *s, size_t max_length, struct text *out);
 /* Adds "did you mean 'NEAR'? HEAD: a, b, c": without its first part where no name is
  * near, without its second where there are no names or head is NULL. */
 void suggest_text(const struct suggest *s, const char *word, const char *head,

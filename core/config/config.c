@@ -490,22 +490,22 @@ static void add_via(struct loader *l, struct node *n, const char *word,
 static int from_environment(struct loader *l, struct node *n, const char *word,
                             struct text *out) {
     char name[200];
-    const char *otherwise = strstr(word + 4, ":-");
-    size_t k = otherwise ? (size_t)(otherwise - word) - 4 : strlen(word) - 4;
+    const char *fallback = strstr(word + 4, ":-");
+    size_t k = fallback ? (size_t)(fallback - word) - 4 : strlen(word) - 4;
     if (!k || k >= sizeof name)
         return node_error(l->d, n, false, RN_E_CONFIG,
                           "'${%.100s}' does not name a variable", word);
     memcpy(name, word + 4, k);
     name[k] = '\0';
     const char *value = getenv(name);
-    if (!value && !otherwise) {
+    if (!value && !fallback) {
         node_error(l->d, n, false, RN_E_CONFIG,
                    "the environment variable '%s' is not set", name);
         diag_hint(l->d, "set it, or give a default: ${env:%s:-...}", name);
         return RN_E_CONFIG;
     }
     bool set = value && *value;
-    const char *text = set ? value : otherwise ? otherwise + 2 : "";
+    const char *text = set ? value : fallback ? fallback + 2 : "";
     text_add(out, text);
     add_via(l, n, word, text,
             arena_format(l->c->arena,

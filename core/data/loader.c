@@ -336,33 +336,33 @@ double loader_waited(const struct loader *l) {
 static int open_slots(struct loader *l, struct rn_error *e) {
     const struct data *data = l->data;
     uint32_t keep = l->o.keep ? l->o.keep : 1;
-    uint64_t most = l->rows < l->o.batch ? l->rows : l->o.batch;
+    uint64_t max_rows = l->rows < l->o.batch ? l->rows : l->o.batch;
     l->slot_count = keep + 2 + (l->o.workers ? l->o.workers + 1 : 0);
     l->slots = memory_get(memory_mul(l->slot_count, sizeof *l->slots));
     for (uint32_t i = 0; i < l->slot_count; i++) {
         struct slot *s = &l->slots[i];
         size_t bytes = 64;
         for (uint32_t f = 0; f < data->field_count && !l->o.places; f++)
-            bytes += (memory_mul(most, data->fields[f].bytes) + 63) / 64 * 64;
+            bytes += (memory_mul(max_rows, data->fields[f].bytes) + 63) / 64 * 64;
         s->block = memory_try(bytes);
-        s->ids = memory_try(memory_mul(most + 1, sizeof *s->ids));
-        s->places = memory_try(memory_mul(most + 1, sizeof *s->places));
+        s->ids = memory_try(memory_mul(max_rows + 1, sizeof *s->ids));
+        s->places = memory_try(memory_mul(max_rows + 1, sizeof *s->places));
         s->fields = memory_get(memory_mul(data->field_count + 1, sizeof *s->fields));
         s->numbers =
             memory_get(memory_mul(data->augment.count + 1, sizeof *s->numbers));
         bool all = s->block && s->ids && s->places;
         for (uint32_t k = 0; k < data->augment.count && l->o.places; k++) {
             uint64_t row = data->augment.at[k].numbers * sizeof **s->numbers;
-            s->numbers[k] = memory_try(memory_mul(most + 1, row));
+            s->numbers[k] = memory_try(memory_mul(max_rows + 1, row));
             all &= s->numbers[k] != NULL;
         }
         if (!all)
             return error_set(e, RN_E_MEMORY, "no memory for batches of %llu samples",
-                             (unsigned long long)most);
+                             (unsigned long long)max_rows);
         uint8_t *p = (uint8_t *)(((uintptr_t)s->block + 63) / 64 * 64);
         for (uint32_t f = 0; f < data->field_count && !l->o.places; f++) {
             s->fields[f] = p;
-            p += (most * data->fields[f].bytes + 63) / 64 * 64;
+            p += (max_rows * data->fields[f].bytes + 63) / 64 * 64;
         }
         s->batch.fields = s->fields;
         s->batch.field_count = data->field_count;
@@ -398,19 +398,19 @@ static void open_cache(struct loader *l) {
 static int open_workers(struct loader *l, struct rn_error *e) {
     const struct data *data = l->data;
     const struct table *t = &data->sources.at[data->splits[l->o.split].table];
-    uint64_t most = l->rows < l->o.batch ? l->rows : l->o.batch;
+    uint64_t max_rows = l->rows < l->o.batch ? l->rows : l->o.batch;
     l->worker_count = l->o.workers ? l->o.workers : 1;
     l->workers = memory_get(memory_mul(l->worker_count, sizeof *l->workers));
     for (uint32_t i = 0; i < l->worker_count; i++) {
         struct worker *w = &l->workers[i];
         w->l = l;
-        w->missing = memory_get(memory_mul(most + 1, sizeof *w->missing));
-        w->missing_row = memory_get(memory_mul(most + 1, sizeof *w->missing_row));
+        w->missing = memory_get(memory_mul(max_rows + 1, sizeof *w->missing));
+        w->missing_row = memory_get(memory_mul(max_rows + 1, sizeof *w->missing_row));
         w->changed = memory_get(memory_mul(data->field_count + 1, sizeof *w->changed));
         w->shapes = memory_get(memory_mul(data->field_count + 1, sizeof *w->shapes));
         w->work = data_workspace(data);
         int status = l->o.places ? RN_OK
-                                 : reader_open(data, t, most, data->pipeline.demand,
+                                 : reader_open(data, t, max_rows, data->pipeline.demand,
                                                &w->reader, e);
         if (status != RN_OK)
             return status;

@@ -111,12 +111,12 @@ static int reluctance(const struct stratum *x, int from, int to) {
     return 0;
 }
 
-static void move_most(struct table *t, int from, int to, int64_t most) {
-    for (int r = 0; r <= 2 && most > 0; r++)
-        for (uint64_t c = 0; c < t->count && most > 0; c++)
+static void move_most(struct table *t, int from, int to, int64_t limit) {
+    for (int r = 0; r <= 2 && limit > 0; r++)
+        for (uint64_t c = 0; c < t->count && limit > 0; c++)
             if (can_move(t, c, from, to) && reluctance(&t->classes[c], from, to) <= r) {
                 move(t, c, from, to);
-                most--;
+                limit--;
             }
 }
 
@@ -127,7 +127,7 @@ static int64_t movable(const struct table *t, int from, int to) {
     return n;
 }
 
-static int64_t least(int64_t a, int64_t b) {
+static int64_t min_i64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
@@ -140,7 +140,7 @@ static void settle(struct table *t) {
     for (int direct = 1; !cache_complete(t); direct = !direct)
         for (int from = TRAIN; from <= TEST; from++)
             for (int to = TRAIN; to <= TEST; to++) {
-                int64_t n = least(t->excess[from], -t->excess[to]);
+                int64_t n = min_i64(t->excess[from], -t->excess[to]);
                 int by = TRAIN + VAL + TEST - from - to;
                 if (n <= 0)
                     continue;
@@ -148,7 +148,7 @@ static void settle(struct table *t) {
                     move_most(t, from, to, n);
                     continue;
                 }
-                n = least(n, least(movable(t, from, by), movable(t, by, to)));
+                n = min_i64(n, min_i64(movable(t, from, by), movable(t, by, to)));
                 assert(n > 0); /* a flow exists */
                 move_most(t, from, by, n);
                 move_most(t, by, to, n);

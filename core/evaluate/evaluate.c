@@ -141,10 +141,10 @@ static uint32_t collect_curves(const struct evaluator *v, struct curve *out) {
 
 int evaluator_check_names(const struct evaluator *v, struct diag *d) {
     const struct experiment *x = v->s->x;
-    uint32_t most = 1 + x->losses.count;
+    uint32_t max_curves = 1 + x->losses.count;
     for (uint32_t i = 0; i < x->metrics.count; i++)
-        most += x->metrics.at[i].component->out_count;
-    struct curve *all = arena_array(v->a, struct curve, most);
+        max_curves += x->metrics.at[i].component->out_count;
+    struct curve *all = arena_array(v->a, struct curve, max_curves);
     uint32_t n = collect_curves(v, all);
     int status = RN_OK;
     for (uint32_t i = 1; i < n && status == RN_OK; i++) {

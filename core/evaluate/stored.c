@@ -168,13 +168,13 @@ struct outputs {
 static int collect(struct use *u, struct program_variant *p, struct outputs *out,
                    struct rn_error *e) {
     if (!out->names) {
-        uint32_t most = 0;
+        uint32_t max_outputs = 0;
         for (uint32_t k = 0; k < u->s->engine->eval_count; k++)
-            most = u->s->engine->evals[k].plan->base_count > most
+            max_outputs = u->s->engine->evals[k].plan->base_count > max_outputs
                        ? u->s->engine->evals[k].plan->base_count
-                       : most;
-        out->names = arena_array(u->a, const char *, most + 1);
-        out->values = arena_array(u->a, struct rn_tensor, most + 1);
+                       : max_outputs;
+        out->names = arena_array(u->a, const char *, max_outputs + 1);
+        out->values = arena_array(u->a, struct rn_tensor, max_outputs + 1);
     }
     out->count = 0;
     for (uint32_t i = 0; i < p->plan->base_count; i++) {

@@ -413,7 +413,7 @@ static int send(struct program *p, struct staged *s, struct rn_error *e) {
 }
 
 int device_watch(struct device *d, const struct device_watch *w, struct rn_error *e) {
-    size_t most = 1;
+    size_t max_nodes = 1;
     memory_release(d->times);
     d->times = NULL;
     if (!w)
@@ -421,9 +421,9 @@ int device_watch(struct device *d, const struct device_watch *w, struct rn_error
     if (!RN_HAS(d->b, struct rn_backend, profile) || !d->b->profile)
         return error_set(e, RN_E_UNSUPPORTED, "%s cannot time its nodes", d->info.name);
     for (const struct program *p = d->programs; p; p = p->next)
-        if (p->plan->program.node_count > most)
-            most = p->plan->program.node_count;
-    d->times = memory_get(memory_mul(2 * most, sizeof *d->times));
+        if (p->plan->program.node_count > max_nodes)
+            max_nodes = p->plan->program.node_count;
+    d->times = memory_get(memory_mul(2 * max_nodes, sizeof *d->times));
     d->watch = *w;
     return RN_OK;
 }

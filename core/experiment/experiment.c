@@ -60,9 +60,9 @@ static void check_sections(const struct node *root, struct diag *d) {
                       *train = node_find(root, "train");
     const struct node *steps = train ? node_find(train, "steps") : NULL;
     const struct node *epochs = train ? node_find(train, "epochs") : NULL;
-    const struct node *most = train ? node_find(train, "max_time") : NULL;
+    const struct node *max_time = train ? node_find(train, "max_time") : NULL;
     const struct node *initial = node_at(root, "train.loss_scale.initial");
-    const struct node *least = node_at(root, "train.loss_scale.least");
+    const struct node *min_scale = node_at(root, "train.loss_scale.least");
     struct rn_error e = {0};
     struct duration t;
     const struct node *output = node_find(root, "output");
@@ -86,15 +86,15 @@ static void check_sections(const struct node *root, struct diag *d) {
                    "how long to train is missing");
         diag_hint(d, "give train.epochs or train.steps");
     }
-    if (!diag_count(d) && initial && least && node_float(initial) < node_float(least))
+    if (!diag_count(d) && initial && min_scale && node_float(initial) < node_float(min_scale))
         node_error(d, initial, false, RN_E_CONFIG,
                    "the first loss scale is %s, below the least, %s", node_raw(initial),
-                   node_raw(least));
-    if (most && node_kind(most) == NODE_SCALAR &&
-        duration_parse(node_string(most), &t, &e) == RN_OK &&
+                   node_raw(min_scale));
+    if (max_time && node_kind(max_time) == NODE_SCALAR &&
+        duration_parse(node_string(max_time), &t, &e) == RN_OK &&
         t.unit != DURATION_SECONDS)
-        node_error(d, most, false, RN_E_CONFIG,
-                   "max_time: '%s' is not a time: 2h, 90s, 30min", node_string(most));
+        node_error(d, max_time, false, RN_E_CONFIG,
+                   "max_time: '%s' is not a time: 2h, 90s, 30min", node_string(max_time));
 }
 
 static struct config *read_checked(const char *file, uint32_t n,

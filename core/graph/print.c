@@ -183,10 +183,10 @@ uint64_t gnode_flops(const struct graph *g, const struct gnode *n) {
         return elements(&g->values[n->in[0]]);
     if (n->op->traits & OP_ELEMENTWISE)
         return out;
-    uint64_t most = out;
+    uint64_t widest = out;
     for (uint32_t i = 0; i < n->in_count; i++) {
         uint64_t k = elements(&g->values[n->in[i]]);
-        most = k > most ? k : most;
+        widest = k > widest ? k : widest;
     }
-    return most;
+    return widest;
 }

@@ -220,7 +220,7 @@ rn_value graph_scan_input(struct graph *body, const struct graph *g, uint32_t k,
 }
 
 /* v where the row is active, else `otherwise`. */
-static rn_value where_active(const struct graph_scan *s, rn_value v, rn_value otherwise,
+static rn_value where_active(const struct graph_scan *s, rn_value v, rn_value fallback,
                              struct rn_error *e) {
     const struct gvalue *x = graph_value(s->body, v);
     const struct gvalue *active = graph_value(s->body, s->active);
@@ -231,10 +231,10 @@ static rn_value where_active(const struct graph_scan *s, rn_value v, rn_value ot
                          (long long)active->shape[0]),
                RN_NONE;
     struct rn_attr a = rn_attr_ints("shape", x->rank, shape);
-    rn_value in[3] = {s->active, v, otherwise}, out = RN_NONE;
+    rn_value in[3] = {s->active, v, fallback}, out = RN_NONE;
     if (x->rank > 1)
         graph_op(s->body, "reshape", 1, &s->active, 1, &a, 1, &in[0], e);
-    if (!otherwise)
+    if (!fallback)
         in[2] = graph_scalar(s->body, x->dtype, 0.0);
     graph_op(s->body, "select", 3, in, 0, NULL, 1, &out, e);
     return out;

@@ -77,7 +77,7 @@ static void read_scaling(struct programs *p) {
     s->growth = experiment_float(x, "train.loss_scale.growth");
     s->backoff = experiment_float(x, "train.loss_scale.backoff");
     s->interval = experiment_int(x, "train.loss_scale.interval");
-    s->least = experiment_float(x, "train.loss_scale.least");
+    s->min = experiment_float(x, "train.loss_scale.least");
 }
 
 static int read_lookahead(struct programs *p, struct diag *d) {

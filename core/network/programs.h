@@ -39,7 +39,7 @@ struct parameter {
 /* What the gradient is multiplied by in f16, against underflow (docs/precision.md). */
 struct scaling {
     enum { SCALING_NONE, SCALING_FIXED, SCALING_DYNAMIC } kind;
-    double initial, growth, backoff, least;
+    double initial, growth, backoff, min;
     int64_t interval; /* steps */
 };
 

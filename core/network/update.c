@@ -71,8 +71,8 @@ void update_unscale(struct make *m, const struct programs *p, const struct objec
     rn_value inverse = make_op2(m, "div", make_scalar(m, 1.0), scale);
     for (uint32_t i = 0; i < o->parameter_count; i++) {
         /* The largest, as a sum of finite ones may overflow. */
-        rn_value most = over_all(m, "reduce_max", make_op1(m, "abs", u->gs[i]));
-        finite = both(m, finite, make_op1(m, "is_finite", most));
+        rn_value largest = over_all(m, "reduce_max", make_op1(m, "abs", u->gs[i]));
+        finite = both(m, finite, make_op1(m, "is_finite", largest));
         u->gs[i] = make_op2(m, "mul", u->gs[i], inverse);
     }
     if (p->scaling.kind == SCALING_DYNAMIC)
@@ -94,21 +94,21 @@ static void rescale(struct make *m, const struct programs *p, const struct objec
     struct graph *g = m->g;
     rn_value over = u->overflow;
     rn_value zero = graph_scalar(g, RN_I64, 0.0), one = graph_scalar(g, RN_I64, 1.0);
-    rn_value scale = graph_variable(g, o->scale), least = make_scalar(m, s->least);
+    rn_value scale = graph_variable(g, o->scale), min = make_scalar(m, s->min);
     rn_value growth_steps = make_op2(m, "add", graph_variable(g, o->growth_steps), one);
     rn_value due =
         make_op2(m, "ge", growth_steps, graph_scalar(g, RN_I64, (double)s->interval));
     rn_value up = make_op2(m, "mul", scale, make_scalar(m, s->growth));
     rn_value down = make_op2(m, "mul", scale, make_scalar(m, s->backoff));
     up = make_select(m, make_op1(m, "is_finite", up), up, scale);
-    rn_value next = make_select(m, over, make_op2(m, "maximum", down, least),
+    rn_value next = make_select(m, over, make_op2(m, "maximum", down, min),
                                 make_select(m, due, up, scale));
     growth_steps =
         make_select(m, make_op2(m, "logical_or", over, due), zero, growth_steps);
     rn_value overflows =
         make_op2(m, "add", graph_variable(g, o->overflows), make_cast(m, over, RN_I64));
     /* There is nothing to try where the scale is as small as it gets. */
-    rn_value excused = both(m, over, make_op2(m, "gt", scale, least));
+    rn_value excused = both(m, over, make_op2(m, "gt", scale, min));
     excused = both(m, excused, finite);
     make_output(m, "overflow", excused);
     make_output(m, "scale", next);

@@ -28,7 +28,7 @@ struct prices {
 struct bucket {
     uint32_t thing;
     uint64_t size;
-    uint64_t *least; /* by the forms of message.of */
+    uint64_t *lowest; /* by the forms of message.of */
     uint8_t *best;
     struct choose_price message;
     struct prices with;
@@ -99,9 +99,9 @@ static void leave(struct near *n, uint32_t x) {
 }
 
 /* Entries of the table that thing x would leave; more than `most`: too many. */
-static uint64_t size_of(const struct solver *s, uint32_t x, uint64_t most) {
+static uint64_t size_of(const struct solver *s, uint32_t x, uint64_t size_limit) {
     uint64_t size = 1;
-    for (uint32_t i = 0; i < s->near[x].count && size <= most; i++)
+    for (uint32_t i = 0; i < s->near[x].count && size <= size_limit; i++)
         size *= s->c->forms[s->near[x].of[i]];
     return size;
 }
@@ -125,12 +125,12 @@ static void fix(struct solver *s, uint32_t x) {
 }
 
 /* The smallest table first; of those that are as small the first thing. */
-static void find_order(struct solver *s, uint64_t most) {
+static void find_order(struct solver *s, uint64_t size_limit) {
     uint32_t n = s->c->count;
     uint64_t *size = arena_array(s->a, uint64_t, n + 1);
     bool *gone = arena_array(s->a, bool, n + 1);
     for (uint32_t x = 0; x < n; x++)
-        size[x] = size_of(s, x, most);
+        size[x] = size_of(s, x, size_limit);
     for (uint32_t left = n; left; left--) {
         uint32_t small = NONE, wide = NONE;
         for (uint32_t x = 0; x < n; x++) {
@@ -141,7 +141,7 @@ static void find_order(struct solver *s, uint64_t most) {
             if (wide == NONE || s->near[x].count > s->near[wide].count)
                 wide = x;
         }
-        bool fits = size[small] <= most;
+        bool fits = size[small] <= size_limit;
         uint32_t x = fits ? small : wide;
         gone[x] = true;
         if (fits)
@@ -149,7 +149,7 @@ static void find_order(struct solver *s, uint64_t most) {
         else
             fix(s, x);
         for (uint32_t i = 0; i < s->near[x].count; i++)
-            size[s->near[x].of[i]] = size_of(s, s->near[x].of[i], most);
+            size[s->near[x].of[i]] = size_of(s, s->near[x].of[i], size_limit);
     }
 }
 
@@ -167,9 +167,9 @@ static void narrow(struct solver *s, struct bucket *b) {
 }
 
 static void allocate(struct solver *s, struct bucket *b) {
-    b->least = arena_array(s->a, uint64_t, (size_t)b->size);
+    b->lowest = arena_array(s->a, uint64_t, (size_t)b->size);
     b->best = arena_array(s->a, uint8_t, (size_t)b->size);
-    b->message.table = b->least;
+    b->message.table = b->lowest;
 }
 
 /* A price goes to the first of its things that is taken out. */
@@ -192,9 +192,9 @@ static void fill(struct solver *s, struct bucket *b) {
         for (uint8_t f = 0; f < forms[b->thing]; f++) {
             s->now[b->thing] = f;
             uint64_t sum = prices_at(s->c, &b->with, s->now);
-            if (f && sum >= b->least[at])
+            if (f && sum >= b->lowest[at])
                 continue;
-            b->least[at] = sum;
+            b->lowest[at] = sum;
             b->best[at] = f;
         }
     }
@@ -229,7 +229,7 @@ static bool next_case(struct solver *s) {
 /* False: it would take too long. */
 static bool exactly(const struct choose *c, struct arena *a, uint8_t *form,
                     uint64_t *price) {
-    uint64_t most = c->entries ? c->entries : ENTRIES;
+    uint64_t size_limit = c->entries ? c->entries : ENTRIES;
     uint64_t limit = c->work ? c->work : WORK, work = 1;
     struct solver s = {.c = c, .a = a};
     s.near = arena_array(a, struct near, c->count + 1);
@@ -242,7 +242,7 @@ static bool exactly(const struct choose *c, struct arena *a, uint8_t *form,
         for (uint32_t i = 0; i < c->prices[p].count; i++)
             for (uint32_t k = 0; k < c->prices[p].count; k++)
                 meet(&s, c->prices[p].of[i], c->prices[p].of[k]);
-    find_order(&s, most);
+    find_order(&s, size_limit);
     for (uint32_t i = 0; i < s.bucket_count; i++) {
         narrow(&s, &s.buckets[i]);
         work += s.buckets[i].size;
@@ -278,16 +278,16 @@ struct walker {
 
 /* Gives follower x its best form. */
 static uint64_t follow(struct walker *w, uint32_t x) {
-    uint64_t least = UINT64_MAX;
+    uint64_t lowest = UINT64_MAX;
     uint8_t best = 0;
     for (uint8_t f = 0; f < w->c->forms[x]; f++) {
         w->now[x] = f;
         uint64_t sum = prices_at(w->c, &w->with[x], w->now);
-        if (sum < least)
-            least = sum, best = f;
+        if (sum < lowest)
+            lowest = sum, best = f;
     }
     w->now[x] = best;
-    return least;
+    return lowest;
 }
 
 /* The follower that the price depends on; NONE. */
@@ -326,12 +326,12 @@ static uint64_t improve(struct walker *w, bool *met) {
         changed = false;
         for (uint32_t x = 0; x < c->own; x++) {
             uint8_t had = w->now[x], take = had;
-            uint64_t least = around(w, x, met);
+            uint64_t lowest = around(w, x, met);
             for (uint8_t f = 0; f < c->forms[x]; f++) {
                 w->now[x] = f;
-                uint64_t sum = f == had ? least : around(w, x, met);
-                if (sum < least)
-                    least = sum, take = f;
+                uint64_t sum = f == had ? lowest : around(w, x, met);
+                if (sum < lowest)
+                    lowest = sum, take = f;
             }
             w->now[x] = take;
             changed |= take != had;
@@ -349,7 +349,7 @@ static uint64_t by_improving(const struct choose *c, struct arena *a, uint8_t *f
     struct walker w = {c, arena_array(a, struct prices, c->count + 1),
                        arena_array(a, uint8_t, c->count + 1)};
     bool *met = arena_array(a, bool, c->count + 1);
-    uint64_t least = UINT64_MAX;
+    uint64_t lowest = UINT64_MAX;
     uint8_t starts = 1;
     for (uint32_t p = 0; p < c->price_count; p++)
         for (uint32_t i = 0; i < c->prices[p].count; i++)
@@ -360,12 +360,12 @@ static uint64_t by_improving(const struct choose *c, struct arena *a, uint8_t *f
         for (uint32_t x = 0; x < c->own; x++)
             w.now[x] = start < c->forms[x] ? start : (uint8_t)(c->forms[x] - 1);
         uint64_t sum = improve(&w, met);
-        if (sum >= least)
+        if (sum >= lowest)
             continue;
-        least = sum;
+        lowest = sum;
         memcpy(form, w.now, c->count);
     }
-    return least;
+    return lowest;
 }
 
 struct choose_answer choose(const struct choose *c, struct arena *a) {

@@ -17,7 +17,7 @@ struct layout {
     uint32_t *order;  /* blocks, first placed first */
     uint32_t *placed; /* scratch: those that have a place, by offset */
     uint64_t *best;   /* offsets of the smallest layout so far */
-    uint64_t least;   /* its size */
+    uint64_t best_total;   /* its size */
 };
 
 /* What to place first. */
@@ -78,8 +78,8 @@ static uint64_t place(struct layout *l, bool tight) {
             l->placed[k] = l->placed[k - 1];
         l->placed[k] = l->order[i];
     }
-    if (total < l->least) {
-        l->least = total;
+    if (total < l->best_total) {
+        l->best_total = total;
         for (uint32_t i = 0; i < l->count; i++)
             l->best[i] = l->blocks[i].offset;
     }
@@ -111,7 +111,7 @@ static void improve(struct layout *l, bool tight, uint64_t state, uint64_t tries
                     uint64_t enough) {
     uint64_t now = place(l, tight);
     for (uint64_t k = 0; k < tries; k++) {
-        if (l->least <= enough)
+        if (l->best_total <= enough)
             return;
         uint32_t from = draw(&state, l->count), to = draw(&state, l->count);
         if (k % 2 == 0) {
@@ -134,15 +134,15 @@ static void improve(struct layout *l, bool tight, uint64_t state, uint64_t tries
 }
 
 uint64_t draft_bound(const struct draft *d) {
-    uint64_t most = 0;
+    uint64_t peak = 0;
     for (uint32_t t = 0; t < d->node_count; t++) {
         uint64_t now = 0;
         for (uint32_t i = 0; i < d->block_count; i++)
             if (d->blocks[i].first <= t && t <= d->blocks[i].last)
                 now += d->blocks[i].bytes;
-        most = now > most ? now : most;
+        peak = now > peak ? now : peak;
     }
-    return most;
+    return peak;
 }
 
 uint64_t draft_layout(struct draft *d) {
@@ -152,14 +152,14 @@ uint64_t draft_layout(struct draft *d) {
                        .order = arena_array(d->a, uint32_t, n + 1),
                        .placed = arena_array(d->a, uint32_t, n + 1),
                        .best = arena_array(d->a, uint64_t, n + 1),
-                       .least = UINT64_MAX};
+                       .best_total = UINT64_MAX};
     struct key *keys = arena_array(d->a, struct key, n + 1);
     uint64_t bound = draft_bound(d);
     uint64_t tries = WORK / ((uint64_t)n * n + 1) + 1, totals[2 * ORDERS];
     int ways[2 * ORDERS], count = 0;
     if (!n)
         return 0;
-    for (int way = 0; way < 2 * ORDERS && l.least > bound; way++) {
+    for (int way = 0; way < 2 * ORDERS && l.best_total > bound; way++) {
         sort(&l, (enum order)(way / 2), keys);
         totals[way] = place(&l, way % 2);
         int k = count++;
@@ -175,5 +175,5 @@ uint64_t draft_layout(struct draft *d) {
     }
     for (uint32_t i = 0; i < n; i++)
         d->blocks[i].offset = l.best[i];
-    return l.least;
+    return l.best_total;
 }

@@ -116,15 +116,15 @@ static int by_bytes(const void *a, const void *b) {
 }
 
 void plan_largest(const struct plan *p, uint32_t n, struct text *out) {
-    uint64_t most = 0;
+    uint64_t largest = 0;
     uint32_t peak = 0;
     for (uint32_t t = 0; t < p->program.node_count; t++) {
         uint64_t now = 0;
         for (uint32_t i = 0; i < p->block_count; i++)
             if (p->blocks[i].first <= t && t <= p->blocks[i].last)
                 now += p->blocks[i].bytes;
-        if (now > most) {
-            most = now;
+        if (now > largest) {
+            largest = now;
             peak = t;
         }
     }

@@ -4,7 +4,7 @@
 #include "graph/internal.h"
 #include "plan/internal.h"
 
-static uint64_t least(uint64_t x, uint64_t y) {
+static uint64_t min_u64(uint64_t x, uint64_t y) {
     return x < y ? x : y;
 }
 
@@ -18,7 +18,7 @@ static uint64_t traffic(const struct draft *d, const struct rn_node *n) {
             again |= n->in[k] == n->in[i];
         if (!again && n->in[i] != RN_NO_SLOT)
             bytes += !i && graph_op_picks(n->op)
-                         ? least(d->slots[n->in[i]].bytes, d->slots[n->out[0]].bytes)
+                         ? min_u64(d->slots[n->in[i]].bytes, d->slots[n->out[0]].bytes)
                          : d->slots[n->in[i]].bytes;
     }
     for (uint32_t i = 0; i < n->out_count; i++)

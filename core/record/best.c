@@ -101,10 +101,10 @@ static int compete(void *context, const char *series, int64_t step, double epoch
 }
 
 static int64_t int_of(const struct checkpoint *c, const char *object, const char *key,
-                      int64_t otherwise) {
+                      int64_t fallback) {
     const struct checkpoint_value *v =
         checkpoint_value(c->values, c->value_count, object, key);
-    return v && v->kind == CHECKPOINT_INT ? v->i : otherwise;
+    return v && v->kind == CHECKPOINT_INT ? v->i : fallback;
 }
 
 /* Has the run gone on meanwhile, so that the answer is about something else? */

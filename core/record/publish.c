@@ -96,20 +96,20 @@ static bool put_rows(hid_t file, const struct log_view *v) {
     hid_t scalars = h5_group(file, "scalars"), tensors = h5_group(file, "tensors");
     size_t *next = memory_get(memory_mul(sizeof *next, v->series_count + 1));
     uint32_t *order = memory_get(memory_mul(sizeof *order, v->row_count + 1));
-    size_t start = 0, most = 0, widest = 0;
+    size_t start = 0, max_rows = 0, widest = 0;
     for (size_t i = 0; i < v->series_count; i++) {
         uint64_t unit = 0;
         log_bytes(v->series[i].dtype, v->series[i].rank, v->series[i].shape, &unit);
         next[i] = start;
         start += v->series[i].rows;
-        if (v->series[i].rows > most)
-            most = v->series[i].rows;
+        if (v->series[i].rows > max_rows)
+            max_rows = v->series[i].rows;
         if (v->series[i].rows * unit > widest)
             widest = v->series[i].rows * unit;
     }
     for (size_t i = 0; i < v->row_count; i++)
         order[next[v->rows[i].series]++] = (uint32_t)i;
-    char *steps = memory_get(8 * most + 8), *epochs = memory_get(8 * most + 8);
+    char *steps = memory_get(8 * max_rows + 8), *epochs = memory_get(8 * max_rows + 8);
     char *values = memory_get(widest + 8);
     bool ok = scalars >= 0 && tensors >= 0 &&
               h5_put_text(scalars, "doc", "one group per series of numbers") &&

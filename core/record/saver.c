@@ -49,19 +49,19 @@ const struct checkpoint_value *saved_value(const struct saved *s, const char *ob
 }
 
 int64_t saved_int(const struct saved *s, const char *object, const char *key,
-                  int64_t otherwise) {
+                  int64_t fallback) {
     const struct checkpoint_value *v = saved_value(s, object, key);
-    return v && v->kind == CHECKPOINT_INT ? v->i : otherwise;
+    return v && v->kind == CHECKPOINT_INT ? v->i : fallback;
 }
 
 double saved_real(const struct saved *s, const char *object, const char *key,
-                  double otherwise) {
+                  double fallback) {
     const struct checkpoint_value *v = saved_value(s, object, key);
-    return v && v->kind == CHECKPOINT_REAL ? v->f : otherwise;
+    return v && v->kind == CHECKPOINT_REAL ? v->f : fallback;
 }
 
 const char *saved_text(const struct saved *s, const char *object, const char *key,
-                       const char *otherwise) {
+                       const char *fallback) {
     const struct checkpoint_value *v = saved_value(s, object, key);
-    return v && v->kind == CHECKPOINT_TEXT ? v->s : otherwise;
+    return v && v->kind == CHECKPOINT_TEXT ? v->s : fallback;
 }

@@ -38,9 +38,9 @@ const struct checkpoint_value *saved_value(const struct saved *s, const char *ob
                                            const char *key);
 /* What stands in is returned where there is none. */
 int64_t saved_int(const struct saved *s, const char *object, const char *key,
-                  int64_t otherwise);
+                  int64_t fallback);
 double saved_real(const struct saved *s, const char *object, const char *key,
-                  double otherwise);
+                  double fallback);
 const char *saved_text(const struct saved *s, const char *object, const char *key,
-                       const char *otherwise);
+                       const char *fallback);
 #endif

@@ -32,8 +32,8 @@ static int timed(struct loop *l, double *seconds, double *waited, struct batch *
 static int measure(struct loop *l, const struct bench_options *o,
                    struct bench_result *out, struct rn_error *e) {
     uint64_t full = (uint64_t)(l->engine->length.batch * l->engine->length.accumulate),
-             most = STEPS_MOST;
-    double *steps = memory_get(most * sizeof *steps), seconds, waited;
+             max_steps = STEPS_MOST;
+    double *steps = memory_get(max_steps * sizeof *steps), seconds, waited;
     uint64_t count = 0;
     struct batch b;
     struct step_result r = {0};
@@ -51,7 +51,7 @@ static int measure(struct loop *l, const struct bench_options *o,
             out->first_loss = r.loss;
     }
     began = clock_seconds();
-    while (status == RN_OK && out->steps < most &&
+    while (status == RN_OK && out->steps < max_steps &&
            (!count || clock_seconds() - began < o->seconds)) {
         status = timed(l, &seconds, &waited, &b, &r, e);
         if (b.rows == full || full > data_rows(l->setup->data, DATA_TRAIN))

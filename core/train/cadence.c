@@ -100,12 +100,12 @@ static int read_cadences(struct loop *l, struct diag *d) {
     status = status ? status : other;
     l->cadence.log_every = experiment_int(s->x, "train.log_every");
     l->cadence.max_seconds = INFINITY;
-    const struct node *most = node_at(s->x->root, "train.max_time");
+    const struct node *max_time = node_at(s->x->root, "train.max_time");
     struct duration t;
-    if (most && duration_parse(node_string(most), &t, &e) == RN_OK) {
+    if (max_time && duration_parse(node_string(max_time), &t, &e) == RN_OK) {
         if (t.unit != DURATION_SECONDS)
-            return node_error(d, most, false, RN_E_CONFIG,
-                              "'%s' is not a time: 2h, 90s, 30min", node_string(most));
+            return node_error(d, max_time, false, RN_E_CONFIG,
+                              "'%s' is not a time: 2h, 90s, 30min", node_string(max_time));
         l->cadence.max_seconds = t.amount;
     }
     l->cadence.tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);

@@ -266,10 +266,10 @@ int components_load(struct loop *l, const struct saved *from, struct rn_error *e
     struct arena *a = arena_create();
     struct state *states = arena_array(a, struct state, STATES_MAX);
     uint32_t n = list_states(a, from, states), count = 0;
-    uint32_t most = 1;
+    uint32_t max_targets = 1;
     for (int k = 0; k < KIND_COUNT; k++)
-        most += kind_at(k)->load ? x->by_kind[k].count : 0;
-    struct target *all = arena_array(a, struct target, most);
+        max_targets += kind_at(k)->load ? x->by_kind[k].count : 0;
+    struct target *all = arena_array(a, struct target, max_targets);
     for (int k = 0; k < KIND_COUNT; k++)
         for (uint32_t i = 0; kind_at(k)->load && i < x->by_kind[k].count; i++) {
             const struct bound_component *p = &x->by_kind[k].at[i];

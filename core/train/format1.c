@@ -31,9 +31,9 @@ static int cut_short(const char *what, struct rn_error *e) {
 
 /* ---------------------------------------------------------------- the experiment */
 
-static int64_t int_at(const struct node *root, const char *path, int64_t otherwise) {
+static int64_t int_at(const struct node *root, const char *path, int64_t fallback) {
     const struct node *n = node_at(root, path);
-    return n && node_kind(n) == NODE_SCALAR ? node_int(n) : otherwise;
+    return n && node_kind(n) == NODE_SCALAR ? node_int(n) : fallback;
 }
 
 static const char *text_at(const struct node *root, const char *path) {

@@ -20,7 +20,7 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
     if (p->scaling.kind == SCALING_DYNAMIC && isfinite(loss) && !isfinite(norm))
         snprintf(what, sizeof what,
                  "loss %g, gradient norm %g at the smallest loss scale, %g", loss, norm,
-                 p->scaling.least);
+                 p->scaling.min);
     else if (isfinite(loss) && isfinite(norm))
         snprintf(what, sizeof what, "a running statistic is not finite");
     else

@@ -102,8 +102,8 @@ RN_INIT(uniform, create_uniform, free, fill, "runner/uniform 1",
         RN_OPTION("low float = -1 | lower end")
         RN_OPTION("high float = 1 | upper end, above low"));
 
-#define DISTRIBUTION(otherwise)                                                        \
-    RN_OPTION("distribution choice(uniform,normal) = " otherwise                       \
+#define DISTRIBUTION(fallback)                                                        \
+    RN_OPTION("distribution choice(uniform,normal) = " fallback                       \
               " | of that variance; uniform: within sqrt(3) standard deviations")
 #define GAIN RN_OPTION("gain float = 1 ; above 0 | factor of the standard deviation")
 RN_INIT(xavier, create_xavier, free, fill, "runner/xavier 1",

@@ -62,16 +62,16 @@ static rn_value fail(struct state *s, const char *message, const char *hint,
 }
 
 /* Up to `most` numbers of a list; 0 when it is absent. */
-static uint32_t list(struct state *s, const char *key, uint32_t most, int64_t *out) {
+static uint32_t list(struct state *s, const char *key, uint32_t max_count, int64_t *out) {
     char p[96], item[112];
     if (!rn_has(s->b->host, path(s, key, p)))
         return 0;
     uint32_t n = rn_get_count(s->b->host, p);
-    if (n == 0 || n > most)
+    if (n == 0 || n > max_count)
         fail(s, "this list is empty, or longer than can be meant", NULL, key);
-    for (uint32_t i = 0; i < n && i < most; i++)
+    for (uint32_t i = 0; i < n && i < max_count; i++)
         out[i] = rn_get_int(s->b->host, rn_path(item, sizeof item, p, i));
-    return n < most ? n : most;
+    return n < max_count ? n : max_count;
 }
 
 /* One number, or [height, width]; out stays as it is where the layer has none. */

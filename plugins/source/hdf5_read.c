@@ -481,8 +481,8 @@ static void limit_memory(uint64_t bytes) {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    struct rlimit most = {bytes + OWN_BYTES, bytes + OWN_BYTES};
-    setrlimit(RLIMIT_AS, &most);
+    struct rlimit limit = {bytes + OWN_BYTES, bytes + OWN_BYTES};
+    setrlimit(RLIMIT_AS, &limit);
 #else
     (void)bytes;
 #endif

@@ -24,7 +24,7 @@ struct text {
 /* The code point at *p, which moves behind it; BAD_TEXT when it is not UTF-8 (RFC 3629:
  * no overlong forms, no surrogates). */
 static uint32_t decode(const uint8_t **p, const uint8_t *end) {
-    static const uint32_t least[4] = {0, 0x80, 0x800, 0x10000};
+    static const uint32_t min_code[4] = {0, 0x80, 0x800, 0x10000};
     const uint8_t *at = *p;
     uint32_t c = *at++;
     int more = c < 0x80       ? 0
@@ -40,7 +40,7 @@ static uint32_t decode(const uint8_t **p, const uint8_t *end) {
             return BAD_TEXT;
         c = c << 6 | (*at & 0x3fu);
     }
-    if (c < least[more] || c >= ALL || (c >= 0xd800 && c < 0xe000))
+    if (c < min_code[more] || c >= ALL || (c >= 0xd800 && c < 0xe000))
         return BAD_TEXT;
     *p = at;
     return c;

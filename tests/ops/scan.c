@@ -156,7 +156,7 @@ static void by_scan(struct rn_build *b, const struct cell *c, const struct opera
 /* v where row n has a step t, else `otherwise` (RN_NONE: 0). */
 static rn_value where_active(struct rn_build *b, const struct cell *c,
                              const struct operands *o, int64_t t, rn_value v,
-                             rn_value otherwise) {
+                             rn_value fallback) {
     int64_t shape[2] = {c->rows, 1};
     if (!o->lengths)
         return v;
@@ -164,7 +164,7 @@ static rn_value where_active(struct rn_build *b, const struct cell *c,
     rn_value in[2] = {now, o->lengths}, active = rn_op(b, "lt", 2, in, 0, NULL);
     if (rn_rank(b, v) == 2)
         active = rn_reshape(b, active, 2, shape);
-    return rn_select(b, active, v, otherwise ? otherwise : rn_const(b, 0.0));
+    return rn_select(b, active, v, fallback ? fallback : rn_const(b, 0.0));
 }
 
 static rn_value step_at(struct rn_build *b, rn_value x, int64_t t) {

@@ -26,7 +26,7 @@ static struct {
     int64_t processor, wall, switches;
     enum contention now;
     int quiet_after; /* calls of kernels until the contention ends; 0: it stays */
-    uint64_t walk;
+    uint64_t memory_probe;
     int calls, rests;
     int said[3]; /* what is timed; that it is busy; that it is timed again */
 } world;
@@ -51,9 +51,9 @@ static double others(void *self, int threads) {
     return world.now == OTHERS ? 0.5 : 0.0;
 }
 
-static uint64_t walk(void *self) {
+static uint64_t memory_probe(void *self) {
     (void)self;
-    return world.now == WALKS ? 2 * world.walk : world.walk;
+    return world.now == WALKS ? 2 * world.memory_probe : world.memory_probe;
 }
 
 static void rest(void *self) {
@@ -62,7 +62,7 @@ static void rest(void *self) {
 }
 
 static const struct cpu_clock our_clock = {NULL,     processor, wall, others,
-                                           switches, walk,      rest, NULL};
+                                           switches, memory_probe,      rest, NULL};
 
 static int32_t run_kernel(const struct cpu_call *c, struct rn_error *e) {
     char kernel = *(const char *)c->state;
@@ -107,7 +107,7 @@ static void be(enum contention c, int quiet_after) {
     memset(&world, 0, sizeof world);
     world.now = c;
     world.quiet_after = quiet_after;
-    world.walk = WALK;
+    world.memory_probe = WALK;
 }
 
 /* --------------------------------------------------------------------- the cache */
@@ -246,9 +246,9 @@ static void check_judgement(void) {
     struct cpu_contention c = {1.02, 0.1, 10.0, 450000};
     CHECK(!cpu_is_disturbed(&c, 400000));
     CHECK(!cpu_is_disturbed(&c, 0)); /* nothing to compare with */
-    c.walk = 600000;
+    c.memory_probe = 600000;
     CHECK(cpu_is_disturbed(&c, 400000) && !cpu_is_disturbed(&c, 0));
-    c.walk = 0; /* not known */
+    c.memory_probe = 0; /* not known */
     CHECK(!cpu_is_disturbed(&c, 400000));
     c.stretch = 1.5;
     CHECK(cpu_is_disturbed(&c, 400000));
@@ -264,12 +264,12 @@ static void check_judgement(void) {
     cpu_watch_look(&w);
     world.processor += 1000, world.wall += 3000;
     c = cpu_watch_end(&w);
-    CHECK(c.walk == 2 * WALK && c.stretch == 3.0 && fabs(c.others - 0.5 / 3) < 1e-9);
+    CHECK(c.memory_probe == 2 * WALK && c.stretch == 3.0 && fabs(c.others - 0.5 / 3) < 1e-9);
     /* This machine's clock goes on, and a walk takes time. */
     struct cpu_clock real;
     CHECK(cpu_clock_init(&real));
     int64_t p = real.processor(real.self), v = real.wall(real.self);
-    uint64_t took = real.walk(real.self);
+    uint64_t took = real.memory_probe(real.self);
     CHECK(real.wall(real.self) > v && real.processor(real.self) > p);
     CHECK(took == 0 || took < 10000000000u);
     CHECK(real.others(real.self, 1) >= 0.0);
@@ -316,7 +316,7 @@ static void check_neighbour(void) {
     uint64_t ns;
     forget();
     be(NEIGHBOUR, 0); /* nothing shows it in this run */
-    world.walk = 3 * WALK;
+    world.memory_probe = 3 * WALK;
     struct cpu_tuner *t = tuner_of();
     CHECK(t && ask(t, 16, &ns) == 'd' && lines("?\n") == 0);
     cpu_tuner_destroy(t);

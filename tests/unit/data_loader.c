@@ -154,11 +154,11 @@ static void test_workers(void) {
         struct rn_error e = {0};
         lo.workers = n;
         l = open_loader(o.data, lo);
-        int same = 1, told = 1;
+        int same = 1, reported = 1;
         for (int at = MANY - 4; at >= 0; at--) {
             struct loader_position p = {(uint64_t)at / 11, (uint64_t)at % 11};
             CHECK(loader_seek(l, p, &e) == RN_OK);
-            told &= loader_tell(l).epoch == p.epoch && loader_tell(l).index == p.index;
+            reported &= loader_tell(l).epoch == p.epoch && loader_tell(l).index == p.index;
             read_prints(o.data, l, 3, got);
             same &= memcmp(got, want + at, 3 * sizeof *got) == 0;
             at -= at % 3;
@@ -168,7 +168,7 @@ static void test_workers(void) {
         CHECK(loader_tell(l).epoch == 1 && loader_tell(l).index == 0);
         read_prints(o.data, l, 2, got);
         same &= memcmp(got, want + 11, 2 * sizeof *got) == 0;
-        CHECK(same && told);
+        CHECK(same && reported);
         CHECK(loader_seek(l, (struct loader_position){0, 12}, &e) == RN_E_CHECKPOINT);
         loader_close(l);
     }

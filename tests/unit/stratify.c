@@ -30,7 +30,7 @@ static struct untrained count_untrained(const struct stratum *c, uint64_t n) {
 }
 
 /* Sums are exact, and each number is its share rounded down or up. */
-static int sound(const struct stratum *c, uint64_t n, const uint64_t want[3]) {
+static int is_valid(const struct stratum *c, uint64_t n, const uint64_t want[3]) {
     uint64_t all = want[0] + want[1] + want[2], sum[3] = {0};
     for (uint64_t i = 0; i < n; i++) {
         uint64_t own = 0;
@@ -53,7 +53,7 @@ static void search(struct stratum *c, uint64_t n, uint64_t at, const uint64_t wa
     uint64_t all = want[0] + want[1] + want[2], low[3];
     if (at == n) {
         struct untrained u = count_untrained(c, n);
-        if (sound(c, n, want) &&
+        if (is_valid(c, n, want) &&
             (u.large < best->large || (u.large == best->large && u.all < best->all)))
             *best = u;
         return;
@@ -80,7 +80,7 @@ static void test_random(void) {
         uint64_t want[3] = {all - val - test, val, test};
         struct untrained least = {UINT64_MAX, UINT64_MAX};
         stratify(c, n, want);
-        good &= sound(c, n, want);
+        good &= is_valid(c, n, want);
         for (uint64_t i = 0; i < n; i++)
             other[i] = c[i];
         search(other, n, 0, want, &least);
@@ -96,10 +96,10 @@ static void test_given(void) {
     for (int i = 0; i < 10; i++)
         pairs[i] = (struct stratum){2, {0}};
     stratify(pairs, 10, (const uint64_t[3]){12, 4, 4});
-    CHECK(sound(pairs, 10, (const uint64_t[3]){12, 4, 4}));
+    CHECK(is_valid(pairs, 10, (const uint64_t[3]){12, 4, 4}));
     CHECK(count_untrained(pairs, 10).all == 0);
     stratify(mixed, 4, (const uint64_t[3]){4, 3, 3});
-    CHECK(sound(mixed, 4, (const uint64_t[3]){4, 3, 3}));
+    CHECK(is_valid(mixed, 4, (const uint64_t[3]){4, 3, 3}));
     CHECK(mixed[2].take[0] >= 1);
 }
 
@@ -111,7 +111,7 @@ static void test_many(void) {
     for (uint64_t i = 0; i < n; i++)
         c[i].rows = 1;
     stratify(c, n, want);
-    CHECK(sound(c, n, want));
+    CHECK(is_valid(c, n, want));
     free(c);
 }
 

@@ -199,18 +199,18 @@ static void say_missing(const struct args *a) {
 
 static bool check_arguments(const struct args *a) {
     const struct verb *v = &verb_table[a->verb];
-    uint32_t least, most;
-    verb_bounds(a->verb, &least, &most);
+    uint32_t min_count, max_count;
+    verb_bounds(a->verb, &min_count, &max_count);
     if (v->words && a->count && !check_word(a, "", a->arg[0], v->words))
         return false;
-    if (a->count < least && !v->words) {
+    if (a->count < min_count && !v->words) {
         say_missing(a);
         return false;
     }
-    if (a->count <= most)
+    if (a->count <= max_count)
         return true;
     fprintf(stderr, "runner %s: error: unexpected argument '%s'\n", v->name,
-            a->arg[most]);
+            a->arg[max_count]);
     fprintf(stderr, "  usage: runner %s%s%s\n", v->name, *v->arguments ? " " : "",
             v->arguments);
     return false;

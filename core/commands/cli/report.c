@@ -92,12 +92,12 @@ int fail_error(const struct rn_error *e, const struct args *a) {
 }
 
 void print_suggestion(const struct suggest *names, const char *word,
-                      const char *otherwise) {
+                      const char *fallback) {
     const char *near = suggest_find(names, word);
     if (near)
         fprintf(stderr, "  did you mean '%s'?\n", near);
-    else if (otherwise)
-        fprintf(stderr, "  %s\n", otherwise);
+    else if (fallback)
+        fprintf(stderr, "  %s\n", fallback);
 }
 
 int verb_unknown(const char *word) {

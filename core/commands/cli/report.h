@@ -15,7 +15,7 @@ int fail_error(const struct rn_error *e, const struct args *a);
  * line. */
 struct suggest;
 void print_suggestion(const struct suggest *names, const char *word,
-                      const char *otherwise);
+                      const char *fallback);
 /* Says that `word` is not a verb, and the nearest one; 2. */
 int verb_unknown(const char *word);
 /* A text and a newline on stdout, in one call; t is finished. */

@@ -42,10 +42,10 @@ static void on_signal(int number) {
 
 /* The children of this process, compilers and readers, each with a group of its own or
  * as one process: what kill() takes. */
-static size_t find_children(pid_t *out, size_t most) {
+static size_t find_children(pid_t *out, size_t capacity) {
     size_t count = 0;
     DIR *d = opendir("/proc");
-    for (struct dirent *f; d && count < most && (f = readdir(d));) {
+    for (struct dirent *f; d && count < capacity && (f = readdir(d));) {
         char path[300], line[600] = "";
         if (!isdigit((unsigned char)f->d_name[0]))
             continue;

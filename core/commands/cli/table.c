@@ -58,33 +58,33 @@ uint64_t flag_set(enum verb_id v, unsigned i) {
 }
 
 /* Of one form of a pattern. */
-static void form_bounds(const char *p, size_t n, uint32_t *least, uint32_t *most) {
+static void form_bounds(const char *p, size_t n, uint32_t *min_count, uint32_t *max_count) {
     int depth = 0;
-    *least = *most = 0;
+    *min_count = *max_count = 0;
     for (size_t i = 0; i < n; i++) {
         bool starts = i == 0 || p[i - 1] == ' ' || p[i - 1] == '[';
         if (starts && strncmp(p + i, "...", 3) == 0) {
-            *most = UINT32_MAX;
+            *max_count = UINT32_MAX;
             return;
         }
         if (starts && p[i] != '[' && p[i] != ' ') {
-            *least += depth == 0;
-            *most += 1;
+            *min_count += depth == 0;
+            *max_count += 1;
         }
         depth += (p[i] == '[') - (p[i] == ']');
     }
 }
 
-void verb_bounds(enum verb_id v, uint32_t *least, uint32_t *most) {
+void verb_bounds(enum verb_id v, uint32_t *min_count, uint32_t *max_count) {
     const struct verb *verb = &verb_table[v];
-    *least = UINT32_MAX;
-    *most = 0;
+    *min_count = UINT32_MAX;
+    *max_count = 0;
     for (const char *p = verb->arguments;;) {
         const char *end = strstr(p, " | ");
         uint32_t few, many;
         form_bounds(p, end ? (size_t)(end - p) : strlen(p), &few, &many);
-        *least = few < *least ? few : *least;
-        *most = many > *most ? many : *most;
+        *min_count = few < *min_count ? few : *min_count;
+        *max_count = many > *max_count ? many : *max_count;
         if (!end)
             return;
         p = end + 3;

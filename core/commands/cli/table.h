@@ -69,7 +69,7 @@ bool flag_of(enum flag_id f, enum verb_id v);
  * set. */
 uint64_t flag_set(enum verb_id v, unsigned i);
 /* How many arguments the pattern allows. most: UINT32_MAX without a limit. */
-void verb_bounds(enum verb_id v, uint32_t *least, uint32_t *most);
+void verb_bounds(enum verb_id v, uint32_t *min_count, uint32_t *max_count);
 /* "RUN [key=value ...] [--json]": all that may follow the verb. */
 void verb_usage(enum verb_id v, struct text *out);
 /* "--split NAME". */

@@ -21,7 +21,7 @@ struct row {
     enum graph_part part;
     double calls, seconds, of_part[3];
     double flops, bytes;
-    double least; /* seconds of the operations at the peak of their type */
+    double ideal; /* seconds of the operations at the peak of their type */
 };
 
 struct table {
@@ -50,7 +50,7 @@ static void add(struct row *r, const struct profile_node *n,
     r->bytes += n->calls * (double)w->bytes;
     double peak = w->narrow && p->bf16 > 0.0 ? p->bf16 : p->flops;
     if (peak > 0.0)
-        r->least += n->calls * (double)w->flops / peak;
+        r->ideal += n->calls * (double)w->flops / peak;
 }
 
 /* ------------------------------------------------------------------- names */
@@ -85,11 +85,11 @@ static const char *operator_of(struct arena *a, const struct rn_node *n) {
 }
 
 /* At most `most` characters, the middle left out. */
-static const char *shortened(const char *s, size_t most, char *out) {
+static const char *shortened(const char *s, size_t max_length, char *out) {
     size_t n = strlen(s);
-    if (n <= most)
+    if (n <= max_length)
         return s;
-    size_t head = (most - 2) * 2 / 3, tail = most - 2 - head;
+    size_t head = (max_length - 2) * 2 / 3, tail = max_length - 2 - head;
     memcpy(out, s, head);
     memcpy(out + head, "..", 2);
     memcpy(out + head + 2, s + n - tail, tail + 1);
@@ -104,7 +104,7 @@ static void print_rates(const struct profile_result *r, const struct row *w) {
     printf(" %6.1f%% %9.1f", r->step > 0.0 ? 100.0 * w->seconds / r->step : 0.0,
            1e-9 * flops);
     if (r->peaks.flops > 0.0)
-        printf(" %5.1f%%", w->seconds > 0.0 ? 100.0 * w->least / w->seconds : 0.0);
+        printf(" %5.1f%%", w->seconds > 0.0 ? 100.0 * w->ideal / w->seconds : 0.0);
     else
         printf(" %6s", "-");
     printf(" %7.1f", 1e-9 * bytes);
@@ -127,7 +127,7 @@ static void print_layers(const struct profile_result *r, const struct table *t) 
         all.seconds += w->seconds;
         all.flops += w->flops;
         all.bytes += w->bytes;
-        all.least += w->least;
+        all.ideal += w->ideal;
         for (int k = 0; k < 3; k++)
             all.of_part[k] += w->of_part[k];
     }

@@ -25,11 +25,11 @@
 
 bool cpu_is_disturbed(const struct cpu_contention *c, uint64_t best) {
     return c->stretch > STRETCH || c->others > OTHERS || c->made_way > WAY ||
-           choice_walk_is_slow(c->walk, best);
+           probe_is_slow(c->memory_probe, best);
 }
 
 void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c, int threads) {
-    *w = (struct cpu_watch){.clock = c, .threads = threads, .walk = c->walk(c->self)};
+    *w = (struct cpu_watch){.clock = c, .threads = threads, .memory_probe = c->memory_probe(c->self)};
     w->switches = c->switches(c->self);
     w->wall = c->wall(c->self);
     w->processor = c->processor(c->self);
@@ -47,14 +47,14 @@ struct cpu_contention cpu_watch_end(struct cpu_watch *w) {
     int64_t processor = c->processor(c->self) - w->processor;
     int64_t wall = c->wall(c->self) - w->wall;
     int64_t switches = c->switches(c->self) - w->switches;
-    uint64_t after = c->walk(c->self);
+    uint64_t after = c->memory_probe(c->self);
     return (struct cpu_contention){
         .stretch =
             processor > 0 && w->threads == 1 ? (double)wall / (double)processor : 1.0,
         .made_way =
             switches > 2 && wall > 0 ? 1e9 * (double)switches / (double)wall : 0.0,
         .others = w->others / w->looks,
-        .walk = after > w->walk ? after : w->walk};
+        .memory_probe = after > w->memory_probe ? after : w->memory_probe};
 }
 
 /* ------------------------------------------------------------ this machine */
@@ -98,7 +98,7 @@ static int64_t switches(void *self) {
     return getrusage(RUSAGE_SELF, &r) == 0 ? r.ru_nivcsw : 0;
 }
 
-static uint64_t walk(void *self) {
+static uint64_t memory_probe(void *self) {
     struct machine *m = self;
     int64_t n = (int64_t)(BYTES / sizeof(float) / 2), best = 0;
     if (!m->memory) {
@@ -140,6 +140,6 @@ static void destroy(void *self) {
 bool cpu_clock_init(struct cpu_clock *out) {
     struct machine *m = calloc(1, sizeof *m);
     *out =
-        (struct cpu_clock){m, processor, wall, others, switches, walk, rest, destroy};
+        (struct cpu_clock){m, processor, wall, others, switches, memory_probe, rest, destroy};
     return m != NULL;
 }

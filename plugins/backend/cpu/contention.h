@@ -17,7 +17,7 @@ struct cpu_clock {
     double (*others)(void *self, int threads);
     /* Times that this process had to make way for others. */
     int64_t (*switches)(void *self);
-    uint64_t (*walk)(void *self); /* of a walk through memory; 0: not known */
+    uint64_t (*memory_probe)(void *self); /* of a walk through memory; 0: not known */
     void (*rest)(void *self);     /* give back what a walk took */
     void (*destroy)(void *self);
 };
@@ -30,7 +30,7 @@ struct cpu_contention {
     double stretch;  /* wall time over processor time, of one thread */
     double others;   /* runnable threads of others by processor, a mean */
     double made_way; /* times a second */
-    uint64_t walk;   /* the longer one of before and after; 0: not known */
+    uint64_t memory_probe;   /* the longer one of before and after; 0: not known */
 };
 /* best: the shortest walk known here. */
 bool cpu_is_disturbed(const struct cpu_contention *c, uint64_t best);
@@ -41,7 +41,7 @@ struct cpu_watch {
     int64_t processor, wall, switches; /* at begin */
     double others;                     /* a sum */
     int looks;
-    uint64_t walk;
+    uint64_t memory_probe;
 };
 void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c, int threads);
 void cpu_watch_look(struct cpu_watch *w); /* now and then */

@@ -128,8 +128,8 @@ int32_t cpu_custom(struct cpu_setup *s, struct rn_error *e);      /* custom.c */
 int32_t cpu_products(struct cpu_setup *s, struct rn_error *e);    /* our own */
 int32_t cpu_attention16(struct cpu_setup *s, struct rn_error *e); /* CPU_DOTS16 */
 
-int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise);
-double cpu_float(const struct rn_node *n, const char *name, double otherwise);
+int64_t cpu_int(const struct rn_node *n, const char *name, int64_t fallback);
+double cpu_float(const struct rn_node *n, const char *name, double fallback);
 
 static inline uint64_t cpu_align(uint64_t bytes) {
     return (bytes + 63) / 64 * 64;

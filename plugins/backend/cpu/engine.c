@@ -177,14 +177,14 @@ void cpu_engine_name(const struct cpu_engine *g, char *out, size_t size) {
 
 /* ------------------------------------------------------------- attributes */
 
-int64_t cpu_int(const struct rn_node *n, const char *name, int64_t otherwise) {
+int64_t cpu_int(const struct rn_node *n, const char *name, int64_t fallback) {
     const struct rn_attr *a = rn_node_attr(n, name);
-    return a ? a->i : otherwise;
+    return a ? a->i : fallback;
 }
 
-double cpu_float(const struct rn_node *n, const char *name, double otherwise) {
+double cpu_float(const struct rn_node *n, const char *name, double fallback) {
     const struct rn_attr *a = rn_node_attr(n, name);
-    return a ? a->f : otherwise;
+    return a ? a->f : fallback;
 }
 
 /* ------------------------------------------------------------------ rooms */

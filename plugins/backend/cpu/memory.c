@@ -22,10 +22,10 @@ static uint64_t number_in(const char *path) {
 }
 
 /* The number behind `word` at the beginning of a line, or `otherwise`. */
-static uint64_t number_behind(const char *path, const char *word, uint64_t otherwise) {
+static uint64_t number_behind(const char *path, const char *word, uint64_t fallback) {
     char line[256];
     unsigned long long n;
-    uint64_t out = otherwise;
+    uint64_t out = fallback;
     size_t length = strlen(word);
     FILE *f = fopen(path, "r");
     while (f && fgets(line, sizeof line, f))

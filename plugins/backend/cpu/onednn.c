@@ -235,11 +235,11 @@ static dnnl_status_t bind_operand(struct state *s, dnnl_engine_t engine,
 static dnnl_status_t finish_calls(struct state *s, dnnl_engine_t engine,
                                   bool building) {
     dnnl_status_t status = dnnl_success;
-    uint64_t most = 0;
+    uint64_t largest = 0;
     for (int i = 0; i < s->call_count && status == dnnl_success; i++) {
         struct library_call *c = &s->calls[i];
         uint64_t bytes = scratchpad_bytes(c->desc);
-        most = bytes > most ? bytes : most;
+        largest = bytes > largest ? bytes : largest;
         if (bytes) {
             dnnl_memory_t pad;
             status =
@@ -252,7 +252,7 @@ static dnnl_status_t finish_calls(struct state *s, dnnl_engine_t engine,
         if (status == dnnl_success && building)
             status = dnnl_primitive_create(&c->primitive, c->desc);
     }
-    s->workspace += cpu_align(most);
+    s->workspace += cpu_align(largest);
     return status;
 }
 

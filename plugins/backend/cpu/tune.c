@@ -26,7 +26,7 @@ struct cpu_tuner {
     bool rule;    /* nothing is timed */
     bool by_rule; /* and the rule was asked */
     bool loaded;
-    bool told, told_busy, told_again;
+    bool reported, reported_busy, reported_again;
     int64_t patience;                     /* ns left */
     int timed;                            /* nodes, since it last rested */
     int64_t spent;                        /* ns, on them */
@@ -238,24 +238,24 @@ static uint64_t by_rule(const struct sample *m) {
 
 /* ------------------------------------------------------------------ asking */
 
-static void say(struct cpu_tuner *t, bool *told, const char *text, const char *more) {
+static void say(struct cpu_tuner *t, bool *reported, const char *text, const char *more) {
     const struct rn_host_api *api = t->host->api;
     char line[700];
-    if (!*told && RN_HAS(api, struct rn_host_api, log) && api->log) {
+    if (!*reported && RN_HAS(api, struct rn_host_api, log) && api->log) {
         snprintf(line, sizeof line, "%s%s", text, more);
         api->log(t->host, RN_LOG_INFO, line);
     }
-    *told = true;
+    *reported = true;
 }
 
 /* A run that takes seconds before it begins says why, once. */
 static void tell(struct cpu_tuner *t, bool again) {
-    char *path = t->told ? NULL : tuning_place(t->table);
+    char *path = t->reported ? NULL : tuning_place(t->table);
     if (again)
-        say(t, &t->told_again,
+        say(t, &t->reported_again,
             "timing again the kernels that were timed while the machine was busy", "");
     else if (path)
-        say(t, &t->told,
+        say(t, &t->reported,
             "timing the kernels of this network on this machine, once: convolutions in "
             "each layout of images, large products; the answers are kept in ",
             path);
@@ -293,7 +293,7 @@ static bool time_node(struct cpu_tuner *t, const struct cpu_setup *s,
         memset(c.ns, 0, sizeof c.ns);
         int64_t begin = t->clock.wall(t->clock.self);
         struct cpu_contention contention = kernel_trial_run(&c, &t->clock, known);
-        out->walk = contention.walk;
+        out->probe_ns = contention.memory_probe;
         out->disturbed = cpu_is_disturbed(&contention, best);
         for (uint32_t k = 0; out->disturbed && k < c.count; k++)
             if (before[k] && (!c.ns[k] || before[k] < c.ns[k]))
@@ -335,7 +335,7 @@ static int32_t answer(struct cpu_tuner *t, char *key, const struct cpu_setup *s,
     if (!ran)
         return rn_fail(e, RN_E_UNSUPPORTED, "no kernel ran", NULL, NULL);
     if (timed.disturbed)
-        say(t, &t->told_busy,
+        say(t, &t->reported_busy,
             "the machine is busy with other work: kernels are chosen for now, and "
             "timed "
             "again by a run that finds it quiet",
@@ -371,11 +371,11 @@ int32_t cpu_tuner_measure(struct cpu_tuner *t, const struct cpu_setup *s,
 
 void cpu_tuner_rest(struct cpu_tuner *t) {
     char line[80];
-    bool told = false;
+    bool reported = false;
     snprintf(line, sizeof line, "timed the kernels of %d nodes in %.1f s", t->timed,
              (double)t->spent / 1e9);
     if (t->spent > WORTH_SAYING)
-        say(t, &told, line, "");
+        say(t, &reported, line, "");
     t->timed = 0;
     t->spent = 0;
     t->clock.rest(t->clock.self);

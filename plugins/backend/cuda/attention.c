@@ -192,17 +192,17 @@ static int fastest(struct cuda_setup *s, const struct attention_args *a,
                       .own = own_way(s, *a),
                       .count = count};
     bool can[CUDA_WAYS] = {false};
-    int64_t most = 0;
+    int64_t largest = 0;
     for (uint32_t i = 0; i < count; i++) {
         can[i] = dnn_attention_plan(s->device, w, i);
-        most = can[i] && w->workspace[i] > most ? w->workspace[i] : most;
+        largest = can[i] && w->workspace[i] > largest ? w->workspace[i] : largest;
     }
     for (uint32_t i = 0; i < 5; i++)
         t.dnn.at[i] = moved(i < 3 ? &s->in[i] : &s->out[i - 3], i);
     can[count] = t.own != NULL;
     const struct cuda_trial c = {.count = count + 1,
                                    .can = can,
-                                   .workspace = (uint64_t)most + CUDA_WORK_EXTRA,
+                                   .workspace = (uint64_t)largest + CUDA_WORK_EXTRA,
                                    .way = try_way,
                                    .context = &t};
     int way = cuda_tuner_try(s->device->tuner, s, &c, &s->ns);

@@ -198,13 +198,13 @@ static cudnnBackendDescriptor_t fastest(struct cuda_setup *s, const struct stage
     struct trial t = {.d = d};
     uint32_t work = s->n_in + s->n_out;
     bool can[CUDA_WAYS] = {false};
-    int64_t most = 0;
+    int64_t largest = 0;
     for (uint32_t i = 0; i < w->count; i++) {
         struct dnn *n = &t.way[i];
         n->plan = dnn_plan(d, w->config[i], &n->workspace);
         can[i] = n->plan != NULL;
-        if (can[i] && n->workspace > most)
-            most = n->workspace;
+        if (can[i] && n->workspace > largest)
+            largest = n->workspace;
         n->work = (struct ref){work, staged};
         for (int k = 0; k < 3; k++) {
             const struct part *p = &g->part[k];
@@ -217,7 +217,7 @@ static cudnnBackendDescriptor_t fastest(struct cuda_setup *s, const struct stage
     const struct cuda_trial c = {.count = w->count,
                                    .can = can,
                                    .workspace =
-                                       staged + (uint64_t)most + CUDA_WORK_EXTRA,
+                                       staged + (uint64_t)largest + CUDA_WORK_EXTRA,
                                    .way = try_way,
                                    .context = &t};
     *way = cuda_tuner_try(d->tuner, s, &c, &s->ns);

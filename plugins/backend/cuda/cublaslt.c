@@ -131,7 +131,7 @@ static bool describe(const struct cuda_device *d, const struct product *p, struc
 }
 
 /* What the library proposes within the workspace. */
-static uint32_t propose(const struct cuda_device *d, const struct lt *m, uint64_t most,
+static uint32_t propose(const struct cuda_device *d, const struct lt *m, uint64_t max_bytes,
                         int ways, cublasLtMatmulHeuristicResult_t *found) {
     const struct cublaslt_table *lt = &d->lib.cublaslt;
     cublasLtMatmulPreference_t wish = NULL;
@@ -146,8 +146,8 @@ static uint32_t propose(const struct cuda_device *d, const struct lt *m, uint64_
     int count = 0;
     bool good = lt->cublasLtMatmulPreferenceCreate(&wish) == CUBLAS_STATUS_SUCCESS &&
                 lt->cublasLtMatmulPreferenceSetAttribute(
-                    wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
-                    sizeof most) == CUBLAS_STATUS_SUCCESS &&
+                    wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &max_bytes,
+                    sizeof max_bytes) == CUBLAS_STATUS_SUCCESS &&
                 lt->cublasLtMatmulPreferenceSetAttribute(
                     wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &parts,
                     sizeof parts) == CUBLAS_STATUS_SUCCESS;
@@ -162,7 +162,7 @@ static uint32_t propose(const struct cuda_device *d, const struct lt *m, uint64_
         lt->cublasLtMatmulPreferenceDestroy(wish);
     uint32_t kept = 0;
     for (int i = 0; good && i < count; i++)
-        if (found[i].state == CUBLAS_STATUS_SUCCESS && found[i].workspaceSize <= most)
+        if (found[i].state == CUBLAS_STATUS_SUCCESS && found[i].workspaceSize <= max_bytes)
             found[kept++] = found[i];
     return kept;
 }
@@ -234,10 +234,10 @@ static int32_t try_way(void *context, uint32_t i, CUstream stream, void *const *
 
 /* The fastest within the workspace, the library's first where nothing is timed. */
 static bool choose(struct cuda_setup *s, const struct product *p, struct lt *m,
-                   uint64_t most) {
+                   uint64_t max_bytes) {
     struct cuda_device *d = s->device;
     cublasLtMatmulHeuristicResult_t ways[CUDA_WAYS];
-    uint32_t n = propose(d, m, most, CUDA_WAYS, ways);
+    uint32_t n = propose(d, m, max_bytes, CUDA_WAYS, ways);
     int way = cuda_tuner_known(d->tuner, s, 0, &s->ns);
     if (way < 0 && (n > 1 || (n && s->timing))) {
         struct trial t = {.d = d, .p = p, .product = *m, .ways = ways};
@@ -247,7 +247,7 @@ static bool choose(struct cuda_setup *s, const struct product *p, struct lt *m,
         place_trial(s, p, &t.product);
         const struct cuda_trial c = {.count = n,
                                        .can = can,
-                                       .workspace = most + CUDA_WORK_EXTRA,
+                                       .workspace = max_bytes + CUDA_WORK_EXTRA,
                                        .way = try_way,
                                        .context = &t};
         way = cuda_tuner_try(d->tuner, s, &c, &s->ns);
@@ -301,18 +301,18 @@ static bool sums_well(struct cuda_bench *b, uint32_t i, uint32_t base,
                   : t == RN_BF16 ? (double)rn_f32_from_bf16(narrow)
                                  : (double)rn_f32_from_f16(narrow);
     double want = each * (double)p->k;
-    double least = want * ldexp((double)(p->k > 16 ? p->k : 16), -24);
+    double tolerance = want * ldexp((double)(p->k > 16 ? p->k : 16), -24);
     uint64_t n = p->rows->count < SEEN / 4 ? p->rows->count : SEEN / 4;
     float *seen = malloc((size_t)n * sizeof *seen);
     bool good = seen && cuda_bench_fill(b, base, 0) && cuda_bench_run(b, i) &&
                 cuda_bench_read(b, base, 0, seen, n * sizeof *seen);
     for (uint64_t k = 0; k < n && good; k++)
-        good = fabs((double)seen[k] - want) <= least;
+        good = fabs((double)seen[k] - want) <= tolerance;
     free(seen);
     return good;
 }
 
-static bool sound(struct cuda_bench *b, void *context, uint32_t i) {
+static bool is_valid(struct cuda_bench *b, void *context, uint32_t i) {
     const struct trial *t = context;
     const struct product *p = t->p;
     if (p->rows)
@@ -325,15 +325,15 @@ static bool sound(struct cuda_bench *b, void *context, uint32_t i) {
 /* Half of the ways have the epilogue, the others stand for doing without: the product,
  * and a pass that moves as many bytes as a built-in kernel would. */
 static int contend(struct cuda_setup *s, const struct product *p, const struct lt *m,
-                   struct lt *plain, uint64_t most) {
+                   struct lt *plain, uint64_t max_bytes) {
     cublasLtMatmulHeuristicResult_t ways[CUDA_WAYS];
     struct trial t = {
         .d = s->device, .p = p, .product = *m, .without = plain, .ways = ways};
     const struct tensor *moved = p->rows ? p->a : p->y;
     bool can[CUDA_WAYS];
-    t.takes = propose(s->device, m, most, CUDA_WAYS / 2, ways);
+    t.takes = propose(s->device, m, max_bytes, CUDA_WAYS / 2, ways);
     uint32_t n =
-        t.takes + propose(s->device, plain, most, CUDA_WAYS / 2, ways + t.takes);
+        t.takes + propose(s->device, plain, max_bytes, CUDA_WAYS / 2, ways + t.takes);
     for (uint32_t i = 0; i < n; i++)
         can[i] = true;
     if (!t.takes)
@@ -347,10 +347,10 @@ static int contend(struct cuda_setup *s, const struct product *p, const struct l
     const struct cuda_trial c = {.count = n,
                                    .can = can,
                                    .takes = t.takes,
-                                   .workspace = (most > t.bytes ? most : t.bytes) +
+                                   .workspace = (max_bytes > t.bytes ? max_bytes : t.bytes) +
                                                 CUDA_WORK_EXTRA,
                                    .way = try_way,
-                                   .sound = sound,
+                                   .is_valid = is_valid,
                                    .context = &t};
     return cuda_tuner_try(s->device->tuner, s, &c, &s->ns);
 }
@@ -358,7 +358,7 @@ static int contend(struct cuda_setup *s, const struct product *p, const struct l
 /* The same for a node that has ReLU or a bias's gradient beside its product. False: it
  * is not taken, as by rule. */
 static bool choose_epilogue(struct cuda_setup *s, const struct product *p, struct lt *m,
-                            uint64_t most, int64_t a_stride, int64_t b_stride) {
+                            uint64_t max_bytes, int64_t a_stride, int64_t b_stride) {
     struct cuda_device *d = s->device;
     cublasLtMatmulHeuristicResult_t ways[CUDA_WAYS];
     int way = cuda_tuner_known(d->tuner, s, CUDA_NONE, &s->ns);
@@ -368,11 +368,11 @@ static bool choose_epilogue(struct cuda_setup *s, const struct product *p, struc
         without.relu = false;
         without.rows = NULL;
         if (describe(d, &without, &plain, a_stride, b_stride))
-            way = contend(s, p, m, &plain, most);
+            way = contend(s, p, m, &plain, max_bytes);
         lt_clear(d, &plain);
     }
     uint32_t n =
-        way < 0 || way >= CUDA_NONE ? 0 : propose(d, m, most, CUDA_WAYS / 2, ways);
+        way < 0 || way >= CUDA_NONE ? 0 : propose(d, m, max_bytes, CUDA_WAYS / 2, ways);
     if (way < 0 || way >= (int)n)
         return false;
     m->algo = ways[way].algo;
@@ -397,8 +397,8 @@ int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
     if (a_stride < 0 || b_stride < 0 || p.m < 1 || p.n < 1 || p.k < 1 ||
         p.batches > INT32_MAX)
         return 0;
-    uint64_t most = workspace(&p);
-    s->workspace = most + CUDA_WORK_EXTRA;
+    uint64_t max_bytes = workspace(&p);
+    s->workspace = max_bytes + CUDA_WORK_EXTRA;
     s->kernel = p.rows                    ? "cublaslt, bias gradient"
                 : p.relu                  ? "cublaslt, relu"
                 : cuda_narrow(p.a->dtype) ? "cublaslt 16"
@@ -409,8 +409,8 @@ int32_t cuda_room_cublaslt(struct cuda_setup *s, struct rn_error *e) {
     if (!m)
         return rn_fail(e, RN_E_MEMORY, "no memory for a product", NULL, NULL);
     bool good = describe(d, &p, m, a_stride, b_stride);
-    good = good && (epilogue ? choose_epilogue(s, &p, m, most, a_stride, b_stride)
-                             : choose(s, &p, m, most));
+    good = good && (epilogue ? choose_epilogue(s, &p, m, max_bytes, a_stride, b_stride)
+                             : choose(s, &p, m, max_bytes));
     if (!good) {
         lt_finish(s->exe, m); /* our own kernel does it */
         s->workspace = 0;

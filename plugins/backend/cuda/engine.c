@@ -34,14 +34,14 @@ int32_t cuda_current(const struct cuda_device *d, struct rn_error *e) {
     return cuda_check(d, d->lib.driver.cuCtxSetCurrent(d->context), "its context", e);
 }
 
-int64_t cuda_int(const struct rn_node *n, const char *name, int64_t otherwise) {
+int64_t cuda_int(const struct rn_node *n, const char *name, int64_t fallback) {
     const struct rn_attr *a = rn_node_attr(n, name);
-    return a ? a->i : otherwise;
+    return a ? a->i : fallback;
 }
 
-double cuda_float(const struct rn_node *n, const char *name, double otherwise) {
+double cuda_float(const struct rn_node *n, const char *name, double fallback) {
     const struct rn_attr *a = rn_node_attr(n, name);
-    return a ? a->f : otherwise;
+    return a ? a->f : fallback;
 }
 
 const int64_t *cuda_ints(const struct rn_node *n, const char *name) {

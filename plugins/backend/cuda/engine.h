@@ -220,8 +220,8 @@ static inline struct ref cuda_after(struct ref r, uint64_t bytes) {
     return r;
 }
 
-int64_t cuda_int(const struct rn_node *n, const char *name, int64_t otherwise);
-double cuda_float(const struct rn_node *n, const char *name, double otherwise);
+int64_t cuda_int(const struct rn_node *n, const char *name, int64_t fallback);
+double cuda_float(const struct rn_node *n, const char *name, double fallback);
 const int64_t *cuda_ints(const struct rn_node *n, const char *name);
 static inline bool cuda_is(const struct cuda_setup *s, const char *op) {
     const char *x = s->node->op;

@@ -21,7 +21,7 @@ struct cuda_tuner {
     struct rn_host *host;
     struct cuda_device *d;
     struct tuning_table *table;
-    bool rule, by_rule, loaded, told;
+    bool rule, by_rule, loaded, reported;
     CUstream stream; /* made when something is timed first */
     CUevent begin, end;
 };
@@ -207,7 +207,7 @@ static int run_trial(struct cuda_bench *r, float *best) {
     int first = -1, repeat[CUDA_WAYS];
     for (uint32_t i = 0; i < c->count; i++)
         can[i] =
-            c->can[i] && (!c->sound || i >= c->takes || c->sound(r, c->context, i));
+            c->can[i] && (!c->is_valid || i >= c->takes || c->is_valid(r, c->context, i));
     for (int round = 0; round <= ROUNDS; round++)
         for (uint32_t i = 0; i < c->count; i++) {
             bool fails = !can[i] || (round && ms[i] < 0.0f);
@@ -234,11 +234,11 @@ static int run_trial(struct cuda_bench *r, float *best) {
 
 static void tell(struct cuda_tuner *t) {
     const struct rn_host_api *api = t->host->api;
-    if (!t->told && RN_HAS(api, struct rn_host_api, log) && api->log)
+    if (!t->reported && RN_HAS(api, struct rn_host_api, log) && api->log)
         api->log(t->host, RN_LOG_INFO,
                  "timing products and convolutions on this device, once; the answers "
                  "are kept");
-    t->told = true;
+    t->reported = true;
 }
 
 int cuda_tuner_known(struct cuda_tuner *t, const struct cuda_setup *s, int rule,

@@ -39,7 +39,7 @@ struct cuda_trial {
     uint32_t takes;
     uint64_t workspace;
     cuda_way way;
-    bool (*sound)(struct cuda_bench *b, void *context, uint32_t i); /* NULL: all are */
+    bool (*is_valid)(struct cuda_bench *b, void *context, uint32_t i); /* NULL: all are */
     void *context;
 };
 

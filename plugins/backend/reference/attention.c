@@ -43,8 +43,8 @@ static struct sizes sizes_of(const struct kernel_call *c) {
                                                                                        \
     static int32_t attention_##S(const struct kernel_call *c, struct rn_error *e) {    \
         struct sizes z = sizes_of(c);                                                  \
-        int64_t most = z.keys > z.depth ? z.keys : z.depth;                            \
-        T *p = malloc(2 * sizeof *p * (size_t)(most + 1)), *row = p + most;            \
+        int64_t longest = z.keys > z.depth ? z.keys : z.depth;                            \
+        T *p = malloc(2 * sizeof *p * (size_t)(longest + 1)), *row = p + longest;            \
         if (!p)                                                                        \
             return rn_fail(e, RN_E_MEMORY, "no memory for attention", NULL, NULL);     \
         for (int64_t u = 0; u < z.batch * z.heads * z.rows; u++) {                     \
@@ -80,10 +80,10 @@ static struct sizes sizes_of(const struct kernel_call *c) {
     static int32_t attention_grad_##S(const struct kernel_call *c,                     \
                                       struct rn_error *e) {                            \
         struct sizes z = sizes_of(c);                                                  \
-        int64_t most = z.keys > z.depth ? z.keys : z.depth;                            \
-        most = most > z.wide ? most : z.wide;                                          \
-        T *p = malloc(3 * sizeof *p * (size_t)(most + 1)), *gs = p + most,             \
-          *row = gs + most;                                                            \
+        int64_t longest = z.keys > z.depth ? z.keys : z.depth;                            \
+        longest = longest > z.wide ? longest : z.wide;                                          \
+        T *p = malloc(3 * sizeof *p * (size_t)(longest + 1)), *gs = p + longest,             \
+          *row = gs + longest;                                                            \
         if (!p)                                                                        \
             return rn_fail(e, RN_E_MEMORY, "no memory for attention", NULL, NULL);     \
         for (int i = 0; i < 3; i++)                                                    \

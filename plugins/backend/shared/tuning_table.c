@@ -19,7 +19,7 @@ struct tuning_table {
     struct cache_key machine;
     struct choice *entries;
     size_t count, capacity;
-    uint64_t walk; /* the shortest */
+    uint64_t probe_ns; /* the shortest */
     bool old;
     char *text; /* of tuning_text */
     const char *letters;
@@ -57,22 +57,22 @@ struct choice *tuning_find(const struct tuning_table *t, const char *key) {
 
 uint64_t tuning_least(const struct tuning_table *t, const char *key) {
     size_t what = strcspn(key, "|");
-    uint64_t least = 0;
+    uint64_t best_ns = 0;
     for (size_t i = 0; i < t->count; i++) {
         const struct choice *k = &t->entries[i];
         if (strlen(k->what) == what && memcmp(k->what, key, what) == 0 &&
-            (!least || k->ns < least))
-            least = k->ns;
+            (!best_ns || k->ns < best_ns))
+            best_ns = k->ns;
     }
-    return least;
+    return best_ns;
 }
 
 uint64_t tuning_walk(const struct tuning_table *t) {
-    return t->walk;
+    return t->probe_ns;
 }
 
 bool choice_in_doubt(const struct tuning_table *t, const struct choice *c) {
-    return !c->settled && (c->disturbed || choice_walk_is_slow(c->walk, t->walk));
+    return !c->complete && (c->disturbed || probe_is_slow(c->probe_ns, t->probe_ns));
 }
 
 bool choices_are_old(const struct tuning_table *t) {
@@ -81,15 +81,15 @@ bool choices_are_old(const struct tuning_table *t) {
 
 /* The first line of a key counts, unless it is in doubt and this one is not. */
 static struct choice *add(struct tuning_table *t, const struct choice *c) {
-    if (c->walk && (!t->walk || c->walk < t->walk))
-        t->walk = c->walk;
+    if (c->probe_ns && (!t->probe_ns || c->probe_ns < t->probe_ns))
+        t->probe_ns = c->probe_ns;
     struct choice *have = tuning_find(t, c->key);
     if (have) {
         if (!have->used && choice_in_doubt(t, have) && !choice_in_doubt(t, c)) {
             have->kernel = c->kernel;
             have->disturbed = c->disturbed;
             have->ns = c->ns;
-            have->walk = c->walk;
+            have->probe_ns = c->probe_ns;
         }
         return have;
     }
@@ -125,33 +125,33 @@ static uint64_t number(const char *text, char stop, const char **end) {
 }
 
 /* The walk is missing in records of earlier versions. */
-static void read_line(struct tuning_table *t, char *line, bool settled) {
+static void read_line(struct tuning_table *t, char *line, bool complete) {
     char *tab = strchr(line, '\t');
     const char *end = NULL;
     if (!tab || !tab[1] || tab[2] != '\t' || !strchr(t->letters, tab[1]))
         return;
-    struct choice c = {.key = line, .kernel = tab[1], .settled = settled};
-    bool walk = strchr(tab + 3, '\t') != NULL;
-    c.ns = number(tab + 3, walk ? '\t' : '\0', &end);
+    struct choice c = {.key = line, .kernel = tab[1], .complete = complete};
+    bool probe_ns = strchr(tab + 3, '\t') != NULL;
+    c.ns = number(tab + 3, probe_ns ? '\t' : '\0', &end);
     if (!c.ns)
         return;
-    if (walk && strcmp(end + 1, "?") == 0)
+    if (probe_ns && strcmp(end + 1, "?") == 0)
         c.disturbed = true;
-    else if (walk && strcmp(end + 1, "-") != 0 &&
-             !(c.walk = number(end + 1, '\0', &end)))
+    else if (probe_ns && strcmp(end + 1, "-") != 0 &&
+             !(c.probe_ns = number(end + 1, '\0', &end)))
         return;
     *tab = '\0';
     add(t, &c);
 }
 
 static int write_line(char *out, size_t size, const struct choice *c) {
-    char walk[24] = "-";
+    char probe_ns[24] = "-";
     if (c->disturbed)
-        strcpy(walk, "?");
-    else if (c->walk)
-        snprintf(walk, sizeof walk, "%llu", (unsigned long long)c->walk);
+        strcpy(probe_ns, "?");
+    else if (c->probe_ns)
+        snprintf(probe_ns, sizeof probe_ns, "%llu", (unsigned long long)c->probe_ns);
     return snprintf(out, size, "%s\t%c\t%llu\t%s\n", c->key, c->kernel,
-                    (unsigned long long)c->ns, walk);
+                    (unsigned long long)c->ns, probe_ns);
 }
 
 void tuning_read(struct tuning_table *t, const char *text) {

@@ -20,9 +20,9 @@ struct choice {
     char kernel;
     bool used;      /* by this run: it stays as it is */
     bool disturbed; /* timed under contention */
-    bool settled;   /* the record says so */
+    bool complete;   /* the record says so */
     uint64_t ns;
-    uint64_t walk; /* ns; 0: not known */
+    uint64_t probe_ns; /* ns; 0: not known */
 };
 
 struct tuning_table;
@@ -53,8 +53,8 @@ struct choice *tuning_keep(struct tuning_table *t, const struct choice *c);
 uint64_t tuning_walk(const struct tuning_table *t);
 /* A walk through memory took so much longer than the best known one that others were
  * in it: up to 1.2 times as long when quiet, 1.7 beside another walk (measured). */
-static inline bool choice_walk_is_slow(uint64_t walk, uint64_t best) {
-    return walk && best && (double)walk > (double)best * 1.4;
+static inline bool probe_is_slow(uint64_t probe_ns, uint64_t best) {
+    return probe_ns && best && (double)probe_ns > (double)best * 1.4;
 }
 /* Timed under contention, as far as is known today. */
 bool choice_in_doubt(const struct tuning_table *t, const struct choice *c);
