@@ -544,22 +544,16 @@ static int32_t attempt(const struct cpu_setup *s, int which, char choice,
     return status == dnnl_out_of_memory ? failed(e, status, s->node->op) : RN_OK;
 }
 
-/* The first product makes the library generate its kernels, which takes 20 ms; a
- * network that has no product above these multiply-adds does without. Measured: within
- * a tenth of the library's time; with more columns than these only up to the lower
- * bound. */
-#define BUILT_IN        (1 << 17)
-#define BUILT_IN_NARROW (1 << 20)
-#define NARROW          16
+/* The library generates its kernels at the first product, which takes 20 ms, and a call
+ * costs more than products of fewer multiply-adds than this: they are built-in ones. */
+#define BUILT_IN (1 << 13)
 
 static bool is_small_product(const struct cpu_setup *s) {
     const struct kernel_tensor *a = &s->in[0], *o = &s->out[0];
     bool ta = cpu_int(s->node, "trans_a", 0);
     int64_t k = a->shape[a->rank - (ta ? 2 : 1)];
-    double work = (double)o->count * (double)k;
-    bool narrow = o->shape[o->rank - 1] <= NARROW;
     return o->dtype == RN_F32 && a->dtype == RN_F32 &&
-           work <= (narrow ? BUILT_IN_NARROW : BUILT_IN);
+           (double)o->count * (double)k <= BUILT_IN;
 }
 
 int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
