@@ -5,7 +5,7 @@
  * where its rows lie across. There are two, alike but for the sum: one that rounds the
  * product and the sum, and so has the same bits with every instruction set, where there
  * is no oneDNN or where sums must not depend on it; and one that rounds once, where the
- * processor can, for tiles of attention and for small products beside oneDNN. */
+ * processor can, for tiles of attention. */
 #include "isa.h"
 
 #if defined(__AVX512F__)

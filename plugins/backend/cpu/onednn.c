@@ -544,18 +544,6 @@ static int32_t attempt(const struct cpu_setup *s, int which, char choice,
     return status == dnnl_out_of_memory ? failed(e, status, s->node->op) : RN_OK;
 }
 
-/* The library generates its kernels at the first product, which takes 20 ms, and a call
- * costs more than products of fewer multiply-adds than this: they are built-in ones. */
-#define BUILT_IN (1 << 13)
-
-static bool is_small_product(const struct cpu_setup *s) {
-    const struct kernel_tensor *a = &s->in[0], *o = &s->out[0];
-    bool ta = cpu_int(s->node, "trans_a", 0);
-    int64_t k = a->shape[a->rank - (ta ? 2 : 1)];
-    return o->dtype == RN_F32 && a->dtype == RN_F32 &&
-           (double)o->count * (double)k <= BUILT_IN;
-}
-
 int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
     static const char *const names[] = {"conv2d", "conv2d_grad_input",
                                         "conv2d_grad_weight", "matmul", "linear"};
@@ -567,8 +555,6 @@ int32_t cpu_onednn_room(struct cpu_setup *s, struct rn_error *e) {
     for (uint32_t i = 0; i < s->n_in; i++)
         if (s->in[i].count == 0) /* an empty sum: ours knows */
             return 0;
-    if (which >= 3 && is_small_product(s))
-        return 0;
     char choice =
         s->choice ? s->choice
                   : cpu_tuner_choice(cpu_tuner(s->engine), s, cpu_onednn_choices(s));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products and convolutions by the built-in gemm: for machines without oneDNN,
- * for `deterministic: threads`, and for small products. Convolutions go through columns
- * (im2col), image by image. */
+/* Matrix products and convolutions by the built-in gemm: for machines without oneDNN and for
+ * `deterministic: threads`. Convolutions go through columns (im2col), image by image.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +21,6 @@ struct conv {
 
 struct state {
     const struct cpu_isa *isa;
-    cpu_gemm_fn multiply; /* of matrix products */
     struct product p;
     struct conv v;
     uint64_t scratch; /* bytes for one thread */
@@ -83,7 +82,7 @@ static void matmul_units(void *context, int64_t begin, int64_t end, int thread) 
                 memcpy(g.c + i * g.c_row, bias + n0, (size_t)g.n * sizeof *bias);
             g.add = true;
         }
-        s->multiply(&g, scratch_of(c, thread));
+        s->isa->gemm(&g, scratch_of(c, thread));
     }
 }
 
@@ -299,7 +298,6 @@ int32_t cpu_products(struct cpu_setup *s, struct rn_error *e) {
         which++;
     if (which == 5 || s->out[0].dtype != RN_F32 || s->in[0].dtype != RN_F32)
         return 0;
-    st.multiply = cpu_libraries(s->engine) ? st.isa->fused_gemm : st.isa->gemm;
     st.scratch = cpu_align(st.isa->pack_bytes);
     const struct kernel_tensor *a = &s->in[0], *b = &s->in[1], *o = &s->out[0];
     if (which < 2) {
