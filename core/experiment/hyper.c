@@ -6,23 +6,30 @@
 #include "base/suggest.h"
 #include "experiment/hyper.h"
 
-static int add_parts(const struct experiment *x, const struct bound_components *parts,
-                     struct hyper *l, uint32_t *capacity) {
-    for (uint32_t i = 0; i < parts->count; i++) {
-        const struct bound_component *p = &parts->at[i];
-        const struct schema *s = p->component->schema;
-        for (uint32_t k = 0; k < schema_count(s); k++) {
-            struct option_info o = schema_option(s, k);
-            const struct node *n = node_find(p->node, o.name);
-            if (!o.live || !n || node_kind(n) != NODE_SCALAR)
-                continue;
-            vec_push(
-                l->at, l->count, *capacity,
-                (struct hyper_value){arena_format(x->arena, "%s.%s", p->path, o.name),
-                                     p, node_float(n), node_float(n), NULL, false});
-        }
+/* Those of p itself, or of a component that it wraps. */
+static void add_options(const struct experiment *x, const struct bound_component *p,
+                        struct instance *of, const char *path, struct hyper *l,
+                        uint32_t *capacity) {
+    const struct schema *s = instance_component(of)->schema;
+    for (uint32_t k = 0; k < schema_count(s); k++) {
+        struct option_info o = schema_option(s, k);
+        const struct node *n = node_find(instance_node(of), o.name);
+        const char *name = arena_format(x->arena, "%s.%s", path, o.name);
+        struct instance *inner = instance_inner(instance_host(of), o.name);
+        if (inner)
+            add_options(x, p, inner, name, l, capacity);
+        if (o.live && n && node_kind(n) == NODE_SCALAR)
+            vec_push(l->at, l->count, *capacity,
+                     (struct hyper_value){name, p, node_float(n), node_float(n), NULL,
+                                          false});
     }
-    return RN_OK;
+}
+
+static void add_parts(const struct experiment *x, const struct bound_components *parts,
+                      struct hyper *l, uint32_t *capacity) {
+    for (uint32_t i = 0; i < parts->count; i++)
+        add_options(x, &parts->at[i], parts->at[i].instance, parts->at[i].path, l,
+                    capacity);
 }
 
 /* Does a schedule without `of` drive this one? Every optimizer's learning rate. */

@@ -371,6 +371,8 @@ static const void *build_extension(struct rn_build *api, const char *id) {
         return &gradient_api;
     if (strcmp(id, "runner.scan/1") == 0)
         return &builder_scan_api;
+    if (self(api)->o.extension)
+        return self(api)->o.extension(id);
     return NULL;
 }
 

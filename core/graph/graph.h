@@ -254,6 +254,8 @@ struct builder_options {
     void *self;           /* of the component, or NULL */
     /* What rn_get_parameter gives; NULL: it does not describe one parameter. */
     const struct rn_parameter *parameter;
+    /* Further extensions of the builder, by id; NULL: none. */
+    const void *(*extension)(const char *id);
     bool (*is_live)(struct rn_host *host, const char *option); /* NULL: any may be */
     const char *component; /* "loss.hard": for errors, live names, variable owner */
     const char *scope;     /* first scope: "model" or "optimizer.hidden.<param>" */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the programs of a run are written with. */
+#include "network/inline.h"
 #include "network/graph_writer.h"
 
 rn_value make_op(struct make *m, const char *name, uint32_t n, const rn_value *in,
@@ -51,6 +52,7 @@ rn_value make_part(struct make *m, const struct bound_component *part,
                                  .self = instance_self(part->instance),
                                  .parameter = parameter,
                                  .is_live = instance_is_live,
+                                 .extension = inline_extension,
                                  .component = part->path,
                                  .scope = scope,
                                  .phase = RN_PHASE_TRAIN,

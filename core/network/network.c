@@ -6,6 +6,7 @@
 
 #include "base/dtype.h"
 #include "base/suggest.h"
+#include "network/inline.h"
 #include "network/network.h"
 
 /* ---------------------------------------------------------------- the values */
@@ -410,6 +411,7 @@ static struct builder *describe(struct network *n, const struct bound_component 
                                  .host = instance_host(part->instance),
                                  .self = instance_self(part->instance),
                                  .is_live = instance_is_live,
+                                 .extension = inline_extension,
                                  .component = part->path,
                                  .scope = scope,
                                  .phase = n->phase,

@@ -7,6 +7,7 @@
 
 #include <runner/sdk/work.h>
 
+#include "network/inline.h"
 #include "network/graph_writer.h"
 
 /* ----------------------------------------------------------------- the setup */
@@ -542,6 +543,7 @@ static int metric_build(struct make *m, struct programs *p, struct network *net,
                                  .host = instance_host(part->instance),
                                  .self = instance_self(part->instance),
                                  .is_live = instance_is_live,
+                                 .extension = inline_extension,
                                  .component = part->path,
                                  .scope = part->path,
                                  .phase = RN_PHASE_EVAL,

@@ -24,6 +24,13 @@ struct instance {
     bool created;
     struct instance **nested;
     uint32_t nested_count, nested_capacity;
+    struct inner *inner; /* nested ones that this one describes */
+    uint32_t inner_count, inner_capacity;
+};
+
+struct inner {
+    const char *option;
+    struct instance *instance;
 };
 
 static _Thread_local const char *in_call = "";
@@ -331,6 +338,41 @@ struct life {
     destroy_fn destroy;
 };
 
+/* The components at its options that describe computation: what wraps one may have no
+ * state, and so no create to ask for it. */
+static int create_inner(struct instance *i) {
+    for (uint32_t k = 0; k < schema_count(i->component->schema); k++) {
+        struct option_info o = schema_option(i->component->schema, k);
+        const struct node *n = node_find(i->node, o.name);
+        const char *type = strncmp(o.type, "component(", 10) == 0 ? o.type + 10 : NULL;
+        char kind[32] = "";
+        if (type)
+            snprintf(kind, sizeof kind, "%.*s", (int)strcspn(type, ")"), type);
+        const struct kind *row = *kind ? kind_find(kind) : NULL;
+        if (!row || !row->live || !n || node_kind(n) != NODE_MAP)
+            continue;
+        struct rn_error e = {0};
+        struct instance *inner = NULL;
+        const struct component *c = nested(i, o.name, n, &e);
+        int status = c ? instance_create(i->session, c, n, i->services, i->d, &inner)
+                       : e.status;
+        if (status != RN_OK)
+            return status;
+        vec_push(i->nested, i->nested_count, i->nested_capacity, inner);
+        vec_push(i->inner, i->inner_count, i->inner_capacity,
+                 (struct inner){o.name, inner});
+    }
+    return RN_OK;
+}
+
+struct instance *instance_inner(struct rn_host *h, const char *option) {
+    struct instance *i = of(h);
+    for (uint32_t k = 0; k < i->inner_count; k++)
+        if (strcmp(i->inner[k].option, option) == 0)
+            return i->inner[k].instance;
+    return NULL;
+}
+
 /* NULL: its kind has neither. */
 static const struct life *life_of(const struct component *c) {
     size_t at = kind_find(c->kind)->create;
@@ -365,6 +407,11 @@ int instance_create(struct session *s, const struct component *c,
             instance_destroy(i);
             return status;
         }
+    }
+    int inner = create_inner(i);
+    if (inner != RN_OK) {
+        instance_destroy(i);
+        return inner;
     }
     const struct life *life = life_of(c);
     if (life && life->create) {
@@ -401,6 +448,7 @@ void instance_destroy(struct instance *i) {
     for (uint32_t k = i->nested_count; k-- > 0;)
         instance_destroy(i->nested[k]);
     memory_release(i->nested);
+    memory_release(i->inner);
     pthread_mutex_destroy(&i->one);
     memory_release(i);
 }

@@ -113,6 +113,9 @@ int instance_fault(struct instance *i, struct rn_error *e);
 /* Is the option live? For builders. */
 bool instance_is_live(struct rn_host *h, const char *option);
 void *instance_self(struct instance *i);
+/* The nested component at an option of a kind that describes computation, which is
+ * created with the one around it; NULL: the option has none. */
+struct instance *instance_inner(struct rn_host *h, const char *option);
 /* services->context of the instance behind a host handle. */
 void *instance_context(struct rn_host *h);
 /* Name of the component in call on this thread, for crash reports; "" = none. */

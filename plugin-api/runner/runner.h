@@ -7,6 +7,7 @@
 #include <runner/build.h>
 #include <runner/hook.h>
 #include <runner/init.h>
+#include <runner/inline.h>
 #include <runner/loss.h>
 #include <runner/metric.h>
 #include <runner/model.h>

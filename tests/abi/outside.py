@@ -156,6 +156,49 @@ with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as a
     c.ok("the loss is twice the cross-entropy",
          mine.curve("train/loss")[0] > 1.5 * np.log(10), mine.curve("train/loss"))
 
+    # Wrappers: a loss around a loss, an optimizer around an optimizer.
+    build(here / "outside/wrappers.c", top / "wrappers.so", flags)
+    by_hand = Run(top, {"loss": "{type: cross_entropy, smoothing: 0.2}"})
+    a = Run(top, {"loss": "{type: acme.wrap/smoothed, inner: cross_entropy, smoothing: 0.2}"},
+            ["wrappers"])
+    same("a wrapped loss: the curve of smoothing built in", a.curve("train/loss"),
+         by_hand.curve("train/loss"), 2e-6)
+    a = Run(top, {"loss": "{type: acme.wrap/smoothed, inner: {type: acme.wrap/smoothed, "
+                          "inner: {type: focal, gamma: 0}, smoothing: 0.2}, smoothing: 0}"},
+            ["wrappers"])
+    same("a wrapped loss: of a wrapped one", a.curve("train/loss"),
+         by_hand.curve("train/loss"), 2e-6)
+    for inner, code, text in [
+            ("{type: mse}", 2, "runner/mse at 'inner' reads 'prediction', which loss neither "
+                               "gives it nor has"),
+            ("{type: cross_entropi}", 2, "did you mean 'cross_entropy'?")]:
+        a = Run(top, {"loss": f"{{type: acme.wrap/smoothed, inner: {inner}}}"}, ["wrappers"],
+                code=code)
+        c.within(f"a wrapped loss: {inner}", a.r.err, text)
+    a = Run(top, {"loss": "{type: acme.wrap/mistaken, inner: cross_entropy}"}, ["wrappers"],
+            code=2)
+    c.within("a wrapped loss: a port that is not there", a.r.err,
+             "runner/cross_entropy at 'inner' has no port 'scores'")
+    halved = Run(top, {"optimizer": "{type: sgd, lr: 0.05}"})
+    wrap = "{type: acme.wrap/lookahead, inner: {type: sgd, lr: 0.1}, every: %d}"
+    a = Run(top, {"optimizer": wrap % 1}, ["wrappers"])
+    same("a wrapped optimizer: half of each step", a.curve("train/loss"),
+         halved.curve("train/loss"), 2e-6)
+    a = Run(top, {"optimizer": wrap % 6}, ["wrappers"])
+    same("a wrapped optimizer: the inner one's steps until its own is due",
+         a.curve("train/loss"), Run(top, {"optimizer": "{type: sgd, lr: 0.1}"}).curve(
+             "train/loss"))
+    scheduled = {"optimizer": wrap.replace("sgd", "adam") % 2,
+                 "schedule": "{type: cosine, of: optimizer.inner.lr}",
+                 "train": "{steps: 6, log_every: 1}", "checkpoint": "{every: 3st, keep: 5}"}
+    whole = Run(top, scheduled, ["wrappers"])
+    c.equal("a wrapped optimizer: its state and the inner one's",
+            sorted({n.split(".")[-1] for n in whole.weights() if n.startswith("optimizer")}),
+            ["m", "slow", "v"])
+    c.ok("a wrapped optimizer: its live options are scheduled",
+         whole.curve("live/optimizer.inner.lr")[-1] < 0.1 * whole.curve(
+             "live/optimizer.inner.lr")[0])
+
     # source: its rows are known, so the loss at step 0 of a model of zeros is known.
     rows, k = np.arange(40), np.arange(4)
     x = ((4 * rows[:, None] + k) % 7).astype(np.float32) / np.float32(7)
