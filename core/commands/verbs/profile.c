@@ -74,9 +74,11 @@ static const char *layer_of(const struct profile_result *r, const struct plan_wo
     return best ? best : *w->scope ? "(optimizer)" : "(norm, checks)";
 }
 
-/* "conv2d"; of a region its operators, in order: "max_pool2d", "mul+add+mul". */
+/* "conv2d", "scan"; of a region its operators, in order: "mul+add+mul". */
 static const char *operator_of(struct arena *a, const struct rn_node *n) {
     struct text t = {0};
+    if (rn_node_is_scan(n))
+        return n->op;
     for (uint32_t i = 0; n->sub && i < n->sub->node_count; i++)
         text_addf(&t, "%s%s", i ? "+" : "", n->sub->nodes[i].op);
     const char *name = arena_copy(a, n->sub ? text_get(&t) : n->op);
