@@ -29,9 +29,11 @@ bool pattern_match(const char *pattern, const char *text) {
 }
 
 void bound_component_error(struct diag *d, const struct bound_component *part,
-                           const struct rn_error *e) {
+                           const struct rn_error *error) {
+    struct rn_error copy = *error, *e = &copy;
     size_t n = strlen(part->path);
     const char *option = e->where;
+    component_blame(part->component, e);
     if (strncmp(option, part->path, n) == 0 && option[n] == '.')
         option += n + 1;
     bool named = e->where_kind == RN_WHERE_OPTION || e->where_kind == RN_WHERE_CONFIG;

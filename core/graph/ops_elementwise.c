@@ -50,6 +50,9 @@ static int broadcast(struct shaper *s, uint32_t from) {
             text_add(&t, "]");
         }
         shape_fail(s, "shapes %s do not broadcast", text_get(&t));
+        error_hint(s->e,
+                   "from the last dimension on, two sizes must be equal or one of "
+                   "them 1: reshape or slice an operand");
         text_finish(&t);
         return s->e ? s->e->status : RN_E_CONFIG;
     }

@@ -13,6 +13,7 @@
 #include "plugin/internal.h"
 
 #define MOST_SECTION (1u << 20)
+#define MOST_NAMES   (16u << 20)
 
 #if defined(__x86_64__)
 #define MACHINE      EM_X86_64
@@ -71,10 +72,10 @@ static int check_segments(int fd, const Elf64_Ehdr *h, uint64_t size,
     return ok ? RN_OK : error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
 }
 
-/* In `all`, the headers of the sections. */
+/* In `all`, the headers of the sections. No such section: one of no bytes. */
 static int pick_section(int fd, const Elf64_Ehdr *h, uint64_t size,
-                        const Elf64_Shdr *all, struct arena *a, Elf64_Shdr *out,
-                        struct rn_error *e) {
+                        const Elf64_Shdr *all, struct arena *a, const char *name,
+                        Elf64_Shdr *out, struct rn_error *e) {
     const Elf64_Shdr *names = &all[h->e_shstrndx];
     if (!inside(names->sh_offset, names->sh_size, size) ||
         names->sh_size > MOST_SECTION || !names->sh_size)
@@ -84,22 +85,62 @@ static int pick_section(int fd, const Elf64_Ehdr *h, uint64_t size,
         return error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
     for (uint32_t i = 0; i < h->e_shnum; i++) {
         *out = all[i];
-        if (out->sh_name < names->sh_size &&
-            strcmp(text + out->sh_name, ".rn_desc") == 0)
+        if (out->sh_name < names->sh_size && strcmp(text + out->sh_name, name) == 0)
             return RN_OK;
     }
+    *out = (Elf64_Shdr){.sh_type = SHT_NULL};
+    return RN_OK;
+}
+
+static int find_section(int fd, const Elf64_Ehdr *h, uint64_t size, struct arena *a,
+                        const char *name, Elf64_Shdr *out, struct rn_error *e) {
+    Elf64_Shdr *all = memory_get(h->e_shnum * sizeof *all);
+    int status = read_at(fd, h->e_shoff, all, h->e_shnum * sizeof *all)
+                     ? pick_section(fd, h, size, all, a, name, out, e)
+                     : error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
+    memory_release(all);
+    return status;
+}
+
+/* The bytes of a section with a NUL behind them; NULL: damaged, or too large. */
+static char *read_section(int fd, const Elf64_Shdr *s, uint64_t size, uint64_t most,
+                          struct arena *a) {
+    if (s->sh_size > most || !s->sh_size || !inside(s->sh_offset, s->sh_size, size))
+        return NULL;
+    char *bytes = arena_get(a, s->sh_size + 1);
+    return read_at(fd, s->sh_offset, bytes, s->sh_size) ? bytes : NULL;
+}
+
+static int no_description(struct rn_error *e) {
     error_set(e, RN_E_PLUGIN, "it describes no component (no section .rn_desc)");
     return error_hint(e, "a plugin is made with the macros of runner/abi.h");
 }
 
-static int find_section(int fd, const Elf64_Ehdr *h, uint64_t size, struct arena *a,
-                        Elf64_Shdr *out, struct rn_error *e) {
-    Elf64_Shdr *all = memory_get(h->e_shnum * sizeof *all);
-    int status = read_at(fd, h->e_shoff, all, h->e_shnum * sizeof *all)
-                     ? pick_section(fd, h, size, all, a, out, e)
-                     : error_set(e, RN_E_PLUGIN, "the file is cut short or damaged");
-    memory_release(all);
-    return status;
+const struct sanitizer *elf_sanitizer(const char *file, struct arena *a) {
+    static const struct sanitizer all[] = {
+        {"AddressSanitizer", "address", "__asan_init"},
+        {"ThreadSanitizer", "thread", "__tsan_init"},
+        {"MemorySanitizer", "memory", "__msan_init"},
+        {"HWAddressSanitizer", "hwaddress", "__hwasan_init"}};
+    const struct sanitizer *found = NULL;
+    const char *why = NULL, *names = NULL;
+    Elf64_Ehdr h;
+    Elf64_Shdr section = {0};
+    struct stat st;
+    int fd = rn_file_open(file, O_RDONLY, &st, &why);
+    uint64_t size = fd < 0 ? 0 : (uint64_t)st.st_size;
+    if (size >= sizeof h && read_at(fd, 0, &h, sizeof h) &&
+        check_header(&h, size, NULL) == RN_OK &&
+        find_section(fd, &h, size, a, ".dynstr", &section, NULL) == RN_OK)
+        names = read_section(fd, &section, size, MOST_NAMES, a);
+    const char *end = names ? names + section.sh_size : NULL;
+    for (const char *p = names; p && p < end; p += strlen(p) + 1)
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            if (strcmp(p, all[i].symbol) == 0)
+                found = &all[i];
+    if (fd >= 0)
+        close(fd);
+    return found;
 }
 
 int elf_read(const char *file, struct arena *a, struct file_text *out,
@@ -127,14 +168,13 @@ int elf_read(const char *file, struct arena *a, struct file_text *out,
     if (status == RN_OK)
         status = check_segments(fd, &h, size, e);
     if (status == RN_OK)
-        status = find_section(fd, &h, size, a, &section, e);
-    if (status == RN_OK && (section.sh_size > MOST_SECTION || !section.sh_size ||
-                            !inside(section.sh_offset, section.sh_size, size)))
-        status = error_set(e, RN_E_PLUGIN, "its section .rn_desc is damaged");
+        status = find_section(fd, &h, size, a, ".rn_desc", &section, e);
+    if (status == RN_OK && section.sh_type == SHT_NULL)
+        status = no_description(e);
     if (status == RN_OK) {
         out->bytes = section.sh_size;
-        out->texts = arena_get(a, section.sh_size + 1);
-        if (!read_at(fd, section.sh_offset, out->texts, section.sh_size))
+        out->texts = read_section(fd, &section, size, MOST_SECTION, a);
+        if (!out->texts)
             status = error_set(e, RN_E_PLUGIN, "its section .rn_desc is damaged");
     }
     close(fd);

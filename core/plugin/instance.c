@@ -265,6 +265,17 @@ static int32_t get_component(struct rn_host *h, const char *path, const void **i
     return status;
 }
 
+int component_blame(const struct component *c, struct rn_error *e) {
+    char hint[sizeof e->hint];
+    if (c->built_in)
+        return e->status;
+    if (!strstr(e->message, c->name) &&
+        strlen(e->message) + strlen(c->name) + 3 < sizeof e->message)
+        error_context(e, "%s", c->name);
+    memcpy(hint, e->hint, sizeof hint);
+    return error_hint(e, "%s%sin the plugin %s", hint, hint[0] ? "\n" : "", c->file);
+}
+
 void instance_error(struct instance *i, struct diag *d, const struct rn_error *e) {
     const struct node *n =
         e->where_kind == RN_WHERE_OPTION ? node_at(i->node, e->where) : NULL;
@@ -424,6 +435,7 @@ int instance_create(struct session *s, const struct component *c,
             if (diag_count(d) ==
                 before) { /* it reported nothing but the error that it returned */
                 error_of_call(&e, status, c->name, "create");
+                component_blame(c, &e);
                 report(&i->host, &e);
             }
             status = status ? status : diag_status(d);

@@ -18,6 +18,14 @@ struct file_text {
 int elf_read(const char *file, struct arena *a, struct file_text *out,
              struct rn_error *e);
 
+/* Those that have to be in a process from its start. */
+struct sanitizer {
+    const char *name, *flag; /* "AddressSanitizer", "address" of -fsanitize */
+    const char *symbol;      /* of its run-time library */
+};
+/* elf.c: the one that the file was built with; NULL: none. */
+const struct sanitizer *elf_sanitizer(const char *file, struct arena *a);
+
 /* open.c: is what a plugin needs what this host has? e says why not. */
 struct abi_version {
     uint32_t major, minor;
@@ -56,6 +64,7 @@ struct library {
     char sha256[65]; /* "": not computed yet */
     void *handle;
     const struct rn_entry *entry;
+    uint32_t numerics; /* RN_NUMERICS_...; once it is open */
 };
 
 /* session.c: computed where it is not known yet; "" when it cannot be read. */

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
+#include <fenv.h>
 #include <string.h>
 
 #include "plugin/internal.h"
@@ -10,10 +11,9 @@
 
 int abi_check(const struct abi_version *host, const struct abi_version *needed,
               struct rn_error *e) {
-    /* Drafts (major 0) promise nothing: only the same minor is the same. */
-    bool fits = needed->major == host->major &&
-                (host->major == 0 ? needed->minor == host->minor
-                                  : needed->minor <= host->minor);
+    uint32_t oldest = host->major == 0 ? 9 : 0; /* before were drafts */
+    bool fits = needed->major == host->major && needed->minor >= oldest &&
+                needed->minor <= host->minor;
     if (fits)
         return RN_OK;
     error_set(e, RN_E_PLUGIN, "it needs ABI %u.%u; this runner has %u.%u",
@@ -76,6 +76,39 @@ static int check_iface(const struct component *c, const void *iface,
     return RN_OK;
 }
 
+/* The libraries of these sanitizers end a process that opens them late. */
+static int check_sanitizer(const struct sanitizer *s, struct rn_error *e) {
+    if (!s || dlsym(RTLD_DEFAULT, s->symbol))
+        return RN_OK;
+    error_set(e, RN_E_PLUGIN,
+              "it was built with %s, whose library has to be in the process from its "
+              "start, and is not",
+              s->name);
+    return error_hint(e,
+                      "build it without -fsanitize=%s, or use it with a runner that is "
+                      "built with that (for address: ./dev sanitize makes one)",
+                      s->flag);
+}
+
+static void *open_file(const char *file) {
+    /* A library linked with -ffast-math has code that runs when it is opened and makes
+     * the processor flush denormals: for the whole thread, not just for the plugin. */
+    fenv_t before;
+    fegetenv(&before);
+    /* For as long as the process lives: idle threads of a library that the plugin needs
+     * (OpenMP's) run its code after the last call has returned. */
+    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    fesetenv(&before);
+    return handle;
+}
+
+static int no_entry(struct rn_error *e) {
+    error_set(e, RN_E_PLUGIN, "it has no function %s", RN_ENTRY_SYMBOL);
+    return error_hint(e, "RN_PLUGIN(&component, ...) at the end of one of its files "
+                         "defines it; a version script or -Wl,--exclude-libs may have "
+                         "hidden it");
+}
+
 static int open_library(struct library *l, struct rn_error *e) {
     const struct abi_version host = {RN_ABI_MAJOR, RN_ABI_MINOR};
     if (l->entry)
@@ -84,18 +117,18 @@ static int open_library(struct library *l, struct rn_error *e) {
     struct arena *a = arena_create();
     struct file_text text;
     int status = elf_read(l->file, a, &text, e);
+    if (status == RN_OK)
+        status = check_sanitizer(elf_sanitizer(l->file, a), e);
     arena_destroy(a);
     if (status != RN_OK)
         return status;
-    /* For as long as the process lives: idle threads of a library that the plugin needs
-     * (OpenMP's) run its code after the last call has returned. */
     if (!l->handle)
-        l->handle = dlopen(l->file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+        l->handle = open_file(l->file);
     if (!l->handle)
         return error_set(e, RN_E_PLUGIN, "it cannot be opened: %s", dlerror());
     void *symbol = dlsym(l->handle, RN_ENTRY_SYMBOL);
     if (!symbol)
-        return error_set(e, RN_E_PLUGIN, "it has no function %s", RN_ENTRY_SYMBOL);
+        return no_entry(e);
     rn_entry_fn fn;
     memcpy(&fn, &symbol, sizeof fn);
     const char *before = call_enter(l->file);
@@ -107,6 +140,8 @@ static int open_library(struct library *l, struct rn_error *e) {
     status = abi_check(&host, &needed, e);
     if (status == RN_OK)
         l->entry = entry;
+    if (status == RN_OK && RN_HAS(entry, struct rn_entry, numerics) && entry->numerics)
+        l->numerics = entry->numerics();
     return status;
 }
 
@@ -138,7 +173,8 @@ int component_open(struct owned *o, struct rn_error *e) {
     if (status == RN_OK)
         status = match(o, e);
     if (status != RN_OK)
-        error_context(e, "plugin %s is refused", o->library->file);
+        error_context(e, "plugin %s is refused, asked for the %s %s", o->library->file,
+                      o->c.kind, o->c.name);
     return status;
 }
 

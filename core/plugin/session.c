@@ -349,11 +349,25 @@ const struct component *session_identify(const struct component *c) {
     return with_hash(owned_of(c));
 }
 
+static void warn_numerics(const struct session *s, const struct owned *o) {
+    uint32_t n = o->library->numerics;
+    if (n && s->log)
+        log_say(s->log, RN_LOG_WARNING,
+                "plugin %s was compiled with%s%s%s: its numbers may differ between "
+                "machines; use the flags of `pkg-config --cflags runner-plugin`",
+                o->library->file, n & RN_NUMERICS_FAST_MATH ? " -ffast-math" : "",
+                n == (RN_NUMERICS_FAST_MATH | RN_NUMERICS_CONTRACTED) ? " and" : "",
+                n & RN_NUMERICS_CONTRACTED ? " contracted products (-ffp-contract)"
+                                           : "");
+    o->library->numerics = 0; /* reported once */
+}
+
 int session_load(struct session *s, const struct component *c, struct rn_error *e) {
     struct owned *o = owned_of(c);
-    (void)s;
     if (c->iface)
         return RN_OK;
     with_hash(o);
-    return component_open(o, e);
+    int status = component_open(o, e);
+    warn_numerics(s, o);
+    return status;
 }

@@ -55,6 +55,13 @@ static struct rn_event_metric *event_metrics(struct loop *l) {
     return l->hooks.event_metrics;
 }
 
+static void blame(const struct loop *l, const struct bound_component *part,
+                  const char *call, int status, struct rn_error *e) {
+    error_of_call(e, status, part->component->name, call);
+    component_blame(part->component, e);
+    error_context(e, "%s, %s at step %lld", part->path, call, (long long)l->at.step);
+}
+
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
     const struct bound_components *hooks = &l->setup->x->hooks;
     int status = RN_OK;
@@ -87,7 +94,7 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
         status = instance_leave(hooks->at[i].instance, "event", status, e);
         status = refused(l, status, e);
         if (status != RN_OK)
-            error_context(e, "%s", hooks->at[i].path);
+            blame(l, &hooks->at[i], "event", status, e);
     }
     return status;
 }
@@ -141,7 +148,7 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
         }
         status = refused(l, status, e);
         if (status != RN_OK)
-            error_context(e, "%s", part->path);
+            blame(l, part, "tapped", status, e);
     }
     for (uint32_t i = 0; i < s->x->hooks.count; i++)
         l->cadence.tap_now[i] = false;

@@ -40,21 +40,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <runner/probe.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* ------------------------------------------------------------------ versions */
 
-/* The version that these headers describe. Major 0 is a draft: a host accepts only an
- * equal minor. From 1.0 on: accepted iff major is equal and needed minor <= offered. */
+/* The version that these headers describe. A plugin is accepted iff the major is equal and
+ * the minor that it needs is no later than the host's. Minors of major 0 before 9 were
+ * drafts, and are refused. */
 #define RN_ABI_MAJOR 0
-#define RN_ABI_MINOR 1
+#define RN_ABI_MINOR 9
 
 /* What the plugin needs. Left alone it is the oldest minor there is; a plugin that
  * uses a later helper defines RN_ABI_NEEDED_MINOR before including. */
 #ifndef RN_ABI_NEEDED_MINOR
-#define RN_ABI_NEEDED_MINOR 1
+#define RN_ABI_NEEDED_MINOR 9
 #endif
 
 /* ---------------------------------------------------------------- attributes */
@@ -193,6 +196,8 @@ struct rn_entry {
     uint32_t abi_needed_minor; /* lowest minor of the host that will do */
     uint32_t component_count;
     const struct rn_component *const *components; /* plugin, static */
+    /* RN_NUMERICS_... of probe.h; NULL: not known. [any-thread] */
+    uint32_t (*numerics)(void);
 };
 
 #define RN_ENTRY_SYMBOL "runner_plugin_entry"
@@ -225,7 +230,7 @@ typedef const struct rn_entry *(*rn_entry_fn)(void);
         static const struct rn_component *const list[] = {__VA_ARGS__};                \
         static const struct rn_entry entry = {                                         \
             sizeof(struct rn_entry), RN_ABI_MAJOR, RN_ABI_NEEDED_MINOR,                \
-            (uint32_t)(sizeof list / sizeof list[0]), list};                           \
+            (uint32_t)(sizeof list / sizeof list[0]), list, rn_probe_numerics};        \
         return &entry;                                                                 \
     }                                                                                  \
     RN_EXTERN_C RN_EXPORT const struct rn_entry *runner_plugin_entry(void)

@@ -148,7 +148,7 @@ with Scratch() as top:
     text = (here / "outside/loss.c").read_text()
     (top / "old.c").write_text(re.sub(r"RN_LOSS\(nll, describe, \"([^\"]*)\",\s*(.*?)\);\n",
                                       r'''
-RN_SECTION static const char text[] = "abi: 0 1\\ncomponent: loss \1\\n" \2;
+RN_SECTION static const char text[] = "abi: 0 9\\ncomponent: loss \1\\n" \2;
 static const struct rn_loss iface = {sizeof(struct rn_loss), 0u, 0, 0, describe};
 static const struct { uint32_t struct_size, reserved; const char *text; const void *iface; }
     old = {24, 0, text, &iface}, guard = {0xffffffffu, 0xffffffffu, text, text};
@@ -159,7 +159,7 @@ const struct rn_entry *runner_plugin_entry(void) {
     static const struct rn_component *list[1];
     static struct rn_entry e;
     list[0] = &nll;
-    e.struct_size = sizeof e, e.abi_major = RN_ABI_MAJOR, e.abi_needed_minor = 1;
+    e.struct_size = sizeof e, e.abi_major = RN_ABI_MAJOR, e.abi_needed_minor = RN_ABI_NEEDED_MINOR;
     e.component_count = 1, e.components = list;
     return &e;
 }

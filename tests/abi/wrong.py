@@ -151,7 +151,12 @@ with Scratch() as top:
     # ---- loading
     source("no entry", LOSS + 'RN_LOSS(x, describe, "acme.bad/x 1", TEXT);\n'
            "RN_EXPORT const void *keep(void);\nconst void *keep(void) { return &x; }\n",
-           "it has no function runner_plugin_entry")
+           f"plugin {so} is refused, asked for the loss acme.bad/x: it has no function "
+           "runner_plugin_entry", "RN_PLUGIN(&component, ...) at the end")
+    for flag, name in (("address", "AddressSanitizer"), ("thread", "ThreadSanitizer")):
+        source(f"built with {name}", GOOD, f"asked for the loss acme.bad/x: it was built with "
+               f"{name}, whose library has to be in the process from its start",
+               f"build it without -fsanitize={flag}", flags=[f"-fsanitize={flag}"])
     source("a missing symbol", "int nobody_has_this(void);\n" + GOOD.replace(
         "{\n    rn_output", "{\n    if (nobody_has_this()) return 1;\n    rn_output"),
         "it cannot be opened", "undefined symbol: nobody_has_this")
@@ -167,15 +172,31 @@ with Scratch() as top:
                top, "libnowhere", "int nowhere;\n")[0] == 0 and
            (top / "libnowhere.so").exists() else [])
 
+    # ---- numerics: flags that make the numbers depend on the machine are noticed
+    for flags, words in ((["-O2", "-ffp-contract=off"], ()),
+                         (["-O2", "-ffast-math"], ("compiled with -ffast-math",)),
+                         (["-O2", "-ffinite-math-only"], ("compiled with -ffast-math",)),
+                         (["-O2", "-mfma", "-ffp-contract=fast"], ("contracted products",))):
+        if "-mfma" in flags and "fma" not in pathlib.Path("/proc/cpuinfo").read_text().split():
+            print("SKIP: a contracted plugin: this processor has no FMA")
+            continue
+        done = compile_so(top, "x", GOOD, *flags)
+        c.ok(f"{flags}: builds", done[0] == 0, done[1])
+        r = experiment(top, ["./x.so"], USE)
+        c.ok(f"{flags}: it runs", r.code == 0, r.err)
+        c.equal(f"{flags}: warned", r.err.count("its numbers may differ"), len(words))
+        for w in words:
+            c.within(f"{flags}: of what", r.err, w)
+
     # ---- versions
     source("another major", GOOD.replace("RN_LOSS", "#undef RN_ABI_MAJOR\n#define "
-           "RN_ABI_MAJOR 7\nRN_LOSS", 1), "it needs ABI 7.1; this runner has 0.1",
+           "RN_ABI_MAJOR 7\nRN_LOSS", 1), "it needs ABI 7.9; this runner has 0.9",
            "build the plugin again with this runner's headers")
-    source("a later minor", "#define RN_ABI_NEEDED_MINOR 9\n" + GOOD,
-           "it needs ABI 0.9; this runner has 0.1", "a later runner has it")
+    source("a later minor", "#define RN_ABI_NEEDED_MINOR 12\n" + GOOD,
+           "it needs ABI 0.12; this runner has 0.9", "a later runner has it")
     source("an entry that needs more than its text says", GOOD.replace(
         "RN_PLUGIN", "#undef RN_ABI_NEEDED_MINOR\n#define RN_ABI_NEEDED_MINOR 3\nRN_PLUGIN"),
-        "it needs ABI 0.3; this runner has 0.1")
+        "it needs ABI 0.3; this runner has 0.9")
 
     # ---- descriptions: written over the one of a plugin that was built once
     ROOM = 8192
@@ -197,29 +218,29 @@ RN_PLUGIN(&x);
 
     text("garbage", ["garbage"], "its description does not begin with its ABI")
     text("bytes of nobody", ["\x01\x02\xff\xfe"], "its description has the control character")
-    text("control characters", ["abi: 0 1", "component: loss acme.bad/x 1", "doc: \x1b[31m"],
+    text("control characters", ["abi: 0 9", "component: loss acme.bad/x 1", "doc: \x1b[31m"],
          "its description has the control character 0x1b")
-    text("no component line", ["abi: 0 1"], "its description is empty")
-    text("no component line, but others", ["abi: 0 1", "doc: x"],
+    text("no component line", ["abi: 0 9"], "its description is empty")
+    text("no component line, but others", ["abi: 0 9", "doc: x"],
          "its description has no `component: KIND NAME BEHAVIOUR`")
-    text("an unknown kind", ["abi: 0 1", "component: lossy acme.bad/x 1"],
+    text("an unknown kind", ["abi: 0 9", "component: lossy acme.bad/x 1"],
          "it has a component of the unknown kind 'lossy'")
-    text("a name without vendor", ["abi: 0 1", "component: loss x 1"],
+    text("a name without vendor", ["abi: 0 9", "component: loss x 1"],
          "'x' is not a component's name: vendor.package/name")
-    text("a name with strange letters", ["abi: 0 1", "component: loss acme/x*y 1"],
+    text("a name with strange letters", ["abi: 0 9", "component: loss acme/x*y 1"],
          "'acme/x*y' is not a component's name")
     ports = [f"in: p{i} float [N] ; optional" for i in range(81)]
-    text("81 inputs", ["abi: 0 1", "component: loss acme.bad/x 1", *ports],
+    text("81 inputs", ["abi: 0 9", "component: loss acme.bad/x 1", *ports],
          "its description has 81 inputs; 32 are the most that a component may have")
     for kind in ("metric", "model", "hook", "transform"):
-        text(f"81 inputs of a {kind}", ["abi: 0 1", f"component: {kind} acme.bad/x 1", *ports],
+        text(f"81 inputs of a {kind}", ["abi: 0 9", f"component: {kind} acme.bad/x 1", *ports],
              "its description has 81 inputs")
-    text("33 outputs", ["abi: 0 1", "component: metric acme.bad/x 1",
+    text("33 outputs", ["abi: 0 9", "component: metric acme.bad/x 1",
                         *(f"out: p{i} float []" for i in range(33))],
          "its description has 33 outputs; 32 are the most")
-    text("no behaviour", ["abi: 0 1", "component: loss acme.bad/x"],
+    text("no behaviour", ["abi: 0 9", "component: loss acme.bad/x"],
          "its description has no `component: KIND NAME BEHAVIOUR`")
-    start = ["abi: 0 1", "component: loss acme.bad/x 1"]
+    start = ["abi: 0 9", "component: loss acme.bad/x 1"]
     text("an unknown type", [*start, "option: a floot = 1"], "line 3: no type is called 'floot'")
     text("a default that does not fit", [*start, "option: a int = x"],
          "line 3: a default that does not fit")
@@ -272,7 +293,7 @@ RN_PLUGIN(&x);
     text("a shape with spaces", [*start, "in: logits float [N, C]"], "NAME DTYPE [SHAPE]")
     for vendor in ("runner/x", "runner.losses/x"):
         text(f"the reserved vendor: {vendor}",
-             ["abi: 0 1", f"component: loss {vendor} 1", "out: loss float [N] ; scope sample"],
+             ["abi: 0 9", f"component: loss {vendor} 1", "out: loss float [N] ; scope sample"],
              f"loss {vendor}: the vendor `runner` is reserved for built-in components",
              "give it a name of your own: VENDOR.PACKAGE/x")
 
@@ -339,7 +360,7 @@ RN_PLUGIN(&x, &y);
           "the interface of the loss acme.bad/x has no `describe`")
     source("no interface", LOSS + """
 RN_LOSS(y, describe, "acme.bad/y 1", TEXT);
-RN_SECTION static const char text[] = "abi: 0 1\\ncomponent: loss acme.bad/x 1\\n" TEXT;
+RN_SECTION static const char text[] = "abi: 0 9\\ncomponent: loss acme.bad/x 1\\n" TEXT;
 static const struct rn_component x = {sizeof(struct rn_component), 0u, text, 0, 0};
 RN_PLUGIN(&x, &y);
 """, "the loss acme.bad/x has no interface")
@@ -367,7 +388,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
 
     LOSSES = {
         "good": (0, "Done after 2 steps"),
-        "silent": (4, "loss: describe failed with status -4 (plugin) and no message"),
+        "silent": (4, "acme.bad/silent: loss: describe failed with status -4 (plugin) and no "
+                   "message", "in the plugin ", "/losses.so"),
         "kernel_silent": (3, "acme.bad/mute", "failed with status -3"),
         "says": (2, "the temperature is too low", "heat it"),
         "no_output": (4, "acme.bad/no_output gave no output 'loss'"),
@@ -381,7 +403,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         "unknown_attr": (4, "softmax has no attribute 'axle'", "did you mean 'axis'?"),
         "attr_type": (4, "softmax: attribute 'axis' has the wrong type"),
         "too_many": (4, "add: 3 inputs, it takes 2"),
-        "shapes": (2, "layer 'loss.inner': add: shapes [32] and [5] do not broadcast"),
+        "shapes": (2, "acme.bad/shapes: layer 'loss.inner': add: shapes [32] and [5] do not "
+                   "broadcast", "reshape or slice an operand", "in the plugin ", "/losses.so"),
         "no_port": (4, "there is no input port 'weights'"),
         "not_described": (4, "asks for 'coldness' which it does not describe"),
         "valueless": (4, "acme.bad/valueless asks for 'frost' which has neither a value "
@@ -409,7 +432,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
     c.ok("the first error sticks", "the second error" not in r.err, r.err)
     r = experiment(top, ["./losses.so"], {"loss": "{type: acme.bad/says, heat: 2}"})
     c.ok("an error at the option that was written",
-         re.search(r"wrong\.yaml:\d+:35: error: the temperature is too low", r.err), r.err)
+         re.search(r"wrong\.yaml:\d+:35: error: acme.bad/says: the temperature is too low", r.err), r.err)
 
     PARTS = [
         ("optimizer", "nothing", 4, "parameter 'model.", "gave no output 'param'"),
@@ -432,7 +455,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
          "without save", "lost when the run is resumed"),
         ("hooks", "rewrites", 4, "rewrite of model.", "the value has another type or shape"),
         ("hooks", "taps", 4, "there is no operator 'no_such_operator'"),
-        ("hooks", "event", 4, "the hook came off"),
+        ("hooks", "event", 4, "hooks, event at step 0: acme.bad/event: the hook came off", "in the plugin ",
+         "/parts.so"),
         ("model", "model_shape", 4, "is declared as float [N,C], but it is f32 []"),
         ("model", "model_nothing", 4, "acme.bad/model_nothing gave no output 'out'"),
         ("augment", "augment_half", 4, "has not all of numbers, decide and describe"),

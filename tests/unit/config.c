@@ -39,7 +39,7 @@ static const char *const experiment_text =
     "option: model component(model) | one\n";
 
 static const char *const mse_text =
-    "abi: 0 1\n"
+    "abi: 0 9\n"
     "component: loss acme/mse 1\n"
     "version: 1.0\n"
     "in: x f32 [N,...] | values\n"
