@@ -267,7 +267,7 @@ static int32_t get_component(struct rn_host *h, const char *path, const void **i
 
 int component_blame(const struct component *c, struct rn_error *e) {
     char hint[sizeof e->hint];
-    if (c->built_in)
+    if (c->built_in || strstr(e->hint, "in the plugin "))
         return e->status;
     if (!strstr(e->message, c->name) &&
         strlen(e->message) + strlen(c->name) + 3 < sizeof e->message)
@@ -474,7 +474,10 @@ int instance_leave(struct instance *i, const char *member, int32_t status,
                    struct rn_error *e) {
     if (i->component->one_thread)
         pthread_mutex_unlock(&i->one);
-    return error_of_call(e, status, i->component->name, member);
+    status = error_of_call(e, status, i->component->name, member);
+    if (status != RN_OK && e)
+        component_blame(i->component, e);
+    return status;
 }
 
 const struct component *instance_component(const struct instance *i) {

@@ -475,7 +475,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
          "output 'param' of acme.bad/regularizer_shape has another type or shape"),
         ("source", "source_no_create", 4, "has no `create`"),
         ("source", "source_impossible", 3, "field 'image' is impossible"),
-        ("source", "source_cell", 3, "/data/rows.csv:12:4: error: a cell is no number",
+        ("source", "source_cell", 3, "/data/rows.csv:12:4: error: acme.bad/source_cell: a cell is no number",
          "  a number"),
         ("source", "source_unread", 7, "data.source",
          "acme.bad/source_unread: read failed with status -7 (input/output) and no message"),
