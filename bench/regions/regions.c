@@ -20,7 +20,7 @@
 #include "graph/graph.h"
 #include "hand.h"
 #include "plan/plan.h"
-#include "tests/described.h"
+#include "../../tests/described.h"
 
 struct options {
     struct rn_host host;
