@@ -96,6 +96,12 @@ def last_failure():
     return text or ""
 
 
+def sanitized(program=None):
+    """Was the program (the runner) built with AddressSanitizer? Its calls are looked for:
+    the runner itself names the sanitizer's first function."""
+    return b"__asan_report_" in pathlib.Path(program or RUNNER).read_bytes()
+
+
 def runner(*args, cwd=None, env=None, timeout=300, preexec=None):
     """Run the runner to its end. Absent where it needs a plugin that was deleted."""
     p = subprocess.run([*EMULATOR, str(RUNNER), *map(str, args)], cwd=cwd, env=environment(env),

@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 
-from harness import RUNNER, Checks, ROOT, Scratch, runner
+from harness import Checks, ROOT, Scratch, runner, sanitized
 
 here = pathlib.Path(__file__).resolve().parent
 api = sys.argv[2]
@@ -517,7 +517,6 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
 
     # ---- a crash names the plugin that was in a call; where even the frames cannot be
     # read, the process still ends with a sentence
-    sanitized = b"__asan_init" in RUNNER.read_bytes()  # it reports crashes itself
     for what, call, *sentences in (
             ("writes through NULL", "*(volatile int *)0 = 1", "crashed in x.so"),
             ("jumps to nowhere", "((void (*)(void))64)()", "crashed in code that cannot "
@@ -525,7 +524,7 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         compile_so(top, "x", GOOD.replace("return RN_OK", call + "; return RN_OK"), "-w")
         r = experiment(top, ["./x.so"], USE)
         c.ok(f"a loss that {what}: not exit 0", r.code != 0, r.err)
-        if not sanitized:
+        if not sanitized():  # which reports crashes itself
             c.equal(f"a loss that {what}: exit code", r.code, 70)
             for sentence in sentences:
                 c.within(f"a loss that {what}", r.err, sentence)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from harness import Checks, ROOT, Scratch
+from harness import Checks, ROOT, Scratch, sanitized
 
 build = sys.argv[2]
 FEW = ["train.steps=3", "~train.epochs", "hooks=null"]
@@ -22,7 +22,7 @@ def run(*args, **more):
 
 
 c = Checks()
-if b"__asan_init" in pathlib.Path(sys.argv[1]).read_bytes():
+if sanitized(sys.argv[1]):
     print("SKIP: a sanitizer's library wants to be loaded first, and /proc")
     sys.exit(0)
 with Scratch() as top:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.argv[1:], words = [], sys.argv[1:]
-from harness import Checks  # noqa: E402
+from harness import Checks, sanitized  # noqa: E402
 
 ops, reference, emulated, nvrtc, cache, golden, folds, cpu, compiler, *every = words
 compiler = shlex.split(compiler)
@@ -94,7 +94,7 @@ chosen = [k for i, k in enumerate(sorted(kernels))
 chips = ["80", "90"] if every else []
 texts = pathlib.Path(cache, "texts.txt")
 texts.write_text("".join(kernels[k] for k in chosen))
-if b"__asan_init" in pathlib.Path(emulated).read_bytes():
+if sanitized(emulated):
     text = "SKIP: NVRTC compiles the same texts in a build without sanitizers\n"
 else:
     code, text = run(nvrtc, str(texts), *chips)

@@ -12,10 +12,10 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Result, Scratch, preload  # noqa: E402
+from harness import Checks, RUNNER, Result, Scratch, preload, sanitized  # noqa: E402
 
 SHIM = pathlib.Path(sys.argv[2]).resolve()
-SANITIZED = b"__asan_init" in RUNNER.read_bytes()
+SANITIZED = sanitized()
 ENOSPC, EIO, EROFS, ENOMEM = 28, 5, 30, 12
 
 TINY = """

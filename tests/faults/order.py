@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch, preload  # noqa: E402
+from harness import Checks, RUNNER, Scratch, preload, sanitized  # noqa: E402
 
 SHIM, SLOW = (pathlib.Path(p).resolve() for p in sys.argv[2:4])
 
@@ -189,7 +189,7 @@ def waiting_rows(c, top):
 
 c = Checks()
 with Scratch() as top:
-    if b"__asan_init" in RUNNER.read_bytes():
+    if sanitized():
         print("SKIP: a sanitizer comes first, before what is preloaded")
         sys.exit(0)
     whole_run(c, top)

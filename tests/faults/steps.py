@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "runs"))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch, preload  # noqa: E402
+from harness import Checks, Scratch, preload, sanitized  # noqa: E402
 
 COUNTER, WINDOW = (pathlib.Path(p).resolve() for p in sys.argv[2:4])
 FROM, TO = 60, 160
@@ -89,7 +89,7 @@ def count(scratch, path, *args, allocates=0):
 
 def main():
     c = Checks()
-    if b"__asan_init" in RUNNER.read_bytes():
+    if sanitized():
         print("SKIP: a sanitizer has its own allocator")
         sys.exit(0)
     host = "data.resident=never"

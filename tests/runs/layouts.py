@@ -10,7 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
-from harness import RUNNER, Checks, Scratch  # noqa: E402
+from harness import Checks, Scratch, sanitized  # noqa: E402
 
 # Everything that a layout meets: windows, norms, sums of branches, concatenation,
 # broadcasts from pooled channels, a flatten and a dense layer behind it.
@@ -35,7 +35,7 @@ ROWS = {"cnn": ((28, 28), 64), "lenet": ((28, 28), 64), "resnet20": ((28, 28), 6
         "resnet18": ((3, 32, 32), 64), "airbench": ((3, 32, 32), 64),
         "resnet50": ((3, 64, 64), 8)}
 CONFIGS = ["resnet", "resnet-cifar", "fashion-mnist-cnn", "lenet"]
-if b"__asan_init" in RUNNER.read_bytes():
+if sanitized():
     print("SKIP: layouts of large networks take minutes under a sanitizer")
     ROWS, CONFIGS = {k: ROWS[k] for k in ("cnn", "lenet", "resnet20")}, CONFIGS[2:]
 

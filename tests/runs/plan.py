@@ -14,11 +14,11 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
-from harness import Checks, RUNNER, Scratch, preload  # noqa: E402
+from harness import Checks, Scratch, preload, sanitized  # noqa: E402
 
 SHIM = pathlib.Path(sys.argv[2]).resolve()
 GOLDEN = json.loads((pathlib.Path(__file__).parent / "plan_golden.json").read_text())
-SANITIZED = b"__asan_init" in RUNNER.read_bytes()
+SANITIZED = sanitized()
 
 IMAGES = """
 name: images

@@ -556,7 +556,8 @@ static void test_sequential(void) {
     close_opened(&b);
     REFUSED(
         "data: {source: {type: test/made, rows: 1300, sequential: true, fail: 700}}",
-        RN_E_DATA, "made.bin:701:1: error: data.source: made.bin: cannot be decoded");
+        RN_E_DATA, "made.bin:701:1: error: data.source: test/made: made.bin: cannot "
+        "be decoded");
     REFUSED("data: {source: {type: test/made, rows: 1300, fail: 700}}", RN_E_DATA,
             "cannot be decoded");
     REFUSED("data: {source: {type: test/made, rows: 1300, hashed: true, fail: 700}, "

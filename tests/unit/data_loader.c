@@ -371,7 +371,7 @@ static void test_error(void) {
         for (int i = 0; i < 3; i++) {
             error_clear(&e);
             CHECK(loader_next(l, &b, &e) == RN_E_DATA);
-            CHECK_TEXT(e.message, "data.source: made.bin: cannot be decoded");
+            CHECK_TEXT(e.message, "data.source: test/made: made.bin: cannot be decoded");
             CHECK_TEXT(e.where, "made.bin");
             CHECK(e.line == 58);
         }
