@@ -19,6 +19,7 @@ struct instance {
     struct diag *d;      /* while it is being created */
     pthread_mutex_t one; /* held in a [worker] call of a component of one thread */
     bool watched;
+    const char *called_from; /* in_call before it was watched */
     struct rn_error fault; /* the first thing it did wrong or reported while watched */
     void *self;
     bool created;
@@ -74,11 +75,14 @@ static int complain(struct instance *i, const char *path, const char *what) {
 
 void instance_watch(struct instance *i) {
     i->watched = true;
+    i->called_from = call_enter(i->component->name);
     error_clear(&i->fault);
 }
 
 int instance_fault(struct instance *i, struct rn_error *e) {
     int status = i->fault.status;
+    if (i->watched)
+        call_leave(i->called_from);
     i->watched = false;
     if (status != RN_OK && e)
         *e = i->fault;
@@ -466,6 +470,7 @@ void instance_destroy(struct instance *i) {
 }
 
 void instance_enter(struct instance *i) {
+    call_enter(i->component->name);
     if (i->component->one_thread)
         pthread_mutex_lock(&i->one);
 }
@@ -474,6 +479,7 @@ int instance_leave(struct instance *i, const char *member, int32_t status,
                    struct rn_error *e) {
     if (i->component->one_thread)
         pthread_mutex_unlock(&i->one);
+    call_leave("");
     status = error_of_call(e, status, i->component->name, member);
     if (status != RN_OK && e)
         component_blame(i->component, e);

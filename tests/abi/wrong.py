@@ -518,7 +518,8 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
     # ---- a crash names the plugin that was in a call; where even the frames cannot be
     # read, the process still ends with a sentence
     for what, call, *sentences in (
-            ("writes through NULL", "*(volatile int *)0 = 1", "crashed in x.so"),
+            ("writes through NULL", "*(volatile int *)0 = 1", "crashed in x.so",
+             "while acme.bad/x was asked"),
             ("jumps to nowhere", "((void (*)(void))64)()", "crashed in code that cannot "
              "be named")):
         compile_so(top, "x", GOOD.replace("return RN_OK", call + "; return RN_OK"), "-w")
