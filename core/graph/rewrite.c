@@ -298,7 +298,8 @@ static int copy_one(struct copier *c, const struct gnode *n) {
         return RN_OK;
     }
     if (c->edit) {
-        rn_value out[OP_MAX_OUT] = {RN_NONE};
+        /* A scan has as many results as it likes. */
+        rn_value *out = arena_array(c->g->arena, rn_value, n->out_count + 1);
         int made = c->edit->node(c->edit->context, c->g, n, in, out, c->e);
         if (c->e->status)
             return c->e->status;
