@@ -82,7 +82,7 @@ uint32_t crc32c_plain(uint32_t crc, const void *data, size_t n) {
 /* --------------------------------------------------------- with instructions */
 
 #if defined(__x86_64__)
-enum { stream_bytes = 4096 }; /* of each of three streams, which lie in a row */
+enum { stream_bytes = 4096 }; /* of each of three streams, which follow each other */
 
 /* x^(8 m - 33) modulo the polynomial, for m = one and two streams: the product with it,
  * reduced by the crc32 instruction together with the last word, moves a CRC over the m

@@ -71,7 +71,7 @@ static inline words words_add(words a, words b) {
     return (words)((sums)a + (sums)b);
 }
 
-/* The processor's own rounds, ten times as fast. Words of the state lie as the
+/* The processor's own rounds, ten times as fast. Words of the state are in the order of the
  * instructions want them: f e b a, and h g d c. */
 __attribute__((target("sha,ssse3"))) static void
 sha256_rounds(uint32_t s[8], const uint8_t *p, size_t blocks) {

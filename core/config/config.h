@@ -83,7 +83,7 @@ int diag_place(struct diag *d, const struct node *root, const struct rn_error *e
 /* Reads `file`, its `extends`, applies overrides ("a.b=1", "list+={...}", "~key"; for
  * errors they are "command line, argument N"), interpolates. Errors go to d; NULL when
  * there is no tree. With errors and a tree, the rest of it can still be checked, so
- * that all errors are told at once; what had an error is not complained of again. */
+ * that all errors are reported at once; what had an error is not reported again. */
 struct config *config_load(const char *file, uint32_t n, const char *const *overrides,
                            struct diag *d);
 struct config *config_from_text(const char *name, const char *yaml, struct diag *d);
@@ -114,7 +114,7 @@ struct record_info { /* of nested options */
     uint32_t count; /* options */
 };
 struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *e);
-/* A word or key of a description that begins with `?` may be passed over by whoever
+/* A word or key of a description that begins with `?` may be passed over by a reader that
  * does not know it. Moves *word behind the mark; is there one? */
 bool description_may_pass(const char **word);
 /* The hint of the error about a word or key that is not known and not so marked: the

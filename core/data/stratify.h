@@ -13,7 +13,7 @@ struct stratum {
 };
 
 /* want: rows of each part; their sum is that of all classes. Each part gets exactly
- * what it wants, and of each class its share (rows * want / all), rounded down or up; a
+ * what it needs, and of each class its share (rows * want / all), rounded down or up; a
  * class has a training row where that allows it, those of three rows and more before
  * smaller ones. A function of its arguments. */
 void stratify(struct stratum *classes, uint64_t count,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine: the programs of an experiment planned for the row counts that will occur,
  * on a device, with their variables. It needs the schema of a batch and no data set:
- * whoever has rows feeds them by pointer.
+ * the owner of the rows feeds them by pointer.
  *
  * Life: engine_open (plans; nothing is allocated on the device) -> engine_load ->
  * engine_feed, engine_scalars, program_run ... -> engine_close. */
@@ -152,7 +152,7 @@ struct program_variant *variant_of_rows(struct program_variant *all, uint32_t co
 
 /* ---- init.c ---- */
 /* First values of all variables, by the inits of the YAML, else of the layer. Those of
- * role "data" are left to whoever has the data. */
+ * role "data" are set by the owner of the data. */
 int engine_init_variables(struct engine *eng, struct diag *d);
 /* Is there an init for every variable, and does each pattern of `init:` match one? */
 int engine_check_inits(struct engine *eng, struct diag *d);

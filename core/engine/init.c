@@ -79,7 +79,7 @@ int engine_init_variables(struct engine *eng, struct diag *d) {
     for (uint32_t i = 0; i < variables_count(all); i++) {
         const struct variable *v = variables_at(all, i);
         struct rn_error e = {0};
-        if (strcmp(v->role, "data") == 0) /* is left to whoever has the data */
+        if (strcmp(v->role, "data") == 0) /* is set by the owner of the data */
             continue;
         void *bytes = memory_try(memory_mul(v->count, RN_DTYPE_BYTES(v->dtype)));
         if (!bytes) {

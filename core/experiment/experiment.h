@@ -80,7 +80,7 @@ int experiment_schema_json(struct session *session, struct text *out,
 int experiment_schema_docs(struct text *out, struct rn_error *e);
 
 /* A component that nobody configured, with the defaults of its options; kept with x.
- * For an error: what wants it, and the path of the component that this belongs to. */
+ * For an error: what needs it, and the path of the component that this belongs to. */
 const struct bound_component *
 experiment_default(struct experiment *x, const char *kind, const char *name,
                    const char *wanted_by, const char *owner,

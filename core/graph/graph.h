@@ -137,7 +137,7 @@ rn_value graph_input(struct graph *g, const char *name, rn_dtype t, uint32_t ran
                      const int64_t *shape);
 rn_value graph_live(struct graph *g, const char *name, rn_dtype t); /* scalar */
 rn_value graph_variable(struct graph *g, uint32_t variable);
-/* Say that rows of input x may be padding; `mask` is the bool input that tells. Then
+/* Say that rows of input x may be padding; `mask` is the bool input that marks them. Then
  * the verifier lets x reach what mixes rows through select(mask, x, ...) only. */
 void graph_pad_rows(struct graph *g, rn_value x, rn_value mask);
 rn_value graph_constant(struct graph *g, rn_dtype t, uint32_t rank,
@@ -223,7 +223,7 @@ struct graph *graph_epilogues(struct graph *g, struct arena *a, graph_takes take
 struct graph *graph_share_widened(struct graph *g, struct arena *a,
                                   struct rn_error *e); /* NULL: see e */
 /* Mixed precision (docs/precision.md): operands of products are `low`, a dtype of 16
- * bits, with sums in f32, and what lies between products is stored so; variables, sums,
+ * bits, with sums in f32, and values between products are stored so; variables, sums,
  * norms, losses and updates stay f32. precision.c */
 struct graph *graph_precision(const struct graph *g, struct arena *a, rn_dtype low,
                               struct rn_error *e); /* NULL: see e */

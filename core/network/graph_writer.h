@@ -60,7 +60,7 @@ int regularizers_penalty(struct make *m, const struct programs *p,
 int regularizers_project(struct make *m, const struct programs *p,
                          const struct objective *o, uint32_t k, rn_value *value,
                          struct diag *d);
-/* What rn_parameter tells of parameter i of an objective. */
+/* What rn_parameter says of parameter i of an objective. */
 struct rn_parameter update_parameter(const struct programs *p,
                                      const struct objective *o, uint32_t i);
 /* Each regularizer takes a parameter that some objective trains. */

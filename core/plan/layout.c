@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How images lie: [N,C,H,W], [N,H,W,C] or in blocks of channels, chosen for the whole
+/* The layout of images: [N,C,H,W], [N,H,W,C] or in blocks of channels, chosen for the whole
  * graph by what the backend says each kernel takes, then written into the graph. */
 #include "plan/layout.h"
 

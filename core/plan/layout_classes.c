@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which nodes must agree on how their images lie. A convolution's result with the
+/* Which nodes must agree on the layout of their images. A convolution's result with the
  * normalisation, activation, pooling and sums that follow it is a class; convolutions
  * stand between classes and take any pair of forms that the backend has. */
 #include <string.h>
@@ -164,7 +164,7 @@ void layout_images(const struct gnode *n, rn_value *x, rn_value *y) {
     *y = layout_named(n, "conv2d_grad_weight") ? n->in[1] : n->out[0];
 }
 
-/* Nothing to choose: it lies as [N,C,H,W]. */
+/* Nothing to choose: it is [N,C,H,W]. */
 static bool is_fixed(struct layout *l, rn_value v) {
     uint32_t r = layout_root(l, l->g->values[v].node);
     return !layout_is_image(l, v) || !l->seeded[r] ||

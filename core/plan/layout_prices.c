@@ -199,7 +199,7 @@ static uint64_t *add_price(struct pricing *p, uint32_t x, uint32_t y, uint32_t z
     return table;
 }
 
-static void wants(struct pricing *p, rn_value v, uint32_t thing) {
+static void add_reader(struct pricing *p, rn_value v, uint32_t thing) {
     for (const struct reader *r = p->readers[v]; r; r = r->next)
         if (r->thing == thing)
             return;
@@ -224,7 +224,7 @@ static void price_kernel(struct pricing *p, uint32_t node) {
         table[at] = kernel_price(p, node, fx, fy);
     }
     if (!one && tx != NONE && ty != NONE)
-        wants(p, x, ty);
+        add_reader(p, x, ty);
 }
 
 /* Does thing t, in its form i, have v in blocks of b? */
@@ -234,7 +234,7 @@ static bool has_block(const struct pricing *p, uint32_t t, uint32_t i, rn_value 
 }
 
 /* v for those that want it in blocks of b (0: PLAIN): a pass that reads and writes, at
- * a cautious 8 GB/s, unless it lies so. */
+ * a cautious 8 GB/s, unless it is stored so. */
 static void price_turn(struct pricing *p, rn_value v, int64_t b) {
     uint64_t ns = value_bytes(p->l->g, v) / 4;
     uint32_t tv = thing_of(p, v), follower = NONE;
@@ -275,7 +275,7 @@ static void find_readers(struct pricing *p, const struct gnode *n, enum kind kin
         if (kind == SAME && layout_takes(l, n, k)) {
             uint32_t t = thing_of(p, n->out[0]);
             if (t != NONE && t != thing_of(p, v))
-                wants(p, v, t);
+                add_reader(p, v, t);
             else if (t == NONE)
                 p->plain[v] = true;
         } else if (kind == FREE || kind == SAME) {

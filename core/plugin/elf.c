@@ -37,7 +37,7 @@ static bool read_at(int fd, uint64_t at, void *to, size_t bytes) {
     return true;
 }
 
-/* Do bytes [at, at + n) lie in the file? */
+/* Are bytes [at, at + n) inside the file? */
 static bool inside(uint64_t at, uint64_t n, uint64_t size) {
     return at <= size && n <= size - at;
 }

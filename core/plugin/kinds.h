@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of kinds (kinds.def) for whoever walks it. */
+/* The table of kinds (kinds.def) for code that walks it. */
 #ifndef PLUGIN_KINDS_H
 #define PLUGIN_KINDS_H
 

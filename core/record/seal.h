@@ -40,7 +40,7 @@ uint64_t seal_room(uint64_t ranges);
 int seal_write(int fd, const char *kind, int64_t step, uint64_t log,
                struct seal_range *ranges, uint64_t count, const char *path,
                struct seal *out, struct rn_error *e);
-/* Check everything but the content of the ranges: whoever reads them compares it with
+/* Check everything but the content of the ranges: their reader compares it with
  * their CRC32C. RN_E_CHECKPOINT says what is wrong. */
 int seal_check(int fd, const char *kind, const char *path, struct seal *out,
                struct rn_error *e);

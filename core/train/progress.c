@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a run tells while it goes on: its progress, the device's instruments, sentences,
+/* Progress reporting of a run: its progress, the device's instruments, sentences,
  * lines of log.txt. */
 #include <math.h>
 

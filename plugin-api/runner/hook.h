@@ -92,7 +92,7 @@ struct rn_record_api {
     /* A sentence for the person: shown once per key. severity as RN_LOG_*. [step] */
     int32_t (*say)(struct rn_host *h, const char *key, int32_t severity,
                    const char *sentence);
-    /* What the rows of the tensor series `name` are, for whoever opens run.h5; before
+    /* What the rows of the tensor series `name` are, for readers of run.h5; before
      * its first row. Copied. [step] */
     int32_t (*document)(struct rn_host *h, const char *name, const char *doc);
 };

@@ -84,7 +84,7 @@ static int32_t decide(void *self, const struct rn_augment_call *call,
     return RN_OK;
 }
 
-/* Which places of an axis lie in the square that begins at number k. */
+/* Which places of an axis are in the square that begins at number k. */
 static rn_value covered(struct rn_build *b, const struct erase *s, int64_t n, int axis,
                         int64_t k) {
     rn_value from = rn_image_number(b, k), at = rn_image_count(b, n, axis, RN_I32);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NumPy's .npy files, one a field, rows along the first axis. Format: NumPy enhancement
  * proposal 1, versions 1 to 3. Rows are read from disk when asked for; an array in
- * Fortran's order, whose rows lie scattered, is turned to rows in memory. */
+ * Fortran's order, whose rows are scattered, is turned to rows in memory. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>

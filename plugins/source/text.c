@@ -58,7 +58,7 @@ static int32_t number_letters(struct rn_host *h, struct text *s, const uint8_t *
     while (p < end) {
         uint32_t c = decode(&p, end);
         if (c == BAD_TEXT && !given)
-            return RN_OK; /* told with its place when the text is read */
+            return RN_OK; /* reported with its place when the text is read */
         if (c == BAD_TEXT)
             return rn_fail_option(e, RN_E_CONFIG, "alphabet", "is not UTF-8");
         if (given && number[c] >= 0)

@@ -26,7 +26,7 @@ static const char *file_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-/* The module that the innermost frames above the C library lie in. */
+/* The module of the innermost frames above the C library. */
 static const char *culprit(void) {
     static const char *const carriers[] = {
         "libc.", "libc-", "libgcc_s", "libstdc++", "libpthread", "ld-linux", "ld."};

@@ -35,7 +35,7 @@ static void work(const struct section *x, int t) {
 }
 
 static void work_range(void *context, int64_t begin, int64_t end, int thread) {
-    (void)thread; /* a unit's scratch is its own, whoever does it */
+    (void)thread; /* a unit's scratch is its own, whichever thread runs it */
     for (int64_t t = begin; t < end; t++)
         work(context, (int)t);
 }

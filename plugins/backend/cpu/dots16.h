@@ -105,7 +105,7 @@ static void dots_run(const struct dots *d) {
     }
 }
 
-/* Where 16 columns from j on lie in a packed operand, and how far its pairs are apart.
+/* The place of 16 columns from j on in a packed operand, and how far its pairs are apart.
  */
 static inline uint32_t *dots_at(uint32_t *to, int64_t pairs, int64_t n, int64_t j,
                                 int64_t *step) {

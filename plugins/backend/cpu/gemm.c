@@ -2,7 +2,7 @@
 /* Built-in matrix products. Each element is one running sum over k, so tiles, blocks
  * and threads give the same bits; what is needed is in the caller's scratch. The
  * second operand is packed in panels, the first one is read where it is, or packed
- * where its rows lie across. There are two, alike but for the sum: one that rounds the
+ * where its rows are strided. There are two, alike but for the sum: one that rounds the
  * product and the sum, and so has the same bits with every instruction set, where there
  * is no oneDNN or where sums must not depend on it; and one that rounds once, where the
  * processor can, for tiles of attention. */

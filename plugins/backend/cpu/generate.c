@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A region as C: one loop in which every register is a local variable (some more where
  * a step cannot be a vector). The expressions are those of the block kernels, the
- * compiler is told the same rules, so the bits are the interpreter's (but for the
+ * compiler gets the same rules, so the bits are the interpreter's (but for the
  * payload of a NaN, which IEEE leaves open).
  *
  * The function works on a run of neighbouring elements and knows no sizes: broadcasting

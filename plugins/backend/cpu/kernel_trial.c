@@ -14,7 +14,7 @@
 #define MORE   20   /* at most, */
 #define ENOUGH 3e6  /* ns in between */
 #define MARGIN 0.97 /* of the time of the first kernel: another one must be faster */
-#define LONG   2e6  /* ns of a call whose first time tells something */
+#define LONG   2e6  /* ns of a call that is long enough to be timed once */
 #define COLD   12   /* times the best known, in a short first call: it warms up */
 
 /* A kernel goes on to another round while it takes at most so many times the best. */

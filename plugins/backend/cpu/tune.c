@@ -20,7 +20,7 @@
 #define KERNELS      "dwomp"    /* the letters of cpu_onednn_choices */
 
 struct cpu_tuner {
-    struct rn_host *host; /* borrowed: told once that kernels are timed */
+    struct rn_host *host; /* borrowed: gets one message that kernels are timed */
     struct cpu_clock clock;
     struct tuning_table *table;
     bool rule;    /* nothing is timed */

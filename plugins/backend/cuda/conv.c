@@ -33,7 +33,7 @@ struct staged {
 /* ------------------------------------------------------------------ tensors */
 
 /* [N,C,H,W], or [N,1,H,W,C] with channels last; false: another form. `last`: how the
- * library wants it. */
+ * library expects it. */
 static bool see_image(const struct tensor *t, int64_t block, bool last,
                       struct part *p) {
     const int64_t *n = t->shape;
@@ -43,7 +43,7 @@ static bool see_image(const struct tensor *t, int64_t block, bool last,
     *p = (struct part){.t = t, .image.dim = {n[0], c, n[2], n[3]}};
     memcpy(p->own, block ? turned : plain, sizeof p->own);
     memcpy(p->image.stride, last ? turned : plain, sizeof p->own);
-    /* one channel, or one pixel, lies the same either way */
+    /* one channel, or one pixel: the two layouts are the same */
     p->staged = last != (block != 0) && c != 1 && n[2] * n[3] != 1;
     return !block || n[1] == 1;
 }
@@ -56,7 +56,7 @@ static void see_weight(const struct tensor *t, bool last, struct part *p) {
     memcpy(p->image.dim, n, sizeof p->image.dim);
     memcpy(p->own, plain, sizeof p->own);
     memcpy(p->image.stride, last ? turned : plain, sizeof p->own);
-    /* a 1 x 1 window, or one channel, lies the same either way */
+    /* a 1 x 1 window, or one channel: the two layouts are the same */
     p->staged = last && n[1] != 1 && n[2] * n[3] != 1;
 }
 
@@ -88,7 +88,7 @@ static uint64_t place(struct staged *g) {
     return at;
 }
 
-/* A pass over a tensor: to dense [N,H,W,C] or [N,C,H,W] as `to` lies, from `from`. */
+/* A pass over a tensor: to dense [N,H,W,C] or [N,C,H,W] as `to` is stored, from `from`. */
 static struct space walk(const struct part *p, const int64_t *to, const int64_t *from) {
     struct space w = {0};
     int64_t stride[1][RN_MAX_RANK], size[RN_MAX_RANK];

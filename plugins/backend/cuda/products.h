@@ -7,7 +7,7 @@
 #include "engine.h"
 
 /* y [batches,m,n] = a [..,m,k] b [..,k,n] (+ bias [n]); strides of the batch's dims in
- * elements, 0: broadcast. What trans says lies the other way round. */
+ * elements, 0: broadcast. With trans it is stored transposed. */
 struct product {
     int64_t m, n, k, batches, rank;
     bool trans_a, trans_b;

@@ -58,7 +58,7 @@ static inline bool probe_is_slow(uint64_t probe_ns, uint64_t best) {
 }
 /* Timed under contention, as far as is known today. */
 bool choice_in_doubt(const struct tuning_table *t, const struct choice *c);
-/* Nothing was added for a while, so that whoever runs now is not one of several runs
+/* Nothing was added for a while, so that the present run is not one of several
  * that expect to get the same bits. */
 bool choices_are_old(const struct tuning_table *t);
 
