@@ -71,8 +71,8 @@ static inline words words_add(words a, words b) {
     return (words)((sums)a + (sums)b);
 }
 
-/* The processor's own rounds, ten times as fast. Words of the state are in the order of the
- * instructions want them: f e b a, and h g d c. */
+/* The processor's own rounds, ten times as fast. Words of the state are in the
+ * order that the instructions expect: f e b a, and h g d c. */
 __attribute__((target("sha,ssse3"))) static void
 sha256_rounds(uint32_t s[8], const uint8_t *p, size_t blocks) {
     words x = {(int)s[5], (int)s[4], (int)s[1], (int)s[0]};

@@ -114,8 +114,8 @@ struct record_info { /* of nested options */
     uint32_t count; /* options */
 };
 struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *e);
-/* A word or key of a description that begins with `?` may be passed over by a reader that
- * does not know it. Moves *word behind the mark; is there one? */
+/* A word or key of a description that begins with `?` may be passed over by a reader
+ * that does not know it. Moves *word behind the mark; is there one? */
 bool description_may_pass(const char **word);
 /* The hint of the error about a word or key that is not known and not so marked: the
  * nearest of the `n` known ones, and how it is marked. Returns e->status. */

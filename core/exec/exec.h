@@ -66,9 +66,10 @@ const void *program_output(struct program *p, int index, struct rn_error *e);
 const void *program_result(struct program *p, const char *name, rn_dtype *dtype,
                            uint32_t *rank, int64_t *dims, struct rn_error *e);
 /* While a watch is set, a program's run is done when program_run returns, and `ran` is
- * given the times at which its nodes ran: times[2 i], times[2 i + 1] as rn_backend.profile says; began
- * and ended: the call of the backend, on the same clock. NULL: no more. Set after the
- * last program_create; RN_E_UNSUPPORTED when the backend cannot. */
+ * given the times at which its nodes ran: times[2 i], times[2 i + 1] as
+ * rn_backend.profile says; began and ended: the call of the backend, on the same clock.
+ * NULL: no more. Set after the last program_create; RN_E_UNSUPPORTED when the backend
+ * cannot. */
 struct device_watch {
     void *context;
     void (*ran)(void *context, const struct plan *p, int64_t began, int64_t ended,

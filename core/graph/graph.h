@@ -137,8 +137,8 @@ rn_value graph_input(struct graph *g, const char *name, rn_dtype t, uint32_t ran
                      const int64_t *shape);
 rn_value graph_live(struct graph *g, const char *name, rn_dtype t); /* scalar */
 rn_value graph_variable(struct graph *g, uint32_t variable);
-/* Say that rows of input x may be padding; `mask` is the bool input that marks them. Then
- * the verifier lets x reach what mixes rows through select(mask, x, ...) only. */
+/* Say that rows of input x may be padding; `mask` is the bool input that marks them.
+ * Then the verifier lets x reach what mixes rows through select(mask, x, ...) only. */
 void graph_pad_rows(struct graph *g, rn_value x, rn_value mask);
 rn_value graph_constant(struct graph *g, rn_dtype t, uint32_t rank,
                         const int64_t *shape, const void *data);

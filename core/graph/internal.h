@@ -81,9 +81,10 @@ rn_value emit_like(struct rule *r, rn_value x,
 rn_value emit_reduce_to(struct rule *r, rn_value x, rn_value like);
 rn_value emit_cast(struct rule *r, rn_value x, rn_dtype t);
 rn_value emit_zeros(struct rule *r, rn_value like);
-/* Operators that take operands of 16 bits (by the type of the first one): each is defined as the
- * f32 operator on the values that they stand for, its first results rounded once to the
- * type that attribute dtype gives, or else to the first operand's. */
+/* Operators that take operands of 16 bits (by the type of the first one): each is
+ * defined as the f32 operator on the values that they stand for, its first results
+ * rounded once to the type that attribute dtype gives, or else to the first operand's.
+ */
 #define RULE_INPUTS 8
 #define RULE_ATTRS  16
 bool rule_narrow(const struct rule *r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verifier: the invariants of every graph, whatever made it. Passes call it on what they
- * give back; a broken graph is a bug of ours, so the first fault is RN_E_INTERNAL. */
+/* The verifier: the invariants of every graph, whatever made it. Passes call it on what
+ * they give back; a broken graph is a bug of ours, so the first fault is RN_E_INTERNAL.
+ */
 #include <string.h>
 
 #include "graph/internal.h"

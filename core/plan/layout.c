@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layout of images: [N,C,H,W], [N,H,W,C] or in blocks of channels, chosen for the whole
- * graph by what the backend says each kernel takes, then written into the graph. */
+/* The layout of images: [N,C,H,W], [N,H,W,C] or in blocks of channels, chosen for the
+ * whole graph by what the backend says each kernel takes, then written into the graph.
+ */
 #include "plan/layout.h"
 
 static bool has_convolution(const struct graph *g) {

@@ -105,7 +105,8 @@ static void dots_run(const struct dots *d) {
     }
 }
 
-/* The place of 16 columns from j on in a packed operand, and how far its pairs are apart.
+/* The place of 16 columns from j on in a packed operand, and how far its pairs are
+ * apart.
  */
 static inline uint32_t *dots_at(uint32_t *to, int64_t pairs, int64_t n, int64_t j,
                                 int64_t *step) {

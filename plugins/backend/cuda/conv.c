@@ -88,7 +88,8 @@ static uint64_t place(struct staged *g) {
     return at;
 }
 
-/* A pass over a tensor: to dense [N,H,W,C] or [N,C,H,W] as `to` is stored, from `from`. */
+/* A pass over a tensor: to dense [N,H,W,C] or [N,C,H,W] as `to` is stored, from `from`.
+ */
 static struct space walk(const struct part *p, const int64_t *to, const int64_t *from) {
     struct space w = {0};
     int64_t stride[1][RN_MAX_RANK], size[RN_MAX_RANK];
