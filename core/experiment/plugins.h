@@ -31,8 +31,8 @@ void plugin_use_files(struct plugin_use *u, const struct node *root, struct diag
 const struct schema *plugin_use_resolve(void *context, const char *kind,
                                         const char *type, const struct node *at,
                                         struct diag *d);
-/* A component that is used: is it what the record has? RN_E_PLUGIN: no, and that is not
- * accepted. */
+/* Check a component that is about to be used against the record. RN_E_PLUGIN: it
+ * differs and was not accepted. */
 int plugin_use_add(struct plugin_use *u, const struct component *c, struct rn_error *e);
 /* Names in `accepted` that the run does not have: RN_E_CONFIG. */
 int recorded_plugins_check(const struct recorded_plugins *r, struct rn_error *e);

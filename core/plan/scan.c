@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The body of a scan as a program of its own: planned once, then given the places of
- * the node's ports (docs/recurrent.md). */
+/* Plans the body of a scan, once, as a separate program, and binds the node's ports to
+ * its inputs and outputs (docs/recurrent.md). */
 #include <stdlib.h>
 #include <string.h>
 
