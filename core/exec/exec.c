@@ -72,9 +72,11 @@ static int get(struct device *d, int space, uint64_t bytes, void **out,
     *out = NULL;
     if (!bytes)
         return RN_OK;
-    int status = d->b->alloc(d->self, space, bytes, out, e);
+    struct rn_backend_alloc call = {sizeof call, space, bytes, NULL};
+    int status = d->b->alloc(d->self, &call, e);
     if (status != RN_OK)
         return error_context(e, "%llu bytes for the run", (unsigned long long)bytes);
+    *out = call.memory;
     uint64_t *now = space == RN_SPACE_PINNED ? &d->memory.pinned_now : &d->memory.now;
     uint64_t *peak =
         space == RN_SPACE_PINNED ? &d->memory.pinned_peak : &d->memory.peak;
@@ -95,6 +97,17 @@ static void put(struct device *d, int space, void *p, uint64_t bytes) {
 }
 
 /* ------------------------------------------------------------------ device */
+
+static int copy(struct device *d, int32_t direction, void *to, const void *from,
+                uint64_t bytes, struct rn_error *e) {
+    struct rn_backend_copy call = {sizeof call, direction, d->stream, to, from, bytes};
+    return d->b->copy(d->self, &call, e);
+}
+
+static int fill_zero(struct device *d, void *to, uint64_t bytes, struct rn_error *e) {
+    struct rn_backend_fill call = {sizeof call, 0, d->stream, to, bytes};
+    return d->b->fill_zero(d->self, &call, e);
+}
 
 int device_open(const struct rn_backend *backend, void *self, struct device **out,
                 struct rn_error *e) {
@@ -155,15 +168,14 @@ int device_variables(struct device *d, const struct variables *v, struct rn_erro
     int status = get(d, RN_SPACE_DEVICE, d->variable_bytes, &p, e);
     d->variables = p;
     if (status == RN_OK && p)
-        status = d->b->fill_zero(d->self, d->stream, p, d->variable_bytes, e);
+        status = fill_zero(d, p, d->variable_bytes, e);
     return status ? status : device_sync(d, e);
 }
 
 int device_variable_part(struct device *d, uint32_t variable, uint64_t offset,
                          const void *data, uint64_t bytes, struct rn_error *e) {
-    int status =
-        d->b->copy(d->self, d->stream, RN_COPY_TO_DEVICE,
-                   d->variables + d->offsets[variable] + offset, data, bytes, e);
+    int status = copy(d, RN_COPY_TO_DEVICE,
+                      d->variables + d->offsets[variable] + offset, data, bytes, e);
     return status ? status : device_sync(d, e);
 }
 
@@ -177,9 +189,8 @@ int device_variable_write(struct device *d, uint32_t variable, const void *data,
 int device_variable_read(struct device *d, uint32_t variable, void *data,
                          struct rn_error *e) {
     const struct variable *v = variables_at(d->table, variable);
-    int status = d->b->copy(d->self, d->stream, RN_COPY_TO_HOST, data,
-                            d->variables + d->offsets[variable],
-                            v->count * RN_DTYPE_BYTES(v->dtype), e);
+    int status = copy(d, RN_COPY_TO_HOST, data, d->variables + d->offsets[variable],
+                      v->count * RN_DTYPE_BYTES(v->dtype), e);
     return status ? status : device_sync(d, e);
 }
 
@@ -284,14 +295,16 @@ int program_create(struct device *d, const struct plan *plan, struct program **o
         status = get(d, RN_SPACE_DEVICE, plan->constant_bytes, &p->constants, e);
     p->bases[RN_BASE_CONSTANTS] = p->constants;
     if (status == RN_OK && plan->constant_bytes)
-        status = d->b->copy(d->self, d->stream, RN_COPY_TO_DEVICE, p->constants,
-                            plan->constants, plan->constant_bytes, e);
+        status = copy(d, RN_COPY_TO_DEVICE, p->constants, plan->constants,
+                      plan->constant_bytes, e);
     if (status == RN_OK)
         status = device_sync(d, e);
     if (status == RN_OK && !d->info.host_memory)
         status = d->b->event_create(d->self, &p->done, e);
+    struct rn_backend_compile compile = {sizeof compile, 0, &plan->program, NULL};
     if (status == RN_OK)
-        status = d->b->compile(d->self, &plan->program, &p->exe, e);
+        status = d->b->compile(d->self, &compile, e);
+    p->exe = compile.exe;
     if (status != RN_OK)
         error_context(e, "program %s", plan->program.name);
     return status;
@@ -403,8 +416,7 @@ static int send(struct program *p, struct staged *s, struct rn_error *e) {
     struct device *d = p->d;
     if (!s->bytes)
         return RN_OK;
-    int status = d->b->copy(d->self, d->stream, RN_COPY_TO_DEVICE, s->device,
-                            s->host[s->turn], s->bytes, e);
+    int status = copy(d, RN_COPY_TO_DEVICE, s->device, s->host[s->turn], s->bytes, e);
     if (status == RN_OK)
         status = d->b->event_record(d->self, s->event[s->turn], d->stream, e);
     s->pending[s->turn] = true;
@@ -442,10 +454,11 @@ bool device_gauges(struct device *d, struct rn_device_gauges *out) {
            d->b->gauges(d->self, out, &e) == RN_OK;
 }
 
-static int run_watched(struct program *p, struct rn_error *e) {
+static int run_watched(struct program *p, const struct rn_backend_run *call,
+                       struct rn_error *e) {
     struct device *d = p->d;
     int64_t began = clock_ns();
-    int status = d->b->profile(d->self, p->exe, d->stream, p->bases, d->times, e);
+    int status = d->b->profile(d->self, call, e);
     if (status == RN_OK)
         d->watch.ran(d->watch.context, p->plan, began, clock_ns(), d->times);
     return status;
@@ -460,13 +473,14 @@ int program_run(struct program *p, struct rn_error *e) {
         if (status == RN_OK)
             status = send(p, &p->scalars, e);
     }
+    struct rn_backend_run call = {sizeof call, 0,        p->exe,
+                                  d->stream,   p->bases, d->times};
     if (status == RN_OK)
-        status = d->times ? run_watched(p, e)
-                          : d->b->run(d->self, p->exe, d->stream, p->bases, e);
+        status = d->times ? run_watched(p, &call, e) : d->b->run(d->self, &call, e);
     if (status == RN_OK && !d->info.host_memory) {
         for (uint32_t i = 0; i < p->output_count && status == RN_OK; i++)
-            status = d->b->copy(d->self, d->stream, RN_COPY_TO_HOST, p->outputs[i].host,
-                                p->outputs[i].device, p->outputs[i].bytes, e);
+            status = copy(d, RN_COPY_TO_HOST, p->outputs[i].host, p->outputs[i].device,
+                          p->outputs[i].bytes, e);
         if (status == RN_OK)
             status = d->b->event_record(d->self, p->done, d->stream, e);
     }

@@ -67,10 +67,10 @@ static uint64_t ask(struct layout *l, const struct gnode *n, int64_t bx, int64_t
         return CHOOSE_NEVER;
     if (l->kind[layout_index(l, n)] == SAME)
         return 1;
-    uint64_t ns = 0;
-    if (l->o->backend->measure(l->o->backend_self, p, 0, &ns, &e) != RN_OK)
+    struct rn_backend_query call = {sizeof call, 0, p, NULL, 0};
+    if (l->o->backend->measure(l->o->backend_self, &call, &e) != RN_OK)
         return CHOOSE_NEVER;
-    return ns ? ns : 1;
+    return call.nanoseconds ? call.nanoseconds : 1;
 }
 
 /* May every node of class r have form f? */

@@ -76,7 +76,8 @@ int draft_query_backend(const struct plan_options *o, const struct rn_program *p
     if (!o->backend)
         return RN_OK;
     info->supported = 0;
-    return o->backend->query(o->backend_self, p, i, info, e);
+    struct rn_backend_query call = {sizeof call, i, p, info, 0};
+    return o->backend->query(o->backend_self, &call, e);
 }
 
 struct query_ctx {
@@ -613,10 +614,10 @@ static void measure_node(const struct draft *d, const struct rn_program *p,
                          uint32_t i) {
     const struct rn_backend *b = d->o->backend;
     struct rn_error e = {0};
-    uint64_t ns;
+    struct rn_backend_query call = {sizeof call, i, p, NULL, 0};
     if (b && d->o->layouts && !d->nodes[i].sub &&
         RN_HAS(b, struct rn_backend, measure) && b->measure)
-        b->measure(d->o->backend_self, p, i, &ns, &e);
+        b->measure(d->o->backend_self, &call, &e);
 }
 
 static int ask_all(struct draft *d, struct rn_node_info **infos,

@@ -235,9 +235,69 @@ struct rn_device_gauges {
 #define RN_SPACE_DEVICE 0 /* where kernels read and write */
 #define RN_SPACE_PINNED 1 /* host memory that copies can use asynchronously */
 
-#define RN_COPY_TO_DEVICE 0 /* dst device, src pinned or host */
-#define RN_COPY_TO_HOST   1 /* dst pinned or host, src device */
+#define RN_COPY_TO_DEVICE 0 /* to: device; from: pinned or host */
+#define RN_COPY_TO_HOST   1 /* to: pinned or host; from: device */
 #define RN_COPY_ON_DEVICE 2
+
+/* ---- calls ----
+ * Members that may need more arguments later take a struct, as every kind's do. Those
+ * without one concern a handle alone (streams, events, release, exe_destroy), fill a
+ * struct that grows itself (info, peaks, gauges), or pass one text (choices, choose).
+ */
+
+/* Memory: aligned to rn_device_info.alignment, content undefined. */
+struct rn_backend_alloc {
+    uint32_t struct_size;
+    int32_t space; /* RN_SPACE_* */
+    uint64_t bytes;
+    void *memory; /* written: transferred, given back to release */
+};
+
+struct rn_backend_copy {
+    uint32_t struct_size;
+    int32_t direction; /* RN_COPY_* */
+    void *stream;      /* plugin */
+    void *to;          /* borrowed */
+    const void *from;  /* borrowed: host memory stays as it is until it is copied */
+    uint64_t bytes;
+};
+
+/* Zeros, in memory of the device. */
+struct rn_backend_fill {
+    uint32_t struct_size;
+    uint32_t reserved;
+    void *stream; /* plugin */
+    void *to;     /* borrowed */
+    uint64_t bytes;
+};
+
+/* A question about one node while planning; offsets of slots are not set yet. */
+struct rn_backend_query {
+    uint32_t struct_size;
+    uint32_t node;                    /* index in program->nodes */
+    const struct rn_program *program; /* borrowed */
+    struct rn_node_info *info;        /* borrowed: query fills it; NULL in measure */
+    uint64_t nanoseconds;             /* written by measure */
+};
+
+struct rn_backend_compile {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const struct rn_program *program; /* host, until exe_destroy */
+    void *exe;                        /* written: transferred, given to exe_destroy */
+};
+
+struct rn_backend_run {
+    uint32_t struct_size;
+    uint32_t reserved;
+    void *exe;          /* plugin */
+    void *stream;       /* plugin */
+    void *const *bases; /* borrowed; [program->base_count], pointers of the device */
+    /* Of profile, to fill; borrowed: times[2 i], times[2 i + 1] are begin and end of
+     * node i in nanoseconds of the host's CLOCK_MONOTONIC, as near as the device can
+     * tell; equal where the node's work is done in another one. NULL in run. */
+    int64_t *times;
+};
 
 struct rn_backend {
     uint32_t struct_size;
@@ -247,10 +307,8 @@ struct rn_backend {
     void (*destroy)(void *self); /* [setup] */
     /* What it runs on; the name is all that is required, zeros mean unknown. [setup] */
     int32_t (*info)(void *self, struct rn_device_info *out, struct rn_error *e);
-    /* Memory: aligned to info.alignment, content undefined. RN_E_MEMORY when it does
-     * not fit. *out: transferred, given back to release. [setup] */
-    int32_t (*alloc)(void *self, int32_t space, uint64_t bytes, void **out,
-                     struct rn_error *e);
+    /* RN_E_MEMORY when it does not fit. [setup] */
+    int32_t (*alloc)(void *self, struct rn_backend_alloc *call, struct rn_error *e);
     void (*release)(void *self, int32_t space, void *p); /* [setup] */
     /* Streams run in order, apart from each other; events order them. *stream, *event:
      * transferred, given back to stream_destroy, event_destroy. [setup] */
@@ -267,38 +325,28 @@ struct rn_backend {
     int32_t (*event_sync)(void *self, void *event, struct rn_error *e);
     /* Block the host until all that the stream was given is done. [step] */
     int32_t (*stream_sync)(void *self, void *stream, struct rn_error *e);
-    /* Returns at once: host memory stays as it is until the stream has done it; the
-     * host sees to that. [step] */
-    int32_t (*copy)(void *self, void *stream, int32_t direction, void *dst,
-                    const void *src, uint64_t bytes, struct rn_error *e);
     /* Returns at once. [step] */
-    int32_t (*fill_zero)(void *self, void *stream, void *dst, uint64_t bytes,
+    int32_t (*copy)(void *self, const struct rn_backend_copy *call, struct rn_error *e);
+    /* Returns at once. [step] */
+    int32_t (*fill_zero)(void *self, const struct rn_backend_fill *call,
                          struct rn_error *e);
-    /* Planning. `program` gives slot shapes; node i is asked about. [setup] */
-    int32_t (*query)(void *self, const struct rn_program *program, uint32_t node,
-                     struct rn_node_info *out, struct rn_error *e);
-    /* Compile once; the program is the host's and stays until exe_destroy. *exe:
-     * transferred, given back to exe_destroy. [setup] */
-    int32_t (*compile)(void *self, const struct rn_program *program, void **exe,
-                       struct rn_error *e);
+    /* Can it run the node, and what does the node need? [setup] */
+    int32_t (*query)(void *self, struct rn_backend_query *call, struct rn_error *e);
+    /* Once for each program. [setup] */
+    int32_t (*compile)(void *self, struct rn_backend_compile *call, struct rn_error *e);
     void (*exe_destroy)(void *self, void *exe); /* [setup] */
-    /* Enqueue one run. bases: program->base_count device pointers, borrowed. [step] */
-    int32_t (*run)(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e);
-    /* NULL: not supported. Like run, but back only when it is done, each node timed:
-     * times[2 i], times[2 i + 1]: begin and end of node i in nanoseconds of the host's
-     * CLOCK_MONOTONIC, as near as the device can tell; equal where the node's work is
-     * done in another one. Results are run's. [step] */
-    int32_t (*profile)(void *self, void *exe, void *stream, void *const *bases,
-                       int64_t *times, struct rn_error *e);
+    /* Enqueue one run. [step] */
+    int32_t (*run)(void *self, const struct rn_backend_run *call, struct rn_error *e);
+    /* NULL: not supported. Like run, but returns only when the program is done, with
+     * each node timed. Results are run's. [step] */
+    int32_t (*profile)(void *self, const struct rn_backend_run *call,
+                       struct rn_error *e);
     /* NULL: not known. A probe of at most a second, with all that run may use; the
      * host runs nothing meanwhile. [setup] */
     int32_t (*peaks)(void *self, struct rn_device_peaks *out, struct rn_error *e);
-    /* Planning: *ns is what node i takes here, by the best of its kernels, which
-     * compile then uses. Timed once and remembered. NULL: layouts are not chosen.
-     * [setup] */
-    int32_t (*measure)(void *self, const struct rn_program *program, uint32_t node,
-                       uint64_t *ns, struct rn_error *e);
+    /* The time that the node takes here, by the best of its kernels, which compile then
+     * uses. Timed once and remembered. NULL: layouts are not chosen. [setup] */
+    int32_t (*measure)(void *self, struct rn_backend_query *call, struct rn_error *e);
     /* What was chosen so far, as text for the record; *text: borrowed, until the next
      * call. [setup] */
     int32_t (*choices)(void *self, const char **text, struct rn_error *e);

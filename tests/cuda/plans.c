@@ -171,8 +171,8 @@ int main(int argc, char **argv) {
     CHECK(o.backend->info(o.self, &info, &e) == RN_OK);
     CHECK(n.cases > 300);
     CHECK(n.lt > 8 && n.lt > n.own_matmul);
-    void *p;
-    CHECK(o.backend->alloc(o.self, RN_SPACE_DEVICE, 64, &p, &e) == RN_E_CONFIG);
+    struct rn_backend_alloc call = {sizeof call, RN_SPACE_DEVICE, 64, NULL};
+    CHECK(o.backend->alloc(o.self, &call, &e) == RN_E_CONFIG);
     CHECK(info.fast_bf16 && info.fast_f16);
     plan_narrow(&o, strstr(info.name, ", cuDNN") != NULL);
     if (strstr(info.name, ", cuDNN"))

@@ -39,14 +39,28 @@ static const struct rn_host_api host_api = {.struct_size = sizeof host_api,
                                             .get_string = get_string,
                                             .has = has};
 
+static void *memory_of(const struct rn_backend *k, void *self, int32_t space,
+                       uint64_t bytes) {
+    struct rn_backend_alloc call = {sizeof call, space, bytes, NULL};
+    struct rn_error e = {0};
+    CHECK(k->alloc(self, &call, &e) == RN_OK);
+    return call.memory;
+}
+
+static int32_t copied(const struct rn_backend *k, void *self, void *stream,
+                      int32_t direction, void *to, const void *from, uint64_t bytes) {
+    struct rn_backend_copy call = {sizeof call, direction, stream, to, from, bytes};
+    struct rn_error e = {0};
+    return k->copy(self, &call, &e);
+}
+
 /* What async_fake is for: the host cannot follow its pointers, copies are checked, an
  * event orders two streams and the result is there after the event only. */
 static void check_memory(const struct rn_backend *k, void *self) {
     enum { N = 1 << 14 };
     struct rn_error e = {0};
-    void *device = NULL, *pinned = NULL, *streams[2], *event;
-    CHECK(k->alloc(self, RN_SPACE_DEVICE, N, &device, &e) == RN_OK);
-    CHECK(k->alloc(self, RN_SPACE_PINNED, N, &pinned, &e) == RN_OK);
+    void *device = memory_of(k, self, RN_SPACE_DEVICE, N), *streams[2], *event;
+    void *pinned = memory_of(k, self, RN_SPACE_PINNED, N);
     pid_t child = fork();
     if (child == 0) {
         struct rlimit none = {0, 0};
@@ -61,24 +75,25 @@ static void check_memory(const struct rn_backend *k, void *self) {
     CHECK(k->stream_create(self, &streams[0], &e) == RN_OK);
     CHECK(k->stream_create(self, &streams[1], &e) == RN_OK);
     CHECK(k->event_create(self, &event, &e) == RN_OK);
-    CHECK(k->copy(self, streams[0], RN_COPY_TO_DEVICE, device, pinned, N + 1, &e) ==
+    CHECK(copied(k, self, streams[0], RN_COPY_TO_DEVICE, device, pinned, N + 1) ==
           RN_E_INTERNAL);
-    CHECK(k->copy(self, streams[0], RN_COPY_TO_HOST, device, device, N, &e) ==
+    CHECK(copied(k, self, streams[0], RN_COPY_TO_HOST, device, device, N) ==
           RN_E_INTERNAL);
-    CHECK(k->copy(self, streams[0], RN_COPY_TO_DEVICE, pinned, pinned, N, &e) ==
+    CHECK(copied(k, self, streams[0], RN_COPY_TO_DEVICE, pinned, pinned, N) ==
           RN_E_INTERNAL);
     int right = 0;
     for (int round = 0; round < 20; round++) {
         unsigned char *host = pinned;
         memset(host, round + 1, N);
-        k->copy(self, streams[0], RN_COPY_TO_DEVICE, device, host, N, &e);
+        copied(k, self, streams[0], RN_COPY_TO_DEVICE, device, host, N);
         k->event_record(self, event, streams[0], &e);
         k->event_sync(self, event, &e);
         memset(host, 0, N); /* the copy has been made */
-        k->fill_zero(self, streams[0], device, N / 2, &e);
+        struct rn_backend_fill half = {sizeof half, 0, streams[0], device, N / 2};
+        k->fill_zero(self, &half, &e);
         k->event_record(self, event, streams[0], &e);
         k->event_wait(self, event, streams[1], &e);
-        k->copy(self, streams[1], RN_COPY_TO_HOST, host, device, N, &e);
+        copied(k, self, streams[1], RN_COPY_TO_HOST, host, device, N);
         k->stream_sync(self, streams[1], &e);
         right += host[0] == 0 && host[N / 2 - 1] == 0 && host[N / 2] == round + 1 &&
                  host[N - 1] == round + 1;

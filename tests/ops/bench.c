@@ -85,7 +85,8 @@ static void print_support(const struct opened *o, const struct built *b) {
                            .nodes = &node};
     struct rn_node_info info = {.struct_size = sizeof info};
     struct rn_error e = {0};
-    int32_t status = o->backend->query(o->self, &p, 0, &info, &e);
+    struct rn_backend_query call = {sizeof call, 0, &p, &info, 0};
+    int32_t status = o->backend->query(o->self, &call, &e);
     printf(" %-24.24s", status == RN_OK && info.supported ? info.kernel : "-");
 }
 

@@ -81,21 +81,22 @@ static char *real_of(struct fake *f, const void *p, uint64_t bytes) {
     return real;
 }
 
-static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
-                        struct rn_error *e) {
+static int32_t allocate(void *self, struct rn_backend_alloc *call, struct rn_error *e) {
     struct fake *f = self;
     struct block *b = NULL;
+    uint64_t bytes = call->bytes;
+    bool on_device = call->space == RN_SPACE_DEVICE;
     char *real = bytes > SIZE_MAX / 2
                      ? NULL
                      : aligned_alloc(64, (size_t)((bytes + 127) / 64 * 64));
-    if (real && space == RN_SPACE_DEVICE)
+    if (real && on_device)
         b = calloc(1, sizeof *b);
-    if (!real || (space == RN_SPACE_DEVICE && !b)) {
+    if (!real || (on_device && !b)) {
         free(real);
         return rn_fail(e, RN_E_MEMORY, "device memory is used up", NULL, NULL);
     }
     memset(real, 0xff, (size_t)bytes); /* NaN: what was never written shows */
-    *out = real;
+    call->memory = real;
     if (!b)
         return RN_OK;
     b->real = real;
@@ -104,7 +105,7 @@ static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
     b->next = f->blocks;
     f->blocks = b;
     pthread_mutex_unlock(&f->lock);
-    *out = (void *)((uintptr_t)real ^ TAG);
+    call->memory = (void *)((uintptr_t)real ^ TAG);
     return RN_OK;
 }
 
@@ -312,48 +313,49 @@ static int32_t wrong(struct rn_error *e, const char *what) {
                    NULL);
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
-                    const void *src, uint64_t bytes, struct rn_error *e) {
-    bool from_device = direction != RN_COPY_TO_DEVICE;
-    bool to_device = direction != RN_COPY_TO_HOST;
-    char *to = to_device ? real_of(self, dst, bytes) : dst;
-    const char *from = from_device ? real_of(self, src, bytes) : src;
+static int32_t copy(void *self, const struct rn_backend_copy *call,
+                    struct rn_error *e) {
+    bool from_device = call->direction != RN_COPY_TO_DEVICE;
+    bool to_device = call->direction != RN_COPY_TO_HOST;
+    char *to = to_device ? real_of(self, call->to, call->bytes) : call->to;
+    const char *from =
+        from_device ? real_of(self, call->from, call->bytes) : call->from;
     if (!to || !from)
         return wrong(e, "a copy reaches outside of device memory");
-    if ((!to_device && (uintptr_t)dst & TAG) || (!from_device && (uintptr_t)src & TAG))
+    if ((!to_device && (uintptr_t)to & TAG) || (!from_device && (uintptr_t)from & TAG))
         return wrong(e, "a copy takes device memory for host memory");
     struct operation *o = operation(COPY, 0);
     if (o) {
         o->to = to;
         o->from = from;
-        o->bytes = bytes;
+        o->bytes = call->bytes;
     }
-    return push(stream, o, e);
+    return push(call->stream, o, e);
 }
 
-static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+static int32_t fill_zero(void *self, const struct rn_backend_fill *call,
                          struct rn_error *e) {
-    char *to = real_of(self, dst, bytes);
+    char *to = real_of(self, call->to, call->bytes);
     if (!to)
         return wrong(e, "fill_zero reaches outside of device memory");
     struct operation *o = operation(ZERO, 0);
     if (o) {
         o->to = to;
-        o->bytes = bytes;
+        o->bytes = call->bytes;
     }
-    return push(stream, o, e);
+    return push(call->stream, o, e);
 }
 
 /* ---------------------------------------------------------------- programs */
 
-static int32_t query(void *self, const struct rn_program *p, uint32_t node,
-                     struct rn_node_info *out, struct rn_error *e) {
-    return cpu_query(((struct fake *)self)->engine, p, node, out, e);
+static int32_t query(void *self, struct rn_backend_query *call, struct rn_error *e) {
+    struct fake *f = self;
+    return cpu_query(f->engine, call->program, call->node, call->info, e);
 }
 
-static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
-                       uint64_t *ns, struct rn_error *e) {
-    return cpu_measure(((struct fake *)self)->engine, p, node, ns, e);
+static int32_t measure(void *self, struct rn_backend_query *call, struct rn_error *e) {
+    struct fake *f = self;
+    return cpu_measure(f->engine, call->program, call->node, &call->nanoseconds, e);
 }
 
 static int32_t choices(void *self, const char **text, struct rn_error *e) {
@@ -366,20 +368,21 @@ static int32_t choose(void *self, const char *text, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t compile(void *self, const struct rn_program *p, void **out,
+static int32_t compile(void *self, struct rn_backend_compile *call,
                        struct rn_error *e) {
+    struct fake *f = self;
     struct exe *x = calloc(1, sizeof *x);
-    *out = NULL;
+    call->exe = NULL;
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
-    int32_t status = cpu_compile(((struct fake *)self)->engine, p, &x->program, e);
+    int32_t status = cpu_compile(f->engine, call->program, &x->program, e);
     if (status != RN_OK) {
         free(x);
         return status;
     }
-    x->base_count = p->base_count;
+    x->base_count = call->program->base_count;
     pthread_mutex_init(&x->one, NULL);
-    *out = x;
+    call->exe = x;
     return RN_OK;
 }
 
@@ -393,14 +396,13 @@ static void exe_destroy(void *self, void *exe) {
     free(x);
 }
 
-static int32_t enqueue(void *self, void *exe, void *stream, void *const *bases,
-                       int64_t *times, struct rn_error *e) {
-    struct exe *x = exe;
+static int32_t run(void *self, const struct rn_backend_run *call, struct rn_error *e) {
+    struct exe *x = call->exe;
     struct operation *o = operation(RUN, x->base_count);
     for (uint32_t i = 0; o && i < x->base_count; i++) {
-        if (!bases[i]) /* a base that nothing is in */
+        if (!call->bases[i]) /* a base that nothing is in */
             continue;
-        o->bases[i] = real_of(self, bases[i], 0);
+        o->bases[i] = real_of(self, call->bases[i], 0);
         if (!o->bases[i]) {
             free(o);
             return wrong(e, "a program is given memory that is not the device's");
@@ -408,20 +410,15 @@ static int32_t enqueue(void *self, void *exe, void *stream, void *const *bases,
     }
     if (o) {
         o->exe = x;
-        o->times = times;
+        o->times = call->times;
     }
-    return push(stream, o, e);
+    return push(call->stream, o, e);
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
-    return enqueue(self, exe, stream, bases, NULL, e);
-}
-
-static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
-                       int64_t *times, struct rn_error *e) {
-    int32_t status = enqueue(self, exe, stream, bases, times, e);
-    return status ? status : stream_sync(self, stream, e);
+static int32_t profile(void *self, const struct rn_backend_run *call,
+                       struct rn_error *e) {
+    int32_t status = run(self, call, e);
+    return status ? status : stream_sync(self, call->stream, e);
 }
 
 static int32_t peaks(void *self, struct rn_device_peaks *out, struct rn_error *e) {

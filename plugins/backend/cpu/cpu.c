@@ -35,18 +35,18 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
-                        struct rn_error *e) {
+static int32_t allocate(void *self, struct rn_backend_alloc *call, struct rn_error *e) {
+    uint64_t bytes = call->bytes;
     size_t align = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : 64;
-    (void)self, (void)space;
+    (void)self;
     if (bytes > SIZE_MAX - 2 * HUGE_PAGE)
         return rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
     size_t size = ((size_t)bytes + 64 + align - 1) / align * align;
-    *out = aligned_alloc(align, size);
-    if (!*out)
+    call->memory = aligned_alloc(align, size);
+    if (!call->memory)
         return rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
     if (align == HUGE_PAGE)
-        madvise(*out, size, MADV_HUGEPAGE); /* a wish; small pages do as well */
+        madvise(call->memory, size, MADV_HUGEPAGE); /* a wish; small pages do as well */
     return RN_OK;
 }
 
@@ -76,28 +76,26 @@ static int32_t wait(void *self, void *p, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
-                    const void *src, uint64_t bytes, struct rn_error *e) {
-    (void)self, (void)stream, (void)direction, (void)e;
-    memmove(dst, src, (size_t)bytes);
+static int32_t copy(void *self, const struct rn_backend_copy *call,
+                    struct rn_error *e) {
+    (void)self, (void)e;
+    memmove(call->to, call->from, (size_t)call->bytes);
     return RN_OK;
 }
 
-static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+static int32_t fill_zero(void *self, const struct rn_backend_fill *call,
                          struct rn_error *e) {
-    (void)self, (void)stream, (void)e;
-    memset(dst, 0, (size_t)bytes);
+    (void)self, (void)e;
+    memset(call->to, 0, (size_t)call->bytes);
     return RN_OK;
 }
 
-static int32_t query(void *self, const struct rn_program *p, uint32_t node,
-                     struct rn_node_info *out, struct rn_error *e) {
-    return cpu_query(self, p, node, out, e);
+static int32_t query(void *self, struct rn_backend_query *call, struct rn_error *e) {
+    return cpu_query(self, call->program, call->node, call->info, e);
 }
 
-static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
-                       uint64_t *ns, struct rn_error *e) {
-    return cpu_measure(self, p, node, ns, e);
+static int32_t measure(void *self, struct rn_backend_query *call, struct rn_error *e) {
+    return cpu_measure(self, call->program, call->node, &call->nanoseconds, e);
 }
 
 static int32_t choices(void *self, const char **text, struct rn_error *e) {
@@ -110,11 +108,11 @@ static int32_t choose(void *self, const char *text, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t compile(void *self, const struct rn_program *p, void **exe,
+static int32_t compile(void *self, struct rn_backend_compile *call,
                        struct rn_error *e) {
     struct cpu_exe *x;
-    int32_t status = cpu_compile(self, p, &x, e);
-    *exe = x;
+    int32_t status = cpu_compile(self, call->program, &x, e);
+    call->exe = x;
     return status;
 }
 
@@ -123,16 +121,15 @@ static void exe_destroy(void *self, void *exe) {
     cpu_exe_destroy(exe);
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
-    (void)self, (void)stream;
-    return cpu_run(exe, bases, e);
+static int32_t run(void *self, const struct rn_backend_run *call, struct rn_error *e) {
+    (void)self;
+    return cpu_run(call->exe, call->bases, e);
 }
 
-static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
-                       int64_t *times, struct rn_error *e) {
-    (void)self, (void)stream;
-    return cpu_profile(exe, bases, times, e);
+static int32_t profile(void *self, const struct rn_backend_run *call,
+                       struct rn_error *e) {
+    (void)self;
+    return cpu_profile(call->exe, call->bases, call->times, e);
 }
 
 static int32_t peaks(void *self, struct rn_device_peaks *out, struct rn_error *e) {

@@ -195,21 +195,19 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
 
 /* ------------------------------------------------------------------ memory */
 
-static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
-                        struct rn_error *e) {
+static int32_t allocate(void *self, struct rn_backend_alloc *call, struct rn_error *e) {
     struct cuda_device *d = self;
     int32_t status = cuda_current(d, e);
-    *out = NULL;
+    size_t bytes = call->bytes ? (size_t)call->bytes : 1;
+    call->memory = NULL;
     if (status != RN_OK)
         return status;
-    bytes = bytes ? bytes : 1;
-    if (space == RN_SPACE_PINNED)
-        return cuda_check(d, d->lib.driver.cuMemHostAlloc(out, (size_t)bytes, 0),
+    if (call->space == RN_SPACE_PINNED)
+        return cuda_check(d, d->lib.driver.cuMemHostAlloc(&call->memory, bytes, 0),
                           "pinned memory", e);
     CUdeviceptr p = 0;
-    status =
-        cuda_check(d, d->lib.driver.cuMemAlloc(&p, (size_t)bytes), "device memory", e);
-    *out = (void *)(uintptr_t)p;
+    status = cuda_check(d, d->lib.driver.cuMemAlloc(&p, bytes), "device memory", e);
+    call->memory = (void *)(uintptr_t)p;
     return status;
 }
 
@@ -223,32 +221,35 @@ static void release(void *self, int32_t space, void *p) {
         d->lib.driver.cuMemFree((CUdeviceptr)(uintptr_t)p);
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
-                    const void *src, uint64_t bytes, struct rn_error *e) {
+static int32_t copy(void *self, const struct rn_backend_copy *call,
+                    struct rn_error *e) {
     struct cuda_device *d = self;
     const struct driver_table *cu = &d->lib.driver;
-    CUdeviceptr to = (CUdeviceptr)(uintptr_t)dst, from = (CUdeviceptr)(uintptr_t)src;
-    size_t n = (size_t)bytes;
+    CUdeviceptr to = (CUdeviceptr)(uintptr_t)call->to;
+    CUdeviceptr from = (CUdeviceptr)(uintptr_t)call->from;
+    CUstream stream = call->stream;
+    size_t n = (size_t)call->bytes;
     int32_t status = cuda_current(d, e);
     if (status != RN_OK || !n)
         return status;
-    return cuda_check(
-        d,
-        direction == RN_COPY_TO_DEVICE ? cu->cuMemcpyHtoDAsync(to, src, n, stream)
-        : direction == RN_COPY_TO_HOST ? cu->cuMemcpyDtoHAsync(dst, from, n, stream)
-                                       : cu->cuMemcpyDtoDAsync(to, from, n, stream),
-        "a copy", e);
+    return cuda_check(d,
+                      call->direction == RN_COPY_TO_DEVICE
+                          ? cu->cuMemcpyHtoDAsync(to, call->from, n, stream)
+                      : call->direction == RN_COPY_TO_HOST
+                          ? cu->cuMemcpyDtoHAsync(call->to, from, n, stream)
+                          : cu->cuMemcpyDtoDAsync(to, from, n, stream),
+                      "a copy", e);
 }
 
-static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+static int32_t fill_zero(void *self, const struct rn_backend_fill *call,
                          struct rn_error *e) {
     struct cuda_device *d = self;
     int32_t status = cuda_current(d, e);
-    if (status != RN_OK || !bytes)
+    if (status != RN_OK || !call->bytes)
         return status;
     return cuda_check(d,
-                      d->lib.driver.cuMemsetD8Async((CUdeviceptr)(uintptr_t)dst, 0,
-                                                    (size_t)bytes, stream),
+                      d->lib.driver.cuMemsetD8Async((CUdeviceptr)(uintptr_t)call->to, 0,
+                                                    (size_t)call->bytes, call->stream),
                       "zeroing memory", e);
 }
 
@@ -335,18 +336,19 @@ static int32_t stream_sync(void *self, void *stream, struct rn_error *e) {
 /* ---------------------------------------------------------------- programs */
 
 /* Nodes may be tried on the device. */
-static int32_t query(void *self, const struct rn_program *p, uint32_t node,
-                     struct rn_node_info *out, struct rn_error *e) {
+static int32_t query(void *self, struct rn_backend_query *call, struct rn_error *e) {
     struct cuda_device *d = self;
     int32_t status = d->planning ? RN_OK : cuda_current(d, e);
-    return status == RN_OK ? cuda_query(d, p, node, out, e) : status;
+    return status == RN_OK ? cuda_query(d, call->program, call->node, call->info, e)
+                           : status;
 }
 
-static int32_t measure(void *self, const struct rn_program *p, uint32_t node,
-                       uint64_t *ns, struct rn_error *e) {
+static int32_t measure(void *self, struct rn_backend_query *call, struct rn_error *e) {
     struct cuda_device *d = self;
     int32_t status = d->planning ? RN_OK : cuda_current(d, e);
-    return status == RN_OK ? cuda_measure(d, p, node, ns, e) : status;
+    return status == RN_OK
+               ? cuda_measure(d, call->program, call->node, &call->nanoseconds, e)
+               : status;
 }
 
 static int32_t choices(void *self, const char **text, struct rn_error *e) {
@@ -364,11 +366,11 @@ static int32_t choose(void *self, const char *text, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t compile(void *self, const struct rn_program *p, void **out,
+static int32_t compile(void *self, struct rn_backend_compile *call,
                        struct rn_error *e) {
     struct cuda_exe *x = NULL;
-    int32_t status = cuda_exe_create(self, p, &x, e);
-    *out = x;
+    int32_t status = cuda_exe_create(self, call->program, &x, e);
+    call->exe = x;
     return status;
 }
 
@@ -377,16 +379,15 @@ static void exe_destroy(void *self, void *exe) {
         cuda_exe_destroy(exe);
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
+static int32_t run(void *self, const struct rn_backend_run *call, struct rn_error *e) {
     (void)self;
-    return cuda_exe_run(exe, stream, bases, e);
+    return cuda_exe_run(call->exe, call->stream, call->bases, e);
 }
 
-static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
-                       int64_t *times, struct rn_error *e) {
+static int32_t profile(void *self, const struct rn_backend_run *call,
+                       struct rn_error *e) {
     (void)self;
-    return cuda_exe_profile(exe, stream, bases, times, e);
+    return cuda_exe_profile(call->exe, call->stream, call->bases, call->times, e);
 }
 
 static int32_t gauges(void *self, struct rn_device_gauges *out, struct rn_error *e) {

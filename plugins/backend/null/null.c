@@ -21,11 +21,11 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
-                        struct rn_error *e) {
-    (void)self, (void)space;
-    *out = calloc(1, (size_t)bytes + 64);
-    return *out ? RN_OK : rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
+static int32_t allocate(void *self, struct rn_backend_alloc *call, struct rn_error *e) {
+    (void)self;
+    call->memory = calloc(1, (size_t)call->bytes + 64);
+    return call->memory ? RN_OK
+                        : rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
 }
 
 static void release(void *self, int32_t space, void *p) {
@@ -54,38 +54,36 @@ static int32_t wait(void *self, void *p, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
-                    const void *src, uint64_t bytes, struct rn_error *e) {
-    (void)self, (void)stream, (void)direction, (void)e;
-    memmove(dst, src, (size_t)bytes);
+static int32_t copy(void *self, const struct rn_backend_copy *call,
+                    struct rn_error *e) {
+    (void)self, (void)e;
+    memmove(call->to, call->from, (size_t)call->bytes);
     return RN_OK;
 }
 
-static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+static int32_t fill_zero(void *self, const struct rn_backend_fill *call,
                          struct rn_error *e) {
-    (void)self, (void)stream, (void)e;
-    memset(dst, 0, (size_t)bytes);
+    (void)self, (void)e;
+    memset(call->to, 0, (size_t)call->bytes);
     return RN_OK;
 }
 
-static int32_t query(void *self, const struct rn_program *p, uint32_t index,
-                     struct rn_node_info *out, struct rn_error *e) {
-    (void)self, (void)p, (void)index, (void)e;
-    out->supported = 1;
-    memcpy(out->kernel, "null", 5);
+static int32_t query(void *self, struct rn_backend_query *call, struct rn_error *e) {
+    (void)self, (void)e;
+    call->info->supported = 1;
+    memcpy(call->info->kernel, "null", 5);
     return RN_OK;
 }
 
-static int32_t compile(void *self, const struct rn_program *p, void **exe,
+static int32_t compile(void *self, struct rn_backend_compile *call,
                        struct rn_error *e) {
-    (void)p, (void)e;
-    *exe = self;
+    (void)e;
+    call->exe = self;
     return RN_OK;
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
-    (void)self, (void)exe, (void)stream, (void)bases, (void)e;
+static int32_t run(void *self, const struct rn_backend_run *call, struct rn_error *e) {
+    (void)self, (void)call, (void)e;
     return RN_OK;
 }
 

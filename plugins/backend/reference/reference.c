@@ -25,11 +25,10 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
-                        struct rn_error *e) {
-    (void)self, (void)space;
-    *out = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64 + 64));
-    if (!*out)
+static int32_t allocate(void *self, struct rn_backend_alloc *call, struct rn_error *e) {
+    (void)self;
+    call->memory = aligned_alloc(64, (size_t)((call->bytes + 63) / 64 * 64 + 64));
+    if (!call->memory)
         return rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
     return RN_OK;
 }
@@ -61,17 +60,17 @@ static int32_t wait(void *self, void *p, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
-                    const void *src, uint64_t bytes, struct rn_error *e) {
-    (void)self, (void)stream, (void)direction, (void)e;
-    memmove(dst, src, (size_t)bytes);
+static int32_t copy(void *self, const struct rn_backend_copy *call,
+                    struct rn_error *e) {
+    (void)self, (void)e;
+    memmove(call->to, call->from, (size_t)call->bytes);
     return RN_OK;
 }
 
-static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+static int32_t fill_zero(void *self, const struct rn_backend_fill *call,
                          struct rn_error *e) {
-    (void)self, (void)stream, (void)e;
-    memset(dst, 0, (size_t)bytes);
+    (void)self, (void)e;
+    memset(call->to, 0, (size_t)call->bytes);
     return RN_OK;
 }
 
@@ -104,9 +103,10 @@ static void gather(const struct rn_program *p, const struct rn_node *n,
         out[i] = tensor(p, n->out[i], bases);
 }
 
-static int32_t query(void *self, const struct rn_program *p, uint32_t index,
-                     struct rn_node_info *out, struct rn_error *e) {
-    const struct rn_node *n = rn_node_at(p, index);
+static int32_t query(void *self, struct rn_backend_query *call, struct rn_error *e) {
+    const struct rn_program *p = call->program;
+    struct rn_node_info *out = call->info;
+    const struct rn_node *n = rn_node_at(p, call->node);
     struct kernel_tensor ins[MOST], outs[8];
     (void)self, (void)e;
     if (rn_node_is_scan(n)) {
@@ -152,12 +152,12 @@ static int32_t run_custom(struct executable *x, const struct rn_node *n,
     return rn_operator_run(n, ins, outs, &x->work, e);
 }
 
-static int32_t compile(void *self, const struct rn_program *p, void **exe,
-                       struct rn_error *e);
+static int32_t make_executable(const struct rn_program *p, void **exe,
+                               struct rn_error *e);
 
-static int32_t compile_body(void *self, const struct rn_program *body, void **exe,
-                            struct rn_error *e) {
-    int32_t status = compile(self, body, exe, e);
+static int32_t make_body(const struct rn_program *body, void **exe,
+                         struct rn_error *e) {
+    int32_t status = make_executable(body, exe, e);
     struct executable *x = *exe;
     if (status != RN_OK)
         return status;
@@ -166,10 +166,9 @@ static int32_t compile_body(void *self, const struct rn_program *body, void **ex
                     : rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
 }
 
-static int32_t compile(void *self, const struct rn_program *p, void **exe,
-                       struct rn_error *e) {
+static int32_t make_executable(const struct rn_program *p, void **exe,
+                               struct rn_error *e) {
     struct executable *x = calloc(1, sizeof *x);
-    (void)self;
     *exe = x;
     if (x) {
         x->program = p;
@@ -182,7 +181,7 @@ static int32_t compile(void *self, const struct rn_program *p, void **exe,
         const struct rn_node *n = rn_node_at(p, i);
         struct kernel_tensor ins[MOST], outs[8];
         if (rn_node_is_scan(n)) {
-            int32_t status = compile_body(self, n->sub, &x->bodies[i], e);
+            int32_t status = make_body(n->sub, &x->bodies[i], e);
             if (status != RN_OK)
                 return status;
             continue;
@@ -194,6 +193,12 @@ static int32_t compile(void *self, const struct rn_program *p, void **exe,
                                  n->op, n->label);
     }
     return RN_OK;
+}
+
+static int32_t compile(void *self, struct rn_backend_compile *call,
+                       struct rn_error *e) {
+    (void)self;
+    return make_executable(call->program, &call->exe, e);
 }
 
 static void exe_destroy(void *self, void *exe) {
@@ -215,25 +220,23 @@ static int64_t now_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
-                       int64_t *times, struct rn_error *e);
+static int32_t execute(struct executable *x, void *const *bases, int64_t *times,
+                       struct rn_error *e);
 
-static int32_t run_scan(void *self, const struct rn_program *p, const struct rn_node *n,
+static int32_t run_scan(const struct rn_program *p, const struct rn_node *n,
                         struct executable *body, void *const *bases,
                         struct rn_error *e) {
     int64_t length = rn_scan_int(n, "length");
     int32_t status = RN_OK;
     for (int64_t s = 0; s < length && status == RN_OK; s++) {
         rn_scan_bases(p, n, bases, s, body->bases);
-        status = profile(self, body, NULL, body->bases, NULL, e);
+        status = execute(body, body->bases, NULL, e);
     }
     return status;
 }
 
-static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
-                       int64_t *times, struct rn_error *e) {
-    struct executable *x = exe;
-    (void)stream;
+static int32_t execute(struct executable *x, void *const *bases, int64_t *times,
+                       struct rn_error *e) {
     for (uint32_t i = 0; i < x->program->node_count; i++) {
         const struct rn_node *n = rn_node_at(x->program, i);
         struct kernel_tensor ins[MOST], outs[8];
@@ -242,10 +245,10 @@ static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
             gather(x->program, n, bases, ins, outs);
         if (times)
             times[2 * i] = now_ns();
-        int32_t status = n->custom      ? run_custom(x, n, ins, outs, e)
-                         : x->bodies[i] ? run_scan(self, x->program, n, x->bodies[i],
-                                                   bases, e)
-                                        : x->kernels[i](&c, e);
+        int32_t status = n->custom ? run_custom(x, n, ins, outs, e)
+                         : x->bodies[i]
+                             ? run_scan(x->program, n, x->bodies[i], bases, e)
+                             : x->kernels[i](&c, e);
         if (times)
             times[2 * i + 1] = now_ns();
         if (status != RN_OK)
@@ -254,9 +257,9 @@ static int32_t profile(void *self, void *exe, void *stream, void *const *bases,
     return RN_OK;
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
-    return profile(self, exe, stream, bases, NULL, e);
+static int32_t run(void *self, const struct rn_backend_run *call, struct rn_error *e) {
+    (void)self;
+    return execute(call->exe, call->bases, call->times, e);
 }
 
 static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend),
@@ -279,7 +282,7 @@ static const struct rn_backend iface = {.struct_size = sizeof(struct rn_backend)
                                         .compile = compile,
                                         .exe_destroy = exe_destroy,
                                         .run = run,
-                                        .profile = profile};
+                                        .profile = run};
 
 RN_BACKEND(reference, iface, "runner/reference 1",
            RN_DOC("Plain C, one thread: the definition of every operator")

@@ -271,11 +271,11 @@ static int32_t info(void *self, struct rn_device_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t allocate(void *self, int32_t space, uint64_t bytes, void **out,
-                        struct rn_error *e) {
-    (void)self, (void)space;
-    *out = aligned_alloc(64, (size_t)(bytes / 64 + 1) * 64);
-    return *out ? RN_OK : rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
+static int32_t allocate(void *self, struct rn_backend_alloc *call, struct rn_error *e) {
+    (void)self;
+    call->memory = aligned_alloc(64, (size_t)(call->bytes / 64 + 1) * 64);
+    return call->memory ? RN_OK
+                        : rn_fail(e, RN_E_MEMORY, "host memory is used up", NULL, NULL);
 }
 
 static void release(void *self, int32_t space, void *p) {
@@ -304,23 +304,23 @@ static int32_t wait_for(void *self, void *p, struct rn_error *e) {
     return RN_OK;
 }
 
-static int32_t copy(void *self, void *stream, int32_t direction, void *dst,
-                    const void *src, uint64_t bytes, struct rn_error *e) {
-    (void)self, (void)stream, (void)direction, (void)e;
-    memmove(dst, src, (size_t)bytes);
+static int32_t copy(void *self, const struct rn_backend_copy *call,
+                    struct rn_error *e) {
+    (void)self, (void)e;
+    memmove(call->to, call->from, (size_t)call->bytes);
     return RN_OK;
 }
 
-static int32_t fill_zero(void *self, void *stream, void *dst, uint64_t bytes,
+static int32_t fill_zero(void *self, const struct rn_backend_fill *call,
                          struct rn_error *e) {
-    (void)self, (void)stream, (void)e;
-    memset(dst, 0, (size_t)bytes);
+    (void)self, (void)e;
+    memset(call->to, 0, (size_t)call->bytes);
     return RN_OK;
 }
 
-static int32_t query(void *self, const struct rn_program *program, uint32_t index,
-                     struct rn_node_info *out, struct rn_error *e) {
-    const struct rn_node *n = rn_node_at(program, index);
+static int32_t query(void *self, struct rn_backend_query *call, struct rn_error *e) {
+    struct rn_node_info *out = call->info;
+    const struct rn_node *n = rn_node_at(call->program, call->node);
     (void)self, (void)e;
     out->supported = (uint32_t)(!n->custom && !n->sub && known(n->op));
     strcpy(out->kernel, "abacus");
@@ -329,14 +329,14 @@ static int32_t query(void *self, const struct rn_program *program, uint32_t inde
     return RN_OK;
 }
 
-static int32_t compile(void *self, const struct rn_program *program, void **exe,
+static int32_t compile(void *self, struct rn_backend_compile *call,
                        struct rn_error *e) {
     const struct rn_program **x = (const struct rn_program **)malloc(sizeof *x);
     (void)self;
     if (!x)
         return rn_fail(e, RN_E_MEMORY, "no memory for a program", NULL, NULL);
-    *x = program;
-    *exe = x;
+    *x = call->program;
+    call->exe = x;
     return RN_OK;
 }
 
@@ -345,13 +345,12 @@ static void exe_destroy(void *self, void *exe) {
     free(exe);
 }
 
-static int32_t run(void *self, void *exe, void *stream, void *const *bases,
-                   struct rn_error *e) {
-    const struct rn_program *p = *(const struct rn_program **)exe;
+static int32_t run(void *self, const struct rn_backend_run *call, struct rn_error *e) {
+    const struct rn_program *p = *(const struct rn_program **)call->exe;
     int32_t status = RN_OK;
-    (void)self, (void)stream;
+    (void)self;
     for (uint32_t i = 0; i < p->node_count && status == RN_OK; i++)
-        status = run_node(p, rn_node_at(p, i), bases, e);
+        status = run_node(p, rn_node_at(p, i), call->bases, e);
     return status;
 }
 
