@@ -11,10 +11,9 @@
 
 /* ------------------------------------------------------------------ instances */
 
-static int make_instance(struct data *data, const char *kind, const struct node *node,
-                         const struct instance_services *services,
-                         const struct component **c, struct instance **out,
-                         struct diag *d) {
+int data_instance(struct data *data, const char *kind, const struct node *node,
+                  const struct instance_services *services, const struct component **c,
+                  struct instance **out, struct diag *d) {
     const struct node *type = node_find(node, "type");
     struct rn_error e = {0};
     *c = session_find(data->options.session, kind, node_string(type), &e);
@@ -74,7 +73,7 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     instance_destroy(t->instance); /* of a source that failed */
     *t = (struct table){.path = arena_copy(data->arena, node_path(node))};
     expect_fields(data);
-    int status = make_instance(data, "source", node, &data->services, &t->component,
+    int status = data_instance(data, "source", node, &data->services, &t->component,
                                &t->instance, d);
     if (status != RN_OK)
         return status;
@@ -227,7 +226,7 @@ static int open_stages(struct data *data, struct diag *d) {
         struct transform_slot *g = &data->pipeline.transforms[i];
         g->node = node_item(list, i);
         g->path = arena_copy(data->arena, node_path(g->node));
-        int status = make_instance(data, "transform", g->node, data->options.services,
+        int status = data_instance(data, "transform", g->node, data->options.services,
                                    &g->component, &g->instance, d);
         if (status != RN_OK)
             return status;
@@ -247,7 +246,7 @@ static int open_augmenters(struct data *data, struct diag *d) {
         const char *name;
         a->node = node_component(list, i, &name);
         a->path = arena_copy(data->arena, node_path(a->node));
-        int status = make_instance(data, "augment", a->node, data->options.services,
+        int status = data_instance(data, "augment", a->node, data->options.services,
                                    &a->component, &a->instance, d);
         if (status != RN_OK)
             return status;
@@ -280,6 +279,8 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
         status = open_stages(data, d);
     if (status == RN_OK)
         status = open_augmenters(data, d);
+    if (status == RN_OK)
+        status = sampler_open(data, d);
     if (status == RN_OK)
         status = content_read(data, &e);
     if (status == RN_OK)
@@ -327,6 +328,7 @@ void data_close(struct data *data) {
         instance_destroy(data->pipeline.transforms[i].instance);
     for (uint32_t i = 0; i < data->augment.count; i++)
         instance_destroy(data->augment.at[i].instance);
+    sampler_close(data);
     memory_release(data->pipeline.columns);
     demand_destroy(data->pipeline.demand);
     arena_destroy(data->arena);
@@ -348,6 +350,13 @@ const struct data_field *data_field_find(const struct data *data, const char *na
 }
 uint64_t data_rows(const struct data *data, enum data_split_kind split) {
     return data->splits[split].rows;
+}
+uint64_t data_epoch_rows(const struct data *data) {
+    return data->sampler.component ? data->sampler.count
+                                   : data->splits[DATA_TRAIN].rows;
+}
+const struct component *data_sampler(const struct data *data) {
+    return data->sampler.component;
 }
 const int64_t *data_ids(const struct data *data, enum data_split_kind split) {
     return data->splits[split].ids;

@@ -37,7 +37,7 @@ struct data_options {
     struct config *config;   /* borrowed; for paths. May be NULL (paths as written) */
     const struct node *data; /* the section, checked; borrowed until data_close */
     const struct schema *sections; /* of the experiment: the defaults; as long */
-    const struct node *augment;               /* the section `augment:`, or NULL */
+    const struct node *augment;    /* the section `augment:`, or NULL */
     const struct instance_services *services; /* borrowed, or NULL */
     uint64_t seed; /* of the run: where split.seed is absent */
     enum data_mode mode;
@@ -106,6 +106,11 @@ void data_split_write(const struct data *data, struct text *out);
 /* One line for people: "1437 train, 180 val, 180 test; x f32 [1,8,8], label i64". */
 void data_describe(const struct data *data, struct text *out);
 
+/* Rows that an epoch of training reads: those of the split, or what a sampler says. */
+uint64_t data_epoch_rows(const struct data *data);
+/* After data_fit or data_load: the sampler of training rows; NULL: there is none. */
+const struct component *data_sampler(const struct data *data);
+
 /* From the section: batch, eval_batch, workers. */
 uint64_t data_batch(const struct data *data);
 uint64_t data_eval_batch(const struct data *data);
@@ -159,7 +164,7 @@ struct loader_watch {
 struct loader_options {
     enum data_split_kind split;
     uint64_t batch;   /* rows; the last of an epoch has what is left, never 0 */
-    bool shuffle;     /* a new order each epoch */
+    bool shuffle;     /* a new order each epoch; of training: the sampler's, if any */
     bool augment;     /* apply the section `augment:` */
     uint64_t seed;    /* of order and augmentation */
     uint32_t workers; /* threads; 0: the caller does the work */
@@ -188,6 +193,7 @@ struct batch {
     void *const
         *fields; /* field i: [rows, shape...], as data_field_at(i), 64-aligned */
     const uint64_t *places;  /* [rows] rows of the split, as data_ids counts */
+    const uint32_t *repeats; /* [rows] how often the epoch had them before; NULL: 0 */
     int32_t *const *numbers; /* of augmenter i: [rows, numbers], with `places` only */
     const int64_t *ids; /* [rows] sample ids: rows of the sources, counted through */
 };

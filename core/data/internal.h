@@ -3,6 +3,7 @@
 #ifndef DATA_INTERNAL_H
 #define DATA_INTERNAL_H
 
+#include <runner/sampler.h>
 #include <runner/sdk/work.h>
 #include <runner/source.h>
 #include <runner/transform.h>
@@ -103,6 +104,20 @@ struct data_augmenters {
     struct data_augmenter *at;
 };
 
+/* The sampler of training rows; component NULL: there is none. */
+struct data_sampler {
+    const char *path; /* "data.sampler" */
+    const struct node *node;
+    const struct component *component;
+    struct instance *instance;
+    const struct rn_sampler *iface;
+    void *self;
+    uint64_t count; /* of an epoch */
+    struct rn_field *fields;
+    struct rn_tensor *values; /* [fields]: of all training rows; data owned */
+    uint32_t field_count;
+};
+
 /* From the section `data:`. */
 struct data_sizes {
     uint64_t batch, eval_batch, cache_bytes;
@@ -116,6 +131,7 @@ struct data {
     struct data_sources sources;
     struct data_pipeline pipeline;
     struct data_augmenters augment;
+    struct data_sampler sampler;
     struct data_sizes sizes;
     struct { /* table < 0: no rows */
         int table;
@@ -146,7 +162,7 @@ struct reader {
     struct rn_tensor *in, *out;
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
     uint64_t *indices;
-    bool learning; /* NaN is let through, as content_read looks for it */
+    bool learning;            /* NaN is let through, as content_read looks for it */
     uint32_t phase, epoch;    /* RN_PHASE_*: what the rows are for */
     const int64_t *ids;       /* of the rows that were read; borrowed */
     struct rn_workspace work; /* of its thread */
@@ -193,6 +209,51 @@ int pipeline_missing(const struct data *data, uint32_t column,
 uint32_t column_add(struct data *data, const struct rn_field *f, uint32_t raw);
 /* The file that a column's numbers are in, for errors. */
 const char *table_file(const struct table *t, const struct column *c);
+
+/* Fields of the finished sample that the option `of` names, one or a list, in the
+ * arena; no `of`: *count is 0. */
+int pipeline_fields(struct data *data, const struct node *node, uint32_t *count,
+                    uint32_t **fields, struct rn_error *e);
+
+/* data.c: an instance of the component at a node of the section. */
+int data_instance(struct data *data, const char *kind, const struct node *node,
+                  const struct instance_services *services, const struct component **c,
+                  struct instance **out, struct diag *d);
+
+/* sampler.c */
+int sampler_open(struct data *data, struct diag *d);
+void sampler_close(struct data *data);
+/* With the sample finished: the values that it samples by, and its count. */
+int sampler_plan(struct data *data, struct rn_error *e);
+/* The rows of an epoch, [count], checked. */
+int sampler_order(const struct data *data, const uint32_t key[2], uint64_t epoch,
+                  struct rn_workspace *work, uint64_t *order, struct rn_error *e);
+
+/* order.c: the rows of an epoch, of a split. Two epochs are kept, so that the next one
+ * can be begun while the present one is handed out. */
+struct order {
+    uint64_t epoch;
+    bool made;
+    uint64_t *rows;    /* [count] of the split */
+    uint32_t *repeats; /* [count] how often the epoch had the row before; NULL: 0 */
+};
+struct orders {
+    const struct data *data;
+    uint64_t rows;  /* of the split */
+    uint64_t count; /* of an epoch */
+    bool shuffle, sampled;
+    uint32_t key[2];
+    struct order at[2];
+    uint32_t *seen; /* [rows]: scratch of `repeats` */
+    struct rn_workspace work;
+};
+int orders_open(struct orders *o, const struct data *data, enum data_split_kind split,
+                bool shuffle, uint64_t seed, struct rn_error *e);
+void orders_close(struct orders *o); /* of zeros is fine */
+void orders_forget(struct orders *o);
+/* By one thread at a time; valid until the epoch after the next is asked for. NULL: an
+ * error of the sampler. */
+const struct order *orders_get(struct orders *o, uint64_t epoch, struct rn_error *e);
 
 /* content.c */
 /* Sequential sources are kept; data->content_hash of all sources. */

@@ -16,6 +16,7 @@ struct slot {
     void **fields;
     int64_t *ids;
     uint64_t *places;
+    uint32_t *repeats; /* NULL: no row comes twice in an epoch */
     int32_t **numbers;
     void *block;
     int status;
@@ -27,17 +28,11 @@ struct worker {
     pthread_t thread;
     bool started;
     struct reader reader;
-    int64_t *missing;      /* ids that the cache lacks */
-    uint64_t *missing_row; /* where they belong in the batch */
+    int64_t *missing;                   /* ids that the cache lacks */
+    uint64_t *missing_row;              /* where they belong in the batch */
     struct rn_tensor *changed;          /* [field_count]: views for augmenters */
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [field_count] */
     struct rn_workspace work;           /* of augmenters */
-};
-
-struct order {
-    uint64_t epoch;
-    bool made;
-    uint64_t *rows;
 };
 
 /* Which batches are asked for, made and handed out, under one lock. */
@@ -54,37 +49,18 @@ struct ring {
 struct loader {
     const struct data *data;
     struct loader_options o;
-    uint64_t rows, batches;
+    uint64_t rows;           /* of the split */
+    uint64_t count, batches; /* of an epoch */
     struct slot *slots;
     uint32_t slot_count;
     struct worker *workers; /* at least one: the caller's own */
     uint32_t worker_count;
-    struct order orders[2];
-    uint32_t order_key[2];
+    struct orders orders;
     uint32_t (*augment_keys)[2];
     struct cache *cache;
     struct ring ring;
     double waited;
 };
-
-/* -------------------------------------------------------------------- order */
-
-static void make_order(struct loader *l, struct order *o, uint64_t epoch) {
-    for (uint64_t i = 0; i < l->rows; i++)
-        o->rows[i] = i;
-    if (l->o.shuffle)
-        data_shuffle(o->rows, l->rows, l->order_key, (uint32_t)epoch,
-                     (uint32_t)(epoch >> 32));
-    o->epoch = epoch;
-    o->made = true;
-}
-
-static const uint64_t *order_of(struct loader *l, uint64_t epoch) {
-    struct order *o = &l->orders[epoch % 2];
-    if (!o->made || o->epoch != epoch)
-        make_order(l, o, epoch);
-    return o->rows;
-}
 
 /* ------------------------------------------------------------------ assembly */
 
@@ -140,7 +116,8 @@ static int augment(struct loader *l, struct worker *w, struct slot *s, uint64_t 
             .epoch = (uint32_t)epoch,
             .field_count = a->field_count,
             .fields = l->o.places ? NULL : w->changed,
-            .numbers = l->o.places ? s->numbers[i] : NULL};
+            .numbers = l->o.places ? s->numbers[i] : NULL,
+            .repeats = s->repeats};
         instance_enter(a->instance);
         int status = l->o.places ? a->iface->decide(a->self, &call, e)
                                  : a->iface->apply(a->self, &call, e);
@@ -153,19 +130,20 @@ static int augment(struct loader *l, struct worker *w, struct slot *s, uint64_t 
 }
 
 static int assemble(struct loader *l, struct worker *w, struct slot *s,
-                    const uint64_t *order, uint64_t epoch, uint64_t index) {
+                    const struct order *order, uint64_t epoch, uint64_t index) {
     const struct data *data = l->data;
     uint64_t first = index * l->o.batch, missing = 0;
-    uint64_t n = l->rows - first < l->o.batch ? l->rows - first : l->o.batch;
+    uint64_t n = loader_rows(l, index);
     struct rn_error *e = &s->error;
-    memset(e, 0, sizeof *e);
     s->batch.rows = n;
     s->batch.at = (struct loader_position){epoch, index};
     s->batch.last = index + 1 == l->batches;
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t row = order[first + i];
+        uint64_t row = order->rows[first + i];
         s->ids[i] = data->splits[l->o.split].ids[row];
         s->places[i] = row;
+        if (s->repeats)
+            s->repeats[i] = order->repeats[first + i];
         if (l->o.places)
             continue;
         bool there =
@@ -193,7 +171,7 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
                            k * data->fields[f].bytes,
                        data->fields[f].bytes);
             if (l->cache)
-                to_cache(l, s, w->missing_row[k], order[first + w->missing_row[k]]);
+                to_cache(l, s, w->missing_row[k], s->places[w->missing_row[k]]);
         }
     }
     return l->o.augment ? augment(l, w, s, epoch, e) : RN_OK;
@@ -222,12 +200,14 @@ static bool by_caller(const struct loader *l) {
 static void fill_one(struct loader *l, struct worker *w) {
     uint64_t t = l->ring.next++, at = l->ring.base + t;
     struct slot *s = &l->slots[t % l->slot_count];
-    const uint64_t *order = order_of(l, at / l->batches);
     l->ring.busy++;
     s->ticket = 0;
+    memset(&s->error, 0, sizeof s->error);
+    const struct order *order = orders_get(&l->orders, at / l->batches, &s->error);
     pthread_mutex_unlock(&l->ring.lock);
     int64_t began = l->o.watch.made ? clock_ns() : 0;
-    int status = assemble(l, w, s, order, at / l->batches, at % l->batches);
+    int status = order ? assemble(l, w, s, order, at / l->batches, at % l->batches)
+                       : s->error.status;
     if (l->o.watch.made)
         l->o.watch.made(l->o.watch.context, (uint32_t)(w - l->workers), began,
                         clock_ns());
@@ -300,7 +280,7 @@ int loader_seek(struct loader *l, struct loader_position at, struct rn_error *e)
         pthread_cond_wait(&l->ring.filled, &l->ring.lock);
     l->ring.base = at.epoch * l->batches + at.index;
     l->ring.next = l->ring.handed = 0;
-    l->orders[0].made = l->orders[1].made = false;
+    orders_forget(&l->orders);
     for (uint32_t i = 0; i < l->slot_count; i++)
         l->slots[i].ticket = 0;
     l->ring.paused = false;
@@ -320,7 +300,7 @@ uint64_t loader_batches(const struct loader *l) {
 
 uint64_t loader_rows(const struct loader *l, uint64_t index) {
     uint64_t first = index * l->o.batch;
-    return l->rows - first < l->o.batch ? l->rows - first : l->o.batch;
+    return l->count - first < l->o.batch ? l->count - first : l->o.batch;
 }
 
 bool loader_cache_complete(const struct loader *l) {
@@ -336,7 +316,7 @@ double loader_waited(const struct loader *l) {
 static int open_slots(struct loader *l, struct rn_error *e) {
     const struct data *data = l->data;
     uint32_t keep = l->o.keep ? l->o.keep : 1;
-    uint64_t max_rows = l->rows < l->o.batch ? l->rows : l->o.batch;
+    uint64_t max_rows = loader_rows(l, 0);
     l->slot_count = keep + 2 + (l->o.workers ? l->o.workers + 1 : 0);
     l->slots = memory_get(memory_mul(l->slot_count, sizeof *l->slots));
     for (uint32_t i = 0; i < l->slot_count; i++) {
@@ -350,7 +330,10 @@ static int open_slots(struct loader *l, struct rn_error *e) {
         s->fields = memory_get(memory_mul(data->field_count + 1, sizeof *s->fields));
         s->numbers =
             memory_get(memory_mul(data->augment.count + 1, sizeof *s->numbers));
+        if (l->orders.sampled)
+            s->repeats = memory_try(memory_mul(max_rows + 1, sizeof *s->repeats));
         bool all = s->block && s->ids && s->places;
+        all &= !l->orders.sampled || s->repeats;
         for (uint32_t k = 0; k < data->augment.count && l->o.places; k++) {
             uint64_t row = data->augment.at[k].numbers * sizeof **s->numbers;
             s->numbers[k] = memory_try(memory_mul(max_rows + 1, row));
@@ -368,6 +351,7 @@ static int open_slots(struct loader *l, struct rn_error *e) {
         s->batch.field_count = data->field_count;
         s->batch.ids = s->ids;
         s->batch.places = s->places;
+        s->batch.repeats = s->repeats;
         s->batch.numbers = s->numbers;
     }
     return RN_OK;
@@ -398,7 +382,7 @@ static void open_cache(struct loader *l) {
 static int open_workers(struct loader *l, struct rn_error *e) {
     const struct data *data = l->data;
     const struct table *t = &data->sources.at[data->splits[l->o.split].table];
-    uint64_t max_rows = l->rows < l->o.batch ? l->rows : l->o.batch;
+    uint64_t max_rows = loader_rows(l, 0);
     l->worker_count = l->o.workers ? l->o.workers : 1;
     l->workers = memory_get(memory_mul(l->worker_count, sizeof *l->workers));
     for (uint32_t i = 0; i < l->worker_count; i++) {
@@ -438,22 +422,19 @@ int loader_open(const struct data *data, const struct loader_options *o,
     if (!l->rows || !o->batch)
         return error_set(e, RN_E_DATA, "the split '%s' has no samples",
                          data_split_name(o->split));
-    l->batches = (l->rows + o->batch - 1) / o->batch;
-    data_key(o->seed, "data.order", l->order_key);
+    int status = orders_open(&l->orders, data, o->split, o->shuffle, o->seed, e);
+    if (status != RN_OK)
+        return status;
+    l->count = l->orders.count;
+    l->batches = (l->count + o->batch - 1) / o->batch;
     l->augment_keys =
         memory_get(memory_mul(data->augment.count + 1, sizeof *l->augment_keys));
     for (uint32_t i = 0; i < data->augment.count; i++) {
         snprintf(purpose, sizeof purpose, "augment.%u", i);
         data_key(o->seed, purpose, l->augment_keys[i]);
     }
-    for (int i = 0; i < 2; i++) {
-        l->orders[i].rows = memory_try(memory_mul(l->rows, sizeof(uint64_t)));
-        if (!l->orders[i].rows)
-            return error_set(e, RN_E_MEMORY, "no memory for the order of %llu samples",
-                             (unsigned long long)l->rows);
-    }
     open_cache(l);
-    int status = open_slots(l, e);
+    status = open_slots(l, e);
     return status ? status : open_workers(l, e);
 }
 
@@ -480,6 +461,7 @@ void loader_close(struct loader *l) {
         memory_release(l->slots[i].block);
         memory_release(l->slots[i].ids);
         memory_release(l->slots[i].places);
+        memory_release(l->slots[i].repeats);
         for (uint32_t k = 0; k < l->data->augment.count && l->slots[i].numbers; k++)
             memory_release(l->slots[i].numbers[k]);
         memory_release(l->slots[i].numbers);
@@ -488,8 +470,7 @@ void loader_close(struct loader *l) {
     memory_release(l->slots);
     memory_release(l->workers);
     memory_release(l->augment_keys);
-    memory_release(l->orders[0].rows);
-    memory_release(l->orders[1].rows);
+    orders_close(&l->orders);
     pthread_cond_destroy(&l->ring.filled);
     pthread_cond_destroy(&l->ring.freed);
     pthread_mutex_destroy(&l->ring.lock);

@@ -364,32 +364,40 @@ static const char *image(const struct data *data) {
     return "x";
 }
 
-/* The fields that the option `of` names, in the arena. */
-static int augment_fields(struct data *data, struct data_augmenter *a,
-                          struct rn_error *e) {
-    const struct node *of = node_find(a->node, "of");
+int pipeline_fields(struct data *data, const struct node *node, uint32_t *count,
+                    uint32_t **fields, struct rn_error *e) {
+    const struct node *of = node_find(node, "of");
     bool list = of && node_kind(of) == NODE_LIST;
     struct fields f = {data->field_count, data->field_columns};
-    a->field_count = list ? node_count(of) : 1;
-    a->fields = arena_array(data->arena, uint32_t, a->field_count + 1);
-    if (!a->field_count) {
-        error_set(e, RN_E_CONFIG, "%s: no field is left to change", a->path);
-        return error_where(e, RN_WHERE_CONFIG, node_path(of), 0, 0);
-    }
-    for (uint32_t i = 0; i < a->field_count; i++) {
+    *count = list ? node_count(of) : of ? 1 : 0;
+    *fields = arena_array(data->arena, uint32_t, *count + 1);
+    for (uint32_t i = 0; i < *count; i++) {
         const struct node *at = list ? node_item(of, i) : of;
-        const char *name =
-            at && node_kind(at) == NODE_SCALAR ? node_raw(at) : image(data);
+        const char *name = node_kind(at) == NODE_SCALAR ? node_raw(at) : "";
         int k = find(data, &f, name);
         if (k < 0)
-            return no_field(data, &f, name, at ? node_path(at) : a->path, e);
+            return no_field(data, &f, name, node_path(at), e);
         for (uint32_t j = 0; j < i; j++)
-            if (a->fields[j] == (uint32_t)k) {
+            if ((*fields)[j] == (uint32_t)k) {
                 error_set(e, RN_E_CONFIG, "field '%s' is named twice", name);
                 return error_where(e, RN_WHERE_CONFIG, node_path(at), 0, 0);
             }
-        a->fields[i] = (uint32_t)k;
+        (*fields)[i] = (uint32_t)k;
     }
+    return RN_OK;
+}
+
+static int augment_fields(struct data *data, struct data_augmenter *a,
+                          struct rn_error *e) {
+    struct fields f = {data->field_count, data->field_columns};
+    int status = pipeline_fields(data, a->node, &a->field_count, &a->fields, e);
+    if (status != RN_OK || a->field_count)
+        return status;
+    int k = find(data, &f, image(data));
+    if (k < 0)
+        return no_field(data, &f, image(data), a->path, e);
+    a->field_count = 1;
+    a->fields[0] = (uint32_t)k;
     return RN_OK;
 }
 
@@ -423,6 +431,8 @@ int pipeline_prepare(struct data *data, bool fit, struct rn_error *e) {
     int status = run_stages(data, fit, e);
     if (status == RN_OK)
         status = plan_augmenters(data, e);
+    if (status == RN_OK)
+        status = sampler_plan(data, e);
     data->ready = status == RN_OK;
     return status;
 }

@@ -22,6 +22,8 @@ static const struct resume_rule rules[] = {
     {"data.split.seed", false, "the run keeps the split that it began with"},
     {"data.split.gap", false, "the run keeps the split that it began with"},
     {"data.split.path", false, "the run keeps the split that it began with"},
+    {"data.sampler", false,
+     "the position of the run is counted in the order that it gives"},
     {"data.transforms", false, "the run keeps the transforms that were fitted for it"},
     {"data.batch", false, "the position of the run is counted in steps of it"},
     {"data.eval_batch", true, "of evaluations from here on"},

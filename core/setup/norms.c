@@ -86,7 +86,7 @@ static int64_t better_batch(int64_t batch, int64_t rows) {
 /* The last batch of an epoch, which has what is left: the layer leaves it out of its
  * running statistics, and the run goes on. */
 static void warn(const struct setup *s, const struct gnode *n) {
-    int64_t rows = (int64_t)data_rows(s->data, DATA_TRAIN);
+    int64_t rows = (int64_t)data_epoch_rows(s->data);
     int64_t better = better_batch(s->length.batch, rows);
     char text[60] = "";
     if (better)

@@ -46,7 +46,7 @@ static int cancelled(void *context) {
 
 static void read_lengths(struct setup *s) {
     struct experiment *x = s->x;
-    int64_t rows = (int64_t)data_rows(s->data, DATA_TRAIN);
+    int64_t rows = (int64_t)data_epoch_rows(s->data);
     int64_t big;
     s->length.batch = (int64_t)data_batch(s->data);
     s->eval_batch = (int64_t)data_eval_batch(s->data);
@@ -57,7 +57,7 @@ static void read_lengths(struct setup *s) {
     }
     if (rows && s->length.batch > rows) {
         log_say(session_log(s->session), RN_LOG_WARNING,
-                "data.batch is %lld, the training split has %lld rows: "
+                "data.batch is %lld, an epoch of training has %lld rows: "
                 "each step takes them all",
                 (long long)s->length.batch, (long long)rows);
         s->length.batch = rows;
@@ -85,6 +85,18 @@ static void read_eval_batch(struct setup *s) {
             s->eval_batch = (int64_t)data_batch(s->data);
 }
 
+/* Both make rare classes count more. */
+static void warn_class_weights(const struct setup *s) {
+    const struct bound_components *losses = &s->x->losses;
+    for (uint32_t i = 0; i < losses->count && data_sampler(s->data); i++)
+        if (s->use == ENGINE_TRAIN && node_find(losses->at[i].node, "class_weights"))
+            log_say(
+                session_log(s->session), RN_LOG_WARNING,
+                "%s.class_weights and data.sampler (%s) both change how much a class "
+                "counts: in training their effects multiply; leave one of them",
+                losses->at[i].path, data_sampler(s->data)->bare);
+}
+
 static void read_fields(struct setup *s) {
     uint32_t n = data_field_count(s->data);
     s->fields = arena_array(s->arena, struct network_field, n + 1);
@@ -105,7 +117,7 @@ static void read_fields(struct setup *s) {
 
 /* Of a step: the full batch, and what the last one of an epoch has. */
 static uint32_t step_rows(const struct setup *s, int64_t rows[2]) {
-    int64_t total = (int64_t)data_rows(s->data, DATA_TRAIN);
+    int64_t total = (int64_t)data_epoch_rows(s->data);
     rows[0] = s->length.batch;
     rows[1] = total % s->length.batch;
     return s->use != ENGINE_TRAIN ? 0 : rows[1] ? 2 : 1;
@@ -317,6 +329,7 @@ struct setup *setup_open(const struct setup_options *o, struct diag *d) {
     if (diag_count(d))
         goto failed;
     read_eval_batch(s);
+    warn_class_weights(s);
     if (open_engine(s, o, d) != RN_OK)
         goto failed;
     if (s->use == ENGINE_TRAIN && setup_check_norms(s, d) != RN_OK)

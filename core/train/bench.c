@@ -54,7 +54,7 @@ static int measure(struct loop *l, const struct bench_options *o,
     while (status == RN_OK && out->steps < max_steps &&
            (!count || clock_seconds() - began < o->seconds)) {
         status = timed(l, &seconds, &waited, &b, &r, e);
-        if (b.rows == full || full > data_rows(l->setup->data, DATA_TRAIN))
+        if (b.rows == full || full > data_epoch_rows(l->setup->data))
             steps[count++] = seconds; /* short batches are no measure of full ones */
         out->steps++;
         out->rows += b.rows;

@@ -46,8 +46,8 @@ static int one_step(struct profiling *f, struct profile_step *s, struct rn_error
     if (status == RN_OK)
         status = loop_step(l, &b, false, &r, e);
     s->ended = clock_ns();
-    s->full = status == RN_OK &&
-              (b.rows == full || full > data_rows(l->setup->data, DATA_TRAIN));
+    s->full =
+        status == RN_OK && (b.rows == full || full > data_epoch_rows(l->setup->data));
     s->kind = 0;
     for (uint32_t i = 0; i < l->engine->programs->objective_count; i++)
         if (l->at.step % l->engine->programs->objectives[i].every == 0)

@@ -17,7 +17,7 @@ static void save_position(const struct loop *l, struct saver *s) {
     saver_int(s, o, "batch", (int64_t)at->loader.index); /* of the epoch */
     saver_int(s, o, "samples_per_step",
               g->engine->length.batch * g->engine->length.accumulate);
-    saver_int(s, o, "samples_per_epoch", (int64_t)data_rows(g->data, DATA_TRAIN));
+    saver_int(s, o, "samples_per_epoch", (int64_t)data_epoch_rows(g->data));
     saver_int(s, o, "seed", (int64_t)g->x->seed);
     saver_int(s, o, "log_rows", at->rows);
     saver_int(s, o, "skipped_steps", at->skipped);

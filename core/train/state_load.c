@@ -62,7 +62,7 @@ static int check_counts(const struct loop *l, const struct saved *from,
     } rows[] = {{"samples_per_step", "samples in a step (data.batch, train.accumulate)",
                  l->engine->length.batch * l->engine->length.accumulate},
                 {"samples_per_epoch", "samples in an epoch (the training split)",
-                 (int64_t)data_rows(l->setup->data, DATA_TRAIN)},
+                 (int64_t)data_epoch_rows(l->setup->data)},
                 {"seed", "as its seed", (int64_t)l->setup->x->seed}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int64_t then = saved_int(from, "position", rows[i].key, rows[i].now);

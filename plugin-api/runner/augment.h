@@ -29,10 +29,10 @@ static inline const struct rn_field *rn_augment_field(const struct rn_augment_pl
 
 /* Rows to change. What is drawn for a row holds for all of its fields: an image and its
  * mask move together. Random numbers: rn_philox of numerics.h with this key and the
- * counter (epoch, sample id, n). */
+ * counter (epoch, sample id, n), where n also depends on the row's `repeats`. */
 struct rn_augment_call {
     uint32_t struct_size;
-    uint32_t phase; /* RN_PHASE_TRAIN */
+    uint32_t phase;       /* RN_PHASE_TRAIN */
     struct rn_work *work; /* host, until the call returns */
     uint64_t rows;
     const int64_t *sample_ids; /* borrowed; [rows] */
@@ -43,6 +43,10 @@ struct rn_augment_call {
      * [field_count]. */
     const struct rn_tensor *fields;
     int32_t *numbers; /* of decide, to fill: [rows, numbers]. Borrowed */
+    /* How many times the epoch has had each row before: a sampler may give a row more
+     * than once, and each time is changed in its own way. Borrowed; [rows]; NULL: all
+     * 0. */
+    const uint32_t *repeats;
 };
 
 struct rn_augment {

@@ -15,6 +15,7 @@
 #include <runner/operator.h>
 #include <runner/optimizer.h>
 #include <runner/regularizer.h>
+#include <runner/sampler.h>
 #include <runner/scan.h>
 #include <runner/schedule.h>
 #include <runner/source.h>

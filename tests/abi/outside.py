@@ -352,6 +352,16 @@ train: {steps: 1, log_every: 1}
     c.ok("augment: evaluation sees the images",
          abs(a.curve("test/loss")[0] - np.log(10.0)) > 1e-3, a.curve("test/loss"))
 
+    # sampler: one row all the time, another one in odd epochs.
+    a = Run(top, {"data": BASE.split("data:")[1].split("device:")[0]
+                  + "  sampler: {type: acme.data/single, of: label, samples: 192}\n",
+                  "optimizer": "{type: sgd, lr: 0}", "train": "{steps: 6, log_every: 1}"},
+            ["sampler"])
+    losses = a.curve("train/loss")
+    c.ok("sampler: three steps of one row, three of another",
+         np.ptp(losses[:3]) == 0 and np.ptp(losses[3:]) == 0 and losses[0] != losses[3],
+         losses)
+
     # init: the weights that no step has changed.
     a = Run(top, {"init": "{type: acme.init/ramp, match: {role: weight}}",
                   "optimizer": "{type: sgd, lr: 0}"}, ["init"])

@@ -25,6 +25,7 @@ data:
   source: {{type: idx, images: {ROOT}/datasets/digits-images.idx3.gz, labels: {ROOT}/datasets/digits-labels.idx1.gz}}
   split: {{kind: random, val: 0.1, seed: 7}}
   transforms: [TRANSFORM]
+  sampler: SAMPLER
   batch: 64
 """
 BASE = f"""
@@ -66,7 +67,7 @@ def run(top, name, text, plugins, words):
     for key, value in words.items():
         text = text.replace(key, value)
     text = text.replace("NAME", name) + f"plugins: [{', '.join(map(str, plugins))}]\n"
-    text = re.sub(r"^init: NONE\n", "", text, flags=re.M)
+    text = re.sub(r"^ *(init: NONE|sampler: SAMPLER)\n", "", text, flags=re.M)
     (top / f"{name}.yaml").write_text(text)
     r = runner(top / f"{name}.yaml", cwd=top)
     if not c.ok(f"{name} runs", r.code == 0, r.err):
@@ -111,6 +112,7 @@ with Scratch() as top:
     words = {"DEVICE": "acme.backends/abacus", "INIT": "{type: acme.init/ramp}",
              "LOSS": "acme.losses/nll", "OPTIMIZER": "acme.optim/heavy_ball",
              "TRANSFORM": "{type: acme.data/centre}",
+             "SAMPLER": "{type: acme.data/single, of: label}",
              "METRIC": "{type: acme.metrics/totals, in: {label: data.label}}"}
     extra = ("augment: acme.data/blank\nschedule: {type: acme.schedules/tired}\n"
              "hooks: {type: acme.hooks/watch, steps: 3}\n"

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "unit/data_world.h"
 
 #define ROWS  203
@@ -20,39 +19,6 @@ static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static struct loader *open_loader(const struct data *data, struct loader_options o) {
-    struct loader *l = NULL;
-    struct rn_error e = {0};
-    CHECK(loader_open(data, &o, &l, &e) == RN_OK);
-    if (e.status)
-        fprintf(stderr, "%s\n", e.message);
-    return l;
-}
-
-/* All that a batch says, as one number. */
-static uint64_t print_of(const struct data *data, const struct batch *b) {
-    uint64_t h = fnv1a((const char *)&b->rows, sizeof b->rows);
-    h = h * 31 + b->at.epoch;
-    h = h * 31 + b->at.index;
-    h = h * 31 + b->last;
-    h = h * 31 + fnv1a((const char *)b->ids, b->rows * sizeof *b->ids);
-    for (uint32_t f = 0; f < b->field_count; f++)
-        h = h * 31 + fnv1a(b->fields[f], b->rows * data_field_at(data, f)->bytes);
-    return h;
-}
-
-/* Batches one after the other from where the loader stands. */
-static void read_prints(const struct data *data, struct loader *l, int n,
-                        uint64_t *out) {
-    struct rn_error e = {0};
-    for (int i = 0; i < n; i++) {
-        struct batch b;
-        out[i] = 0;
-        if (loader_next(l, &b, &e) == RN_OK)
-            out[i] = print_of(data, &b);
-    }
 }
 
 /* ------------------------------------------------------------- what is in them */
@@ -158,7 +124,8 @@ static void test_workers(void) {
         for (int at = MANY - 4; at >= 0; at--) {
             struct loader_position p = {(uint64_t)at / 11, (uint64_t)at % 11};
             CHECK(loader_seek(l, p, &e) == RN_OK);
-            reported &= loader_tell(l).epoch == p.epoch && loader_tell(l).index == p.index;
+            reported &=
+                loader_tell(l).epoch == p.epoch && loader_tell(l).index == p.index;
             read_prints(o.data, l, 3, got);
             same &= memcmp(got, want + at, 3 * sizeof *got) == 0;
             at -= at % 3;
@@ -371,7 +338,8 @@ static void test_error(void) {
         for (int i = 0; i < 3; i++) {
             error_clear(&e);
             CHECK(loader_next(l, &b, &e) == RN_E_DATA);
-            CHECK_TEXT(e.message, "data.source: test/made: made.bin: cannot be decoded");
+            CHECK_TEXT(e.message,
+                       "data.source: test/made: made.bin: cannot be decoded");
             CHECK_TEXT(e.where, "made.bin");
             CHECK(e.line == 58);
         }

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "check.h"
 #include "data/data.h"
 #include "experiment/sections.h"
@@ -175,6 +176,42 @@ static inline const char *world_file(struct arena *a, const char *name,
     if (f)
         fclose(f);
     return path;
+}
+
+/* ---- loaders ---- */
+
+static inline struct loader *open_loader(const struct data *data,
+                                         struct loader_options o) {
+    struct loader *l = NULL;
+    struct rn_error e = {0};
+    CHECK(loader_open(data, &o, &l, &e) == RN_OK);
+    if (e.status)
+        fprintf(stderr, "%s\n", e.message);
+    return l;
+}
+
+/* All that a batch says, as one number. */
+static inline uint64_t print_of(const struct data *data, const struct batch *b) {
+    uint64_t h = fnv1a((const char *)&b->rows, sizeof b->rows);
+    h = h * 31 + b->at.epoch;
+    h = h * 31 + b->at.index;
+    h = h * 31 + b->last;
+    h = h * 31 + fnv1a((const char *)b->ids, b->rows * sizeof *b->ids);
+    for (uint32_t f = 0; f < b->field_count; f++)
+        h = h * 31 + fnv1a(b->fields[f], b->rows * data_field_at(data, f)->bytes);
+    return h;
+}
+
+/* Batches one after the other from where the loader stands. */
+static inline void read_prints(const struct data *data, struct loader *l, int n,
+                               uint64_t *out) {
+    struct rn_error e = {0};
+    for (int i = 0; i < n; i++) {
+        struct batch b;
+        out[i] = 0;
+        if (loader_next(l, &b, &e) == RN_OK)
+            out[i] = print_of(data, &b);
+    }
 }
 
 /* What the made source holds. */

@@ -162,7 +162,10 @@ static inline void rn_image_random_at(const struct rn_augment_call *call,
                                       uint32_t epoch, uint64_t i, uint32_t n,
                                       uint32_t out[4]) {
     uint64_t id = (uint64_t)call->sample_ids[i];
-    uint32_t counter[4] = {epoch, (uint32_t)id, (uint32_t)(id >> 32), n};
+    uint32_t repeat = RN_HAS(call, struct rn_augment_call, repeats) && call->repeats
+                          ? call->repeats[i]
+                          : 0;
+    uint32_t counter[4] = {epoch, (uint32_t)id, (uint32_t)(id >> 32), n + repeat * 256};
     rn_philox(counter, call->key, out);
 }
 
