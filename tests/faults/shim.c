@@ -217,10 +217,24 @@ static struct {
 static size_t held, peak;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int alloc_fails(void *caller) {
+/* Is the object that calls from here watched? Call sites are few and dladdr is slow: an
+ * entry is the site, shifted, and the answer. */
+static int watched_site(void *caller) {
+    static _Atomic uintptr_t known[4096];
+    uintptr_t site = (uintptr_t)caller << 1;
+    _Atomic uintptr_t *entry = &known[((uintptr_t)caller >> 2) % 4096];
+    uintptr_t have = atomic_load_explicit(entry, memory_order_relaxed);
     Dl_info who;
-    if (kind != ALLOC || (folder[0] && (!dladdr(caller, &who) || !who.dli_fname ||
-                                        !watched_path(who.dli_fname))))
+    if ((have & ~(uintptr_t)1) != site) {
+        have = site | (dladdr(caller, &who) && who.dli_fname &&
+                       watched_path(who.dli_fname));
+        atomic_store_explicit(entry, have, memory_order_relaxed);
+    }
+    return have & 1;
+}
+
+static int alloc_fails(void *caller) {
+    if (kind != ALLOC || (folder[0] && !watched_site(caller)))
         return 0;
     return fails(ALLOC);
 }
