@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cells of variable size, cut from blocks that grow; a cell never moves. */
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -20,6 +19,7 @@ struct block {
 struct cell {
     void *data;
     uint64_t count;
+    bool guarded; /* zones of RN_GUARD_MIN bytes around it */
 };
 
 struct cells {
@@ -27,6 +27,7 @@ struct cells {
     uint64_t rows, entry_bytes;
     struct cell *cells;
     struct block *block; /* the newest and largest */
+    bool guarded;
 };
 
 static struct cells *of(struct rn_cells *c) {
@@ -64,14 +65,17 @@ static int32_t reserve(struct rn_cells *handle, uint64_t row, uint64_t count,
     if (count > (UINT64_MAX >> 16) / c->entry_bytes)
         return error_set(e, RN_E_DATA, "a cell of %llu entries is impossible",
                          (unsigned long long)count);
-    uint64_t bytes =
-        (count * c->entry_bytes + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
+    uint64_t zone = c->guarded ? RN_GUARD_MIN : 0, content = count * c->entry_bytes;
+    uint64_t bytes = (content + 2 * zone + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
     if ((!c->block || bytes > c->block->size - c->block->used) && !block_add(c, bytes))
         return error_set(e, RN_E_MEMORY, "no memory for a cell of %llu bytes",
                          (unsigned long long)bytes);
-    *data = c->block->bytes + c->block->used;
+    uint8_t *at = c->block->bytes + c->block->used + zone;
+    rn_guard_paint(at - zone, zone);
+    rn_guard_paint(at + content, zone);
     c->block->used += bytes;
-    c->cells[row] = (struct cell){*data, count};
+    c->cells[row] = (struct cell){at, count, c->guarded};
+    *data = at;
     return RN_OK;
 }
 
@@ -114,6 +118,23 @@ void cells_clear(struct cells *c, uint64_t rows) {
     }
     c->block->before = NULL;
     c->block->used = 0;
+}
+
+void cells_guard(struct cells *c, bool on) {
+    c->guarded = on;
+}
+
+bool cells_look(const struct cells *c, struct rn_guard_damage *d) {
+    *d = (struct rn_guard_damage){.access = RN_GUARD_OUT};
+    for (uint64_t i = 0; i < c->rows; i++) {
+        const struct cell *one = &c->cells[i];
+        const uint8_t *at = one->data;
+        if (one->guarded &&
+            (rn_guard_damaged(at + one->count * c->entry_bytes, RN_GUARD_MIN, 1, d) ||
+             rn_guard_damaged(at - RN_GUARD_MIN, RN_GUARD_MIN, -1, d)))
+            return true;
+    }
+    return false;
 }
 
 const void *cells_get(const struct cells *c, uint64_t row, uint64_t *count) {

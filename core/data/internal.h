@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "data/cells.h"
 #include "data/data.h"
+#include "plugin/guard.h"
 
 #define DATA_CHUNK 512u /* rows at a time in passes over everything */
 

@@ -99,6 +99,7 @@ static int augment(struct loader *l, struct worker *w, struct slot *s, uint64_t 
     const struct data *data = l->data;
     for (uint32_t i = 0; i < data->augment.count; i++) {
         const struct data_augmenter *a = &data->augment.at[i];
+        const char *member = l->o.places ? "decide" : "apply";
         for (uint32_t k = 0; k < a->field_count && !l->o.places; k++) {
             const struct data_field *f = &data->fields[a->fields[k]];
             w->shapes[k][0] = (int64_t)s->batch.rows;
@@ -106,23 +107,33 @@ static int augment(struct loader *l, struct worker *w, struct slot *s, uint64_t 
             w->changed[k] = (struct rn_tensor){s->fields[a->fields[k]], w->shapes[k],
                                                NULL, f->dtype, f->rank + 1};
         }
+        struct guard *g = guard_begin(a->instance, &w->work);
+        for (uint32_t k = 0; k < a->field_count && !l->o.places; k++)
+            guard_tensor(g, RN_GUARD_OUT, "field", data->fields[a->fields[k]].name,
+                         &w->changed[k]);
         struct rn_augment_call call = {
             .struct_size = sizeof call,
             .phase = RN_PHASE_TRAIN,
             .work = rn_workspace_begin(&w->work),
             .rows = s->batch.rows,
-            .sample_ids = s->ids,
+            .sample_ids = guard_bytes(g, RN_GUARD_IN, "call->sample_ids", NULL, s->ids,
+                                      s->batch.rows * sizeof *s->ids),
             .key = {l->augment_keys[i][0], l->augment_keys[i][1]},
             .epoch = (uint32_t)epoch,
             .field_count = a->field_count,
             .fields = l->o.places ? NULL : w->changed,
-            .numbers = l->o.places ? s->numbers[i] : NULL,
-            .repeats = s->repeats};
+            .numbers =
+                l->o.places
+                    ? guard_bytes(g, RN_GUARD_OUT, "call->numbers", NULL, s->numbers[i],
+                                  s->batch.rows * a->numbers * sizeof **s->numbers)
+                    : NULL,
+            .repeats = guard_bytes(g, RN_GUARD_IN, "call->repeats", NULL, s->repeats,
+                                   s->batch.rows * sizeof *s->repeats)};
         instance_enter(a->instance);
         int status = l->o.places ? a->iface->decide(a->self, &call, e)
                                  : a->iface->apply(a->self, &call, e);
-        status =
-            instance_leave(a->instance, l->o.places ? "decide" : "apply", status, e);
+        status = instance_leave(a->instance, member, status, e);
+        status = guard_end(g, member, status, e);
         if (status != RN_OK)
             return component_error(e, a->node, a->path, a->component) ? status : status;
     }

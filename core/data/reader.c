@@ -243,21 +243,49 @@ static void integers_to_f64(void *column, uint64_t n) {
     }
 }
 
+/* The buffers of a call get guard zones: a field's rows, or its cells. */
+static void guard_column(struct reader *r, struct guard *g, uint32_t access, uint32_t f,
+                         struct rn_tensor *t) {
+    if (g && r->cells[f] && access == RN_GUARD_OUT)
+        cells_guard(r->cells[f], true);
+    else if (!r->cells[f])
+        guard_tensor(g, access, "field", r->data->pipeline.columns[f].field.name, t);
+}
+
+static void look_at_cells(struct reader *r, struct guard *g, uint32_t f) {
+    struct rn_guard_damage d;
+    if (!g || !r->cells[f])
+        return;
+    if (cells_look(r->cells[f], &d))
+        guard_found(g, "a cell of the field", r->data->pipeline.columns[f].field.name,
+                    &d);
+    cells_guard(r->cells[f], false);
+}
+
 static int read_source(struct reader *r, uint64_t n, struct rn_error *e) {
     const struct table *t = r->table;
-    struct rn_source_call call = {.struct_size = sizeof call,
-                                  .phase = r->phase,
-                                  .work = rn_workspace_begin(&r->work),
-                                  .worker = r->worker,
-                                  .rows = n,
-                                  .indices = r->indices,
-                                  .sample_ids = r->ids,
-                                  .epoch = r->epoch,
-                                  .field_count = t->field_count,
-                                  .out = r->out};
+    struct guard *g = guard_begin(t->instance, &r->work);
+    for (uint32_t f = 0; f < t->field_count; f++)
+        guard_column(r, g, RN_GUARD_OUT, f, &r->out[f]);
+    struct rn_source_call call = {
+        .struct_size = sizeof call,
+        .phase = r->phase,
+        .work = rn_workspace_begin(&r->work),
+        .worker = r->worker,
+        .rows = n,
+        .indices = guard_bytes(g, RN_GUARD_IN, "call->indices", NULL, r->indices,
+                               n * sizeof *r->indices),
+        .sample_ids = guard_bytes(g, RN_GUARD_IN, "call->sample_ids", NULL, r->ids,
+                                  n * sizeof *r->ids),
+        .epoch = r->epoch,
+        .field_count = t->field_count,
+        .out = r->out};
     instance_enter(t->instance);
     int status = t->iface->read(t->self, &call, e);
-    return instance_leave(t->instance, "read", status, e);
+    status = instance_leave(t->instance, "read", status, e);
+    for (uint32_t f = 0; f < t->field_count; f++)
+        look_at_cells(r, g, f);
+    return guard_end(g, "read", status, e);
 }
 
 int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_error *e) {
@@ -325,20 +353,31 @@ int component_error(struct rn_error *e, const struct node *node, const char *pat
 /* Of n rows, of which the first is row `first` of what was read. */
 static int call(const struct transform_slot *g, bool fit, uint64_t first, uint64_t n,
                 struct reader *r, struct rn_error *e) {
-    struct rn_transform_call c = {.struct_size = sizeof c,
-                                  .phase = r->phase,
-                                  .work = rn_workspace_begin(&r->work),
-                                  .rows = n,
-                                  .sample_ids = r->ids + first,
-                                  .epoch = r->epoch,
-                                  .in_count = g->in_count,
-                                  .in = r->in,
-                                  .out = fit ? NULL : r->out,
-                                  .out_count = fit ? 0 : g->out_count};
+    const char *member = fit ? "fit_rows" : "apply";
+    struct guard *guard = guard_begin(g->instance, &r->work);
+    for (uint32_t i = 0; i < g->in_count; i++)
+        guard_column(r, guard, RN_GUARD_IN, g->in[i], &r->in[i]);
+    for (uint32_t i = 0; i < g->out_count && !fit; i++)
+        guard_column(r, guard, RN_GUARD_OUT, g->out[i], &r->out[i]);
+    struct rn_transform_call c = {
+        .struct_size = sizeof c,
+        .phase = r->phase,
+        .work = rn_workspace_begin(&r->work),
+        .rows = n,
+        .sample_ids = guard_bytes(guard, RN_GUARD_IN, "call->sample_ids", NULL,
+                                  r->ids + first, n * sizeof *r->ids),
+        .epoch = r->epoch,
+        .in_count = g->in_count,
+        .in = r->in,
+        .out = fit ? NULL : r->out,
+        .out_count = fit ? 0 : g->out_count};
     instance_enter(g->instance);
     int status =
         fit ? g->iface->fit_rows(g->self, &c, e) : g->iface->apply(g->self, &c, e);
-    return instance_leave(g->instance, fit ? "fit_rows" : "apply", status, e);
+    status = instance_leave(g->instance, member, status, e);
+    for (uint32_t i = 0; i < g->out_count && !fit; i++)
+        look_at_cells(r, guard, g->out[i]);
+    return guard_end(guard, member, status, e);
 }
 
 /* The first of n rows that a transform refuses by itself, or n: not found. */

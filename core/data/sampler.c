@@ -114,6 +114,7 @@ int sampler_order(const struct data *data, const uint32_t key[2], uint64_t epoch
                   struct rn_workspace *work, uint64_t *order, struct rn_error *e) {
     const struct data_sampler *s = &data->sampler;
     uint64_t rows = data->splits[DATA_TRAIN].rows;
+    struct guard *g = guard_begin(s->instance, work);
     struct rn_sampler_call call = {.struct_size = sizeof call,
                                    .phase = RN_PHASE_TRAIN,
                                    .work = rn_workspace_begin(work),
@@ -121,10 +122,13 @@ int sampler_order(const struct data *data, const uint32_t key[2], uint64_t epoch
                                    .key = {key[0], key[1]},
                                    .rows = rows,
                                    .count = s->count,
-                                   .order = order};
+                                   .order =
+                                       guard_bytes(g, RN_GUARD_OUT, "call->order", NULL,
+                                                   order, s->count * sizeof *order)};
     instance_enter(s->instance);
     int status =
         instance_leave(s->instance, "order", s->iface->order(s->self, &call, e), e);
+    status = guard_end(g, "order", status, e);
     for (uint64_t i = 0; i < s->count && status == RN_OK; i++)
         if (order[i] >= rows)
             status = error_set(e, RN_E_PLUGIN,

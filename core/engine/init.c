@@ -3,10 +3,11 @@
  * else one value throughout. */
 #include <string.h>
 
-#include "base/hash.h"
 #include <runner/sdk/work.h>
 
+#include "base/hash.h"
 #include "engine/engine.h"
+#include "plugin/guard.h"
 
 /* An init named by a layer, with its defaults. */
 static const struct bound_component *by_name(struct engine *eng,
@@ -52,9 +53,11 @@ static int fill(struct engine *eng, const struct variable *v, void *bytes,
     }
     uint64_t stream = fnv1a(v->name, strlen(v->name));
     struct rn_workspace work = {0};
+    struct guard *g = guard_begin(p->instance, &work);
     struct rn_init_call r = {.struct_size = sizeof r,
                              .work = rn_workspace_begin(&work),
-                             .out = bytes,
+                             .out = guard_bytes(g, RN_GUARD_OUT, "variable", v->name,
+                                                bytes, v->count * sizeof(float)),
                              .rank = v->rank,
                              .name = v->name,
                              .role = v->role,
@@ -67,11 +70,14 @@ static int fill(struct engine *eng, const struct variable *v, void *bytes,
     instance_enter(p->instance);
     int status = iface->fill(instance_self(p->instance), &r, &e);
     status = instance_leave(p->instance, "fill", status, &e);
+    status = guard_end(g, "fill", status, &e);
     rn_workspace_finish(&work);
-    if (status != RN_OK)
-        return node_error(d, p->node, false, status, "init of '%s': %s", v->name,
-                          e.message);
-    return RN_OK;
+    if (status == RN_OK)
+        return RN_OK;
+    node_error(d, p->node, false, status, "init of '%s': %s", v->name, e.message);
+    if (e.hint[0])
+        diag_hint(d, "%s", e.hint);
+    return status;
 }
 
 int engine_init_variables(struct engine *eng, struct diag *d) {

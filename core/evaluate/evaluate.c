@@ -7,6 +7,7 @@
 #include <runner/sdk/work.h>
 
 #include "evaluate/evaluate.h"
+#include "plugin/guard.h"
 
 const struct metric_value *metric_find(const struct metric_list *l, const char *name) {
     for (uint32_t i = 0; i < l->count; i++)
@@ -221,16 +222,22 @@ static int update_host(struct evaluator *v, uint32_t index,
         values[k] = (struct rn_tensor){(void *)(uintptr_t)data, base->shape, NULL,
                                        base->dtype, base->rank};
     }
-    struct rn_metric_batch batch = {.struct_size = sizeof batch,
-                                    .phase = phase_of(v->split),
-                                    .work = rn_workspace_begin(&v->work),
-                                    .ports = p->component->in_count,
-                                    .values = values,
-                                    .rows = b->rows,
-                                    .sample_ids = b->ids};
+    struct guard *g = guard_begin(p->instance, &v->work);
+    for (uint32_t k = 0; k < p->component->in_count; k++)
+        guard_tensor(g, RN_GUARD_IN, "port", p->component->in[k].name, &values[k]);
+    struct rn_metric_batch batch = {
+        .struct_size = sizeof batch,
+        .phase = phase_of(v->split),
+        .work = rn_workspace_begin(&v->work),
+        .ports = p->component->in_count,
+        .values = values,
+        .rows = b->rows,
+        .sample_ids = guard_bytes(g, RN_GUARD_IN, "batch->sample_ids", NULL, b->ids,
+                                  b->rows * sizeof *b->ids)};
     instance_enter(p->instance);
     int status = m->update(instance_self(p->instance), &batch, e);
     status = instance_leave(p->instance, "update", status, e);
+    status = guard_end(g, "update", status, e);
     return status ? error_context(e, "%s", p->path), status : RN_OK;
 }
 
@@ -295,9 +302,12 @@ static const struct rn_metric_sink_api sink_api = {sizeof(struct rn_metric_sink_
                                                    put};
 
 static int finish_call(struct evaluator *v, const struct bound_component *p, uint32_t n,
-                       const struct rn_tensor *states, struct rn_metric_sink *sink,
+                       struct rn_tensor *states, struct rn_metric_sink *sink,
                        struct rn_error *e) {
     const struct rn_metric *m = p->component->iface;
+    struct guard *g = guard_begin(p->instance, &v->work);
+    for (uint32_t i = 0; i < n; i++)
+        guard_tensor(g, RN_GUARD_IN, "accumulator", NULL, &states[i]);
     struct rn_metric_result r = {.struct_size = sizeof r,
                                  .phase = phase_of(v->split),
                                  .work = rn_workspace_begin(&v->work),
@@ -306,7 +316,8 @@ static int finish_call(struct evaluator *v, const struct bound_component *p, uin
                                  .sink = sink};
     instance_enter(p->instance);
     int status = m->finish(instance_self(p->instance), &r, e);
-    return instance_leave(p->instance, "finish", status, e);
+    status = instance_leave(p->instance, "finish", status, e);
+    return guard_end(g, "finish", status, e);
 }
 
 static int finish(struct evaluator *v, uint32_t index, struct sink *k,

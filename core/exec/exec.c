@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/module.h"
 #include "exec/exec.h"
 
 struct device {
@@ -454,6 +455,34 @@ bool device_gauges(struct device *d, struct rn_device_gauges *out) {
            d->b->gauges(d->self, out, &e) == RN_OK;
 }
 
+/* The plugin's own operator at a node of this label, in bodies of scans too. */
+static const void *custom_at(const struct rn_program *p, const char *label) {
+    const void *found = NULL;
+    for (uint32_t i = 0; i < p->node_count && !found; i++) {
+        const struct rn_node *n = rn_node_at(p, i);
+        if (n->custom && strcmp(n->label, label) == 0)
+            found = n->custom;
+        else if (n->sub)
+            found = custom_at(n->sub, label);
+    }
+    return found;
+}
+
+/* An error of a plugin's own operator names the plugin. A late one may concern another
+ * program than the one that reports it. */
+static void blame_operator(const struct device *d, struct rn_error *e) {
+    const void *op = NULL, *base;
+    if (!e || e->where_kind != RN_WHERE_LAYER || strstr(e->hint, "in the plugin "))
+        return;
+    for (const struct program *p = d->programs; p && !op; p = p->next)
+        op = custom_at(&p->plan->program, e->where);
+    const char *file = op ? module_at(op, &base) : NULL;
+    char hint[sizeof e->hint];
+    memcpy(hint, e->hint, sizeof hint);
+    if (file)
+        error_hint(e, "%s%sin the plugin %s", hint, hint[0] ? "\n" : "", file);
+}
+
 static int run_watched(struct program *p, const struct rn_backend_run *call,
                        struct rn_error *e) {
     struct device *d = p->d;
@@ -477,6 +506,8 @@ int program_run(struct program *p, struct rn_error *e) {
                                   d->stream,   p->bases, d->times};
     if (status == RN_OK)
         status = d->times ? run_watched(p, &call, e) : d->b->run(d->self, &call, e);
+    if (status != RN_OK)
+        blame_operator(d, e);
     if (status == RN_OK && !d->info.host_memory) {
         for (uint32_t i = 0; i < p->output_count && status == RN_OK; i++)
             status = copy(d, RN_COPY_TO_HOST, p->outputs[i].host, p->outputs[i].device,
@@ -501,6 +532,8 @@ const void *program_output(struct program *p, int index, struct rn_error *e) {
         return NULL;
     int status = d->info.host_memory ? d->b->stream_sync(d->self, d->stream, e)
                                      : d->b->event_sync(d->self, p->done, e);
+    if (status != RN_OK)
+        blame_operator(d, e);
     return status == RN_OK ? p->outputs[index].host : NULL;
 }
 

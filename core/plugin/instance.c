@@ -369,8 +369,8 @@ static int create_inner(struct instance *i) {
         struct rn_error e = {0};
         struct instance *inner = NULL;
         const struct component *c = nested(i, o.name, n, &e);
-        int status = c ? instance_create(i->session, c, n, i->services, i->d, &inner)
-                       : e.status;
+        int status =
+            c ? instance_create(i->session, c, n, i->services, i->d, &inner) : e.status;
         if (status != RN_OK)
             return status;
         vec_push(i->nested, i->nested_count, i->nested_capacity, inner);
@@ -496,6 +496,10 @@ const struct node *instance_node(const struct instance *i) {
 
 struct rn_host *instance_host(struct instance *i) {
     return &i->host;
+}
+
+bool instance_guarded(const struct instance *i) {
+    return i->session->guarded;
 }
 
 void *instance_self(struct instance *i) {

@@ -76,6 +76,7 @@ struct refusal {
 
 struct session {
     struct arena *arena;
+    bool guarded;    /* buffers of calls have guard zones */
     struct log *log; /* or NULL */
     struct owned **all;
     uint32_t count, capacity;
@@ -84,6 +85,9 @@ struct session {
     struct refusal *refused;
     uint32_t refused_count, refused_capacity;
 };
+
+/* instance.c: do calls of it get guarded buffers? */
+bool instance_guarded(const struct instance *i);
 
 /* instance.c: the mark of the component in call. */
 const char *call_enter(const char *name);

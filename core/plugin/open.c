@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a plugin: its entry, its version, its interfaces, checked before any is used.
  */
-#define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
 #include <fenv.h>
 #include <string.h>
@@ -176,12 +175,4 @@ int component_open(struct owned *o, struct rn_error *e) {
         error_context(e, "plugin %s is refused, asked for the %s %s", o->library->file,
                       o->c.kind, o->c.name);
     return status;
-}
-
-const char *module_at(const void *address, const void **base) {
-    Dl_info at;
-    if (!dladdr(address, &at))
-        return NULL;
-    *base = at.dli_fbase;
-    return at.dli_fname;
 }

@@ -124,8 +124,4 @@ void *instance_context(struct rn_host *h);
 /* Name of the component in call on this thread, for crash reports; "" = none. */
 const char *plugin_in_call(void);
 
-/* The file that the code at `address` was loaded from, NULL: none; *base: where it
- * lies. */
-const char *module_at(const void *address, const void **base);
-
 #endif

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <runner/sdk/file.h>
+#include <runner/sdk/guard.h>
 
 #include "base/hash.h"
 #include "base/suggest.h"
@@ -18,6 +19,7 @@
 struct session *session_create(log_sink sink, void *context) {
     struct session *s = memory_get(sizeof *s);
     s->arena = arena_create();
+    s->guarded = rn_guard_wanted();
     s->log = sink ? log_create(sink, context) : NULL;
     return s;
 }

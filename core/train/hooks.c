@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plugin/guard.h"
 #include "train/loop.h"
 
 struct actions {
@@ -79,6 +80,7 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
         for (uint32_t k = 0; k < l->metrics.count; k++)
             known[n++] =
                 (struct rn_event_metric){l->metrics.at[k].name, l->metrics.at[k].value};
+        struct guard *g = guard_begin(hooks->at[i].instance, &l->hooks.work);
         struct rn_event ev = {.struct_size = sizeof ev,
                               .what = what,
                               .step = l->at.step,
@@ -92,6 +94,7 @@ int hooks_event(struct loop *l, int what, struct rn_error *e) {
         instance_enter(hooks->at[i].instance);
         status = h->event(instance_self(hooks->at[i].instance), &ev, e);
         status = instance_leave(hooks->at[i].instance, "event", status, e);
+        status = guard_end(g, "event", status, e);
         status = refused(l, status, e);
         if (status != RN_OK)
             blame(l, &hooks->at[i], "event", status, e);
@@ -132,6 +135,9 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
             t->values[k] = (struct rn_tensor){(void *)(uintptr_t)data, t->shapes[k],
                                               NULL, dtype, rank};
         }
+        struct guard *g = guard_begin(part->instance, &l->hooks.work);
+        for (uint32_t k = 0; k < t->output_count && status == RN_OK; k++)
+            guard_tensor(g, RN_GUARD_IN, "output", t->outputs[k], &t->values[k]);
         struct rn_point point = {sizeof point, t->kind, t->path, t->op, RN_NONE, 0};
         error_clear(&l->hooks.error);
         struct rn_tapped tapped = {.struct_size = sizeof tapped,
@@ -146,6 +152,7 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
             status = h->tapped(instance_self(part->instance), &tapped, e);
             status = instance_leave(part->instance, "tapped", status, e);
         }
+        status = guard_end(g, "tapped", status, e);
         status = refused(l, status, e);
         if (status != RN_OK)
             blame(l, part, "tapped", status, e);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/module.h"
 #include "commands/cli/crash.h"
 #include "plugin/plugin.h"
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <runner/host.h>
+#include <runner/sdk/guard.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,6 +18,11 @@ extern "C" {
 struct rn_scratch_block {
     struct rn_scratch_block *next;
     uint64_t bytes, used; /* behind the header */
+};
+
+struct rn_scratch_piece { /* of a guarded workspace */
+    struct rn_scratch_piece *next;
+    struct rn_guarded memory;
 };
 
 /* Zeroed, it is ready: no threads, never stopping. */
@@ -29,6 +35,8 @@ struct rn_workspace {
                      void *task_context);
     int32_t (*cancelled)(void *context); /* NULL: never */
     void *context;                       /* of both */
+    int32_t guarded;                     /* 1: each piece between guard zones */
+    struct rn_scratch_piece *pieces;     /* owned: of the call that is being made */
 };
 
 static inline struct rn_scratch_block *rn_scratch_block_new(uint64_t bytes) {
@@ -46,11 +54,33 @@ static inline struct rn_scratch_block *rn_scratch_block_new(uint64_t bytes) {
     return b;
 }
 
+static inline void *rn_scratch_guarded(struct rn_workspace *w, uint64_t bytes) {
+    struct rn_scratch_piece *piece = (struct rn_scratch_piece *)malloc(sizeof *piece);
+    if (!piece)
+        return NULL;
+    piece->next = w->pieces;
+    w->pieces = piece;
+    return rn_guard_open(&piece->memory, RN_GUARD_SCRATCH, NULL, bytes);
+}
+
+/* 1 and *d if the last call wrote outside of its scratch memory. */
+static inline int32_t rn_workspace_look(const struct rn_workspace *w,
+                                        struct rn_guard_damage *d) {
+    const struct rn_scratch_piece *piece;
+    memset(d, 0, sizeof *d);
+    for (piece = w->pieces; piece; piece = piece->next)
+        if (rn_guard_look(&piece->memory, d))
+            return 1;
+    return 0;
+}
+
 static inline void *rn_workspace_scratch(struct rn_work *work, uint64_t bytes) {
     struct rn_workspace *w = (struct rn_workspace *)(void *)work;
     struct rn_scratch_block *b = w->blocks;
     if (bytes > SIZE_MAX / 4)
         return NULL;
+    if (w->guarded)
+        return rn_scratch_guarded(w, bytes);
     bytes = (bytes + 63) / 64 * 64;
     if (!b || b->bytes - b->used < bytes) {
         uint64_t grown = b && 2 * b->bytes > bytes ? 2 * b->bytes : bytes;
@@ -91,6 +121,12 @@ static inline void rn_workspace_finish(struct rn_workspace *w) {
         free(w->blocks);
         w->blocks = next;
     }
+    while (w->pieces) {
+        struct rn_scratch_piece *next = w->pieces->next;
+        rn_guard_close(&w->pieces->memory);
+        free(w->pieces);
+        w->pieces = next;
+    }
 }
 
 /* Before each call: what the call before had is free again. Several blocks become one.
@@ -100,6 +136,8 @@ static inline struct rn_work *rn_workspace_begin(struct rn_workspace *w) {
                                            rn_workspace_scratch, rn_workspace_parallel,
                                            rn_workspace_cancelled};
     w->work.api = &api;
+    if (w->pieces)
+        rn_workspace_finish(w);
     if (w->blocks && w->blocks->next) {
         uint64_t all = 0;
         struct rn_scratch_block *b;

@@ -64,6 +64,7 @@ int32_t cpu_custom(struct cpu_setup *s, struct rn_error *e) {
     state->threads = s->threads;
     state->work.parallel = parallel;
     state->work.context = state;
+    state->work.guarded = rn_guard_wanted();
     s->state = state;
     s->finish = finish;
     s->run = run_custom;

@@ -132,6 +132,7 @@ int32_t cuda_room_custom(struct cuda_setup *s, struct rn_error *e) {
     c->node = s->node;
     c->n_in = s->n_in;
     c->n_out = s->n_out;
+    c->work.guarded = rn_guard_wanted();
     for (uint32_t i = 0; i < s->n_in; i++) {
         c->in_at[i] = s->in[i].at;
         c->in_bytes[i] = s->in[i].count * RN_DTYPE_BYTES(s->in[i].dtype);

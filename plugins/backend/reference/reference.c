@@ -172,6 +172,7 @@ static int32_t make_executable(const struct rn_program *p, void **exe,
     *exe = x;
     if (x) {
         x->program = p;
+        x->work.guarded = rn_guard_wanted();
         x->kernels = calloc(p->node_count + 1u, sizeof *x->kernels);
         x->bodies = calloc(p->node_count + 1u, sizeof *x->bodies);
     }
