@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signs of contention. The thread had to wait (wall time beside processor time; of several
- * threads, how often one was made to wait); others wanted to run (the system counts
- * them); and a walk through memory takes longer
- * than it can here, which also shows what no system counts, such as a neighbour of a
- * virtual machine. */
+/* Signs of contention. The thread had to wait (wall time beside processor time; of
+ * several threads, how often one was made to wait); others wanted to run (the system
+ * counts them); and a walk through memory takes longer than it can here, which also
+ * shows what no system counts, such as a neighbour of a virtual machine. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +16,11 @@
 #include "contention.h"
 #include "cpu.h"
 
-#define STRETCH 1.1  /* measured: 1.01 when quiet, 2 beside one process */
-#define OTHERS  0.25 /* of the processors */
-#define WAY     50   /* times a second; measured: below 10 when quiet */
-#define LINE    16   /* floats of a line of the caches: one of each is enough */
+#define STRETCH 1.1      /* measured: 1.01 when quiet, 2 beside one process */
+#define OTHERS  0.25     /* of the processors */
+#define WAY     50       /* times a second; measured: below 10 when quiet */
+#define LINE    16       /* floats of a line of the caches: one of each is enough */
+#define RECENT  20000000 /* ns: nothing that matters began since */
 #define BYTES   ((uint64_t)64 << 20) /* past the caches that one thread has alone */
 
 bool cpu_is_disturbed(const struct cpu_contention *c, uint64_t best) {
@@ -29,7 +29,8 @@ bool cpu_is_disturbed(const struct cpu_contention *c, uint64_t best) {
 }
 
 void cpu_watch_begin(struct cpu_watch *w, const struct cpu_clock *c, int threads) {
-    *w = (struct cpu_watch){.clock = c, .threads = threads, .memory_probe = c->memory_probe(c->self)};
+    *w = (struct cpu_watch){
+        .clock = c, .threads = threads, .memory_probe = c->memory_probe(c->self, true)};
     w->switches = c->switches(c->self);
     w->wall = c->wall(c->self);
     w->processor = c->processor(c->self);
@@ -47,7 +48,7 @@ struct cpu_contention cpu_watch_end(struct cpu_watch *w) {
     int64_t processor = c->processor(c->self) - w->processor;
     int64_t wall = c->wall(c->self) - w->wall;
     int64_t switches = c->switches(c->self) - w->switches;
-    uint64_t after = c->memory_probe(c->self);
+    uint64_t after = c->memory_probe(c->self, false);
     return (struct cpu_contention){
         .stretch =
             processor > 0 && w->threads == 1 ? (double)wall / (double)processor : 1.0,
@@ -60,7 +61,9 @@ struct cpu_contention cpu_watch_end(struct cpu_watch *w) {
 /* ------------------------------------------------------------ this machine */
 
 struct machine {
-    float *memory; /* BYTES, while kernels are timed */
+    float *memory;  /* BYTES, while kernels are timed */
+    uint64_t probe; /* what the last walk took, and when it ended */
+    int64_t probed;
 };
 
 static int64_t read_clock(clockid_t id) {
@@ -98,9 +101,11 @@ static int64_t switches(void *self) {
     return getrusage(RUSAGE_SELF, &r) == 0 ? r.ru_nivcsw : 0;
 }
 
-static uint64_t memory_probe(void *self) {
+static uint64_t memory_probe(void *self, bool recent) {
     struct machine *m = self;
     int64_t n = (int64_t)(BYTES / sizeof(float) / 2), best = 0;
+    if (recent && m->probe && wall(NULL) - m->probed < RECENT)
+        return m->probe;
     if (!m->memory) {
         uint64_t left = cpu_memory_left();
         void *p = left && left < 8 * BYTES ? MAP_FAILED
@@ -122,7 +127,9 @@ static uint64_t memory_probe(void *self) {
         int64_t took = read_clock(CLOCK_THREAD_CPUTIME_ID) - begin;
         best = k == 0 || took < best ? took : best;
     }
-    return best > 0 ? (uint64_t)best : 1;
+    m->probe = best > 0 ? (uint64_t)best : 1;
+    m->probed = wall(NULL);
+    return m->probe;
 }
 
 static void rest(void *self) {
@@ -139,7 +146,7 @@ static void destroy(void *self) {
 
 bool cpu_clock_init(struct cpu_clock *out) {
     struct machine *m = calloc(1, sizeof *m);
-    *out =
-        (struct cpu_clock){m, processor, wall, others, switches, memory_probe, rest, destroy};
+    *out = (struct cpu_clock){m,        processor,    wall, others,
+                              switches, memory_probe, rest, destroy};
     return m != NULL;
 }

@@ -17,7 +17,9 @@ struct cpu_clock {
     double (*others)(void *self, int threads);
     /* Times that this process had to make way for others. */
     int64_t (*switches)(void *self);
-    uint64_t (*memory_probe)(void *self); /* of a walk through memory; 0: not known */
+    /* Of a walk through memory; 0: not known. recent: the last one will do if it has
+     * just ended, as the one after the trial before. */
+    uint64_t (*memory_probe)(void *self, bool recent);
     void (*rest)(void *self);     /* give back what a walk took */
     void (*destroy)(void *self);
 };
