@@ -233,7 +233,7 @@ static bool has_block(const struct pricing *p, uint32_t t, uint32_t i, rn_value 
     return layout_block(p->l, form_at(p, t, i), layout_channels(p->l, v)) == b;
 }
 
-/* v for those that want it in blocks of b (0: PLAIN): a pass that reads and writes, at
+/* v for those that read it in blocks of b (0: PLAIN): a pass that reads and writes, at
  * a cautious 8 GB/s, unless it is stored so. */
 static void price_turn(struct pricing *p, rn_value v, int64_t b) {
     uint64_t ns = value_bytes(p->l->g, v) / 4;

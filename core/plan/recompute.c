@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is cheaper to compute twice than to store: an elementwise value that a reduction
  * reads, and other nodes much later, such as the square of a gradient that the norm and
- * the optimizer both want. With one of its own, the reduction ends a region and the
+ * the optimizer both need. With one of its own, the reduction ends a region and the
  * value is never written for it. */
 #include <string.h>
 

@@ -42,7 +42,7 @@ struct rn_program;
  * unused output. op "region": `sub` is a program of elementwise nodes whose slots are
  * registers (base RN_BASE_REGISTER, shapes broadcastable to `space`): inputs
  * sub->inputs match `in`, sub->outputs match `out` and fill the space. An output may
- * lie exactly where an input of the same type and size lies that no later node of sub
+ * have the address of an input of the same type and size that no later node of sub
  * reads. A backend that says so (rn_device_info.reduces) gets regions whose last nodes
  * are reductions of f32 (reduce_sum, _mean, _max, _min) of registers that fill the
  * space and that an elementwise node of sub makes; all of them over the same axes,

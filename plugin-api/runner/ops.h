@@ -533,8 +533,8 @@ static inline rn_value rn_full(struct rn_build *b, uint32_t rank, const int64_t 
  * (step, global row, element within the row). The first dim is the batch's row when
  * `rows` is 1 (default), else row 0 holds everything. The builder supplies the hidden
  * inputs (seed, step, row: u32 scalars) and the `stream` attribute, a stable hash of
- * the scope path and a count within it, so the numbers never depend on where a buffer
- * lies, on the rank, the micro-batch or the thread. f32. See numerics.h. ---- */
+ * the scope path and a count within it, so the numbers do not depend on the address of
+ * a buffer, on the rank, the micro-batch or the thread. f32. See numerics.h. ---- */
 /* prim; in [0,1): (u32 >> 8) * 2^-24. */
 static inline rn_value rn_random_uniform(struct rn_build *b, uint32_t rank,
                                          const int64_t *shape) {

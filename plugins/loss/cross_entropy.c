@@ -99,8 +99,8 @@ RN_LOSS(cross_entropy, by_label, "runner/cross_entropy 1",
         RN_LOSS_LABEL_PORT
         RN_LOSS_WEIGHT_PORT
         RN_OUT("loss float [N,...] ; scope element | one term a label")
-        RN_OPTION("classes choice(second,last) = second | the axis of the logits that "
-                  "they lie on; last: of the scores of a language model [N,T,C]")
+        RN_OPTION("classes choice(second,last) = second | the axis of the classes "
+                  "in the logits; last: for the scores of a language model [N,T,C]")
         RN_OPTION("smoothing float = 0 ; min 0 ; below 1 | label smoothing: the "
                   "share of the target spread over all classes (Szegedy et al. 2016, "
                   "section 7)")

@@ -82,7 +82,7 @@
                   "more; default: T") TABLE_INIT RN_END                                \
     LAYER("attention", "multi-head attention (Vaswani et al. 2017, section 3.2.2): "   \
                        "[N,T,C] -> [N,T,C] by linear layers query, key, value and "    \
-                       "out; scores never lie in memory all at once")                  \
+                       "out; scores are never in memory all at once")                  \
         HEADS                                                                          \
         RN_OPTION("context string | the earlier layer [N,S,D] that keys and values "   \
                   "come from; default: the input itself")                              \
@@ -136,7 +136,7 @@
     LAYER("max_pool2d", "largest of each window") POOL RN_END                          \
     LAYER("avg_pool2d", "mean of each window") POOL                                    \
         RN_OPTION("count_pad bool = false | count the padding in the mean, as PyTorch " \
-                  "does unless told otherwise") RN_END                                 \
+                  "does by default") RN_END                                 \
     PLAIN("global_avg_pool2d", "[N,C,H,W] -> [N,C], mean over height and width")       \
     PLAIN("global_max_pool2d", "[N,C,H,W] -> [N,C], largest over height and width")    \
     LAYER("resize2d", "images of another size: by a factor, or `size`")                \
@@ -223,7 +223,7 @@
     LAYER("maximum", "largest of the layer before and those of `from`, broadcasting")  \
         FROM RN_END                                                                    \
     LAYER("concat", "the layer before and those of `from` side by side") FROM          \
-        RN_OPTION("axis int = 1 | the axis along which they lie; -1 the last") RN_END  \
+        RN_OPTION("axis int = 1 | their axis; -1 the last") RN_END  \
     LAYER("matmul", "[...,M,K] x [...,K,L] -> [...,M,L], the layer before times that " \
                     "of `from`") FROM                                                  \
         RN_OPTION("transpose bool = false | the second one is [...,L,K]") RN_END       \

@@ -13,7 +13,7 @@ struct cpu_clock {
     void *self;
     int64_t (*processor)(void *self); /* of this thread */
     int64_t (*wall)(void *self);
-    /* Runnable threads but so many of our own, by processor. */
+    /* Runnable threads less `threads` of this process, by processor. */
     double (*others)(void *self, int threads);
     /* Times that this process had to make way for others. */
     int64_t (*switches)(void *self);

@@ -250,7 +250,7 @@ static int32_t cudnn_forward(struct cuda_setup *s, const struct attention_args *
 
 int32_t cuda_room_attention(struct cuda_setup *s, struct rn_error *e) {
     bool grad = cuda_is(s, "attention_grad");
-    /* kernels of bf16 want its tensor cores; without them f32 does it */
+    /* bf16 kernels need tensor cores; without them f32 kernels run */
     if (s->n_in && s->in[0].dtype == RN_BF16 && s->device->major < 8)
         return 0;
     if ((!grad && !cuda_is(s, "attention")) || !types(s, grad))

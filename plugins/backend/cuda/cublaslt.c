@@ -112,7 +112,7 @@ static bool describe(const struct cuda_device *d, const struct product *p, struc
     good = good && lt->cublasLtMatmulDescSetAttribute(
                        m->desc, CUBLASLT_MATMUL_DESC_TRANSB, p->trans_a ? &yes : &no,
                        sizeof yes) == CUBLAS_STATUS_SUCCESS;
-    /* its address is known later; the heuristics want to see an aligned address. */
+    /* its address is known later; the heuristics expect an aligned address. */
     const void *somewhere = (const void *)(uintptr_t)ALIGNMENT;
     if (epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         good = good && lt->cublasLtMatmulDescSetAttribute(

@@ -278,7 +278,7 @@ struct cuda_exe *cuda_exe_new(struct cuda_device *d, const struct rn_program *p)
     return x;
 }
 
-/* Without timing, in no unit: bytes, and engines for 16 bits want NHWC (they turn
+/* Without timing, in no unit: bytes, and engines for 16 bits expect NHWC (they turn
  * other images around), those for f32 do not. */
 static uint64_t by_rule(const struct cuda_setup *s) {
     uint64_t bytes = 1 + s->moved;

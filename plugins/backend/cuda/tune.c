@@ -273,7 +273,7 @@ static int keep(struct cuda_tuner *t, struct line *key, int way, uint64_t took,
     return kept->kernel - 'a';
 }
 
-/* No way could be tried, for want of memory: the first one, or none where there are
+/* No way could be tried, for lack of memory: the first one, or none where there are
  * others to do without, in the record too, so that a resumed run does not find another;
  * other runs try again. */
 static int give_up(struct cuda_tuner *t, const struct line *key, bool none,

@@ -15,7 +15,7 @@ static inline int64_t window_high(int64_t at, int64_t stride, int64_t pad,
 }
 
 /* Element k is of row i and column j (of y and x in a gradient) of its plane; channels
- * that are contiguous are `block` planes, told apart by `inner`. */
+ * that are contiguous are `block` planes, numbered by `inner`. */
 #define PLACE(k, height, width)                                                        \
     const int64_t inner = (int64_t)(k) % a.block, q_ = (int64_t)(k) / a.block;         \
     const int64_t col = q_ % (width), row = q_ / (width) % (height);                   \
