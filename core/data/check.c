@@ -12,7 +12,7 @@
 struct check {
     const struct data *data;
     struct demand *demand; /* what has to be made for it */
-    bool *inexact;         /* [narrowed_count] reported */
+    bool *inexact;         /* [derived_count] reported */
 };
 
 /* A stage that takes every value of its type need not be tried. */
@@ -43,11 +43,11 @@ static bool choose(struct check *c) {
     }
     for (uint32_t i = 0; i < data->field_count; i++) {
         uint32_t column = data->field_columns[i];
-        bool narrowed = false;
-        for (uint32_t k = 0; k < data->pipeline.narrowed_count; k++)
-            narrowed |= data->pipeline.narrowed[k].to == column;
+        bool derived = false;
+        for (uint32_t k = 0; k < data->pipeline.derived_count; k++)
+            derived |= data->pipeline.derived[k].to == column;
         if (!asked(data, column) ||
-            !(narrowed || nullable(&data->pipeline.columns[column])))
+            !(derived || nullable(&data->pipeline.columns[column])))
             continue;
         demand_add(c->demand, data, column);
         any = true;
@@ -58,7 +58,7 @@ static bool choose(struct check *c) {
 /* A whole number that becomes another one as f32; reported once per field. */
 static void warn_inexact(struct check *c, const struct reader *r, uint32_t i,
                          uint64_t n) {
-    const struct narrowed *w = &c->data->pipeline.narrowed[i];
+    const struct derived *w = &c->data->pipeline.derived[i];
     const struct column *from = &c->data->pipeline.columns[w->from];
     const double *v = (const void *)r->columns[w->from];
     if (from->field.dtype != RN_F64)
@@ -86,8 +86,8 @@ static int try_rows(struct check *c, struct reader *r, const int64_t *ids, uint6
     int status = reader_read(r, n, ids, e);
     if (status == RN_OK)
         status = reader_apply(r, n, data->pipeline.transform_count, e);
-    for (uint32_t i = 0; i < data->pipeline.narrowed_count && status == RN_OK; i++)
-        if (c->demand->columns[data->pipeline.narrowed[i].to] && !c->inexact[i])
+    for (uint32_t i = 0; i < data->pipeline.derived_count && status == RN_OK; i++)
+        if (c->demand->columns[data->pipeline.derived[i].to] && !c->inexact[i])
             warn_inexact(c, r, i, n);
     for (uint32_t i = 0; i < data->field_count && status == RN_OK; i++) {
         struct data_outside at;
@@ -120,7 +120,7 @@ static int try_split(struct check *c, enum data_split_kind split, struct rn_erro
 
 int data_check(const struct data *data, struct rn_error *e) {
     struct check c = {data, demand_create(data),
-                      memory_get(data->pipeline.narrowed_count + 1)};
+                      memory_get(data->pipeline.derived_count + 1)};
     int status = RN_OK;
     error_clear(e);
     for (uint32_t i = 0; i < data->pipeline.column_count && status == RN_OK; i++)

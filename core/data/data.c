@@ -280,6 +280,8 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
     if (status == RN_OK)
         status = open_augmenters(data, d);
     if (status == RN_OK)
+        status = collate_open(data, d);
+    if (status == RN_OK)
         status = sampler_open(data, d);
     if (status == RN_OK)
         status = content_read(data, &e);
@@ -328,6 +330,7 @@ void data_close(struct data *data) {
         instance_destroy(data->pipeline.transforms[i].instance);
     for (uint32_t i = 0; i < data->augment.count; i++)
         instance_destroy(data->augment.at[i].instance);
+    collate_close(data);
     sampler_close(data);
     memory_release(data->pipeline.columns);
     demand_destroy(data->pipeline.demand);
@@ -357,6 +360,10 @@ uint64_t data_epoch_rows(const struct data *data) {
 }
 const struct component *data_sampler(const struct data *data) {
     return data->sampler.component;
+}
+const struct component *data_collate(const struct data *data, const char **path) {
+    *path = data->collate.count ? data->collate.at[0].path : NULL;
+    return *path ? data->collate.at[0].component : NULL;
 }
 const int64_t *data_ids(const struct data *data, enum data_split_kind split) {
     return data->splits[split].ids;

@@ -37,6 +37,7 @@ struct data_options {
     struct config *config;   /* borrowed; for paths. May be NULL (paths as written) */
     const struct node *data; /* the section, checked; borrowed until data_close */
     const struct schema *sections; /* of the experiment: the defaults; as long */
+    const struct node *collate;    /* the section `collate:`, or NULL */
     const struct node *augment;    /* the section `augment:`, or NULL */
     const struct instance_services *services; /* borrowed, or NULL */
     uint64_t seed; /* of the run: where split.seed is absent */
@@ -58,6 +59,7 @@ struct data_field {
     int64_t shape[RN_MAX_RANK];
     uint64_t bytes; /* per sample */
     bool text;      /* zero-filled UTF-8: kept on the host, not a model's input */
+    bool target;    /* 1 at the class of a label: made for a collate */
     /* Number of classes: of a label map, or largest value + 1 of a scalar integer field
      * that is never negative; 0 = unknown. */
     uint32_t classes;
@@ -135,6 +137,10 @@ struct data_augmenter {
 uint32_t data_augmenter_count(const struct data *data);
 const struct data_augmenter *data_augmenter_at(const struct data *data, uint32_t i);
 
+/* The first change of training batches and its place in the file; NULL: there is none.
+ */
+const struct component *data_collate(const struct data *data, const char **path);
+
 /* An integer of a field outside low..high: the first by split and row, file NULL: none.
  */
 struct data_outside {
@@ -165,7 +171,7 @@ struct loader_options {
     enum data_split_kind split;
     uint64_t batch;   /* rows; the last of an epoch has what is left, never 0 */
     bool shuffle;     /* a new order each epoch; of training: the sampler's, if any */
-    bool augment;     /* apply the section `augment:` */
+    bool augment;     /* apply the sections `augment:` and `collate:` */
     uint64_t seed;    /* of order and augmentation */
     uint32_t workers; /* threads; 0: the caller does the work */
     /* The caller's own threads take every processor: once a batch is nothing but copies

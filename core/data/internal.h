@@ -3,6 +3,7 @@
 #ifndef DATA_INTERNAL_H
 #define DATA_INTERNAL_H
 
+#include <runner/collate.h>
 #include <runner/sampler.h>
 #include <runner/sdk/work.h>
 #include <runner/source.h>
@@ -58,9 +59,11 @@ struct transform_slot {
     uint32_t *in, *out; /* columns */
 };
 
-/* Column `to`, f32, is column `from`, f64, after the last transform. */
-struct narrowed {
+/* Column `to`, f32, is made of column `from` after the last transform: of a wider or
+ * narrower float; or, of a label, 1 at its class and 0 elsewhere. */
+struct derived {
     uint32_t from, to;
+    bool one_hot;
 };
 
 /* What of a pipeline is asked for. */
@@ -95,9 +98,9 @@ struct data_pipeline {
     struct column *columns;
     uint32_t transform_count;
     struct transform_slot *transforms;
-    uint32_t narrowed_count;
-    struct narrowed *narrowed; /* fields of the sample, after the transforms */
-    struct demand *demand;     /* of every loader; NULL: all */
+    uint32_t derived_count;
+    struct derived *derived; /* fields of the sample, after the transforms */
+    struct demand *demand;   /* of every loader; NULL: all */
 };
 
 struct data_augmenters {
@@ -119,6 +122,31 @@ struct data_sampler {
     uint32_t field_count;
 };
 
+/* Changes of training batches. */
+struct data_collate {
+    const char *path; /* "collate.0" */
+    const struct node *node;
+    const struct component *component;
+    struct instance *instance;
+    const struct rn_collate *iface;
+    void *self;
+    uint32_t field_count; /* that it is given, at least one */
+    uint32_t *fields;     /* of the sample */
+};
+struct data_collates {
+    uint32_t count;
+    struct data_collate *at;
+};
+
+/* Fields of the sample as a stored state has them. */
+struct stored_fields {
+    uint32_t count;
+    struct stored_field {
+        char name[256];
+        uint32_t classes;
+    } * at;
+};
+
 /* From the section `data:`. */
 struct data_sizes {
     uint64_t batch, eval_batch, cache_bytes;
@@ -132,7 +160,9 @@ struct data {
     struct data_sources sources;
     struct data_pipeline pipeline;
     struct data_augmenters augment;
+    struct data_collates collate;
     struct data_sampler sampler;
+    struct stored_fields stored; /* while a state is loaded */
     struct data_sizes sizes;
     struct { /* table < 0: no rows */
         int table;
@@ -230,6 +260,24 @@ int sampler_plan(struct data *data, struct rn_error *e);
 int sampler_order(const struct data *data, const uint32_t key[2], uint64_t epoch,
                   struct rn_workspace *work, uint64_t *order, struct rn_error *e);
 
+/* collate.c */
+int collate_open(struct data *data, struct diag *d);
+void collate_close(struct data *data);
+/* With the sample finished: which fields each changes, and the targets that they need
+ * as further fields of the sample. */
+int collate_plan(struct data *data, struct rn_error *e);
+/* A training batch, all of them in order. fields: of the sample, [rows, shape...]. */
+struct collate_batch {
+    uint64_t rows, epoch, index;
+    const int64_t *ids;
+    void *const *fields;
+    uint32_t (*keys)[2];                /* of each collate */
+    struct rn_tensor *views;            /* [field_count]: scratch */
+    int64_t (*shapes)[RN_MAX_RANK + 1]; /* [field_count]: scratch */
+};
+int collate_apply(const struct data *data, const struct collate_batch *b,
+                  struct rn_workspace *work, struct rn_error *e);
+
 /* order.c: the rows of an epoch, of a split. Two epochs are kept, so that the next one
  * can be begun while the present one is handed out. */
 struct order {
@@ -271,6 +319,11 @@ int range_missing(const struct data *data, uint32_t column, struct data_outside 
 /* The same in `rows` rows of the column; false: none. */
 bool range_missing_in(const struct column *c, const struct table *t, const void *values,
                       const int64_t *ids, uint64_t rows, struct data_outside *out);
+
+/* Largest value of a column of one integer a sample + 1, over all splits; 0: one is
+ * negative, or above what fits. */
+int range_classes(const struct data *data, uint32_t column, uint32_t *out,
+                  struct rn_error *e);
 
 /* schema.c */
 /* "f32 [3,4]", "text [12]". */

@@ -57,6 +57,7 @@ struct loader {
     uint32_t worker_count;
     struct orders orders;
     uint32_t (*augment_keys)[2];
+    uint32_t (*collate_keys)[2];
     struct cache *cache;
     struct ring ring;
     double waited;
@@ -140,6 +141,19 @@ static int augment(struct loader *l, struct worker *w, struct slot *s, uint64_t 
     return RN_OK;
 }
 
+static int collate(struct loader *l, struct worker *w, struct slot *s,
+                   struct rn_error *e) {
+    struct collate_batch b = {.rows = s->batch.rows,
+                              .epoch = s->batch.at.epoch,
+                              .index = s->batch.at.index,
+                              .ids = s->ids,
+                              .fields = s->fields,
+                              .keys = l->collate_keys,
+                              .views = w->changed,
+                              .shapes = w->shapes};
+    return collate_apply(l->data, &b, &w->work, e);
+}
+
 static int assemble(struct loader *l, struct worker *w, struct slot *s,
                     const struct order *order, uint64_t epoch, uint64_t index) {
     const struct data *data = l->data;
@@ -185,7 +199,8 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
                 to_cache(l, s, w->missing_row[k], s->places[w->missing_row[k]]);
         }
     }
-    return l->o.augment ? augment(l, w, s, epoch, e) : RN_OK;
+    int status = l->o.augment ? augment(l, w, s, epoch, e) : RN_OK;
+    return status == RN_OK && l->o.augment ? collate(l, w, s, e) : status;
 }
 
 /* ---------------------------------------------------------------------- ring */
@@ -204,7 +219,7 @@ static bool may_begin(const struct loader *l, uint64_t t) {
 static bool by_caller(const struct loader *l) {
     return l->o.oversubscribed && l->cache &&
            atomic_load(&l->cache->there) == l->rows &&
-           !(l->o.augment && l->data->augment.count);
+           !(l->o.augment && (l->data->augment.count || l->data->collate.count));
 }
 
 /* Under the lock: take the next ticket, let go, work, lock again. */
@@ -418,10 +433,20 @@ static int open_workers(struct loader *l, struct rn_error *e) {
     return RN_OK;
 }
 
+/* Of the components of a section. */
+static uint32_t (*make_keys(struct loader *l, const char *section, uint32_t count))[2] {
+    uint32_t(*keys)[2] = memory_get(memory_mul(count + 1, sizeof *keys));
+    char purpose[40];
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(purpose, sizeof purpose, "%s.%u", section, i);
+        data_key(l->o.seed, purpose, keys[i]);
+    }
+    return keys;
+}
+
 int loader_open(const struct data *data, const struct loader_options *o,
                 struct loader **out, struct rn_error *e) {
     struct loader *l = memory_get(sizeof *l);
-    char purpose[40];
     *out = l;
     l->data = data;
     l->o = *o;
@@ -438,12 +463,8 @@ int loader_open(const struct data *data, const struct loader_options *o,
         return status;
     l->count = l->orders.count;
     l->batches = (l->count + o->batch - 1) / o->batch;
-    l->augment_keys =
-        memory_get(memory_mul(data->augment.count + 1, sizeof *l->augment_keys));
-    for (uint32_t i = 0; i < data->augment.count; i++) {
-        snprintf(purpose, sizeof purpose, "augment.%u", i);
-        data_key(o->seed, purpose, l->augment_keys[i]);
-    }
+    l->augment_keys = make_keys(l, "augment", data->augment.count);
+    l->collate_keys = make_keys(l, "collate", data->collate.count);
     open_cache(l);
     status = open_slots(l, e);
     return status ? status : open_workers(l, e);
@@ -481,6 +502,7 @@ void loader_close(struct loader *l) {
     memory_release(l->slots);
     memory_release(l->workers);
     memory_release(l->augment_keys);
+    memory_release(l->collate_keys);
     orders_close(&l->orders);
     pthread_cond_destroy(&l->ring.filled);
     pthread_cond_destroy(&l->ring.freed);

@@ -286,10 +286,10 @@ static int refuse_missing(const struct data *data, uint32_t column,
 /* The columns that are left are the sample, its floats as f32. */
 static int finish_sample(struct data *data, const struct fields *f,
                          struct rn_error *e) {
-    data->field_count = data->pipeline.narrowed_count = 0;
+    data->field_count = data->pipeline.derived_count = 0;
     data->fields = arena_array(data->arena, struct data_field, f->count + 1);
     data->field_columns = arena_array(data->arena, uint32_t, f->count + 1);
-    data->pipeline.narrowed = arena_array(data->arena, struct narrowed, f->count + 1);
+    data->pipeline.derived = arena_array(data->arena, struct derived, f->count + 1);
     data->row_bytes = 0;
     for (uint32_t i = 0; i < f->count; i++) {
         uint32_t column = f->at[i];
@@ -312,8 +312,8 @@ static int finish_sample(struct data *data, const struct fields *f,
             c.field.dtype == RN_BF16) {
             c.field.dtype = RN_F32;
             uint32_t to = column_add(data, &c.field, c.raw);
-            data->pipeline.narrowed[data->pipeline.narrowed_count++] =
-                (struct narrowed){column, to};
+            data->pipeline.derived[data->pipeline.derived_count++] =
+                (struct derived){column, to, false};
             c.bytes = data->pipeline.columns[to].bytes;
             column = to;
         }
@@ -371,6 +371,10 @@ int pipeline_fields(struct data *data, const struct node *node, uint32_t *count,
     struct fields f = {data->field_count, data->field_columns};
     *count = list ? node_count(of) : of ? 1 : 0;
     *fields = arena_array(data->arena, uint32_t, *count + 1);
+    if (of && !*count) {
+        error_set(e, RN_E_CONFIG, "`of` names no field");
+        return error_where(e, RN_WHERE_CONFIG, node_path(of), 0, 0);
+    }
     for (uint32_t i = 0; i < *count; i++) {
         const struct node *at = list ? node_item(of, i) : of;
         const char *name = node_kind(at) == NODE_SCALAR ? node_raw(at) : "";
@@ -429,6 +433,8 @@ static int plan_augmenters(struct data *data, struct rn_error *e) {
 int pipeline_prepare(struct data *data, bool fit, struct rn_error *e) {
     data->pipeline.column_count = data->pipeline.raw_count;
     int status = run_stages(data, fit, e);
+    if (status == RN_OK)
+        status = collate_plan(data, e);
     if (status == RN_OK)
         status = plan_augmenters(data, e);
     if (status == RN_OK)

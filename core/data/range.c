@@ -74,6 +74,33 @@ int data_find_outside(const struct data *data, uint32_t field, int64_t low,
     return !dtype_float(x.c->field.dtype) ? scan(data, column, outside, &x, e) : RN_OK;
 }
 
+struct largest {
+    rn_dtype dtype;
+    int64_t value;
+    bool negative;
+};
+
+static int find_largest(void *context, enum data_split_kind split,
+                        const struct table *t, const uint8_t *column,
+                        const int64_t *ids, uint64_t rows) {
+    struct largest *x = context;
+    (void)split, (void)t, (void)ids;
+    for (uint64_t i = 0; i < rows; i++) {
+        int64_t v = rn_integer_get(column, x->dtype, i);
+        x->negative |= v < 0;
+        x->value = v > x->value ? v : x->value;
+    }
+    return RN_OK;
+}
+
+int range_classes(const struct data *data, uint32_t column, uint32_t *out,
+                  struct rn_error *e) {
+    struct largest x = {data->pipeline.columns[column].field.dtype, 0, false};
+    int status = scan(data, column, find_largest, &x, e);
+    *out = x.negative || x.value >= INT32_MAX ? 0 : (uint32_t)x.value + 1;
+    return status;
+}
+
 struct census {
     rn_dtype dtype;
     uint64_t n, *rows;

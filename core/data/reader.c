@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <runner/numerics.h>
+#include <runner/sdk/field.h>
 
 #include "base/text.h"
 #include "data/internal.h"
@@ -439,7 +440,7 @@ static double wide(const void *from, rn_dtype dtype, uint64_t i) {
 }
 
 /* f64, f16 or bf16 to f32, at the end of the transforms. */
-static int to_f32(struct reader *r, const struct narrowed *w, uint64_t n,
+static int to_f32(struct reader *r, const struct derived *w, uint64_t n,
                   struct rn_error *e) {
     const struct column *c = &r->data->pipeline.columns[w->to];
     rn_dtype dtype = r->data->pipeline.columns[w->from].field.dtype;
@@ -469,6 +470,35 @@ static int to_f32(struct reader *r, const struct narrowed *w, uint64_t n,
     return RN_OK;
 }
 
+/* 1 at the class of each row, 0 elsewhere. */
+static int to_one_hot(struct reader *r, const struct derived *w, uint64_t n,
+                      struct rn_error *e) {
+    const struct column *from = &r->data->pipeline.columns[w->from];
+    float *to = (void *)r->columns[w->to];
+    int64_t classes = r->data->pipeline.columns[w->to].field.shape[0];
+    memset(to, 0, n * (uint64_t)classes * sizeof *to);
+    for (uint64_t i = 0; i < n; i++) {
+        int64_t v = rn_integer_get(r->columns[w->from], from->field.dtype, i);
+        if (v >= 0 && v < classes) {
+            to[i * (uint64_t)classes + (uint64_t)v] = 1.0f;
+            continue;
+        }
+        error_set(e, RN_E_DATA,
+                  "%s: row %llu, field '%s': %lld is not one of %lld classes",
+                  table_file(r->table, from), (unsigned long long)r->indices[i] + 1,
+                  from->field.name, (long long)v, (long long)classes);
+        error_hint(e, "classes count from 0; {type: label_map, of: %s} makes them so",
+                   from->field.name);
+        return error_where(e, RN_WHERE_CONFIG, r->table->path, 0, 0);
+    }
+    return RN_OK;
+}
+
+static int derive(struct reader *r, const struct derived *w, uint64_t n,
+                  struct rn_error *e) {
+    return w->one_hot ? to_one_hot(r, w, n, e) : to_f32(r, w, n, e);
+}
+
 int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *e) {
     const struct data *data = r->data;
     const struct demand *d = r->demand;
@@ -477,10 +507,10 @@ int reader_apply(struct reader *r, uint64_t n, uint32_t count, struct rn_error *
         if (data->pipeline.transforms[s].out_count && (!d || d->transforms[s]))
             status = run(r, &data->pipeline.transforms[s], false, n, e);
     for (uint32_t i = 0;
-         count == data->pipeline.transform_count && i < data->pipeline.narrowed_count;
+         count == data->pipeline.transform_count && i < data->pipeline.derived_count;
          i++)
-        if (status == RN_OK && (!d || d->columns[data->pipeline.narrowed[i].to]))
-            status = to_f32(r, &data->pipeline.narrowed[i], n, e);
+        if (status == RN_OK && (!d || d->columns[data->pipeline.derived[i].to]))
+            status = derive(r, &data->pipeline.derived[i], n, e);
     return status;
 }
 
@@ -503,9 +533,9 @@ void demand_destroy(struct demand *d) {
 
 void demand_add(struct demand *d, const struct data *data, uint32_t column) {
     d->columns[column] = true;
-    for (uint32_t i = 0; i < data->pipeline.narrowed_count; i++)
-        if (data->pipeline.narrowed[i].to == column)
-            d->columns[data->pipeline.narrowed[i].from] = true;
+    for (uint32_t i = 0; i < data->pipeline.derived_count; i++)
+        if (data->pipeline.derived[i].to == column)
+            d->columns[data->pipeline.derived[i].from] = true;
     for (uint32_t s = data->pipeline.transform_count; s-- > 0;) {
         const struct transform_slot *g = &data->pipeline.transforms[s];
         for (uint32_t i = 0; i < g->out_count; i++)

@@ -180,12 +180,6 @@ static int take_raw(struct arena *a, struct rn_stream *s, uint32_t version,
     return RN_OK;
 }
 
-/* What is stored of a field of the sample. */
-struct stored_field {
-    char name[256];
-    uint32_t classes;
-};
-
 /* What follows the states of the transforms: `count` fields, then the raw ones. */
 static int take_fields(struct arena *a, struct rn_stream *s, uint32_t version,
                        uint32_t count, struct stored_field *fields,
@@ -298,8 +292,10 @@ int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
     status = take_fields(data->arena, s, head[1], head[3], stored, &learnt, e);
     if (status == RN_OK && data->options.mode != DATA_FOR_PREDICTION)
         status = check_raw(data, &learnt, e);
+    data->stored = (struct stored_fields){head[3], stored};
     if (status == RN_OK)
         status = pipeline_prepare(data, false, e);
+    data->stored = (struct stored_fields){0};
     for (uint32_t i = 0; i < head[3] && status == RN_OK; i++)
         for (uint32_t k = 0; k < data->field_count; k++)
             if (strcmp(data->fields[k].name, stored[i].name) == 0 &&

@@ -315,7 +315,7 @@ const char *sections_host_keys(void) {
            "something.\n"
            "example: optimizer: {hidden: {type: sgd, lr: 0.02, match: {role: "
            "weight, rank: 2}}, others: {type: adamw, lr: 0.001, match: rest}}\n"
-           "option: of any | For a transform or an augmentation: the field, or "
+           "option: of any | For a transform, an augmentation or a collate: the field, or "
            "the list of fields, that it works on; without it, all that it can "
            "take. For a sampler: the field that it samples by. For a schedule: the live options that it drives, as patterns; "
            "without it, the learning rates of all optimizers.\n"

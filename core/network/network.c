@@ -21,7 +21,7 @@ static void add_value(struct network *n, struct arena *a, const char *name,
         n->values = grown;
         n->value_capacity = capacity;
     }
-    n->values[n->value_count++] = (struct network_value){name, v, false};
+    n->values[n->value_count++] = (struct network_value){name, v, false, false};
 }
 
 rn_value network_find(const struct network *n, const char *name) {
@@ -191,7 +191,7 @@ static rn_value only_match(const struct network *n, const struct bound_component
                 skip |= taken[k] == v->value;
             skip |= field != (group == FIELD);
             skip |= group == OUT && strcmp(last_name(v), "out") != 0;
-            skip |= field && !for_model && v->used_by_model;
+            skip |= field && (for_model ? v->target : v->used_by_model);
             if (skip || !takes(n, part, port, v->value))
                 continue;
             found = v->value;
@@ -573,6 +573,7 @@ int network_build(const struct network_options *o, struct network *out,
         if (!v)
             return diag_status(d);
         add_value(out, o->arena, name, v);
+        out->values[out->value_count - 1].target = o->fields[i].target;
     }
     for (uint32_t i = 0; i < x->models.count; i++) {
         int status = model_build(out, o, &x->models.at[i], d);

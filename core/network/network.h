@@ -13,12 +13,14 @@ struct network_field {
     rn_dtype dtype;
     uint32_t rank; /* per sample */
     int64_t shape[RN_MAX_RANK];
+    bool target; /* of labels: no model reads it that does not name it */
 };
 
 struct network_value {
     const char *name; /* "data.x", "model.out", "model.fake.out" */
     rn_value value;
     bool used_by_model;
+    bool target; /* of network_field */
 };
 
 struct network_loss {
@@ -100,8 +102,8 @@ int network_finish(const struct bound_component *part, struct builder *b, int st
 int network_check(const struct network *n, const struct bound_component *part,
                   const struct builder *b, struct rn_error *e);
 /* ---- rewrite.c ---- */
-/* Does the hook look at this path? `at:` names it, or a layer above it. used: NULL, or by
- * item of `at`, set for those that do. */
+/* Does the hook look at this path? `at:` names it, or a layer above it. used: NULL, or
+ * by item of `at`, set for those that do. */
 bool hook_aims_at(const struct bound_component *hook, const char *path, bool *used);
 /* Is there a hook that rewrites? */
 bool network_rewrites(const struct experiment *x);

@@ -20,12 +20,14 @@ static uint64_t split_bytes(const struct setup *s) {
     return all;
 }
 
-/* An augmenter that does not describe its change as operators, or NULL. */
-static const struct data_augmenter *host_only(const struct data *data) {
-    for (uint32_t i = 0; i < data_augmenter_count(data); i++)
+/* What changes samples on the host only, and its place in the file; NULL: nothing. */
+static const struct component *host_only(const struct data *data, const char **path) {
+    for (uint32_t i = 0; i < data_augmenter_count(data); i++) {
+        *path = data_augmenter_at(data, i)->path;
         if (!data_augmenter_at(data, i)->numbers)
-            return data_augmenter_at(data, i);
-    return NULL;
+            return data_augmenter_at(data, i)->component;
+    }
+    return data_collate(data, path);
 }
 
 static void choose(struct setup *s, struct resident *out) {
@@ -72,12 +74,13 @@ int resident_choose(struct setup *s, const struct rn_device_info *info,
     bool always = strcmp(word, "always") == 0;
     if (s->use != ENGINE_TRAIN || strcmp(word, "never") == 0)
         return RN_OK;
-    const struct data_augmenter *a = host_only(s->data);
+    const char *path;
+    const struct component *a = host_only(s->data, &path);
     if (a && always)
         return node_error(d, at, false, RN_E_CONFIG,
                           "data.resident: %s (%s) changes samples on the host only, so "
                           "no batch can be gathered on the device",
-                          a->path, a->component->bare);
+                          path, a->bare);
     if (always || (!a && bytes && pays(s, info, bytes)))
         choose(s, out);
     return RN_OK;

@@ -107,7 +107,7 @@ static void read_fields(struct setup *s) {
         if (f->text)
             continue;
         struct network_field *out = &s->fields[s->field_count];
-        *out = (struct network_field){f->name, f->dtype, f->rank, {0}};
+        *out = (struct network_field){f->name, f->dtype, f->rank, {0}, f->target};
         memcpy(out->shape, f->shape, sizeof out->shape);
         s->field_index[s->field_count++] = i;
     }
@@ -167,6 +167,7 @@ static int open_data(struct setup *s, const struct setup_options *o,
         .data = node_find(s->x->root, "data"),
         .sections = s->x->sections,
         .augment = node_find(s->x->root, "augment"),
+        .collate = node_find(s->x->root, "collate"),
         .services = services,
         .seed = s->x->seed,
         .mode = o->use == ENGINE_PREDICT ? DATA_FOR_PREDICTION : DATA_FOR_TRAINING,

@@ -5,6 +5,7 @@
 #include <runner/augment.h>
 #include <runner/backend.h>
 #include <runner/build.h>
+#include <runner/collate.h>
 #include <runner/hook.h>
 #include <runner/init.h>
 #include <runner/inline.h>

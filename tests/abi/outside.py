@@ -352,6 +352,20 @@ train: {steps: 1, log_every: 1}
     c.ok("augment: evaluation sees the images",
          abs(a.curve("test/loss")[0] - np.log(10.0)) > 1e-3, a.curve("test/loss"))
 
+    # collate: every row of a batch is its first; evaluation has its own labels.
+    still = {"optimizer": "{type: sgd, lr: 0}"}
+    first = {**still, "loss": "{type: soft_cross_entropy, in: {target: data.label_first}}"}
+    a = Run(top, {**first, "collate": "{type: acme.data/leader, of: [image, label]}"},
+            ["collate"])
+    b = Run(top, {**first, "collate": "{type: acme.data/leader, of: label}"}, ["collate"])
+    plain = Run(top, still)
+    c.ok("collate: the fields that are named change in training",
+         np.all(a.curve("train/loss") != b.curve("train/loss"))
+         and np.all(a.curve("train/loss") != plain.curve("train/loss")))
+    for x in (a, b):
+        same("collate: evaluation has each row's own", x.curve("test/loss"),
+             plain.curve("test/loss"), 1e-6)
+
     # sampler: one row all the time, another one in odd epochs.
     a = Run(top, {"data": BASE.split("data:")[1].split("device:")[0]
                   + "  sampler: {type: acme.data/single, of: label, samples: 192}\n",

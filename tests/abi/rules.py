@@ -114,7 +114,7 @@ with Scratch() as top:
              "TRANSFORM": "{type: acme.data/centre}",
              "SAMPLER": "{type: acme.data/single, of: label}",
              "METRIC": "{type: acme.metrics/totals, in: {label: data.label}}"}
-    extra = ("augment: acme.data/blank\nschedule: {type: acme.schedules/tired}\n"
+    extra = ("augment: acme.data/blank\ncollate: {type: acme.data/leader, of: image}\nschedule: {type: acme.schedules/tired}\n"
              "hooks: {type: acme.hooks/watch, steps: 3}\n"
              "regularizers: {type: acme.penalties/non_negative}\n")
     ours = run(top, "now_all", BASE + extra,

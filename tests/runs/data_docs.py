@@ -41,7 +41,7 @@ def train(folder, name):
               **blocks[name]}
     if "data" not in config:
         config["data"] = blocks["files"]["data"]
-    if name in ("pictures", "balanced"):
+    if name in ("pictures", "balanced", "mixed"):
         config["model"]["outputs"] = 10
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     r = runner(f"{name}.yaml", "--progress", "none", cwd=folder)
@@ -52,7 +52,7 @@ def train(folder, name):
 with Scratch() as folder:
     files(folder)
     check.equal("blocks", sorted(blocks),
-                ["balanced", "files", "measured", "pictures", "reviews", "table", "watched"])
+                ["balanced", "files", "measured", "mixed", "pictures", "reviews", "table", "watched"])
     runs = {name: train(folder, name) for name in blocks}
 
     text = (runs["table"] / "split.txt").read_text()
@@ -87,7 +87,7 @@ kind = None
 for line in r.out.splitlines():
     if line and not line.startswith(" "):
         kind = line
-    elif line.strip() and kind in ("source", "sampler", "transform", "augment", "metric"):
+    elif line.strip() and kind in ("source", "sampler", "transform", "augment", "collate", "metric"):
         name = line.split()[0]
         check.ok(f"the page names {name}", f"`{name}`" in page or f"type: {name}" in page)
 check.done()

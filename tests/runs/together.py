@@ -90,7 +90,7 @@ with Scratch() as top:
             (["augment=[{type: rotate, of: image, nearest: [mask]}]"], 2,
              ("'mask' is not one of the fields of `of`",)),
             (["augment=[{type: flip, of: [image, image]}]"], 2, ("named twice",)),
-            (["augment=[{type: flip, of: []}]"], 2, ("no field is left",)),
+            (["augment=[{type: flip, of: []}]"], 2, ("`of` names no field",)),
             (["augment=[{type: flip, of: [image, label]}]"], 2,
              ("field 'label' is not an image",)),
             (["augment=[{type: crop, of: [image, classes], fill: [0, 0.5]}]"], 2,

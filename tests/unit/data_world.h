@@ -99,6 +99,7 @@ static inline void open_how(struct opened *o, const char *yaml, struct how how) 
                                        .data = node_find(root, "data"),
                                        .sections = s,
                                        .augment = node_find(root, "augment"),
+                                       .collate = node_find(root, "collate"),
                                        .schema = how.schema,
                                        .seed = how.seed,
                                        .mode = how.mode,

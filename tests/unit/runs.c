@@ -201,7 +201,7 @@ static void test_engine(void) {
     struct experiment *x = experiment_open(s, path, 0, NULL, NULL, d);
     CHECK(x != NULL);
     experiment_open_parts(x, d);
-    const struct network_field field = {"x", RN_F32, 1, {COLUMNS}};
+    const struct network_field field = {"x", RN_F32, 1, {COLUMNS}, false};
     int64_t rows = 7;
     const struct resident none = {0};
     struct engine_options o = {.experiment = x,
