@@ -205,19 +205,26 @@ int collate_apply(const struct data *data, const struct collate_batch *b,
             b->views[k] = (struct rn_tensor){b->fields[c->fields[k]], b->shapes[k],
                                              NULL, f->dtype, f->rank + 1};
         }
-        struct rn_collate_call call = {.struct_size = sizeof call,
-                                       .phase = RN_PHASE_TRAIN,
-                                       .work = rn_workspace_begin(work),
-                                       .rows = b->rows,
-                                       .sample_ids = b->ids,
-                                       .batch = b->index,
-                                       .key = {b->keys[i][0], b->keys[i][1]},
-                                       .epoch = (uint32_t)b->epoch,
-                                       .field_count = c->field_count,
-                                       .fields = b->views};
+        struct guard *g = guard_begin(c->instance, work);
+        for (uint32_t k = 0; k < c->field_count; k++)
+            guard_tensor(g, RN_GUARD_OUT, "field", data->fields[c->fields[k]].name,
+                         &b->views[k]);
+        struct rn_collate_call call = {
+            .struct_size = sizeof call,
+            .phase = RN_PHASE_TRAIN,
+            .work = rn_workspace_begin(work),
+            .rows = b->rows,
+            .sample_ids = guard_bytes(g, RN_GUARD_IN, "call->sample_ids", NULL, b->ids,
+                                      b->rows * sizeof *b->ids),
+            .batch = b->index,
+            .key = {b->keys[i][0], b->keys[i][1]},
+            .epoch = (uint32_t)b->epoch,
+            .field_count = c->field_count,
+            .fields = b->views};
         instance_enter(c->instance);
         status =
             instance_leave(c->instance, "apply", c->iface->apply(c->self, &call, e), e);
+        status = guard_end(g, "apply", status, e);
         if (status != RN_OK)
             component_error(e, c->node, c->path, c->component);
     }

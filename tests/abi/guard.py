@@ -14,7 +14,8 @@ from harness import Checks, Scratch, runner
 
 here = pathlib.Path(__file__).resolve().parent
 c = Checks()
-PLACES = ("source", "transform", "augment", "sampler", "init", "metric", "loss", "hook")
+PLACES = ("source", "transform", "augment", "collate", "sampler", "init", "metric", "loss",
+          "hook")
 
 
 def experiment(top, wrong=None, place=None, device="reference", guard="1"):
@@ -32,6 +33,7 @@ data:
     - {{type: acme.bad/halves, of: x{said["transform"]}}}
     - {{type: pad_sequence, of: [seq], length: 4}}
 augment: {{type: acme.bad/negates, of: x{said["augment"]}}}
+collate: {{type: acme.bad/doubles, of: x{said["collate"]}}}
 device: {device}
 model: {{type: sequential, in: {{x: data.x}}, layers: [{{type: dense, units: 2}}]}}
 init: {{type: acme.bad/slope{said["init"]}}}
@@ -78,6 +80,10 @@ CASES = [
      f"{X}: " + BEFORE),
     ("augment", "input", "acme.bad/negates: apply changed the content of call->sample_ids"),
     ("augment", "scratch", "acme.bad/negates: apply wrote past the end of " + S),
+    ("collate", "past", f"acme.bad/doubles: apply wrote past the end of field 'x', {X}: " + PAST),
+    ("collate", "before", "acme.bad/doubles: apply wrote before the beginning of field 'x'"),
+    ("collate", "input", "acme.bad/doubles: apply changed the content of call->sample_ids"),
+    ("collate", "scratch", "acme.bad/doubles: apply wrote past the end of " + S),
     ("sampler", "past", "acme.bad/rising: order wrote past the end of call->order: " + PAST),
     ("sampler", "before", "acme.bad/rising: order wrote before the beginning of call->order"),
     ("sampler", "scratch", "acme.bad/rising: order wrote past the end of " + S),

@@ -138,6 +138,29 @@ static const struct rn_augment augment_iface = {.struct_size =
 RN_AUGMENT(augment, augment_iface, "acme.bad/negates 1",
            RN_DOC("Wrong on purpose") WRONG RN_OPTION("of string = x"));
 
+/* ---- collate: doubles ---- */
+static int32_t take_all(void *self, const struct rn_collate_plan *p,
+                        struct rn_error *e) {
+    (void)self, (void)p, (void)e;
+    return RN_OK;
+}
+static int32_t twice(void *self, const struct rn_collate_call *call,
+                     struct rn_error *e) {
+    float *x = (float *)call->fields[0].data;
+    uint64_t i;
+    for (i = 0; i < 3 * call->rows; i++)
+        x[i] *= 2.0f;
+    return misbehave(self, x, call->rows * 12, call->sample_ids, call->work, e);
+}
+static const struct rn_collate collate_iface = {.struct_size =
+                                                    sizeof(struct rn_collate),
+                                                .create = create,
+                                                .destroy = free,
+                                                .plan = take_all,
+                                                .apply = twice};
+RN_COLLATE(collate, collate_iface, "acme.bad/doubles 1",
+           RN_DOC("Wrong on purpose") WRONG);
+
 /* ---- sampler: in order ---- */
 static int32_t keep_count(void *self, struct rn_sampler_plan *p, struct rn_error *e) {
     (void)self, (void)p, (void)e;
@@ -265,4 +288,5 @@ static const struct rn_hook hook_iface = {.struct_size = sizeof(struct rn_hook),
 RN_HOOK(hook, hook_iface, "acme.bad/reads 1",
         RN_DOC("Wrong on purpose") WRONG RN_OPTION("every duration = 1st"));
 
-RN_PLUGIN(&source, &transform, &augment, &sampler, &init, &metric, &loss, &hook);
+RN_PLUGIN(&source, &transform, &augment, &collate, &sampler, &init, &metric, &loss,
+          &hook);
