@@ -182,10 +182,9 @@ struct loading {
     struct rn_error e;
 };
 
-static int load(void *context, struct program_variant *p) {
-    struct loading *l = context;
-    struct engine *eng = l->eng;
-    int status = program_create(eng->device, p->plan, &p->program, &l->e);
+int engine_load_variant(struct engine *eng, struct program_variant *p,
+                        struct rn_error *e) {
+    int status = program_create(eng->device, p->plan, &p->program, e);
     if (status != RN_OK)
         return status;
     p->live = arena_array(eng->arena, int, eng->hyper.count + 1);
@@ -228,6 +227,11 @@ static int load(void *context, struct program_variant *p) {
         p->inputs[i] = program_input_index(p->program, name);
     }
     return RN_OK;
+}
+
+static int load(void *context, struct program_variant *p) {
+    struct loading *l = context;
+    return engine_load_variant(l->eng, p, &l->e);
 }
 
 /* Checked before anything is allocated: a host that overcommits kills the process

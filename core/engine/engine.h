@@ -150,6 +150,12 @@ bool engine_oversubscribes(const struct rn_device_info *info);
 struct program_variant *variant_of_rows(struct program_variant *all, uint32_t count,
                                         int64_t rows);
 
+/* The same program for as many rows, with nothing fused and every value kept to its
+ * end: for origin.h. Loaded; program_destroy frees it. Planned now, which takes memory
+ * and time only when it is called. */
+int engine_keep(struct engine *eng, const struct program_variant *of,
+                struct program_variant **out, struct rn_error *e);
+
 /* ---- init.c ---- */
 /* First values of all variables, by the inits of the YAML, else of the layer. Those of
  * role "data" are set by the owner of the data. */
@@ -168,6 +174,8 @@ int engine_load_weights(struct engine *eng, const struct checkpoint *c,
 int engine_save_weights(struct engine *eng, struct saver *s, struct rn_error *e);
 
 /* ---- inside the engine: plans.c, taps.c ---- */
+int engine_load_variant(struct engine *eng, struct program_variant *p,
+                        struct rn_error *e);
 int engine_plan(struct engine *eng, const struct engine_options *o, struct diag *d);
 /* Does any hook look into the programs? */
 bool engine_has_taps(const struct engine *eng);

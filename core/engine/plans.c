@@ -6,27 +6,53 @@
 #include "base/log.h"
 #include "engine/engine.h"
 
-static int make_plan(struct engine *eng, struct graph *g, int64_t rows,
-                     struct program_variant *out, struct diag *d) {
+/* keep: nothing is fused and every value stays. */
+static int plan_graph(struct engine *eng, const struct graph *g, bool keep,
+                      const struct plan **out, struct rn_error *e) {
     const struct bound_component *b = &eng->x->backend;
     struct plan_options o = {b->component->iface,
                              instance_self(b->instance),
-                             true,
-                             true,
+                             !keep,
+                             !keep,
                              eng->info->image_block,
-                             eng->info->reduces != 0,
-                             eng->info->threads};
+                             !keep && eng->info->reduces != 0,
+                             eng->info->threads,
+                             keep};
+    g = graph_fold(g, eng->arena, e);
+    if (g && eng->x->precision != RN_F32)
+        g = graph_precision(g, eng->arena, eng->x->precision, e);
+    return g ? plan_make(g, eng->arena, &o, out, e) : e->status;
+}
+
+static int make_plan(struct engine *eng, struct graph *g, int64_t rows,
+                     struct program_variant *out, struct diag *d) {
     struct rn_error e = {0};
     out->rows = rows;
     out->described = g;
-    g = graph_fold(g, eng->arena, &e);
-    if (g && eng->x->precision != RN_F32)
-        g = graph_precision(g, eng->arena, eng->x->precision, &e);
-    if (!g || plan_make(g, eng->arena, &o, &out->plan, &e) != RN_OK) {
+    int status = plan_graph(eng, g, false, &out->plan, &e);
+    if (status != RN_OK)
         diag_add(d, &e);
-        return e.status;
-    }
-    return RN_OK;
+    return status;
+}
+
+int engine_keep(struct engine *eng, const struct program_variant *of,
+                struct program_variant **out, struct rn_error *e) {
+    struct program_variant *p = arena_new(eng->arena, struct program_variant);
+    *out = NULL;
+    p->rows = of->rows;
+    p->described = of->described;
+    int status = plan_graph(eng, of->described, true, &p->plan, e);
+    uint64_t bytes = status == RN_OK ? p->plan->program.arena_bytes : 0;
+    if (eng->info->memory_bytes && bytes > eng->info->memory_bytes)
+        status = error_set(e, RN_E_MEMORY, "%llu bytes for all values of a step",
+                           (unsigned long long)bytes);
+    if (status == RN_OK)
+        status = engine_load_variant(eng, p, e);
+    if (status == RN_OK)
+        *out = p;
+    else
+        program_destroy(p->program);
+    return status;
 }
 
 /* `count` variants of a kind of program. */

@@ -52,6 +52,7 @@ struct program {
     const struct plan *plan;
     void *exe;
     void **bases;
+    void *arena; /* own; NULL: the device's */
     void *constants;
     struct staged *inputs;
     struct result *outputs;
@@ -210,7 +211,8 @@ int device_reserve(struct device *d, struct rn_error *e) {
     int status = get(d, RN_SPACE_DEVICE, d->arena_bytes, &p, e);
     d->arena = p;
     for (struct program *x = d->programs; x && status == RN_OK; x = x->next)
-        x->bases[RN_BASE_ARENA] = p;
+        if (!x->plan->kept)
+            x->bases[RN_BASE_ARENA] = p;
     return status;
 }
 
@@ -283,9 +285,14 @@ int program_create(struct device *d, const struct plan *plan, struct program **o
     p->bases = memory_get(memory_mul(RN_BASE_FIRST + n, sizeof *p->bases));
     p->inputs = memory_get(memory_mul(n + 1, sizeof *p->inputs));
     p->outputs = memory_get(memory_mul(n + 1, sizeof *p->outputs));
-    if (plan->program.arena_bytes > d->arena_needed)
+    int status = RN_OK;
+    if (plan->kept)
+        status = get(d, RN_SPACE_DEVICE, plan->program.arena_bytes, &p->arena, e);
+    else if (plan->program.arena_bytes > d->arena_needed)
         d->arena_needed = plan->program.arena_bytes;
-    int status = bind(p, e);
+    p->bases[RN_BASE_ARENA] = p->arena;
+    if (status == RN_OK)
+        status = bind(p, e);
     p->scalars.bytes = 8u * (uint64_t)plan->scalar_count;
     p->scalars.base = RN_BASE_SCALARS;
     if (status == RN_OK)
@@ -332,6 +339,7 @@ void program_destroy(struct program *p) {
         put(d, RN_SPACE_DEVICE, r->device, r->bytes);
     }
     put(d, RN_SPACE_DEVICE, p->constants, p->plan->constant_bytes);
+    put(d, RN_SPACE_DEVICE, p->arena, p->plan->program.arena_bytes);
     if (p->done)
         d->b->event_destroy(d->self, p->done);
     memory_release(p->bases);
@@ -551,6 +559,13 @@ const void *program_result(struct program *p, const char *name, rn_dtype *dtype,
     error_set(e, RN_E_INTERNAL, "program %s has no output '%s'", p->plan->program.name,
               name);
     return NULL;
+}
+
+int program_slot_read(struct program *p, uint32_t slot, void *out, struct rn_error *e) {
+    const struct rn_slot *s = rn_slot_at(&p->plan->program, slot);
+    const char *at = p->bases[s->base];
+    int status = copy(p->d, RN_COPY_TO_HOST, out, at + s->offset, s->bytes, e);
+    return status ? status : device_sync(p->d, e);
 }
 
 /* --------------------------------------------------------------- footprint */

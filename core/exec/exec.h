@@ -37,7 +37,8 @@ const void *device_variable_view(struct device *d, uint32_t variable,
                                  struct rn_error *e);
 
 /* All programs of a device share one arena: of the largest. Reserve after the last
- * program_create and before the first run. */
+ * program_create and before the first run. A plan that keeps its values has an arena of
+ * its own, from its program_create on: such a program can be made at any time. */
 int program_create(struct device *d, const struct plan *p, struct program **out,
                    struct rn_error *e);
 void program_destroy(struct program *p);
@@ -65,6 +66,9 @@ const void *program_output(struct program *p, int index, struct rn_error *e);
 /* The same by name, with its type: dims has room for RN_MAX_RANK. */
 const void *program_result(struct program *p, const char *name, rn_dtype *dtype,
                            uint32_t *rank, int64_t *dims, struct rn_error *e);
+/* Of a plan that keeps its values: slot `slot` of the program as the latest run left
+ * it, slot.bytes, to host memory. Waits for the run. */
+int program_slot_read(struct program *p, uint32_t slot, void *out, struct rn_error *e);
 /* While a watch is set, a program's run is done when program_run returns, and `ran` is
  * given the times at which its nodes ran: times[2 i], times[2 i + 1] as
  * rn_backend.profile says; began and ended: the call of the backend, on the same clock.

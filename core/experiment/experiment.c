@@ -307,3 +307,9 @@ const char *experiment_string(const struct experiment *x, const char *path) {
     const struct node *n = value_at(x, path, &text);
     return n ? node_string(n) : text;
 }
+
+bool experiment_bool(const struct experiment *x, const char *path) {
+    const char *text;
+    const struct node *n = value_at(x, path, &text);
+    return n ? node_bool(n) : text && strcmp(text, "true") == 0;
+}

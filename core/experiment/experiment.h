@@ -99,6 +99,7 @@ int experiment_output(const struct experiment *x, struct text *out, struct rn_er
 int64_t experiment_int(const struct experiment *x, const char *path);
 double experiment_float(const struct experiment *x, const char *path);
 const char *experiment_string(const struct experiment *x, const char *path);
+bool experiment_bool(const struct experiment *x, const char *path);
 
 /* Does `pattern` (* and ?) match all of `text`? */
 bool pattern_match(const char *pattern, const char *text);

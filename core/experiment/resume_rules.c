@@ -61,6 +61,7 @@ static const struct resume_rule rules[] = {
     {"train.loss_scale.least", true, "from here on"},
     {"train.loss_scale.scale", true, "from here on"},
     {"train.on_nan", true, "from here on"},
+    {"train.anomaly", true, "from here on; the numbers do not change"},
     {"train.early_stop.monitor", true, "its best value and its count begin again"},
     {"train.early_stop.patience", true, "evaluations without gain are still counted"},
     {"train.early_stop.min_delta", true, "its best value and its count begin again"},

@@ -154,6 +154,7 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     p->clip_norm = experiment_float(x, "train.clip.norm");
     p->clip_value = experiment_float(x, "train.clip.value");
     p->nan_skip = strcmp(experiment_string(x, "train.on_nan"), "skip") == 0;
+    p->anomaly = experiment_bool(x, "train.anomaly");
     read_scaling(p);
     *out = p;
     if (training && read_lookahead(p, d) != RN_OK)

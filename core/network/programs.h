@@ -82,6 +82,7 @@ struct programs {
     bool accumulate;
     double clip_norm, clip_value; /* 0 = off */
     bool nan_skip;
+    bool anomaly; /* an update whose new values are not finite is left out, too */
     struct scaling scaling;
     struct lookahead lookahead;
     double *factors;  /* weight of each loss in the total */

@@ -174,15 +174,32 @@ static int describe(struct make *m, struct programs *p, const struct objective *
 /* Hooks see the whole gradient of the step, before it is clipped. */
 static int rewrite_gradients(struct make *m, const struct programs *p,
                              const struct objective *o, rn_value *gs, struct diag *d) {
-    for (uint32_t i = 0; i < o->parameter_count && network_rewrites(p->experiment); i++) {
+    for (uint32_t i = 0; i < o->parameter_count && network_rewrites(p->experiment);
+         i++) {
         const struct variable *v =
             variables_at(p->variables, o->parameters[i].variable);
-        struct rn_point point = {sizeof point, RN_POINT_GRADIENT, v->name, "", gs[i], 0};
+        struct rn_point point = {
+            sizeof point, RN_POINT_GRADIENT, v->name, "", gs[i], 0};
         gs[i] = network_rewrite(p->experiment, m->g, &point, RN_PHASE_TRAIN, d);
         if (!gs[i])
             return diag_status(d);
     }
     return RN_OK;
+}
+
+/* Are the new values of all parameters finite? The largest of each, as a sum of finite
+ * ones may overflow. */
+static rn_value parameters_finite(struct make *m, const struct objective *o) {
+    rn_value finite = RN_NONE;
+    for (uint32_t i = 0; i < o->parameter_count && m->e.status == RN_OK; i++)
+        for (uint32_t k = 0; k < m->g->assign_count; k++) {
+            const struct gassign *a = &m->g->assigns[k];
+            if (a->variable != o->parameters[i].variable)
+                continue;
+            rn_value largest = over_all(m, "reduce_max", make_op1(m, "abs", a->value));
+            finite = both(m, finite, make_op1(m, "is_finite", largest));
+        }
+    return finite;
 }
 
 /* All assignments are predicated on `ok`, so that a step with NaN, or one whose rows
@@ -201,8 +218,6 @@ int update_make(struct make *m, struct programs *p, const struct objective *o,
     if (u->overflow)
         ok = both(m, ok, make_op1(m, "logical_not", u->overflow));
     make_output(m, "norm", norm);
-    make_output(m, "skipped", make_op1(m, "logical_not", ok));
-    ok = both(m, ok, u->counts);
     rn_value one = graph_scalar(g, RN_I64, 1.0);
     rn_value next = make_op2(m, "add", graph_variable(g, o->applied), one);
     rn_value step = make_cast(m, next, RN_F32), shrink = RN_NONE;
@@ -226,6 +241,10 @@ int update_make(struct make *m, struct programs *p, const struct objective *o,
         lookahead_make(m, p, o, next);
     if (m->e.status == RN_OK)
         graph_assign(g, o->applied, next, &m->e);
+    if (p->anomaly)
+        ok = both(m, ok, parameters_finite(m, o));
+    make_output(m, "skipped", make_op1(m, "logical_not", ok));
+    ok = both(m, ok, u->counts);
     for (uint32_t i = 0; i < g->assign_count && m->e.status == RN_OK; i++) {
         struct gassign *a = &g->assigns[i];
         a->value = make_select(m, ok, a->value, graph_variable(g, a->variable));

@@ -500,7 +500,10 @@ static void place_arena(struct placer *p) {
             if (h->base != RN_BASE_ARENA || h->block != UINT32_MAX)
                 continue;
             uint32_t last = p->lives[v].last;
-            for (uint32_t j = 0; j < n->in_count && h->block == UINT32_MAX; j++) {
+            if (d->o->keep && last + 1 < d->node_count)
+                last = d->node_count - 1;
+            for (uint32_t j = 0;
+                 !d->o->keep && j < n->in_count && h->block == UINT32_MAX; j++) {
                 rn_value r = d->homes[p->by_slot[n->in[j]]].root;
                 struct home *from = &d->homes[r];
                 if (from->base != RN_BASE_ARENA || from->block == UINT32_MAX ||
@@ -722,6 +725,7 @@ int plan_make(const struct graph *g, struct arena *a, const struct plan_options 
     struct draft d = {.g = laid, .a = a, .plan = p, .o = o, .e = e};
     struct rn_node_info *infos = NULL;
     bool refused = false;
+    p->kept = o->keep;
     p->graph = laid;
     p->logical = plain;
     p->images = images;

@@ -53,6 +53,7 @@ struct plan_images { /* how the layout of images was chosen; ns as kernels were 
 };
 
 struct plan {
+    bool kept; /* by plan_options.keep */
     const struct graph *graph;   /* the rewritten graph that was planned */
     const struct graph *logical; /* the same with images as [N,C,H,W] */
     struct rn_program program;   /* for the backend */
@@ -86,6 +87,7 @@ struct plan_options {
     int64_t image_block; /* rn_device_info's */
     bool reduces;        /* regions may end with reductions */
     uint32_t threads;    /* of the device; 0: not known */
+    bool keep;           /* every value stays in the arena to the end of the program */
 };
 
 /* Everything lives in `a`. Decomposes what the backend lacks, fuses elementwise

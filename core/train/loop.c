@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "train/loop.h"
 
+#define ANOMALIES 3 /* steps of a run that are looked into, with train.on_nan: skip */
+
 /* ------------------------------------------------------------- setting up */
 
 int loop_open(struct loop *l, const struct setup_options *o, struct diag *d) {
@@ -120,6 +122,17 @@ static int read_regularization(struct objective_programs *t, struct program_vari
     return status;
 }
 
+void loop_part_scalars(struct loop *l, struct program_variant *p, const struct batch *b,
+                       int64_t row, const struct means *m) {
+    engine_scalars(l->engine, p, l->at.step, row);
+    program_set_u32(p->program, p->scalars.first, row == 0);
+    program_set_f32(p->program, p->scalars.share,
+                    (float)((double)p->rows / (double)b->rows));
+    for (uint32_t i = 0; i < m->count; i++)
+        program_set_f32(p->program, p->inverse[i],
+                        m->weight[i] != 0.0 ? (float)(1.0 / m->weight[i]) : 0.0f);
+}
+
 /* One micro-batch: its part of the gradient and of each loss's mean. */
 static int step_part(struct loop *l, struct objective_programs *t,
                      const struct batch *b, int64_t row, int64_t *rows,
@@ -130,13 +143,7 @@ static int step_part(struct loop *l, struct objective_programs *t,
     double part = 0.0;
     if (!p)
         return e->status;
-    engine_scalars(s->engine, p, l->at.step, row);
-    program_set_u32(p->program, p->scalars.first, row == 0);
-    program_set_f32(p->program, p->scalars.share,
-                    (float)((double)*rows / (double)b->rows));
-    for (uint32_t i = 0; i < m->count; i++)
-        program_set_f32(p->program, p->inverse[i],
-                        m->weight[i] != 0.0 ? (float)(1.0 / m->weight[i]) : 0.0f);
+    loop_part_scalars(l, p, b, row, m);
     int status = program_run(p->program, e);
     if (status == RN_OK)
         status = read_f32(p->program, p->outputs.loss, &part, e);
@@ -216,8 +223,9 @@ static int read_scaling(struct objective_programs *t, struct step_result *one,
 }
 
 /* What one objective's step has done, into the whole step's result and the means. */
-static int finish_objective(struct loop *l, uint32_t objective, struct step_result *one,
-                            struct step_result *out, struct rn_error *e) {
+static int finish_objective(struct loop *l, uint32_t objective, const struct batch *b,
+                            struct step_result *one, struct step_result *out,
+                            struct rn_error *e) {
     struct objective_programs *t = &l->engine->objectives[objective];
     if (objective == 0)
         out->ran = one->ran;
@@ -238,6 +246,8 @@ static int finish_objective(struct loop *l, uint32_t objective, struct step_resu
     t->ran++;
     if (*skipped && !one->overflowed) {
         t->skipped++;
+        if (l->engine->programs->anomaly && l->at.skipped < ANOMALIES)
+            loop_find_anomaly(l, objective, b);
         out->updated = false;
         return RN_OK;
     }
@@ -250,6 +260,7 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
               struct step_result *out, struct rn_error *e) {
     struct setup *s = l->setup;
     struct programs *p = s->engine->programs;
+    error_clear(&l->anomaly);
     int status = hyper_step(&s->engine->hyper, l->at.step, e);
     *out = (struct step_result){.updated = true, .empty = true};
     for (uint32_t o = 0; o < p->objective_count && status == RN_OK; o++) {
@@ -262,7 +273,7 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
         status = p->accumulate ? step_accumulated(l, o, b, &one, e)
                                : step_whole(l, o, b, tapped && o == 0, &one, e);
         if (status == RN_OK)
-            status = finish_objective(l, o, &one, out, e);
+            status = finish_objective(l, o, b, &one, out, e);
     }
     return status;
 }

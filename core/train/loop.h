@@ -84,6 +84,8 @@ struct loop {
     struct metric_list metrics;  /* latest of all splits */
     struct metric_list known;    /* what an evaluation will give, without values */
     double last_loss, last_norm; /* of the last step */
+    struct rn_error anomaly;     /* where the last step that was not finite went wrong;
+                                    status 0: not looked for */
     int64_t saved_step;          /* of the newest checkpoint of this loop, -1: none */
     struct cadence cadence;
     struct monitors monitors;
@@ -99,6 +101,12 @@ void loop_prepare(struct loop *l);
 int loop_open_loader(struct loop *l, struct rn_error *e);
 int loop_step(struct loop *l, const struct batch *b, bool tapped,
               struct step_result *out, struct rn_error *e);
+/* Scalars of rows `row` .. of a step that accumulates. */
+void loop_part_scalars(struct loop *l, struct program_variant *p, const struct batch *b,
+                       int64_t row, const struct means *m);
+/* anomaly.c: after a step of the objective that was not finite, before anything else is
+ * run; fills l->anomaly. */
+void loop_find_anomaly(struct loop *l, uint32_t objective, const struct batch *b);
 /* between.c */
 /* A checkpoint of now, which CURRENT names; nothing where the step has one. */
 int loop_save(struct loop *l, struct rn_error *e);

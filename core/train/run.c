@@ -13,16 +13,28 @@
 
 /* ------------------------------------------------------------------- steps */
 
+static void notify_anomaly(struct loop *l) {
+    struct text t = {0};
+    text_addf(&t, "step %lld: %s", (long long)l->at.step, l->anomaly.message);
+    for (const char *p = l->anomaly.hint; *p; p += strcspn(p, "\n"), p += *p == '\n')
+        text_addf(&t, "; %.*s", (int)strcspn(p, "\n"), p);
+    loop_notify(l, RN_LOG_WARNING, text_get(&t));
+    text_finish(&t);
+}
+
 static int diverged(struct loop *l, double loss, double norm, struct rn_error *e) {
     char text[200], what[120];
     const struct programs *p = l->engine->programs;
+    const struct rn_error *found = &l->anomaly;
+    int64_t per_epoch = l->engine->length.steps_per_epoch;
     l->at.skipped++;
     if (p->scaling.kind == SCALING_DYNAMIC && isfinite(loss) && !isfinite(norm))
         snprintf(what, sizeof what,
                  "loss %g, gradient norm %g at the smallest loss scale, %g", loss, norm,
                  p->scaling.min);
     else if (isfinite(loss) && isfinite(norm))
-        snprintf(what, sizeof what, "a running statistic is not finite");
+        snprintf(what, sizeof what, "a running statistic%s is not finite",
+                 p->anomaly ? " or a new value of a parameter" : "");
     else
         snprintf(what, sizeof what, "loss %g, gradient norm %g", loss, norm);
     if (p->nan_skip) {
@@ -30,12 +42,20 @@ static int diverged(struct loop *l, double loss, double norm, struct rn_error *e
                  (long long)l->at.step, what);
         if (l->at.skipped <= 10)
             loop_notify(l, RN_LOG_WARNING, text);
+        if (found->status)
+            notify_anomaly(l);
         return RN_OK;
+    }
+    if (found->status) {
+        *e = *found;
+        return error_context(e, "step %lld (epoch %lld): %s", (long long)l->at.step,
+                             (long long)(l->at.step / per_epoch + 1), what);
     }
     error_set(e, RN_E_DIVERGED, "step %lld: %s", (long long)l->at.step, what);
     return error_hint(e,
                       "nothing was updated; a smaller learning rate or train.clip.norm "
-                      "may help; train.on_nan: skip leaves such steps out");
+                      "may help; train.on_nan: skip leaves such steps out; with "
+                      "train.anomaly: true the operator where it began is named");
 }
 
 /* A run that leaves out every step of an epoch learns nothing: it has diverged. */
@@ -155,13 +175,17 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
 /* A step that was not finite has changed nothing, so the state before it is whole. */
 static void save_before(struct loop *l) {
     struct rn_error e = {0};
-    char line[120];
+    char line[200];
     if (l->at.step == 0 || l->engine->programs->accumulate ||
         l->engine->programs->objective_count > 1 || loop_save(l, &e) != RN_OK)
         return;
     snprintf(line, sizeof line,
              "the state before this step is saved; runner resume RUN optimizer.lr=X "
-             "goes on");
+             "goes on%s",
+             l->engine->programs->anomaly
+                 ? ""
+                 : "; runner resume RUN train.anomaly=true names the operator where it "
+                   "began");
     loop_notify(l, RN_LOG_INFO, line);
 }
 
@@ -401,7 +425,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
         log_begin(&l);
         status = loop_all(&l, out, &e);
         if (status != RN_OK)
-            diag_add(d, &e);
+            diag_place(d, l.setup->x->root, &e);
     }
     loader_close(l.loader);
     evaluator_destroy(l.evaluator);

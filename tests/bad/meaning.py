@@ -101,6 +101,10 @@ def check_tree(check, top):
                 runner("config", "again.yaml", cwd=top).out, first)
 
 
+def as_text(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def check_defaults(check, top):
     """A default is in one row: the schema, `config` and the run itself have the same."""
     (top / "d.yaml").write_text("extends: sub/base.yaml\n")
@@ -114,7 +118,7 @@ def check_defaults(check, top):
             if "default" in row and key in part and not isinstance(part[key], (dict, list)):
                 given = key in (top / "sub" / "base.yaml").read_text()
                 looked += not given
-                check.ok(f"default of {key}", given or str(part[key]) == row["default"],
+                check.ok(f"default of {key}", given or as_text(part[key]) == row["default"],
                          f"{part[key]!r} {row['default']!r}")
     check.ok("there were defaults to look at", looked > 4, looked)
     every = int(schema["definitions"]["train"]["properties"]["log_every"]["default"])

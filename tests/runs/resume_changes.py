@@ -212,6 +212,7 @@ ROWS = {
     "train.loss_scale.least": (HALF, ["train.loss_scale.least=0.5"], same),
     "train.loss_scale.scale": (FIXED, ["train.loss_scale.scale=0.00001"], learns),
     "train.on_nan": (BASE, ["train.on_nan=skip"], same),
+    "train.anomaly": (BASE, ["train.anomaly=true"], same),
     "train.early_stop.monitor": (BASE, ["train.early_stop.monitor=val/accuracy"],
                                  attr("monitors/train.early_stop", "since", 12)),
     "train.early_stop.patience": (BASE, ["train.early_stop={monitor: val/loss, patience: 1,"
