@@ -675,6 +675,8 @@ int schema_check(struct config *c, const struct node *n, const struct schema *s,
     struct checker k = {.c = c, .host_keys = host_keys, .r = r, .d = d};
     uint32_t before = diag_count(d);
     struct node *own = (struct node *)(uintptr_t)n;
+    if (!s->component)
+        c->series_count = 0;
     if (own->kind == NODE_NULL)
         own->kind = NODE_MAP;
     if (own->kind != NODE_MAP)
@@ -682,7 +684,7 @@ int schema_check(struct config *c, const struct node *n, const struct schema *s,
     /* The top of an experiment has no host keys; a component checked alone has. */
     check_record(&k, own, s, &s->top, s->component ? KEYS_HOST : KEYS_OWN, NULL);
     if (!s->component) /* one alone has nothing to refer to */
-        refer_resolve(&k.refer, d);
+        refer_resolve(&k.refer, c, d);
     refer_finish(&k.refer);
     return diag_count(d) > before ? diag_status(d) : RN_OK;
 }

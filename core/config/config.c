@@ -688,12 +688,22 @@ struct config *config_from_default(const char *key, const char *yaml, struct dia
 }
 
 void config_destroy(struct config *c) {
-    if (c)
-        arena_destroy(c->arena);
+    if (!c)
+        return;
+    memory_release(c->series);
+    arena_destroy(c->arena);
 }
 
 const struct node *config_root(const struct config *c) {
     return c->root;
+}
+
+uint32_t config_series_count(const struct config *c) {
+    return c->series_count;
+}
+
+const struct node *config_series_at(const struct config *c, uint32_t i) {
+    return c->series[i];
 }
 
 const char *config_source(const struct config *c) {

@@ -98,6 +98,10 @@ void config_print(const struct config *c, bool blame, struct text *out);
 void config_print_node(const struct node *n, struct text *out);
 /* Are both printed alike? changes.c */
 bool config_same_text(const struct node *a, const struct node *b);
+/* Of the checked tree: the values of type reference(series), in the order of the file.
+ * Whoever knows the series of the experiment checks them. */
+uint32_t config_series_count(const struct config *c);
+const struct node *config_series_at(const struct config *c, uint32_t i);
 /* The checked tree as one JSON object: numbers and truth values by their types. */
 void config_json(const struct config *c, struct text *out);
 

@@ -95,6 +95,10 @@ static void type_words(const struct schema *s, const struct type *t, struct text
                                         [TYPE_REFERENCE] = "reference",
                                         [TYPE_MAP] = "map"};
     switch (t->kind) {
+    case TYPE_REFERENCE:
+        text_addf(out, "%s",
+                  strcmp(t->name, "series") == 0 ? "name of a series" : words[t->kind]);
+        break;
     case TYPE_CHOICE:
         for (uint32_t i = 0; i < t->choice_count; i++)
             text_addf(out, "%s`%s`",

@@ -94,12 +94,16 @@ static void find_part(const struct referrer *f, struct node *n, const char *kind
     suggest_finish(&names);
 }
 
-void refer_resolve(struct referrer *f, struct diag *d) {
+void refer_resolve(struct referrer *f, struct config *c, struct diag *d) {
     for (uint32_t i = 0; i < f->asked_count; i++) {
+        struct node *n = f->asked[i].node;
         if (strcmp(f->asked[i].kind, "live") == 0)
-            find_live(f, f->asked[i].node, d);
+            find_live(f, n, d);
+        else if (strcmp(f->asked[i].kind, "series") == 0)
+            vec_push(c->series, c->series_count, c->series_capacity,
+                     (const struct node *)n);
         else
-            find_part(f, f->asked[i].node, f->asked[i].kind, d);
+            find_part(f, n, f->asked[i].kind, d);
     }
 }
 

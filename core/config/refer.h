@@ -12,7 +12,7 @@ struct named_part {
 
 struct asked {
     struct node *node;
-    const char *kind; /* a component's, or "live" */
+    const char *kind; /* a component's, "live" or "series" */
 };
 
 struct referrer {
@@ -30,8 +30,9 @@ struct referrer {
 void refer_component(struct referrer *f, const char *kind, const struct node *n);
 void refer_live(struct referrer *f, const struct node *n);
 void refer_ask(struct referrer *f, struct node *n, const char *kind);
-/* Then: each that was asked for has its path as value, or an error at its place. */
-void refer_resolve(struct referrer *f, struct diag *d);
+/* Then: each that was asked for has its path as value, or an error at its place. Series
+ * are known later: c gets the nodes that name one. */
+void refer_resolve(struct referrer *f, struct config *c, struct diag *d);
 void refer_finish(struct referrer *f);
 
 #endif

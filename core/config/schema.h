@@ -14,7 +14,7 @@ enum type_kind {
     TYPE_DURATION,
     TYPE_PATH,
     TYPE_PATTERN,
-    TYPE_REFERENCE, /* to a component or a live option */
+    TYPE_REFERENCE, /* to a component, a live option or a series */
     TYPE_CHOICE,
     TYPE_COMPONENT,  /* one */
     TYPE_COMPONENTS, /* one, a list or a map of named ones */
@@ -28,7 +28,7 @@ struct type {
     const char *text;     /* as written */
     const char **choices; /* TYPE_CHOICE */
     uint32_t choice_count;
-    const char *name;      /* component's kind or "live", record's or union's name */
+    const char *name; /* component's kind, "live" or "series"; record's or union's name */
     const struct type *of; /* TYPE_LIST, TYPE_MAP */
 };
 

@@ -60,6 +60,8 @@ struct config {
     struct arena *arena;
     struct node *root;
     const char *source;
+    const struct node **series; /* values of options that refer to a series */
+    uint32_t series_count, series_capacity;
 };
 
 struct limits { /* of one load, over all files */

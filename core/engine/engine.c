@@ -62,7 +62,9 @@ static int describe_programs(struct engine *eng, const struct engine_options *o,
     bool training = o->use == ENGINE_TRAIN;
     if (programs_create(eng->x, eng->arena, o->field_count, o->fields, o->declare_rows,
                         o->resident, training, &eng->programs, d) == RN_OK &&
-        training)
+        training &&
+        averages_declare(eng->programs, o->length.total_steps,
+                         o->length.steps_per_epoch, d) == RN_OK)
         engine_check_inits(eng, d);
     hyper_create(eng->x, o->length.total_steps, o->length.steps_per_epoch, &eng->hyper,
                  d);
@@ -135,6 +137,13 @@ static int each(struct engine *eng, each_plan fn, void *context) {
     }
     for (uint32_t i = 0; i < eng->eval_count && status == RN_OK; i++)
         status = fn(context, &eng->evals[i]);
+    struct average_programs *a = &eng->averages;
+    if (a->update.plan && status == RN_OK)
+        status = fn(context, &a->update);
+    if (a->follow.plan && status == RN_OK)
+        status = fn(context, &a->follow);
+    for (uint32_t i = 0; i < a->refresh_count && status == RN_OK; i++)
+        status = fn(context, &a->refresh[i]);
     return status;
 }
 
@@ -196,6 +205,7 @@ int engine_load_variant(struct engine *eng, struct program_variant *p,
     p->scalars.first = program_scalar_index(p->program, "run.first");
     p->scalars.share = program_scalar_index(p->program, "run.share");
     p->scalars.progress = program_scalar_index(p->program, "run.progress");
+    p->scalars.refresh_share = program_scalar_index(p->program, GRAPH_REFRESH_SHARE);
     p->places = program_input_index(p->program, RESIDENT_PLACES);
     p->numbers = arena_array(eng->arena, int, eng->programs->resident.change_count + 1);
     for (uint32_t i = 0; i < eng->programs->resident.change_count; i++)

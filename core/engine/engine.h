@@ -24,7 +24,7 @@ struct program_variant {
     struct program *program; /* after engine_load */
     int *live;               /* scalar of each live value */
     struct {                 /* scalars "run.*" */
-        int seed, step, row, first, share, progress;
+        int seed, step, row, first, share, progress, refresh_share;
     } scalars;
     int places;         /* input: which samples of the split, where they are resident */
     int *numbers;       /* inputs: what decides each change of resident samples */
@@ -53,6 +53,13 @@ struct objective_programs {
     /* Of the running epoch: steps that had something to learn from, and those of them
      * that were left out as they were not finite. */
     int64_t ran, skipped;
+};
+
+/* Where a hook averages parameters; else all plans are NULL. */
+struct average_programs {
+    struct program_variant update, follow; /* of no rows */
+    uint32_t refresh_count; /* as variants of a step; 0: no statistics to refresh */
+    struct program_variant *refresh;
 };
 
 /* A tapped point of a program. */
@@ -104,6 +111,7 @@ struct engine {
         *objectives; /* as programs->objectives; NULL: no training */
     uint32_t eval_count;
     struct program_variant *evals;
+    struct average_programs averages;
     struct tap *taps; /* of objective 0 */
     uint32_t tap_count, tap_capacity;
     struct diag *tap_errors; /* while taps are described */
@@ -163,9 +171,30 @@ int engine_init_variables(struct engine *eng, struct diag *d);
 /* Is there an init for every variable, and does each pattern of `init:` match one? */
 int engine_check_inits(struct engine *eng, struct diag *d);
 
+/* ---- averages.c: where programs->averages has a hook ---- */
+/* After step `step`: the next averages, if they are due. */
+int engine_average(struct engine *eng, int64_t step, struct rn_error *e);
+/* Before evaluations read averages: where none has been made they are the parameters.
+ * *stale: their running statistics are to be computed first. */
+int engine_averages_ready(struct engine *eng, bool *stale, struct rn_error *e);
+/* Batch `batch`, from 0, of a pass over the training split, its rows fed into p. */
+int engine_refresh(struct engine *eng, struct program_variant *p, int64_t batch,
+                   struct rn_error *e);
+/* After all of them. */
+int engine_refreshed(struct engine *eng, struct rn_error *e);
+
 /* ---- weights.c ---- */
 struct checkpoint;
 struct saver;
+/* Averages that a checkpoint holds in place of parameters. */
+struct stored_averages {
+    int64_t updates; /* averages made; 0: there are none */
+    bool stale;      /* running statistics were not computed for them */
+};
+struct stored_averages engine_stored_averages(const struct checkpoint *c);
+/* What parameters are from a checkpoint with averages: the averages. */
+int engine_load_averages(struct engine *eng, const struct checkpoint *c,
+                         struct rn_error *e);
 /* Variables by their names from a checkpoint. RN_E_CHECKPOINT: one is missing or has
  * another shape. */
 int engine_load_weights(struct engine *eng, const struct checkpoint *c,

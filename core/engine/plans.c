@@ -139,7 +139,35 @@ static int plan_evaluation(struct engine *eng, const struct engine_options *o,
     return RN_OK;
 }
 
+static int plan_refresh(struct programs *p, uint32_t objective, int64_t rows,
+                        struct graph **out, struct diag *d) {
+    (void)objective;
+    return programs_refresh(p, rows, out, d);
+}
+
+static int plan_averages(struct engine *eng, const struct engine_options *o,
+                         struct diag *d) {
+    struct programs *p = eng->programs;
+    struct average_programs *a = &eng->averages;
+    struct graph *g;
+    if (!p->averages.hook)
+        return RN_OK;
+    int status = programs_average(p, &g, d);
+    if (status == RN_OK)
+        status = make_plan(eng, g, 0, &a->update, d);
+    if (status == RN_OK)
+        status = programs_follow(p, &g, d);
+    if (status == RN_OK)
+        status = make_plan(eng, g, 0, &a->follow, d);
+    if (status != RN_OK || !p->averages.refresh_count)
+        return status;
+    a->refresh_count = o->step_count;
+    return plan_variants(eng, plan_refresh, 0, o, &a->refresh, d);
+}
+
 int engine_plan(struct engine *eng, const struct engine_options *o, struct diag *d) {
     int status = eng->use == ENGINE_TRAIN ? plan_training(eng, o, d) : RN_OK;
-    return status ? status : plan_evaluation(eng, o, d);
+    if (status == RN_OK)
+        status = plan_evaluation(eng, o, d);
+    return status ? status : plan_averages(eng, o, d);
 }

@@ -13,6 +13,7 @@ struct use {
     struct checkpoint_file *file;
     struct recorded_plugins plugins;
     struct setup *s;
+    enum stored_parameters used;
 };
 
 int stored_plugins(struct record *record, struct arena *a, const char *const *accepted,
@@ -80,6 +81,37 @@ static int find_checkpoint(struct use *u, const struct stored_options *o,
     return status;
 }
 
+/* The averages of the checkpoint in place of the parameters, or the parameters as
+ * training has them; where both are there, which of them is said. */
+static int load_parameters(struct use *u, const struct stored_options *o,
+                           struct rn_error *e) {
+    const struct checkpoint *c = checkpoint_get(u->file);
+    struct stored_averages a = engine_stored_averages(c);
+    int status = engine_load_weights(u->s->engine, c, e);
+    if (status != RN_OK || !a.updates)
+        return status;
+    u->used = o->raw_parameters ? STORED_RAW : STORED_AVERAGE;
+    if (o->raw_parameters) {
+        log_say(u->log, RN_LOG_INFO, "parameters: as training has them after step %lld",
+                (long long)c->step);
+        return RN_OK;
+    }
+    if (a.stale) {
+        error_set(e, RN_E_CHECKPOINT,
+                  "the checkpoint of step %lld has averages without running statistics "
+                  "of theirs: the run was stopped before they were computed",
+                  (long long)c->step);
+        return error_hint(e, "`runner resume RUN` computes them; --raw-parameters uses "
+                             "the parameters that training has");
+    }
+    log_say(
+        u->log, RN_LOG_INFO,
+        "parameters: averages after step %lld (%lld updates); --raw-parameters uses "
+        "those that training has",
+        (long long)c->step, (long long)a.updates);
+    return engine_load_averages(u->s->engine, c, e);
+}
+
 static int use_open(struct use *u, const struct stored_options *o, enum engine_use use,
                     struct diag *d) {
     struct rn_error e = {0};
@@ -117,8 +149,7 @@ static int use_open(struct use *u, const struct stored_options *o, enum engine_u
         return diag_status(d);
     stored_report_changes(u->s, u->record);
     status = setup_load(u->s, d);
-    if (status == RN_OK &&
-        engine_load_weights(u->s->engine, checkpoint_get(u->file), &e) != RN_OK) {
+    if (status == RN_OK && load_parameters(u, o, &e) != RN_OK) {
         diag_add(d, &e);
         status = e.status;
     }
@@ -134,7 +165,7 @@ static void use_close(struct use *u) {
 }
 
 int stored_eval(const struct stored_options *o, struct arena *a,
-                struct metric_list *out, struct diag *d) {
+                struct metric_list *out, enum stored_parameters *used, struct diag *d) {
     struct use u = {0};
     struct rn_error e = {0};
     int status = use_open(&u, o, ENGINE_EVAL, d);
@@ -155,6 +186,7 @@ int stored_eval(const struct stored_options *o, struct arena *a,
         if (status != RN_OK)
             diag_add(d, &e);
     }
+    *used = u.used;
     use_close(&u);
     return status;
 }
@@ -171,8 +203,8 @@ static int collect(struct use *u, struct program_variant *p, struct outputs *out
         uint32_t max_outputs = 0;
         for (uint32_t k = 0; k < u->s->engine->eval_count; k++)
             max_outputs = u->s->engine->evals[k].plan->base_count > max_outputs
-                       ? u->s->engine->evals[k].plan->base_count
-                       : max_outputs;
+                              ? u->s->engine->evals[k].plan->base_count
+                              : max_outputs;
         out->names = arena_array(u->a, const char *, max_outputs + 1);
         out->values = arena_array(u->a, struct rn_tensor, max_outputs + 1);
     }

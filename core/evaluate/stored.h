@@ -29,10 +29,17 @@ struct stored_options {
     const char *const *overrides;
     const char *const *accepted; /* plugins whose change is accepted */
     uint32_t accepted_count;
+    bool raw_parameters; /* not the averages, where the checkpoint has them */
+};
+/* Which values of the parameters were used. */
+enum stored_parameters {
+    STORED_ONLY /* there are no averages */,
+    STORED_AVERAGE,
+    STORED_RAW
 };
 /* Evaluate a split; the list's names live in a. */
 int stored_eval(const struct stored_options *o, struct arena *a,
-                struct metric_list *out, struct diag *d);
+                struct metric_list *out, enum stored_parameters *used, struct diag *d);
 /* Each batch of outputs: names and host tensors [rows, ...]. */
 int stored_predict(const struct stored_options *o,
                    int (*batch)(void *context, uint64_t rows, const int64_t *ids,

@@ -362,9 +362,19 @@ static const struct rn_parameter *build_parameter(struct rn_build *api) {
 static const struct rn_parameter_api parameter_api = {sizeof(struct rn_parameter_api),
                                                       0, build_parameter};
 
+static rn_value build_share(struct rn_build *api) {
+    struct builder *b = self(api);
+    return b->e.status ? RN_NONE : graph_live(b->g, GRAPH_REFRESH_SHARE, RN_F32);
+}
+
+static const struct rn_refresh_api refresh_api = {sizeof(struct rn_refresh_api), 0,
+                                                  build_share};
+
 static const void *build_extension(struct rn_build *api, const char *id) {
     if (strcmp(id, "runner.parameter/1") == 0 && self(api)->o.parameter)
         return &parameter_api;
+    if (strcmp(id, "runner.refresh/1") == 0)
+        return self(api)->o.refresh ? &refresh_api : NULL;
     if (strcmp(id, "runner.operator/1") == 0)
         return &operator_api;
     if (strcmp(id, "runner.gradient/1") == 0)

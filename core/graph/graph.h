@@ -248,6 +248,9 @@ struct port_binding {
     const char *port;
     rn_value value;
 };
+/* Live input of programs with `refresh`: 1 / k in batch k, from 1. */
+#define GRAPH_REFRESH_SHARE "run.refresh_share"
+
 struct builder_options {
     struct graph *graph;
     struct rn_host *host; /* the component's options */
@@ -260,6 +263,7 @@ struct builder_options {
     const char *component; /* "loss.hard": for errors, live names, variable owner */
     const char *scope;     /* first scope: "model" or "optimizer.hidden.<param>" */
     uint32_t phase;
+    bool refresh; /* running statistics are computed again: runner.refresh/1 */
     uint32_t input_count;
     const struct port_binding *inputs;
     /* NULL, or called with each layer's output and each trainable parameter as they are

@@ -66,6 +66,14 @@ struct rn_parameter update_parameter(const struct programs *p,
 /* Each regularizer takes a parameter that some objective trains. */
 int regularizers_check(const struct programs *p, struct diag *d);
 
+/* ---- average.c ---- */
+/* Of what the network assigns, only the statistics that are refreshed, where finite. */
+void averages_keep_statistics(struct make *m, const struct programs *p);
+/* ---- rewrite.c ---- */
+/* Has what a hook described the type and shape of the value that it stands for? else *e. */
+int rewrite_check(const struct graph *g, rn_value was, rn_value is, const char *member,
+                  struct rn_error *e);
+
 /* lookahead.c: what the program assigns, mixed with slow weights; applied: i64, updates
  * with this one. */
 void lookahead_make(struct make *m, struct programs *p, const struct objective *o,

@@ -415,6 +415,7 @@ static struct builder *describe(struct network *n, const struct bound_component 
                                  .component = part->path,
                                  .scope = scope,
                                  .phase = n->phase,
+                                 .refresh = n->refresh,
                                  .input_count = c->in_count,
                                  .inputs = ports,
                                  .rewrite = r ? rewrite_point : NULL,
@@ -567,6 +568,7 @@ int network_build(const struct network_options *o, struct network *out,
     out->graph = graph_create(o->arena, o->variables, o->name);
     out->rows = o->rows;
     out->phase = o->phase;
+    out->refresh = o->refresh;
     for (uint32_t i = 0; i < o->field_count; i++) {
         const char *name = arena_format(o->arena, "data.%s", o->fields[i].name);
         rn_value v = network_field_value(o, out->graph, i, name, d);

@@ -38,6 +38,7 @@ struct network {
     struct graph *graph;
     int64_t rows;
     int32_t phase;
+    bool refresh;
     struct network_value *values;
     uint32_t value_count, value_capacity;
     struct network_loss *losses;
@@ -78,6 +79,7 @@ struct network_options {
     uint32_t field_count;
     const struct network_field *fields;
     bool losses;                     /* build the losses too */
+    bool refresh;                    /* running statistics are computed again */
     const struct resident *resident; /* or NULL: fields are inputs */
 };
 

@@ -7,8 +7,8 @@
 
 #include <runner/sdk/work.h>
 
-#include "network/inline.h"
 #include "network/graph_writer.h"
+#include "network/inline.h"
 
 /* ----------------------------------------------------------------- the setup */
 
@@ -99,11 +99,16 @@ static int read_lookahead(struct programs *p, struct diag *d) {
 static struct network_options options(struct programs *p, const char *name,
                                       int32_t phase, int64_t rows, bool losses) {
     bool resident = phase == RN_PHASE_TRAIN && p->resident.held;
-    return (struct network_options){p->experiment,  p->variables,
-                                    p->arena,       name,
-                                    phase,          rows,
-                                    p->field_count, p->fields,
-                                    losses,         resident ? &p->resident : NULL};
+    return (struct network_options){.experiment = p->experiment,
+                                    .variables = p->variables,
+                                    .arena = p->arena,
+                                    .name = name,
+                                    .phase = phase,
+                                    .rows = rows,
+                                    .field_count = p->field_count,
+                                    .fields = p->fields,
+                                    .losses = losses,
+                                    .resident = resident ? &p->resident : NULL};
 }
 
 static bool is_read(const struct graph *g, rn_value v) {
@@ -581,8 +586,25 @@ int programs_eval(struct programs *p, int64_t rows, struct graph **out,
         status = status ? status : s;
         error_clear(&m.e); /* it is in d; the next metric may have its own */
     }
+    averages_redirect(p, m.g);
     *out = m.g;
     return status ? status : make_finish(&m, NULL, d);
+}
+
+int programs_refresh(struct programs *p, int64_t rows, struct graph **out,
+                     struct diag *d) {
+    struct network net;
+    struct network_options no = options(p, "refresh", RN_PHASE_TRAIN, rows, false);
+    no.resident = NULL; /* samples are read, not changed */
+    no.refresh = true;
+    int status = network_build(&no, &net, d);
+    if (status != RN_OK)
+        return status;
+    struct make m = {.g = net.graph};
+    averages_keep_statistics(&m, p);
+    averages_redirect(p, m.g);
+    *out = m.g;
+    return make_finish(&m, NULL, d);
 }
 
 int programs_predict(struct programs *p, int64_t rows, struct graph **out,

@@ -70,6 +70,23 @@ struct measured {
     int64_t choices;
 };
 
+/* What a hook averages. */
+struct averaged {
+    uint32_t variable, average; /* variables */
+    bool statistic;
+};
+
+struct averages { /* hook NULL: nothing is averaged */
+    const struct bound_component *hook;
+    int64_t start, every; /* steps: after `start`, and from there on every so many */
+    uint32_t statistics;  /* RN_STATISTICS_* */
+    uint32_t updates;     /* variable: i64 averages made so far */
+    uint32_t refreshed;   /* variable, with RN_STATISTICS_REFRESH: i64 `updates` when
+                             statistics were last computed */
+    uint32_t count, refresh_count; /* refresh_count: statistics to refresh among them */
+    struct averaged *at;
+};
+
 struct programs {
     struct experiment *experiment;
     struct variables *variables;
@@ -85,6 +102,7 @@ struct programs {
     bool anomaly; /* an update whose new values are not finite is left out, too */
     struct scaling scaling;
     struct lookahead lookahead;
+    struct averages averages;
     double *factors;  /* weight of each loss in the total */
     double *elements; /* weight of one row of each loss that has no weights: its terms
                          per row; 1 for a loss of the batch or of parameters */
@@ -126,6 +144,25 @@ int programs_weights(struct programs *p, uint32_t objective, int64_t rows,
 int programs_eval(struct programs *p, int64_t rows, struct graph **out, struct diag *d);
 int programs_predict(struct programs *p, int64_t rows, struct graph **out,
                      struct diag *d);
+#define AVERAGE_PREFIX    "average."
+#define AVERAGE_UPDATES   "average.updates"
+#define AVERAGE_REFRESHED "average.refreshed"
+/* ---- average.c: where p->averages has a hook ---- */
+/* The variable that holds the average of this one; UINT32_MAX: none does. */
+uint32_t average_of(const struct programs *p, uint32_t variable);
+/* With the parameters that are trained known: ask the hook, declare the averages. */
+int averages_declare(struct programs *p, int64_t total_steps, int64_t steps_per_epoch,
+                     struct diag *d);
+/* The next averages. */
+int programs_average(struct programs *p, struct graph **out, struct diag *d);
+/* Before the first average: all as the parameters are. */
+int programs_follow(struct programs *p, struct graph **out, struct diag *d);
+/* A batch of a pass that computes the running statistics of the averaged parameters. */
+int programs_refresh(struct programs *p, int64_t rows, struct graph **out,
+                     struct diag *d);
+/* What the program reads and assigns are the averages. */
+void averages_redirect(const struct programs *p, struct graph *g);
+
 /* Does any loss of the objective weigh its terms? (then weights runs first) */
 int programs_weighted(struct programs *p, uint32_t objective, bool *out,
                       struct diag *d);

@@ -30,15 +30,16 @@ bool network_rewrites(const struct experiment *x) {
 }
 
 /* The value must be like the point's: what reads it was built for that. */
-static int check(const struct graph *g, const struct rn_point *point, rn_value v,
-                 struct rn_error *e) {
-    const struct gvalue *was = graph_value(g, point->value), *is = graph_value(g, v);
+int rewrite_check(const struct graph *g, rn_value was_value, rn_value is_value,
+                  const char *member, struct rn_error *e) {
+    const struct gvalue *was = graph_value(g, was_value),
+                        *is = graph_value(g, is_value);
     if (is && is->dtype == was->dtype && is->rank == was->rank &&
         memcmp(is->shape, was->shape, was->rank * sizeof *was->shape) == 0)
         return RN_OK;
     error_set(e, RN_E_PLUGIN, is ? "the value has another type or shape" : "no value");
-    return error_hint(e,
-                      "rewrite returns a value like the point's, or the point's own");
+    return error_hint(
+        e, "%s returns a value like the one that it is given, or that one", member);
 }
 
 static rn_value rewrite(const struct bound_component *part, struct graph *g,
@@ -56,7 +57,8 @@ static rn_value rewrite(const struct bound_component *part, struct graph *g,
     struct rn_error e = {0};
     instance_watch(part->instance);
     rn_value v = hook->rewrite(builder_api(b), point);
-    if (network_finish(part, b, RN_OK, &e) == RN_OK && check(g, point, v, &e) == RN_OK)
+    if (network_finish(part, b, RN_OK, &e) == RN_OK &&
+        rewrite_check(g, point->value, v, "rewrite", &e) == RN_OK)
         return v;
     error_context(&e, "rewrite of %s", point->path);
     bound_component_error(d, part, &e);

@@ -93,14 +93,15 @@ static int check_options(const struct schema *s, struct rn_error *e) {
     return RN_OK;
 }
 
-/* reference(KIND), also inside a list or a map. */
+/* reference(KIND), (live) or (series), also inside a list or a map. */
 static int check_reference(const struct option_info *o, struct rn_error *e) {
     const char *at = strstr(o->type, "reference(");
     if (!at)
         return RN_OK;
     at += strlen("reference(");
     size_t length = strcspn(at, ")");
-    bool known = length == 4 && strncmp(at, "live", 4) == 0;
+    bool known = (length == 4 && strncmp(at, "live", 4) == 0) ||
+                 (length == 6 && strncmp(at, "series", 6) == 0);
     return known || kind_find_n(at, length)
                ? RN_OK
                : error_set(e, RN_E_PLUGIN,

@@ -30,11 +30,9 @@ static const void *extension(void *context, struct instance *i, const char *id) 
     (void)i;
     if (strcmp(id, "runner.duration/1") == 0)
         return &duration_api;
-    if (strcmp(id, "runner.record/1") == 0)
-        return s->record_api;
     if (strcmp(id, RN_EXT_SAMPLES) == 0)
         return setup_samples(s);
-    return NULL;
+    return s->host_extension ? s->host_extension(id) : NULL;
 }
 
 static int cancelled(void *context) {
@@ -314,8 +312,8 @@ struct setup *setup_open(const struct setup_options *o, struct diag *d) {
     s->arena = a;
     s->use = o->use;
     s->session = o->session;
-    s->record_api = o->record_api;
-    s->record_context = o->record_context;
+    s->host_extension = o->host_extension;
+    s->host_context = o->host_context;
     s->cancelled = o->cancelled;
     s->cancel_context = o->cancel_context;
     if (!open_experiment(s, o, d))

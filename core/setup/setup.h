@@ -22,8 +22,8 @@ struct setup {
     const void **rows;            /* of each: scratch of setup_feed */
     struct loader *samples;       /* lent to an init: samples.c */
     /* What components may ask of the host. */
-    const struct rn_record_api *record_api;
-    void *record_context;
+    const void *(*host_extension)(const char *id);
+    void *host_context;
     int (*cancelled)(void *context);
     void *cancel_context;
 };
@@ -41,8 +41,10 @@ struct setup_options {
     const void *fitted;
     uint64_t fitted_bytes;
     const char *kernels; /* resume, eval, predict: the backend's choices, or NULL */
-    const struct rn_record_api *record_api; /* extension for hooks, or NULL */
-    void *record_context;
+    /* Further extensions for components by id, as of whoever runs steps; or NULL. They
+     * find host_context in the set-up. */
+    const void *(*host_extension)(const char *id);
+    void *host_context;
     int (*cancelled)(void *context); /* or NULL */
     void *cancel_context;
 };

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "evaluate/averages.h"
 #include "train/loop.h"
 
 /* --------------------------------------------------------------------- saving */
@@ -32,6 +33,20 @@ int loop_save(struct loop *l, struct rn_error *e) {
     return status;
 }
 
+void loop_save_failed(struct loop *l) {
+    struct rn_error late = {0};
+    char text[120];
+    if (l->at.step == 0 || l->saved_step == l->at.step)
+        return;
+    l->at.ended = l->at.step == l->engine->length.total_steps;
+    if (loop_save(l, &late) != RN_OK)
+        return;
+    snprintf(text, sizeof text, "the state of step %lld%s is saved",
+             (long long)l->at.step,
+             l->at.evaluation_due ? ", before its evaluation," : "");
+    loop_notify(l, RN_LOG_INFO, text);
+}
+
 /* The weights of now are the best; the best of before stays while it is named. */
 static int save_best(struct loop *l, struct rn_error *e) {
     bool found;
@@ -52,17 +67,12 @@ int loop_keep_tensor(void *context, const char *series, const char *doc,
 
 /* The split is read; a failure leaves the state of the step behind. */
 static int measure(struct loop *l, struct rn_error *e) {
-    struct rn_error late = {0};
-    char text[120];
-    int status =
-        evaluator_run(l->evaluator, DATA_VAL, &l->metrics, loop_keep_tensor, l, e);
-    if (status == RN_OK || status == RN_E_CANCELLED || l->saved_step == l->at.step ||
-        loop_save(l, &late) != RN_OK)
-        return status;
-    snprintf(text, sizeof text,
-             "the state of step %lld, before its evaluation, is saved",
-             (long long)l->at.step);
-    loop_notify(l, RN_LOG_INFO, text);
+    int status = averages_ready(l->setup, e);
+    if (status == RN_OK)
+        status =
+            evaluator_run(l->evaluator, DATA_VAL, &l->metrics, loop_keep_tensor, l, e);
+    if (status != RN_OK && status != RN_E_CANCELLED)
+        loop_save_failed(l);
     return status;
 }
 
@@ -84,8 +94,17 @@ void loop_early_reason(struct loop *l) {
              (long long)l->monitors.early.bad);
 }
 
+/* Also where a hook has failed: the state that is saved names it. */
+static int keep_best(struct loop *l, int status, struct rn_error *e) {
+    struct rn_error late = {0};
+    int saved = save_best(l, status ? &late : e);
+    return status ? status : saved;
+}
+
 static int evaluate(struct loop *l, struct rn_error *e) {
-    int status = measure(l, e);
+    int status = hooks_event(l, RN_EVENT_EVALUATE_BEGIN, e);
+    if (status == RN_OK)
+        status = measure(l, e);
     for (uint32_t i = 0; i < l->metrics.count && status == RN_OK; i++)
         status = loop_scalar(l, l->metrics.at[i].name, l->metrics.at[i].value, e);
     if (status == RN_OK)
@@ -93,14 +112,14 @@ static int evaluate(struct loop *l, struct rn_error *e) {
     if (status != RN_OK)
         return status;
     observe_early(l);
-    status = hooks_event(l, RN_EVENT_EVALUATED, e);
     const struct metric_value *m =
         l->monitors.best.key ? metric_find(&l->metrics, l->monitors.best.metric) : NULL;
     bool better = m && monitor_observe(&l->monitors.best, m->value, l->at.step);
-    l->at.rows = record_rows(l->record);
     l->at.evaluation_due = false;
-    if (better && status == RN_OK)
-        status = save_best(l, e);
+    status = hooks_event(l, RN_EVENT_EVALUATED, e);
+    l->at.rows = record_rows(l->record);
+    if (better)
+        status = keep_best(l, status, e);
     if (status == RN_OK)
         status = record_publish_soon(l->record, e);
     loop_log_metrics(l, &l->metrics);
@@ -118,10 +137,27 @@ bool loop_evaluates(const struct loop *l) {
             is_end(l));
 }
 
+/* Who evaluates a checkpoint has no training split: where the run evaluates or ends,
+ * the averages are saved with their running statistics. */
+static int complete_averages(struct loop *l, struct rn_error *e) {
+    if (l->ending.interrupted || !(l->at.evaluation_due || is_end(l) || l->ending.stop))
+        return RN_OK;
+    int status = averages_ready(l->setup, e);
+    if (status != RN_E_CANCELLED)
+        return status;
+    l->ending.stop = l->ending.interrupted = true;
+    return RN_OK;
+}
+
 static int save_and_publish(struct loop *l, struct rn_error *e) {
+    struct rn_error late = {0};
+    int averaged = complete_averages(l, &late);
     l->ending.save_now = false;
     l->at.ended = is_end(l) || (l->ending.stop && !l->ending.interrupted);
     int status = loop_save(l, e);
+    if (status == RN_OK && averaged != RN_OK)
+        *e = late;
+    status = status ? status : averaged;
     return status ? status : record_publish_soon(l->record, e);
 }
 
@@ -137,7 +173,7 @@ int loop_evaluate(struct loop *l, struct rn_error *e) {
 
 /* ---------------------------------------------------------------- between steps */
 
-int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e) {
+int loop_between_steps(struct loop *l, struct rn_error *e) {
     int request =
         l->o->watch.request ? l->o->watch.request(l->o->watch.context) : RUN_GO_ON;
     if (request == RUN_STOP)
@@ -148,10 +184,6 @@ int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e) {
     }
     bool due = (l->cadence.save_every && l->at.step % l->cadence.save_every == 0) ||
                is_end(l) || l->ending.stop || request == RUN_SAVE || l->ending.save_now;
-    if (stepped) {
-        l->at.rows = record_rows(l->record);
-        l->at.evaluation_due = loop_evaluates(l);
-    }
     int status = due ? save_and_publish(l, e) : RN_OK;
     if (status != RN_OK || l->ending.interrupted || !l->at.evaluation_due)
         return status;

@@ -7,7 +7,43 @@
 #include "base/suggest.h"
 #include "train/loop.h"
 
-/* The monitored metric must exist before step one. */
+/* ------------------------------------------------------------------- references */
+
+static void no_series(const struct loop *l, const struct node *at, struct suggest *all,
+                      struct diag *d) {
+    node_error(d, at, false, RN_E_CONFIG, "this run records no series '%s'",
+               node_string(at));
+    if (!l->known.count && strncmp(node_string(at), "val/", 4) == 0)
+        diag_hint(d,
+                  "there is no validation split to measure on: give data.split.val, or "
+                  "data.val");
+    else
+        diag_suggest(d, all, node_string(at), "there are");
+}
+
+/* Every option that names a series names one that this run records. */
+static int check_series(struct loop *l, struct diag *d) {
+    const struct config *c = l->setup->x->config;
+    struct suggest all = {0};
+    int status = RN_OK;
+    loop_series_names(l, &all);
+    for (uint32_t i = 0; i < config_series_count(c); i++) {
+        const struct node *at = config_series_at(c, i);
+        bool found = false;
+        for (uint32_t k = 0; k < all.count && !found; k++)
+            found = strcmp(all.names[k], node_string(at)) == 0;
+        if (!found) {
+            no_series(l, at, &all, d);
+            status = RN_E_CONFIG;
+        }
+    }
+    suggest_finish(&all);
+    return status;
+}
+
+/* ---------------------------------------------------------------------- monitors */
+
+/* A monitored series is one that evaluations measure, and says which way is better. */
 static int check_monitor(const struct node *at, const struct metric_list *known,
                          const char **name, int *better, struct diag *d) {
     const struct metric_value *m = metric_find(known, node_string(at));
@@ -19,16 +55,13 @@ static int check_monitor(const struct node *at, const struct metric_list *known,
     if (m)
         return node_error(d, at, false, RN_E_CONFIG,
                           "'%s' does not say which way is better", m->name);
-    node_error(d, at, false, RN_E_CONFIG, "no metric is named '%s'", *name);
+    node_error(d, at, false, RN_E_CONFIG,
+               "'%s' cannot be monitored: evaluations do not measure it", *name);
     struct suggest all = {0};
     for (uint32_t i = 0; i < known->count; i++)
         suggest_add(&all, known->at[i].name);
     if (all.count)
         diag_suggest(d, &all, *name, "there are");
-    else
-        diag_hint(d,
-                  "there is no validation split to measure on: give data.split.val, or "
-                  "data.val");
     suggest_finish(&all);
     return RN_E_CONFIG;
 }
@@ -56,6 +89,8 @@ static int monitors(struct loop *l, struct diag *d) {
     l->known.count = 0;
     if (data_rows(s->data, DATA_VAL))
         evaluator_names(l->evaluator, "val", &l->known);
+    if (check_series(l, d) != RN_OK)
+        return RN_E_CONFIG;
     int status = read_monitor(l, "checkpoint.best", &l->monitors.best, d);
     int other = read_monitor(l, "train.early_stop", &l->monitors.early, d);
     status = status ? status : other;
@@ -105,7 +140,8 @@ static int read_cadences(struct loop *l, struct diag *d) {
     if (max_time && duration_parse(node_string(max_time), &t, &e) == RN_OK) {
         if (t.unit != DURATION_SECONDS)
             return node_error(d, max_time, false, RN_E_CONFIG,
-                              "'%s' is not a time: 2h, 90s, 30min", node_string(max_time));
+                              "'%s' is not a time: 2h, 90s, 30min",
+                              node_string(max_time));
         l->cadence.max_seconds = t.amount;
     }
     l->cadence.tap_every = arena_array(s->arena, int64_t, s->x->hooks.count + 1);

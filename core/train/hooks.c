@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hooks: events and what they may ask for; results of taps. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,15 +46,52 @@ static int refused(struct loop *l, int status, struct rn_error *e) {
     return e->status;
 }
 
-/* Room for the loss, the gradient's norm and the metrics of the last evaluation. */
-static struct rn_event_metric *event_metrics(struct loop *l) {
-    uint32_t n = (uint32_t)l->metrics.count + 2;
-    if (n > l->hooks.event_capacity) {
-        l->hooks.event_metrics =
-            arena_array(l->setup->arena, struct rn_event_metric, n);
-        l->hooks.event_capacity = n;
+/* -------------------------------------------------------------------- events */
+
+static void add_metrics(const struct metric_list *from, struct rn_event_metric *to,
+                        uint32_t *n) {
+    for (uint32_t i = 0; i < from->count; i++)
+        to[(*n)++] = (struct rn_event_metric){from->at[i].name, from->at[i].value};
+}
+
+/* What hooks may know at this event: see struct rn_event. */
+static struct rn_event_metric *event_metrics(struct loop *l, int what, uint32_t *n) {
+    struct hook_state *h = &l->hooks;
+    uint32_t max_count = l->metrics.count + l->tested.count + 2;
+    if (max_count > h->event_capacity) {
+        h->event_metrics =
+            arena_array(l->setup->arena, struct rn_event_metric, max_count);
+        h->event_capacity = max_count;
     }
-    return l->hooks.event_metrics;
+    *n = 0;
+    if (what == RN_EVENT_STEP_END) {
+        h->event_metrics[(*n)++] = (struct rn_event_metric){"train/loss", l->last_loss};
+        h->event_metrics[(*n)++] =
+            (struct rn_event_metric){"train/gradient_norm", l->last_norm};
+    }
+    add_metrics(&l->metrics, h->event_metrics, n);
+    if (what == RN_EVENT_RUN_END)
+        add_metrics(&l->tested, h->event_metrics, n);
+    return h->event_metrics;
+}
+
+/* Of the step to come, or of the latest one. */
+static int64_t event_epoch(const struct loop *l, int what) {
+    bool begins = what == RN_EVENT_RUN_BEGIN || what == RN_EVENT_EPOCH_BEGIN;
+    int64_t step = begins || l->at.step == 0 ? l->at.step : l->at.step - 1;
+    return step / l->engine->length.steps_per_epoch;
+}
+
+static void add_best(const struct loop *l, struct rn_event *ev) {
+    const struct monitor *m =
+        l->monitors.best.key ? &l->monitors.best : &l->monitors.early;
+    ev->best_value = NAN;
+    ev->best_step = -1;
+    if (!m->key || isnan(m->best))
+        return;
+    ev->best = m->metric;
+    ev->best_value = m->best;
+    ev->best_step = m->best_step;
 }
 
 static void blame(const struct loop *l, const struct bound_component *part,
@@ -63,44 +101,69 @@ static void blame(const struct loop *l, const struct bound_component *part,
     error_context(e, "%s, %s at step %lld", part->path, call, (long long)l->at.step);
 }
 
+static int one_event(struct loop *l, const struct bound_component *hook,
+                     struct rn_event ev, struct rn_error *e) {
+    const struct rn_hook *h = hook->component->iface;
+    struct actions a = {{&actions_api}, l, hook};
+    ev.actions = &a.api;
+    struct guard *g = guard_begin(hook->instance, &l->hooks.work);
+    ev.work = rn_workspace_begin(&l->hooks.work);
+    error_clear(&l->hooks.error);
+    instance_enter(hook->instance);
+    int status = h->event(instance_self(hook->instance), &ev, e);
+    status = instance_leave(hook->instance, "event", status, e);
+    status = guard_end(g, "event", status, e);
+    status = refused(l, status, e);
+    if (status != RN_OK)
+        blame(l, hook, "event", status, e);
+    return status;
+}
+
+static struct rn_event event_of(struct loop *l, int what, int end) {
+    struct rn_event ev = {.struct_size = sizeof ev,
+                          .what = what,
+                          .step = l->at.step,
+                          .epoch = event_epoch(l, what),
+                          .metric_stride = sizeof *ev.metrics,
+                          .flags = l->o->resume ? RN_EVENT_RESUMED : 0,
+                          .end = end};
+    ev.metrics = event_metrics(l, what, &ev.metric_count);
+    add_best(l, &ev);
+    return ev;
+}
+
 int hooks_event(struct loop *l, int what, struct rn_error *e) {
     const struct bound_components *hooks = &l->setup->x->hooks;
+    struct rn_event ev = event_of(l, what, RN_END_NONE);
     int status = RN_OK;
     for (uint32_t i = 0; i < hooks->count && status == RN_OK; i++) {
         const struct rn_hook *h = hooks->at[i].component->iface;
-        if (!h->event)
-            continue;
-        struct actions a = {{&actions_api}, l, &hooks->at[i]};
-        uint32_t n = 0;
-        struct rn_event_metric *known = event_metrics(l);
-        if (what == RN_EVENT_STEP_END) {
-            known[n++] = (struct rn_event_metric){"train/loss", l->last_loss};
-            known[n++] = (struct rn_event_metric){"train/gradient_norm", l->last_norm};
-        }
-        for (uint32_t k = 0; k < l->metrics.count; k++)
-            known[n++] =
-                (struct rn_event_metric){l->metrics.at[k].name, l->metrics.at[k].value};
-        struct guard *g = guard_begin(hooks->at[i].instance, &l->hooks.work);
-        struct rn_event ev = {.struct_size = sizeof ev,
-                              .what = what,
-                              .step = l->at.step,
-                              .epoch = l->at.step / l->engine->length.steps_per_epoch,
-                              .metric_count = n,
-                              .metric_stride = sizeof *known,
-                              .metrics = known,
-                              .actions = &a.api,
-                              .work = rn_workspace_begin(&l->hooks.work)};
-        error_clear(&l->hooks.error);
-        instance_enter(hooks->at[i].instance);
-        status = h->event(instance_self(hooks->at[i].instance), &ev, e);
-        status = instance_leave(hooks->at[i].instance, "event", status, e);
-        status = guard_end(g, "event", status, e);
-        status = refused(l, status, e);
-        if (status != RN_OK)
-            blame(l, &hooks->at[i], "event", status, e);
+        if (h->event)
+            status = one_event(l, &hooks->at[i], ev, e);
     }
+    l->hooks.failed |= status != RN_OK;
     return status;
 }
+
+int hooks_run_end(struct loop *l, int end, struct rn_error *e) {
+    const struct bound_components *hooks = &l->setup->x->hooks;
+    struct rn_event ev = event_of(l, RN_EVENT_RUN_END, end);
+    int first = RN_OK;
+    for (uint32_t i = 0; i < hooks->count; i++) {
+        const struct rn_hook *h = hooks->at[i].component->iface;
+        struct rn_error one = {0};
+        if (!h->event || one_event(l, &hooks->at[i], ev, &one) == RN_OK)
+            continue;
+        if (first != RN_OK || end == RN_END_ERROR || end == RN_END_DIVERGED)
+            loop_notify(l, RN_LOG_WARNING, one.message);
+        if (first == RN_OK)
+            *e = one;
+        first = first ? first : one.status;
+    }
+    return first;
+}
+
+/* ---------------------------------------------------------------------- taps */
 
 /* Step 0 is one of those that a cadence takes. */
 static bool due(const struct loop *l, uint32_t hook) {
@@ -157,6 +220,7 @@ int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e) {
         if (status != RN_OK)
             blame(l, part, "tapped", status, e);
     }
+    l->hooks.failed |= status != RN_OK;
     for (uint32_t i = 0; i < s->x->hooks.count; i++)
         l->cadence.tap_now[i] = false;
     return status;
@@ -188,13 +252,13 @@ static int claim(struct loop *l, const struct rn_host *h, const char *name) {
 static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
                            const struct rn_tensor *value) {
     struct setup *s = instance_context(h);
-    struct loop *l = s->record_context;
+    struct loop *l = s->host_context;
     struct rn_error e;
     const char *doc = "";
     for (uint32_t i = 0; i < l->hooks.doc_count; i++)
         if (strcmp(l->hooks.docs[i].name, name) == 0)
             doc = l->hooks.docs[i].doc;
-    int status = claim(l, h, name);
+    int status = l->folder ? claim(l, h, name) : RN_E_UNSUPPORTED;
     if (status != RN_OK)
         return status;
     return record_tensor(l->record, name, step,
@@ -204,7 +268,7 @@ static int32_t hook_tensor(struct rn_host *h, const char *name, int64_t step,
 
 static int32_t hook_document(struct rn_host *h, const char *name, const char *doc) {
     struct setup *s = instance_context(h);
-    struct loop *l = s->record_context;
+    struct loop *l = s->host_context;
     for (uint32_t i = 0; i < l->hooks.doc_count; i++)
         if (strcmp(l->hooks.docs[i].name, name) == 0)
             return RN_OK;
@@ -217,9 +281,9 @@ static int32_t hook_document(struct rn_host *h, const char *name, const char *do
 static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
                            double value) {
     struct setup *s = instance_context(h);
-    struct loop *l = s->record_context;
+    struct loop *l = s->host_context;
     struct rn_error e;
-    int status = claim(l, h, name);
+    int status = l->folder ? claim(l, h, name) : RN_E_UNSUPPORTED;
     if (status != RN_OK)
         return status;
     return record_scalar(l->record, name, step,
@@ -230,7 +294,7 @@ static int32_t hook_scalar(struct rn_host *h, const char *name, int64_t step,
 static int32_t hook_say(struct rn_host *h, const char *key, int32_t severity,
                         const char *sentence) {
     struct setup *s = instance_context(h);
-    struct loop *l = s->record_context;
+    struct loop *l = s->host_context;
     for (uint32_t i = 0; i < l->hooks.said_count; i++)
         if (strcmp(l->hooks.said[i], key) == 0)
             return RN_OK;

@@ -275,5 +275,7 @@ int loop_step(struct loop *l, const struct batch *b, bool tapped,
         if (status == RN_OK)
             status = finish_objective(l, o, b, &one, out, e);
     }
+    if (status == RN_OK && (out->updated || p->nan_skip)) /* else the step fails */
+        status = engine_average(s->engine, l->at.step + 1, e);
     return status;
 }

@@ -4,6 +4,7 @@
 #define TRAIN_LOOP_H
 
 #include <runner/hook.h>
+#include <runner/run.h>
 #include <runner/sdk/work.h>
 
 #include "train/run.h"
@@ -53,6 +54,7 @@ struct hook_state {
     struct series_owner *owners;
     uint32_t owner_count, owner_capacity;
     struct rn_error error; /* what a hook was refused in the present call */
+    bool failed;           /* the run ends with the error of a hook */
 };
 
 /* Whether the run ends after this step, and why. */
@@ -81,11 +83,13 @@ struct loop {
     struct evaluator *evaluator;
     struct position at;
     struct means step_means;     /* scratch */
-    struct metric_list metrics;  /* latest of all splits */
+    struct metric_list metrics;  /* of the latest evaluation */
+    struct metric_list tested;   /* of the test split; names: of run_result */
     struct metric_list known;    /* what an evaluation will give, without values */
     double last_loss, last_norm; /* of the last step */
     struct rn_error anomaly;     /* where the last step that was not finite went wrong;
                                     status 0: not looked for */
+    const char *folder;          /* of the run, absolute; NULL before RUN_BEGIN */
     int64_t saved_step;          /* of the newest checkpoint of this loop, -1: none */
     struct cadence cadence;
     struct monitors monitors;
@@ -110,9 +114,11 @@ void loop_find_anomaly(struct loop *l, uint32_t objective, const struct batch *b
 /* between.c */
 /* A checkpoint of now, which CURRENT names; nothing where the step has one. */
 int loop_save(struct loop *l, struct rn_error *e);
-/* Save, evaluate, notice that it is time to stop. stepped: a step has been made since
- * the last call; else the run was stopped before it began. */
-int loop_between_steps(struct loop *l, bool stepped, struct rn_error *e);
+/* After an error that leaves the state of a step whole: a checkpoint of it, unless
+ * there is one. */
+void loop_save_failed(struct loop *l);
+/* Save, evaluate, notice that it is time to stop. */
+int loop_between_steps(struct loop *l, struct rn_error *e);
 /* Is the split read after as many steps as are done? */
 bool loop_evaluates(const struct loop *l);
 /* The evaluation of this step; then a checkpoint, where one is due and there is none.
@@ -144,9 +150,13 @@ void resume_end(struct loop *l);
 void resume_close(struct resume *r);
 /* hooks.c */
 int hooks_event(struct loop *l, int what, struct rn_error *e);
+/* RUN_END, to every hook. end: RN_END_*. The first error, but where the run has one. */
+int hooks_run_end(struct loop *l, int end, struct rn_error *e);
 int hooks_tapped(struct loop *l, struct program *p, struct rn_error *e);
 bool hooks_due(const struct loop *l);
 extern const struct rn_record_api hooks_record_api; /* its context: the loop */
+/* hooks_run.c: what the host offers to hooks while a run trains; NULL: not that. */
+const void *hooks_extension(const char *id);
 /* watch.c: the monitors, which must exist, and the cadences of the YAML. */
 int loop_read_watches(struct loop *l, struct diag *d);
 int loop_observe_schedules(struct loop *l, struct rn_error *e);
@@ -154,6 +164,12 @@ const struct metric_value *metric_find(const struct metric_list *l, const char *
 /* summary.c: the evaluations of the validation split, into out. */
 int loop_summary(const struct loop *l, struct run_result *out, struct rn_error *e);
 /* series.c */
+/* The series that options may refer to: of evaluations, of steps, of live values. */
+struct suggest;
+void loop_series_names(const struct loop *l, struct suggest *out);
+/* The latest value of such a series, NaN before the first; false: there is none of this
+ * name. */
+bool loop_series_value(const struct loop *l, const char *name, double *value);
 double loop_epoch(const struct loop *l);
 int loop_scalar(struct loop *l, const char *name, double value, struct rn_error *e);
 int loop_record_step(struct loop *l, const struct step_result *r, struct rn_error *e);

@@ -58,7 +58,7 @@ void loop_report_progress(struct loop *l, enum run_moment moment, double loss,
         .scale = s->engine->objectives && s->engine->objectives[0].scale > 0.0
                      ? s->engine->objectives[0].scale
                      : NAN,
-        .metrics = &l->metrics};
+        .metrics = moment == RUN_TESTED || l->tested.count ? &l->tested : &l->metrics};
     l->o->watch.progress(l->o->watch.context, &p);
 }
 

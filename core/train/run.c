@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "evaluate/averages.h"
 #include "evaluate/stored.h"
 #include "train/loop.h"
 
@@ -90,39 +91,47 @@ static int end_of_epoch(struct loop *l, struct rn_error *e) {
     return status;
 }
 
+/* Once an epoch, also where the run was stopped between the event and the step. */
+static int begin_epoch(struct loop *l, struct rn_error *e) {
+    if (l->at.epoch_begun || l->at.step % l->engine->length.steps_per_epoch)
+        return RN_OK;
+    l->at.epoch_begun = true;
+    return hooks_event(l, RN_EVENT_EPOCH_BEGIN, e);
+}
+
 static int one_step(struct loop *l, struct rn_error *e) {
     struct batch b;
     struct step_result r;
     bool tapped = l->engine->tap_count && hooks_due(l);
-    int status = RN_OK;
-    if (l->at.step % l->engine->length.steps_per_epoch == 0)
-        status = hooks_event(l, RN_EVENT_EPOCH_BEGIN, e);
-    if (status == RN_OK)
-        status = loader_next(l->loader, &b, e);
+    int status = loader_next(l->loader, &b, e);
     if (status == RN_E_CANCELLED) { /* the step has not begun: the state is whole */
         l->ending.stop = l->ending.interrupted = true;
         return RN_OK;
     }
     if (status == RN_OK)
+        status = begin_epoch(l, e);
+    if (status == RN_OK)
         status = loop_step(l, &b, tapped, &r, e);
     if (status != RN_OK)
         return status;
-    if (tapped && r.ran)
-        status = hooks_tapped(l, r.ran->program, e);
-    if (status == RN_OK && r.overflowed)
+    struct rn_error late = {0};
+    int looked = tapped && r.ran ? hooks_tapped(l, r.ran->program, &late) : RN_OK;
+    if (r.overflowed)
         loop_log_overflow(l);
-    if (status == RN_OK && !r.updated)
-        status = diverged(l, r.loss, r.norm, e);
-    if (status != RN_OK)
-        return status;
+    if (!r.updated && diverged(l, r.loss, r.norm, e) != RN_OK)
+        return e->status;
+    if ((status = looked) != RN_OK)
+        *e = late;
     if (!r.empty) {
         l->last_loss = r.loss;
         l->last_norm = r.norm;
     }
     l->at.step++;
+    l->at.epoch_begun = false;
     l->at.loader = loader_tell(l->loader);
     l->clock.rows_done += (double)b.rows;
-    status = loop_record_step(l, &r, e);
+    if (status == RN_OK)
+        status = loop_record_step(l, &r, e);
     if (status == RN_OK)
         status = hooks_event(l, RN_EVENT_STEP_END, e);
     if (status == RN_OK && l->at.step % l->engine->length.steps_per_epoch == 0)
@@ -130,6 +139,9 @@ static int one_step(struct loop *l, struct rn_error *e) {
     else if (status == RN_OK && l->at.step == l->engine->length.total_steps)
         status = check_progress(l, e);
     loop_report_progress(l, RUN_STEPPED, r.empty ? NAN : r.loss, r.norm);
+    /* The step is whole, also where a hook has failed. */
+    l->at.rows = record_rows(l->record);
+    l->at.evaluation_due = loop_evaluates(l);
     return status;
 }
 
@@ -155,6 +167,8 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
         return RN_OK;
     int status = load_best(l, e);
     if (status == RN_OK)
+        status = averages_ready(l->setup, e);
+    if (status == RN_OK)
         status = evaluator_run(l->evaluator, DATA_TEST, &all, loop_keep_tensor, l, e);
     for (uint32_t i = 0; i < all.count && status == RN_OK; i++) {
         status = loop_scalar(l, all.at[i].name, all.at[i].value, e);
@@ -163,10 +177,9 @@ static int test(struct loop *l, struct run_result *out, struct rn_error *e) {
         vec_push(out->test.at, out->test.count, out->test.capacity, m);
     }
     memory_release(all.at);
-    l->metrics.count = 0;
     for (uint32_t i = 0; i < out->test.count; i++)
-        vec_push(l->metrics.at, l->metrics.count, l->metrics.capacity, out->test.at[i]);
-    loop_log_metrics(l, &l->metrics);
+        vec_push(l->tested.at, l->tested.count, l->tested.capacity, out->test.at[i]);
+    loop_log_metrics(l, &l->tested);
     if (status == RN_OK)
         loop_report_progress(l, RUN_TESTED, NAN, 0.0);
     return status;
@@ -189,6 +202,31 @@ static void save_before(struct loop *l) {
     loop_notify(l, RN_LOG_INFO, line);
 }
 
+static int run_end(const struct loop *l, int status) {
+    return status == RN_E_DIVERGED                      ? RN_END_DIVERGED
+           : status != RN_OK                            ? RN_END_ERROR
+           : l->ending.interrupted                      ? RN_END_INTERRUPTED
+           : l->ending.early                            ? RN_END_EARLY
+           : l->at.step < l->engine->length.total_steps ? RN_END_STOPPED
+                                                        : RN_END_FINISHED;
+}
+
+/* The state that an error leaves behind is saved before hooks get RUN_END, of which
+ * nothing is saved. */
+static int end_run(struct loop *l, int status, struct rn_error *e) {
+    struct rn_error late = {0};
+    if (status == RN_E_DIVERGED)
+        save_before(l);
+    else if (l->hooks.failed)
+        loop_save_failed(l);
+    int ended = hooks_run_end(l, run_end(l, status), &late);
+    if (status == RN_OK && ended != RN_OK) {
+        *e = late;
+        return ended;
+    }
+    return status;
+}
+
 /* The measured peak of memory, to compare with the plan. */
 static void note_memory(struct loop *l) {
     struct device_memory m = device_memory(l->engine->device);
@@ -200,10 +238,19 @@ static void note_memory(struct loop *l) {
     record_note(l->record, "pinned_memory_peak", text, &e);
 }
 
+static const char *absolute_folder(struct loop *l) {
+    char *path = realpath(record_folder(l->record), NULL);
+    const char *copy =
+        arena_copy(l->setup->arena, path ? path : record_folder(l->record));
+    free(path);
+    return copy;
+}
+
 static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) {
     struct setup *s = l->setup;
     l->clock.began = clock_seconds();
     loop_report_progress(l, RUN_BEGAN, NAN, 0.0);
+    l->folder = absolute_folder(l);
     int status = hooks_event(l, RN_EVENT_RUN_BEGIN, e);
     if (l->o->resume)
         resume_end(l);
@@ -211,10 +258,9 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         status = loop_evaluate(l, e);
     while (status == RN_OK && !l->ending.stop &&
            l->at.step < s->engine->length.total_steps) {
-        int64_t before = l->at.step;
         status = one_step(l, e);
         if (status == RN_OK)
-            status = loop_between_steps(l, l->at.step != before, e);
+            status = loop_between_steps(l, e);
     }
     if (status == RN_OK && !l->ending.interrupted)
         status = test(l, out, e);
@@ -222,13 +268,10 @@ static int loop_all(struct loop *l, struct run_result *out, struct rn_error *e) 
         l->ending.interrupted = true;
         status = RN_OK;
     }
-    if (status == RN_OK)
-        status = hooks_event(l, RN_EVENT_RUN_END, e);
+    status = end_run(l, status, e);
     loop_log_overflows(l);
     if (l->ending.reason[0])
         loop_notify(l, RN_LOG_INFO, l->ending.reason);
-    if (status == RN_E_DIVERGED)
-        save_before(l);
     if (status != RN_OK)
         loop_log(l, "ended with an error: ", e->message);
     note_memory(l);
@@ -387,8 +430,8 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
                                .override_count = o->override_count,
                                .overrides = o->overrides,
                                .use = ENGINE_TRAIN,
-                               .record_api = &hooks_record_api,
-                               .record_context = &l,
+                               .host_extension = hooks_extension,
+                               .host_context = &l,
                                .cancelled = asked_to_stop,
                                .cancel_context = &l};
     int status = o->resume ? resume_open(&l, a, &r, &so, d) : RN_OK;
@@ -430,6 +473,7 @@ int run_train(const struct run_options *o, struct run_result *out, struct diag *
     loader_close(l.loader);
     evaluator_destroy(l.evaluator);
     memory_release(l.metrics.at);
+    memory_release(l.tested.at);
     memory_release(l.known.at);
     memory_release(l.hooks.docs);
     memory_release(l.hooks.owners);

@@ -2,8 +2,41 @@
 /* The series of a run: what each step writes into its record. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/suggest.h"
 #include "train/loop.h"
+
+static const char live_prefix[] = "live/";
+
+void loop_series_names(const struct loop *l, struct suggest *out) {
+    for (uint32_t i = 0; i < l->known.count; i++)
+        suggest_add(out, l->known.at[i].name);
+    suggest_add(out, "train/loss");
+    suggest_add(out, "train/gradient_norm");
+    for (uint32_t i = 0; i < l->engine->hyper.count; i++)
+        suggest_add(out, arena_format(l->setup->arena, "%s%s", live_prefix,
+                                      l->engine->hyper.at[i].name));
+}
+
+bool loop_series_value(const struct loop *l, const char *name, double *value) {
+    const struct hyper *live = &l->engine->hyper;
+    const struct metric_value *m = metric_find(&l->metrics, name);
+    size_t n = sizeof live_prefix - 1;
+    int i = strncmp(name, live_prefix, n) == 0 ? hyper_find(live, name + n) : -1;
+    *value = NAN;
+    if (m)
+        *value = m->value;
+    else if (strcmp(name, "train/loss") == 0)
+        *value = l->at.step ? l->last_loss : NAN;
+    else if (strcmp(name, "train/gradient_norm") == 0)
+        *value = l->at.step ? l->last_norm : NAN;
+    else if (i >= 0)
+        *value = live->at[i].now;
+    else
+        return metric_find(&l->known, name) != NULL;
+    return true;
+}
 
 double loop_epoch(const struct loop *l) {
     return (double)l->at.step / (double)l->engine->length.steps_per_epoch;

@@ -25,6 +25,7 @@ static void save_position(const struct loop *l, struct saver *s) {
     saver_real(s, o, "last_gradient_norm", l->last_norm);
     saver_int(s, o, "evaluation_due", at->evaluation_due);
     saver_int(s, o, "ended", at->ended);
+    saver_int(s, o, "epoch_begun", at->epoch_begun);
 }
 
 const char *means_object(struct arena *a, const struct setup *g, uint32_t objective,

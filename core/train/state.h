@@ -18,6 +18,7 @@ struct position { /* where the loop stands */
     int64_t skipped;
     bool evaluation_due; /* that of this step is still to be made */
     bool ended;          /* the run has ended */
+    bool epoch_begun;    /* hooks have had EPOCH_BEGIN of the step to come */
 };
 
 /* "means/<objective>/<loss>": sums and weights since the last recorded row and of the

@@ -92,6 +92,7 @@ static int load_position(struct loop *l, const struct saved *from, struct rn_err
     l->last_norm = saved_real(from, o, "last_gradient_norm", 0.0);
     at->evaluation_due = saved_int(from, o, "evaluation_due", 0) != 0;
     at->ended = saved_int(from, o, "ended", 0) != 0;
+    at->epoch_begun = saved_int(from, o, "epoch_begun", 0) != 0;
     return check_counts(l, from, e);
 }
 

@@ -159,11 +159,14 @@ struct rn_tensor {
  * be passed over; a host that knows it reads it as if the mark were not there.
  *
  * TYPE: bool int float string duration path pattern choice(a,b,c) component(KIND)
- *       reference(KIND) reference(live) list(TYPE) map(TYPE) RECORD-NAME UNION-NAME; a
- *       field of a record is an option line between `record:` and `end:`.
+ *       reference(KIND) reference(live) reference(series) list(TYPE) map(TYPE)
+ *       RECORD-NAME UNION-NAME; a field of a record is an option line between `record:`
+ *       and `end:`.
  *       `above`/`below` exclude the bound. A reference names a component of the
  *       experiment, or a live option of a model, loss, regularizer, optimizer or metric,
- *       which must be there; its value is the path of that.
+ *       which must be there; its value is the path of that. A reference to a series is
+ *       the name of a curve that this run records: val/NAME of an evaluation, train/loss,
+ *       train/gradient_norm, live/PATH of a live option.
  * SHAPE: [N,C,H,W] symbols or numbers, [...] any, [N,...] a prefix; no spaces. N is the
  *       batch.
  * DTYPE: f32 f64 bf16 f16 i64 i32 i8 u32 u8 bool, `float` any float, `int` any integer,

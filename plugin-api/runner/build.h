@@ -85,7 +85,7 @@ struct rn_build_api {
                      rn_dtype *dtype);
     /* Layer scopes: names nest with '.', e.g. "model.block1.conv". [setup] */
     void (*push)(struct rn_build *b, const char *scope);
-    void (*pop)(struct rn_build *b);      /* [setup] */
+    void (*pop)(struct rn_build *b); /* [setup] */
     /* RN_PHASE_TRAIN (with dropout, batch statistics) or RN_PHASE_EVAL. [setup] */
     uint32_t (*phase)(struct rn_build *b);
     /* The component's own error; sticks. where: an option path or NULL. message NULL:
@@ -277,6 +277,16 @@ static inline const struct rn_parameter *rn_get_parameter(struct rn_build *b) {
     b->api->fail(b, "there is no parameter here (runner.parameter/1)", NULL, NULL);
     return NULL;
 }
+
+/* Extension "runner.refresh/1" of struct rn_build, where running statistics are
+ * computed again by a pass over the training split: in a model in training, with
+ * parameters that a hook has averaged. */
+struct rn_refresh_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* 1 / k in batch k of the pass, from 1: an f32 scalar. [setup] */
+    rn_value (*share)(struct rn_build *b);
+};
 
 /* Any operator with one output. */
 static inline rn_value rn_op(struct rn_build *b, const char *name, uint32_t n_in,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hook: rewrites a value, taps values on sampled steps, or acts at named moments.
- * Status: draft. */
+/* A hook: rewrites a value, taps values on sampled steps, acts at named moments, or
+ * averages parameters. Status: draft. */
 #ifndef RUNNER_HOOK_H
 #define RUNNER_HOOK_H
 
@@ -14,6 +14,7 @@ extern "C" {
 #define RN_POINT_GRADIENT   2u /* the gradient of a parameter */
 #define RN_POINT_WEIGHT     3u /* a parameter */
 #define RN_POINT_UPDATE     4u /* new value - old value of a parameter; reserved */
+#define RN_POINT_STATISTIC  5u /* a running statistic of a model: state of f32 */
 
 struct rn_point {
     uint32_t struct_size;
@@ -24,12 +25,43 @@ struct rn_point {
     uint32_t reserved;
 };
 
-#define RN_EVENT_RUN_BEGIN   1
-#define RN_EVENT_EPOCH_BEGIN 2
-#define RN_EVENT_STEP_END    3
-#define RN_EVENT_EVALUATED   4
-#define RN_EVENT_EPOCH_END   5
-#define RN_EVENT_RUN_END     6
+/* Events, in the order in which they come. Several hooks get each of them in the order
+ * of the file.
+ *
+ *   RUN_BEGIN            once a process, before its first step. A resumed run begins
+ * again: flags has RN_EVENT_RESUMED, step is that of the checkpoint EPOCH_BEGIN before
+ * the first step of each epoch STEP_END             after each step, also one that was
+ * left out EPOCH_END            after STEP_END of the last step of each epoch; a run
+ * may end inside an epoch, by train.steps or a stop, without one EVALUATE_BEGIN after a
+ * step that is followed by an evaluation of the validation EVALUATED            split,
+ * once all events above of this step are done RUN_END              once a process,
+ * last, however the run ends: `end` says how. After the test, which loads the best
+ * weights
+ *
+ * A checkpoint of step s has the state after the events of that step up to EPOCH_END,
+ * and a resumed run gets none of them again, but for EVALUATE_BEGIN and EVALUATED where
+ * the evaluation was still to be made. What a hook does at RUN_END is in no checkpoint.
+ *
+ * An event that fails ends the run with the status that it returned: later hooks do not
+ * get it, and the state of the step is saved. All hooks get RUN_END still. */
+#define RN_EVENT_RUN_BEGIN      1
+#define RN_EVENT_EPOCH_BEGIN    2
+#define RN_EVENT_STEP_END       3
+#define RN_EVENT_EPOCH_END      4
+#define RN_EVENT_EVALUATE_BEGIN 5
+#define RN_EVENT_EVALUATED      6
+#define RN_EVENT_RUN_END        7
+
+#define RN_EVENT_RESUMED 1u /* rn_event.flags: this process has resumed the run */
+
+/* Why a run ended. */
+#define RN_END_NONE        0 /* it goes on */
+#define RN_END_FINISHED    1 /* all steps are done */
+#define RN_END_STOPPED     2 /* a hook asked for it */
+#define RN_END_EARLY       3 /* train.early_stop */
+#define RN_END_INTERRUPTED 4 /* a signal or train.max_time; it can be resumed */
+#define RN_END_DIVERGED    5
+#define RN_END_ERROR       6
 
 struct rn_event_metric {
     const char *name; /* borrowed; "train/loss", "val/accuracy" */
@@ -40,16 +72,27 @@ struct rn_actions;
 /* A moment of the run. */
 struct rn_event {
     uint32_t struct_size;
-    int32_t what;  /* RN_EVENT_* */
-    int64_t step;  /* steps done */
-    int64_t epoch; /* from 0 */
+    int32_t what; /* RN_EVENT_* */
+    int64_t step; /* steps done */
+    /* From 0: at RUN_BEGIN and EPOCH_BEGIN that of the next step, else that of the
+     * latest one. */
+    int64_t epoch;
     uint32_t metric_count;
     uint32_t metric_stride;
-    /* Borrowed; what is known at this moment: the latest evaluation, and at STEP_END
-     * train/loss and train/gradient_norm (before clipping) of the step. */
+    /* Borrowed; what is known at this moment: the latest evaluation (val/...), at
+     * STEP_END train/loss and train/gradient_norm (before clipping) of the step, and at
+     * RUN_END what the test gave (test/...). */
     const struct rn_event_metric *metrics;
     struct rn_actions *actions; /* host, until the call returns: what it may ask for */
-    struct rn_work *work; /* host, until the call returns */
+    struct rn_work *work;       /* host, until the call returns */
+    uint32_t flags;             /* RN_EVENT_RESUMED */
+    int32_t end;                /* RN_END_*; of RUN_END */
+    /* The best evaluation so far by the monitor of checkpoint.best, else of
+     * train.early_stop: the metric's name (borrowed; NULL: nothing is monitored, or was
+     * measured yet), its value and step. */
+    const char *best;
+    double best_value;
+    int64_t best_step;
 };
 
 /* What a tap gave at a sampled step. */
@@ -60,7 +103,7 @@ struct rn_tapped {
     const struct rn_point *point;   /* borrowed; value is RN_NONE */
     const char *const *names;       /* borrowed */
     const struct rn_tensor *values; /* borrowed */
-    struct rn_work *work; /* host, until the call returns */
+    struct rn_work *work;           /* host, until the call returns */
 };
 
 /* The closed list of what an event may ask for. */
@@ -70,9 +113,10 @@ struct rn_actions {
 struct rn_actions_api {
     uint32_t struct_size;
     uint32_t reserved;
-    /* End the run after this step. [step] */
+    /* End the run after this step, its evaluation and its checkpoint. [step] */
     void (*stop)(struct rn_actions *a, const char *reason);
-    void (*save)(struct rn_actions *a); /* a checkpoint now [step] */
+    /* A checkpoint once all hooks have had the event. [step] */
+    void (*save)(struct rn_actions *a);
     /* Hold the live option at `path` ("optimizer.lr") at a value from the next step on;
      * RN_E_UNSUPPORTED: there is none of that name. [step] */
     int32_t (*set_live)(struct rn_actions *a, const char *path, double value);
@@ -80,7 +124,8 @@ struct rn_actions_api {
     void (*look)(struct rn_actions *a);
 };
 
-/* Host extension "runner.record/1": what hooks leave behind. */
+/* Host extension "runner.record/1": what hooks leave behind, while a run trains.
+ * RN_E_UNSUPPORTED before RUN_BEGIN. */
 struct rn_record_api {
     uint32_t struct_size;
     uint32_t reserved;
@@ -95,6 +140,34 @@ struct rn_record_api {
     /* What the rows of the tensor series `name` are, for readers of run.h5; before
      * its first row. Copied. [step] */
     int32_t (*document)(struct rn_host *h, const char *name, const char *doc);
+};
+
+/* What evaluations have as running statistics beside averaged parameters. */
+#define RN_STATISTICS_CURRENT 0u /* those of training, as they are */
+#define RN_STATISTICS_AVERAGE 1u /* averages of their own, as of parameters */
+/* Those that the averaged parameters have over the training split: before an
+ * evaluation, the means over the batches of one pass (rn_running in build.h). */
+#define RN_STATISTICS_REFRESH 2u
+
+/* How a hook averages: what create read from its options. */
+struct rn_averaging {
+    uint32_t struct_size;
+    uint32_t statistics; /* written: RN_STATISTICS_*; CURRENT before */
+    int64_t total_steps; /* of the run; 0: not known */
+    int64_t steps_per_epoch;
+    int64_t start; /* written: the first average is made after this step; 1 before */
+    int64_t every; /* written: steps from one average to the next; 1 before */
+};
+
+/* A parameter or running statistic to average. */
+struct rn_average_call {
+    uint32_t struct_size;
+    uint32_t kind;    /* RN_POINT_WEIGHT or RN_POINT_STATISTIC */
+    const char *path; /* borrowed: "model.conv1.weight" */
+    rn_value average; /* as it is */
+    rn_value value;   /* the parameter after the step */
+    rn_value count;   /* averages made before this one: an f32 scalar, at least 1 */
+    uint32_t reserved;
 };
 
 /* All members but create and destroy may be NULL. */
@@ -122,6 +195,15 @@ struct rn_hook {
                      struct rn_error *e);                                 /* [step] */
     int32_t (*save)(void *self, struct rn_stream *s, struct rn_error *e); /* [step] */
     int32_t (*load)(void *self, struct rn_stream *s, struct rn_error *e); /* [setup] */
+    /* Average: of one hook of an experiment. `averaging` says how, before `average`,
+     * which describes the next value of an average; the first is the parameter itself.
+     * The averages are variables of the host ("average.model.conv1.weight"), on the
+     * device and in checkpoints. Evaluations, the test, eval and predict use them in
+     * place of the parameters, once there are any; training never reads them. Both
+     * members or neither. [setup] */
+    int32_t (*averaging)(void *self, struct rn_averaging *a, struct rn_error *e);
+    rn_value (*average)(struct rn_build *b,
+                        const struct rn_average_call *a); /* [setup] */
 };
 
 #define RN_HOOK(id, iface, head, body) RN_COMPONENT(id, iface, "hook " head, body)

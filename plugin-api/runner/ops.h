@@ -556,6 +556,25 @@ static inline rn_value rn_dropout(struct rn_build *b, rn_value x, double p) {
 #undef RN_BINARY_
 #undef RN_REDUCE_
 
+/* The next value of the running statistic `old` after a batch that gives scale * batch:
+ * (1 - momentum) old + momentum scale batch; while statistics are refreshed, the mean of
+ * what the batches so far gave. */
+static inline rn_value rn_running(struct rn_build *b, rn_value old, rn_value batch,
+                                  double scale, double momentum) {
+    const struct rn_refresh_api *api =
+        (const struct rn_refresh_api *)b->api->extension(b, "runner.refresh/1");
+    rn_value keep, take;
+    if (api) {
+        rn_value share = api->share(b);
+        keep = rn_sub(b, rn_const(b, 1.0), share);
+        take = scale == 1.0 ? share : rn_mul(b, share, rn_const(b, scale));
+    } else {
+        keep = rn_const(b, 1.0 - momentum);
+        take = rn_const(b, momentum * scale);
+    }
+    return rn_add(b, rn_mul(b, keep, old), rn_mul(b, take, batch));
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #include <runner/operator.h>
 #include <runner/optimizer.h>
 #include <runner/regularizer.h>
+#include <runner/run.h>
 #include <runner/sampler.h>
 #include <runner/scan.h>
 #include <runner/schedule.h>

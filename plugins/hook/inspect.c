@@ -245,8 +245,14 @@ static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
     return status ? status : from->api->read(from, &s->m, sizeof s->m);
 }
 
-static const struct rn_hook iface = {
-    sizeof(struct rn_hook), 0, create, free, NULL, tap, tapped, event, save, load};
+static const struct rn_hook iface = {.struct_size = sizeof iface,
+                                     .create = create,
+                                     .destroy = free,
+                                     .tap = tap,
+                                     .tapped = tapped,
+                                     .event = event,
+                                     .save = save,
+                                     .load = load};
 
 RN_HOOK(inspect, iface, "runner/inspect 1",
         RN_DOC("Statistics of activations, gradients and weights; early words")

@@ -110,7 +110,7 @@ static const struct rn_schedule iface = {
 RN_SCHEDULE(plateau, iface, "runner/plateau 1",
             RN_DOC("Times factor whenever the monitored metric has not become better "
                    "for more than `patience` evaluations")
-            RN_OPTION("monitor string = val/loss | the metric to watch; it says "
+            RN_OPTION("monitor reference(series) = val/loss | the metric to watch; it says "
                       "itself which way is better")
             RN_OPTION("factor float = 0.1 ; above 0 ; below 1 | what the value is "
                       "multiplied by")

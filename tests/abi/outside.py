@@ -440,6 +440,32 @@ train: {steps: 1, log_every: 1}
     same("hook: it set the learning rate", a.curve("live/optimizer.lr"), [.1, .1, .1, 0.0],
          1e-7)
 
+    # hooks of events and averages: order, what the run answers, what evaluations use.
+    build(here / "outside/events.c", top / "events.so", flags)
+    a = Run(top, {"hooks": "[{type: acme.events/diary, series: val/loss}, "
+                           "{type: acme.events/halfway}]",
+                  "train": "{steps: 4, log_every: 1}"}, ["events"])
+    diary = [line.split() for line in (a.folder / "diary.txt").read_text().splitlines()]
+    c.equal("events: in order", [line[1] for line in diary],
+            ["run_begin", "epoch_begin", *["step_end"] * 4, "evaluate_begin", "evaluated",
+             "run_end"])
+    c.ok("events: lengths and live values",
+         {"total=4", "seed=3", "samples=64", "lr=0.1"} <= set(diary[2]), diary[2])
+    w = a.weights()
+    c.equal("average: one for each parameter, and their number",
+            (sorted(n for n in w if n.startswith("average.model")), int(w["average.updates"])),
+            (sorted(f"average.{n}" for n in w if n.startswith("model")), 3))
+    said = dict(word.split("=", 1) for word in diary[-1][2:])
+    sums = {n: w[n].astype(np.float64).sum() for n in w}
+    c.ok("average: it is what the hook reads", any(
+        abs(float(said["sum"]) - sums[n]) < 1e-5 and
+        abs(float(said["average"]) - sums[f"average.{n}"]) < 1e-5
+        for n in w if n.startswith("model")), (said, sums))
+    r = runner("eval", a.folder, "--json", cwd=top)
+    c.ok("average: eval uses it", r.code == 0 and json.loads(r.out)["parameters"] ==
+         "average" and json.loads(r.out)["test/loss"] == a.curve("test/loss")[-1],
+         (r.out, r.err, a.curve("test/loss")))
+
     # hook: what it refers to is there, by path, by name or by type, or the place is told.
     two = "{right: {type: accuracy}, best: {type: top_k, k: 3}}"
     for said, path in [("metrics.best", "metrics.best"), ("right", "metrics.right"),

@@ -8,7 +8,8 @@
 #include "commands/verbs/stored_args.h"
 #include "commands/verbs/verbs.h"
 
-static void print_metrics(const struct metric_list *all, bool json) {
+static void print_metrics(const struct metric_list *all, enum stored_parameters used,
+                          bool json) {
     struct text line = {0};
     struct json_writer w;
     json_begin(&w, &line);
@@ -18,6 +19,8 @@ static void print_metrics(const struct metric_list *all, bool json) {
             json_number(&w, all->at[i].name, all->at[i].value);
         else
             print_measure(all->at[i].name, all->at[i].value);
+    if (used != STORED_ONLY)
+        json_string(&w, "parameters", used == STORED_AVERAGE ? "average" : "raw");
     json_close(&w);
     if (json)
         print_text(&line);
@@ -32,11 +35,12 @@ int verb_eval(const struct args *a) {
     struct diag *d = diag_create();
     struct arena *names = arena_create();
     struct metric_list all = {0};
+    enum stored_parameters used = STORED_ONLY;
     struct stored_options o = stored_args(a, s);
-    if (stored_eval(&o, names, &all, d) != RN_OK) {
+    if (stored_eval(&o, names, &all, &used, d) != RN_OK) {
         code = fail_with(d, a);
     } else {
-        print_metrics(&all, args_json(a));
+        print_metrics(&all, used, args_json(a));
     }
     memory_release(all.at);
     arena_destroy(names);

@@ -16,6 +16,7 @@ static inline struct stored_options stored_args(const struct args *a,
                                    .override_count = a->count - 1,
                                    .overrides = a->arg + 1,
                                    .accepted = a->repeated[FLAG_ACCEPT_CHANGED],
+                                   .raw_parameters = args_has(a, FLAG_RAW_PARAMETERS),
                                    .accepted_count =
                                        a->repeated_count[FLAG_ACCEPT_CHANGED]};
 }

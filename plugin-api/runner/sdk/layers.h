@@ -111,11 +111,8 @@ static inline rn_value rn_layer_batch_norm(struct rn_build *b, const char *scope
         return x;
     }
     double unbiased = (double)count / (double)(count - 1);
-    rn_value keep = rn_const(b, 1.0 - momentum), take = rn_const(b, momentum);
-    rn_assign(b, "mean", rn_add(b, rn_mul(b, keep, mean), rn_mul(b, take, batch_mean)));
-    rn_assign(b, "variance",
-              rn_add(b, rn_mul(b, keep, var),
-                     rn_mul(b, rn_const(b, momentum * unbiased), batch_var)));
+    rn_assign(b, "mean", rn_running(b, mean, batch_mean, 1.0, momentum));
+    rn_assign(b, "variance", rn_running(b, var, batch_var, unbiased, momentum));
     rn_pop(b);
     return x;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hook in two forms. Tap: the sum of each weight. Event: a curve of steps, a checkpoint
- * at step 2, the learning rate held from step 3 on, and a stop after `steps`. */
+/* A hook in two forms. Tap: the sum of each weight. Event: a curve of steps, a
+ * checkpoint at step 2, the learning rate held from step 3 on, and a stop after
+ * `steps`. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,8 +80,18 @@ static int32_t load(void *self, struct rn_stream *stream, struct rn_error *e) {
     return stream->api->read(stream, &s->seen, sizeof s->seen);
 }
 
-static const struct rn_hook iface = {
-    sizeof(struct rn_hook), 0, create, free, NULL, tap, tapped, event, save, load};
+static const struct rn_hook iface = {sizeof(struct rn_hook),
+                                     0,
+                                     create,
+                                     free,
+                                     NULL,
+                                     tap,
+                                     tapped,
+                                     event,
+                                     save,
+                                     load,
+                                     NULL,
+                                     NULL};
 
 RN_HOOK(watch, iface, "acme.hooks/watch 1",
         RN_DOC("Looks on, then stops") RN_OPTION("steps int = 5 ; min 1 | when to stop")

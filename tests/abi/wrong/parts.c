@@ -149,12 +149,12 @@ static int32_t event(void *self, const struct rn_event *ev, struct rn_error *e) 
     (void)self, (void)ev;
     return rn_fail(e, RN_E_PLUGIN, "the hook came off", NULL, NULL);
 }
-static const struct rn_hook rewrites_iface = {
-    sizeof(struct rn_hook), 0, NULL, NULL, rewrite, NULL, NULL, NULL, NULL, NULL};
-static const struct rn_hook taps_iface = {
-    sizeof(struct rn_hook), 0, NULL, NULL, NULL, tap, tapped, NULL, NULL, NULL};
-static const struct rn_hook event_iface = {
-    sizeof(struct rn_hook), 0, NULL, NULL, NULL, NULL, NULL, event, NULL, NULL};
+static const struct rn_hook rewrites_iface = {.struct_size = sizeof(struct rn_hook),
+    .rewrite = rewrite};
+static const struct rn_hook taps_iface = {.struct_size = sizeof(struct rn_hook),
+    .tap = tap, .tapped = tapped};
+static const struct rn_hook event_iface = {.struct_size = sizeof(struct rn_hook),
+    .event = event};
 RN_HOOK(hook_rewrites, rewrites_iface, "acme.bad/rewrites 1", RN_DOC("Wrong on purpose"));
 RN_HOOK(hook_taps, taps_iface, "acme.bad/taps 1",
         RN_DOC("Wrong on purpose") RN_OPTION("every duration = 1st | how often"));
