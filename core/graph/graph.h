@@ -163,6 +163,12 @@ int graph_gradient(struct graph *g, uint32_t ny, const rn_value *ys,
                    const rn_value *gys, uint32_t nx, const rn_value *xs, rn_value *gxs,
                    struct rn_error *e);
 
+/* Appends `from`, a graph of the same arena and variables, and returns what v of it is in
+ * g. by_variable: by variable's id, the value of g that `from` reads in its place;
+ * RN_NONE: the variable. Outputs and assignments of `from` stay behind. append.c */
+rn_value graph_append(struct graph *g, const struct graph *from,
+                      const rn_value *by_variable, rn_value v);
+
 /* ---- scan: a body that runs once per step (docs/recurrent.md) ----
  * Operand k is input graph_scan_port(k) of the body: states, then step inputs (of which
  * the body reads one step's part, without axis 0), then fixed operands. */

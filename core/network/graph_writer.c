@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the programs of a run are written with. */
-#include "network/inline.h"
+#include <string.h>
+
 #include "network/graph_writer.h"
+#include "network/inline.h"
 
 rn_value make_op(struct make *m, const char *name, uint32_t n, const rn_value *in,
                  uint32_t n_attr, const struct rn_attr *attrs) {
@@ -42,11 +44,11 @@ void make_output(struct make *m, const char *name, rn_value v) {
         graph_output(m->g, name, v, &m->e);
 }
 
-rn_value make_part(struct make *m, const struct bound_component *part,
-                   int32_t (*form)(struct rn_build *),
-                   const struct rn_parameter *parameter, const char *scope,
-                   uint32_t input_count, const struct port_binding *inputs,
-                   const char *output) {
+struct builder *make_described(struct make *m, const struct bound_component *part,
+                               int32_t (*form)(struct rn_build *),
+                               const struct rn_parameter *parameter, const char *scope,
+                               uint32_t input_count,
+                               const struct port_binding *inputs) {
     struct builder_options bo = {.graph = m->g,
                                  .host = instance_host(part->instance),
                                  .self = instance_self(part->instance),
@@ -60,23 +62,39 @@ rn_value make_part(struct make *m, const struct bound_component *part,
                                  .inputs = inputs};
     uint32_t known = variables_count(m->g->variables);
     if (m->e.status)
-        return RN_NONE;
+        return NULL;
     struct builder *b = builder_create(&bo);
     instance_watch(part->instance);
     int status = network_finish(part, b, form(builder_api(b)), &m->e);
+    for (uint32_t i = known; i < variables_count(m->g->variables); i++)
+        if (!status && variables_at(m->g->variables, i)->trainable)
+            status =
+                error_set(&m->e, RN_E_PLUGIN,
+                          "%s declares a parameter of its own, which nothing trains",
+                          part->component->name);
+    return status ? NULL : b;
+}
+
+rn_value make_part(struct make *m, const struct bound_component *part,
+                   int32_t (*form)(struct rn_build *),
+                   const struct rn_parameter *parameter, const char *scope,
+                   uint32_t input_count, const struct port_binding *inputs,
+                   const char *output) {
     struct network built = {.graph = m->g, .phase = RN_PHASE_TRAIN};
-    if (!status)
-        status = network_check(&built, part, b, &m->e);
-    rn_value value = status ? RN_NONE : builder_output(b, output);
-    if (!status && !value)
+    struct builder *b =
+        make_described(m, part, form, parameter, scope, input_count, inputs);
+    if (!b || network_check(&built, part, b, &m->e) != RN_OK)
+        return RN_NONE;
+    rn_value value = builder_output(b, output);
+    if (!value)
         error_set(&m->e, RN_E_PLUGIN, "%s %s gave no output '%s'",
                   part->component->kind, part->component->name, output);
-    for (uint32_t i = known; i < variables_count(m->g->variables); i++)
-        if (m->e.status == RN_OK && variables_at(m->g->variables, i)->trainable)
-            error_set(&m->e, RN_E_PLUGIN,
-                      "%s declares a parameter of its own, which nothing trains",
-                      part->component->name);
-    return m->e.status ? RN_NONE : value;
+    return value;
+}
+
+bool make_is_like(const struct gvalue *g, const struct variable *v) {
+    return g->dtype == v->dtype && g->rank == v->rank &&
+           memcmp(g->shape, v->shape, v->rank * sizeof *v->shape) == 0;
 }
 
 int make_finish(struct make *m, const struct bound_component *part, struct diag *d) {

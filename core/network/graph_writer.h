@@ -3,6 +3,8 @@
 #ifndef NETWORK_GRAPH_WRITER_H
 #define NETWORK_GRAPH_WRITER_H
 
+#include <runner/phases.h>
+
 #include "network/programs.h"
 
 /* A small graph builder: the first error sticks in e. An operand RN_NONE gives
@@ -27,6 +29,13 @@ rn_value make_part(struct make *m, const struct bound_component *part,
                    const struct rn_parameter *parameter, const char *scope,
                    uint32_t input_count, const struct port_binding *inputs,
                    const char *output);
+/* What it describes, whatever it is called and declared as; NULL: see m->e. */
+struct builder *make_described(struct make *m, const struct bound_component *part,
+                               int32_t (*form)(struct rn_build *),
+                               const struct rn_parameter *parameter, const char *scope,
+                               uint32_t input_count, const struct port_binding *inputs);
+/* Is a value of the type and shape of the variable? */
+bool make_is_like(const struct gvalue *g, const struct variable *v);
 /* Verified, or the error in d: of `part` where that is given. */
 int make_finish(struct make *m, const struct bound_component *part, struct diag *d);
 
@@ -50,6 +59,37 @@ void update_unscale(struct make *m, const struct programs *p, const struct objec
                     struct update *u);
 int update_make(struct make *m, struct programs *p, const struct objective *o,
                 struct update *u, struct diag *d);
+/* bool: is every element of n values finite? */
+rn_value update_finite(struct make *m, uint32_t n, const rn_value *values);
+/* Where the optimizer of parameter i keeps its state. */
+const char *update_scope(const struct programs *p, const struct objective *o,
+                         uint32_t i);
+/* f32: updates with this one; as i64 in *next, where that is not NULL. */
+rn_value update_count(struct make *m, const struct objective *o, rn_value *next);
+/* ---- phases.c ---- */
+/* The extension of an optimizer, checked; NULL: it has none, or see e. */
+const struct rn_phases *phases_find(const struct component *c, struct rn_error *e);
+/* At most one component among the objective's optimizers has the extension, in as many
+ * groups as there are. */
+int phases_check(const struct programs *p, const struct objective *o, struct diag *d);
+/* gs, the (scaled) gradient at the parameters xs, becomes that of the last phase. */
+int phases_gradient(struct make *m, struct programs *p, const struct objective *o,
+                    const struct network_options *network, const rn_value *xs,
+                    rn_value *gs, struct diag *d);
+/* Sums over parameters: further inputs of a phase or the update. */
+struct phase_sums {
+    uint32_t count, capacity;
+    struct port_binding *at;
+};
+/* What the update asks for, of clipped gradients gs. */
+int phases_update_sums(struct make *m, const struct programs *p,
+                       const struct objective *o, const rn_value *xs,
+                       const rn_value *gs, rn_value step, struct phase_sums *out,
+                       struct diag *d);
+/* ---- programs.c ---- */
+/* The total that the objective minimises, of a network in m->g, with its outputs. */
+int objective_total(struct make *m, struct programs *p, const struct objective *o,
+                    const struct network *net, rn_value *total, struct diag *d);
 /* ---- regularizer.c ---- */
 /* The sum of the penalties on the parameters that the objective trains, an f32 scalar;
  * RN_NONE: there are none. */

@@ -11,7 +11,7 @@
 #include <runner/regularizer.h>
 
 #include "graph/builder.h"
-#include "network/network.h"
+#include "network/graph_writer.h"
 
 typedef int32_t (*describe_fn)(struct rn_build *b);
 
@@ -84,6 +84,15 @@ static int describe_inner(struct builder *outer, const struct rn_inline_call *ca
     if (!form)
         return error_set(e, RN_E_CONFIG, "%s at '%s' describes nothing", c->name,
                          call->option);
+    if (strcmp(c->kind, "optimizer") == 0 && phases_find(c, e)) {
+        error_set(e, RN_E_CONFIG,
+                  "%s at '%s' takes several gradients a step, which only the outermost "
+                  "optimizer can",
+                  c->name, call->option);
+        return error_hint(e, "put %s around the other optimizer", c->bare);
+    }
+    if (e->status != RN_OK)
+        return e->status;
     struct bound_component part = {
         .component = c,
         .instance = inner,

@@ -202,6 +202,8 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
     }
     for (uint32_t i = 0; training && i < p->objective_count && status == RN_OK; i++) {
         status = objective_bind(p, &p->objectives[i], d);
+        if (status == RN_OK)
+            status = phases_check(p, &p->objectives[i], d);
         if (status == RN_OK && declare_counters(p, &p->objectives[i], &e) != RN_OK) {
             diag_add(d, &e);
             status = e.status;
@@ -272,6 +274,12 @@ static int add_penalty(struct make *m, const struct programs *p,
     make_output(m, "regularization", penalty);
     *total = make_op2(m, "add", *total, penalty);
     return RN_OK;
+}
+
+int objective_total(struct make *m, struct programs *p, const struct objective *o,
+                    const struct network *net, rn_value *total, struct diag *d) {
+    *total = total_loss(m, p, o, net);
+    return add_penalty(m, p, o, total, d);
 }
 
 /* Does any term of the objective's losses weigh anything in this batch? RN_NONE:
@@ -347,13 +355,16 @@ int programs_train(struct programs *p, uint32_t objective, int64_t rows,
     struct make m = {.g = net.graph};
     rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
     uint32_t forward_nodes = m.g->node_count;
-    rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
-    status = add_penalty(&m, p, o, &total, d);
+    rn_value *gs = xs + o->parameter_count, total;
+    status = objective_total(&m, p, o, &net, &total, d);
     if (status != RN_OK)
         return status;
     gradients(&m, p, o, total, xs, gs);
     if (m.e.status)
         return make_finish(&m, NULL, d);
+    status = phases_gradient(&m, p, o, &no, xs, gs, d);
+    if (status != RN_OK)
+        return status;
     struct update u = {.loss = total, .xs = xs, .gs = gs};
     u.counts = any_weight(&m, o, &net);
     update_unscale(&m, p, o, &u);
@@ -385,11 +396,16 @@ int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
     }
     struct make m = {.g = net.graph};
     rn_value *xs = arena_array(p->arena, rn_value, 2 * (size_t)o->parameter_count + 1);
-    rn_value *gs = xs + o->parameter_count, total = total_loss(&m, p, o, &net);
-    status = add_penalty(&m, p, o, &total, d);
+    rn_value *gs = xs + o->parameter_count, total;
+    status = objective_total(&m, p, o, &net, &total, d);
     if (status != RN_OK)
         return status;
     gradients(&m, p, o, total, xs, gs);
+    if (m.e.status)
+        return make_finish(&m, NULL, d);
+    status = phases_gradient(&m, p, o, &no, xs, gs, d);
+    if (status != RN_OK)
+        return status;
     m.g->part = GRAPH_UPDATE;
     /* A running statistic that is not finite stays as it was, and the update is
      * notified.

@@ -135,6 +135,9 @@ int programs_create(struct experiment *x, struct arena *a, uint32_t field_count,
 /* Graphs; taps may be appended to what train returns (see taps.h). */
 int programs_train(struct programs *p, uint32_t objective, int64_t rows,
                    struct graph **out, struct diag *d);
+/* phases.c: phase i of a step before the update, by name; NULL: there are no more. */
+const char *phases_name(const struct programs *p, const struct objective *o,
+                        uint32_t i);
 int programs_grad(struct programs *p, uint32_t objective, int64_t rows,
                   struct graph **out, struct diag *d);
 int programs_apply(struct programs *p, uint32_t objective, struct graph **out,

@@ -23,12 +23,6 @@ static const struct rn_regularizer *form_of(const struct bound_component *part) 
     return part->component->iface;
 }
 
-/* Is a value of the type and shape of the variable? */
-static bool is_like(const struct gvalue *g, const struct variable *v) {
-    return g->dtype == v->dtype && g->rank == v->rank &&
-           memcmp(g->shape, v->shape, v->rank * sizeof *v->shape) == 0;
-}
-
 /* What one regularizer makes of a value of parameter k of an objective, its penalty or
  * a new value; RN_NONE: see d. */
 static rn_value apply(struct make *m, const struct programs *p,
@@ -44,7 +38,7 @@ static rn_value apply(struct make *m, const struct programs *p,
     rn_value out = make_part(m, part, project ? r->project : r->describe, &info, scope,
                              1, &port, output);
     const struct gvalue *made = out ? graph_value(m->g, out) : NULL;
-    if (made && project && !is_like(made, v))
+    if (made && project && !make_is_like(made, v))
         error_set(&m->e, RN_E_PLUGIN, "output 'param' of %s has another type or shape",
                   part->component->name);
     if (made && !project && (made->dtype != RN_F32 || made->rank))

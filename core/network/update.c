@@ -62,19 +62,26 @@ rn_value update_scale(struct make *m, const struct programs *p,
     }
 }
 
+rn_value update_finite(struct make *m, uint32_t n, const rn_value *values) {
+    rn_value finite = RN_NONE;
+    for (uint32_t i = 0; i < n; i++) {
+        /* The largest, as a sum of finite ones may overflow. */
+        rn_value largest = over_all(m, "reduce_max", make_op1(m, "abs", values[i]));
+        finite = both(m, finite, make_op1(m, "is_finite", largest));
+    }
+    return finite;
+}
+
 void update_unscale(struct make *m, const struct programs *p, const struct objective *o,
                     struct update *u) {
-    rn_value scale = update_scale(m, p, o), finite = RN_NONE;
+    rn_value scale = update_scale(m, p, o);
     m->g->part = GRAPH_UPDATE;
     if (!scale)
         return;
+    rn_value finite = update_finite(m, o->parameter_count, u->gs);
     rn_value inverse = make_op2(m, "div", make_scalar(m, 1.0), scale);
-    for (uint32_t i = 0; i < o->parameter_count; i++) {
-        /* The largest, as a sum of finite ones may overflow. */
-        rn_value largest = over_all(m, "reduce_max", make_op1(m, "abs", u->gs[i]));
-        finite = both(m, finite, make_op1(m, "is_finite", largest));
+    for (uint32_t i = 0; i < o->parameter_count; i++)
         u->gs[i] = make_op2(m, "mul", u->gs[i], inverse);
-    }
     if (p->scaling.kind == SCALING_DYNAMIC)
         u->overflow = make_op1(m, "logical_not", finite);
 }
@@ -143,21 +150,42 @@ struct rn_parameter update_parameter(const struct programs *p,
     return out;
 }
 
+const char *update_scope(const struct programs *p, const struct objective *o,
+                         uint32_t i) {
+    const struct variable *v = variables_at(p->variables, o->parameters[i].variable);
+    const char *path = p->experiment->optimizers.at[o->parameters[i].optimizer].path;
+    return arena_format(p->arena, "%s.%s",
+                        strncmp(path, "optimizer", 9) == 0 ? path : "optimizer",
+                        v->name);
+}
+
+rn_value update_count(struct make *m, const struct objective *o, rn_value *next) {
+    rn_value one = graph_scalar(m->g, RN_I64, 1.0);
+    rn_value count = make_op2(m, "add", graph_variable(m->g, o->applied), one);
+    if (next)
+        *next = count;
+    return make_cast(m, count, RN_F32);
+}
+
 /* The optimizer of parameter i describes its new value. */
 static int describe(struct make *m, struct programs *p, const struct objective *o,
-                    const struct update *u, uint32_t i, rn_value step, struct diag *d) {
+                    const struct update *u, uint32_t i, rn_value step,
+                    const struct phase_sums *sums, struct diag *d) {
     const struct variable *v = variables_at(p->variables, o->parameters[i].variable);
     const struct bound_component *part =
         &p->experiment->optimizers.at[o->parameters[i].optimizer];
     const struct rn_optimizer *iface = part->component->iface;
-    const char *path =
-        strncmp(part->path, "optimizer", 9) == 0 ? part->path : "optimizer";
-    struct port_binding ports[3] = {
-        {"param", u->xs[i]}, {"grad", u->gs[i]}, {"step", step}};
-    const char *scope = arena_format(p->arena, "%s.%s", path, v->name);
+    uint32_t n = 3 + sums->count;
+    struct port_binding *ports = arena_array(p->arena, struct port_binding, n);
+    ports[0] = (struct port_binding){"param", u->xs[i]};
+    ports[1] = (struct port_binding){"grad", u->gs[i]};
+    ports[2] = (struct port_binding){"step", step};
+    if (sums->count)
+        memcpy(ports + 3, sums->at, sums->count * sizeof *ports);
+    const char *scope = update_scope(p, o, i);
     struct rn_parameter info = update_parameter(p, o, i);
     rn_value value =
-        make_part(m, part, iface->describe, &info, scope, 3, ports, "param");
+        make_part(m, part, iface->describe, &info, scope, n, ports, "param");
     if (m->e.status == RN_OK) {
         int status = regularizers_project(m, p, o, i, &value, d);
         if (status != RN_OK)
@@ -202,6 +230,23 @@ static rn_value parameters_finite(struct make *m, const struct objective *o) {
     return finite;
 }
 
+static void clip(struct make *m, const struct programs *p, const struct objective *o,
+                 rn_value norm, rn_value *gs) {
+    struct rn_attr a[2] = {rn_attr_float("lo", -p->clip_value),
+                           rn_attr_float("hi", p->clip_value)};
+    rn_value shrink = RN_NONE;
+    if (p->clip_norm > 0.0)
+        shrink = make_op2(m, "minimum", make_scalar(m, 1.0),
+                          make_op2(m, "div", make_scalar(m, p->clip_norm),
+                                   make_op2(m, "add", norm, make_scalar(m, 1e-6))));
+    for (uint32_t i = 0; i < o->parameter_count; i++) {
+        if (p->clip_value > 0.0)
+            gs[i] = make_op(m, "clamp", 1, &gs[i], 2, a);
+        if (shrink)
+            gs[i] = make_op2(m, "mul", gs[i], shrink);
+    }
+}
+
 /* All assignments are predicated on `ok`, so that a step with NaN, or one whose rows
  * all weigh 0, changes nothing; the loss scale alone has rules of its own. */
 int update_make(struct make *m, struct programs *p, const struct objective *o,
@@ -218,22 +263,14 @@ int update_make(struct make *m, struct programs *p, const struct objective *o,
     if (u->overflow)
         ok = both(m, ok, make_op1(m, "logical_not", u->overflow));
     make_output(m, "norm", norm);
-    rn_value one = graph_scalar(g, RN_I64, 1.0);
-    rn_value next = make_op2(m, "add", graph_variable(g, o->applied), one);
-    rn_value step = make_cast(m, next, RN_F32), shrink = RN_NONE;
-    if (p->clip_norm > 0.0)
-        shrink = make_op2(m, "minimum", make_scalar(m, 1.0),
-                          make_op2(m, "div", make_scalar(m, p->clip_norm),
-                                   make_op2(m, "add", norm, make_scalar(m, 1e-6))));
+    rn_value next, step = update_count(m, o, &next);
+    struct phase_sums sums = {0};
+    clip(m, p, o, norm, u->gs);
+    if (m->e.status == RN_OK &&
+        phases_update_sums(m, p, o, u->xs, u->gs, step, &sums, d) != RN_OK)
+        return diag_status(d);
     for (uint32_t i = 0; i < o->parameter_count && m->e.status == RN_OK; i++) {
-        if (p->clip_value > 0.0) {
-            struct rn_attr a[2] = {rn_attr_float("lo", -p->clip_value),
-                                   rn_attr_float("hi", p->clip_value)};
-            u->gs[i] = make_op(m, "clamp", 1, &u->gs[i], 2, a);
-        }
-        if (shrink)
-            u->gs[i] = make_op2(m, "mul", u->gs[i], shrink);
-        int status = describe(m, p, o, u, i, step, d);
+        int status = describe(m, p, o, u, i, step, &sums, d);
         if (status != RN_OK)
             return status;
     }

@@ -19,7 +19,8 @@ struct rn_inline_port {
 
 struct rn_inline_call {
     uint32_t struct_size;
-    uint32_t input_count, output_count;
+    uint32_t input_count;
+    uint32_t output_count;
     uint32_t port_stride; /* bytes from one port to the next, of both arrays */
     /* Borrowed: the option that holds it, of type component(KIND), KIND being model,
      * loss, regularizer or optimizer. Its live options are live as PATH.OPTION.NAME. */

@@ -15,6 +15,7 @@
 #include <runner/numerics.h>
 #include <runner/operator.h>
 #include <runner/optimizer.h>
+#include <runner/phases.h>
 #include <runner/regularizer.h>
 #include <runner/run.h>
 #include <runner/sampler.h>

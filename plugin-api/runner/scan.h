@@ -26,7 +26,10 @@ struct rn_scan_step {
 
 struct rn_scan_spec {
     uint32_t struct_size;
-    uint32_t state_count, step_count, fixed_count, out_count;
+    uint32_t state_count;
+    uint32_t step_count;
+    uint32_t fixed_count;
+    uint32_t out_count;
     uint32_t reverse;      /* 1: from the last step to the first */
     const rn_value *state; /* borrowed: the first states */
     const rn_value *step;  /* borrowed: [T,...] each, the same T */

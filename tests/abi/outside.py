@@ -232,6 +232,51 @@ train: {{steps: 1, log_every: 1}}
     same("source: one step of gradient descent on its rows", w[name],
          [0.1 * 2 * np.mean(y[:, None] * x, axis=0)], 1e-6)
 
+    # Optimizers of several gradients a step, and of sums over all parameters.
+    build(here / "outside/phases.c", top / "phases.so", flags)
+
+    def slope(at):
+        error = x @ at[:4] + at[4] - y
+        return 2 * np.append(error @ x, error.sum()) / len(y)
+
+    ways = {"extragradient": lambda p: slope(p - 0.1 * slope(p)),
+            "two": lambda p: slope(p - 0.1 * slope(p - 0.1 * slope(p))),
+            "normed": lambda p: slope(p) / np.sqrt(np.sum(slope(p) ** 2))}
+    for kind, way in ways.items():
+        a = Run(top, {"optimizer": f"{{type: acme.phases/{kind}}}",
+                      "train": "{steps: 4, log_every: 1}"}, ["source", "phases"], base=table)
+        want = np.zeros(5)
+        for _ in range(4):
+            want -= 0.1 * way(want)
+        w = a.weights()
+        got = np.append(next(w[n] for n in w if n.endswith(".weight")),
+                        next(w[n] for n in w if n.endswith(".bias")))
+        same(f"phases: {kind}", got, want, 1e-6)
+    plan = Run(top, {"optimizer": "{type: acme.phases/two}"}, ["source", "phases"],
+               base=table, command=["plan"])
+    c.within("phases: plan", plan.r.out,
+             "A step of train takes 3 gradients, one in each phase: first, second, update")
+    wrong = {"assigns": "it assigns 'optimizer.model.dense1.weight.mine': only the update keeps state",
+             "shapes": "output 'param' of acme.phases/shapes has another type or shape",
+             "silent": "acme.phases/silent gave no output 'param'",
+             "unequal": "the sum 'all' has another type or shape than that of earlier parameters",
+             "named": "acme.phases/named: two phases are called 'a'"}
+    for kind, text in wrong.items():
+        a = Run(top, {"optimizer": f"{{type: acme.phases/{kind}}}"}, ["source", "phases"],
+                base=table, code=4)
+        c.within(f"phases: {kind}", a.r.err, text)
+    a = Run(top, {"optimizer": "{one: {match: {role: weight}, type: acme.phases/two}, "
+                               "rest: {match: rest, type: acme.phases/extragradient}}"},
+            ["source", "phases"], base=table, code=2)
+    c.within("phases: of two components", a.r.err,
+             "optimizer.one (acme.phases/two) and optimizer.rest (acme.phases/extragradient) "
+             "each take their own gradients within a step")
+    a = Run(top, {"optimizer": "{type: acme.wrap/lookahead, inner: acme.phases/two}"},
+            ["source", "phases", "wrappers"], base=table, code=2)
+    c.within("phases: within another optimizer", a.r.err,
+             "acme.phases/two at 'inner' takes several gradients a step, which only the "
+             "outermost optimizer can")
+
     # source and transform: cells of variable size, reserved through the host.
     walks = [np.array([[r, j] for j in range(r % 5)], np.float32).reshape(-1, 2)
              for r in range(40)]

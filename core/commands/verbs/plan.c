@@ -110,6 +110,23 @@ static void print_layers(const struct setup *s, const struct plan *p) {
            (long long)s->engine->length.total_steps, step);
 }
 
+/* Of programs whose optimizer takes several gradients. */
+static void print_phases(const struct setup *s) {
+    const struct programs *p = s->engine->programs;
+    for (uint32_t i = 0; i < p->objective_count; i++) {
+        const struct objective *o = &p->objectives[i];
+        uint32_t n = 0;
+        while (phases_name(p, o, n))
+            n++;
+        if (!n)
+            continue;
+        printf("A step of %s takes %u gradients, one in each phase: ", o->name, n + 1);
+        for (uint32_t k = 0; k < n; k++)
+            printf("%s, ", phases_name(p, o, k));
+        puts("update");
+    }
+}
+
 static void print_bytes(const char *name, uint64_t bytes) {
     char text[32];
     number_text(bytes, text);
@@ -202,6 +219,22 @@ static void add_layers(struct json_writer *w, const struct setup *s,
     json_int(w, "steps", s->engine->length.total_steps);
 }
 
+static void add_phases(struct json_writer *w, const struct setup *s) {
+    const struct programs *p = s->engine->programs;
+    json_array(w, "programs");
+    for (uint32_t i = 0; i < p->objective_count; i++) {
+        json_object(w, NULL);
+        json_string(w, "name", p->objectives[i].name);
+        json_array(w, "phases");
+        for (uint32_t k = 0; phases_name(p, &p->objectives[i], k); k++)
+            json_string(w, NULL, phases_name(p, &p->objectives[i], k));
+        json_string(w, NULL, "update");
+        json_close(w);
+        json_close(w);
+    }
+    json_close(w);
+}
+
 static void add_memory(struct json_writer *w, const struct setup_options *o,
                        const struct setup *s) {
     struct exec_footprint f = engine_footprint(s->engine);
@@ -247,6 +280,7 @@ static void print_json(const struct setup_options *o, const struct setup *s,
     json_begin(&w, &line);
     json_object(&w, NULL);
     add_layers(&w, s, layers);
+    add_phases(&w, s);
     add_memory(&w, o, s);
     add_precision(&w, s);
     json_close(&w);
@@ -283,6 +317,7 @@ int verb_plan(const struct args *a) {
         print_json(&o, s, layers);
     } else {
         print_layers(s, layers);
+        print_phases(s);
         print_memory(&o, s);
         print_precision(s);
     }
