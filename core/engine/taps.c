@@ -29,7 +29,7 @@ int engine_tap(void *context, struct graph *g, const struct rn_point *point) {
         int status = network_finish(part, b, taken < 0 ? taken : RN_OK, &e);
         if (status != RN_OK) {
             error_context(&e, "tap of %s", point->path);
-            bound_component_error(eng->tap_errors, part, &e);
+            bound_component_error(eng->tap_errors, part, "tap", &e);
             return status;
         }
         if (taken == 0)

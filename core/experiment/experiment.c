@@ -29,11 +29,11 @@ bool pattern_match(const char *pattern, const char *text) {
 }
 
 void bound_component_error(struct diag *d, const struct bound_component *part,
-                           const struct rn_error *error) {
+                           const char *call, const struct rn_error *error) {
     struct rn_error copy = *error, *e = &copy;
     size_t n = strlen(part->path);
     const char *option = e->where;
-    component_blame(part->component, e);
+    component_blame(part->component, call, e);
     if (strncmp(option, part->path, n) == 0 && option[n] == '.')
         option += n + 1;
     bool named = e->where_kind == RN_WHERE_OPTION || e->where_kind == RN_WHERE_CONFIG;
@@ -88,7 +88,8 @@ static void check_sections(const struct node *root, struct diag *d) {
                    "how long to train is missing");
         diag_hint(d, "give train.epochs or train.steps");
     }
-    if (!diag_count(d) && initial && min_scale && node_float(initial) < node_float(min_scale))
+    if (!diag_count(d) && initial && min_scale &&
+        node_float(initial) < node_float(min_scale))
         node_error(d, initial, false, RN_E_CONFIG,
                    "the first loss scale is %s, below the least, %s", node_raw(initial),
                    node_raw(min_scale));
@@ -96,7 +97,8 @@ static void check_sections(const struct node *root, struct diag *d) {
         duration_parse(node_string(max_time), &t, &e) == RN_OK &&
         t.unit != DURATION_SECONDS)
         node_error(d, max_time, false, RN_E_CONFIG,
-                   "max_time: '%s' is not a time: 2h, 90s, 30min", node_string(max_time));
+                   "max_time: '%s' is not a time: 2h, 90s, 30min",
+                   node_string(max_time));
 }
 
 static struct config *read_checked(const char *file, uint32_t n,

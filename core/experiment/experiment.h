@@ -86,9 +86,10 @@ experiment_default(struct experiment *x, const char *kind, const char *name,
                    const char *wanted_by, const char *owner,
                    struct bound_components *known, struct diag *d);
 
-/* An error of a component: at the option that e->where names, else at the component. */
+/* An error of a component's call ("describe"): at the option that e->where names, else
+ * at the component. */
 void bound_component_error(struct diag *d, const struct bound_component *part,
-                           const struct rn_error *e);
+                           const char *call, const struct rn_error *e);
 
 /* The folder of `output`, with the home folder in place of `~`: relative to the current
  * folder, not to the file's. */

@@ -186,6 +186,10 @@ static rn_value build_live(struct rn_build *api, const char *option) {
     if (b->o.is_live ? !b->o.is_live(b->o.host, option)
                      : b->o.host && !b->o.host->api->has(b->o.host, option)) {
         stick_text(b, RN_E_PLUGIN, "there is no live option '%s'", option);
+        error_hint(&b->e,
+                   "rn_live is for options with `; live` in their description; others "
+                   "are constants: rn_get_float(b->host, \"%s\")",
+                   option);
         return RN_NONE;
     }
     const char *name = arena_format(b->g->arena, "%s.%s", b->o.component, option);

@@ -123,7 +123,7 @@ int averages_declare(struct programs *p, int64_t total_steps, int64_t steps_per_
             return RN_E_CONFIG;
         }
         if (ask(all, part, total_steps, steps_per_epoch, &e) != RN_OK) {
-            bound_component_error(d, part, &e);
+            bound_component_error(d, part, "averaging", &e);
             return e.status;
         }
         all->hook = part;
@@ -170,7 +170,7 @@ static rn_value next(struct make *m, const struct programs *p, const struct aver
         rewrite_check(m->g, call.value, value, "average", &e) == RN_OK)
         return value;
     error_context(&e, "average of %s", v->name);
-    bound_component_error(d, part, &e);
+    bound_component_error(d, part, "average", &e);
     return RN_NONE;
 }
 

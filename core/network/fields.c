@@ -50,7 +50,7 @@ static rn_value change(const struct network_options *o, struct graph *g, uint32_
         check_change(g, data, builder_output(b, "data"), a->component->name, &e) ==
             RN_OK)
         return builder_output(b, "data");
-    bound_component_error(d, a, &e);
+    bound_component_error(d, a, "describe", &e);
     return RN_NONE;
 }
 

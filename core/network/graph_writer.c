@@ -103,7 +103,7 @@ int make_finish(struct make *m, const struct bound_component *part, struct diag 
     if (m->e.status == RN_OK)
         return RN_OK;
     if (part)
-        bound_component_error(d, part, &m->e);
+        bound_component_error(d, part, m->call ? m->call : "describe", &m->e);
     else
         diag_add(d, &m->e);
     return m->e.status;

@@ -12,6 +12,7 @@
 struct make {
     struct graph *g;
     struct rn_error e;
+    const char *call; /* of the component that make_finish blames; NULL: describe */
 };
 
 rn_value make_op(struct make *m, const char *name, uint32_t n, const rn_value *in,

@@ -325,7 +325,7 @@ int network_bind(struct network *n, const struct network_options *o,
 
 static int report(struct diag *d, const struct bound_component *part,
                   struct rn_error *e) {
-    bound_component_error(d, part, e);
+    bound_component_error(d, part, "describe", e);
     return e->status;
 }
 

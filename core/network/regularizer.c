@@ -47,6 +47,7 @@ static rn_value apply(struct make *m, const struct programs *p,
     if (m->e.status == RN_OK)
         return out;
     error_context(&m->e, "parameter '%s'", v->name);
+    m->call = project ? "project" : "describe";
     make_finish(m, part, d);
     return RN_NONE;
 }

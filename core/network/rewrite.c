@@ -61,7 +61,7 @@ static rn_value rewrite(const struct bound_component *part, struct graph *g,
         rewrite_check(g, point->value, v, "rewrite", &e) == RN_OK)
         return v;
     error_context(&e, "rewrite of %s", point->path);
-    bound_component_error(d, part, &e);
+    bound_component_error(d, part, "rewrite", &e);
     return RN_NONE;
 }
 

@@ -53,7 +53,7 @@ struct plan_images { /* how the layout of images was chosen; ns as kernels were 
 };
 
 struct plan {
-    bool kept; /* by plan_options.keep */
+    bool kept;                   /* by plan_options.keep */
     const struct graph *graph;   /* the rewritten graph that was planned */
     const struct graph *logical; /* the same with images as [N,C,H,W] */
     struct rn_program program;   /* for the backend */

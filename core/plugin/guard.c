@@ -104,7 +104,7 @@ static int blame(const struct guard *g, const char *member, struct rn_error *e) 
               g->type, extent);
     error_hint(e, "%s", rn_guard_advice(&g->damage));
     if (e)
-        component_blame(c, e);
+        component_blame(c, member, e);
     return RN_E_PLUGIN;
 }
 

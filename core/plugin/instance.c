@@ -61,15 +61,15 @@ void *instance_context(struct rn_host *h) {
 /* ------------------------------------------------------------------- getters */
 
 static int complain(struct instance *i, const char *path, const char *what) {
-    if (i->d)
-        node_error(i->d, i->node, false, RN_E_PLUGIN, "%s asks for '%s' %s",
-                   i->component->name, path, what);
-    else if (!i->watched)
-        log_say(i->session->log, RN_LOG_WARNING, "%s asks for '%s' %s",
-                i->component->name, path, what);
+    struct rn_error e;
+    error_set(&e, RN_E_PLUGIN, "%s asks for '%s' %s", i->component->name, path, what);
+    if (i->d) {
+        component_blame(i->component, "create", &e);
+        instance_error(i, i->d, &e);
+    } else if (!i->watched)
+        log_say(i->session->log, RN_LOG_WARNING, "%s", e.message);
     else if (!i->fault.status)
-        error_set(&i->fault, RN_E_PLUGIN, "%s asks for '%s' %s", i->component->name,
-                  path, what);
+        i->fault = e;
     return RN_E_PLUGIN;
 }
 
@@ -141,6 +141,15 @@ static bool type_is(const struct instance *i, const char *path,
     return false;
 }
 
+/* asked: "a bool". */
+static int mistyped(struct instance *i, const char *path, const char *asked) {
+    const struct option_info *o = option_of(i, path);
+    char what[200];
+    snprintf(what, sizeof what, "as %s, but its description says %.80s", asked,
+             o ? o->type : "otherwise");
+    return complain(i, path, what);
+}
+
 static int32_t get_bool(struct rn_host *h, const char *path, int32_t *out) {
     const struct node *n;
     *out = 0;
@@ -148,7 +157,7 @@ static int32_t get_bool(struct rn_host *h, const char *path, int32_t *out) {
     if (status != RN_OK)
         return status;
     if (!type_is(of(h), path, (const char *const[]){"bool", NULL}))
-        return complain(of(h), path, "as a bool, but it is described otherwise");
+        return mistyped(of(h), path, "a bool");
     *out = node_bool(n);
     return RN_OK;
 }
@@ -160,7 +169,7 @@ static int32_t get_int(struct rn_host *h, const char *path, int64_t *out) {
     if (status != RN_OK)
         return status;
     if (!type_is(of(h), path, (const char *const[]){"int", NULL}))
-        return complain(of(h), path, "as an int, but it is described otherwise");
+        return mistyped(of(h), path, "an int");
     *out = node_int(n);
     return RN_OK;
 }
@@ -172,7 +181,7 @@ static int32_t get_float(struct rn_host *h, const char *path, double *out) {
     if (status != RN_OK)
         return status;
     if (!type_is(of(h), path, (const char *const[]){"float", "int", NULL}))
-        return complain(of(h), path, "as a float, but it is described otherwise");
+        return mistyped(of(h), path, "a float");
     *out = node_float(n);
     return RN_OK;
 }
@@ -186,7 +195,7 @@ static int32_t get_string(struct rn_host *h, const char *path, const char **out)
     if (!type_is(of(h), path,
                  (const char *const[]){"string", "choice", "path", "duration",
                                        "pattern", "reference", "any", NULL}))
-        return complain(of(h), path, "as a string, but it is described otherwise");
+        return mistyped(of(h), path, "a string");
     *out = node_string(n);
     return RN_OK;
 }
@@ -269,7 +278,7 @@ static int32_t get_component(struct rn_host *h, const char *path, const void **i
     return status;
 }
 
-int component_blame(const struct component *c, struct rn_error *e) {
+int component_blame(const struct component *c, const char *call, struct rn_error *e) {
     char hint[sizeof e->hint];
     if (c->built_in || strstr(e->hint, "in the plugin "))
         return e->status;
@@ -277,7 +286,8 @@ int component_blame(const struct component *c, struct rn_error *e) {
         strlen(e->message) + strlen(c->name) + 3 < sizeof e->message)
         error_context(e, "%s", c->name);
     memcpy(hint, e->hint, sizeof hint);
-    return error_hint(e, "%s%sin the plugin %s", hint, hint[0] ? "\n" : "", c->file);
+    return error_hint(e, "%s%sin the plugin %s%s%s%s", hint, hint[0] ? "\n" : "",
+                      c->file, call ? " (" : "", call ? call : "", call ? ")" : "");
 }
 
 void instance_error(struct instance *i, struct diag *d, const struct rn_error *e) {
@@ -439,7 +449,7 @@ int instance_create(struct session *s, const struct component *c,
             if (diag_count(d) ==
                 before) { /* it reported nothing but the error that it returned */
                 error_of_call(&e, status, c->name, "create");
-                component_blame(c, &e);
+                component_blame(c, "create", &e);
                 report(&i->host, &e);
             }
             status = status ? status : diag_status(d);
@@ -482,7 +492,7 @@ int instance_leave(struct instance *i, const char *member, int32_t status,
     call_leave("");
     status = error_of_call(e, status, i->component->name, member);
     if (status != RN_OK && e)
-        component_blame(i->component, e);
+        component_blame(i->component, member, e);
     return status;
 }
 

@@ -69,10 +69,15 @@ static int check_iface(const struct component *c, const void *iface,
             return error_set(e, RN_E_PLUGIN, "the interface of the %s %s has no `%s`",
                              c->kind, c->name, m->name);
     const char *what = broken_rule(k, iface, size);
-    if (what)
-        return error_set(e, RN_E_PLUGIN, "the interface of the %s %s has %s", c->kind,
-                         c->name, what);
-    return RN_OK;
+    if (!what)
+        return RN_OK;
+    error_set(e, RN_E_PLUGIN, "the interface of the %s %s has %s", c->kind, c->name,
+              what);
+    return strstr(what, "save")
+               ? error_hint(e,
+                            "give its table both `save` and `load`: a version of your "
+                            "own first, then all that is needed to go on")
+               : e->status;
 }
 
 /* The libraries of these sanitizers end a process that opens them late. */

@@ -106,8 +106,8 @@ int instance_leave(struct instance *i, const char *member, int32_t status,
 /* An error that the component returned, not reported: at its node, or where it says. */
 void instance_error(struct instance *i, struct diag *d, const struct rn_error *e);
 /* An error that a call of a component returned: of a plugin from outside, it names the
- * component and the file. Returns e->status. */
-int component_blame(const struct component *c, struct rn_error *e);
+ * component, the file and the call ("describe"; NULL: not known). Returns e->status. */
+int component_blame(const struct component *c, const char *call, struct rn_error *e);
 /* Around a call that describes: what the component asks for wrongly or reports
  * meanwhile is an error, the first of them moved to e; RN_OK when there is none.
  * Outside of such a pair, and of create, it is a warning in the log. */

@@ -97,8 +97,10 @@ static void add_best(const struct loop *l, struct rn_event *ev) {
 static void blame(const struct loop *l, const struct bound_component *part,
                   const char *call, int status, struct rn_error *e) {
     error_of_call(e, status, part->component->name, call);
-    component_blame(part->component, e);
+    component_blame(part->component, call, e);
     error_context(e, "%s, %s at step %lld", part->path, call, (long long)l->at.step);
+    if (e->where_kind == RN_WHERE_NONE)
+        error_where(e, RN_WHERE_CONFIG, part->path, 0, 0);
 }
 
 static int one_event(struct loop *l, const struct bound_component *hook,

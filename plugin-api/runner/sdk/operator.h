@@ -108,11 +108,12 @@ static inline int32_t rn_operator_run(const struct rn_node *n,
         w->guarded ? rn_operator_guarded(op, &call, w, e) : op->host(&call, e);
     if (status == RN_OK)
         return RN_OK;
-    if (e && !e->message[0])
+    if (e && !e->message[0]) {
         rn_failf(e, status, NULL, 0, 0,
-                 "%s: its kernel failed with status %d and no "
-                 "message",
-                 op->name, status);
+                 "%s: its kernel failed with status %d and no message", op->name,
+                 status);
+        rn_hintf(e, "the plugin should say why: rn_fail(e, ...)");
+    }
     if (e && !e->where[0])
         rn_error_at(e, RN_WHERE_LAYER, n->label);
     return status;
