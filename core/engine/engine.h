@@ -58,7 +58,7 @@ struct objective_programs {
 /* Where a hook averages parameters; else all plans are NULL. */
 struct average_programs {
     struct program_variant update, follow; /* of no rows */
-    uint32_t refresh_count; /* as variants of a step; 0: no statistics to refresh */
+    uint32_t refresh_count;                /* 0: no statistics to refresh */
     struct program_variant *refresh;
 };
 
@@ -90,9 +90,10 @@ struct engine_options {
     struct run_length length;
     /* Row counts of the batches that will come: of a step, the full batch first; of an
      * evaluation or prediction. */
-    uint32_t step_count, eval_count;
+    uint32_t step_count, eval_count, refresh_count;
     const int64_t *step_rows, *eval_rows;
-    int64_t declare_rows; /* rows of the pass that declares the variables */
+    const int64_t *refresh_rows; /* of a pass over the training split, in its order */
+    int64_t declare_rows;        /* rows of the pass that declares the variables */
     const struct resident
         *resident;       /* the split that stays on the device; rows 0: no */
     const char *kernels; /* the backend's earlier choices of kernels, or NULL */

@@ -60,17 +60,23 @@ typedef int (*describe)(struct programs *p, uint32_t objective, int64_t rows,
                         struct graph **out, struct diag *d);
 
 static int plan_variants(struct engine *eng, describe fn, uint32_t objective,
-                         const struct engine_options *o, struct program_variant **out,
-                         struct diag *d) {
+                         uint32_t count, const int64_t *rows,
+                         struct program_variant **out, struct diag *d) {
     int status = RN_OK;
-    *out = arena_array(eng->arena, struct program_variant, o->step_count);
-    for (uint32_t i = 0; i < o->step_count && status == RN_OK; i++) {
+    *out = arena_array(eng->arena, struct program_variant, count);
+    for (uint32_t i = 0; i < count && status == RN_OK; i++) {
         struct graph *g;
-        status = fn(eng->programs, objective, o->step_rows[i], &g, d);
+        status = fn(eng->programs, objective, rows[i], &g, d);
         if (status == RN_OK)
-            status = make_plan(eng, g, o->step_rows[i], &(*out)[i], d);
+            status = make_plan(eng, g, rows[i], &(*out)[i], d);
     }
     return status;
+}
+
+static int plan_steps(struct engine *eng, describe fn, uint32_t objective,
+                      const struct engine_options *o, struct program_variant **out,
+                      struct diag *d) {
+    return plan_variants(eng, fn, objective, o->step_count, o->step_rows, out, d);
 }
 
 static int plan_tapped(struct engine *eng, const struct engine_options *o,
@@ -79,7 +85,7 @@ static int plan_tapped(struct engine *eng, const struct engine_options *o,
     eng->programs->tap = engine_tap;
     eng->programs->tap_context = eng;
     eng->tap_errors = d;
-    int status = plan_variants(eng, programs_train, 0, o, &t->tapped, d);
+    int status = plan_steps(eng, programs_train, 0, o, &t->tapped, d);
     eng->programs->tap = NULL;
     return status == RN_OK && diag_count(d) > before ? diag_status(d) : status;
 }
@@ -94,12 +100,12 @@ static int plan_objective(struct engine *eng, uint32_t index,
     means_init(&t->of_epoch, eng->arena, eng->x->losses.count);
     int status = p->accumulate ? programs_weighted(p, index, &weighted, d) : RN_OK;
     if (status == RN_OK)
-        status = plan_variants(eng, p->accumulate ? programs_grad : programs_train,
-                               index, o, &t->step, d);
+        status = plan_steps(eng, p->accumulate ? programs_grad : programs_train, index,
+                            o, &t->step, d);
     if (status == RN_OK && index == 0 && !p->accumulate && engine_has_taps(eng))
         status = plan_tapped(eng, o, t, d);
     if (status == RN_OK && weighted)
-        status = plan_variants(eng, programs_weights, index, o, &t->weights, d);
+        status = plan_steps(eng, programs_weights, index, o, &t->weights, d);
     if (status == RN_OK && p->accumulate) {
         struct graph *g;
         status = programs_apply(p, index, &g, d);
@@ -161,8 +167,9 @@ static int plan_averages(struct engine *eng, const struct engine_options *o,
         status = make_plan(eng, g, 0, &a->follow, d);
     if (status != RN_OK || !p->averages.refresh_count)
         return status;
-    a->refresh_count = o->step_count;
-    return plan_variants(eng, plan_refresh, 0, o, &a->refresh, d);
+    a->refresh_count = o->refresh_count;
+    return plan_variants(eng, plan_refresh, 0, o->refresh_count, o->refresh_rows,
+                         &a->refresh, d);
 }
 
 int engine_plan(struct engine *eng, const struct engine_options *o, struct diag *d) {

@@ -24,6 +24,7 @@ static int pass(struct setup *s, struct loader *from, struct rn_error *e) {
 int averages_ready(struct setup *s, struct rn_error *e) {
     struct loader_options o = {.split = DATA_TRAIN,
                                .batch = (uint64_t)s->length.batch,
+                               .once = true,
                                .workers = data_workers(s->data),
                                .oversubscribed = engine_oversubscribes(s->engine->info),
                                .seed = s->x->seed};

@@ -121,6 +121,17 @@ static uint32_t step_rows(const struct setup *s, int64_t rows[2]) {
     return s->use != ENGINE_TRAIN ? 0 : rows[1] ? 2 : 1;
 }
 
+/* Of a pass over the training split in its order. */
+static uint32_t refresh_rows(const struct setup *s, int64_t rows[2]) {
+    int64_t total = (int64_t)data_rows(s->data, DATA_TRAIN), rest;
+    uint32_t n = 0;
+    if (total >= s->length.batch)
+        rows[n++] = s->length.batch;
+    if ((rest = total % s->length.batch) != 0)
+        rows[n++] = rest;
+    return s->use == ENGINE_TRAIN ? n : 0;
+}
+
 /* Of an evaluation: full batches and the rests of the splits. */
 static uint32_t eval_rows(const struct setup *s, int64_t rows[2 * DATA_SPLITS]) {
     uint32_t n = 0;
@@ -284,7 +295,7 @@ static int check_labels(struct setup *s, struct diag *d) {
 static int open_engine(struct setup *s, const struct setup_options *o, struct diag *d) {
     struct rn_device_info info;
     struct resident resident = {0};
-    int64_t steps[2], evals[2 * DATA_SPLITS];
+    int64_t steps[2], refresh[2], evals[2 * DATA_SPLITS];
     int status = engine_device_info(s->x, &info, d);
     if (status == RN_OK)
         status = resident_choose(s, &info, &resident, d);
@@ -297,7 +308,9 @@ static int open_engine(struct setup *s, const struct setup_options *o, struct di
                                 .length = s->length,
                                 .step_count = step_rows(s, steps),
                                 .eval_count = eval_rows(s, evals),
+                                .refresh_count = refresh_rows(s, refresh),
                                 .step_rows = steps,
+                                .refresh_rows = refresh,
                                 .eval_rows = evals,
                                 .declare_rows = declare_rows(s),
                                 .resident = &resident,

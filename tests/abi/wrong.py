@@ -462,6 +462,9 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         ("schedule", "forgets", 4, "the interface of the schedule acme.bad/forgets has observe "
          "without save", "lost when the run is resumed", "both `save` and `load`"),
         ("hooks", "rewrites", 4, "rewrite of model.", "the value has another type or shape"),
+        ("hooks", "average", 4, "average of model.", "the value has another type or shape"),
+        ("hooks", "never", 4, "acme.bad/never averages every 0 steps from step 1 on"),
+        ("hooks", "half_average", 4, "only one of averaging and average"),
         ("hooks", "taps", 4, "there is no operator 'no_such_operator'"),
         ("hooks", "event", 4, "hooks, event at step 0: acme.bad/event: the hook came off", "wrong.yaml:", "in the plugin ",
          "/parts.so (event)"),

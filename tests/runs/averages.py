@@ -152,6 +152,26 @@ def refreshed(c, deep, x):
                                           "--raw-parameters").code, 0)
 
 
+def samples(c, deep, x):
+    """A pass reads each row of the training split once, as it is, whatever training reads."""
+    step = "{type: ema, decay: 0.5, statistics: refresh}"
+    for more in (["data.sampler={type: balanced, of: label}", "data.batch=7"],
+                 ["data.sampler={type: balanced, of: label, samples: 35}", "data.batch=10"],
+                 ["collate={type: mixup}"], ["data.workers=2"],
+                 ["data.resident=always"], ["train.on_nan=skip"]):
+        r, folder = train(deep, f"hooks={step}", "model.layers.3.p=0", *more)
+        if not c.equal(f"{more}: exit", r.code, 0):
+            print(r.err)
+            continue
+        have = {k: v.astype(np.float64) for k, v in variables(folder).items()}
+        hidden = x @ have["average.model.dense1.weight"].T + have["average.model.dense1.bias"]
+        batch = 7 if "data.batch=7" in more else 10
+        parts = [hidden[i:i + batch] for i in range(0, len(x), batch)]
+        off = np.abs(have["average.model.batch_norm2.mean"] -
+                     np.mean([p.mean(0) for p in parts], 0)).max()
+        c.ok(f"{more}: the mean", off < 1e-5, f"  {off}")
+
+
 def resumed(c, deep):
     for hooks in ("{type: swa, start: 3st, every: 2st}", "{type: ema, decay: 0.7}",
                   "{type: ema, decay: 0.7, warmup: true, statistics: refresh}"):
@@ -212,6 +232,7 @@ def main():
         golden(c, path)
         aside(c, path, deep)
         refreshed(c, deep, x.astype(np.float64))
+        samples(c, deep, x.astype(np.float64))
         resumed(c, deep)
         refused(c, deep)
     c.done()

@@ -155,6 +155,27 @@ static const struct rn_hook taps_iface = {.struct_size = sizeof(struct rn_hook),
     .tap = tap, .tapped = tapped};
 static const struct rn_hook event_iface = {.struct_size = sizeof(struct rn_hook),
     .event = event};
+static int32_t averaging(void *self, struct rn_averaging *a, struct rn_error *e) {
+    (void)self, (void)a, (void)e;
+    return RN_OK;
+}
+static int32_t never(void *self, struct rn_averaging *a, struct rn_error *e) {
+    (void)self, (void)e;
+    a->every = 0;
+    return RN_OK;
+}
+static rn_value average(struct rn_build *b, const struct rn_average_call *a) {
+    return rn_reduce_sum_all(b, a->value);
+}
+static const struct rn_hook average_iface = {.struct_size = sizeof(struct rn_hook),
+    .averaging = averaging, .average = average};
+static const struct rn_hook never_iface = {.struct_size = sizeof(struct rn_hook),
+    .averaging = never, .average = average};
+static const struct rn_hook half_average_iface = {.struct_size = sizeof(struct rn_hook),
+    .average = average};
+RN_HOOK(hook_average, average_iface, "acme.bad/average 1", RN_DOC("Wrong on purpose"));
+RN_HOOK(hook_never, never_iface, "acme.bad/never 1", RN_DOC("Wrong on purpose"));
+RN_HOOK(hook_half, half_average_iface, "acme.bad/half_average 1", RN_DOC("Wrong on purpose"));
 RN_HOOK(hook_rewrites, rewrites_iface, "acme.bad/rewrites 1", RN_DOC("Wrong on purpose"));
 RN_HOOK(hook_taps, taps_iface, "acme.bad/taps 1",
         RN_DOC("Wrong on purpose") RN_OPTION("every duration = 1st | how often"));
@@ -315,6 +336,7 @@ RN_PLUGIN(&augment_half, &augment_none, &augment_less, &opt_nothing, &opt_shrink
           &metric_none, &metric_other, &metric_vector, &metric_bytes, &metric_fails,
           &metric_no_update, &schedule_nan, &schedule_many, &schedule_mute,
           &schedule_getters, &schedule_half, &schedule_forgets, &hook_rewrites, &hook_taps, &hook_event,
+          &hook_average, &hook_never, &hook_half,
           &model_s, &model_n, &source_no_create, &source_impossible, &source_cell,
           &source_unread, &source_stream, &source_undeclared, &source_misfit,
           &source_absent, &regularizer_neither, &regularizer_mute, &regularizer_vector,
