@@ -390,6 +390,14 @@ static int create_inner(struct instance *i) {
     return RN_OK;
 }
 
+const char *instance_type(const struct instance *i, struct arena *a) {
+    const char *text = i->component->name;
+    for (uint32_t k = 0; k < i->inner_count; k++)
+        text = arena_format(a, "%s %s %s", text, k ? "and" : "around",
+                            instance_type(i->inner[k].instance, a));
+    return text;
+}
+
 struct instance *instance_inner(struct rn_host *h, const char *option) {
     struct instance *i = of(h);
     for (uint32_t k = 0; k < i->inner_count; k++)

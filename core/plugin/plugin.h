@@ -119,6 +119,9 @@ void *instance_self(struct instance *i);
 /* The nested component at an option of a kind that describes computation, which is
  * created with the one around it; NULL: the option has none. */
 struct instance *instance_inner(struct rn_host *h, const char *option);
+/* The component's name, with those of the nested ones that it describes: "runner/sam
+ * around runner/sgd". */
+const char *instance_type(const struct instance *i, struct arena *a);
 /* services->context of the instance behind a host handle. */
 void *instance_context(struct rn_host *h);
 /* Name of the component in call on this thread, for crash reports; "" = none. */

@@ -87,7 +87,7 @@ static void save_rest(const struct loop *l, struct saver *s) {
         for (uint32_t i = 0; kind_at(k)->named && i < parts->count; i++)
             saver_text(
                 s, arena_format(s->a, "%s/%s", kind_at(k)->plural, parts->at[i].path),
-                "component", parts->at[i].component->name);
+                "component", instance_type(parts->at[i].instance, s->a));
     }
     for (uint32_t i = 0; i < l->metrics.count; i++)
         saver_real(s, "metrics", l->metrics.at[i].name, l->metrics.at[i].value);

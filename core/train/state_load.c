@@ -40,13 +40,13 @@ static int check_optimizers(const struct setup *g, const struct saved *from,
         char object[300];
         snprintf(object, sizeof object, "optimizers/%s", all->at[i].path);
         const char *then = saved_text(from, object, "component", NULL);
-        const char *now = all->at[i].component->name;
+        const char *now = instance_type(all->at[i].instance, g->arena);
         if (!then || strcmp(then, now) == 0)
             continue;
         error_set(e, RN_E_CHECKPOINT, "%s is %s, but the checkpoint's state is of %s",
                   all->at[i].path, now, then);
-        return error_hint(e, "the type of an optimizer cannot change when a run is "
-                             "resumed; its options can");
+        return error_hint(e, "the type of an optimizer, and of one within it, cannot "
+                             "change when a run is resumed; other options can");
     }
     return RN_OK;
 }

@@ -211,6 +211,26 @@ with Scratch() as top, tempfile.TemporaryDirectory(prefix="runner-prefix-") as a
          whole.curve("live/optimizer.inner.lr")[-1] < 0.1 * whole.curve(
              "live/optimizer.inner.lr")[0])
 
+    # Stopped in the middle and resumed, a wrapped optimizer goes on to the bit.
+    for name, optimizer in {
+            "Lookahead around Adam": wrap.replace("sgd", "adam") % 4,
+            "SAM around SGD": "{type: sam, rho: 0.2, inner: {type: sgd, lr: 0.1, momentum: 0.9}}",
+            "SAM around Lookahead around Adam":
+                "{type: sam, rho: 0.2, inner: %s}" % (wrap.replace("sgd", "adam") % 4)}.items():
+        sections = {"optimizer": optimizer, "train": "{steps: 10, log_every: 1}"}
+        whole = Run(top, sections, ["wrappers"])
+        r = runner(whole.file, "train.max_time=0.000001s", cwd=top / "elsewhere")
+        part = latest(top / "elsewhere/runs", whole.name)
+        stops = [r.code, runner("resume", part, cwd=top / "elsewhere").code]
+        c.equal(f"{name}: stopped twice", stops, [75, 75])
+        r = runner("resume", part, "~train.max_time", cwd=top / "elsewhere")
+        c.equal(f"{name}: resumed", r.code, 0)
+        straight, whole.folder = whole.weights(), part
+        again = whole.weights()
+        c.ok(f"{name}: the bits of a run that was not stopped",
+             sorted(straight) == sorted(again)
+             and all(straight[k].tobytes() == again[k].tobytes() for k in straight))
+
     # source: its rows are known, so the loss at step 0 of a model of zeros is known.
     rows, k = np.arange(40), np.arange(4)
     x = ((4 * rows[:, None] + k) % 7).astype(np.float32) / np.float32(7)

@@ -103,6 +103,11 @@ def test_resume(c, top):
         r = runner("resume", part, "~train.max_time")
         c.equal(f"{name}: resumed", r.code, 0)
         c.equal(f"{name}: to the bit", verified(part), verified(whole))
+    r = runner("resume", part, "optimizer.inner={type: lamb, lr: 0.01}", "train.steps=20")
+    c.equal("another inner optimizer with the same state: exit", r.code, 8)
+    c.within("another inner optimizer with the same state", r.err,
+             "optimizer is runner/sam around runner/lamb, but the checkpoint's state is of "
+             "runner/sam around runner/adam")
     c.ok("nothing is stored of the phases",
          all(not k.startswith("optimizer") or k.split(".")[-1] in "mv" for k in variables(whole)))
 
