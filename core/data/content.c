@@ -94,7 +94,8 @@ static void hash_as_f32(struct sha256 *h, const struct rn_field *f, const void *
 }
 
 /* SHA-256 over fields and rows, for a source that gives none. as_f32: as the first
- * version of tables gave them. */
+ * version of tables gave them. Of a stream over its first epoch; whether it ends before
+ * is learnt here. */
 static int hash_rows(struct data *data, struct table *t, bool as_f32, uint8_t out[32],
                      struct rn_error *e) {
     struct reader r;
@@ -104,12 +105,16 @@ static int hash_rows(struct data *data, struct table *t, bool as_f32, uint8_t ou
     for (uint32_t f = 0; f < t->field_count; f++)
         sha256_add(&h, t->fields[f].name, strlen(t->fields[f].name) + 1);
     int status = reader_open(data, t, DATA_CHUNK, NULL, &r, e);
-    r.learning = true;
+    r.learning = r.may_end = true;
     for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
         uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
         for (uint64_t i = 0; i < n; i++)
             ids[i] = (int64_t)(t->offset + at + i);
         status = reader_read(&r, n, ids, e);
+        if (status == RN_OK && r.read < n) {
+            t->total = t->count = at + (n = r.read);
+            status = stream_ended(data, t, 0, t->total, e);
+        }
         if (status == RN_OK)
             learn_missing(data, &r, ids, n);
         for (uint32_t f = 0; f < t->field_count && status == RN_OK; f++) {
@@ -137,8 +142,8 @@ int content_read(struct data *data, struct rn_error *e) {
     for (uint32_t i = 0; i < data->sources.count; i++) {
         struct table *t = &data->sources.at[i];
         int status = RN_OK;
-        t->hashed = no_hash(t->content);
-        if (t->access == RN_ACCESS_SEQUENTIAL)
+        t->hashed = t->stream || no_hash(t->content);
+        if (t->access == RN_ACCESS_SEQUENTIAL && !t->stream)
             status = store(data, t, e);
         if (status == RN_OK && t->hashed)
             status = hash_rows(data, t, false, t->content, e);

@@ -58,13 +58,34 @@ static void expect_fields(struct data *data) {
                                                    : NULL};
 }
 
-/* Epochs, splits and evaluations are counted in samples. */
-static int unknown_count(const struct table *t, struct rn_error *e) {
+/* A stream gives training samples alone, in epochs of a stated length. */
+static int take_stream(struct data *data, struct table *t, struct rn_error *e) {
+    t->stream = true;
+    t->count = data->options.epoch_rows;
+    if (data->options.mode == DATA_FOR_TRAINING && !data->sources.count && t->count)
+        return RN_OK;
     error_set(e, RN_E_CONFIG, "%s does not know how many samples it has",
               t->component->name);
-    return error_hint(e,
-                      "a stream needs train.steps_per_epoch, which this version does "
-                      "not have; give a source that knows its count");
+    if (data->options.mode == DATA_FOR_PREDICTION || data->sources.count)
+        return error_hint(e,
+                          "a stream is for training; %s needs a source that knows its "
+                          "count",
+                          data->sources.count ? t->path : "a prediction");
+    return error_hint(e, "a stream needs train.steps_per_epoch: how many steps make an "
+                         "epoch");
+}
+
+/* Sample ids count through the sources; those of a stream, which may go on, are last. */
+static void number_samples(struct data *data) {
+    uint64_t next = 0;
+    for (int streams = 0; streams < 2; streams++)
+        for (uint32_t i = 0; i < data->sources.count; i++) {
+            struct table *t = &data->sources.at[i];
+            if (t->stream != (streams == 1))
+                continue;
+            t->offset = next;
+            next += t->count;
+        }
 }
 
 static int open_table(struct data *data, const struct node *node, struct diag *d) {
@@ -83,8 +104,9 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
     instance_enter(t->instance);
     status =
         instance_leave(t->instance, "info", t->iface->info(t->self, &info, &e), &e);
+    t->count = info.count;
     if (status == RN_OK && info.count == RN_COUNT_UNKNOWN)
-        status = unknown_count(t, &e);
+        status = take_stream(data, t, &e);
     if (status == RN_OK && !info.field_count && !data->options.schema)
         status = error_set(&e, RN_E_PLUGIN, "%s has no fields", t->component->name);
     if (status != RN_OK) {
@@ -92,11 +114,6 @@ static int open_table(struct data *data, const struct node *node, struct diag *d
         return status;
     }
     t->name = info.name ? info.name : t->path;
-    t->count = info.count;
-    t->offset = data->sources.count
-                    ? data->sources.at[data->sources.count - 1].offset +
-                          data->sources.at[data->sources.count - 1].count
-                    : 0;
     t->access = info.access;
     t->field_count = info.field_count;
     t->fields = arena_array(data->arena, struct rn_field, info.field_count);
@@ -273,6 +290,7 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
     data->sizes.cache_bytes = (uint64_t)data_number(o, "cache") << 20;
     uint32_t before = diag_count(d);
     int status = open_sources(data, d);
+    number_samples(data);
     if (status == RN_OK)
         status = raw_columns(data, d);
     if (status == RN_OK)
@@ -355,8 +373,14 @@ uint64_t data_rows(const struct data *data, enum data_split_kind split) {
     return data->splits[split].rows;
 }
 uint64_t data_epoch_rows(const struct data *data) {
+    if (data->options.epoch_rows)
+        return data->options.epoch_rows;
     return data->sampler.component ? data->sampler.count
                                    : data->splits[DATA_TRAIN].rows;
+}
+bool data_is_stream(const struct data *data, enum data_split_kind split) {
+    int table = data->splits[split].table;
+    return table >= 0 && data->sources.at[table].stream;
 }
 const struct component *data_sampler(const struct data *data) {
     return data->sampler.component;
@@ -404,8 +428,9 @@ void data_describe(const struct data *data, struct text *out) {
     for (int i = 0; i < DATA_SPLITS; i++) {
         if (!data->splits[i].rows)
             continue;
-        text_addf(out, "%s%llu %s", before, (unsigned long long)data->splits[i].rows,
-                  data_split_name((enum data_split_kind)i));
+        text_addf(out, "%s%llu %s%s", before, (unsigned long long)data->splits[i].rows,
+                  data_split_name((enum data_split_kind)i),
+                  data_is_stream(data, (enum data_split_kind)i) ? " (of a stream)" : "");
         before = ", ";
     }
     before = "; ";

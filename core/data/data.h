@@ -42,6 +42,9 @@ struct data_options {
     const struct instance_services *services; /* borrowed, or NULL */
     uint64_t seed; /* of the run: where split.seed is absent */
     enum data_mode mode;
+    /* Rows that an epoch of training reads (train.steps_per_epoch), over as many passes
+     * as it takes; 0: one pass. */
+    uint64_t epoch_rows;
     /* To predict: the raw fields that the transforms were fitted on (data_schema_read);
      * borrowed until data_close. The transforms are planned on them, whatever the
      * source gives: a field that is not there as it was is an error once it is read. */
@@ -96,6 +99,8 @@ uint32_t data_field_count(const struct data *data);
 const struct data_field *data_field_at(const struct data *data, uint32_t i);
 const struct data_field *data_field_find(const struct data *data, const char *name);
 
+/* Is the split a stream? Its rows are then those of its first epoch. */
+bool data_is_stream(const struct data *data, enum data_split_kind split);
 /* Rows of a split; 0 when there is none. Ids: sample ids in rising order, [rows]. */
 uint64_t data_rows(const struct data *data, enum data_split_kind split);
 const int64_t *data_ids(const struct data *data, enum data_split_kind split);
@@ -108,7 +113,8 @@ void data_split_write(const struct data *data, struct text *out);
 /* One line for people: "1437 train, 180 val, 180 test; x f32 [1,8,8], label i64". */
 void data_describe(const struct data *data, struct text *out);
 
-/* Rows that an epoch of training reads: those of the split, or what a sampler says. */
+/* Rows that an epoch of training reads: options.epoch_rows, else what a sampler says,
+ * else those of the split. */
 uint64_t data_epoch_rows(const struct data *data);
 /* After data_fit or data_load: the sampler of training rows; NULL: there is none. */
 const struct component *data_sampler(const struct data *data);

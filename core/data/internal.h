@@ -5,6 +5,8 @@
 
 #include <runner/collate.h>
 #include <runner/sampler.h>
+#include <pthread.h>
+
 #include <runner/sdk/work.h>
 #include <runner/source.h>
 #include <runner/transform.h>
@@ -26,6 +28,8 @@ struct table {
     const char *name;         /* for errors: a file, or path */
     const char *const *files; /* [field_count], by field: name or another file */
     uint64_t count, offset;
+    bool stream;    /* count: the samples of its first epoch */
+    uint64_t total; /* of a stream: all of its samples; 0: not known */
     uint32_t access;
     uint32_t field_count;
     struct rn_field *fields; /* as this source gives them */
@@ -193,7 +197,9 @@ struct reader {
     struct rn_tensor *in, *out;
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
     uint64_t *indices;
-    bool learning;            /* NaN is let through, as content_read looks for it */
+    uint64_t read; /* rows that the last reader_read gave */
+    bool may_end;  /* of a stream: fewer rows than were asked for are no error */
+    bool learning; /* NaN is let through, as content_read looks for it */
     uint32_t phase, epoch;    /* RN_PHASE_*: what the rows are for */
     const int64_t *ids;       /* of the rows that were read; borrowed */
     struct rn_workspace work; /* of its thread */
@@ -209,6 +215,9 @@ uint32_t data_phase(const struct data *data, enum data_split_kind split);
 /* demand: borrowed until reader_close; NULL: all. */
 int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
                 const struct demand *demand, struct reader *out, struct rn_error *e);
+/* With the worker state of `other`, which must stay open longer. */
+int reader_share(const struct reader *other, uint64_t capacity, struct reader *out,
+                 struct rn_error *e);
 void reader_close(struct reader *r);
 /* Raw columns of n <= capacity rows given by sample id, read and checked.
  * RN_E_CANCELLED once a stop was asked for: every pass over data comes through here. */
@@ -289,11 +298,13 @@ struct order {
 struct orders {
     const struct data *data;
     uint64_t rows;  /* of the split */
-    uint64_t count; /* of an epoch */
-    bool shuffle, sampled;
+    uint64_t pass;  /* of a pass: rows, or what the sampler says */
+    uint64_t count; /* of an epoch: a pass, or a part of several */
+    bool shuffle, sampled, repeating;
     uint32_t key[2];
     struct order at[2];
-    uint32_t *seen; /* [rows]: scratch of `repeats` */
+    uint64_t *pass_rows; /* [pass]: scratch; NULL where an epoch is a pass */
+    uint32_t *seen;      /* [rows]: scratch of `repeats` */
     struct rn_workspace work;
 };
 int orders_open(struct orders *o, const struct data *data, enum data_split_kind split,
@@ -303,6 +314,33 @@ void orders_forget(struct orders *o);
 /* By one thread at a time; valid until the epoch after the next is asked for. NULL: an
  * error of the sampler. */
 const struct order *orders_get(struct orders *o, uint64_t epoch, struct rn_error *e);
+
+/* stream.c: the samples of a stream, one after the other without end: after the last
+ * comes the first. Whoever makes a batch waits for its turn, reads, and passes it on. */
+struct stream {
+    const struct data *data;
+    const struct table *table;
+    pthread_mutex_t lock;
+    pthread_cond_t passed;
+    uint64_t turn;  /* the batch that is read next, counted through all epochs */
+    uint64_t at;    /* index of the sample that the source gives next */
+    uint64_t total; /* 0: not known */
+    struct demand *nothing;
+};
+void stream_open(struct stream *s, const struct data *data, const struct table *t);
+void stream_close(struct stream *s); /* of zeros is fine */
+void stream_seek(struct stream *s, uint64_t turn);
+void stream_await(struct stream *s, uint64_t turn);
+void stream_pass(struct stream *s);
+/* r->read > 0 samples, at most n, from place `place` of the endless sequence; fewer where
+ * a pass ends. ids: [r->capacity], filled. In one's turn. */
+int stream_read(struct stream *s, struct reader *r, uint64_t place, uint64_t n,
+                int64_t *ids, struct rn_error *e);
+/* Passes that are over before a place, of those that have been read. */
+uint64_t stream_repeats(const struct stream *s, uint64_t place);
+/* It ended after `total` samples; before: when it was read before, 0: never so far. */
+int stream_ended(const struct data *data, const struct table *t, uint64_t before,
+                 uint64_t total, struct rn_error *e);
 
 /* content.c */
 /* Sequential sources are kept; data->content_hash of all sources. */

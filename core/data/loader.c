@@ -55,7 +55,8 @@ struct loader {
     uint32_t slot_count;
     struct worker *workers; /* at least one: the caller's own */
     uint32_t worker_count;
-    struct orders orders;
+    struct orders orders; /* of zeros where samples are streamed */
+    struct stream stream; /* data NULL: the split is not a stream */
     uint32_t (*augment_keys)[2];
     uint32_t (*collate_keys)[2];
     struct cache *cache;
@@ -154,15 +155,22 @@ static int collate(struct loader *l, struct worker *w, struct slot *s,
     return collate_apply(l->data, &b, &w->work, e);
 }
 
-static int assemble(struct loader *l, struct worker *w, struct slot *s,
-                    const struct order *order, uint64_t epoch, uint64_t index) {
+/* Row `from` of what was read becomes row `to` of the batch. */
+static void from_reader(const struct loader *l, const struct worker *w, struct slot *s,
+                        uint64_t from, uint64_t to) {
     const struct data *data = l->data;
-    uint64_t first = index * l->o.batch, missing = 0;
-    uint64_t n = loader_rows(l, index);
-    struct rn_error *e = &s->error;
-    s->batch.rows = n;
-    s->batch.at = (struct loader_position){epoch, index};
-    s->batch.last = index + 1 == l->batches;
+    for (uint32_t f = 0; f < data->field_count; f++)
+        memcpy(field_at(l, s, f, to),
+               w->reader.columns[data->field_columns[f]] + from * data->fields[f].bytes,
+               data->fields[f].bytes);
+}
+
+/* Rows of a batch out of their order. */
+static int fill_ordered(struct loader *l, struct worker *w, struct slot *s,
+                        const struct order *order, struct rn_error *e) {
+    const struct data *data = l->data;
+    uint64_t first = s->batch.at.index * l->o.batch, missing = 0;
+    uint64_t n = s->batch.rows;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t row = order->rows[first + i];
         s->ids[i] = data->splits[l->o.split].ids[row];
@@ -180,27 +188,69 @@ static int assemble(struct loader *l, struct worker *w, struct slot *s,
             w->missing_row[missing++] = i;
         }
     }
-    if (missing) {
-        w->reader.phase = data_phase(data, l->o.split);
-        w->reader.epoch = (uint32_t)epoch;
-        int status = reader_read(&w->reader, missing, w->missing, e);
-        if (status == RN_OK)
-            status =
-                reader_apply(&w->reader, missing, data->pipeline.transform_count, e);
-        if (status != RN_OK)
-            return status;
-        for (uint64_t k = 0; k < missing; k++) {
-            for (uint32_t f = 0; f < data->field_count; f++)
-                memcpy(field_at(l, s, f, w->missing_row[k]),
-                       w->reader.columns[data->field_columns[f]] +
-                           k * data->fields[f].bytes,
-                       data->fields[f].bytes);
-            if (l->cache)
-                to_cache(l, s, w->missing_row[k], s->places[w->missing_row[k]]);
-        }
+    if (!missing)
+        return RN_OK;
+    int status = reader_read(&w->reader, missing, w->missing, e);
+    if (status == RN_OK)
+        status = reader_apply(&w->reader, missing, data->pipeline.transform_count, e);
+    for (uint64_t k = 0; k < missing && status == RN_OK; k++) {
+        from_reader(l, w, s, k, w->missing_row[k]);
+        if (l->cache)
+            to_cache(l, s, w->missing_row[k], s->places[w->missing_row[k]]);
     }
-    int status = l->o.augment ? augment(l, w, s, epoch, e) : RN_OK;
-    return status == RN_OK && l->o.augment ? collate(l, w, s, e) : status;
+    return status;
+}
+
+/* Rows of a batch as they come; in training an epoch goes on where the one before has
+ * ended. In pieces where the stream ends and begins again. */
+static int fill_streamed(struct loader *l, struct worker *w, struct slot *s,
+                         struct rn_error *e) {
+    const struct data *data = l->data;
+    struct loader_position at = s->batch.at;
+    uint64_t epoch = l->o.shuffle ? at.epoch * l->count : 0;
+    uint64_t place = epoch + at.index * l->o.batch, n = s->batch.rows;
+    bool my_turn = true;
+    int status = RN_OK;
+    stream_await(&l->stream, at.epoch * l->batches + at.index);
+    for (uint64_t done = 0; done < n && status == RN_OK;) {
+        status =
+            stream_read(&l->stream, &w->reader, place + done, n - done, w->missing, e);
+        uint64_t read = status == RN_OK ? w->reader.read : 0;
+        for (uint64_t k = 0; k < read; k++) {
+            s->ids[done + k] = w->missing[k];
+            s->places[done + k] = (uint64_t)w->missing[k] - l->stream.table->offset;
+            s->repeats[done + k] =
+                (uint32_t)stream_repeats(&l->stream, place - epoch + done + k);
+        }
+        if (done + read == n) { /* others may read while this is transformed */
+            stream_pass(&l->stream);
+            my_turn = false;
+        }
+        if (status == RN_OK)
+            status = reader_apply(&w->reader, read, data->pipeline.transform_count, e);
+        for (uint64_t k = 0; k < read && status == RN_OK; k++)
+            from_reader(l, w, s, k, done + k);
+        done += read;
+    }
+    if (my_turn)
+        stream_pass(&l->stream);
+    return status;
+}
+
+static int assemble(struct loader *l, struct worker *w, struct slot *s,
+                    const struct order *order, uint64_t epoch, uint64_t index) {
+    struct rn_error *e = &s->error;
+    s->batch.rows = loader_rows(l, index);
+    s->batch.at = (struct loader_position){epoch, index};
+    s->batch.last = index + 1 == l->batches;
+    w->reader.phase = data_phase(l->data, l->o.split);
+    w->reader.epoch = (uint32_t)epoch;
+    int status = order ? fill_ordered(l, w, s, order, e) : fill_streamed(l, w, s, e);
+    if (status == RN_OK && l->o.augment)
+        status = augment(l, w, s, epoch, e);
+    if (status == RN_OK && l->o.augment)
+        status = collate(l, w, s, e);
+    return status;
 }
 
 /* ---------------------------------------------------------------------- ring */
@@ -229,11 +279,14 @@ static void fill_one(struct loader *l, struct worker *w) {
     l->ring.busy++;
     s->ticket = 0;
     memset(&s->error, 0, sizeof s->error);
-    const struct order *order = orders_get(&l->orders, at / l->batches, &s->error);
+    bool streamed = l->stream.data != NULL;
+    const struct order *order =
+        streamed ? NULL : orders_get(&l->orders, at / l->batches, &s->error);
     pthread_mutex_unlock(&l->ring.lock);
     int64_t began = l->o.watch.made ? clock_ns() : 0;
-    int status = order ? assemble(l, w, s, order, at / l->batches, at % l->batches)
-                       : s->error.status;
+    int status = s->error.status;
+    if (streamed || order)
+        status = assemble(l, w, s, order, at / l->batches, at % l->batches);
     if (l->o.watch.made)
         l->o.watch.made(l->o.watch.context, (uint32_t)(w - l->workers), began,
                         clock_ns());
@@ -307,6 +360,7 @@ int loader_seek(struct loader *l, struct loader_position at, struct rn_error *e)
     l->ring.base = at.epoch * l->batches + at.index;
     l->ring.next = l->ring.handed = 0;
     orders_forget(&l->orders);
+    stream_seek(&l->stream, l->ring.base);
     for (uint32_t i = 0; i < l->slot_count; i++)
         l->slots[i].ticket = 0;
     l->ring.paused = false;
@@ -339,6 +393,11 @@ double loader_waited(const struct loader *l) {
 
 /* ---------------------------------------------------------------------- open */
 
+/* May a row come twice in an epoch? */
+static bool repeating(const struct loader *l) {
+    return l->orders.repeating || l->stream.data;
+}
+
 static int open_slots(struct loader *l, struct rn_error *e) {
     const struct data *data = l->data;
     uint32_t keep = l->o.keep ? l->o.keep : 1;
@@ -356,10 +415,10 @@ static int open_slots(struct loader *l, struct rn_error *e) {
         s->fields = memory_get(memory_mul(data->field_count + 1, sizeof *s->fields));
         s->numbers =
             memory_get(memory_mul(data->augment.count + 1, sizeof *s->numbers));
-        if (l->orders.sampled)
+        if (repeating(l))
             s->repeats = memory_try(memory_mul(max_rows + 1, sizeof *s->repeats));
         bool all = s->block && s->ids && s->places;
-        all &= !l->orders.sampled || s->repeats;
+        all &= !repeating(l) || s->repeats;
         for (uint32_t k = 0; k < data->augment.count && l->o.places; k++) {
             uint64_t row = data->augment.at[k].numbers * sizeof **s->numbers;
             s->numbers[k] = memory_try(memory_mul(max_rows + 1, row));
@@ -387,7 +446,7 @@ static void open_cache(struct loader *l) {
     struct data *data = (struct data *)(uintptr_t)l->data;
     struct cache **c = &data->caches[l->o.split];
     uint64_t bytes = memory_mul(l->rows, data->row_bytes);
-    if (l->o.once || l->o.places)
+    if (l->o.once || l->o.places || l->stream.data)
         return;
     if (!*c && bytes <= data->sizes.cache_bytes) {
         struct cache fresh = {.rows = memory_large(bytes + 1),
@@ -419,9 +478,13 @@ static int open_workers(struct loader *l, struct rn_error *e) {
         w->changed = memory_get(memory_mul(data->field_count + 1, sizeof *w->changed));
         w->shapes = memory_get(memory_mul(data->field_count + 1, sizeof *w->shapes));
         w->work = data_workspace(data);
-        int status = l->o.places ? RN_OK
-                                 : reader_open(data, t, max_rows, data->pipeline.demand,
-                                               &w->reader, e);
+        int status = RN_OK;
+        if (l->stream.data && i)
+            status = reader_share(&l->workers[0].reader, max_rows, &w->reader, e);
+        else if (!l->o.places)
+            status =
+                reader_open(data, t, max_rows, data->pipeline.demand, &w->reader, e);
+        w->reader.may_end = true;
         if (status != RN_OK)
             return status;
     }
@@ -444,6 +507,22 @@ static uint32_t (*make_keys(struct loader *l, const char *section, uint32_t coun
     return keys;
 }
 
+/* Which rows, in which order. */
+static int open_rows(struct loader *l, struct rn_error *e) {
+    const struct data *data = l->data;
+    const struct loader_options *o = &l->o;
+    int status = RN_OK;
+    if (data_is_stream(data, o->split)) {
+        stream_open(&l->stream, data,
+                    &data->sources.at[data->splits[o->split].table]);
+        l->count = o->shuffle ? data_epoch_rows(data) : l->rows;
+    } else {
+        status = orders_open(&l->orders, data, o->split, o->shuffle, o->seed, e);
+        l->count = l->orders.count;
+    }
+    return status;
+}
+
 int loader_open(const struct data *data, const struct loader_options *o,
                 struct loader **out, struct rn_error *e) {
     struct loader *l = memory_get(sizeof *l);
@@ -458,10 +537,9 @@ int loader_open(const struct data *data, const struct loader_options *o,
     if (!l->rows || !o->batch)
         return error_set(e, RN_E_DATA, "the split '%s' has no samples",
                          data_split_name(o->split));
-    int status = orders_open(&l->orders, data, o->split, o->shuffle, o->seed, e);
+    int status = open_rows(l, e);
     if (status != RN_OK)
         return status;
-    l->count = l->orders.count;
     l->batches = (l->count + o->batch - 1) / o->batch;
     l->augment_keys = make_keys(l, "augment", data->augment.count);
     l->collate_keys = make_keys(l, "collate", data->collate.count);
@@ -504,6 +582,7 @@ void loader_close(struct loader *l) {
     memory_release(l->augment_keys);
     memory_release(l->collate_keys);
     orders_close(&l->orders);
+    stream_close(&l->stream);
     pthread_cond_destroy(&l->ring.filled);
     pthread_cond_destroy(&l->ring.freed);
     pthread_mutex_destroy(&l->ring.lock);

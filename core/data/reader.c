@@ -56,8 +56,9 @@ uint32_t data_phase(const struct data *data, enum data_split_kind split) {
                                : RN_PHASE_TEST;
 }
 
-int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
-                const struct demand *demand, struct reader *r, struct rn_error *e) {
+static int open_buffers(const struct data *data, const struct table *t,
+                        uint64_t capacity, const struct demand *demand,
+                        struct reader *r, struct rn_error *e) {
     *r = (struct reader){.data = data,
                          .table = t,
                          .demand = demand,
@@ -95,15 +96,27 @@ int reader_open(const struct data *data, const struct table *t, uint64_t capacit
         for (uint32_t k = 0; k < f->rank; k++)
             r->shapes[i][k + 1] = f->shape[k];
     }
-    if (t->iface->worker_open && !t->stored) {
-        instance_enter(t->instance);
-        int status = t->iface->worker_open(t->self, &r->worker, e);
-        status = instance_leave(t->instance, "worker_open", status, e);
-        if (status != RN_OK)
-            return status;
-        r->opened = true;
-    }
     return RN_OK;
+}
+
+int reader_share(const struct reader *other, uint64_t capacity, struct reader *out,
+                 struct rn_error *e) {
+    int status =
+        open_buffers(other->data, other->table, capacity, other->demand, out, e);
+    out->worker = other->worker;
+    return status;
+}
+
+int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
+                const struct demand *demand, struct reader *r, struct rn_error *e) {
+    int status = open_buffers(data, t, capacity, demand, r, e);
+    if (status == RN_OK && t->iface->worker_open && !t->stored) {
+        instance_enter(t->instance);
+        status = t->iface->worker_open(t->self, &r->worker, e);
+        status = instance_leave(t->instance, "worker_open", status, e);
+        r->opened = status == RN_OK;
+    }
+    return status;
 }
 
 void reader_close(struct reader *r) {
@@ -263,6 +276,22 @@ static void look_at_cells(struct reader *r, struct guard *g, uint32_t f) {
     cells_guard(r->cells[f], false);
 }
 
+/* Did the source give what it was asked for? A stream may end. */
+static int check_end(const struct reader *r, uint64_t n, struct rn_error *e) {
+    const struct table *t = r->table;
+    if (r->read == n || (r->read < n && t->stream && r->may_end))
+        return RN_OK;
+    if (r->read < n && t->stream)
+        return error_set(e, RN_E_DATA,
+                         "%s: the stream ended after %llu samples, but it had more when "
+                         "it was read before",
+                         t->name, (unsigned long long)(r->indices[0] + r->read));
+    return error_set(e, RN_E_PLUGIN, "%s: rows_read is %llu of %llu rows%s",
+                     t->component->name, (unsigned long long)r->read,
+                     (unsigned long long)n,
+                     r->read < n ? ", but only a stream may end early" : "");
+}
+
 static int read_source(struct reader *r, uint64_t n, struct rn_error *e) {
     const struct table *t = r->table;
     struct guard *g = guard_begin(t->instance, &r->work);
@@ -280,13 +309,15 @@ static int read_source(struct reader *r, uint64_t n, struct rn_error *e) {
                                   n * sizeof *r->ids),
         .epoch = r->epoch,
         .field_count = t->field_count,
-        .out = r->out};
+        .out = r->out,
+        .rows_read = &r->read};
     instance_enter(t->instance);
     int status = t->iface->read(t->self, &call, e);
     status = instance_leave(t->instance, "read", status, e);
     for (uint32_t f = 0; f < t->field_count; f++)
         look_at_cells(r, g, f);
-    return guard_end(g, "read", status, e);
+    status = guard_end(g, "read", status, e);
+    return status == RN_OK ? check_end(r, n, e) : status;
 }
 
 int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_error *e) {
@@ -295,6 +326,7 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
     if (data_stopped(data))
         return error_set(e, RN_E_CANCELLED, "%s: reading was stopped", t->name);
     r->ids = ids;
+    r->read = n;
     for (uint64_t i = 0; i < n; i++)
         r->indices[i] = (uint64_t)ids[i] - t->offset;
     for (uint32_t f = 0; f < t->field_count; f++) {
@@ -317,6 +349,7 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
         if (status != RN_OK)
             return error_context(e, "%s", t->path) ? status : status;
     }
+    n = r->read;
     for (uint32_t f = 0; f < t->field_count; f++) {
         const struct column *c = &data->pipeline.columns[f];
         if (c->field.flags & RN_FIELD_TEXT)

@@ -80,6 +80,12 @@ int sampler_plan(struct data *data, struct rn_error *e) {
     uint32_t count, *fields;
     if (!s->component || !data->splits[DATA_TRAIN].rows)
         return RN_OK;
+    if (data_is_stream(data, DATA_TRAIN)) {
+        error_set(e, RN_E_CONFIG, "%s: a stream is read in its order, so no sampler can "
+                                  "choose among its samples",
+                  s->path);
+        return error_where(e, RN_WHERE_CONFIG, s->path, 0, 0);
+    }
     int status = pipeline_fields(data, s->node, &count, &fields, e);
     if (status != RN_OK)
         return status;

@@ -234,6 +234,12 @@ static int divide(struct data *data, struct rn_error *e) {
                              &want[DATA_TEST], e);
     if (status != RN_OK)
         return status;
+    if (t->stream && (want[DATA_VAL] || want[DATA_TEST])) {
+        error_set(e, RN_E_CONFIG, "a stream cannot be divided, as its samples are not "
+                                  "counted");
+        error_hint(e, "give data.val and data.test sources of their own");
+        return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
+    }
     gaps = gap * ((want[DATA_VAL] > 0) + (want[DATA_TEST] > 0));
     if (want[DATA_VAL] + want[DATA_TEST] + gaps >= t->count && t->count) {
         error_set(e, RN_E_CONFIG,
@@ -270,6 +276,10 @@ static int divide(struct data *data, struct rn_error *e) {
 void data_split_write(const struct data *data, struct text *out) {
     text_addf(out, "runner split 2\ncontent %s\n", data->content_hash);
     for (int s = 0; s < DATA_SPLITS; s++) {
+        if (data_is_stream(data, (enum data_split_kind)s)) {
+            text_addf(out, "%s stream\n", data_split_name((enum data_split_kind)s));
+            continue;
+        }
         text_addf(out, "%s %llu\n", data_split_name((enum data_split_kind)s),
                   (unsigned long long)data->splits[s].rows);
         for (uint64_t i = 0; i < data->splits[s].rows; i++)
@@ -289,6 +299,12 @@ static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
     unsigned long long n = 0;
     char name[8];
     int used = 0;
+    if (s == DATA_TRAIN && data->sources.at[data->sources.main].stream) {
+        sscanf(p, " train stream%n", &used);
+        *text = p + used;
+        whole_table(data, s, data->sources.main);
+        return used ? RN_OK : bad_split(e, "is damaged");
+    }
     if (sscanf(p, " %7s %llu%n", name, &n, &used) != 2 ||
         strcmp(name, data_split_name(s)) != 0 || n > all)
         return bad_split(e, "is damaged");
@@ -310,7 +326,8 @@ static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
     *text = p;
     data->splits[s].rows = n;
     for (uint32_t t = 0; t < data->sources.count; t++)
-        if ((uint64_t)ids[0] >= data->sources.at[t].offset)
+        if ((uint64_t)ids[0] >= data->sources.at[t].offset &&
+            (uint64_t)ids[0] - data->sources.at[t].offset < data->sources.at[t].count)
             data->splits[s].table = (int)t;
     const struct table *t = &data->sources.at[data->splits[s].table];
     if ((uint64_t)ids[n - 1] >= t->offset + t->count)

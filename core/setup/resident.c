@@ -81,6 +81,11 @@ int resident_choose(struct setup *s, const struct rn_device_info *info,
                           "data.resident: %s (%s) changes samples on the host only, so "
                           "no batch can be gathered on the device",
                           path, a->bare);
+    if (always && data_is_stream(s->data, DATA_TRAIN))
+        return node_error(d, at, false, RN_E_CONFIG,
+                          "data.resident: a stream does not stay on the device");
+    if (data_is_stream(s->data, DATA_TRAIN))
+        return RN_OK;
     if (always || (!a && bytes && pays(s, info, bytes)))
         choose(s, out);
     return RN_OK;

@@ -167,6 +167,25 @@ static struct rn_stream *fitted_stream(struct setup *s, const struct setup_optio
     return memory_stream_reader(s->arena, o->fitted, o->fitted_bytes);
 }
 
+#define EPOCH_ROWS_MAX 1e12
+
+/* Rows of an epoch by train.steps_per_epoch; 0: one pass over the split. */
+static int epoch_rows(const struct setup *s, uint64_t *out, struct diag *d) {
+    const struct node *steps = node_at(s->x->root, "train.steps_per_epoch");
+    *out = 0;
+    if (!steps || s->use == ENGINE_PREDICT)
+        return RN_OK;
+    int64_t batch = experiment_int(s->x, "data.batch");
+    int64_t parts = experiment_int(s->x, "train.accumulate");
+    double rows = (double)node_int(steps) * (double)batch * (double)parts;
+    if (rows > EPOCH_ROWS_MAX)
+        return node_error(d, steps, false, RN_E_CONFIG,
+                          "an epoch of %g samples is too long: at most %g", rows,
+                          EPOCH_ROWS_MAX);
+    *out = (uint64_t)(node_int(steps) * batch * parts);
+    return RN_OK;
+}
+
 static int open_data(struct setup *s, const struct setup_options *o,
                      const struct instance_services *services, struct diag *d) {
     struct rn_error e = {0};
@@ -182,7 +201,9 @@ static int open_data(struct setup *s, const struct setup_options *o,
         .mode = o->use == ENGINE_PREDICT ? DATA_FOR_PREDICTION : DATA_FOR_TRAINING,
         .stored_split = o->use == ENGINE_PREDICT ? NULL : o->stored_split};
     struct data_schema schema;
-    int status = RN_OK;
+    int status = epoch_rows(s, &data.epoch_rows, d);
+    if (status != RN_OK)
+        return status;
     if (o->use == ENGINE_PREDICT) {
         data.schema = &schema;
         status = o->fitted

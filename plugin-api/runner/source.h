@@ -66,7 +66,12 @@ static inline const void *rn_cell(const struct rn_tensor *t, uint64_t row,
 #define RN_ACCESS_RANDOM     0 /* any index, cheaply */
 #define RN_ACCESS_SEQUENTIAL 1 /* in rising order only */
 
-/* rn_source_info.count of a stream: how many samples there are is not known. */
+/* rn_source_info.count of a stream: how many samples there are is not known. A stream is
+ * a source of training samples, whatever `access` says read in passes: indices rise by
+ * one from 0, call after call, until one call has fewer rows than it was asked for
+ * (rows_read); index 0 begins the next pass, which may also come earlier. A pass gives
+ * the same rows as the one before. There is one pass at a time, with one worker state;
+ * its calls come one after the other, but not always on one thread. */
 #define RN_COUNT_UNKNOWN UINT64_MAX
 
 /* Filled by the source. The fields are held against the description: where its text has
@@ -117,7 +122,8 @@ struct rn_source_call {
     struct rn_work *work; /* host, until the call returns */
     void *worker; /* plugin: of worker_open, or NULL */
     uint64_t rows;
-    const uint64_t *indices; /* borrowed; [rows], any order unless sequential */
+    const uint64_t
+        *indices; /* borrowed; [rows], any order unless sequential; may repeat */
     const int64_t
         *sample_ids; /* borrowed; [rows]: as augmenters and metrics see them */
     uint32_t epoch;  /* 0 where there is none */
@@ -125,6 +131,9 @@ struct rn_source_call {
     /* To fill, in order of info.fields, borrowed: each [rows, shape...], contiguous, or
      * the cells of a field of variable size; data NULL: that field is not wanted. */
     const struct rn_tensor *out;
+    /* Of a stream that ends in this call, to write: how many of the rows there are, the
+     * first ones; preset to `rows`. Host, until the call returns. */
+    uint64_t *rows_read;
 };
 
 struct rn_source {

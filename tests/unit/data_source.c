@@ -11,8 +11,8 @@
 
 struct made {
     int64_t rows, first, fail, nan, slow, width;
-    int32_t sequential, hashed, label;
-    uint64_t next; /* of a sequential source */
+    int32_t sequential, hashed, label, stream, unsteady;
+    uint64_t next; /* of a sequential source or a stream */
     struct rn_field fields[3];
     uint32_t field_count;
 };
@@ -30,6 +30,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->width = rn_get_int(h, "width");
     s->sequential = rn_get_bool(h, "sequential");
     s->hashed = rn_get_bool(h, "hashed");
+    s->stream = rn_get_bool(h, "stream");
+    s->unsteady = rn_get_bool(h, "unsteady");
     s->label = rn_get_bool(h, "label");
     s->fields[0] = (struct rn_field){"x", RN_F32, 2, {2, 3}, 0, 0};
     s->fields[1] = (struct rn_field){"name", RN_U8, 1, {s->width}, RN_FIELD_TEXT, 0};
@@ -42,7 +44,7 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     struct made *s = self;
     (void)e;
     out->access = s->sequential ? RN_ACCESS_SEQUENTIAL : RN_ACCESS_RANDOM;
-    out->count = (uint64_t)s->rows;
+    out->count = s->stream ? RN_COUNT_UNKNOWN : (uint64_t)s->rows;
     out->field_count = s->field_count;
     out->field_stride = sizeof s->fields[0];
     out->fields = s->fields;
@@ -63,12 +65,31 @@ static void worker_close(void *self, void *worker) {
     free(worker);
 }
 
+/* How many of the rows there are. Indices rise by one, or begin again. */
+static int32_t stream_rows(struct made *s, const struct rn_source_call *call,
+                           struct rn_error *e) {
+    uint64_t rows = (uint64_t)s->rows;
+    if (call->indices[0] && call->indices[0] != s->next)
+        return rn_fail(e, RN_E_INTERNAL, "the stream is not read in order", NULL, NULL);
+    if (s->unsteady && !call->indices[0])
+        s->rows--; /* each pass has one less */
+    for (uint64_t i = 1; i < call->rows; i++)
+        if (call->indices[i] != call->indices[i - 1] + 1)
+            return rn_fail(e, RN_E_INTERNAL, "rows do not rise by one", NULL, NULL);
+    s->next = call->indices[call->rows - 1] + 1;
+    if (s->rows >= 0 && s->next > rows)
+        *call->rows_read = call->indices[0] < rows ? rows - call->indices[0] : 0;
+    return RN_OK;
+}
+
 static int32_t read_rows(void *self, const struct rn_source_call *call,
                          struct rn_error *e) {
     const struct rn_tensor *out = call->out;
     const uint64_t *indices = call->indices;
-    uint64_t n = call->rows;
     struct made *s = self;
+    if (s->stream && stream_rows(s, call, e) != RN_OK)
+        return RN_E_INTERNAL;
+    uint64_t n = *call->rows_read;
     if (s->slow)
         nanosleep(&(struct timespec){0, s->slow * 1000000L}, NULL);
     for (uint64_t i = 0; i < n; i++) {
@@ -120,5 +141,7 @@ RN_SOURCE(made, iface, "test/made 1",
                               RN_OPTION("width int = 4 | bytes of the text")
                                   RN_OPTION("label bool = true | there is one")
                                       RN_OPTION("sequential bool = false | in order")
-                                          RN_OPTION("hashed bool = false | by itself"));
+                                          RN_OPTION("hashed bool = false | by itself")
+                                              RN_OPTION("stream bool = false | its rows are not counted; rows -1: endless")
+                                              RN_OPTION("unsteady bool = false | each pass ends a row earlier"));
 RN_PLUGIN(&made);

@@ -74,6 +74,7 @@ struct opened {
 
 struct how { /* beside the YAML */
     uint64_t seed;
+    uint64_t epoch_rows;
     enum data_mode mode;
     const char *stored_split;
     const struct data_schema *schema;
@@ -103,6 +104,7 @@ static inline void open_how(struct opened *o, const char *yaml, struct how how) 
                                        .schema = how.schema,
                                        .seed = how.seed,
                                        .mode = how.mode,
+                                       .epoch_rows = how.epoch_rows,
                                        .stored_split = how.stored_split};
         o->data = data_open(&options, o->d);
     }
