@@ -75,7 +75,8 @@ static int take_stream(struct data *data, struct table *t, struct rn_error *e) {
                          "epoch");
 }
 
-/* Sample ids count through the sources; those of a stream, which may go on, are last. */
+/* Sample ids count through the sources; those of a stream, which may go on, are last.
+ */
 static void number_samples(struct data *data) {
     uint64_t next = 0;
     for (int streams = 0; streams < 2; streams++)
@@ -430,7 +431,8 @@ void data_describe(const struct data *data, struct text *out) {
             continue;
         text_addf(out, "%s%llu %s%s", before, (unsigned long long)data->splits[i].rows,
                   data_split_name((enum data_split_kind)i),
-                  data_is_stream(data, (enum data_split_kind)i) ? " (of a stream)" : "");
+                  data_is_stream(data, (enum data_split_kind)i) ? " (of a stream)"
+                                                                : "");
         before = ", ";
     }
     before = "; ";

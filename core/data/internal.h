@@ -3,9 +3,9 @@
 #ifndef DATA_INTERNAL_H
 #define DATA_INTERNAL_H
 
+#include <pthread.h>
 #include <runner/collate.h>
 #include <runner/sampler.h>
-#include <pthread.h>
 
 #include <runner/sdk/work.h>
 #include <runner/source.h>
@@ -316,7 +316,8 @@ void orders_forget(struct orders *o);
 const struct order *orders_get(struct orders *o, uint64_t epoch, struct rn_error *e);
 
 /* stream.c: the samples of a stream, one after the other without end: after the last
- * comes the first. Whoever makes a batch waits for its turn, reads, and passes it on. */
+ * comes the first. Whoever makes a batch waits for its turn, reads, and passes it on.
+ */
 struct stream {
     const struct data *data;
     const struct table *table;
@@ -332,8 +333,8 @@ void stream_close(struct stream *s); /* of zeros is fine */
 void stream_seek(struct stream *s, uint64_t turn);
 void stream_await(struct stream *s, uint64_t turn);
 void stream_pass(struct stream *s);
-/* r->read > 0 samples, at most n, from place `place` of the endless sequence; fewer where
- * a pass ends. ids: [r->capacity], filled. In one's turn. */
+/* r->read > 0 samples, at most n, from place `place` of the endless sequence; fewer
+ * where a pass ends. ids: [r->capacity], filled. In one's turn. */
 int stream_read(struct stream *s, struct reader *r, uint64_t place, uint64_t n,
                 int64_t *ids, struct rn_error *e);
 /* Passes that are over before a place, of those that have been read. */

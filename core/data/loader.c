@@ -513,8 +513,7 @@ static int open_rows(struct loader *l, struct rn_error *e) {
     const struct loader_options *o = &l->o;
     int status = RN_OK;
     if (data_is_stream(data, o->split)) {
-        stream_open(&l->stream, data,
-                    &data->sources.at[data->splits[o->split].table]);
+        stream_open(&l->stream, data, &data->sources.at[data->splits[o->split].table]);
         l->count = o->shuffle ? data_epoch_rows(data) : l->rows;
     } else {
         status = orders_open(&l->orders, data, o->split, o->shuffle, o->seed, e);

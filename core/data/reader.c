@@ -282,10 +282,11 @@ static int check_end(const struct reader *r, uint64_t n, struct rn_error *e) {
     if (r->read == n || (r->read < n && t->stream && r->may_end))
         return RN_OK;
     if (r->read < n && t->stream)
-        return error_set(e, RN_E_DATA,
-                         "%s: the stream ended after %llu samples, but it had more when "
-                         "it was read before",
-                         t->name, (unsigned long long)(r->indices[0] + r->read));
+        return error_set(
+            e, RN_E_DATA,
+            "%s: the stream ended after %llu samples, but it had more when "
+            "it was read before",
+            t->name, (unsigned long long)(r->indices[0] + r->read));
     return error_set(e, RN_E_PLUGIN, "%s: rows_read is %llu of %llu rows%s",
                      t->component->name, (unsigned long long)r->read,
                      (unsigned long long)n,

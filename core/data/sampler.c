@@ -81,8 +81,9 @@ int sampler_plan(struct data *data, struct rn_error *e) {
     if (!s->component || !data->splits[DATA_TRAIN].rows)
         return RN_OK;
     if (data_is_stream(data, DATA_TRAIN)) {
-        error_set(e, RN_E_CONFIG, "%s: a stream is read in its order, so no sampler can "
-                                  "choose among its samples",
+        error_set(e, RN_E_CONFIG,
+                  "%s: a stream is read in its order, so no sampler can "
+                  "choose among its samples",
                   s->path);
         return error_where(e, RN_WHERE_CONFIG, s->path, 0, 0);
     }

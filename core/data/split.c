@@ -235,8 +235,9 @@ static int divide(struct data *data, struct rn_error *e) {
     if (status != RN_OK)
         return status;
     if (t->stream && (want[DATA_VAL] || want[DATA_TEST])) {
-        error_set(e, RN_E_CONFIG, "a stream cannot be divided, as its samples are not "
-                                  "counted");
+        error_set(e, RN_E_CONFIG,
+                  "a stream cannot be divided, as its samples are not "
+                  "counted");
         error_hint(e, "give data.val and data.test sources of their own");
         return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
     }

@@ -6,10 +6,8 @@
 #include "data/internal.h"
 
 void stream_open(struct stream *s, const struct data *data, const struct table *t) {
-    *s = (struct stream){.data = data,
-                         .table = t,
-                         .total = t->total,
-                         .nothing = demand_create(data)};
+    *s = (struct stream){
+        .data = data, .table = t, .total = t->total, .nothing = demand_create(data)};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->passed, NULL);
 }
@@ -45,10 +43,11 @@ int stream_ended(const struct data *data, const struct table *t, uint64_t before
     if (!total)
         return error_set(e, RN_E_DATA, "%s: the stream has no samples", t->name);
     if (before && before != total)
-        return error_set(e, RN_E_DATA,
-                         "%s: the stream ended after %llu samples, but it had %llu when "
-                         "it was read before",
-                         t->name, (unsigned long long)total, (unsigned long long)before);
+        return error_set(
+            e, RN_E_DATA,
+            "%s: the stream ended after %llu samples, but it had %llu when "
+            "it was read before",
+            t->name, (unsigned long long)total, (unsigned long long)before);
     if (!before)
         log_say(session_log(data->options.session), RN_LOG_INFO,
                 "%s: the stream has %llu samples; it begins again after them", t->path,

@@ -36,7 +36,8 @@ static const struct resume_rule rules[] = {
 #include "plugin/kinds.def"
     {"train.epochs", true, "no less than the run has done"},
     {"train.steps", true, "no less than the run has done"},
-    {"train.steps_per_epoch", false, "the position of the run is counted in steps of it"},
+    {"train.steps_per_epoch", false,
+     "the position of the run is counted in steps of it"},
     {"train.max_time", true, "counted again from each start"},
     {"train.accumulate", false, "the position of the run is counted in steps of it"},
     {"train.eval_every", true, "from here on"},

@@ -66,9 +66,9 @@ static inline const void *rn_cell(const struct rn_tensor *t, uint64_t row,
 #define RN_ACCESS_RANDOM     0 /* any index, cheaply */
 #define RN_ACCESS_SEQUENTIAL 1 /* in rising order only */
 
-/* rn_source_info.count of a stream: how many samples there are is not known. A stream is
- * a source of training samples, whatever `access` says read in passes: indices rise by
- * one from 0, call after call, until one call has fewer rows than it was asked for
+/* rn_source_info.count of a stream: how many samples there are is not known. A stream
+ * is a source of training samples, whatever `access` says read in passes: indices rise
+ * by one from 0, call after call, until one call has fewer rows than it was asked for
  * (rows_read); index 0 begins the next pass, which may also come earlier. A pass gives
  * the same rows as the one before. There is one pass at a time, with one worker state;
  * its calls come one after the other, but not always on one thread. */
@@ -118,9 +118,9 @@ struct rn_known_fields {
  * the worker nor on phase or epoch, which say what the rows are for. */
 struct rn_source_call {
     uint32_t struct_size;
-    uint32_t phase; /* RN_PHASE_* */
+    uint32_t phase;       /* RN_PHASE_* */
     struct rn_work *work; /* host, until the call returns */
-    void *worker; /* plugin: of worker_open, or NULL */
+    void *worker;         /* plugin: of worker_open, or NULL */
     uint64_t rows;
     const uint64_t
         *indices; /* borrowed; [rows], any order unless sequential; may repeat */

@@ -297,6 +297,58 @@ train: {{steps: 1, log_every: 1}}
              "acme.phases/two at 'inner' takes several gradients a step, which only the "
              "outermost optimizer can")
 
+    # source: a stream, which ends after 40 rows; epochs of 3 steps of 6 rows.
+    stream = table.replace("{source: {type: acme.data/ramp, rows: 40}, batch: 40}", """
+  train: {type: acme.data/drip, rows: 40}
+  val: {type: acme.data/ramp, rows: 7}
+  transforms: [{type: minmax, of: x}]
+  batch: 6""").replace("steps: 1,", "epochs: 5, steps_per_epoch: 3,")
+    still = stream.replace("lr: 0.1", "lr: 0")
+    a = Run(top, {}, ["source"], base=still)
+    at = np.arange(15 * 6).reshape(15, 6) % 40
+    same("stream: each step has the next rows, from the first again after the last",
+         a.curve("train/loss"), np.mean(y[at].astype(np.float64) ** 2, axis=1), 1e-6)
+    c.within("stream: how many samples it has had",
+             (a.folder / "log.txt").read_text() + a.r.err, "the stream has 40 samples")
+    a = Run(top, {}, ["source"], base=stream)
+    want = runner("verify", a.folder).out
+    for split in ("train", "val"):
+        r = runner("eval", a.folder, "--split", split, cwd=top / "elsewhere")
+        c.equal(f"stream: eval of {split}", r.code, 0) or print(r.err)
+    for workers in (0, 4):
+        b = Run(top, {}, ["source"],
+                base=stream.replace("batch: 6", f"batch: 6\n  workers: {workers}"))
+        c.equal(f"stream: {workers} workers, the same bits", runner("verify", b.folder).out, want)
+    b = Run(top, {}, ["source"], code=75,
+            base=stream.replace("epochs: 5,", "epochs: 5, max_time: 0.000001s,"))
+    for step in range(10): # over the end of the stream
+        r = runner("resume", b.folder)
+    c.within("stream: interrupted in an epoch", runner("verify", b.folder).out, "step=11 ")
+    r = runner("resume", b.folder, "~train.max_time")
+    c.equal("stream: resumed, the same bits", (r.code, runner("verify", b.folder).out),
+            (0, want))
+    r = runner("resume", b.folder, "train.steps_per_epoch=4")
+    c.equal("stream: another length of an epoch is refused", r.code, 8)
+    for more, *sentences in (
+            ([("steps_per_epoch: 3, ", "")], "does not know how many samples it has",
+             "train.steps_per_epoch", ".yaml:5:"),
+            ([("batch: 6", "batch: 6\n  split: {test: 0.5}")], "a stream cannot be divided",
+             "sources of their own"),
+            ([("batch: 6", "batch: 6\n  sampler: {type: weighted, of: y}")],
+             "no sampler can choose among its samples", "sampler"),
+            ([("batch: 6", "batch: 6\n  resident: always")],
+             "a stream does not stay on the device"),
+            ([("acme.data/ramp", "acme.data/drip")], "data.val needs a source"),
+            ([("steps_per_epoch: 3", "steps_per_epoch: 1000000000"),
+              ("batch: 6", "batch: 1000000")], "an epoch of 1e+15 samples is too long")):
+        text = stream
+        for before, after in more:
+            c.ok(f"stream: {before} is there", before in text)
+            text = text.replace(before, after)
+        b = Run(top, {}, ["source"], base=text, code=2)
+        for s in sentences:
+            c.within(f"stream: {more}", b.r.err, s)
+
     # source and transform: cells of variable size, reserved through the host.
     walks = [np.array([[r, j] for j in range(r % 5)], np.float32).reshape(-1, 2)
              for r in range(40)]

@@ -157,6 +157,7 @@ ROWS = {
     "data.workers": (BASE, ["data.workers=0"], same),
     "data.resident": (BASE, ["data.resident=always"], same),
     "data.cache": (BASE, ["data.cache=0"], same),
+    "train.steps_per_epoch": (BASE, ["train.steps_per_epoch=3"], REFUSED),
     "data.sampler": (BASE, ["data.sampler={type: balanced, of: y}"], REFUSED),
     "collate": (IMAGES, ["collate={type: mixup, of: image}"], learns),
     "augment": (IMAGES, ["augment={type: crop, of: image, padding: 3}"], learns),

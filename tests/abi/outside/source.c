@@ -95,4 +95,60 @@ RN_SOURCE(ramp, iface, "acme.data/ramp 1",
               "rows int ; required ; min 1 | how many rows")
               RN_OPTION("walk bool = false | also a field of cells of variable size")
                   RN_OPTION("astray bool = false | reserve a cell of another row"));
-RN_PLUGIN(&ramp);
+
+/* A stream of the same x and y: it says where it ends and not before. Its position is in
+ * the worker's state, and it insists on passes from 0 by ones. */
+struct pass {
+    uint64_t next;
+};
+
+static int32_t drip_info(void *self, struct rn_source_info *out, struct rn_error *e) {
+    int32_t status = info(self, out, e);
+    out->count = RN_COUNT_UNKNOWN;
+    return status;
+}
+
+static int32_t drip_open(void *self, void **worker, struct rn_error *e) {
+    (void)self;
+    *worker = calloc(1, sizeof(struct pass));
+    return *worker ? RN_OK : rn_fail(e, RN_E_MEMORY, "no memory", NULL, NULL);
+}
+
+static void drip_close(void *self, void *worker) {
+    (void)self;
+    free(worker);
+}
+
+static int32_t drip_read(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    struct ramp *s = (struct ramp *)self;
+    struct pass *p = (struct pass *)call->worker;
+    float *x = (float *)call->out[0].data, *y = (float *)call->out[1].data;
+    if (!call->indices[0])
+        p->next = 0;
+    for (uint64_t i = 0; i < call->rows; i++, p->next++) {
+        uint64_t row = call->indices[i];
+        if (row != p->next)
+            return rn_fail(e, RN_E_INTERNAL, "the stream is not read in order", NULL, NULL);
+        if (row == s->rows) {
+            *call->rows_read = i;
+            return RN_OK;
+        }
+        for (uint64_t k = 0; x && k < 4; k++)
+            x[4 * i + k] = x_of(row, k);
+        if (y)
+            y[i] = 1.0f + x_of(row, 0) - 2.0f * x_of(row, 3);
+    }
+    return RN_OK;
+}
+
+static const struct rn_source drip_iface = {
+    sizeof(struct rn_source), 0, create, free, drip_info, drip_open, drip_close,
+    drip_read};
+
+RN_SOURCE(drip, drip_iface, "acme.data/drip 1",
+          RN_DOC("The same rows, which are not counted") RN_OPTION(
+              "rows int ; required ; min 1 | how many rows")
+              RN_OPTION("walk bool = false | not here")
+                  RN_OPTION("astray bool = false | not here"));
+RN_PLUGIN(&ramp, &drip);
