@@ -510,6 +510,36 @@ static const struct rn_transform iface = {sizeof(struct rn_transform), 0, create
         refused(top, f"{section} {name}", parts, code, *sentences,
                 plugins=("./parts.so",))
 
+    BATCHES = [
+        ("sampler", "sampler_empty", 4, "data.sampler (sampler_empty)",
+         "an epoch of 0 samples is not possible"),
+        ("sampler", "sampler_beyond", 4, "place 5 of epoch 0 is row"),
+        ("sampler", "sampler_fails", 3, "data.sampler", "no row is good enough"),
+        ("sampler", "sampler_half", 4, "has no `order`"),
+        ("collate", "collate_image", 4, "field 'image' cannot become a target of 10 classes"),
+        ("collate", "collate_none", 4, "cannot become a target of 0 classes"),
+        ("collate", "collate_itself", 2, "already has another field 'image'"),
+        ("collate", "collate_fails", 3, "collate (collate_fails)",
+         "these do not mix"),
+        ("collate", "collate_half", 4, "has no `plan`"),
+        ("source", "source_ends", 4, "rows_read is 3 of 64 rows, but only a stream may end "
+         "early"),
+        ("source", "source_overflows", 4, "rows_read is 65 of 64 rows"),
+    ]
+    source_text = (here / "wrong/batches.c").read_text()
+    c.equal("batches.c builds", compile_so(top, "batches", source_text), (0, ""))
+    data = BASE.split("data:")[1].split("device:")[0]
+    for section, name, code, *sentences in BATCHES:
+        value = f"{{type: acme.bad/{name}}}"
+        if name in ("collate_none", "collate_itself"):
+            value = f"{{type: acme.bad/{name}, of: label}}"
+        parts = {section: value}
+        if section == "sampler":
+            parts = {"data": f"{data}  sampler: {value}\n"}
+        if section == "source":
+            parts = {"data": f"{{source: {value}, batch: 8}}"}
+        refused(top, name, parts, code, *sentences, plugins=("./batches.so",))
+
     # ---- looking at a plugin runs nothing of it
     mark = top / "ran"
     source_text = "#include <stdio.h>\n" + GOOD + (

@@ -44,7 +44,9 @@ def world(top):
 def steps(c, path):
     for args, per_epoch in (([], 6), (["data.sampler.samples=41"], 3),
                             (["~data.sampler.samples"], 5), (["~data.sampler"], 5),
-                            (["data.sampler.samples=120", "train.accumulate=2"], 3)):
+                            (["data.sampler.samples=120", "train.accumulate=2"], 3),
+                            (["train.steps_per_epoch=9"], 9),
+                            (["~data.sampler", "train.steps_per_epoch=2"], 2)):
         r = runner("plan", path, "--json", *args)
         if c.equal(f"plan {args}: exit", r.code, 0):
             got = json.loads(r.out)
@@ -55,7 +57,8 @@ def steps(c, path):
 
 
 def every_way(c, path):
-    for extra in ([], [WEIGHTED], ["train.accumulate=2", "data.batch=16"]):
+    for extra in ([], [WEIGHTED], ["train.accumulate=2", "data.batch=16"],
+                  ["train.steps_per_epoch=4"], ["~data.sampler", "train.steps_per_epoch=8"]):
         r, folder = train(path, *extra)
         if not c.equal(f"{extra}: exit", r.code, 0):
             print(r.err)
