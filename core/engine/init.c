@@ -54,6 +54,7 @@ static int fill(struct engine *eng, const struct variable *v, void *bytes,
     uint64_t stream = fnv1a(v->name, strlen(v->name));
     struct rn_workspace work = {0};
     struct guard *g = guard_begin(p->instance, &work);
+    guard_lend(g); /* to the training samples that it may ask for */
     struct rn_init_call r = {.struct_size = sizeof r,
                              .work = rn_workspace_begin(&work),
                              .out = guard_bytes(g, RN_GUARD_OUT, "variable", v->name,

@@ -13,16 +13,17 @@ struct guarded {
 };
 
 struct guard {
-    const struct instance *instance;
+    struct instance *instance;
     const struct rn_workspace *work;
     struct guarded *at;
     uint32_t count, capacity;
+    bool lent;
     struct rn_guard_damage damage; /* the first; access 0: none */
     const char *kind, *name;       /* of it */
     char type[120];                /* "f32 [8,3]"; "" = not known */
 };
 
-struct guard *guard_begin(const struct instance *i, struct rn_workspace *w) {
+struct guard *guard_begin(struct instance *i, struct rn_workspace *w) {
     w->guarded = instance_guarded(i);
     if (!w->guarded)
         return NULL;
@@ -56,6 +57,17 @@ void guard_tensor(struct guard *g, uint32_t access, const char *kind, const char
 void *guard_bytes(struct guard *g, uint32_t access, const char *kind, const char *name,
                   const void *p, uint64_t bytes) {
     return g && p ? add(g, access, kind, name, p, bytes, NULL) : (void *)(uintptr_t)p;
+}
+
+void guard_lend(struct guard *g) {
+    if (!g)
+        return;
+    g->lent = true;
+    instance_lend_guard(g->instance, g);
+}
+
+struct guard *guard_lent(struct rn_host *h) {
+    return instance_lent_guard(h);
 }
 
 void guard_found(struct guard *g, const char *kind, const char *name,
@@ -119,6 +131,8 @@ int guard_end(struct guard *g, const char *member, int status, struct rn_error *
     }
     if (g->damage.access)
         status = blame(g, member, e);
+    if (g->lent)
+        instance_lend_guard(g->instance, NULL);
     memory_release(g->at);
     memory_release(g);
     return status;

@@ -15,7 +15,7 @@ struct guard;
 
 /* w: of the call, before rn_workspace_begin; its scratch memory is guarded, too. NULL:
  * guarding is off (RUNNER_GUARD). */
-struct guard *guard_begin(const struct instance *i, struct rn_workspace *w);
+struct guard *guard_begin(struct instance *i, struct rn_workspace *w);
 /* access: RN_GUARD_IN or RN_GUARD_OUT. kind, name: what messages call the buffer,
  * "field", "image"; kept as pointers until guard_end. t->data is another one until
  * then; a tensor without data and one with cells of variable size stay as they are. */
@@ -24,6 +24,11 @@ void guard_tensor(struct guard *g, uint32_t access, const char *kind, const char
 /* What to pass in place of p[bytes]. */
 void *guard_bytes(struct guard *g, uint32_t access, const char *kind, const char *name,
                   const void *p, uint64_t bytes);
+/* For services that hand out a buffer while the call is made: between guard_lend and
+ * guard_end, guard_lent gives the guard of the instance behind the handle, else NULL.
+ * Of calls that are made on one thread only. */
+void guard_lend(struct guard *g);
+struct guard *guard_lent(struct rn_host *h);
 /* An error that somebody else found while the call was made, of a guarded buffer whose
  * copy guard does not hold (cells of variable size). */
 void guard_found(struct guard *g, const char *kind, const char *name,

@@ -22,6 +22,7 @@ struct instance {
     const char *called_from; /* in_call before it was watched */
     struct rn_error fault; /* the first thing it did wrong or reported while watched */
     void *self;
+    struct guard *lent; /* of a call that services may add buffers to; NULL: none */
     bool created;
     struct instance **nested;
     uint32_t nested_count, nested_capacity;
@@ -518,6 +519,14 @@ struct rn_host *instance_host(struct instance *i) {
 
 bool instance_guarded(const struct instance *i) {
     return i->session->guarded;
+}
+
+void instance_lend_guard(struct instance *i, struct guard *g) {
+    i->lent = g;
+}
+
+struct guard *instance_lent_guard(struct rn_host *h) {
+    return of(h)->lent;
 }
 
 void *instance_self(struct instance *i) {

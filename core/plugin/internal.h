@@ -88,6 +88,10 @@ struct session {
 
 /* instance.c: do calls of it get guarded buffers? */
 bool instance_guarded(const struct instance *i);
+/* instance.c: the guard that services add what they hand out to; NULL: none. */
+struct guard;
+void instance_lend_guard(struct instance *i, struct guard *g);
+struct guard *instance_lent_guard(struct rn_host *h);
 
 /* instance.c: the mark of the component in call. */
 const char *call_enter(const char *name);

@@ -2,6 +2,7 @@
 /* What an init may ask of the training samples (RN_EXT_SAMPLES). */
 #include <string.h>
 
+#include "plugin/guard.h"
 #include "setup/setup.h"
 
 static int32_t first_samples(struct rn_host *h, const char *field, uint64_t n,
@@ -28,7 +29,10 @@ static int32_t first_samples(struct rn_host *h, const char *field, uint64_t n,
     memcpy(shape + 1, f->shape, f->rank * sizeof *shape);
     for (uint32_t i = 0; i < data_field_count(s->data); i++)
         if (data_field_at(s->data, i) == f)
-            *out = (struct rn_tensor){b.fields[i], shape, NULL, f->dtype, f->rank + 1};
+            *out =
+                (struct rn_tensor){guard_bytes(guard_lent(h), RN_GUARD_IN, "field",
+                                               f->name, b.fields[i], b.rows * f->bytes),
+                                   shape, NULL, f->dtype, f->rank + 1};
     return RN_OK;
 }
 

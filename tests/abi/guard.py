@@ -89,6 +89,7 @@ CASES = [
     ("sampler", "scratch", "acme.bad/rising: order wrote past the end of " + S),
     ("init", "past", "acme.bad/slope: fill wrote past the end of variable 'model.", PAST),
     ("init", "before", "acme.bad/slope: fill wrote before the beginning of variable 'model."),
+    ("init", "input", "acme.bad/slope: fill changed the content of field 'x': 1 byte"),
     ("init", "scratch", "acme.bad/slope: fill wrote past the end of " + S),
     ("metric", "past", "acme.bad/counts: update wrote past the end of port 'scores', f32 ["),
     ("metric", "before", "acme.bad/counts: update wrote before the beginning of port 'scores'"),

@@ -182,14 +182,35 @@ static const struct rn_sampler sampler_iface = {.struct_size =
 RN_SAMPLER(sampler, sampler_iface, "acme.bad/rising 1",
            RN_DOC("Wrong on purpose") WRONG);
 
-/* ---- init: a ramp ---- */
+/* ---- init: a ramp; `input`: it writes to the training samples ---- */
+struct slope {
+    char wrong[16]; /* first */
+    struct rn_host *host;
+};
+
+static int32_t create_slope(struct rn_host *h, void **self, struct rn_error *e) {
+    struct slope *s = (struct slope *)calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory", NULL, NULL);
+    strncpy(s->wrong, rn_get_string(h, "wrong"), 15);
+    s->host = h;
+    return RN_OK;
+}
+
 static int32_t fill(void *self, const struct rn_init_call *call, struct rn_error *e) {
+    struct rn_host *h = ((struct slope *)self)->host;
+    const struct rn_samples_api *samples =
+        (const struct rn_samples_api *)h->api->extension(h, RN_EXT_SAMPLES);
+    struct rn_tensor x;
     uint64_t i;
+    if (!samples || samples->first(h, "x", 8, &x, e) != RN_OK)
+        return rn_fail(e, RN_E_PLUGIN, "no samples", NULL, NULL);
     for (i = 0; i < call->count; i++)
         call->out[i] = 0.01f * (float)i;
-    return misbehave(self, call->out, call->count * 4, call->out, call->work, e);
+    return misbehave(self, call->out, call->count * 4, x.data, call->work, e);
 }
-RN_INIT(init, create, free, fill, "acme.bad/slope 1", RN_DOC("Wrong on purpose") WRONG);
+RN_INIT(init, create_slope, free, fill, "acme.bad/slope 1", RN_DOC("Wrong on purpose") WRONG);
 
 /* ---- metric, host form ---- */
 static int32_t reset(void *self, struct rn_error *e) {
