@@ -15,7 +15,8 @@ extern "C" {
  * included, so the first is 1). State: rn_state / rn_state_like + rn_assign. Output:
  * "param", the new value. Live options (lr) come by rn_live. May reduce and multiply
  * matrices; state need not be elementwise. rn_get_parameter gives name, role, group and
- * shape of the parameter. */
+ * shape of the parameter. Several gradients in a step, sums over all parameters:
+ * phases.h. */
 struct rn_optimizer {
     uint32_t struct_size;
     uint32_t flags; /* 0 */

@@ -111,6 +111,17 @@ with Scratch() as top:
         r = runner("plan", path, PLUGIN, DEVICE % "", low, "--json")
         c.equal(f"{t}: plan", r.code, 0)
 
+    # Two gradients in a step, both with the same dropout.
+    two = ["train.epochs=1", "schedule={type: cosine, of: optimizer.inner.lr}",
+           "optimizer={type: sam, rho: 0.2, inner: {type: adamw, lr: 0.01}}"]
+    r, cpu2 = train(path, *two)
+    r, gpu2 = train(path, PLUGIN, DEVICE % "", *two)
+    c.equal("sam: exit", r.code, 0)
+    x, y = series(cpu2, "train/loss")[1], series(gpu2, "train/loss")[1]
+    c.ok("sam beside cpu", np.allclose(x, y, rtol=2e-3, atol=1e-4), f"{x}\n{y}")
+    r, back = train(path, PLUGIN, DEVICE % ", order: backwards, graphs: off", *two)
+    same_bits(c, "sam: backwards, without graphs", gpu2, back)
+
     # f16: overflows are found there too, and the scale follows.
     half = ["precision=f16", "train.epochs=1",
             "train.loss_scale={type: dynamic, initial: 1e9, interval: 2}"]
