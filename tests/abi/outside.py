@@ -272,6 +272,15 @@ train: {{steps: 1, log_every: 1}}
         got = np.append(next(w[n] for n in w if n.endswith(".weight")),
                         next(w[n] for n in w if n.endswith(".bias")))
         same(f"phases: {kind}", got, want, 1e-6)
+    # The first gradient overflows in f16 and the second does not: the step is not taken.
+    half = {"optimizer": "{type: acme.phases/at_zero}", "precision": "f16",
+            "init": "{type: constant, value: 300, match: '*.weight'}"}
+    for scale, code in ((65536, 5), (1, 0)):
+        a = Run(top, {**half, "train": "{steps: 1, log_every: 1, loss_scale: {type: fixed, "
+                                       f"scale: {scale}}}}}"}, ["source", "phases"],
+                base=table.replace(", init: zeros", ""), code=code)
+        if code:
+            c.within("phases: a first gradient that is not finite", a.r.err, "gradient norm inf")
     plan = Run(top, {"optimizer": "{type: acme.phases/two}"}, ["source", "phases"],
                base=table, command=["plan"])
     c.within("phases: plan", plan.r.out,

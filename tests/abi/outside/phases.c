@@ -55,6 +55,16 @@ static const struct rn_phases sums_only = {
 OPTIMIZER(normed, describe_normed, sums_only, "acme.phases/normed 1",
           "Steps of one length");
 
+/* The gradient at zero, whatever that of the parameters is. */
+static int32_t describe_zero(struct rn_build *b) {
+    rn_output(b, "param", rn_mul(b, rn_input(b, "param"), rn_const(b, 0.0)));
+    return RN_OK;
+}
+static const struct rn_phase zero_phase = {"zero", NULL, describe_zero, 0};
+static const struct rn_phases zeros = {
+    sizeof zeros, 0, 1, sizeof zero_phase, &zero_phase, NULL};
+OPTIMIZER(at_zero, describe_step, zeros, "acme.phases/at_zero 1", "The gradient at zero");
+
 /* ---- mistakes ---- */
 static int32_t keeps(struct rn_build *b) {
     rn_state_like(b, "mine", rn_input(b, "param"), 0.0);
@@ -89,4 +99,4 @@ static const struct rn_phases names = {
     sizeof names, 0, 2, sizeof same_name[0], same_name, NULL};
 OPTIMIZER(named, describe_step, names, "acme.phases/named 1", "A mistake");
 
-RN_PLUGIN(&extragradient, &two, &normed, &assigns, &shapes, &silent, &unequal, &named);
+RN_PLUGIN(&extragradient, &two, &normed, &at_zero, &assigns, &shapes, &silent, &unequal, &named);
