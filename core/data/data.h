@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data: source -> split -> transforms -> augment -> batches. A sample is a record of
- * named typed fields; which samples a split holds is a function of seed and content;
- * what a batch holds is a function of (seed, epoch, index) and never of threads.
+/* Data: source -> split -> transforms -> sampler -> augment -> collate -> batches. A
+ * sample is a record of named typed fields; which samples a split holds is a function
+ * of seed and content; what a batch holds is a function of (seed, epoch, index) and
+ * never of threads.
  *
  * Life: data_open -> data_fit (or data_load) -> data_field..., loader_open. One
  * `struct data` serves any number of loaders; it is const once fitted or loaded. */

@@ -303,7 +303,8 @@ struct orders {
     bool shuffle, sampled, repeating;
     uint32_t key[2];
     struct order at[2];
-    uint64_t *pass_rows; /* [pass]: scratch; NULL where an epoch is a pass */
+    uint64_t *pass_rows; /* [pass]: one pass; NULL where an epoch is a pass */
+    uint64_t passes;     /* of pass_rows: which one, + 1; 0: none yet */
     uint32_t *seen;      /* [rows]: scratch of `repeats` */
     struct rn_workspace work;
 };

@@ -78,7 +78,10 @@ static int make_of_passes(struct orders *o, uint64_t epoch, uint64_t *rows,
         uint64_t at = (from + done) % o->pass, n = o->pass - at;
         if (n > o->count - done)
             n = o->count - done;
-        status = make_pass(o, (from + done) / o->pass, o->pass_rows, e);
+        uint64_t pass = (from + done) / o->pass;
+        if (o->passes != pass + 1)
+            status = make_pass(o, pass, o->pass_rows, e);
+        o->passes = status == RN_OK ? pass + 1 : 0;
         memcpy(rows + done, o->pass_rows + at, n * sizeof *rows);
         done += n;
     }

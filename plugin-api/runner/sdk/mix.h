@@ -184,7 +184,9 @@ static inline int32_t rn_mix_rows(const struct rn_collate_call *call,
         float keep = (float)shares[i], give = (float)(1.0 - shares[i]);
         const float *other = from + partners[i] * n;
         float *row = (float *)t->data + i * n;
-        for (uint64_t k = 0; k < n && shares[i] != 1.0; k++)
+        if (shares[i] == 1.0)
+            continue;
+        for (uint64_t k = 0; k < n; k++)
             row[k] = keep * row[k] + give * other[k];
     }
     return RN_OK;
