@@ -41,7 +41,7 @@ metrics: [accuracy, confusion]
 optimizer: {type: adamw, lr: 0.01}
 schedule: cosine
 train: {epochs: 2, log_every: 1}
-hooks: {type: inspect, every: 2st}
+hooks: [{type: inspect, every: 2st}, {type: swa, start: 3st, every: 2st}]
 """
 DEVICE = "device={type: test.backends/cuda_emulated%s}"
 PLUGIN = f"plugins=[{json.dumps(str(emulated))}]"
