@@ -246,7 +246,7 @@ static int finish_objective(struct loop *l, uint32_t objective, const struct bat
     t->ran++;
     if (*skipped && !one->overflowed) {
         t->skipped++;
-        if (l->engine->programs->anomaly && l->at.skipped < ANOMALIES)
+        if (l->engine->programs->anomaly && l->anomalies++ < ANOMALIES)
             loop_find_anomaly(l, objective, b);
         out->updated = false;
         return RN_OK;

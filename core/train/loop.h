@@ -89,6 +89,7 @@ struct loop {
     double last_loss, last_norm; /* of the last step */
     struct rn_error anomaly;     /* where the last step that was not finite went wrong;
                                     status 0: not looked for */
+    int anomalies;               /* such steps since the run began or was resumed */
     const char *folder;          /* of the run, absolute; NULL before RUN_BEGIN */
     int64_t saved_step;          /* of the newest checkpoint of this loop, -1: none */
     struct cadence cadence;

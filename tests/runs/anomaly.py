@@ -102,6 +102,19 @@ with Scratch() as top:
     named("resumed with it", r, "made by log of model.act " + FORWARD, ROW)
     c.ok("resumed with it: the variables are what they were", weights(folder) == before)
 
+    # ---- a run that has left out many steps, resumed with it
+    r = experiment(top, -2.0, "log", train="on_nan: skip",
+                   more=["train.epochs=6", "checkpoint.every=1ep"])
+    c.ok("many steps left out", r.err.count("this update is left out") > 3, r.err)
+    r = runner("resume", r.folder(top), "train.anomaly=true", "train.on_nan=stop",
+               "train.epochs=8", cwd=top, timeout=60)
+    named("resumed after many", r, "made by log of model.act " + FORWARD, ROW)
+
+    # ---- two objectives: the one that fails is repeated
+    r = experiment(top, -2.0, "log", more=["train.programs=[{name: first, minimize: loss, "
+                   "update: model.weight}, {name: second, minimize: loss, update: model.scale}]"])
+    named("two objectives", r, "made by log of model.act " + FORWARD, ROW)
+
     # ---- steps that are left out: each of the first is looked into, training goes on
     r = experiment(top, -2.0, "log", train="anomaly: true, on_nan: skip")
     named("on_nan: skip", r, "made by log of model.act " + FORWARD, ROW, code=0)
