@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The headers of a released minor, frozen: what plugins that were built from them rely on.
 
-    frozen.py write [FOLDER]     freezes the headers of now: once, when a minor is released
-    frozen.py check              the headers of now keep what v0_9 has, if it is there
-    frozen.py mutate             each change that would break such plugins is caught
+    frozen.py write OPERATORS [FOLDER]     freezes the headers of now: once, when a minor
+                                           is released
+    frozen.py check OPERATORS              the headers of now keep what v0_9 has
+    frozen.py mutate OPERATORS             each change that would break such plugins is
+                                           caught
 
-A folder has include/runner (the headers), layout.txt (sizes, offsets, declarations,
-constants), one source a kind, and bin-MACHINE/ with one small plugin of each. outside.py
+OPERATORS is the program abi_operators of a build folder. A folder has include/runner (the
+headers), layout.txt (sizes, offsets, declarations, constants; operators with their
+attributes and defaults), one source a kind, and bin-MACHINE/ with one small plugin of each. outside.py
 runs those plugins on the runner of now."""
 import pathlib
 import platform
@@ -53,6 +56,12 @@ def layout(headers):
     return dict(line.split("\t") for line in out.splitlines())
 
 
+def operators(program):
+    """What the graph makes of the names that plugins give: {key: value}."""
+    out = subprocess.run([program], check=True, text=True, stdout=subprocess.PIPE).stdout
+    return dict(line.split("\t") for line in out.splitlines())
+
+
 def read_layout(folder):
     return dict(line.split("\t") for line in (folder / "layout.txt").read_text().splitlines())
 
@@ -69,19 +78,23 @@ def broken(then, now):
             smaller = int(now[key]) < int(value)
             if smaller or (name not in grows and now[key] != value):
                 found.append(f"{key} was {value}, is {now[key]}")
+        elif key.startswith("operator "): # more attributes, with defaults, may follow
+            more = now[key][len(value):]
+            if not now[key].startswith(value) or "!" in more or more[:1] not in ("", " "):
+                found.append(f"{key} was {value}, is {now[key]}")
         elif now[key] != value:
             found.append(f"{key} was {value}, is {now[key]}")
     return found
 
 
-def write(folder):
+def write(folder, program):
     include = folder / "include/runner"
     include.mkdir(parents=True)
     for h in sorted(NOW.glob("*.h")):
         shutil.copy(h, include)
     shutil.copytree(NOW / "sdk", include / "sdk")
     (folder / "layout.txt").write_text(
-        "".join(f"{k}\t{v}\n" for k, v in layout(include).items()))
+        "".join(f"{k}\t{v}\n" for k, v in (layout(include) | operators(program)).items()))
     binaries = folder / f"bin-{platform.machine()}"
     binaries.mkdir()
     for source in sorted((here / "outside").rglob("*.c*")):
@@ -119,13 +132,23 @@ MUTATIONS = [
 ]
 
 
-def mutate(c):
+# (what, key, before, after, caught)
+OPERATORS = [
+    ("an operator gone", "operator reduce_sum", None, None, True),
+    ("another default", "operator reduce_sum", "keep:int=0", "keep:int=1", True),
+    ("another meaning", "operator tanh", "1 ", "2 ", True),
+    ("a required attribute more", "operator reduce_sum", r"\Z", " later:int!", True),
+    ("an attribute more", "operator reduce_sum", r"\Z", " later:int=0", False),
+]
+
+
+def mutate(c, program):
     with tempfile.TemporaryDirectory() as t:
         frozen = pathlib.Path(t) / "frozen"
-        write(frozen)
+        write(frozen, program)
         then = read_layout(frozen)
         c.ok("the table has every kind of row",
-             {k.split()[0] for k in then} == {"size", "at", "constant"} and len(then) > 300,
+             {k.split()[0] for k in then} == {"size", "at", "constant", "operator"} and len(then) > 300,
              len(then))
         kinds = {p.stem for p in (frozen / f"bin-{platform.machine()}").glob("*.so")}
         c.ok("a plugin of every kind", len(kinds) >= 12, kinds)
@@ -138,25 +161,34 @@ def mutate(c):
                 text, n = re.subn(before, after, text, count=1, flags=re.S)
             (changed / file).write_text(text)
             c.equal(f"{what}: made", n, 1)
-            found = broken(then, layout(changed))
+            found = broken(then, layout(changed) | operators(program))
+            c.ok(f"{what}: {'caught' if caught else 'passes'}", bool(found) == caught, found)
+        for what, key, before, after, caught in OPERATORS:
+            now = dict(then)
+            value = now.pop(key)
+            if before is not None:
+                now[key], n = re.subn(before, after, value, count=1)
+                c.equal(f"{what}: made", n, 1)
+            found = broken(then, now)
             c.ok(f"{what}: {'caught' if caught else 'passes'}", bool(found) == caught, found)
 
 
 if __name__ == "__main__":
-    mode, *more = sys.argv[1:]
+    mode, program, *more = sys.argv[1:]
     if mode == "write":
-        write(pathlib.Path(more[0]) if more else FROZEN)
+        write(pathlib.Path(more[0]) if more else FROZEN, program)
         sys.exit(0)
     del sys.argv[1:] # the harness takes its first argument for the runner
     from harness import Checks
     c = Checks()
     if mode == "mutate":
-        mutate(c)
+        mutate(c, program)
     elif not FROZEN.exists():
-        print("SKIP: no minor is frozen yet: python3 tests/abi/frozen.py write")
+        print("SKIP: no minor is frozen yet: frozen.py write OPERATORS")
         sys.exit(77)
     else:
-        c.equal("kept of v0_9", broken(read_layout(FROZEN), layout(NOW)), [])
-        c.ok("its headers are those of its table",
-             layout(FROZEN / "include/runner") == read_layout(FROZEN))
+        then = read_layout(FROZEN)
+        c.equal("kept of v0_9", broken(then, layout(NOW) | operators(program)), [])
+        c.equal("its headers are those of its table", layout(FROZEN / "include/runner"),
+                {k: v for k, v in then.items() if not k.startswith("operator ")})
     c.done()
