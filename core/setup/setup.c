@@ -313,6 +313,19 @@ static int check_labels(struct setup *s, struct diag *d) {
     return status ? status : setup_check_labels(s, g, d);
 }
 
+/* A stream has no pass of its own beside the one that training is in. */
+static int check_refresh(const struct setup *s, struct diag *d) {
+    const struct averages *a = &s->engine->programs->averages;
+    if (!a->refresh_count || !data_is_stream(s->data, DATA_TRAIN))
+        return RN_OK;
+    node_error(d, a->hook->node, false, RN_E_CONFIG,
+               "%s computes running statistics by a pass over the training split, which "
+               "is a stream",
+               a->hook->path);
+    diag_hint(d, "statistics: average needs no pass");
+    return RN_E_CONFIG;
+}
+
 static int open_engine(struct setup *s, const struct setup_options *o, struct diag *d) {
     struct rn_device_info info;
     struct resident resident = {0};
@@ -337,7 +350,7 @@ static int open_engine(struct setup *s, const struct setup_options *o, struct di
                                 .resident = &resident,
                                 .kernels = o->kernels};
     s->engine = engine_open(&eo, d);
-    return s->engine ? RN_OK : diag_status(d);
+    return s->engine ? check_refresh(s, d) : diag_status(d);
 }
 
 struct setup *setup_open(const struct setup_options *o, struct diag *d) {

@@ -347,6 +347,9 @@ train: {{steps: 1, log_every: 1}}
              "no sampler can choose among its samples", "sampler"),
             ([("batch: 6", "batch: 6\n  resident: always")],
              "a stream does not stay on the device"),
+            ([("layers: [", "layers: [{type: batch_norm}, "),
+              ("device: reference", "device: reference\nhooks: swa")], "hooks computes running statistics by a "
+             "pass over the training split, which is a stream", "statistics: average"),
             ([("acme.data/ramp", "acme.data/drip")], "data.val needs a source"),
             ([("steps_per_epoch: 3", "steps_per_epoch: 1000000000"),
               ("batch: 6", "batch: 1000000")], "an epoch of 1e+15 samples is too long")):
