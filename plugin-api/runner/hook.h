@@ -28,15 +28,16 @@ struct rn_point {
 /* Events, in the order in which they come. Several hooks get each of them in the order
  * of the file.
  *
- *   RUN_BEGIN            once a process, before its first step. A resumed run begins
- * again: flags has RN_EVENT_RESUMED, step is that of the checkpoint EPOCH_BEGIN before
- * the first step of each epoch STEP_END             after each step, also one that was
- * left out EPOCH_END            after STEP_END of the last step of each epoch; a run
- * may end inside an epoch, by train.steps or a stop, without one EVALUATE_BEGIN after a
- * step that is followed by an evaluation of the validation EVALUATED            split,
- * once all events above of this step are done RUN_END              once a process,
- * last, however the run ends: `end` says how. After the test, which loads the best
- * weights
+ * - RUN_BEGIN: once a process, before its first step. In a resumed run, flags has
+ *   RN_EVENT_RESUMED and step is that of the checkpoint.
+ * - EPOCH_BEGIN: before the first step of each epoch.
+ * - STEP_END: after each step, also one that was left out.
+ * - EPOCH_END: after STEP_END of the last step of each epoch. A run may end inside an
+ *   epoch, by train.steps or a stop, without one.
+ * - EVALUATE_BEGIN and EVALUATED: around an evaluation of the validation split, after
+ *   all events above of its step.
+ * - RUN_END: once a process, last, however the run ends: `end` says how. After the
+ *   test, which loads the best weights.
  *
  * A checkpoint of step s has the state after the events of that step up to EPOCH_END,
  * and a resumed run gets none of them again, but for EVALUATE_BEGIN and EVALUATED where
