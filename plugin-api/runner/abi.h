@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The entry of a plugin: versions, types, errors and the description that a component
- * gives of itself. Everything here crosses the ABI. Status: draft (0.x).
+ * gives of itself. Everything here crosses the ABI, which is frozen as 0.9: members
+ * are only appended to structs that begin with struct_size, names and numbers never
+ * change.
  *
  * Ownership words, used at every pointer:
  *   borrowed    valid until the call returns; do not keep, do not free

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An augmenter: changes training samples at random, by the sample and never by the
- * order. Status: draft. */
+ * order. */
 #ifndef RUNNER_AUGMENT_H
 #define RUNNER_AUGMENT_H
 

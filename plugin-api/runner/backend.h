@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A backend: memory, streams, compiled programs. Shaped by what a GPU needs; a CPU is
- * the easy case. Status: draft. */
+ * the easy case. */
 #ifndef RUNNER_BACKEND_H
 #define RUNNER_BACKEND_H
 

@@ -2,7 +2,7 @@
 /* Describing a computation. A model, loss, optimizer, metric or tap does not compute:
  * it builds a graph of operators, from which the host derives gradients, fuses and
  * runs. Errors stick: a failed call returns RN_NONE, later calls pass it on, and the
- * host reports the first error with component, scope and YAML line. Status: draft.
+ * host reports the first error with component, scope and YAML line.
  *
  * Everything here is [setup]; a describe function may be called again for other shapes
  * and phases and must build the same graph for the same arguments. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A collate: changes the samples of a training batch by each other, as mixup and cutmix
- * do. Status: draft. */
+ * do. */
 #ifndef RUNNER_COLLATE_H
 #define RUNNER_COLLATE_H
 

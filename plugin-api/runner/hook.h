@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A hook: rewrites a value, taps values on sampled steps, acts at named moments, or
- * averages parameters. Status: draft. */
+ * averages parameters. */
 #ifndef RUNNER_HOOK_H
 #define RUNNER_HOOK_H
 

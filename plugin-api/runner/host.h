@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the host offers to a component while it is set up: typed options, nested
- * components, reports, logging. Only the host reads YAML. Status: draft. */
+ * components, reports, logging. Only the host reads YAML. */
 #ifndef RUNNER_HOST_H
 #define RUNNER_HOST_H
 

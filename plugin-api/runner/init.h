@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An init: the first value of a variable. Status: draft. */
+/* An init: the first value of a variable. */
 #ifndef RUNNER_INIT_H
 #define RUNNER_INIT_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A component that wraps another one of a kind that describes: a loss around a loss, an
  * optimizer around an optimizer. The inner one is an option, component(loss) or
- * component(optimizer), which the host creates with the outer one. Status: draft. */
+ * component(optimizer), which the host creates with the outer one. */
 #ifndef RUNNER_INLINE_H
 #define RUNNER_INLINE_H
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A loss: terms per element, sample, batch or parameter. The host averages. Status:
- * draft. */
+/* A loss: terms per element, sample, batch or parameter. The host averages. */
 #ifndef RUNNER_LOSS_H
 #define RUNNER_LOSS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A metric: accumulates over a split, merges, finishes to named tensors. Status: draft.
+/* A metric: accumulates over a split, merges, finishes to named tensors.
  */
 #ifndef RUNNER_METRIC_H
 #define RUNNER_METRIC_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model: named inputs to named outputs, described with operators. Status: draft. */
+/* A model: named inputs to named outputs, described with operators. */
 #ifndef RUNNER_MODEL_H
 #define RUNNER_MODEL_H
 

@@ -6,7 +6,7 @@
  *
  * f32 functions other than exp, tanh, sigmoid and erf are the f64 sequence rounded
  * once. Measured errors stand in tests/unit/numerics.c. Constants: ln 2 split as by
- * Cody & Waite (1980); series are Taylor's unless said. Status: draft. */
+ * Cody & Waite (1980); series are Taylor's unless said. */
 #ifndef RUNNER_NUMERICS_H
 #define RUNNER_NUMERICS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A custom operator: kernels written by hand, used from a describe function through
- * rn_custom. Status: draft. */
+ * rn_custom. */
 #ifndef RUNNER_OPERATOR_H
 #define RUNNER_OPERATOR_H
 

@@ -2,7 +2,7 @@
 /* The operators: what each means, its attributes, its shape rule. The meaning of a name
  * never changes; changed semantics get a new name. This file is the specification that
  * the graph (shape, gradient), the reference backend (the definition in numbers) and
- * every other backend are written against. Included by build.h. Status: draft.
+ * every other backend are written against. Included by build.h.
  *
  * Conventions. Broadcasting is NumPy's. Axes may be negative. Images are NCHW. `pad` of
  * 2-D windows is [top, left, bottom, right]. Integer attributes that are lists are

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An optimizer: the update of one parameter, described with operators. Status: draft.
+/* An optimizer: the update of one parameter, described with operators.
  */
 #ifndef RUNNER_OPTIMIZER_H
 #define RUNNER_OPTIMIZER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An optimizer that needs several gradients in a step: SAM, extragradient. Each phase
  * chooses where the next gradient is taken; the update follows the last one. Also sums
- * over all parameters, for norms. Status: draft. */
+ * over all parameters, for norms. */
 #ifndef RUNNER_PHASES_H
 #define RUNNER_PHASES_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the compiler was allowed to do with this plugin's arithmetic. Numbers of runner
  * are defined: they need the flags that pkg-config gives (-fno-fast-math
- * -ffp-contract=off). RN_PLUGIN puts the answer into the entry. Status: draft. */
+ * -ffp-contract=off). RN_PLUGIN puts the answer into the entry. */
 #ifndef RUNNER_PROBE_H
 #define RUNNER_PROBE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A regularizer: a penalty on a parameter, added to what is minimised, or a constraint
- * that each update keeps. Status: draft. */
+ * that each update keeps. */
 #ifndef RUNNER_REGULARIZER_H
 #define RUNNER_REGULARIZER_H
 

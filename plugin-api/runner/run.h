@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a hook may ask of its run: the folder, lengths, live values, series, parameters.
- * Host extension "runner.run/1", which there is while a run trains. Status: draft. */
+ * Host extension "runner.run/1", which there is while a run trains. */
 #ifndef RUNNER_RUN_H
 #define RUNNER_RUN_H
 

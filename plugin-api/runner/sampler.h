@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A sampler: which training rows an epoch reads, and in which order. Status: draft. */
+/* A sampler: which training rows an epoch reads, and in which order. */
 #ifndef RUNNER_SAMPLER_H
 #define RUNNER_SAMPLER_H
 

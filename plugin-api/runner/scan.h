@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Recurrence: a body that runs once per step of a sequence, described like anything
- * else (docs/recurrent.md). Status: draft. */
+ * else (docs/recurrent.md). */
 #ifndef RUNNER_SCAN_H
 #define RUNNER_SCAN_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A schedule: the value of a live option at a step. Status: draft. */
+/* A schedule: the value of a live option at a step. */
 #ifndef RUNNER_SCHEDULE_H
 #define RUNNER_SCHEDULE_H
 

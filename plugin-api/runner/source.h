@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A source: a table of samples, each a record of typed fields. Status: draft. */
+/* A source: a table of samples, each a record of typed fields. */
 #ifndef RUNNER_SOURCE_H
 #define RUNNER_SOURCE_H
 

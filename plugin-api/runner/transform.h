@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A transform: fitted on the training split only, then applied to every sample. Status:
- * draft. */
+/* A transform: fitted on the training split only, then applied to every sample. */
 #ifndef RUNNER_TRANSFORM_H
 #define RUNNER_TRANSFORM_H
 
