@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cells of a text table as numbers, and which of them mean that a value is missing: the
+ * words of the option `missing`, or the usual words without it. A word that is a number
+ * stands for that number in any spelling ("-999" and "-999.0"). Header-only; C11 or
+ * C++. */
+#ifndef RUNNER_SDK_MISSING_H
+#define RUNNER_SDK_MISSING_H
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <runner/sdk/error.h>
+#include <runner/source.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rn_missing_value {
+    const char *word; /* host or static */
+    size_t first, n;  /* the word without blanks around, as cells have none */
+    int numeric;
+    double number;
+};
+
+struct rn_missing {
+    uint32_t count;
+    struct rn_missing_value *values;
+};
+
+/* 1 and *out: the whole cell is a finite decimal number. */
+static inline int rn_cell_number(const char *text, double *out) {
+    char *end = NULL;
+    if (!*text || text[strspn(text, "0123456789+-.eE")])
+        return 0;
+    *out = strtod(text, &end);
+    return !*end && isfinite(*out);
+}
+
+/* 1 and *out: the whole cell is an integer of 64 bits; RN_MISSING_I64 is not a value.
+ */
+static inline int rn_cell_integer(const char *text, int64_t *out) {
+    char *end = NULL;
+    const char *p = text + (*text == '-' || *text == '+');
+    if (*p < '0' || *p > '9')
+        return 0;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    return !*end && !errno && *out != RN_MISSING_I64;
+}
+
+/* Frees the values; a zeroed *m is allowed. */
+static inline void rn_missing_finish(struct rn_missing *m) {
+    free(m->values);
+}
+
+/* Read the option `missing` (list(string)) into *m. Without it: the usual words; with
+ * an empty list nothing is missing. *m is the caller's to finish, also after an error.
+ */
+static inline int32_t rn_missing_read(struct rn_missing *m, struct rn_host *h,
+                                      struct rn_error *e) {
+    static const char *const usual[] = {"", "NA", "NaN", "nan", "null", "?"};
+    int given = rn_has(h, "missing");
+    uint32_t n = given ? rn_get_count(h, "missing") : sizeof usual / sizeof *usual;
+    m->values = (struct rn_missing_value *)calloc(n + 1u, sizeof *m->values);
+    if (!m->values)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
+    for (m->count = 0; m->count < n; m->count++) {
+        struct rn_missing_value *v = &m->values[m->count];
+        char path[32], trimmed[64];
+        rn_path(path, sizeof path, "missing", m->count);
+        v->word = given ? rn_get_string(h, path) : usual[m->count];
+        v->first = strspn(v->word, " ");
+        v->n = strlen(v->word + v->first);
+        while (v->n && v->word[v->first + v->n - 1] == ' ')
+            v->n--;
+        snprintf(trimmed, sizeof trimmed, "%.*s", (int)(v->n < 63 ? v->n : 63),
+                 v->word + v->first);
+        v->numeric = v->n < sizeof trimmed && rn_cell_number(trimmed, &v->number);
+    }
+    return RN_OK;
+}
+
+/* 1: the cell means that the value is missing, whatever its column holds. */
+static inline int rn_missing_word(const struct rn_missing *m, const char *text) {
+    for (uint32_t i = 0; i < m->count; i++) {
+        const struct rn_missing_value *v = &m->values[i];
+        if (strncmp(text, v->word + v->first, v->n) == 0 && !text[v->n])
+            return 1;
+        if (strcmp(text, v->word) == 0) /* a quoted cell keeps its blanks */
+            return 1;
+    }
+    return 0;
+}
+
+/* 1: this number, from a column of numbers, means that the value is missing. */
+static inline int rn_missing_number(const struct rn_missing *m, double number) {
+    for (uint32_t i = 0; i < m->count; i++)
+        if (m->values[i].numeric && m->values[i].number == number)
+            return 1;
+    return 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
