@@ -79,15 +79,27 @@ static int32_t by_label(struct rn_build *b) {
     return RN_OK;
 }
 
+/* A weight of the terms [N,...], beside each class: [N,1,...]. */
+static rn_value over_classes(struct rn_build *b, rn_value weight) {
+    uint32_t rank = weight ? rn_rank(b, weight) : 0;
+    int64_t shape[RN_MAX_RANK];
+    if (rank == 0 || rank == RN_MAX_RANK)
+        return RN_NONE;
+    for (uint32_t i = 0; i <= rank; i++)
+        shape[i] = i == 1 ? 1 : rn_dim(b, weight, (int32_t)(i ? i - 1 : 0));
+    return rn_reshape(b, weight, rank + 1, shape);
+}
+
 static int32_t by_distribution(struct rn_build *b) {
     rn_value logits = rn_input(b, "logits"), target = rn_input(b, "target");
     if (rn_loss_check_classes(b, logits, 1) != RN_OK)
         return RN_E_CONFIG;
-    rn_value terms =
-        rn_mul(b, rn_loss_target(b, logits, target), rn_log_softmax(b, logits, 1));
-    rn_value loss = rn_neg(b, rn_reduce_sum_axis(b, terms, 1, 0));
-    rn_output(b, "loss", loss);
-    rn_loss_output_weight(b, RN_NONE, rn_loss_weight(b, loss));
+    target = rn_loss_target(b, logits, target);
+    rn_value weight = rn_loss_weight(b, rn_reduce_sum_axis(b, target, 1, 0));
+    target = rn_loss_counted_target(b, target, over_classes(b, weight));
+    rn_value terms = rn_mul(b, target, rn_log_softmax(b, logits, 1));
+    rn_output(b, "loss", rn_neg(b, rn_reduce_sum_axis(b, terms, 1, 0)));
+    rn_loss_output_weight(b, RN_NONE, weight);
     return RN_OK;
 }
 

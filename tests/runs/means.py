@@ -65,16 +65,18 @@ def evaluated(folder, split, *args):
 
 
 def unweighted(c, top, path):
-    """A row that weighs 0 does not count, whatever its target is: its square is infinite."""
+    """A row that weighs 0 does not count, whatever its target is: its loss is infinite."""
     w = np.where(np.arange(ROWS) % 3 == 1, 0, W).astype(np.float32)
     t = rng.normal(size=(ROWS, 3)).astype(np.float32)
     np.save(top / "u.npy", w)
-    for kind in ("mse", "huber", "bce"):
+    near = {"mse": t, "huber": t, "bce": 0.5 + 0.1 * t,
+            "soft_cross_entropy": np.exp(t) / np.exp(t).sum(1, keepdims=True)}
+    for kind, counted in near.items():
         weights = {}
-        for what, far in (("near", 0.5), ("far", 1e30)):
-            target = np.where((w == 0)[:, None], far, t if kind != "bce" else 0.5 + 0.1 * t)
+        for what, far in (("near", 0.5), ("far", 3e38)):
+            target = np.where((w == 0)[:, None], far, counted)
             np.save(top / "t.npy", target.astype(np.float32))
-            port = "logits" if kind == "bce" else "prediction"
+            port = "prediction" if counted is t else "logits"
             own = config(top, f"""
 name: base
 device: {{type: reference}}
