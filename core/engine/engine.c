@@ -47,7 +47,7 @@ static void warn_precision(const struct engine *eng) {
 static int restore_kernels(struct engine *eng, const char *kernels, struct diag *d) {
     const struct rn_backend *b = eng->x->backend.component->iface;
     struct rn_error e = {0};
-    if (!kernels || !RN_HAS(b, struct rn_backend, choose) || !b->choose)
+    if (!kernels || !*kernels || !RN_HAS(b, struct rn_backend, choose) || !b->choose)
         return RN_OK;
     int status = b->choose(instance_self(eng->x->backend.instance), kernels, &e);
     if (status != RN_OK)

@@ -35,9 +35,7 @@ int record_config(struct record *r, const char *resolved, struct rn_error *e) {
 
 int record_text(struct record *r, const char *name, const char *text, size_t length,
                 struct rn_error *e) {
-    return strcmp(name, "split.txt") == 0
-               ? text_write(r, name, text, length, e)
-               : file_replace(record_path(r->arena, r, name), text, length, e);
+    return text_write(r, name, text, length, e);
 }
 
 const char *record_text_read(struct record *r, const char *name) {

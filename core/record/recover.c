@@ -189,6 +189,29 @@ static int check_text(struct record *r, const struct checkpoint_file *f,
     return status;
 }
 
+/* No other file has it. An empty one leaves the choice to the machine that resumes. */
+static int check_kernels(struct record *r, struct rn_error *e) {
+    struct log_view v;
+    struct rn_error why = {0};
+    struct arena *a = arena_create();
+    bool there = access(record_path(a, r, "kernels.txt"), F_OK) == 0;
+    int status = log_read(r, &v, e);
+    bool wrong = !status && text_check(r, &v, "kernels.txt", &why) != RN_OK;
+    if (wrong && there)
+        status = repair_set_aside(r, "kernels.txt",
+                                  "it is not the text that was recorded", e);
+    if (wrong && !status) {
+        status = text_write(r, "kernels.txt", "", 0, e);
+        text_addf(&r->found,
+                  "kernels.txt: %sresume, eval and predict choose kernels "
+                  "again; results may differ in their last digits\n",
+                  there ? "" : "it is missing; ");
+    }
+    log_view_finish(&v);
+    arena_destroy(a);
+    return status;
+}
+
 /* Nothing runs without it. */
 static int check_config(struct record *r, const struct checkpoint_file *f,
                         struct rn_error *e) {
@@ -236,6 +259,8 @@ int record_recover(const char *folder, void (*say)(void *context, const char *se
         status = check_best(r, f, e);
     if (!status)
         status = check_text(r, f, "split.txt", "split", e);
+    if (!status)
+        status = check_kernels(r, e);
     if (!status) {
         struct arena *a = arena_create();
         if (before.length || r->found.length ||

@@ -94,7 +94,7 @@ int repair_set_aside(struct record *r, const char *name, const char *why,
 int record_open_quietly(const char *folder, bool write, struct log *log,
                         struct record **out, struct rn_error *e);
 
-/* ---- texts.c: resolved.yaml and split.txt ---- */
+/* ---- texts.c: resolved.yaml, split.txt and kernels.txt ---- */
 /* Put the text in place of the file; its digest is durable in the log before. */
 int text_write(struct record *r, const char *file, const char *text, size_t length,
                struct rn_error *e);

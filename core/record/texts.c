@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The texts of a run that no seal covers, resolved.yaml and split.txt: a note of the
- * log has the SHA-256 of each. */
+/* The texts of a run that no seal covers: a note of the log has the SHA-256 of each. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +11,9 @@
 
 static const struct {
     const char *file, *note;
-} texts[] = {{"resolved.yaml", ".resolved.yaml"}, {"split.txt", ".split.txt"}};
+} texts[] = {{"resolved.yaml", ".resolved.yaml"},
+             {"split.txt", ".split.txt"},
+             {"kernels.txt", ".kernels.txt"}};
 
 static void digest(const char *text, size_t length, char out[65]) {
     struct sha256 h;

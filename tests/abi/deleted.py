@@ -18,6 +18,8 @@ CASES = [
     ("optimizer/muon.c", ["optimizer/muon"], ["parts_optimizers", "parts_docs"]),
     ("hook", ["hook"], ["data", "data_loader", "graph", "parts_docs"]),
     ("augment", ["augment"], ["data_plugins", "data_loader", "runs", "parts_docs"]),
+    ("collate", ["collate"], ["data_collate", "runs", "parts_docs"]),
+    ("sampler", ["sampler"], ["data_sampler", "runs", "parts_docs"]),
     ("backend/cuda", ["backend/cuda"], ["graph", "folds", "parts_docs"]),
     ("source/hdf5*", ["source/hdf5"], ["data_plugins", "metrics", "layering", "parts_docs"]),
     ("source/csv_table.c", ["source/csv"], ["data_plugins", "data"]),

@@ -262,6 +262,27 @@ def in_use(t, c):
 
 
 c = Checks()
+def kernels(c, top):
+    """A run whose backend chose kernels: nothing else holds what it chose."""
+    path = config(top, TINY, "kernels.yaml")
+    r, whole = train(path, "model={type: sequential, in: {x: data.image}, layers: "
+                 "[{type: conv2d, channels: 4, kernel: 3}, {type: flatten}, {type: dense, units: 10}]}",
+                 "train.epochs=1",
+                 "device=cpu")
+    c.equal("kernels: exit", r.code, 0)
+    text = (whole / "kernels.txt").read_bytes()
+    for what, change in (("a byte", lambda p: flip(p, 0)), ("missing", lambda p: p.unlink())):
+        f = pathlib.Path(shutil.copytree(whole, whole.parent / what))
+        change(f / "kernels.txt")
+        r = runner("verify", f)
+        c.ok(f"kernels, {what}: verify", r.code == 8 and "kernels.txt" in r.err, r.err)
+        r = runner("recover", f)
+        c.within(f"kernels, {what}: recover", r.out, "choose kernels again")
+        c.equal(f"kernels, {what}: verify again", runner("verify", f).code, 0)
+        r = runner("resume", f, "train.epochs=2")
+        c.equal(f"kernels, {what}: resume", (r.code, (f / "kernels.txt").read_bytes()), (0, text))
+
+
 with Scratch() as top:
     t = Runs(c, top)
     flipped_bits(t, c)
@@ -269,4 +290,5 @@ with Scratch() as top:
     other_files(t, c)
     resumed(t, c)
     in_use(t, c)
+    kernels(c, top)
 c.done()
