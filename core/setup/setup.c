@@ -186,8 +186,8 @@ static int epoch_rows(const struct setup *s, uint64_t *out, struct diag *d) {
     return RN_OK;
 }
 
-static int open_data(struct setup *s, const struct setup_options *o,
-                     const struct instance_services *services, struct diag *d) {
+/* Not fitted. */
+static int open_data(struct setup *s, const struct setup_options *o, struct diag *d) {
     struct rn_error e = {0};
     struct data_options data = {
         .session = o->session,
@@ -196,7 +196,7 @@ static int open_data(struct setup *s, const struct setup_options *o,
         .sections = s->x->sections,
         .augment = node_find(s->x->root, "augment"),
         .collate = node_find(s->x->root, "collate"),
-        .services = services,
+        .services = &s->x->services,
         .seed = s->x->seed,
         .mode = o->use == ENGINE_PREDICT ? DATA_FOR_PREDICTION : DATA_FOR_TRAINING,
         .stored_split = o->use == ENGINE_PREDICT ? NULL : o->stored_split};
@@ -214,16 +214,19 @@ static int open_data(struct setup *s, const struct setup_options *o,
     if (status != RN_OK)
         return diag_place(d, s->x->root, &e);
     s->data = data_open(&data, d);
-    if (!s->data)
-        return diag_status(d);
-    status =
+    return s->data ? RN_OK : diag_status(d);
+}
+
+static int fit_data(struct setup *s, const struct setup_options *o, struct diag *d) {
+    struct rn_error e = {0};
+    int status =
         o->fitted ? data_load(s->data, fitted_stream(s, o), &e) : data_fit(s->data, &e);
     if (status == RN_OK && o->use != ENGINE_PREDICT)
         status = data_check(s->data, &e);
     if (status != RN_OK)
         diag_place(d, s->x->root, &e);
     else if (o->use == ENGINE_TRAIN && !data_rows(s->data, DATA_TRAIN))
-        status = node_error(d, data.data, false, RN_E_DATA,
+        status = node_error(d, node_find(s->x->root, "data"), false, RN_E_DATA,
                             "the training split has no rows");
     return status;
 }
@@ -318,10 +321,11 @@ static int check_refresh(const struct setup *s, struct diag *d) {
     const struct averages *a = &s->engine->programs->averages;
     if (!a->refresh_count || !data_is_stream(s->data, DATA_TRAIN))
         return RN_OK;
-    node_error(d, a->hook->node, false, RN_E_CONFIG,
-               "%s computes running statistics by a pass over the training split, which "
-               "is a stream",
-               a->hook->path);
+    node_error(
+        d, a->hook->node, false, RN_E_CONFIG,
+        "%s computes running statistics by a pass over the training split, which "
+        "is a stream",
+        a->hook->path);
     diag_hint(d, "statistics: average needs no pass");
     return RN_E_CONFIG;
 }
@@ -353,7 +357,7 @@ static int open_engine(struct setup *s, const struct setup_options *o, struct di
     return s->engine ? check_refresh(s, d) : diag_status(d);
 }
 
-struct setup *setup_open(const struct setup_options *o, struct diag *d) {
+struct setup *setup_open_data(const struct setup_options *o, struct diag *d) {
     struct arena *a = arena_create();
     struct setup *s = arena_new(a, struct setup);
     s->arena = a;
@@ -367,7 +371,16 @@ struct setup *setup_open(const struct setup_options *o, struct diag *d) {
         goto failed;
     s->x->services = (struct instance_services){extension, cancelled, s};
     s->x->run = s;
-    if (open_data(s, o, &s->x->services, d) != RN_OK)
+    if (open_data(s, o, d) == RN_OK)
+        return s;
+failed:
+    setup_close(s);
+    return NULL;
+}
+
+struct setup *setup_open(const struct setup_options *o, struct diag *d) {
+    struct setup *s = setup_open_data(o, d);
+    if (!s || fit_data(s, o, d) != RN_OK)
         goto failed;
     read_lengths(s);
     read_fields(s);

@@ -52,6 +52,8 @@ struct setup_options {
 /* Everything known and nothing allocated on the device yet; NULL when d has any error.
  */
 struct setup *setup_open(const struct setup_options *o, struct diag *d);
+/* Only the experiment and its data, opened and not fitted: for what looks at data. */
+struct setup *setup_open_data(const struct setup_options *o, struct diag *d);
 void setup_close(struct setup *s);
 /* Load the engine; resident samples go to the device. */
 int setup_load(struct setup *s, struct diag *d);
