@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of named arrays: laid out by HDF5, filled by pwrite. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "record/arrays.h"
+#include "record/file.h"
+#include "record/h5.h"
+
+struct extent {
+    uint64_t at, bytes, done;
+    uint32_t crc;
+};
+
+struct arrays {
+    struct arena *arena;
+    const char *path, *temp;
+    const struct array_file *f; /* a copy in the arena */
+    struct extent *extents;
+    int fd;
+};
+
+/* ---------------------------------------------------------------------- layout */
+
+static hid_t type_of(const struct array_spec *s) {
+    if (!s->text)
+        return h5_type(s->dtype);
+    hid_t t = H5Tcopy(H5T_C_S1);
+    if (t >= 0 && (H5Tset_size(t, s->text) < 0 || H5Tset_cset(t, H5T_CSET_UTF8) < 0 ||
+                   H5Tset_strpad(t, H5T_STR_NULLPAD) < 0)) {
+        H5Tclose(t);
+        return -1;
+    }
+    return t;
+}
+
+/* The group of a name, made when it is the first of it; *last: the name in it. */
+static hid_t group_of(hid_t file, const char *name, const char **last) {
+    const char *slash = strchr(name, '/');
+    char group[256];
+    *last = slash ? slash + 1 : name;
+    if (!slash)
+        return H5Gopen2(file, "/", H5P_DEFAULT);
+    snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
+    htri_t there = H5Lexists(file, group, H5P_DEFAULT);
+    return there < 0 ? -1
+           : there   ? H5Gopen2(file, group, H5P_DEFAULT)
+                     : h5_group(file, group);
+}
+
+static bool lay_out(hid_t file, const struct array_spec *s, struct extent *x) {
+    hsize_t dims[ARRAYS_RANK_MAX];
+    const char *name;
+    uint32_t none = 0;
+    x->bytes = s->text ? s->text : RN_DTYPE_BYTES(s->dtype);
+    for (uint32_t i = 0; i < s->rank; i++) {
+        dims[i] = (hsize_t)s->shape[i];
+        x->bytes *= (uint64_t)s->shape[i];
+    }
+    hid_t group = group_of(file, s->name, &name), type = type_of(s), d = -1;
+    hid_t list = h5_dataset_list(), space = H5Screate_simple((int)s->rank, dims, NULL);
+    if (group >= 0 && type >= 0 && list >= 0 && space >= 0)
+        d = H5Dcreate2(group, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    bool ok = d >= 0 && h5_put(d, "crc32c", H5T_STD_U32LE, &none) &&
+              h5_put_text(d, "doc", s->doc ? s->doc : "");
+    if (ok && x->bytes) {
+        haddr_t at = H5Dget_offset(d);
+        ok = at != HADDR_UNDEF;
+        x->at = at;
+    }
+    if (d >= 0 && H5Dclose(d) < 0)
+        ok = false;
+    if (space >= 0)
+        H5Sclose(space);
+    if (list >= 0)
+        H5Pclose(list);
+    if (type >= 0)
+        H5Tclose(type);
+    if (group >= 0)
+        H5Gclose(group);
+    return ok;
+}
+
+static int lay_out_all(struct arrays *w, struct rn_error *e) {
+    hid_t access = h5_access(), list = H5Pcreate(H5P_FILE_CREATE), file = -1;
+    errno = 0;
+    if (access >= 0 && list >= 0 && H5Pset_obj_track_times(list, 0) >= 0)
+        file = H5Fcreate(w->temp, H5F_ACC_EXCL, list, access);
+    bool ok = file >= 0 && h5_put_text(file, "doc", w->f->doc);
+    for (uint32_t i = 0; ok && i < w->f->text_count; i++)
+        ok = h5_put_text(file, w->f->texts[i].name, w->f->texts[i].value);
+    for (uint32_t i = 0; ok && i < w->f->array_count; i++)
+        ok = lay_out(file, &w->f->arrays[i], &w->extents[i]);
+    if (file >= 0 && H5Fclose(file) < 0)
+        ok = false;
+    if (list >= 0)
+        H5Pclose(list);
+    if (access >= 0)
+        H5Pclose(access);
+    return ok ? RN_OK : file_error(e, "write", w->path);
+}
+
+/* ------------------------------------------------------------------------ life */
+
+static const struct array_file *copy_of(struct arena *a, const struct array_file *f) {
+    struct array_file *c = arena_array(a, struct array_file, 1);
+    struct array_spec *s = arena_array(a, struct array_spec, f->array_count + 1);
+    struct array_text *t = arena_array(a, struct array_text, f->text_count + 1);
+    for (uint32_t i = 0; i < f->array_count; i++) {
+        s[i] = f->arrays[i];
+        s[i].name = arena_copy(a, s[i].name);
+        s[i].doc = s[i].doc ? arena_copy(a, s[i].doc) : NULL;
+    }
+    for (uint32_t i = 0; i < f->text_count; i++)
+        t[i] = (struct array_text){arena_copy(a, f->texts[i].name),
+                                   arena_copy(a, f->texts[i].value)};
+    *c = (struct array_file){arena_copy(a, f->doc), f->array_count, f->text_count, s, t};
+    return c;
+}
+
+static int open_laid_out(struct arrays *w, struct rn_error *e) {
+    uint64_t end = 0;
+    if (unlink(w->temp) && errno != ENOENT)
+        return file_error(e, "replace", w->temp);
+    int status = h5_begin(e);
+    if (status)
+        return status;
+    status = lay_out_all(w, e);
+    h5_end();
+    if (!status && (w->fd = open(w->temp, O_RDWR | O_CLOEXEC)) < 0)
+        status = file_error(e, "open", w->temp);
+    for (uint32_t i = 0; i < w->f->array_count; i++)
+        if (w->extents[i].bytes && w->extents[i].at + w->extents[i].bytes > end)
+            end = w->extents[i].at + w->extents[i].bytes;
+    return status ? status : file_reserve(w->fd, end, w->path, e);
+}
+
+int arrays_create(const char *path, const struct array_file *f, struct arrays **out,
+                  struct rn_error *e) {
+    struct arena *a = arena_create();
+    struct arrays *w = arena_array(a, struct arrays, 1);
+    *w = (struct arrays){.arena = a,
+                         .path = arena_copy(a, path),
+                         .temp = arena_format(a, "%s.tmp", path),
+                         .f = copy_of(a, f),
+                         .extents = arena_array(a, struct extent, f->array_count + 1),
+                         .fd = -1};
+    int status = open_laid_out(w, e);
+    if (status)
+        arrays_discard(w);
+    else
+        *out = w;
+    return status;
+}
+
+int arrays_append(struct arrays *w, uint32_t i, const void *data, uint64_t bytes,
+                  struct rn_error *e) {
+    struct extent *x = &w->extents[i];
+    if (bytes > x->bytes - x->done)
+        return error_set(e, RN_E_INTERNAL, "%s is longer than it was to be",
+                         w->f->arrays[i].name);
+    int status = file_write(w->fd, data, bytes, x->at + x->done, w->path, e);
+    x->crc = crc32c(x->crc, data, (size_t)bytes);
+    x->done += bytes;
+    return status;
+}
+
+static int put_sums(struct arrays *w, struct rn_error *e) {
+    hid_t access = h5_access();
+    hid_t file = access < 0 ? -1 : H5Fopen(w->temp, H5F_ACC_RDWR, access);
+    bool ok = file >= 0;
+    for (uint32_t i = 0; ok && i < w->f->array_count; i++) {
+        hid_t d = H5Dopen2(file, w->f->arrays[i].name, H5P_DEFAULT);
+        ok = d >= 0 && h5_change(d, "crc32c", H5T_STD_U32LE, &w->extents[i].crc);
+        if (d >= 0 && H5Dclose(d) < 0)
+            ok = false;
+    }
+    if (file >= 0 && H5Fclose(file) < 0)
+        ok = false;
+    if (access >= 0)
+        H5Pclose(access);
+    return ok ? RN_OK : file_error(e, "write", w->path);
+}
+
+int arrays_commit(struct arrays *w, struct rn_error *e) {
+    int status = RN_OK;
+    for (uint32_t i = 0; i < w->f->array_count && !status; i++)
+        if (w->extents[i].done != w->extents[i].bytes)
+            status = error_set(e, RN_E_INTERNAL, "%s is shorter than it was to be",
+                               w->f->arrays[i].name);
+    if (!status && !(status = h5_begin(e))) {
+        status = put_sums(w, e);
+        h5_end();
+    }
+    if (!status) {
+        status = file_commit(w->fd, w->temp, w->path, e);
+        w->fd = -1;
+    }
+    arrays_discard(w);
+    return status;
+}
+
+void arrays_discard(struct arrays *w) {
+    if (!w)
+        return;
+    if (w->fd >= 0) {
+        close(w->fd);
+        file_discard(w->temp);
+    }
+    arena_destroy(w->arena);
+}
