@@ -23,6 +23,7 @@ ROOMS = {
     "exec": ["base", "graph", "plan"],
     "data": ["base", "config", "plugin"],
     "record": ["base"],
+    "prepared": ["base", "config", "plugin", "data", "record"],
     "experiment": ["base", "config", "plugin"],
     "network": ["base", "config", "plugin", "graph", "experiment"],
     # It stands without a data set: it is fed by pointer.
@@ -33,7 +34,7 @@ ENGINE = ["engine", *ROOMS["engine"]]
 ROOMS["setup"] = ["data", *ENGINE]
 ROOMS["evaluate"] = ["setup", *ROOMS["setup"]]
 ROOMS["train"] = ["evaluate", *ROOMS["evaluate"]]
-ROOMS["commands"] = ["train", *ROOMS["train"]]
+ROOMS["commands"] = ["train", "prepared", *ROOMS["train"]]
 # Of a room, the one file that may include another room.
 ONE_FILE = {("engine", "record"): "core/engine/weights.c"}
 # What the language and the system bring; every other <header> is a foreign library.

@@ -119,7 +119,8 @@ static const struct array_file *copy_of(struct arena *a, const struct array_file
     for (uint32_t i = 0; i < f->text_count; i++)
         t[i] = (struct array_text){arena_copy(a, f->texts[i].name),
                                    arena_copy(a, f->texts[i].value)};
-    *c = (struct array_file){arena_copy(a, f->doc), f->array_count, f->text_count, s, t};
+    *c =
+        (struct array_file){arena_copy(a, f->doc), f->array_count, f->text_count, s, t};
     return c;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An HDF5 file of named arrays whose shapes are known before their data, which then come
- * piece by piece: HDF5 lays the file out, and the data go to their offsets by pwrite. Each
- * array has its CRC32C in the attribute `crc32c`. The file is whole or absent. */
+/* An HDF5 file of named arrays whose shapes are known before their data, which then
+ * come piece by piece: HDF5 lays the file out, and the data go to their offsets by
+ * pwrite. Each array has its CRC32C in the attribute `crc32c`. The file is whole or
+ * absent. */
 #ifndef RECORD_ARRAYS_H
 #define RECORD_ARRAYS_H
 

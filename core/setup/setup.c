@@ -217,7 +217,7 @@ static int open_data(struct setup *s, const struct setup_options *o, struct diag
     return s->data ? RN_OK : diag_status(d);
 }
 
-static int fit_data(struct setup *s, const struct setup_options *o, struct diag *d) {
+int setup_fit_data(struct setup *s, const struct setup_options *o, struct diag *d) {
     struct rn_error e = {0};
     int status =
         o->fitted ? data_load(s->data, fitted_stream(s, o), &e) : data_fit(s->data, &e);
@@ -380,7 +380,7 @@ failed:
 
 struct setup *setup_open(const struct setup_options *o, struct diag *d) {
     struct setup *s = setup_open_data(o, d);
-    if (!s || fit_data(s, o, d) != RN_OK)
+    if (!s || setup_fit_data(s, o, d) != RN_OK)
         goto failed;
     read_lengths(s);
     read_fields(s);

@@ -54,6 +54,8 @@ struct setup_options {
 struct setup *setup_open(const struct setup_options *o, struct diag *d);
 /* Only the experiment and its data, opened and not fitted: for what looks at data. */
 struct setup *setup_open_data(const struct setup_options *o, struct diag *d);
+/* After it: fit the transforms, or load them, and try every sample. */
+int setup_fit_data(struct setup *s, const struct setup_options *o, struct diag *d);
 void setup_close(struct setup *s);
 /* Load the engine; resident samples go to the device. */
 int setup_load(struct setup *s, struct diag *d);
