@@ -31,10 +31,10 @@ ROOMS = {
                "network"],
 }
 ENGINE = ["engine", *ROOMS["engine"]]
-ROOMS["setup"] = ["data", *ENGINE]
+ROOMS["setup"] = ["data", "prepared", *ENGINE]
 ROOMS["evaluate"] = ["setup", *ROOMS["setup"]]
 ROOMS["train"] = ["evaluate", *ROOMS["evaluate"]]
-ROOMS["commands"] = ["train", "prepared", *ROOMS["train"]]
+ROOMS["commands"] = ["train", *ROOMS["train"]]
 # Of a room, the one file that may include another room.
 ONE_FILE = {("engine", "record"): "core/engine/weights.c"}
 # What the language and the system bring; every other <header> is a foreign library.

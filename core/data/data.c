@@ -290,11 +290,11 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
     data->sizes.workers = (uint32_t)data_number(o, "workers");
     data->sizes.cache_bytes = (uint64_t)data_number(o, "cache") << 20;
     uint32_t before = diag_count(d);
-    int status = open_sources(data, d);
+    int status = o->prepared ? prepared_tables(data, &e) : open_sources(data, d);
     number_samples(data);
     if (status == RN_OK)
         status = raw_columns(data, d);
-    if (status == RN_OK)
+    if (status == RN_OK && !o->prepared)
         status = open_stages(data, d);
     if (status == RN_OK)
         status = open_augmenters(data, d);
@@ -302,9 +302,9 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
         status = collate_open(data, d);
     if (status == RN_OK)
         status = sampler_open(data, d);
-    if (status == RN_OK)
-        status = content_read(data, &e);
-    if (status == RN_OK)
+    if (status == RN_OK && o->prepared)
+        status = prepared_splits(data, &e);
+    else if (status == RN_OK && (status = content_read(data, &e)) == RN_OK)
         status = split_make(data, &e);
     if (status == RN_OK)
         return data;
@@ -336,6 +336,8 @@ void data_close(struct data *data) {
     }
     for (uint32_t i = 0; i < data->sources.count; i++) {
         struct table *t = &data->sources.at[i];
+        if (t->ids)
+            continue; /* prepared: all is borrowed, or in the arena */
         for (uint32_t f = 0; t->stored && f < t->field_count; f++)
             memory_release(t->stored[f]);
         for (uint32_t f = 0; t->kept && f < t->field_count; f++)

@@ -33,6 +33,27 @@ struct data_schema {
     const char *const *layouts;    /* [count] what the elements are; "" = not known */
 };
 
+/* Samples that were transformed and stored before (the room prepared): taken in place
+ * of sources, split and transforms. Everything is borrowed until data_close. */
+struct data_prepared_field {
+    struct rn_field field;
+    uint32_t classes;
+    const char *const *class_names;
+};
+struct data_prepared {
+    const char *file; /* for errors */
+    uint32_t field_count;
+    const struct data_prepared_field *fields; /* of the finished sample */
+    struct {
+        uint64_t rows;
+        const int64_t *ids;            /* [rows], rising */
+        const uint8_t *const *columns; /* [field_count]: [rows, shape...], unaligned */
+    } splits[DATA_SPLITS];
+    const void *state; /* what data_save gives */
+    uint64_t state_bytes;
+    const char *content_hash, *split_hash;
+};
+
 struct data_options {
     struct session *session; /* borrowed until data_close */
     struct config *config;   /* borrowed; for paths. May be NULL (paths as written) */
@@ -53,6 +74,7 @@ struct data_options {
     /* A stored split (what data_split_write gave) to use instead of making one, or
      * NULL. It must fit the content, else RN_E_DATA. */
     const char *stored_split;
+    const struct data_prepared *prepared; /* or NULL; not to predict */
 };
 
 /* One field of a sample as loaders deliver it. */

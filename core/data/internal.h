@@ -18,7 +18,7 @@
 
 #define DATA_CHUNK 512u /* rows at a time in passes over everything */
 
-/* One source: a table of samples. Sample id = offset + row. */
+/* One source: a table of samples. Sample id = offset + row, or as `ids` has it. */
 struct table {
     const char *path; /* config path: "data.source" */
     const struct component *component;
@@ -28,14 +28,16 @@ struct table {
     const char *name;         /* for errors: a file, or path */
     const char *const *files; /* [field_count], by field: name or another file */
     uint64_t count, offset;
-    bool stream;    /* count: the samples of its first epoch */
-    uint64_t total; /* of a stream: all of its samples; 0: not known */
+    const int64_t *ids; /* of prepared data: [count], rising; borrowed. Else NULL */
+    bool stream;        /* count: the samples of its first epoch */
+    uint64_t total;     /* of a stream: all of its samples; 0: not known */
     uint32_t access;
     uint32_t field_count;
     struct rn_field *fields; /* as this source gives them */
     uint64_t *bytes;         /* per sample, by field; 0 of variable size */
     const char **layouts;    /* what the elements are, by field; "" = not known */
-    uint8_t **stored;        /* whole columns of a sequential source, else NULL */
+    uint8_t **stored;        /* whole columns of a sequential source, else NULL; those
+                              * of prepared data are borrowed */
     struct cells **kept;     /* the same, of fields of variable size */
     uint8_t content[32];     /* SHA-256 of fields and rows */
     bool hashed;             /* by the host */
@@ -379,8 +381,20 @@ bool schema_same(const struct table *t, uint32_t field, const struct rn_field *l
  * be missing. */
 int declared_check(const struct table *t, bool predict, struct rn_error *e);
 
+/* prepared.c: prepared data as tables, one a split, each with its rows. */
+int prepared_tables(struct data *data, struct rn_error *e);
+/* After the raw columns are known. */
+int prepared_splits(struct data *data, struct rn_error *e);
+/* Is the state of a run or checkpoint that of the file? */
+int prepared_same_state(const struct data *data, struct rn_stream *s,
+                        struct rn_error *e);
+/* The row of a sample in its table. */
+uint64_t table_row(const struct table *t, int64_t id);
+
 /* split.c */
 int split_make(struct data *data, struct rn_error *e);
+/* data->split_hash, of the lists and the content's hash. */
+void split_hash(struct data *data);
 
 /* Philox key of a purpose: seed and name to 64 bits. */
 void data_key(uint64_t seed, const char *purpose, uint32_t key[2]);

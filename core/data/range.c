@@ -60,7 +60,7 @@ static int outside(void *context, enum data_split_kind split, const struct table
         if (v >= x->low && v <= x->high)
             continue;
         *x->out = (struct data_outside){table_file(t, x->c), t->path,
-                                        (uint64_t)ids[i / each] - t->offset + 1, v};
+                                        table_row(t, ids[i / each]) + 1, v};
         return 1;
     }
     return RN_OK;
@@ -141,7 +141,7 @@ bool range_missing_in(const struct column *c, const struct table *t, const void 
         if (!gone)
             continue;
         *out = (struct data_outside){table_file(t, c), t->path,
-                                     (uint64_t)ids[i / each] - t->offset + 1,
+                                     table_row(t, ids[i / each]) + 1,
                                      (int64_t)(i % each) + 1};
         return true;
     }

@@ -110,7 +110,7 @@ int reader_share(const struct reader *other, uint64_t capacity, struct reader *o
 int reader_open(const struct data *data, const struct table *t, uint64_t capacity,
                 const struct demand *demand, struct reader *r, struct rn_error *e) {
     int status = open_buffers(data, t, capacity, demand, r, e);
-    if (status == RN_OK && t->iface->worker_open && !t->stored) {
+    if (status == RN_OK && !t->stored && t->iface->worker_open) {
         instance_enter(t->instance);
         status = t->iface->worker_open(t->self, &r->worker, e);
         status = instance_leave(t->instance, "worker_open", status, e);
@@ -329,7 +329,7 @@ int reader_read(struct reader *r, uint64_t n, const int64_t *ids, struct rn_erro
     r->ids = ids;
     r->read = n;
     for (uint64_t i = 0; i < n; i++)
-        r->indices[i] = (uint64_t)ids[i] - t->offset;
+        r->indices[i] = table_row(t, ids[i]);
     for (uint32_t f = 0; f < t->field_count; f++) {
         r->out[f] = view(r, f, n);
         r->out[f].dtype = t->fields[f].dtype;

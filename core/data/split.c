@@ -407,6 +407,18 @@ static int read_file(struct data *data, const char *path, struct rn_error *e) {
     return status;
 }
 
+void split_hash(struct data *data) {
+    struct text t = {0};
+    struct sha256 h;
+    uint8_t digest[32];
+    data_split_write(data, &t);
+    sha256_init(&h);
+    sha256_add(&h, text_get(&t), t.length);
+    sha256_finish(&h, digest);
+    sha256_hex(digest, data->split_hash);
+    text_finish(&t);
+}
+
 int split_make(struct data *data, struct rn_error *e) {
     const struct data_options *o = &data->options;
     int status = RN_OK;
@@ -423,16 +435,7 @@ int split_make(struct data *data, struct rn_error *e) {
         if (data->sources.test >= 0 && status == RN_OK)
             whole_table(data, DATA_TEST, data->sources.test);
     }
-    if (status != RN_OK)
-        return status;
-    struct text t = {0};
-    struct sha256 h;
-    uint8_t digest[32];
-    data_split_write(data, &t);
-    sha256_init(&h);
-    sha256_add(&h, text_get(&t), t.length);
-    sha256_finish(&h, digest);
-    sha256_hex(digest, data->split_hash);
-    text_finish(&t);
-    return RN_OK;
+    if (status == RN_OK)
+        split_hash(data);
+    return status;
 }

@@ -56,6 +56,9 @@ static int put(struct rn_stream *s, const void *p, uint32_t n) {
  * fields: name, classes; number of raw fields: name, layout, dtype, rank, flags, shape.
  * All integers u32 but the bytes of a state, u64, and a shape's, i64. */
 int data_save(const struct data *data, struct rn_stream *s) {
+    const struct data_prepared *prepared = data->options.prepared;
+    if (prepared)
+        return s->api->write(s, prepared->state, prepared->state_bytes);
     uint32_t head[4] = {STATE_MAGIC, STATE_VERSION, data->pipeline.transform_count,
                         data->field_count};
     int status = s->api->write(s, head, sizeof head);
@@ -275,6 +278,10 @@ int data_load(struct data *data, struct rn_stream *s, struct rn_error *e) {
     uint32_t head[4];
     error_clear(e);
     assert(!data->ready);
+    if (data->options.prepared) {
+        int same = prepared_same_state(data, s, e);
+        return same == RN_OK ? pipeline_prepare(data, false, e) : same;
+    }
     int status = take_head(s, head, e);
     if (status != RN_OK)
         return status;

@@ -2,7 +2,9 @@
 /* Prepared data as HDF5: a group a split, a dataset a field, and the sample ids. */
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/stream.h"
 #include "base/text.h"
 #include "prepared/prepared.h"
@@ -38,11 +40,42 @@ static struct array_spec field_spec(const struct prepared_job *j, uint32_t split
     return s;
 }
 
+/* What read.c needs of the fields: a JSON array. */
+static void describe_fields(const struct prepared_job *j, struct text *out) {
+    struct json_writer w;
+    json_begin(&w, out);
+    json_array(&w, NULL);
+    for (uint32_t i = 0; i < j->field_count; i++) {
+        const struct data_field *f = j->fields[i];
+        json_object(&w, NULL);
+        json_string(&w, "name", f->name);
+        json_string(&w, "dtype", dtype_name(f->dtype));
+        json_bool(&w, "text", f->text);
+        json_array(&w, "shape");
+        for (uint32_t k = 0; k < f->rank; k++)
+            json_int(&w, NULL, f->shape[k]);
+        json_close(&w);
+        json_uint(&w, "classes", f->classes);
+        json_array(&w, "class_names");
+        for (uint32_t k = 0; f->class_names && k < f->classes; k++)
+            json_string(&w, NULL, f->class_names[k]);
+        json_close(&w);
+        json_close(&w);
+    }
+    json_close(&w);
+    json_end(&w);
+}
+
+static struct array_spec bytes_spec(const char *name, const char *doc, uint64_t n) {
+    return (struct array_spec){
+        .name = name, .doc = doc, .dtype = RN_U8, .rank = 1, .shape = {(int64_t)n}};
+}
+
 static struct array_spec *list_arrays(const struct prepared_job *j, uint64_t state,
-                                      uint32_t *count) {
+                                      uint64_t fields, uint32_t *count) {
     uint32_t n = 0;
     struct array_spec *all = arena_array(j->arena, struct array_spec,
-                                         j->split_count * (j->field_count + 1) + 1);
+                                         j->split_count * (j->field_count + 1) + 2);
     for (uint32_t s = 0; s < j->split_count; s++) {
         for (uint32_t i = 0; i < j->field_count; i++)
             all[n++] = field_spec(j, s, j->fields[i]);
@@ -53,44 +86,45 @@ static struct array_spec *list_arrays(const struct prepared_job *j, uint64_t sta
             .rank = 1,
             .shape = {(int64_t)j->splits[s].rows}};
     }
-    all[n++] = (struct array_spec){
-        .name = "state",
-        .doc = "the fitted transforms and the fields that they were fitted on, as in a "
-               "checkpoint",
-        .dtype = RN_U8,
-        .rank = 1,
-        .shape = {(int64_t)state}};
+    all[n++] =
+        bytes_spec("fields", "names, types, shapes and classes, as JSON", fields);
+    all[n++] = bytes_spec("state",
+                          "the fitted transforms and the fields that they were fitted "
+                          "on, as in a checkpoint",
+                          state);
     *count = n;
     return all;
-}
-
-static int write_state(struct h5_writer *w, uint32_t at,
-                       const struct memory_stream *state, struct rn_error *e) {
-    return arrays_append(w->arrays, at, state->data, state->bytes, e);
 }
 
 static int open_h5(const struct prepared_job *j, void **writer, struct rn_error *e) {
     struct h5_writer *w = arena_array(j->arena, struct h5_writer, 1);
     struct memory_stream *state = memory_stream_writer(j->arena);
+    struct text fields = {0};
     struct array_file f = {.doc = "samples after the transforms, a group a split",
                            .text_count = j->fact_count};
     struct array_text *texts = arena_array(j->arena, struct array_text, j->fact_count);
     for (uint32_t i = 0; i < j->fact_count; i++)
         texts[i] = (struct array_text){j->facts[i].name, j->facts[i].value};
+    describe_fields(j, &fields);
     int status = data_save(j->o->data, &state->api);
     w->j = j;
     if (status == RN_OK) {
         f.texts = texts;
-        f.arrays = list_arrays(j, state->bytes, &f.array_count);
+        f.arrays = list_arrays(j, state->bytes, fields.length, &f.array_count);
         status = arrays_create(j->o->path, &f, &w->arrays, e);
     } else {
         error_set(e, status, "the state of the transforms cannot be saved");
     }
     if (status == RN_OK) {
-        status = write_state(w, f.array_count - 1, state, e);
         *writer = w;
+        status =
+            arrays_append(w->arrays, f.array_count - 2, fields.s, fields.length, e);
     }
+    if (status == RN_OK)
+        status =
+            arrays_append(w->arrays, f.array_count - 1, state->data, state->bytes, e);
     memory_release(state->data);
+    text_finish(&fields);
     return status;
 }
 

@@ -76,7 +76,7 @@ static void list_facts(struct prepared_job *j) {
     struct prepared_fact *all = arena_array(j->arena, struct prepared_fact, n + 3);
     if (n)
         memcpy(all, j->o->facts, n * sizeof *all);
-    all[n++] = (struct prepared_fact){"format", "runner prepared data, version 1"};
+    all[n++] = (struct prepared_fact){"format", PREPARED_FORMAT};
     all[n++] = (struct prepared_fact){"content_sha256", data_content_hash(j->o->data)};
     all[n++] = (struct prepared_fact){"split_sha256", data_split_hash(j->o->data)};
     j->facts = all;

@@ -11,6 +11,8 @@
 
 #include "data/data.h"
 
+#define PREPARED_FORMAT "runner prepared data, version 1"
+
 /* What the file states about itself; the values in the arena of whoever asks. */
 struct prepared_fact {
     const char *name, *value;
@@ -31,6 +33,27 @@ const char *prepared_formats(void);
 /* The file is whole or absent. RN_E_CONFIG: the format is not known, or the data do not
  * fit in it; RN_E_DATA, RN_E_IO. */
 int prepared_write(const struct prepared_options *o, struct rn_error *e);
+
+/* The part of a section `data:` that decides what the samples are: sources, split and
+ * transforms, as YAML; paths in the folder of the experiment's file are relative to it.
+ * seed: of the run, where the split has none. */
+void prepared_recipe(const struct node *data, const char *folder, uint64_t seed,
+                     struct text *out);
+
+/* A file that prepared_write made, for data_open. */
+struct prepared_file {
+    struct data_prepared data; /* until prepared_close */
+    const char *recipe;
+    struct array_view *view;
+};
+/* RN_E_DATA: damaged, or not such a file. f: zeroed; closed by the caller also after an
+ * error. */
+int prepared_open(struct prepared_file *f, struct arena *a, const char *path,
+                  struct rn_error *e);
+void prepared_close(struct prepared_file *f);
+/* RN_E_DATA, with the first line that differs: the file was made by another recipe. */
+int prepared_same_recipe(const struct prepared_file *f, const char *recipe,
+                         struct rn_error *e);
 
 /* ---- inside the room ---- */
 

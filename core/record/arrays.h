@@ -45,4 +45,16 @@ int arrays_append(struct arrays *w, uint32_t i, const void *data, uint64_t bytes
 int arrays_commit(struct arrays *w, struct rn_error *e);
 void arrays_discard(struct arrays *w); /* NULL is fine */
 
+struct array_view;
+/* Every byte is checked. RN_E_DATA: damaged, or not such a file. */
+int arrays_open(const char *path, struct array_view **out, struct rn_error *e);
+void arrays_close(struct array_view *v); /* NULL is fine */
+/* The array of that name and these many bytes, in memory that is shared with the file's
+ * cache until arrays_close; RN_E_DATA: it is not there, or has another size. bytes
+ * NULL: any; *size gets it. */
+int arrays_find(struct array_view *v, const char *name, const uint64_t *bytes,
+                const void **data, uint64_t *size, struct rn_error *e);
+/* The attribute of that name in the arena, "" when there is none. */
+const char *arrays_text(const struct array_view *v, struct arena *a, const char *name);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a set-up: experiment, data, engine, and the checks that need them all. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -186,6 +187,39 @@ static int epoch_rows(const struct setup *s, uint64_t *out, struct diag *d) {
     return RN_OK;
 }
 
+void setup_recipe(const struct setup *s, struct text *out) {
+    const struct node *data = node_find(s->x->root, "data");
+    char folder[CONFIG_PATH_MAX] = "";
+    char *slash = realpath(s->file, folder) ? strrchr(folder, '/') : folder;
+    *slash = '\0';
+    prepared_recipe(data, folder, s->x->seed, out);
+}
+
+/* data.prepared, in place of the sources; not to predict, which reads other rows. */
+static int open_prepared(struct setup *s, const struct setup_options *o,
+                         struct diag *d) {
+    const struct node *file = node_at(s->x->root, "data.prepared");
+    char path[CONFIG_PATH_MAX];
+    struct rn_error e = {0};
+    struct text recipe = {0};
+    if (!file || s->use == ENGINE_PREDICT || s->unprepared)
+        return RN_OK;
+    int status = config_resolve_path(file, path, &e);
+    if (status == RN_OK)
+        status = prepared_open(&s->prepared, s->arena, path, &e);
+    /* A run's own file names the sources by other paths; its split is compared. */
+    if (status == RN_OK && !o->recorded) {
+        setup_recipe(s, &recipe);
+        status = prepared_same_recipe(&s->prepared, text_get(&recipe), &e);
+    }
+    text_finish(&recipe);
+    if (status != RN_OK) {
+        diag_add(d, &e);
+        diag_asked_by(d, file);
+    }
+    return status;
+}
+
 /* Not fitted. */
 static int open_data(struct setup *s, const struct setup_options *o, struct diag *d) {
     struct rn_error e = {0};
@@ -213,6 +247,10 @@ static int open_data(struct setup *s, const struct setup_options *o, struct diag
     }
     if (status != RN_OK)
         return diag_place(d, s->x->root, &e);
+    status = open_prepared(s, o, d);
+    if (status != RN_OK)
+        return status;
+    data.prepared = s->prepared.view ? &s->prepared.data : NULL;
     s->data = data_open(&data, d);
     return s->data ? RN_OK : diag_status(d);
 }
@@ -362,6 +400,8 @@ struct setup *setup_open_data(const struct setup_options *o, struct diag *d) {
     struct setup *s = arena_new(a, struct setup);
     s->arena = a;
     s->use = o->use;
+    s->file = o->file;
+    s->unprepared = o->unprepared;
     s->session = o->session;
     s->host_extension = o->host_extension;
     s->host_context = o->host_context;
@@ -407,6 +447,7 @@ void setup_close(struct setup *s) {
     loader_close(s->samples);
     engine_close(s->engine);
     data_close(s->data);
+    prepared_close(&s->prepared);
     experiment_close(s->x);
     arena_destroy(s->arena);
 }

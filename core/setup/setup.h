@@ -6,12 +6,16 @@
 
 #include "data/data.h"
 #include "engine/engine.h"
+#include "prepared/prepared.h"
 
 struct setup {
     struct arena *arena;
     struct session *session; /* borrowed */
     enum engine_use use;
+    const char *file; /* borrowed */
+    bool unprepared;
     struct experiment *x;
+    struct prepared_file prepared; /* view NULL: the data are read from their sources */
     struct data *data;
     struct engine *engine;
     struct run_length length;
@@ -35,6 +39,7 @@ struct setup_options {
     const char *const *overrides;
     const struct recorded_plugins *recorded; /* resume, eval, predict; or NULL */
     enum engine_use use;
+    bool unprepared;           /* data.prepared is not used: it is about to be made */
     const char *data_override; /* predict: another file for the source, or NULL */
     const char *stored_split;  /* resume, eval: text, or NULL */
     /* resume, eval, predict: what data_save gave, or NULL; borrowed until it returns */
@@ -52,6 +57,8 @@ struct setup_options {
 /* Everything known and nothing allocated on the device yet; NULL when d has any error.
  */
 struct setup *setup_open(const struct setup_options *o, struct diag *d);
+/* The part of `data:` that decides the samples (prepared_recipe). */
+void setup_recipe(const struct setup *s, struct text *out);
 /* Only the experiment and its data, opened and not fitted: for what looks at data. */
 struct setup *setup_open_data(const struct setup_options *o, struct diag *d);
 /* After it: fit the transforms, or load them, and try every sample. */

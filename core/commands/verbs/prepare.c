@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* prepare: the samples of every split, after the transforms, in a file. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json_writer.h"
 #include "commands/cli/report.h"
@@ -15,8 +16,17 @@ struct recipe {
 };
 
 static void read_recipe(const struct setup *s, struct recipe *r) {
-    config_print_node(node_find(s->x->root, "data"), &r->data);
-    plugin_use_write(&s->x->plugins, &r->plugins);
+    struct text all = {0};
+    setup_recipe(s, &r->data);
+    plugin_use_write(&s->x->plugins, &all);
+    for (const char *at = text_get(&all); *at;) {
+        size_t n = strcspn(at, "\n");
+        n += at[n] == '\n';
+        if (strncmp(at, "source ", 7) == 0 || strncmp(at, "transform ", 10) == 0)
+            text_add_n(&r->plugins, at, n);
+        at += n;
+    }
+    text_finish(&all);
     text_addf(&r->seed, "%llu", (unsigned long long)s->x->seed);
 }
 
@@ -82,7 +92,8 @@ int verb_prepare(const struct args *a) {
                                     .file = a->arg[0],
                                     .override_count = a->count - 1,
                                     .overrides = a->arg + 1,
-                                    .use = ENGINE_TRAIN};
+                                    .use = ENGINE_TRAIN,
+                                    .unprepared = true};
     struct setup *s = setup_open_data(&o, d);
     int code = 0;
     if (!s || setup_fit_data(s, &o, d) != RN_OK)
