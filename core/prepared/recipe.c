@@ -9,14 +9,31 @@
 static const char *const parts[] = {"source", "train", "val",
                                     "test",   "split", "transforms"};
 
-/* `line` with each "<folder>/" left out. */
+/* Bytes of a quoted scalar, from behind its first quote, that needs no quotes; 0: it
+ * does. */
+static size_t plain(const char *s, size_t n) {
+    size_t k =
+        strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                  "/._-");
+    return k && k < n && s[k] == '"' ? k : 0;
+}
+
+/* `line` with each "<folder>/" left out, and the quotes that only the folder needed. */
 static void add_relative(struct text *out, const char *line, size_t n,
                          const char *folder) {
     size_t length = strlen(folder);
     for (size_t i = 0; i < n;) {
         if (length && n - i > length && strncmp(line + i, folder, length) == 0 &&
             line[i + length] == '/') {
+            size_t k = i && line[i - 1] == '"'
+                           ? plain(line + i + length + 1, n - i - length - 1)
+                           : 0;
             i += length + 1;
+            if (k) {
+                out->s[--out->length] = '\0';
+                text_add_n(out, line + i, k);
+                i += k + 1;
+            }
             continue;
         }
         text_add_n(out, line + i++, 1);
