@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/pattern.h"
 #include "base/suggest.h"
 #include "base/text.h"
 #include "data/internal.h"
@@ -67,40 +68,62 @@ static int too_variable(const struct transform_slot *g, const char *name,
     return error_where(e, RN_WHERE_CONFIG, where, 0, 0);
 }
 
-/* Fill g->in by the option `of`: a name, a list of names, or all fields. */
+/* All fields that the stage can take and that no name before took, of those that
+ * `pattern` matches; NULL: of all. How many. */
+static uint32_t choose_all(struct data *data, struct transform_slot *g,
+                           const struct fields *f, const char *pattern, bool *taken) {
+    uint32_t before = g->in_count;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct rn_field *x = &data->pipeline.columns[f->at[i]].field;
+        if (taken[f->at[i]] || (pattern && !pattern_match(pattern, x->name)) ||
+            (field_variable(x) && !takes_variable(g->component)))
+            continue;
+        taken[f->at[i]] = true;
+        g->in[g->in_count++] = f->at[i];
+    }
+    return g->in_count - before;
+}
+
+/* The field of that name, or those of that pattern. */
+static int choose_named(struct data *data, struct transform_slot *g,
+                        const struct fields *f, const struct node *item, bool *taken,
+                        struct rn_error *e) {
+    const char *name = node_kind(item) == NODE_SCALAR ? node_raw(item) : "";
+    int k = find(data, f, name);
+    if (k < 0 && pattern_is(name) && choose_all(data, g, f, name, taken))
+        return RN_OK;
+    if (k < 0)
+        return no_field(data, f, name, node_path(item), e);
+    if (field_variable(&data->pipeline.columns[f->at[k]].field) &&
+        !takes_variable(g->component))
+        return too_variable(g, name, node_path(item), e);
+    if (taken[f->at[k]]) {
+        error_set(e, RN_E_CONFIG, "%s: field '%s' is named twice", g->path, name);
+        return error_where(e, RN_WHERE_CONFIG, g->path, 0, 0);
+    }
+    taken[f->at[k]] = true;
+    g->in[g->in_count++] = f->at[k];
+    return RN_OK;
+}
+
+/* Fill g->in by the option `of`: a name or a pattern, a list of them, or all fields. */
 static int choose(struct data *data, struct transform_slot *g, const struct fields *f,
                   struct rn_error *e) {
     const struct node *of = node_find(g->node, "of");
-    uint32_t n = !of ? f->count : node_kind(of) == NODE_SCALAR ? 1 : node_count(of);
+    uint32_t n = !of ? 0 : node_kind(of) == NODE_SCALAR ? 1 : node_count(of);
     bool *taken = arena_array(data->arena, bool, data->pipeline.column_count + 1);
-    g->in = arena_array(data->arena, uint32_t, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!of) { /* all that it can take */
-            if (!field_variable(&data->pipeline.columns[f->at[i]].field) ||
-                takes_variable(g->component))
-                g->in[g->in_count++] = f->at[i];
-            continue;
-        }
-        const struct node *item = node_kind(of) == NODE_SCALAR ? of : node_item(of, i);
-        const char *name = node_kind(item) == NODE_SCALAR ? node_raw(item) : "";
-        int k = find(data, f, name);
-        if (k < 0)
-            return no_field(data, f, name, node_path(item), e);
-        if (field_variable(&data->pipeline.columns[f->at[k]].field) &&
-            !takes_variable(g->component))
-            return too_variable(g, name, node_path(item), e);
-        if (taken[f->at[k]]) {
-            error_set(e, RN_E_CONFIG, "%s: field '%s' is named twice", g->path, name);
-            return error_where(e, RN_WHERE_CONFIG, g->path, 0, 0);
-        }
-        taken[f->at[k]] = true;
-        g->in[g->in_count++] = f->at[k];
-    }
-    if (!g->in_count) {
+    int status = RN_OK;
+    g->in = arena_array(data->arena, uint32_t, f->count + 1);
+    if (!of)
+        choose_all(data, g, f, NULL, taken);
+    for (uint32_t i = 0; i < n && status == RN_OK; i++)
+        status = choose_named(
+            data, g, f, node_kind(of) == NODE_SCALAR ? of : node_item(of, i), taken, e);
+    if (status == RN_OK && !g->in_count) {
         error_set(e, RN_E_CONFIG, "%s: no field is left to transform", g->path);
         return error_where(e, RN_WHERE_CONFIG, g->path, 0, 0);
     }
-    return RN_OK;
+    return status;
 }
 
 /* What the stage gives, in the arena. */

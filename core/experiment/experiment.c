@@ -7,26 +7,9 @@
 
 #include "base/dtype.h"
 #include "base/path.h"
+#include "base/pattern.h"
 #include "experiment/experiment.h"
 #include "experiment/sections.h"
-
-bool pattern_match(const char *pattern, const char *text) {
-    for (; *pattern; pattern++, text++) {
-        if (*pattern == '*') {
-            while (*pattern == '*')
-                pattern++;
-            if (!*pattern)
-                return true;
-            for (; *text; text++)
-                if (pattern_match(pattern, text))
-                    return true;
-            return false;
-        }
-        if (!*text || (*pattern != '?' && *pattern != *text))
-            return false;
-    }
-    return !*text;
-}
 
 void bound_component_error(struct diag *d, const struct bound_component *part,
                            const char *call, const struct rn_error *error) {

@@ -102,9 +102,8 @@ double experiment_float(const struct experiment *x, const char *path);
 const char *experiment_string(const struct experiment *x, const char *path);
 bool experiment_bool(const struct experiment *x, const char *path);
 
-/* Does `pattern` (* and ?) match all of `text`? */
-bool pattern_match(const char *pattern, const char *text);
-/* Or the name of something above it: "model.a" covers "model.a.weight". */
+/* Does `pattern` match the path, or the name of something above it? "model.a" covers
+ * "model.a.weight". */
 bool pattern_covers(const char *pattern, const char *path);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/pattern.h"
 #include "base/suggest.h"
 #include "experiment/hyper.h"
 

@@ -4,6 +4,8 @@
  * and other columns named in the options are fields of their own. Held in memory.
  * Numbers are carried as f64 or i64, so that whole numbers above 2^24 reach the
  * transforms as they are written. */
+#include <fnmatch.h>
+
 #include <runner/sdk/error.h>
 #include <runner/sdk/field.h>
 #include <runner/sdk/missing.h>
@@ -366,6 +368,22 @@ static int32_t target_role(struct csv *s, uint8_t *role, struct rn_error *e) {
     return RN_OK;
 }
 
+/* The columns with a name that a pattern (`*`, `?`) matches and that have no role yet;
+ * how many it matches. */
+static uint32_t pattern_roles(const struct csv *s, const char *pattern, char letter,
+                              uint8_t *role) {
+    uint32_t n = 0;
+    if (!strpbrk(pattern, "*?"))
+        return 0;
+    for (uint32_t k = 0; k < s->table.width; k++) {
+        if (s->table.unnamed[k] || fnmatch(pattern, s->table.names[k], 0) != 0)
+            continue;
+        role[k] = role[k] ? role[k] : (uint8_t)letter;
+        n++;
+    }
+    return n;
+}
+
 static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_t *role,
                           struct rn_error *e) {
     uint32_t n = rn_get_count(s->host, option);
@@ -374,6 +392,8 @@ static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_
         rn_path(path, sizeof path, option, i);
         const char *name = rn_get_string(s->host, path);
         int k = csv_table_find(&s->table, name);
+        if (k < 0 && pattern_roles(s, name, letter, role))
+            continue;
         if (k < 0 && s->predict)
             continue; /* the host refuses what the network reads and is not there */
         if (k < 0)
@@ -381,9 +401,6 @@ static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_
         if (role[k])
             return rn_fail_option(e, RN_E_CONFIG, path, "column '%s' is used twice",
                                   name);
-        if (letter != 'x' && strcmp(name, "x") == 0)
-            return rn_fail_option(e, RN_E_CONFIG, path,
-                                  "a field 'x' is the features; rename the column");
         role[k] = (uint8_t)letter;
     }
     return RN_OK;
@@ -407,6 +424,20 @@ static int32_t check_twins(const struct csv *s, const uint8_t *role,
     return RN_OK;
 }
 
+/* The features are the field `x`, so that no other field is. */
+static int32_t check_x(const struct csv *s, const uint8_t *role, struct rn_error *e) {
+    int features = 0, other = 0;
+    for (uint32_t k = 0; k < s->table.width; k++) {
+        features |= role[k] == 'x';
+        other |= role[k] && role[k] != 'x' && role[k] != '-' &&
+                 strcmp(s->table.names[k], "x") == 0;
+    }
+    if (features && other)
+        return rn_fail(e, RN_E_CONFIG, "a field 'x' is the features; rename the column",
+                       NULL, NULL);
+    return RN_OK;
+}
+
 /* Which columns are what: 'x' features, 't' target, 'o' others, 'v' text of variable
  * size, '-' or 0 nothing. */
 static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
@@ -414,11 +445,13 @@ static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
     uint32_t unnamed = 0;
     int32_t status = target_role(s, role, e);
     if (status == RN_OK)
+        status = list_roles(s, "drop", '-', role, e);
+    if (status == RN_OK)
+        status = list_roles(s, "texts", 'v', role, e);
+    if (status == RN_OK)
         status = list_roles(s, "fields", 'o', role, e);
     if (status == RN_OK)
         status = list_roles(s, "features", 'x', role, e);
-    if (status == RN_OK)
-        status = list_roles(s, "texts", 'v', role, e);
     if (status != RN_OK)
         return status;
     if (!rn_has(s->host, "features"))
@@ -433,7 +466,8 @@ static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
                  unnamed, unnamed > 1 ? "s" : "", unnamed > 1 ? "are" : "is");
         s->host->api->log(s->host, RN_LOG_INFO, text);
     }
-    return check_twins(s, role, e);
+    status = check_twins(s, role, e);
+    return status == RN_OK ? check_x(s, role, e) : status;
 }
 
 static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
@@ -451,10 +485,6 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
             status = column_read(s, k, type[0], 1, e);
     if (status != RN_OK)
         return status;
-    for (uint32_t i = 0; s->x && i < s->column_count; i++)
-        if (strcmp(s->table.names[s->columns[i].at], "x") == 0)
-            return rn_fail_option(e, RN_E_CONFIG, "target",
-                                  "a field 'x' is the features; rename the column");
     if (s->bad > 1 && e) {
         size_t n = strlen(e->message);
         snprintf(e->message + n, sizeof e->message - n, " (%u bad cells in all)",
@@ -581,7 +611,9 @@ RN_SOURCE(csv, iface, "runner/csv 1",
           RN_OPTION("features list(string) | the columns of x; default: all that have "
                     "a name and are not named elsewhere")
           RN_OPTION("fields list(string) | further columns, each a field of its own: "
-                    "integers, numbers or text")
+                    "integers, numbers or text; a pattern (`*`, `?`) stands for all "
+                    "that have a name and are not named elsewhere")
+          RN_OPTION("drop list(string) | columns that are not read")
           RN_OPTION("texts list(string) | columns of text that is long or of very "
                     "different lengths: fields of cells of variable size")
           RN_OPTION("missing list(string) | cells that mean missing, a number in any "

@@ -19,6 +19,7 @@ struct label_map {
     uint64_t width; /* bytes of text a sample */
     int nullable;   /* samples may be missing */
     int given;      /* `classes` is set */
+    int lenient;    /* what is none of the classes is missing */
     uint64_t seen;  /* training samples */
     uint32_t count, room;
     char **names;     /* [count], in the classes' order */
@@ -114,6 +115,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
     s->host = h;
     s->given = rn_get_count(h, "classes") > 0;
+    s->lenient = strcmp(rn_get_string(h, "unknown"), "missing") == 0;
     return RN_OK;
 }
 
@@ -165,7 +167,7 @@ static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error 
     out->name = s->field;
     out->dtype = RN_I64;
     out->rank = 0;
-    out->flags = in->flags & RN_FIELD_NULLABLE;
+    out->flags = s->lenient ? RN_FIELD_NULLABLE : in->flags & RN_FIELD_NULLABLE;
     return RN_OK;
 }
 
@@ -227,6 +229,8 @@ static int32_t fit_rows(void *self, const struct rn_transform_call *call,
             continue;
         uint32_t place = search(s, k.name, k.n, k.value, &found);
         int32_t status = RN_OK;
+        if (found == UINT32_MAX && s->given && s->lenient)
+            continue;
         if (found == UINT32_MAX)
             status = s->given || k.n > TEXT_MAX
                          ? unknown(s, &k, e)
@@ -281,9 +285,9 @@ static int32_t apply(void *self, const struct rn_transform_call *call,
             continue;
         }
         search(s, k.name, k.n, k.value, &found);
-        if (found == UINT32_MAX)
+        if (found == UINT32_MAX && !s->lenient)
             return unknown(s, &k, e);
-        y[i] = found;
+        y[i] = found == UINT32_MAX ? RN_MISSING_I64 : (int64_t)found;
     }
     return RN_OK;
 }
@@ -358,5 +362,8 @@ RN_TRANSFORM(label_map, iface, "runner/label_map 1",
              RN_DOC("Text or integers as class indices 0..K-1; what is missing stays missing")
              RN_OPTION("of list(string) ; required | the field")
              RN_OPTION("classes list(string) | the classes in order; default: those "
-                       "of the training samples, sorted"));
+                       "of the training samples, sorted")
+             RN_OPTION("unknown choice(error,missing) = error | what becomes of a value "
+                       "that is none of the classes: an error, or a missing one, which "
+                       "one_hot makes all zeros"));
 RN_PLUGIN(&label_map);

@@ -361,8 +361,46 @@ def test_stratified(folder):
             check.ok(f"{what}: training rows", set(want) <= set(train.tolist()), str(train))
 
 
+# ------------------------------------------------------------------ columns that meet
+
+def test_concat(folder):
+    write(folder, "a.csv", "lab_a,k,lab_b,big,c,y\n1.5,0,,16777217,q,0\n2,1,4,16777219,,0\n"
+                           "3,2,5,16777218,r,0\n")
+    source = {"target": "y", "target_type": "float", "fields": ["lab_*", "k", "c", "big"],
+              "features": []}
+    named = [{"type": "label_map", "of": "c"}, {"type": "one_hot", "of": "c"},
+             {"type": "impute", "of": "lab_b", "with": "constant", "value": -1}]
+    join = {"type": "concat", "of": ["c", "lab_*", "k"]}
+    c = np.array([[1, 0], [0, 0], [0, 1]], float)
+    want = np.column_stack([c, [1.5, 2, 3], [-1, 4, 5], [0, 1, 2]])
+    sees("categories, numbers and integers", folder, experiment(source, [*named, join]), want)
+    # two vectors; integers above 2^24 keep their differences in f64 until they are scaled
+    joins = [{"type": "concat", "of": "c", "as": "first"},
+             {"type": "concat", "of": ["lab_b", "big"], "as": "x"},
+             {"type": "minmax", "of": "x"}]
+    sees("large integers", folder, experiment(source, [*named, *joins]),
+         [[0, 0], [5 / 6, 1], [1, 0.5]])
+    # a missing number stays missing, in an integer too
+    write(folder, "a.csv", "a,b,y\n1,,0\n2,5,0\n")
+    fields = {"target": "y", "fields": ["*"], "features": []}
+    fill = {"type": "impute", "of": "x", "with": "constant", "value": 9}
+    both = {"type": "concat", "of": ["a", "b"]}
+    sees("filled after they meet", folder, experiment(fields, [both, fill]), [[1, 9], [2, 5]])
+    refused("not filled", folder, experiment(fields, [both]), 3, "row 1, field 'x'")
+    write(folder, "a.csv", "a,b,y\n1,q,0\n2,r,0\n")
+    for what, of, part in (("text", ["a", "b"], "field 'b' is text, not numbers"),
+                           ("a pattern of nothing", ["q*"], "no field 'q*' here"),
+                           ("twice", ["a", "a"], "field 'a' is named twice")):
+        refused(f"concat of {what}", folder, experiment(fields, [{**both, "of": of}]), 2, part)
+    refused("the name is taken", folder, experiment(fields, [{**both, "of": "a", "as": "y"}]), 2,
+            "the sample already has a field 'y'")
+    write(folder, "a.csv", "a,b,y\n1,q,0\n2,r,0\n")
+    sees("drop", folder, experiment({"target": "y", "target_type": "float", "drop": ["b"]}),
+         [[1], [2]])
+
+
 with Scratch(IN_MEMORY) as folder:
-    for test in (test_missing, test_categories, test_precision, test_forms, test_wide, test_predict,
+    for test in (test_concat, test_missing, test_categories, test_precision, test_forms, test_wide, test_predict,
                  test_stored, test_stratified):
         test(folder)
 check.done()
