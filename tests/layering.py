@@ -42,7 +42,7 @@ SYSTEM = re.compile(
     r"(assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp|"
     r"signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|tgmath|"
     r"threads|time|dirent|dlfcn|elf|fcntl|libgen|poll|pthread|sched|semaphore|strings|"
-    r"spawn|termios|unistd|sys/\w+|omp)\.h$")
+    r"fnmatch|glob|spawn|termios|unistd|sys/\w+|omp)\.h$")
 # Of the system, but one room's own: nobody else opens plugins.
 OWNED = {"dlfcn.h": "plugin", "elf.h": "plugin"}
 # But for what a backend had compiled itself (docs/regions.md), and for a vendor's

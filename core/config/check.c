@@ -410,6 +410,9 @@ static void check_value(struct checker *k, struct node *n, const struct schema *
         for (uint32_t i = 0; i < n->count; i++)
             check_value(k, n->items[i], s, o, t->of);
         return;
+    case TYPE_EITHER:
+        check_value(k, n, s, o, n->kind == NODE_MAP ? t->map : t->of);
+        return;
     case TYPE_RECORD:
         if (schema_join(s, t->name)) {
             check_join(k, n, s, schema_join(s, t->name));

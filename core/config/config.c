@@ -66,6 +66,10 @@ static struct node *step_into(const struct node *n, const char *word, size_t len
 const struct node *node_at(const struct node *n, const char *path) {
     while (n && *path) {
         size_t k = strcspn(path, ".");
+        const struct node *whole =
+            n->kind == NODE_MAP && path[k] ? tree_find(n, path) : NULL;
+        if (whole) /* a key with dots */
+            return whole;
         n = step_into(n, path, k);
         path += k + (path[k] == '.');
     }

@@ -118,6 +118,10 @@ static void type_words(const struct schema *s, const struct type *t, struct text
         text_add(out, "list: ");
         type_words(s, t->of, out);
         break;
+    case TYPE_EITHER:
+        type_words(s, t->of, out);
+        text_add(out, "; or map");
+        break;
     case TYPE_RECORD:
         text_add(out, schema_join(s, t->name) ? "map with `type:`" : "map");
         break;

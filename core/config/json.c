@@ -178,6 +178,12 @@ static void add_type(struct schema_writer *w, const char *key, const struct type
         add_type(w, "additionalProperties", t->of, o);
         json_close(j);
         return;
+    case TYPE_EITHER:
+        open_any_of(j, key);
+        add_type(w, NULL, t->of, o);
+        add_type(w, NULL, t->map, o);
+        close_any_of(j);
+        return;
     case TYPE_RECORD:
         add_ref(w, key, w->prefix, t->name);
         return;

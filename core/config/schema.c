@@ -48,6 +48,29 @@ static const char *trimmed(struct arena *a, const char *s, size_t n) {
 }
 
 static int read_type(struct reader *r, const char *s, size_t n, struct type *t,
+                     int depth);
+
+/* "list(...),map(...)" */
+static int read_either(struct reader *r, const char *inner, struct type *t, int depth) {
+    struct type *list = arena_new(r->a, struct type),
+                *map = arena_new(r->a, struct type);
+    size_t length = strlen(inner), k = 0;
+    for (int open = 0; k < length && (open || inner[k] != ','); k++)
+        open += inner[k] == '(' ? 1 : inner[k] == ')' ? -1 : 0;
+    t->kind = TYPE_EITHER;
+    t->of = list;
+    t->map = map;
+    if (k == length)
+        return bad(r, "either needs a list and a map:", inner, length);
+    int status = read_type(r, inner, k, list, depth + 1);
+    if (status == RN_OK)
+        status = read_type(r, inner + k + 1, length - k - 1, map, depth + 1);
+    if (status == RN_OK && (list->kind != TYPE_LIST || map->kind != TYPE_MAP))
+        status = bad(r, "either needs a list and a map:", inner, length);
+    return status;
+}
+
+static int read_type(struct reader *r, const char *s, size_t n, struct type *t,
                      int depth) {
     static const struct {
         const char *name;
@@ -95,6 +118,8 @@ static int read_type(struct reader *r, const char *s, size_t n, struct type *t,
         t->name = inner;
         return RN_OK;
     }
+    if (k == 6 && strncmp(word, "either", 6) == 0)
+        return read_either(r, inner, t, depth);
     if ((k == 4 && strncmp(word, "list", 4) == 0) ||
         (k == 3 && strncmp(word, "map", 3) == 0)) {
         struct type *of = arena_new(r->a, struct type);

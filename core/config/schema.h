@@ -20,6 +20,7 @@ enum type_kind {
     TYPE_COMPONENTS, /* one, a list or a map of named ones */
     TYPE_LIST,
     TYPE_MAP,
+    TYPE_EITHER, /* a list or a map: either(list(...),map(...)) */
     TYPE_RECORD
 };
 
@@ -28,8 +29,10 @@ struct type {
     const char *text;     /* as written */
     const char **choices; /* TYPE_CHOICE */
     uint32_t choice_count;
-    const char *name; /* component's kind, "live" or "series"; record's or union's name */
-    const struct type *of; /* TYPE_LIST, TYPE_MAP */
+    const char
+        *name; /* component's kind, "live" or "series"; record's or union's name */
+    const struct type *of;  /* TYPE_LIST, TYPE_MAP; the list of TYPE_EITHER */
+    const struct type *map; /* TYPE_EITHER */
 };
 
 struct option {

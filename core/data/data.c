@@ -55,7 +55,10 @@ static void expect_fields(struct data *data) {
                                  .field_stride = sizeof(struct rn_field),
                                  .fields = s       ? s->fields
                                            : first ? first->fields
-                                                   : NULL};
+                                                   : NULL,
+                                 .layouts = s       ? s->layouts
+                                            : first ? first->layouts
+                                                    : NULL};
 }
 
 /* A stream gives training samples alone, in epochs of a stated length. */

@@ -219,6 +219,9 @@ static int32_t get_key(struct rn_host *h, const char *path, uint32_t i,
     int status = get_node(of(h), path, &n);
     if (status != RN_OK)
         return status;
+    *out = NULL;
+    if (node_kind(n) == NODE_LIST)
+        return RN_OK;
     if (node_kind(n) != NODE_MAP || i >= node_count(n))
         return complain(of(h), path, "for a key that it does not have");
     *out = node_key(n, i);

@@ -37,7 +37,7 @@ struct rn_host_api {
     int32_t (*get_string)(struct rn_host *h, const char *path, const char **out);
     /* Items of a list or a map; 0 where it was not given. [setup] */
     int32_t (*get_count)(struct rn_host *h, const char *path, uint32_t *out);
-    /* Key of item i of a map. Host, until destroy. [setup] */
+    /* Key of item i of a map; NULL of a list. Host, until destroy. [setup] */
     int32_t (*get_key)(struct rn_host *h, const char *path, uint32_t i,
                        const char **out);
     /* 1 if the description has the option and it has a value (given or default), else

@@ -112,6 +112,10 @@ struct rn_known_fields {
     uint32_t field_stride;
     uint32_t reserved;
     const struct rn_field *fields; /* host, until create returns */
+    /* What the elements of each field are, as rn_source_info.layouts, [field_count]:
+     * a source of columns gives the same ones in this order. Since 0.9; entries "" or
+     * NULL: not known. Host, until create returns. */
+    const char *const *layouts;
 };
 
 /* Rows to read. The bits of a row are a function of its index: they depend neither on

@@ -12,14 +12,15 @@
 #include "sequential_text.h"
 
 #define MAX_LAYERS 1024
+#define INPUTS     3 /* x, y and z */
 
 struct state {
     struct rn_build *b;
     uint32_t count;
-    rn_value values[MAX_LAYERS];
-    char names[MAX_LAYERS][64]; /* scopes: given, or type and place */
-    const char *type;           /* of the layer at work */
-    char prefix[32];            /* "layers.7" of it */
+    rn_value values[MAX_LAYERS + INPUTS];
+    char names[MAX_LAYERS + INPUTS][64]; /* scopes: given, or type and place */
+    const char *type;                    /* of the layer at work */
+    char prefix[32];                     /* "layers.7" of it */
 };
 
 /* ------------------------------------------------------------------- options */
@@ -62,7 +63,8 @@ static rn_value fail(struct state *s, const char *message, const char *hint,
 }
 
 /* Up to `most` numbers of a list; 0 when it is absent. */
-static uint32_t list(struct state *s, const char *key, uint32_t max_count, int64_t *out) {
+static uint32_t list(struct state *s, const char *key, uint32_t max_count,
+                     int64_t *out) {
     char p[96], item[112];
     if (!rn_has(s->b->host, path(s, key, p)))
         return 0;
@@ -523,15 +525,26 @@ static void name_layer(struct state *s, const char *name, uint32_t place) {
                  name ? NULL : "this one is called by its type and place", "name");
 }
 
+/* The inputs that are bound, as layers that came before. */
+static void name_inputs(struct state *s) {
+    static const char *const inputs[INPUTS] = {"x", "y", "z"};
+    for (int i = 0; i < INPUTS; i++) {
+        rn_value v = rn_input(s->b, inputs[i]);
+        if (!v && i)
+            continue;
+        s->values[s->count] = v;
+        snprintf(s->names[s->count++], sizeof s->names[0], "%s", inputs[i]);
+    }
+}
+
 static int32_t describe(struct rn_build *b) {
     struct state *s = calloc(1, sizeof *s);
     if (!s)
         return RN_E_MEMORY;
     s->b = b;
     uint32_t n = rn_get_count(b->host, "layers");
-    rn_value x = rn_input(b, "x");
-    s->values[0] = x, s->count = 1;
-    snprintf(s->names[0], sizeof s->names[0], "x");
+    name_inputs(s);
+    rn_value x = s->values[0];
     if (n == 0)
         b->api->fail(b, "there are no layers", NULL, "layers");
     if (n >= MAX_LAYERS) {
@@ -562,6 +575,9 @@ static int32_t describe(struct rn_build *b) {
 RN_MODEL(sequential, describe, "runner/sequential 1",
          RN_DOC("A network described in YAML: layers in a row, with branches by name")
          RN_IN("x any [N,...] | the input of the first layer, named x")
+         RN_IN("y any [N,...] ; optional | a second input, which layers name in `from` "
+               "or `input`")
+         RN_IN("z any [N,...] ; optional | a third one")
          RN_IN("lengths int [N] ; optional | of recurrent layers: the number of steps "
                "of each row; rows have all T steps where this is not bound")
          RN_OUT("out float [N,...] | the last layer's output")

@@ -5,11 +5,13 @@
  * Numbers are carried as f64 or i64, so that whole numbers above 2^24 reach the
  * transforms as they are written. */
 #include <fnmatch.h>
+#include <glob.h>
 
 #include <runner/sdk/error.h>
 #include <runner/sdk/field.h>
 #include <runner/sdk/missing.h>
 
+#include "csv_number.h"
 #include "csv_table.h"
 
 #define BAD_MAX 10 /* bad cells reported */
@@ -23,15 +25,19 @@ struct column {
 
 struct csv {
     struct rn_host *host;
-    const char *file;                    /* host, until destroy */
+    const char *file;                    /* host, until destroy; may be a pattern */
+    glob_t found;                        /* the files */
     int predict;                         /* labels may be missing */
     const struct rn_known_fields *known; /* host, until create returns; or NULL */
     struct rn_budget budget;
     struct csv_table table; /* cells are gone after create */
+    struct csv_number number;
     struct rn_missing missing;
+    uint8_t *types; /* [width] as `fields` declares it, or 0; gone after create */
     uint64_t count;
     uint32_t features; /* columns of x */
-    double *x;         /* [count, features] */
+    uint32_t *order; /* [features] columns of the file, as x has them; gone likewise */
+    double *x;       /* [count, features] */
     struct column *columns;
     struct rn_field *fields; /* x first, when there are features */
     char *layout;            /* names of the features, with commas */
@@ -48,6 +54,9 @@ static void destroy(void *self) {
             free(s->columns[i].rows), free(s->columns[i].ends);
         csv_table_finish(&s->table);
         rn_missing_finish(&s->missing);
+        globfree(&s->found);
+        free(s->types);
+        free(s->order);
         free(s->x);
         free(s->columns);
         free(s->fields);
@@ -92,9 +101,9 @@ bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    rn_failf(s->bad == 1 ? s->e : &other, RN_E_DATA, s->file, c->line, c->column,
-             "row %llu, column '%.100s': %s", (unsigned long long)row + 1,
-             s->table.names[column], text);
+    rn_failf(s->bad == 1 ? s->e : &other, RN_E_DATA, csv_table_file(&s->table, row),
+             c->line, c->column, "row %llu, column '%.100s': %s",
+             (unsigned long long)row + 1, s->table.names[column], text);
     /* A host that got reports shows those and not the call's error. */
     if (s->bad == 2)
         s->host->api->report(s->host, s->e);
@@ -128,11 +137,11 @@ static struct guess guess(const struct csv *s, uint32_t column) {
             empty = r + 1;
         if (g.type == 't')
             continue;
-        if (!rn_cell_number(text, &number))
+        if (!csv_number(&s->number, text, &number))
             g.type = 't';
         else if (rn_missing_number(&s->missing, number))
             g.missing++;
-        else if (g.type == 'i' && !rn_cell_integer(text, &whole))
+        else if (g.type == 'i' && !csv_integer(&s->number, text, &whole))
             g.type = 'f';
     }
     g.nothing = g.words + (g.type == 't' ? 0 : g.missing) == s->count;
@@ -226,7 +235,7 @@ static int32_t cells_read(struct csv *s, struct rn_error *e, uint32_t column) {
 static int number_read(const struct csv *s, const char *text, struct rn_field *f,
                        double *to) {
     if (!rn_missing_word(&s->missing, text)) {
-        if (!rn_cell_number(text, to))
+        if (!csv_number(&s->number, text, to))
             return 0;
         if (!rn_missing_number(&s->missing, *to))
             return 1;
@@ -240,14 +249,53 @@ static int integer_read(const struct csv *s, const char *text, struct rn_field *
                         int64_t *to) {
     double number;
     if (!rn_missing_word(&s->missing, text) &&
-        !(rn_cell_number(text, &number) && rn_missing_number(&s->missing, number)))
-        return rn_cell_integer(text, to);
+        !(csv_number(&s->number, text, &number) &&
+          rn_missing_number(&s->missing, number)))
+        return csv_integer(&s->number, text, to);
     *to = RN_MISSING_I64;
     f->flags |= RN_FIELD_NULLABLE;
     return 1;
 }
 
-/* type: 'a' guess, 'i', 'f', 't'. required: a missing cell is bad. */
+static int truth_read(const struct csv *s, const char *text, struct rn_field *f,
+                      int64_t *to) {
+    if (!rn_missing_word(&s->missing, text))
+        return csv_truth(text, to);
+    *to = RN_MISSING_I64;
+    f->flags |= RN_FIELD_NULLABLE;
+    return 1;
+}
+
+static int date_read(const struct csv *s, const char *text, struct rn_field *f,
+                     double *to) {
+    if (!rn_missing_word(&s->missing, text))
+        return csv_date(text, to);
+    *to = NAN;
+    f->flags |= RN_FIELD_NULLABLE;
+    return 1;
+}
+
+/* Cell `row` of a column that is not text, into c->rows. 0: it is not of that type. */
+static int cell_read(const struct csv *s, const struct column *c, char type,
+                     uint64_t row, struct rn_field *f) {
+    const char *text = text_at(s, row, c->at);
+    double *number = (double *)c->rows + row;
+    int64_t *whole = (int64_t *)c->rows + row;
+    return type == 'f'   ? number_read(s, text, f, number)
+           : type == 'd' ? date_read(s, text, f, number)
+           : type == 'b' ? truth_read(s, text, f, whole)
+                         : integer_read(s, text, f, whole);
+}
+
+static const char *type_words(char type) {
+    return type == 'f'   ? "a number"
+           : type == 'd' ? "a date (YYYY-MM-DD, then perhaps hh:mm:ss)"
+           : type == 'b' ? "true or false"
+                         : "an integer";
+}
+
+/* type: 'a' guess, 'i', 'f', 't', 'd' days of a date, 'b' truth as 0 or 1. required: a
+ * missing cell is bad. */
 static int32_t column_read(struct csv *s, uint32_t column, char type, int required,
                            struct rn_error *e) {
     struct rn_field *f = &s->fields[s->field_count++];
@@ -264,19 +312,16 @@ static int32_t column_read(struct csv *s, uint32_t column, char type, int requir
         f->flags = g.words ? RN_FIELD_NULLABLE : 0;
         return text_read(s, column, f, c, e);
     }
-    f->dtype = type == 'i' ? RN_I64 : RN_F64;
+    f->dtype = type == 'i' || type == 'b' ? RN_I64 : RN_F64;
     c->rows = reserve(s, s->count, RN_DTYPE_BYTES(f->dtype), e);
     if (!c->rows)
         return no_room(e);
     uint64_t missing = 0;
     for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = text_at(s, r, column);
         f->flags = 0;
-        int ok = type == 'f' ? number_read(s, text, f, (double *)c->rows + r)
-                             : integer_read(s, text, f, (int64_t *)c->rows + r);
-        if (!ok)
-            bad_cell(s, r, column, "'%.60s' is not %s", text,
-                     type == 'f' ? "a number" : "an integer");
+        if (!cell_read(s, c, type, r, f))
+            bad_cell(s, r, column, "'%.60s' is not %s", text_at(s, r, column),
+                     type_words(type));
         else if (f->flags && required)
             bad_cell(s, r, column, "the target is missing");
         missing += f->flags != 0;
@@ -286,28 +331,75 @@ static int32_t column_read(struct csv *s, uint32_t column, char type, int requir
 }
 
 /* The names of the features, with commas: what x holds. */
-static int32_t layout_write(struct csv *s, const uint8_t *role, struct rn_error *e) {
+static int32_t layout_write(struct csv *s, struct rn_error *e) {
     size_t length = 1;
-    for (uint32_t k = 0; k < s->table.width; k++)
-        length += role[k] == 'x' ? strlen(s->table.names[k]) + 1 : 0;
+    for (uint32_t i = 0; i < s->features; i++)
+        length += strlen(s->table.names[s->order[i]]) + 1;
     char *to = s->layout = reserve(s, length, 1, e);
     s->layouts = to ? reserve(s, s->table.width + 1u, sizeof *s->layouts, e) : NULL;
     if (!s->layouts)
         return no_room(e);
-    for (uint32_t k = 0; k < s->table.width; k++)
-        if (role[k] == 'x')
-            to += sprintf(to, "%s%s", to == s->layout ? "" : ",", s->table.names[k]);
+    for (uint32_t i = 0; i < s->features; i++)
+        to += sprintf(to, "%s%s", i ? "," : "", s->table.names[s->order[i]]);
     s->layouts[0] = s->layout;
     return RN_OK;
 }
 
-static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error *e) {
-    struct rn_field *f = &s->fields[s->field_count];
+/* The known names of the elements of x ("a,b,c"), or NULL. */
+static const char *known_layout(const struct csv *s) {
+    const struct rn_known_fields *known = s->known;
+    if (!known || !RN_HAS(known, struct rn_known_fields, layouts) || !known->layouts)
+        return NULL;
+    for (uint32_t i = 0; i < known->field_count; i++) {
+        const struct rn_field *f = (const void *)((const char *)known->fields +
+                                                  (size_t)i * known->field_stride);
+        if (strcmp(f->name, "x") == 0)
+            return known->layouts[i];
+    }
+    return NULL;
+}
+
+/* The features in the order of the known ones, if they are the same. */
+static void order_as_known(struct csv *s, const uint8_t *role, uint32_t *order) {
+    const char *p = known_layout(s);
+    uint32_t n = 0;
+    char name[256];
+    while (p && n < s->features) {
+        size_t length = strcspn(p, ",");
+        if (length >= sizeof name)
+            return;
+        memcpy(name, p, length);
+        name[length] = '\0';
+        int k = csv_table_find(&s->table, name);
+        if (k < 0 || role[k] != 'x')
+            return;
+        order[n++] = (uint32_t)k;
+        p = p[length] ? p + length + 1 : NULL;
+    }
+    if (n == s->features && !p) /* names of a layout are different */
+        memcpy(s->order, order, n * sizeof *order);
+}
+
+static int32_t order_features(struct csv *s, const uint8_t *role, struct rn_error *e) {
     for (uint32_t k = 0; k < s->table.width; k++)
         s->features += role[k] == 'x';
-    if (!s->features)
-        return RN_OK;
-    int32_t status = layout_write(s, role, e);
+    uint32_t *known = reserve(s, s->features, sizeof *known, e), n = 0;
+    s->order = known ? reserve(s, s->features, sizeof *s->order, e) : NULL;
+    for (uint32_t k = 0; s->order && k < s->table.width; k++)
+        if (role[k] == 'x')
+            s->order[n++] = k;
+    if (s->order)
+        order_as_known(s, role, known);
+    free(known);
+    return s->order ? RN_OK : no_room(e);
+}
+
+static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error *e) {
+    struct rn_field *f = &s->fields[s->field_count];
+    int32_t status = order_features(s, role, e);
+    if (status != RN_OK || !s->features)
+        return status;
+    status = layout_write(s, e);
     if (status != RN_OK)
         return status;
     double *to = s->x = reserve(s, s->count, s->features * sizeof *s->x, e);
@@ -316,9 +408,8 @@ static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error
     *f = (struct rn_field){"x", RN_F64, 1, {(int64_t)s->features}, 0, 0};
     s->field_count++;
     for (uint64_t r = 0; r < s->count; r++)
-        for (uint32_t k = 0; k < s->table.width; k++) {
-            if (role[k] != 'x')
-                continue;
+        for (uint32_t i = 0; i < s->features; i++) {
+            uint32_t k = s->order[i];
             const char *text = text_at(s, r, k);
             if (!number_read(s, text, f, to++)) {
                 bad_cell(s, r, k, "'%.60s' is not a number", text);
@@ -370,40 +461,93 @@ static int32_t target_role(struct csv *s, uint8_t *role, struct rn_error *e) {
 
 /* The columns with a name that a pattern (`*`, `?`) matches and that have no role yet;
  * how many it matches. */
-static uint32_t pattern_roles(const struct csv *s, const char *pattern, char letter,
-                              uint8_t *role) {
+static uint32_t pattern_roles(struct csv *s, const char *pattern, char letter,
+                              char type, uint8_t *role) {
     uint32_t n = 0;
     if (!strpbrk(pattern, "*?"))
         return 0;
     for (uint32_t k = 0; k < s->table.width; k++) {
         if (s->table.unnamed[k] || fnmatch(pattern, s->table.names[k], 0) != 0)
             continue;
-        role[k] = role[k] ? role[k] : (uint8_t)letter;
         n++;
+        if (role[k])
+            continue;
+        role[k] = (uint8_t)letter;
+        s->types[k] = (uint8_t)type;
     }
     return n;
+}
+
+/* The column, or those of the pattern, that the option at `path` names, as `letter`;
+ * type: as `fields` declares it, or 0. */
+static int32_t assign(struct csv *s, const char *path, const char *name, char letter,
+                      char type, uint8_t *role, struct rn_error *e) {
+    int k = csv_table_find(&s->table, name);
+    if (k < 0 && pattern_roles(s, name, letter, type, role))
+        return RN_OK;
+    if (k < 0 && s->predict)
+        return RN_OK; /* the host refuses what the network reads and is not there */
+    if (k < 0)
+        return no_column(s, path, name, e);
+    if (role[k])
+        return rn_fail_option(e, RN_E_CONFIG, path, "column '%s' is used twice", name);
+    role[k] = (uint8_t)letter;
+    s->types[k] = (uint8_t)type;
+    return RN_OK;
 }
 
 static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_t *role,
                           struct rn_error *e) {
     uint32_t n = rn_get_count(s->host, option);
+    int32_t status = RN_OK;
     char path[40];
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && status == RN_OK; i++) {
         rn_path(path, sizeof path, option, i);
-        const char *name = rn_get_string(s->host, path);
-        int k = csv_table_find(&s->table, name);
-        if (k < 0 && pattern_roles(s, name, letter, role))
-            continue;
-        if (k < 0 && s->predict)
-            continue; /* the host refuses what the network reads and is not there */
-        if (k < 0)
-            return no_column(s, path, name, e);
-        if (role[k])
-            return rn_fail_option(e, RN_E_CONFIG, path, "column '%s' is used twice",
-                                  name);
-        role[k] = (uint8_t)letter;
+        status = assign(s, path, rn_get_string(s->host, path), letter, 0, role, e);
     }
-    return RN_OK;
+    return status;
+}
+
+/* The letter of column_read for a word of `fields`; 'v': text of variable size. */
+static char declared_type(const char *word) {
+    return strcmp(word, "number") == 0     ? 'f'
+           : strcmp(word, "integer") == 0  ? 'i'
+           : strcmp(word, "category") == 0 ? 't'
+           : strcmp(word, "text") == 0     ? 'v'
+           : strcmp(word, "date") == 0     ? 'd'
+                                           : 'b';
+}
+
+/* `fields`: a list of columns, or columns with their types. Names come before patterns,
+ * which take what is left. */
+static int32_t field_roles(struct csv *s, uint8_t *role, struct rn_error *e) {
+    uint32_t n = rn_get_count(s->host, "fields");
+    int32_t status = RN_OK;
+    char path[300];
+    for (int patterns = 0; patterns < 2; patterns++)
+        for (uint32_t i = 0; i < n && status == RN_OK; i++) {
+            const char *name = NULL;
+            char type = 0;
+            status = s->host->api->get_key(s->host, "fields", i, &name);
+            if (status != RN_OK)
+                return rn_fail_option(e, status, "fields", "cannot be read");
+            if (name) {
+                int length = snprintf(path, sizeof path, "fields.%s", name);
+                if (length < 0 || (size_t)length >= sizeof path)
+                    return rn_fail_option(e, RN_E_CONFIG, "fields",
+                                          "a name has at most %zu bytes",
+                                          sizeof path - 8);
+                type = declared_type(rn_get_string(s->host, path));
+            } else {
+                rn_path(path, sizeof path, "fields", i);
+                name = rn_get_string(s->host, path);
+            }
+            int pattern =
+                csv_table_find(&s->table, name) < 0 && strpbrk(name, "*?") != NULL;
+            if (pattern == patterns)
+                status = assign(s, path, name, type == 'v' ? 'v' : 'o', type, role, e);
+        }
+    return status;
 }
 
 /* A column that is read has a name of its own. */
@@ -415,7 +559,7 @@ static int32_t check_twins(const struct csv *s, const uint8_t *role,
             continue;
         uint32_t other = t->twin[k] - 1;
         const struct csv_cell *c = &t->cells[k > other ? k : other];
-        rn_failf(e, RN_E_DATA, s->file, c->line, c->column,
+        rn_failf(e, RN_E_DATA, s->table.parts[0].file, c->line, c->column,
                  "columns %u and %u are both called '%s'", (k < other ? k : other) + 1,
                  (k > other ? k : other) + 1, t->names[k]);
         rn_hintf(e, "rename one, or list the columns to read in `features`");
@@ -449,7 +593,7 @@ static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
     if (status == RN_OK)
         status = list_roles(s, "texts", 'v', role, e);
     if (status == RN_OK)
-        status = list_roles(s, "fields", 'o', role, e);
+        status = field_roles(s, role, e);
     if (status == RN_OK)
         status = list_roles(s, "features", 'x', role, e);
     if (status != RN_OK)
@@ -470,19 +614,42 @@ static int32_t roles(struct csv *s, uint8_t *role, struct rn_error *e) {
     return status == RN_OK ? check_x(s, role, e) : status;
 }
 
+static int32_t field_read(struct csv *s, uint8_t *role, uint32_t k,
+                          struct rn_error *e) {
+    const char *target = rn_get_string(s->host, "target_type");
+    uint8_t what = role[k];
+    role[k] = '-'; /* once */
+    if (what == 'v')
+        return cells_read(s, e, k);
+    return what == 't' ? column_read(s, k, target[0], 1, e)
+                       : column_read(s, k, s->types[k] ? (char)s->types[k] : 'a', 0, e);
+}
+
+/* The fields in the order of the known ones; then the others in the file's order, the
+ * target last. */
+static int32_t fields_read(struct csv *s, uint8_t *role, struct rn_error *e) {
+    const struct rn_known_fields *known = s->known;
+    int32_t status = RN_OK;
+    for (uint32_t i = 0; known && i < known->field_count && status == RN_OK; i++) {
+        const struct rn_field *f = (const void *)((const char *)known->fields +
+                                                  (size_t)i * known->field_stride);
+        int k = csv_table_find(&s->table, f->name);
+        if (k >= 0 && role[k] && strchr("ovt", role[k]))
+            status = field_read(s, role, (uint32_t)k, e);
+    }
+    for (int target = 0; target < 2; target++)
+        for (uint32_t k = 0; k < s->table.width && status == RN_OK; k++)
+            if (role[k] && strchr(target ? "t" : "ov", role[k]))
+                status = field_read(s, role, k, e);
+    return status;
+}
+
 static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
-    const char *type = rn_get_string(s->host, "target_type");
     int32_t status = roles(s, role, e);
     if (status == RN_OK)
         status = features_read(s, role, e);
-    for (uint32_t k = 0; status == RN_OK && k < s->table.width; k++)
-        if (role[k] == 'o')
-            status = column_read(s, k, 'a', 0, e);
-        else if (role[k] == 'v')
-            status = cells_read(s, e, k);
-    for (uint32_t k = 0; status == RN_OK && k < s->table.width; k++)
-        if (role[k] == 't')
-            status = column_read(s, k, type[0], 1, e);
+    if (status == RN_OK)
+        status = fields_read(s, role, e);
     if (status != RN_OK)
         return status;
     if (s->bad > 1 && e) {
@@ -493,6 +660,8 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
     return s->bad ? RN_E_DATA : RN_OK;
 }
 
+/* ----------------------------------------------------------------- options */
+
 static int32_t read_separator(struct csv *s, struct rn_error *e) {
     const char *word = rn_get_string(s->host, "separator");
     s->table.separator = strcmp(word, "tab") == 0 ? '\t' : word[0];
@@ -501,6 +670,66 @@ static int32_t read_separator(struct csv *s, struct rn_error *e) {
         return rn_fail(e, RN_E_CONFIG, "the separator must be one character",
                        "write tab for a tab", "separator");
     return RN_OK;
+}
+
+/* The marks within numbers, which are none of the others. */
+static int32_t read_marks(struct csv *s, struct rn_error *e) {
+    const char *decimal = rn_get_string(s->host, "decimal");
+    const char *thousands = rn_get_string(s->host, "thousands");
+    const char *comment =
+        rn_has(s->host, "comment") ? rn_get_string(s->host, "comment") : NULL;
+    if (!decimal[0] || decimal[1] || strchr("0123456789+-eE\" \r\n", decimal[0]))
+        return rn_fail_option(e, RN_E_CONFIG, "decimal",
+                              "the decimal mark must be one character, such as \",\"");
+    s->number.decimal = decimal[0];
+    s->number.thousands = *thousands ? thousands : NULL;
+    if (strlen(thousands) > 4 || strpbrk(thousands, "0123456789+-eE\"\r\n"))
+        return rn_fail_option(e, RN_E_CONFIG, "thousands",
+                              "the mark between thousands must be one character");
+    if (strcmp(thousands, decimal) == 0)
+        return rn_fail_option(e, RN_E_CONFIG, "thousands",
+                              "'%s' is the decimal mark too", thousands);
+    if (s->number.decimal == s->table.separator)
+        return rn_fail_option(e, RN_E_CONFIG, "decimal",
+                              "'%s' is the separator too: with a decimal comma, cells "
+                              "are usually separated by \";\"",
+                              decimal);
+    if (comment && (!comment[0] || comment[1] || strchr("\"\r\n", comment[0]) ||
+                    comment[0] == s->table.separator))
+        return rn_fail_option(e, RN_E_CONFIG, "comment",
+                              "must be one character that is not the separator");
+    s->table.comment = comment ? comment[0] : 0;
+    return RN_OK;
+}
+
+/* The files, sorted by the bytes of their names. */
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int32_t find_files(struct csv *s, struct rn_error *e) {
+    int literal = !strpbrk(s->file, "*?[") || access(s->file, F_OK) == 0;
+    int status = literal ? GLOB_NOMATCH : glob(s->file, GLOB_NOSORT, NULL, &s->found);
+    if (literal)
+        return RN_OK;
+    if (status == GLOB_NOMATCH)
+        return rn_failf(e, RN_E_DATA, s->file, 0, 0, "matches no file");
+    if (status != 0)
+        return rn_failf(e, status == GLOB_NOSPACE ? RN_E_MEMORY : RN_E_IO, s->file, 0,
+                        0, "the files cannot be listed");
+    qsort(s->found.gl_pathv, s->found.gl_pathc, sizeof *s->found.gl_pathv, by_bytes);
+    return RN_OK;
+}
+
+static int32_t table_read(struct csv *s, struct rn_error *e) {
+    int32_t status = find_files(s, e);
+    int header = rn_get_bool(s->host, "header");
+    if (status != RN_OK)
+        return status;
+    if (!s->found.gl_pathc)
+        return csv_table_read(&s->table, &s->file, 1, header, e);
+    return csv_table_read(&s->table, (const char *const *)s->found.gl_pathv,
+                          (uint32_t)s->found.gl_pathc, header, e);
 }
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -514,20 +743,24 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
     s->known = h->api->extension(h, RN_EXT_FIELDS);
     s->budget = rn_budget_of(h);
-    s->table.file = s->file;
     s->table.budget = &s->budget;
+    s->table.encoding = csv_encoding_of(rn_get_string(h, "encoding"));
     int32_t status = read_separator(s, e);
+    if (status == RN_OK)
+        status = read_marks(s, e);
     if (status == RN_OK)
         status = rn_missing_read(&s->missing, h, e);
     if (status == RN_OK)
-        status = csv_table_read(&s->table, rn_get_bool(h, "header"), e);
+        status = table_read(s, e);
     if (status != RN_OK)
         return status;
     s->count = s->table.count;
     uint8_t *role = reserve(s, s->table.width, 1, e);
+    s->types = reserve(s, s->table.width, 1, e);
     s->columns = reserve(s, s->table.width, sizeof *s->columns, e);
     s->fields = reserve(s, s->table.width + 1u, sizeof *s->fields, e);
-    status = role && s->columns && s->fields ? fields_make(s, role, e) : no_room(e);
+    status = role && s->types && s->columns && s->fields ? fields_make(s, role, e)
+                                                         : no_room(e);
     free(role);
     free(s->table.cells);
     s->table.cells = NULL;
@@ -597,25 +830,39 @@ static const struct rn_source iface = {
     sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
 
 RN_SOURCE(csv, iface, "runner/csv 1",
-          RN_DOC("A table in a text file (CSV, TSV), plain or gzipped, held in memory")
+          RN_DOC("A table in text files (CSV, TSV), plain, gzipped or compressed by "
+                 "zstd, held in memory")
           RN_OUT("x f64 [N,F] ; optional | the feature columns, in the file's order")
           RN_OUT("* any [N,...] | the target and each column of `fields` and `texts`, "
                  "by its name")
-          RN_OPTION("file path ; required | the file")
+          RN_OPTION("file path ; required | the file, or a pattern (`part-*.csv`): all "
+                    "files that it matches, in the order of their names, with the same "
+                    "columns, in any order if there is a header")
           RN_OPTION("header bool = true | the first row names the columns; else they "
                     "are c1, c2, ...")
           RN_OPTION("separator string = \",\" | one character between cells, or tab")
+          RN_OPTION("encoding choice(" CSV_ENCODINGS ") = auto | of the text; auto: "
+                    "UTF-8, or UTF-16 with a byte order mark")
+          RN_OPTION("decimal string = \".\" | the decimal mark, one character")
+          RN_OPTION("thousands string = \"\" | the mark between groups of digits, or "
+                    "empty for none")
+          RN_OPTION("comment string | one character from which the rest of a line is "
+                    "not read, outside quotes")
           RN_OPTION("target string | the column to learn, a field of its own")
           RN_OPTION("target_type choice(auto,float,int,text) = auto | how the target "
                     "is read")
           RN_OPTION("features list(string) | the columns of x; default: all that have "
                     "a name and are not named elsewhere")
-          RN_OPTION("fields list(string) | further columns, each a field of its own: "
-                    "integers, numbers or text; a pattern (`*`, `?`) stands for all "
-                    "that have a name and are not named elsewhere")
+          RN_OPTION("fields either(list(string),map(choice(number,integer,category,"
+                    "text,date,bool))) | further columns, each a field of its own: in a "
+                    "list, integers, numbers or text as the cells are; in a map, by "
+                    "the type given: `text` is of variable size, `date` the days since "
+                    "1970-01-01, `bool` 0 or 1; a pattern (`*`, `?`) stands for all that "
+                    "have a name and are not named elsewhere")
           RN_OPTION("drop list(string) | columns that are not read")
           RN_OPTION("texts list(string) | columns of text that is long or of very "
-                    "different lengths: fields of cells of variable size")
+                    "different lengths: fields of cells of variable size, as `text` in "
+                    "`fields`")
           RN_OPTION("missing list(string) | cells that mean missing, a number in any "
                     "spelling; default: empty, NA, NaN, nan, null, ?")
           RN_BUDGET_OPTION);

@@ -5,10 +5,10 @@
 #include <runner/sdk/error.h>
 
 #include "text_file.h"
+#include "utf8.h"
 
-#define LETTERS  65536u    /* most characters of an alphabet */
-#define ALL      0x110000u /* code points */
-#define BAD_TEXT 0xffffffffu
+#define LETTERS 65536u /* most characters of an alphabet */
+#define ALL     UTF8_COUNT
 
 struct text {
     const char *file; /* host, until destroy */
@@ -21,31 +21,6 @@ struct text {
     struct rn_field fields[2];
 };
 
-/* The code point at *p, which moves behind it; BAD_TEXT when it is not UTF-8 (RFC 3629:
- * no overlong forms, no surrogates). */
-static uint32_t decode(const uint8_t **p, const uint8_t *end) {
-    static const uint32_t min_code[4] = {0, 0x80, 0x800, 0x10000};
-    const uint8_t *at = *p;
-    uint32_t c = *at++;
-    int more = c < 0x80       ? 0
-               : c >> 5 == 6  ? 1
-               : c >> 4 == 14 ? 2
-               : c >> 3 == 30 ? 3
-                              : -1;
-    if (more < 0 || end - at < more)
-        return BAD_TEXT;
-    c &= more ? 0x3fu >> more : 0x7fu;
-    for (int i = 0; i < more; i++, at++) {
-        if (*at >> 6 != 2)
-            return BAD_TEXT;
-        c = c << 6 | (*at & 0x3fu);
-    }
-    if (c < min_code[more] || c >= ALL || (c >= 0xd800 && c < 0xe000))
-        return BAD_TEXT;
-    *p = at;
-    return c;
-}
-
 /* number[c] of each character of the option, or of those that the text has; -1: none.
  */
 static int32_t number_letters(struct rn_host *h, struct text *s, const uint8_t *text,
@@ -56,10 +31,10 @@ static int32_t number_letters(struct rn_host *h, struct text *s, const uint8_t *
     for (uint32_t c = 0; c < ALL; c++)
         number[c] = -1;
     while (p < end) {
-        uint32_t c = decode(&p, end);
-        if (c == BAD_TEXT && !given)
+        uint32_t c = utf8_next(&p, end);
+        if (c == UTF8_BAD && !given)
             return RN_OK; /* reported with its place when the text is read */
-        if (c == BAD_TEXT)
+        if (c == UTF8_BAD)
             return rn_fail_option(e, RN_E_CONFIG, "alphabet", "is not UTF-8");
         if (given && number[c] >= 0)
             return rn_fail_option(e, RN_E_CONFIG, "alphabet",
@@ -122,8 +97,8 @@ static int32_t number_text(struct text *s, const uint8_t *text, uint64_t size,
         return rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for its characters");
     while (p < end) {
         const uint8_t *at = p;
-        uint32_t c = decode(&p, end);
-        if (c == BAD_TEXT)
+        uint32_t c = utf8_next(&p, end);
+        if (c == UTF8_BAD)
             return rn_failf(e, RN_E_DATA, s->file, line, column,
                             "is not UTF-8: byte %02x at %llu", *at,
                             (unsigned long long)(at - text));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole text file in memory, for the sources that read text: plain or gzipped,
- * without a byte order mark. What is not UTF-8 text by its first bytes is refused by
- * its name. */
+/* A whole text file in memory, for the sources that read text: plain, gzipped or
+ * compressed by zstd, without a byte order mark. What is not UTF-8 text by its first
+ * bytes is refused by its name. */
 #ifndef SOURCE_TEXT_FILE_H
 #define SOURCE_TEXT_FILE_H
 
@@ -12,6 +12,7 @@
 #include <runner/sdk/source.h>
 
 #include "gz.h"
+#include "zst.h"
 
 #define TEXT_PIECE (1u << 20) /* bytes asked of zlib at a time */
 
@@ -70,6 +71,41 @@ static inline int32_t text_file_load(const char *file, struct text_file *t,
     return status;
 }
 
+#ifdef RUNNER_ZSTD
+/* What a zstd file holds, in its place. */
+static inline int32_t text_file_unpack(const char *file, struct text_file *t,
+                                       struct rn_budget *b, struct rn_error *e) {
+    struct text_file out = {NULL, 0, NULL, 0};
+    ZSTD_DStream *z = ZSTD_createDStream();
+    ZSTD_inBuffer in = {t->memory, t->size, 0};
+    int32_t status =
+        z ? RN_OK : rn_failf(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
+    for (int whole = 0; status == RN_OK && !whole;) {
+        uint64_t got = 0;
+        status = text_file_grow(file, &out, b, e);
+        if (status == RN_OK)
+            whole = zst_piece(z, file, &in, out.memory + out.size, TEXT_PIECE, &got, e);
+        out.size += got;
+        status = status == RN_OK && whole < 0 ? RN_E_DATA : status;
+    }
+    ZSTD_freeDStream(z);
+    rn_budget_return(b, t->room);
+    text_file_finish(t);
+    *t = out;
+    return status;
+}
+#else
+static inline int32_t text_file_unpack(const char *file, struct text_file *t,
+                                       struct rn_budget *b, struct rn_error *e) {
+    (void)t;
+    (void)b;
+    rn_failf(e, RN_E_DATA, file, 0, 0,
+             "is a zstd file, and libzstd was not there when this program was built");
+    rn_hintf(e, "unpack it (zstd -d)");
+    return RN_E_DATA;
+}
+#endif
+
 /* Text in another encoding, and what is not text, by the first bytes. */
 static inline int32_t text_file_form(const char *file, const struct text_file *t,
                                      struct rn_error *e) {
@@ -105,15 +141,27 @@ static inline int32_t text_file_form(const char *file, const struct text_file *t
     return RN_OK;
 }
 
-/* *t is the caller's to finish, also after an error. */
-static inline int32_t text_file_read(const char *file, struct text_file *t,
-                                     struct rn_budget *b, struct rn_error *e) {
+/* The bytes of a file, unpacked, in t->text. *t is the caller's to finish, also after
+ * an error. */
+static inline int32_t text_file_bytes(const char *file, struct text_file *t,
+                                      struct rn_budget *b, struct rn_error *e) {
     *t = (struct text_file){NULL, 0, NULL, 0};
     int32_t status = text_file_load(file, t, b, e);
+    if (status == RN_OK && zst_is(t->memory, t->size))
+        status = text_file_unpack(file, t, b, e);
     if (status != RN_OK)
         return status;
     t->memory[t->size] = '\0';
     t->text = (char *)t->memory;
+    return RN_OK;
+}
+
+/* *t is the caller's to finish, also after an error. */
+static inline int32_t text_file_read(const char *file, struct text_file *t,
+                                     struct rn_budget *b, struct rn_error *e) {
+    int32_t status = text_file_bytes(file, t, b, e);
+    if (status != RN_OK)
+        return status;
     if (t->size >= 3 && memcmp(t->text, "\xef\xbb\xbf", 3) == 0) {
         t->text += 3;
         t->size -= 3;

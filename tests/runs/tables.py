@@ -255,7 +255,6 @@ def test_forms(folder):
             "a.csv:1:5: error: columns 1 and 3 are both called 'n'")
     refused("one of them", folder, experiment(target(features=["n"])), 3, "both called 'n'")
     for what, text, says in (
-            ("UTF-16", plain.encode("utf-16"), "is UTF-16 text"),
             ("UTF-16 without a mark", plain.encode("utf-16-le"), "is UTF-16 text"),
             ("UTF-32", plain.encode("utf-32"), "is UTF-32 text"),
             ("a zip archive", b"PK\3\4" + bytes(30), "is a zip archive"),

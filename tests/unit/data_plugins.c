@@ -83,6 +83,10 @@ static int32_t get_key(struct rn_host *h, const char *path, uint32_t i,
                        const char **out) {
     uint32_t n;
     *out = child(h, path, i, &n);
+    if (!*out ? value_of(h, path) != NULL : !(*out)[strspn(*out, "0123456789")]) {
+        *out = NULL; /* of a list */
+        return RN_OK;
+    }
     return *out ? RN_OK : RN_E_PLUGIN;
 }
 static int32_t has(struct rn_host *h, const char *path) {
