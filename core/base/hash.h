@@ -29,4 +29,12 @@ uint32_t crc32c_plain(uint32_t crc, const void *data, size_t n);
 
 uint64_t fnv1a(const void *data, size_t n);
 
+/* 128 bits that tell rows apart; not for identity that anybody may attack, and not
+ * stored: two lanes of 64x64 -> 128 bit products, folded. Zero-initialised is a start.
+ * hash128.c */
+struct hash128 {
+    uint64_t a, b;
+};
+void hash128_add(struct hash128 *h, const void *data, size_t n);
+
 #endif

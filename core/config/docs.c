@@ -145,7 +145,8 @@ static void sentences(const char *doc, struct text *out) {
 }
 
 static const struct record *record_of(const struct schema *s, const struct option *o) {
-    const struct type *t = o->type.kind == TYPE_LIST ? o->type.of : &o->type;
+    bool many = o->type.kind == TYPE_LIST || o->type.kind == TYPE_MAP;
+    const struct type *t = many ? o->type.of : &o->type;
     return t->kind == TYPE_RECORD ? schema_record(s, t->name) : NULL;
 }
 
@@ -183,7 +184,10 @@ static void option_docs(const struct schema *s, const struct option *o,
     heading(strchr(path, '.') ? "###" : "##", path, out);
     key_docs(s, o, beside, out);
     struct text below = {0};
-    text_addf(&below, "%s%s", path, o->type.kind == TYPE_LIST ? ".N" : "");
+    text_addf(&below, "%s%s", path,
+              o->type.kind == TYPE_LIST       ? ".N"
+              : o->type.kind == TYPE_MAP && r ? ".NAME"
+                                              : "");
     if (r)
         record_docs(s, r, text_get(&below), "", out);
     for (uint32_t i = 0; j && i < j->count; i++) {

@@ -71,6 +71,7 @@ struct data_options {
      * borrowed until data_close. The transforms are planned on them, whatever the
      * source gives: a field that is not there as it was is an error once it is read. */
     const struct data_schema *schema;
+    bool inspect; /* numbers that are not finite are let through: they are looked for */
     /* A stored split (what data_split_write gave) to use instead of making one, or
      * NULL. It must fit the content, else RN_E_DATA. */
     const char *stored_split;
@@ -185,6 +186,49 @@ int data_find_outside(const struct data *data, uint32_t field, int64_t low,
  * split], added to. */
 int data_count_values(const struct data *data, uint32_t field, uint64_t n,
                       uint64_t *rows, struct rn_error *e);
+
+/* ---- scans: passes over a split, in rising order of its rows ---- */
+
+/* A field as the source gives it, before any transform. */
+struct data_raw {
+    const char *name; /* until data_close */
+    rn_dtype dtype;
+    uint32_t rank;
+    int64_t shape[RN_MAX_RANK];
+    uint64_t elements; /* per sample; 0: of variable size */
+    bool text;
+    const char *layout; /* what the elements are ("age,bmi,bp"); "": not known */
+};
+uint32_t data_raw_count(const struct data *data);
+struct data_raw data_raw_at(const struct data *data, uint32_t i);
+
+struct data_chunk {
+    enum data_split_kind split;
+    uint64_t first, rows; /* rows first .. first + rows of the split */
+    const int64_t *ids;   /* [rows] */
+    /* Of raw fields or of the sample: [rows, shape...]; NULL: not wanted, or cells. */
+    const void *const *fields;
+    struct cells *const *cells; /* [fields] of variable size, else NULL */
+};
+/* RN_OK goes on; else the pass ends with it, and *e is filled. */
+typedef int (*data_chunk_fn)(void *context, const struct data_chunk *c,
+                             struct rn_error *e);
+/* The raw fields, with numbers that are not finite where options.inspect. wanted: by
+ * raw field, NULL: all. May be called before data_fit, and any number of times. */
+int data_scan(const struct data *data, enum data_split_kind split, const bool *wanted,
+              data_chunk_fn fn, void *context, struct rn_error *e);
+/* The same of samples, as data_field_at has them: transformed, not augmented. After
+ * data_fit or data_load. */
+int data_scan_samples(const struct data *data, enum data_split_kind split,
+                      const bool *wanted, data_chunk_fn fn, void *context,
+                      struct rn_error *e);
+/* The entries of a cell of such a chunk, and how many bytes they are. */
+const void *data_chunk_cell(const struct data *data, const struct data_chunk *c,
+                            uint32_t field, uint64_t row, uint64_t *bytes);
+/* Of a sample: the row of its file, from 1. */
+uint64_t data_file_row(const struct data *data, enum data_split_kind split, int64_t id);
+/* The file of the source that a split is read from; NULL: the split has no rows. */
+const char *data_file(const struct data *data, enum data_split_kind split);
 
 /* ---- loaders ---- */
 

@@ -199,9 +199,10 @@ struct reader {
     struct rn_tensor *in, *out;
     int64_t (*shapes)[RN_MAX_RANK + 1]; /* [column_count] */
     uint64_t *indices;
-    uint64_t read; /* rows that the last reader_read gave */
-    bool may_end;  /* of a stream: fewer rows than were asked for are no error */
-    bool learning; /* NaN is let through, as content_read looks for it */
+    uint64_t read;   /* rows that the last reader_read gave */
+    bool may_end;    /* of a stream: fewer rows than were asked for are no error */
+    bool inspecting; /* any number is let through: core/check looks for them */
+    bool learning;   /* NaN is let through, as content_read looks for it */
     uint32_t phase, epoch;    /* RN_PHASE_*: what the rows are for */
     const int64_t *ids;       /* of the rows that were read; borrowed */
     struct rn_workspace work; /* of its thread */

@@ -25,6 +25,7 @@ static const struct resume_rule rules[] = {
     {"data.sampler", false,
      "the position of the run is counted in the order that it gives"},
     {"data.transforms", false, "the run keeps the transforms that were fitted for it"},
+    {"data.contract", true, "the data are those of the run"},
     {"data.batch", false, "the position of the run is counted in steps of it"},
     {"data.eval_batch", true, "of evaluations from here on"},
     {"data.workers", true, "batches are the same for any number"},
@@ -72,6 +73,7 @@ static const struct resume_rule rules[] = {
     {"checkpoint.keep", true, "from the next checkpoint on"},
     {"checkpoint.best.monitor", true,
      "the best is chosen from evaluations from here on"},
+    {"check", true, "the data are those of the run"},
     {"plugins", true, "more files may be named"},
     {"output", false, "the folder of the run is there already"},
 };

@@ -42,6 +42,7 @@ box(390, 190, 310, 62, "core/setup, evaluate, train",
     ["the engine joined with data; losses and metrics;", "the loop: hooks, cadence, progress, resume"],
     BLUE)
 box(190, 190, 130, 62, "core/data", ["split, transform,", "augment, batches"], BLUE)
+box(190, 272, 130, 44, "core/check", ["faults in the data"], BLUE)
 box(390, 330, 310, 62, "core/record", ["log, run.h5, checkpoints, lock, verify"], BLUE)
 box(20, 330, 300, 62, "runs/&lt;name&gt;/&lt;time&gt;/",
     ["metrics.rlog, run.h5, checkpoints/, resolved.yaml"], GREY)
@@ -51,6 +52,7 @@ box(190, 115, 710, 40, "plugins/  source transform augment model loss optimizer 
 box(20, 415, 340, 44, "core/commands", ["one file a verb; the only place that prints"], SAND)
 box(395, 415, 340, 44, "plugin-api/runner", ["the ABI: all that plugins see"], SAND)
 box(770, 415, 340, 44, "core/base", ["memory, errors, text, hashes: used by all"], SAND)
+arrow(255, 252, 255, 272)
 arrow(140, 61, 190, 61)
 arrow(320, 61, 370, 61)
 arrow(490, 61, 540, 61)

@@ -32,7 +32,8 @@ def schema_keys(schema):
 
     def one(path, text):
         found.append(path)
-        below = f"{path}.N" if '"array"' in text else path
+        below = f"{path}.N" if '"array"' in text else \
+            f"{path}.NAME" if '"additionalProperties": {' in text else path
         for name in re.findall(r'"#/definitions/(\w+)"', text):
             at = schema["definitions"][name]
             for part in [at] if "properties" in at else [
@@ -53,7 +54,7 @@ def entries(page):
 
 def value_at(tree, path):
     for word in path.split("."):
-        tree = tree[0 if word == "N" else word]
+        tree = tree[0] if word == "N" else tree[next(iter(tree)) if word == "NAME" else word]
     return tree
 
 

@@ -149,6 +149,11 @@ int training_run(const struct args *a, struct run_options *o) {
     o->session = open_session();
     if (!o->session)
         return 4;
+    int looked = o->resume ? 0 : check_before_training(a, o->session);
+    if (looked) {
+        session_destroy(o->session);
+        return looked;
+    }
     struct diag *d = diag_create();
     o->watch = (struct run_watch){&t, progress, say, ack, stop_or_save, stopping};
     int status = run_train(o, &r, d), code = 0;

@@ -9,4 +9,8 @@
 /* o: everything but the session and the watch. An exit code. */
 int training_run(const struct args *a, struct run_options *o);
 
+/* check.c: what check.on_train asks for, on stderr. Not 0: an exit code to end with. */
+struct session;
+int check_before_training(const struct args *a, struct session *s);
+
 #endif

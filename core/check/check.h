@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The data doctor: an experiment's data are opened, split and profiled as a run would,
+ * and looked at for faults. Nothing is trained.
+ *
+ * Raw rows -> profile.c (columns, exact) -> integrity.c, target.c, leak.c, drift.c,
+ * contract.c (outcomes of tests) -> findings.c (effect and evidence) -> report.c or
+ * json.c (text). Transformed samples are looked at by sample.c. */
+#ifndef CHECK_CHECK_H
+#define CHECK_CHECK_H
+
+#include "base/text.h"
+#include "check/findings.h"
+#include "check/profile.h"
+#include "experiment/experiment.h"
+
+struct check_options {
+    struct session *session;
+    const char *file;
+    uint32_t override_count;
+    const char *const *overrides;
+    const char *only; /* codes and families, separated by commas; NULL: all */
+    uint32_t threads; /* 0: one for each processor */
+    uint64_t budget;  /* bytes for the values of columns, 0: the default */
+    int (*cancelled)(void *context); /* or NULL */
+    void *cancel_context;
+};
+
+/* Moments and range of an input of the network, after the transforms. */
+struct sample_column {
+    const char *field;
+    uint64_t element;
+    bool image; /* all elements of a field of two axes and more */
+    struct moments m;
+    double min, max;
+    uint64_t not_finite, row; /* the first such row, counted through the splits */
+};
+
+struct check {
+    struct arena *arena;
+    struct check_options o;
+    struct experiment *x;
+    struct data *data; /* NULL: could not be opened */
+    struct roles roles;
+    struct profile *profile;
+    bool ready; /* the transforms are fitted */
+    uint32_t sample_count;
+    struct sample_column *samples;
+    struct findings findings;
+    double seconds;
+};
+
+/* NULL when the experiment itself has errors, which are then in d, as is a stop that
+ * was asked for (RN_E_CANCELLED). Data that cannot be read are a finding. */
+struct check *check_run(const struct check_options *o, struct diag *d);
+void check_close(struct check *c); /* NULL is fine */
+
+/* As people read it, 80 columns wide. all: every column, and every passed check. */
+void check_report(const struct check *c, bool all, struct text *out);
+/* The findings alone, of this severity and above. */
+void check_report_findings(const struct check *c, enum severity from, struct text *out);
+/* One object: docs/check.md has its members. */
+void check_json(const struct check *c, struct text *out);
+/* A block `data.contract` that these data keep. */
+void check_write_contract(const struct check *c, struct text *out);
+
+/* ---- inside the room: one file per family ---- */
+void check_integrity(struct check *c);
+void check_target(struct check *c);
+void check_leaks(struct check *c);
+void check_drift(struct check *c);
+/* contract.c; errors of the block itself go to d. */
+void check_contract(struct check *c, struct diag *d);
+/* sample.c: after data_fit. */
+int check_samples(struct check *c, struct rn_error *e);
+
+/* fix.c: overrides that a finding may offer. A name as YAML, quoted where it must be.
+ */
+const char *fix_name(struct check *c, const char *name);
+/* Drop a column of a table: up to two ways that depend on the source. */
+void fix_drop(struct check *c, struct finding *f, const struct profile_column *column);
+/* A transform of the field of a column. options: ", with: constant" or "". */
+void fix_transform(struct check *c, struct finding *f, const char *type,
+                   const struct profile_column *column, const char *options);
+/* The split with its sizes and other keys: "kind: stratified, by: y". */
+void fix_split(struct check *c, struct finding *f, const char *keys);
+/* "data.source", or "data.train". */
+const char *fix_source(const struct check *c);
+/* Choose the fix of every finding: the first that the experiment is valid with. */
+void fix_choose(struct check *c);
+
+#endif
