@@ -56,7 +56,7 @@ void fix_drop(struct check *c, struct finding *f, const struct profile_column *c
     uint32_t same = 0;
     for (uint32_t i = 0; i < c->profile->count; i++)
         same += c->profile->columns[i].raw == column->raw;
-    finding_fix(&c->findings, f, "%s.drop=[%s]", fix_source(c),
+    finding_fix(&c->findings, f, "%s.drop+=%s", fix_source(c),
                 fix_name(c, column->name));
     if (same < 2 || same > NAMED_MAX || strchr(column->name, '['))
         return;
