@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SHA-256 (FIPS 180-4) for identity, CRC32C (RFC 3720 B.4) for torn writes, FNV-1a 64
- * for stable small hashes (stream ids). */
+ * for stable small hashes (stream ids), SipHash for keyed ones. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
@@ -36,5 +36,8 @@ struct hash128 {
     uint64_t a, b;
 };
 void hash128_add(struct hash128 *h, const void *data, size_t n);
+
+/* SipHash-2-4 of `data` under a key of 128 bits. siphash.c */
+uint64_t siphash(const uint64_t key[2], const void *data, size_t n);
 
 #endif

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which samples are for training, validation and test: a function of content and seed.
- */
-#include <errno.h>
+ * The options of data.split, the keys that they name, and the lists that follow; how
+ * rows are divided is in division.c and groups.c. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <runner/numerics.h>
-#include <runner/sdk/file.h>
 
 #include "base/hash.h"
-#include "base/suggest.h"
 #include "base/text.h"
-#include "data/internal.h"
-#include "data/stratify.h"
-
-/* Most bytes of a stored split: what is around the rows, and a row's number. */
-#define SPLIT_HEAD 4096u
-#define SPLIT_ROW  32u
+#include "data/groups.h"
+#include "data/keys.h"
+#include "data/split.h"
 
 void data_key(uint64_t seed, const char *purpose, uint32_t key[2]) {
     uint64_t h = fnv1a(purpose, strlen(purpose)) ^ (seed * 0x9e3779b97f4a7c15ull);
@@ -43,115 +38,213 @@ void data_shuffle(uint64_t *v, uint64_t n, const uint32_t key[2], uint32_t a,
     }
 }
 
-/* ------------------------------------------------------------------- classes */
+/* ------------------------------------------------------------------- options */
 
-struct row_class {
-    uint64_t row;
-    const uint8_t *value;
-    uint64_t bytes;
+static int refuse(struct rn_error *e, const char *option) {
+    char where[64];
+    snprintf(where, sizeof where, "split.%s", option);
+    return error_where(e, RN_WHERE_CONFIG, *option ? where : "split", 0, 0);
+}
+
+const struct node *split_option(const struct data *data, const char *name) {
+    const struct node *split = node_find(data->options.data, "split");
+    return split ? node_find(split, name) : NULL;
+}
+
+static uint32_t list_count(const struct node *n) {
+    return !n ? 0 : node_kind(n) == NODE_LIST ? node_count(n) : 1;
+}
+
+static const char *list_at(const struct node *n, uint32_t i) {
+    return node_string(node_kind(n) == NODE_LIST ? node_item(n, i) : n);
+}
+
+/* The kinds that an option is for. */
+struct rule {
+    const char *option;
+    uint32_t kinds;
+    const char *words;
 };
 
-static int by_value(const void *a, const void *b) {
-    const struct row_class *x = a, *y = b;
-    int k = memcmp(x->value, y->value, x->bytes);
-    return k ? k : (x->row > y->row) - (x->row < y->row);
+#define ON(kind) (1u << SPLIT_##kind)
+
+static const struct rule rules[] = {
+    {"by", ON(STRATIFIED) | ON(GROUP) | ON(TIME) | ON(HASH),
+     "stratified, group, time or hash"},
+    {"group", ON(RANDOM) | ON(STRATIFIED) | ON(GROUP), "random, stratified or group"},
+    {"ignore", ON(RANDOM) | ON(STRATIFIED) | ON(GROUP), "random, stratified or group"},
+    {"bins", ON(STRATIFIED), "stratified"},
+    {"gap", ON(POSITION) | ON(TIME), "position or time"},
+    {"embargo", ON(TIME), "time"},
+    {"folds", ~ON(FILE), "any but file"},
+    {"fold", ~ON(FILE), "any but file"},
+};
+
+static const char *const kind_names[] = {"random", "stratified", "group", "time",
+                                         "hash",   "position",   "file"};
+
+enum split_kind split_kind_of(const struct data *data) {
+    const char *word = data_word(&data->options, "split.kind");
+    enum split_kind k = SPLIT_RANDOM;
+    while (k < SPLIT_FILE && strcmp(word, kind_names[k]) != 0)
+        k++;
+    return k;
 }
 
-static int find_by(struct data *data, const char *by, uint32_t *out,
-                   struct rn_error *e) {
-    const char **names =
-        arena_array(data->arena, const char *, data->pipeline.raw_count + 1);
-    for (uint32_t i = 0; i < data->pipeline.raw_count; i++) {
-        names[i] = data->pipeline.columns[i].field.name;
-        if (strcmp(names[i], by) != 0)
+/* Is each option that is given one of this kind? */
+static int check_options(const struct data *data, enum split_kind kind,
+                         struct rn_error *e) {
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        const struct node *n = split_option(data, rules[i].option);
+        bool is_default = strcmp(rules[i].option, "gap") == 0 && n && !node_int(n);
+        if (!n || is_default || rules[i].kinds & 1u << kind)
             continue;
-        if (field_variable(&data->pipeline.columns[i].field)) {
-            error_set(e, RN_E_CONFIG,
-                      "data.split.by: the cells of '%s' are of variable size", by);
-            return error_where(e, RN_WHERE_CONFIG, "split.by", 0, 0);
-        }
-        *out = i;
-        return RN_OK;
+        error_set(e, RN_E_CONFIG, "data.split.%s does not go with kind %s",
+                  rules[i].option, kind_names[kind]);
+        error_hint(e, "it is for kind %s", rules[i].words);
+        return refuse(e, rules[i].option);
     }
-    const struct suggest all = {names, data->pipeline.raw_count, 0};
-    error_set(e, RN_E_CONFIG, "data.split.by: the source has no field '%s'", by);
-    suggest_hint(&all, by, "it has", e);
-    error_where(e, RN_WHERE_CONFIG, "split.by", 0, 0);
-    return RN_E_CONFIG;
+    return RN_OK;
 }
 
-/* Rows of the main table in random order, class by class when stratified; from the last
- * to the first by position. counts: rows of each class, ends[0] classes. */
-static int order_rows(struct data *data, const char *by, bool by_position,
-                      uint64_t seed, uint64_t *rows, uint64_t **counts,
-                      uint64_t *classes, struct rn_error *e) {
-    struct table *t = &data->sources.at[data->sources.main];
-    uint32_t key[2];
-    data_key(seed, "data.split", key);
-    *counts = memory_get(memory_mul(t->count + 1, sizeof **counts));
-    if (!by) {
-        for (uint64_t i = 0; i < t->count; i++)
-            rows[i] = by_position ? t->count - 1 - i : i;
-        if (!by_position)
-            data_shuffle(rows, t->count, key, 0, 0);
-        (*counts)[0] = t->count;
-        *classes = 1;
-        return RN_OK;
+static int columns_of(struct data *data, const char *option, const char *const *names,
+                      uint32_t count, struct split_keys *out, struct rn_error *e) {
+    out->option = option;
+    out->columns = arena_array(data->arena, uint32_t, count + 1);
+    for (out->count = 0; out->count < count; out->count++) {
+        int status = keys_column(data, option, names[out->count],
+                                 &out->columns[out->count], e);
+        if (status != RN_OK)
+            return status;
     }
-    uint32_t field = 0;
-    int status = find_by(data, by, &field, e);
-    if (status != RN_OK)
-        return status;
-    struct reader r = {0};
-    uint64_t bytes = data->pipeline.columns[field].bytes;
-    uint8_t *values = memory_try(memory_mul(t->count + 1, bytes));
-    struct row_class *all = memory_try(memory_mul(t->count + 1, sizeof *all));
-    int64_t ids[DATA_CHUNK];
-    struct demand *demand = demand_create(data);
-    demand_add(demand, data, field);
-    if (!values || !all)
-        status = error_set(e, RN_E_MEMORY, "no memory for the classes of the split");
-    if (status == RN_OK)
-        status = reader_open(data, t, DATA_CHUNK, demand, &r, e);
-    for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
-        uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
-        for (uint64_t i = 0; i < n; i++)
-            ids[i] = (int64_t)(t->offset + at + i);
-        status = reader_read(&r, n, ids, e);
-        if (status == RN_OK)
-            memcpy(values + at * bytes, r.columns[field], n * bytes);
+    return RN_OK;
+}
+
+static int columns_of_option(struct data *data, const char *option,
+                             struct split_keys *out, struct rn_error *e) {
+    const struct node *n = split_option(data, option);
+    uint32_t count = list_count(n);
+    const char **names = arena_array(data->arena, const char *, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        names[i] = list_at(n, i);
+    return columns_of(data, option, names, count, out, e);
+}
+
+bool split_is_label(const struct data *data, uint32_t column) {
+    const struct node *source = node_find(data->options.data, "source");
+    source = source ? source : node_find(data->options.data, "train");
+    const struct node *target = source ? node_find(source, "target") : NULL;
+    const char *name = data->pipeline.columns[column].field.name;
+    if (target && node_kind(target) == NODE_SCALAR)
+        return strcmp(node_string(target), name) == 0;
+    return strcmp(name, "label") == 0;
+}
+
+static bool is_key(const struct split_keys *keys, uint32_t column) {
+    for (uint32_t i = 0; i < keys->count; i++)
+        if (keys->columns[i] == column)
+            return true;
+    return false;
+}
+
+/* The inputs: fields that are neither the label nor named by `by` or `ignore`. */
+static int input_columns(struct data *data, const struct split_keys *by,
+                         struct split_keys *out, struct rn_error *e) {
+    struct split_keys ignored;
+    int status = columns_of_option(data, "ignore", &ignored, e);
+    out->option = "group";
+    out->columns = arena_array(data->arena, uint32_t, data->pipeline.raw_count + 1);
+    for (uint32_t i = 0; i < data->pipeline.raw_count && status == RN_OK; i++)
+        if (!split_is_label(data, i) && !is_key(by, i) && !is_key(&ignored, i))
+            out->columns[out->count++] = i;
+    if (status == RN_OK && !out->count) {
+        error_set(e, RN_E_CONFIG, "data.split.group: no field is left to compare rows by");
+        return refuse(e, "group");
     }
-    reader_close(&r);
-    demand_destroy(demand);
-    if (status == RN_OK) {
-        for (uint64_t i = 0; i < t->count; i++)
-            all[i] = (struct row_class){i, values + i * bytes, bytes};
-        qsort(all, t->count, sizeof *all, by_value);
-        for (uint64_t i = 0; i < t->count; i++)
-            rows[i] = all[i].row;
-        for (uint64_t at = 0; at < t->count;) {
-            uint64_t n = 1;
-            while (at + n < t->count &&
-                   memcmp(all[at].value, all[at + n].value, bytes) == 0)
-                n++;
-            data_shuffle(rows + at, n, key, 1, (uint32_t)*classes);
-            (*counts)[(*classes)++] = n;
-            at += n;
-        }
-    }
-    memory_release(values);
-    memory_release(all);
     return status;
 }
 
-/* -------------------------------------------------------------------- making */
-
-static int by_id(const void *a, const void *b) {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
+int split_keys_of(struct data *data, struct split_keys *by, struct split_keys *group,
+                  bool *equal_rows, struct rn_error *e) {
+    enum split_kind kind = split_kind_of(data);
+    const struct node *g = split_option(data, "group");
+    *by = *group = (struct split_keys){0};
+    *equal_rows = list_count(g) == 1 && strcmp(list_at(g, 0), "rows") == 0;
+    int status = check_options(data, kind, e);
+    if (status == RN_OK)
+        status = columns_of_option(data, "by", by, e);
+    if (status != RN_OK)
+        return status;
+    if (kind == SPLIT_GROUP && by->count && g) {
+        error_set(e, RN_E_CONFIG, "data.split names its groups by `by` and by `group`");
+        error_hint(e, "leave one; kind stratified takes both: classes by `by`, whole "
+                      "groups by `group`");
+        return refuse(e, "group");
+    }
+    bool missing = kind == SPLIT_GROUP ? !by->count && !g
+                                       : !by->count && (rules[0].kinds & 1u << kind);
+    if (missing) {
+        error_set(e, RN_E_CONFIG, "data.split is %s, but `by` is missing",
+                  kind_names[kind]);
+        error_hint(e, "by: the field %s",
+                   kind == SPLIT_STRATIFIED ? "whose classes keep their shares, e.g. label"
+                   : kind == SPLIT_GROUP    ? "whose values are the groups"
+                   : kind == SPLIT_TIME     ? "that is the time of a row"
+                                            : "whose value says where a row goes");
+        return refuse(e, "");
+    }
+    if (by->count > 1 && (kind == SPLIT_STRATIFIED || kind == SPLIT_TIME)) {
+        error_set(e, RN_E_CONFIG, "data.split.by names %u fields, but kind %s takes one",
+                  by->count, kind_names[kind]);
+        return refuse(e, "by");
+    }
+    if (kind == SPLIT_GROUP && by->count) {
+        *group = *by;
+        by->count = 0;
+        return RN_OK;
+    }
+    if (*equal_rows)
+        return input_columns(data, by, group, e);
+    if (split_option(data, "ignore")) {
+        error_set(e, RN_E_CONFIG, "data.split.ignore goes with group: rows");
+        return refuse(e, "ignore");
+    }
+    return columns_of_option(data, "group", group, e);
 }
 
-static void whole_table(struct data *data, enum data_split_kind split, int table) {
+int split_groups(struct data *data, const struct split_keys *keys, bool equal_rows,
+                 uint32_t *of, uint64_t *count, struct rn_error *e) {
+    uint64_t n = data->sources.at[data->sources.main].count, first = 0, missing = 0;
+    struct identity *ids = memory_get(memory_mul(n + 1, sizeof *ids));
+    uint8_t *gone = memory_get(n + 1);
+    int status = keys_identities(data, keys->columns, keys->count, 0, ids, gone, e);
+    for (uint64_t i = n; i-- > 0 && status == RN_OK && !equal_rows;)
+        if (gone[i])
+            first = i, missing++;
+    if (missing)
+        status = keys_missing(data, keys->option, keys->columns[0], first, missing, e);
+    if (status == RN_OK)
+        *count = keys_number(ids, n, of);
+    memory_release(ids);
+    memory_release(gone);
+    return status;
+}
+
+/* -------------------------------------------------------------------- dividing */
+
+/* What the section asks for, and the keys as they were read. */
+struct request {
+    enum split_kind kind;
+    uint64_t seed;
+    struct split_keys by, group;
+    bool equal_rows;
+    struct classes classes;
+    uint32_t *groups; /* [rows], or NULL */
+    uint64_t group_count;
+    struct division division;
+};
+
+void split_whole(struct data *data, enum data_split_kind split, int table) {
     const struct table *t = &data->sources.at[table];
     data->splits[split].table = table;
     data->splits[split].rows = t->count;
@@ -177,55 +270,38 @@ static int wanted_rows(double v, uint64_t n, const char *key, uint64_t *out,
                        strcmp(key, "val") == 0 ? "split.val" : "split.test", 0, 0);
 }
 
-/* The rows of each class in their order: test first, then validation, the rest for
- * training. */
-static void deal(struct data *data, const struct table *t, const uint64_t *rows,
-                 const uint64_t *counts, uint64_t classes,
-                 const uint64_t want[DATA_SPLITS], uint64_t gap) {
-    struct stratum *strata = memory_get(memory_mul(classes + 1, sizeof *strata));
-    uint64_t all[DATA_SPLITS] = {t->count - want[DATA_VAL] - want[DATA_TEST],
-                                 want[DATA_VAL], want[DATA_TEST]};
-    for (uint64_t c = 0; c < classes; c++)
-        strata[c].rows = counts[c];
-    stratify(strata, classes, all);
-    for (uint64_t c = 0; c < classes; c++) {
-        uint64_t used = 0;
-        for (int s = DATA_TEST; s >= DATA_VAL; s--) {
-            for (uint64_t i = 0; i < strata[c].take[s]; i++)
-                data->splits[s].ids[data->splits[s].rows++] =
-                    (int64_t)(t->offset + rows[used + i]);
-            used += strata[c].take[s] ? strata[c].take[s] + gap : 0;
-        }
-        for (uint64_t i = used; i < counts[c]; i++)
-            data->splits[DATA_TRAIN].ids[data->splits[DATA_TRAIN].rows++] =
-                (int64_t)(t->offset + rows[i]);
-        rows += counts[c];
+/* Which fold is validation. */
+static int read_folds(const struct data *data, struct division *d, struct rn_error *e) {
+    const struct node *folds = split_option(data, "folds");
+    const struct node *fold = split_option(data, "fold");
+    if (!folds && fold) {
+        error_set(e, RN_E_CONFIG, "data.split.fold needs `folds`, their number");
+        return refuse(e, "fold");
     }
-    memory_release(strata);
+    if (!folds)
+        return RN_OK;
+    d->folds = (uint32_t)node_int(folds);
+    d->fold = fold ? (uint32_t)node_int(fold) - 1 : 0;
+    if (d->fold >= d->folds) {
+        error_set(e, RN_E_CONFIG, "data.split.fold is %u of %u folds", d->fold + 1,
+                  d->folds);
+        return refuse(e, "fold");
+    }
+    if (data->sources.val < 0 && data_number(&data->options, "split.val") == 0)
+        return RN_OK;
+    error_set(e, RN_E_CONFIG, "data.split.folds gives validation samples, and so does %s",
+              data->sources.val < 0 ? "data.split.val" : "data.val");
+    error_hint(e, "leave one");
+    return refuse(e, "folds");
 }
 
-static int divide(struct data *data, struct rn_error *e) {
+/* Rows of each part, and whether they leave any for training. */
+static int read_wants(const struct data *data, const struct table *t, enum split_kind kind,
+                      struct division *d, struct rn_error *e) {
     const struct data_options *o = &data->options;
-    const struct node *split = node_find(o->data, "split");
-    const struct table *t = &data->sources.at[data->sources.main];
-    const char *kind = data_word(o, "split.kind");
-    const char *by = strcmp(kind, "stratified") == 0 ? data_word(o, "split.by") : NULL;
-    const struct node *given = split ? node_find(split, "seed") : NULL;
-    uint64_t seed = given ? (uint64_t)node_int(given) : data->options.seed;
-    uint64_t want[DATA_SPLITS] = {0}, *counts = NULL, classes = 0, gaps = 0;
-    bool by_position = strcmp(kind, "position") == 0;
-    uint64_t gap = by_position ? (uint64_t)data_number(o, "split.gap") : 0;
+    uint64_t *want = d->want;
+    uint64_t gap = (uint64_t)data_number(o, "split.gap"), gaps = 0;
     int status = RN_OK;
-    if (strcmp(kind, "stratified") == 0 && !by) {
-        error_set(e, RN_E_CONFIG, "data.split is stratified, but `by` is missing");
-        error_hint(e, "by: the field whose classes keep their shares, e.g. label");
-        error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
-        return RN_E_CONFIG;
-    }
-    if (!by_position && data_number(o, "split.gap") > 0) {
-        error_set(e, RN_E_CONFIG, "data.split.gap is of kind position, not %s", kind);
-        return error_where(e, RN_WHERE_CONFIG, "split.gap", 0, 0);
-    }
     if (data->sources.val < 0)
         status = wanted_rows(data_number(o, "split.val"), t->count, "val",
                              &want[DATA_VAL], e);
@@ -234,14 +310,14 @@ static int divide(struct data *data, struct rn_error *e) {
                              &want[DATA_TEST], e);
     if (status != RN_OK)
         return status;
-    if (t->stream && (want[DATA_VAL] || want[DATA_TEST])) {
-        error_set(e, RN_E_CONFIG,
-                  "a stream cannot be divided, as its samples are not "
-                  "counted");
+    if (t->stream && (want[DATA_VAL] || want[DATA_TEST] || d->folds)) {
+        error_set(e, RN_E_CONFIG, "a stream cannot be divided, as its samples are not "
+                                  "counted");
         error_hint(e, "give data.val and data.test sources of their own");
-        return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
+        return refuse(e, "");
     }
-    gaps = gap * ((want[DATA_VAL] > 0) + (want[DATA_TEST] > 0));
+    if (kind == SPLIT_POSITION || kind == SPLIT_TIME)
+        gaps = gap * ((want[DATA_VAL] > 0) + (want[DATA_TEST] > 0));
     if (want[DATA_VAL] + want[DATA_TEST] + gaps >= t->count && t->count) {
         error_set(e, RN_E_CONFIG,
                   "%llu samples for validation and %llu for the test leave "
@@ -250,160 +326,307 @@ static int divide(struct data *data, struct rn_error *e) {
                   (unsigned long long)want[DATA_TEST], (unsigned long long)t->count);
         if (gaps)
             error_hint(e, "%llu are left out as gaps", (unsigned long long)gaps);
-        return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
+        return refuse(e, "");
     }
-    uint64_t *rows = memory_get(memory_mul(t->count + 1, sizeof *rows));
-    status = order_rows(data, by, by_position, seed, rows, &counts, &classes, e);
-    if (status == RN_OK) {
-        for (int s = 0; s < DATA_SPLITS; s++) {
-            if (s != DATA_TRAIN && !want[s])
-                continue;
-            data->splits[s].table = data->sources.main;
-            data->splits[s].ids = memory_get(memory_mul(t->count + 1, sizeof(int64_t)));
-        }
-        deal(data, t, rows, counts, classes, want, gap);
-        for (int s = 0; s < DATA_SPLITS; s++)
-            if (data->splits[s].rows)
-                qsort(data->splits[s].ids, data->splits[s].rows, sizeof(int64_t),
-                      by_id);
+    if (d->folds && (t->count - want[DATA_TEST]) < d->folds) {
+        error_set(e, RN_E_CONFIG, "%u folds of %llu samples: at least one would be empty",
+                  d->folds, (unsigned long long)(t->count - want[DATA_TEST]));
+        return refuse(e, "folds");
     }
-    memory_release(rows);
-    memory_release(counts);
-    return status;
-}
-
-/* -------------------------------------------------------------------- stored */
-
-void data_split_write(const struct data *data, struct text *out) {
-    text_addf(out, "runner split 2\ncontent %s\n", data->content_hash);
-    for (int s = 0; s < DATA_SPLITS; s++) {
-        if (data_is_stream(data, (enum data_split_kind)s)) {
-            text_addf(out, "%s stream\n", data_split_name((enum data_split_kind)s));
-            continue;
-        }
-        text_addf(out, "%s %llu\n", data_split_name((enum data_split_kind)s),
-                  (unsigned long long)data->splits[s].rows);
-        for (uint64_t i = 0; i < data->splits[s].rows; i++)
-            text_addf(out, "%lld%c", (long long)data->splits[s].ids[i],
-                      i % 16 == 15 || i + 1 == data->splits[s].rows ? '\n' : ' ');
-    }
-}
-
-static int bad_split(struct rn_error *e, const char *what) {
-    return error_set(e, RN_E_DATA, "the stored split %s", what);
-}
-
-/* One split's list; `seen` marks the samples of those before. */
-static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
-                     uint8_t *seen, const char **text, struct rn_error *e) {
-    const char *p = *text;
-    unsigned long long n = 0;
-    char name[8];
-    int used = 0;
-    if (s == DATA_TRAIN && data->sources.at[data->sources.main].stream) {
-        sscanf(p, " train stream%n", &used);
-        *text = p + used;
-        whole_table(data, s, data->sources.main);
-        return used ? RN_OK : bad_split(e, "is damaged");
-    }
-    if (sscanf(p, " %7s %llu%n", name, &n, &used) != 2 ||
-        strcmp(name, data_split_name(s)) != 0 || n > all)
-        return bad_split(e, "is damaged");
-    *text = p += used;
-    if (!n)
-        return RN_OK;
-    int64_t *ids = data->splits[s].ids = memory_get(memory_mul(n + 1, sizeof *ids));
-    for (uint64_t i = 0; i < n; i++) {
-        char *end;
-        long long id = strtoll(p, &end, 10);
-        if (end == p || id < 0 || (uint64_t)id >= all || (i && id <= ids[i - 1]))
-            return bad_split(e, "is damaged");
-        if (seen[id]++)
-            return error_set(e, RN_E_DATA, "the stored split has sample %lld twice",
-                             id);
-        ids[i] = id;
-        p = end;
-    }
-    *text = p;
-    data->splits[s].rows = n;
-    for (uint32_t t = 0; t < data->sources.count; t++)
-        if ((uint64_t)ids[0] >= data->sources.at[t].offset &&
-            (uint64_t)ids[0] - data->sources.at[t].offset < data->sources.at[t].count)
-            data->splits[s].table = (int)t;
-    const struct table *t = &data->sources.at[data->splits[s].table];
-    if ((uint64_t)ids[n - 1] >= t->offset + t->count)
-        return bad_split(e, "mixes sources");
     return RN_OK;
 }
 
-static int read_stored(struct data *data, const char *text, struct rn_error *e) {
-    char content[65];
-    int used = 0;
-    unsigned version = 0;
-    bool same = false;
-    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* an editor's byte order mark */
-        text += 3;
-    if (sscanf(text, "runner split %u content %64s%n", &version, content, &used) != 2 ||
-        version < 1 || version > 2)
-        return bad_split(e, "is not one of this runner");
-    int status = content_compare(data, content, version == 1, &same, e);
-    if (status != RN_OK)
-        return status;
-    if (!same) {
-        bad_split(e, "belongs to other data: the files have changed since");
-        return error_hint(e, "content then %.12s, now %.12s", content,
-                          data->content_hash);
+/* Rows class by class, each class in random order. */
+static void shuffle_classes(const struct request *r, uint64_t *rows) {
+    const struct classes *c = &r->classes;
+    uint64_t n = r->division.rows;
+    if (!c->count) {
+        for (uint64_t i = 0; i < n; i++)
+            rows[i] = i;
+        data_shuffle(rows, n, r->division.key, 0, 0);
+        return;
     }
-    const char *p = text + used;
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < data->sources.count; i++)
-        all += data->sources.at[i].count;
-    uint8_t *seen = memory_get(all + 1);
-    for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
-        status = read_list(data, (enum data_split_kind)s, all, seen, &p, e);
-    memory_release(seen);
+    uint64_t *next = memory_get(memory_mul(c->count + 1, sizeof *next));
+    for (uint64_t k = 1; k < c->count; k++)
+        next[k] = next[k - 1] + c->rows[k - 1];
+    for (uint64_t i = 0; i < n; i++)
+        rows[next[c->of[i]]++] = i;
+    for (uint64_t k = 0; k < c->count; k++)
+        data_shuffle(rows + (next[k] - c->rows[k]), c->rows[k], r->division.key, 1,
+                     (uint32_t)k);
+    memory_release(next);
+}
+
+/* Every fold has a row of every class. */
+static int check_class_folds(const struct data *data, const struct request *r,
+                             struct rn_error *e) {
+    const struct classes *c = &r->classes;
+    for (uint64_t k = 0; k < c->count && r->division.folds; k++) {
+        uint64_t test = 0;
+        for (uint64_t i = 0; i < r->division.rows; i++)
+            test += c->of[i] == k && r->division.part[i] == DATA_TEST;
+        if (c->rows[k] - test >= r->division.folds)
+            continue;
+        struct text name = {0};
+        classes_name(data, c, k, &name);
+        error_set(e, RN_E_CONFIG,
+                  "class '%s' of data.split.by has %llu rows, %llu of them in the test; "
+                  "what is left is too few for %u folds",
+                  text_get(&name), (unsigned long long)c->rows[k],
+                  (unsigned long long)test, r->division.folds);
+        error_hint(e, "take fewer folds, or kind random");
+        text_finish(&name);
+        return refuse(e, "folds");
+    }
+    return RN_OK;
+}
+
+static int divide_by_class(const struct data *data, struct request *r,
+                           struct rn_error *e) {
+    uint64_t *rows = memory_get(memory_mul(r->division.rows + 1, sizeof *rows));
+    shuffle_classes(r, rows);
+    divide_classes(&r->division, rows, r->classes.count ? r->classes.rows : &r->division.rows,
+                   r->classes.count ? r->classes.count : 1);
+    memory_release(rows);
+    return check_class_folds(data, r, e);
+}
+
+/* Groups that have rows of class k; all: of any. */
+static uint64_t groups_of_class(const struct request *r, uint64_t k, bool all,
+                                uint64_t *largest) {
+    uint64_t *rows = memory_get(memory_mul(r->group_count + 1, sizeof *rows)), n = 0;
+    for (uint64_t i = 0; i < r->division.rows; i++)
+        rows[r->groups[i]] += all || r->classes.of[i] == k;
+    *largest = 0;
+    for (uint64_t g = 0; g < r->group_count; g++) {
+        n += rows[g] > 0;
+        *largest = rows[g] > *largest ? rows[g] : *largest;
+    }
+    memory_release(rows);
+    return n;
+}
+
+static int groups_lack(const struct data *data, const struct request *r,
+                       const struct division_lack *lack, struct rn_error *e) {
+    const struct division *d = &r->division;
+    uint64_t largest, n = groups_of_class(r, lack->which, !lack->of_class, &largest);
+    struct text name = {0};
+    const char *part = data_split_name(lack->part);
+    if (lack->of_class) {
+        classes_name(data, &r->classes, lack->which, &name);
+        error_set(e, RN_E_CONFIG,
+                  "%s gets no row of class '%s': its %llu rows are in %llu groups, of "
+                  "which the largest has %llu",
+                  d->folds ? "a fold" : part, text_get(&name),
+                  (unsigned long long)r->classes.rows[lack->which],
+                  (unsigned long long)n, (unsigned long long)largest);
+    } else {
+        error_set(e, RN_E_CONFIG,
+                  "%s gets no group: there are %llu groups of %llu rows, of which the "
+                  "largest has %llu",
+                  d->folds ? "a fold" : part, (unsigned long long)n,
+                  (unsigned long long)d->rows, (unsigned long long)largest);
+    }
+    text_finish(&name);
+    error_hint(e, "a group is never divided: ask for fewer parts or folds, or group by "
+                  "another field");
+    return refuse(e, r->kind == SPLIT_GROUP && split_option(data, "by") ? "by" : "group");
+}
+
+static int divide_by_group(const struct data *data, struct request *r,
+                           struct rn_error *e) {
+    struct groups g = {r->groups, r->group_count, r->classes.of, r->classes.count};
+    struct division_lack lack;
+    int status = divide_groups(&r->division, &g, &lack, e);
+    return status == RN_OK && lack.any ? groups_lack(data, r, &lack, e) : status;
+}
+
+struct timed {
+    long double time;
+    uint64_t row;
+};
+
+static int by_time(const void *a, const void *b) {
+    const struct timed *x = a, *y = b;
+    return x->time != y->time ? (x->time < y->time ? -1 : 1)
+                              : (x->row > y->row) - (x->row < y->row);
+}
+
+static int time_lack(const struct request *r, const struct division_lack *lack,
+                     const struct timeline *t, struct rn_error *e) {
+    uint64_t n = r->division.rows, times = n > 0;
+    for (uint64_t i = 1; i < n && t->times; i++)
+        times += t->times[i] != t->times[i - 1];
+    error_set(e, RN_E_CONFIG, "no samples are left for %s: %llu rows have %llu times",
+              lack->part == DATA_TRAIN ? "training"
+              : lack->part == DATA_VAL ? "validation"
+                                       : "the test",
+              (unsigned long long)n, (unsigned long long)(t->times ? times : n));
+    error_hint(e, "rows of one time are in one part, and `gap` and `embargo` leave rows "
+                  "out before each border");
+    return refuse(e, "");
+}
+
+static int divide_by_time(struct data *data, struct request *r, struct rn_error *e) {
+    const struct data_options *o = &data->options;
+    uint64_t n = r->division.rows;
+    struct timed *all = memory_get(memory_mul(n + 1, sizeof *all));
+    uint64_t *rows = memory_get(memory_mul(n + 1, sizeof *rows));
+    long double *times = NULL, unit = 1;
+    int status = RN_OK;
+    if (r->kind == SPLIT_TIME) {
+        times = memory_get(memory_mul(n + 1, sizeof *times));
+        status = keys_times(data, r->by.columns[0], times, &unit, e);
+    }
+    for (uint64_t i = 0; i < n; i++)
+        all[i] = (struct timed){times && status == RN_OK ? times[i] : 0, i};
+    if (times && status == RN_OK)
+        qsort(all, n, sizeof *all, by_time);
+    for (uint64_t i = 0; i < n; i++) {
+        rows[i] = all[i].row;
+        if (times)
+            times[i] = all[i].time;
+    }
+    struct timeline t = {rows, times, (uint64_t)data_number(o, "split.gap"),
+                         (long double)data_number(o, "split.embargo") * unit};
+    if (status == RN_OK) {
+        struct division_lack lack = divide_time(&r->division, &t);
+        if (lack.any)
+            status = time_lack(r, &lack, &t, e);
+    }
+    memory_release(all);
+    memory_release(rows);
+    memory_release(times);
     return status;
 }
 
-/* The file at `path`, of at most `limit` bytes. */
-static int load(const char *path, uint64_t limit, struct text *out,
-                struct rn_error *e) {
-    char block[65536];
-    const char *why = NULL;
-    int64_t n = 0;
-    int fd = rn_file_open(path, O_RDONLY, NULL, &why);
-    if (fd < 0 && why)
-        return error_set(e, RN_E_DATA, "%s %s", path, why);
-    if (fd < 0)
-        return error_set(e, RN_E_DATA, "%s: %s", path, strerror(errno));
-    while (out->length <= limit &&
-           (n = rn_file_read(fd, block, sizeof block, out->length)) > 0)
-        text_add_n(out, block, (size_t)n);
-    int code = errno;
-    close(fd);
-    if (n < 0)
-        return error_set(e, RN_E_IO, "%s: %s", path, strerror(code));
-    return out->length <= limit
-               ? RN_OK
-               : error_set(e, RN_E_DATA, "%s is too long for a split of these files",
-                           path);
+/* A share of a hash is no count: which rows there are does not change where one goes. */
+static int hash_share(const struct data *data, const char *name, double *out,
+                      struct rn_error *e) {
+    char path[32];
+    snprintf(path, sizeof path, "split.%s", name);
+    *out = data_number(&data->options, path);
+    if (*out < 1)
+        return RN_OK;
+    error_set(e, RN_E_CONFIG,
+              "data.split.%s is %g, but kind hash takes a share below 1", name, *out);
+    return refuse(e, name);
 }
 
-static int read_file(struct data *data, const char *path, struct rn_error *e) {
-    struct text t = {0};
-    uint64_t rows = 0;
-    if (!path) {
-        error_set(e, RN_E_CONFIG, "data.split.kind is file, but `path` is missing");
-        return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
+static int check_hash_parts(const struct request *r, struct rn_error *e) {
+    const struct division *d = &r->division;
+    uint64_t rows[DATA_SPLITS] = {0};
+    for (uint64_t i = 0; i < d->rows; i++)
+        rows[d->part[i]]++;
+    for (int s = 0; s < DATA_SPLITS; s++) {
+        bool asked = s == DATA_TRAIN || d->want[s] || (s == DATA_VAL && d->folds);
+        if (rows[s] || !asked)
+            continue;
+        error_set(e, RN_E_CONFIG, "by hash, %s gets none of %llu rows",
+                  data_split_name((enum data_split_kind)s),
+                  (unsigned long long)d->rows);
+        error_hint(e, "rows with the same value of `by` are in one part; a field with "
+                      "more values, or another seed, divides them further");
+        return refuse(e, "");
     }
-    for (uint32_t i = 0; i < data->sources.count; i++)
-        rows += data->sources.at[i].count;
-    int status = load(path, SPLIT_HEAD + SPLIT_ROW * rows, &t, e);
+    return RN_OK;
+}
+
+static int divide_by_hash(struct data *data, struct request *r, struct rn_error *e) {
+    uint64_t n = r->division.rows, first = 0, missing = 0;
+    double share[DATA_SPLITS] = {0};
+    struct identity *ids = memory_get(memory_mul(n + 1, sizeof *ids));
+    uint64_t *hashes = memory_get(memory_mul(n + 1, sizeof *hashes));
+    uint8_t *gone = memory_get(n + 1);
+    int status = RN_OK;
+    if (data->sources.val < 0)
+        status = hash_share(data, "val", &share[DATA_VAL], e);
+    if (status == RN_OK && data->sources.test < 0)
+        status = hash_share(data, "test", &share[DATA_TEST], e);
+    if (status == RN_OK)
+        status = keys_identities(data, r->by.columns, r->by.count, r->seed, ids, gone, e);
+    for (uint64_t i = n; i-- > 0 && status == RN_OK;) {
+        hashes[i] = ids[i].h[0];
+        if (gone[i])
+            first = i, missing++;
+    }
+    if (missing)
+        status = keys_missing(data, "by", r->by.columns[0], first, missing, e);
+    if (status == RN_OK) {
+        divide_hash(&r->division, hashes, share);
+        status = check_hash_parts(r, e);
+    }
+    memory_release(ids);
+    memory_release(hashes);
+    memory_release(gone);
+    return status;
+}
+
+static int read_request_keys(struct data *data, struct request *r, struct rn_error *e) {
+    int status = RN_OK;
+    if (r->kind == SPLIT_STRATIFIED)
+        status = keys_classes(data, r->by.columns[0],
+                              (uint64_t)data_number(&data->options, "split.bins"),
+                              &r->classes, e);
+    if (status == RN_OK && r->group.count) {
+        r->groups = memory_get(memory_mul(r->division.rows + 1, sizeof *r->groups));
+        status = split_groups(data, &r->group, r->equal_rows, r->groups, &r->group_count,
+                              e);
+    }
+    return status;
+}
+
+static int divide_rows(struct data *data, struct request *r, struct rn_error *e) {
+    if (r->kind == SPLIT_HASH)
+        return divide_by_hash(data, r, e);
+    if (r->kind == SPLIT_TIME || r->kind == SPLIT_POSITION)
+        return divide_by_time(data, r, e);
+    int status = read_request_keys(data, r, e);
+    if (status == RN_OK)
+        status = r->groups ? divide_by_group(data, r, e) : divide_by_class(data, r, e);
+    classes_finish(&r->classes);
+    memory_release(r->groups);
+    return status;
+}
+
+/* The lists of the parts, each in rising order. */
+static void list_parts(struct data *data, const struct table *t,
+                       const struct division *d) {
+    for (int s = 0; s < DATA_SPLITS; s++) {
+        if (s != DATA_TRAIN && !d->want[s] && !(s == DATA_VAL && d->folds))
+            continue;
+        int64_t *ids = memory_get(memory_mul(t->count + 1, sizeof *ids));
+        uint64_t n = 0;
+        for (uint64_t i = 0; i < t->count; i++)
+            if (d->part[i] == s)
+                ids[n++] = (int64_t)(t->offset + i);
+        data->splits[s].table = data->sources.main;
+        data->splits[s].ids = ids;
+        data->splits[s].rows = n;
+    }
+}
+
+static int divide(struct data *data, struct rn_error *e) {
+    const struct table *t = &data->sources.at[data->sources.main];
+    const struct node *seed = split_option(data, "seed");
+    struct request r = {.kind = split_kind_of(data),
+                        .seed = seed ? (uint64_t)node_int(seed) : data->options.seed,
+                        .division = {.rows = t->count}};
+    struct division *d = &r.division;
+    int status = split_keys_of(data, &r.by, &r.group, &r.equal_rows, e);
+    if (status == RN_OK)
+        status = read_folds(data, d, e);
+    if (status == RN_OK)
+        status = read_wants(data, t, r.kind, d, e);
     if (status != RN_OK)
-        error_where(e, RN_WHERE_CONFIG, "split.path", 0, 0);
-    else if ((status = read_stored(data, text_get(&t), e)) != RN_OK)
-        error_context(e, "%s", path);
-    text_finish(&t);
+        return status;
+    data_key(r.seed, "data.split", d->key);
+    d->part = memory_get(t->count + 1);
+    if (!t->stream && (d->want[DATA_VAL] || d->want[DATA_TEST] || d->folds))
+        status = divide_rows(data, &r, e);
+    if (status == RN_OK)
+        list_parts(data, t, d);
+    memory_release(d->part);
     return status;
 }
 
@@ -423,17 +646,17 @@ int split_make(struct data *data, struct rn_error *e) {
     const struct data_options *o = &data->options;
     int status = RN_OK;
     if (data->options.mode == DATA_FOR_PREDICTION)
-        whole_table(data, DATA_TEST, data->sources.main);
+        split_whole(data, DATA_TEST, data->sources.main);
     else if (data->options.stored_split)
-        status = read_stored(data, data->options.stored_split, e);
+        status = split_read(data, data->options.stored_split, e);
     else if (strcmp(data_word(o, "split.kind"), "file") == 0)
-        status = read_file(data, data_word(o, "split.path"), e);
+        status = split_read_file(data, data_word(o, "split.path"), e);
     else {
         status = divide(data, e);
         if (data->sources.val >= 0 && status == RN_OK)
-            whole_table(data, DATA_VAL, data->sources.val);
+            split_whole(data, DATA_VAL, data->sources.val);
         if (data->sources.test >= 0 && status == RN_OK)
-            whole_table(data, DATA_TEST, data->sources.test);
+            split_whole(data, DATA_TEST, data->sources.test);
     }
     if (status == RN_OK)
         split_hash(data);
