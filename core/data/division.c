@@ -93,7 +93,8 @@ static struct division_lack expanding_window(struct division *d,
                                              const struct timeline *t, uint64_t n) {
     uint64_t blocks = (uint64_t)d->folds + 1, at[3] = {0, 0, n}, before = 0;
     for (uint64_t k = 1; k < blocks; k++) {
-        uint64_t share = (uint64_t)((long double)n * (long double)k / (long double)blocks);
+        uint64_t share =
+            (uint64_t)((long double)n * (long double)k / (long double)blocks);
         uint64_t b = share > before ? border(t, before, share, n) : 0;
         if (!b)
             return lacks_rows(DATA_VAL);
@@ -109,21 +110,32 @@ static struct division_lack expanding_window(struct division *d,
     return end ? (struct division_lack){.any = false} : lacks_rows(DATA_TRAIN);
 }
 
+static struct division_lack blocks(struct division *d, const struct timeline *t,
+                                   uint64_t n) {
+    uint64_t each = n / d->folds, more = n % d->folds, k = d->fold;
+    uint64_t start = k * each + (k < more ? k : more), end = start + each + (k < more);
+    uint64_t before = leave_out(t, start), after = t->gap < n - end ? end + t->gap : n;
+    put(d, t->rows, before, DATA_TRAIN);
+    put(d, t->rows + start, end - start, DATA_VAL);
+    put(d, t->rows + after, n - after, DATA_TRAIN);
+    return before || after < n ? (struct division_lack){.any = false}
+                               : lacks_rows(DATA_TRAIN);
+}
+
 struct division_lack divide_time(struct division *d, const struct timeline *t) {
     uint64_t end = d->rows;
     memset(d->part, DIVISION_LEFT_OUT, d->rows);
     for (int s = DATA_TEST; s >= DATA_VAL; s--) {
         if (!d->want[s])
             continue;
-        uint64_t start =
-            end > d->want[s] ? border(t, 0, end - d->want[s], end) : 0;
+        uint64_t start = end > d->want[s] ? border(t, 0, end - d->want[s], end) : 0;
         if (!start)
             return lacks_rows(end ? DATA_TRAIN : (enum data_split_kind)s);
         put(d, t->rows + start, end - start, (uint8_t)s);
         end = leave_out(t, start);
     }
     if (d->folds)
-        return expanding_window(d, t, end);
+        return t->forward ? expanding_window(d, t, end) : blocks(d, t, end);
     put(d, t->rows, end, DATA_TRAIN);
     return end ? (struct division_lack){.any = false} : lacks_rows(DATA_TRAIN);
 }
@@ -135,12 +147,14 @@ void divide_hash(struct division *d, const uint64_t *hashes,
     for (uint64_t i = 0; i < d->rows; i++) {
         double u = ldexp((double)(hashes[i] >> 11), -53); /* [0, 1), exact */
         double rest = (u - share[DATA_TEST]) / (1.0 - share[DATA_TEST]);
-        uint32_t fold = rest > 0 ? (uint32_t)(rest * d->folds) : 0; /* rounded up: last */
+        uint32_t fold =
+            rest > 0 ? (uint32_t)(rest * d->folds) : 0; /* rounded up: last */
         uint8_t part = DATA_TRAIN;
         if (u < share[DATA_TEST])
             part = DATA_TEST;
         else if (d->folds)
-            part = (fold < d->folds ? fold : fold - 1) == d->fold ? DATA_VAL : DATA_TRAIN;
+            part =
+                (fold < d->folds ? fold : fold - 1) == d->fold ? DATA_VAL : DATA_TRAIN;
         else if (u < share[DATA_TEST] + share[DATA_VAL])
             part = DATA_VAL;
         d->part[i] = part;

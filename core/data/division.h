@@ -40,12 +40,15 @@ struct timeline {
     const uint64_t *rows;
     const long double *times; /* of each; NULL: no two are equal */
     uint64_t gap;             /* rows left out before the start of a part */
-    long double embargo; /* and rows less than this before its start, in time */
+    long double embargo;      /* and rows less than this before its start, in time */
+    bool forward;             /* a fold is trained on older rows only */
 };
 
 /* The test is the newest rows, then validation; rows of one time are in one part: a
- * border is moved to the nearest change of time. Fold k is block k + 1 of folds + 1
- * equal blocks, and trains on the blocks before it; later ones are left out. */
+ * border is moved to the nearest change of time. forward: fold k is block k + 1 of
+ * folds + 1 equal blocks, from 0, and trains on the blocks before it; later ones are
+ * left out. Else: block k of `folds` equal blocks, and trains on all others; `gap` rows
+ * are left out at both of its ends, and there are no times. */
 struct division_lack divide_time(struct division *d, const struct timeline *t);
 
 /* share: of test and validation. A row is in the test where its hash / 2^64 is below

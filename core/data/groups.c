@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Groups to parts: by sums of sizes where only sizes count; else greedily, then by moves
- * and exchanges, as the exact problem is NP-hard. */
+/* Groups to parts: by sums of sizes where only sizes count; else greedily, then by
+ * moves and exchanges, as the exact problem is NP-hard. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +11,14 @@
 #include "data/groups.h"
 #include "data/internal.h"
 
-#define ALL_SUMS    65536u /* rows: of a larger part, the first groups are taken as they come */
+/* Sums are tried where they are at most this, and groups times sums at most that. */
+#define SUMS_LIMIT  (UINT64_C(1) << 22)
+#define SUMS_WORK   (UINT64_C(1) << 27)
+#define TABLE_LIMIT (UINT64_C(1) << 26) /* parts times classes */
 #define SWAPS       200u
-#define TRIES       2000000u /* elements of a round: pairs times classes */
-#define MISSING_ONE 1e9      /* the cost of a class that is missing in a part */
+#define TRIES       500000u /* of a round: pairs of groups times their classes */
+#define ROUNDING    1e-9    /* of targets: a share of a share */
+#define MISSING_ONE 1e9     /* the cost of a class that is missing in a part */
 
 /* Groups in random order, by rows. */
 struct listing {
@@ -47,13 +51,13 @@ struct sums {
     uint32_t *reached; /* [limit + 1]; of 0: UINT32_MAX */
 };
 
-/* Groups of `at`, one after the other, until `want` is reached. */
-static void reach(struct sums *s, const uint64_t *at, uint64_t n, const uint64_t *rows,
-                  uint64_t want) {
-    s->reached[0] = UINT32_MAX;
+/* Groups of `list`, one after the other, until `want` is reached. */
+static void reach(struct sums *s, const uint64_t *list, uint64_t n,
+                  const uint64_t *rows, uint64_t want) {
     uint64_t high = 0;
-    for (uint64_t i = 0; i < n && !(want && s->reached[want]); i++) {
-        uint64_t k = rows[at[i]];
+    s->reached[0] = UINT32_MAX;
+    for (uint64_t i = 0; i < n && !s->reached[want]; i++) {
+        uint64_t k = rows[list[i]];
         high = high + k < s->limit ? high + k : s->limit;
         for (uint64_t sum = high; sum >= k; sum--)
             if (!s->reached[sum] && s->reached[sum - k])
@@ -61,49 +65,80 @@ static void reach(struct sums *s, const uint64_t *at, uint64_t n, const uint64_t
     }
 }
 
-/* Groups of the list, moved to its start, whose rows are nearest to `want`; how many.
- * At least one, and `leave` groups are left. */
+/* Marks the groups that make a sum; how many. */
+static uint64_t trace_sum(const struct sums *s, uint64_t sum, const uint64_t *list,
+                          const uint64_t *rows, uint8_t *in) {
+    uint64_t count = 0;
+    for (; sum; count++) {
+        uint64_t i = s->reached[sum] - 1;
+        in[i] = 1;
+        sum -= rows[list[i]];
+    }
+    return count;
+}
+
+/* in: the groups whose rows are nearest to `want`; of two sums, the smaller. How many:
+ * 1 to `limit`, or 0: there are none. */
+static uint64_t choose_nearest(struct sums *s, const uint64_t *list, uint64_t n,
+                               const uint64_t *rows, uint64_t want, uint64_t limit,
+                               uint8_t *in) {
+    reach(s, list, n, rows, want);
+    for (uint64_t off = 0; off <= s->limit; off++)
+        for (int above = 0; above < 2; above++) {
+            uint64_t sum = above ? want + off : want - off;
+            if ((!above && off >= want) || sum > s->limit || !s->reached[sum])
+                continue;
+            memset(in, 0, n);
+            uint64_t count = trace_sum(s, sum, list, rows, in);
+            if (count <= limit)
+                return count;
+        }
+    return 0;
+}
+
+/* in: groups in order, each that still fits; if none does, the smallest. How many. */
+static uint64_t choose_first(const uint64_t *list, uint64_t n, const uint64_t *rows,
+                             uint64_t want, uint64_t limit, uint8_t *in) {
+    uint64_t count = 0, sum = 0, smallest = 0;
+    for (uint64_t i = 0; i < n && count < limit; i++) {
+        smallest = rows[list[i]] < rows[list[smallest]] ? i : smallest;
+        if (sum + rows[list[i]] > want)
+            continue;
+        sum += rows[list[i]];
+        in[i] = 1;
+        count++;
+    }
+    if (!count && limit)
+        in[smallest] = 1, count = 1;
+    return count;
+}
+
+/* Groups of the list, moved to its start, whose rows are near `want`; how many. At
+ * least one, and `leave` groups are left; else 0. */
 static uint64_t choose(uint64_t *list, uint64_t n, const uint64_t *rows, uint64_t want,
                        uint64_t leave) {
-    uint64_t taken = 0, sum = 0, largest = 0;
+    if (n <= leave)
+        return 0;
+    uint64_t largest = 0, next = 0, used;
     for (uint64_t i = 0; i < n; i++)
         largest = rows[list[i]] > largest ? rows[list[i]] : largest;
-    uint64_t margin = ALL_SUMS > 4 * largest ? ALL_SUMS : 4 * largest;
-    while (want > margin && taken + leave < n && sum + rows[list[taken]] < want - margin)
-        sum += rows[list[taken++]];
-    uint64_t left = want - sum, *rest = list + taken, m = n - taken;
-    struct sums s = {.limit = 2 * left + largest};
-    s.reached = memory_get(memory_mul(s.limit + 1, sizeof *s.reached));
-    uint8_t *in = memory_get(m + 1);
-    reach(&s, rest, m, rows, left);
-    uint64_t used = 0;
-    for (uint64_t off = 0; off <= s.limit && !used; off++)
-        for (int side = 0; side < 2 && !used; side++) {
-            uint64_t at = side ? left + off : left - off;
-            if ((!side && off > left) || at > s.limit || !s.reached[at] ||
-                (!at && !taken))
-                continue;
-            memset(in, 0, m);
-            uint64_t k = 0;
-            for (; at; k++) {
-                uint64_t i = s.reached[at] - 1;
-                in[i] = 1;
-                at -= rows[rest[i]];
-            }
-            used = taken + k + leave <= n ? taken + k : 0;
-        }
-    /* What is in first, in order. */
-    uint64_t *copy = memory_get(memory_mul(m + 1, sizeof *copy));
-    uint64_t next = 0;
+    struct sums s = {.limit = want + largest};
+    uint64_t *copy = memory_get(memory_mul(n, sizeof *copy));
+    uint8_t *in = memory_get(n);
+    if (s.limit <= SUMS_LIMIT && n <= SUMS_WORK / s.limit) {
+        s.reached = memory_get(memory_mul(s.limit + 1, sizeof *s.reached));
+        used = choose_nearest(&s, list, n, rows, want, n - leave, in);
+        memory_release(s.reached);
+    } else {
+        used = choose_first(list, n, rows, want, n - leave, in);
+    }
     for (int out = 0; out < 2; out++)
-        for (uint64_t i = 0; i < m; i++)
+        for (uint64_t i = 0; i < n; i++)
             if (in[i] == !out)
-                copy[next++] = rest[i];
-    if (used)
-        memcpy(rest, copy, m * sizeof *copy);
+                copy[next++] = list[i];
+    memcpy(list, copy, n * sizeof *copy);
     memory_release(copy);
     memory_release(in);
-    memory_release(s.reached);
     return used;
 }
 
@@ -115,10 +150,9 @@ static struct division_lack divide_sums(struct division *d, struct listing *l,
         uint64_t leave = 1 + (s == DATA_TEST && d->want[DATA_VAL]);
         if (!d->want[s])
             continue;
-        uint64_t n = count > leave ? choose(list, count, l->rows, d->want[s], leave) : 0;
+        uint64_t n = choose(list, count, l->rows, d->want[s], leave);
         if (!n)
-            return (struct division_lack){.any = true,
-                                          .part = (enum data_split_kind)s};
+            return (struct division_lack){.any = true, .part = (enum data_split_kind)s};
         for (uint64_t i = 0; i < n; i++)
             part[list[i]] = (uint8_t)s;
         list += n;
@@ -129,52 +163,69 @@ static struct division_lack divide_sums(struct division *d, struct listing *l,
 
 /* ------------------------------------------------------------ greedy, then swaps */
 
-/* Groups to `parts` parts. Column 0 of a group counts its rows, the others its rows of
- * each class. */
+/* Rows of a group in a column. */
+struct tally {
+    uint32_t column, rows;
+};
+
+/* Groups to `parts` parts. Column 0 counts all rows, column 1 + c those of class c. */
 struct assignment {
     uint64_t groups, columns;
     uint32_t parts;
-    const uint32_t *rows; /* [groups][columns] */
-    double *target;       /* [parts][columns] */
-    double *have;         /* [parts][columns] */
-    uint32_t *at;         /* [groups] the part; UINT32_MAX: none yet */
+    uint64_t *begin;       /* [groups + 1]: of a group's tallies */
+    struct tally *tallies; /* of each group in rising order of columns, from column 0 */
+    double *share;         /* [parts] of the rows */
+    double *all;           /* [columns] rows */
+    uint32_t *have;        /* [parts][columns] */
+    uint32_t *at;          /* [groups] the part; UINT32_MAX: none yet */
 };
+
+static double target_of(const struct assignment *t, uint32_t part, uint64_t column) {
+    return t->share[part] * t->all[column];
+}
 
 static double cost(double target, double have) {
     double off = have - target;
     return off * off / (target > 0.5 ? target : 0.5) +
-           (have < 0.5 && target >= 1.0 ? MISSING_ONE : 0.0);
+           (have < 0.5 && target >= 1.0 - ROUNDING ? MISSING_ONE : 0.0);
 }
 
-/* What part p's cost changes by when `out` (or none) leaves it and `in` comes. */
-static double change(const struct assignment *t, uint32_t p, const uint32_t *out,
-                     const uint32_t *in) {
-    const double *target = t->target + p * t->columns, *have = t->have + p * t->columns;
+/* What part p's cost changes by when group `out` leaves it and group `in` comes;
+ * UINT64_MAX: none. */
+static double change(const struct assignment *t, uint32_t p, uint64_t out,
+                     uint64_t in) {
+    const struct tally *a = t->tallies, *a_end = a, *b = a, *b_end = a;
     double sum = 0;
-    for (uint64_t c = 0; c < t->columns; c++) {
-        double by = (in ? (double)in[c] : 0.0) - (out ? (double)out[c] : 0.0);
-        if (by != 0.0)
-            sum += cost(target[c], have[c] + by) - cost(target[c], have[c]);
+    if (out != UINT64_MAX)
+        a = t->tallies + t->begin[out], a_end = t->tallies + t->begin[out + 1];
+    if (in != UINT64_MAX)
+        b = t->tallies + t->begin[in], b_end = t->tallies + t->begin[in + 1];
+    while (a < a_end || b < b_end) {
+        uint32_t c =
+            b >= b_end || (a < a_end && a->column < b->column) ? a->column : b->column;
+        double by = 0, have = t->have[p * t->columns + c], target = target_of(t, p, c);
+        if (a < a_end && a->column == c)
+            by -= a++->rows;
+        if (b < b_end && b->column == c)
+            by += b++->rows;
+        if (by != 0)
+            sum += cost(target, have + by) - cost(target, have);
     }
     return sum;
 }
 
-static const uint32_t *row_of(const struct assignment *t, uint64_t g) {
-    return t->rows + g * t->columns;
-}
-
 static void put(struct assignment *t, uint64_t g, uint32_t part) {
-    const uint32_t *r = row_of(t, g);
-    for (uint64_t c = 0; c < t->columns; c++) {
+    for (uint64_t i = t->begin[g]; i < t->begin[g + 1]; i++) {
+        const struct tally *y = &t->tallies[i];
         if (t->at[g] != UINT32_MAX)
-            t->have[t->at[g] * t->columns + c] -= r[c];
-        t->have[part * t->columns + c] += r[c];
+            t->have[t->at[g] * t->columns + y->column] -= y->rows;
+        t->have[part * t->columns + y->column] += y->rows;
     }
     t->at[g] = part;
 }
 
 static bool has_target(const struct assignment *t, uint32_t part) {
-    return t->target[part * t->columns] > 0;
+    return t->share[part] > 0;
 }
 
 /* The groups are sorted from the largest. */
@@ -183,7 +234,7 @@ static void assign_greedily(struct assignment *t) {
         uint32_t best = UINT32_MAX;
         double least = 0;
         for (uint32_t p = 0; p < t->parts; p++) {
-            double by = has_target(t, p) ? change(t, p, NULL, row_of(t, g)) : 0;
+            double by = has_target(t, p) ? change(t, p, UINT64_MAX, g) : 0;
             if (has_target(t, p) && (best == UINT32_MAX || by < least))
                 best = p, least = by;
         }
@@ -198,24 +249,27 @@ struct exchange {
     uint32_t to;
 };
 
-static void try_exchange(const struct assignment *t, uint64_t g, uint64_t h, uint32_t to,
-                         struct exchange *best) {
-    const uint32_t *a = row_of(t, g), *b = g == h ? NULL : row_of(t, h);
+static void try_exchange(const struct assignment *t, uint64_t g, uint64_t h,
+                         uint32_t to, struct exchange *best) {
+    uint64_t other = g == h ? UINT64_MAX : h;
     if (t->at[g] == to || !has_target(t, to))
         return;
-    double gain = -change(t, t->at[g], a, b) - change(t, to, b, a);
+    double gain = -change(t, t->at[g], g, other) - change(t, to, other, g);
     if (gain > best->gain)
         *best = (struct exchange){gain, g, h, to};
 }
 
 static uint64_t draw(const uint32_t key[2], uint64_t round, uint64_t i, uint64_t n) {
-    uint32_t counter[4] = {(uint32_t)i, (uint32_t)(i >> 32), (uint32_t)round, 3}, out[4];
+    uint32_t counter[4] = {(uint32_t)i, (uint32_t)(i >> 32), (uint32_t)round, 3},
+             out[4];
     rn_philox(counter, key, out);
     return (((uint64_t)out[1] << 32) | out[0]) % n;
 }
 
 static void improve(struct assignment *t, const uint32_t key[2]) {
-    uint64_t n = t->groups, tries = TRIES / t->columns + 1;
+    uint64_t n = t->groups, tries = n ? TRIES / (t->begin[n] / n) + 1 : 0;
+    if (!n)
+        return;
     bool all = n * n / 2 + n * t->parts <= tries;
     tries = tries < 4 * n + 1000 ? tries : 4 * n + 1000;
     for (uint64_t round = 0; round < SWAPS; round++) {
@@ -258,53 +312,83 @@ static void sort_by_rows(struct listing *l, uint64_t count) {
     memory_release(sorted);
 }
 
+static int by_class(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The tallies of the first groups of the list; groups are then numbered by their place
+ * in it. */
+static void tally_groups(struct assignment *t, const struct division *d,
+                         const struct groups *g, const struct listing *l) {
+    uint64_t *place = memory_get(memory_mul(g->count + 1, sizeof *place)), next = 0;
+    uint64_t *end = memory_get(memory_mul(t->groups + 1, sizeof *end));
+    uint32_t *classes = memory_get(memory_mul(d->rows + 1, sizeof *classes));
+    for (uint64_t i = 0; i < t->groups; i++) {
+        place[l->order[i]] = i + 1;
+        end[i + 1] = end[i] + l->rows[l->order[i]];
+    }
+    for (uint64_t i = 0; i < d->rows; i++)
+        if (place[g->group[i]])
+            classes[end[place[g->group[i]] - 1]++] = g->classes ? g->classes[i] : 0;
+    for (uint64_t i = 0; i < t->groups; i++) {
+        uint64_t rows = l->rows[l->order[i]], first = end[i] - rows;
+        qsort(classes + first, rows, sizeof *classes, by_class);
+        t->begin[i] = next;
+        t->tallies[next++] = (struct tally){0, (uint32_t)rows};
+        for (uint64_t k = 0; k < rows && g->classes; k++) {
+            uint32_t column = 1 + classes[first + k];
+            if (t->tallies[next - 1].column != column)
+                t->tallies[next++] = (struct tally){column, 0};
+            t->tallies[next - 1].rows++;
+        }
+    }
+    t->begin[t->groups] = next;
+    for (uint64_t i = 0; i < next; i++)
+        t->all[t->tallies[i].column] += t->tallies[i].rows;
+    memory_release(place);
+    memory_release(end);
+    memory_release(classes);
+}
+
+static struct division_lack find_lack(const struct assignment *t) {
+    for (uint32_t p = 0; p < t->parts; p++)
+        for (uint64_t c = 0; c < t->columns; c++)
+            if (!t->have[p * t->columns + c] && has_target(t, p) &&
+                (!c || target_of(t, p, c) >= 1.0 - ROUNDING))
+                return (struct division_lack){true, (enum data_split_kind)p, c > 0,
+                                              c ? c - 1 : 0};
+    return (struct division_lack){.any = false};
+}
+
 /* want: [parts] rows; their sum is that of the first `groups` groups of the list. */
-static int assign(const struct division *d, const struct groups *g, struct listing *l,
-                  uint64_t groups, const double *want, uint32_t parts, uint32_t *at,
-                  struct division_lack *lack, struct rn_error *e) {
+static int assign(const struct division *d, const struct groups *g,
+                  const struct listing *l, uint64_t groups, const double *want,
+                  uint32_t parts, uint32_t *at, struct division_lack *lack,
+                  struct rn_error *e) {
     struct assignment t = {.groups = groups, .parts = parts, .at = at};
     t.columns = 1 + (g->classes ? g->class_count : 0);
-    uint32_t *rows = memory_try(memory_mul(memory_mul(groups + 1, t.columns), 4));
-    uint32_t *place = memory_get(memory_mul(g->count + 1, sizeof *place));
-    if (!rows) {
-        memory_release(place);
-        return error_set(e, RN_E_MEMORY, "no memory for %llu groups of %llu classes",
-                         (unsigned long long)groups,
-                         (unsigned long long)g->class_count);
-    }
-    t.rows = rows;
-    t.target = memory_get(memory_mul(memory_mul(parts, t.columns), sizeof *t.target));
+    if (t.columns > TABLE_LIMIT / parts)
+        return error_set(e, RN_E_CONFIG,
+                         "data.split: %u parts of %llu classes are too many for groups",
+                         parts, (unsigned long long)g->class_count);
+    t.begin = memory_get(memory_mul(groups + 1, sizeof *t.begin));
+    t.tallies = memory_get(memory_mul(d->rows + groups + 1, sizeof *t.tallies));
+    t.share = memory_get(memory_mul(parts, sizeof *t.share));
+    t.all = memory_get(memory_mul(t.columns, sizeof *t.all));
     t.have = memory_get(memory_mul(memory_mul(parts, t.columns), sizeof *t.have));
-    /* Groups are numbered by their place in the list here. */
-    for (uint64_t i = 0; i < groups; i++)
-        place[l->order[i]] = (uint32_t)i + 1;
-    double all = 0, *sum = memory_get(memory_mul(t.columns, sizeof *sum));
-    for (uint64_t i = 0; i < d->rows; i++) {
-        uint64_t k = place[g->group[i]];
-        if (!k)
-            continue;
-        uint32_t *row = rows + (k - 1) * t.columns;
-        row[0]++, sum[0]++, all++;
-        if (g->classes)
-            row[1 + g->classes[i]]++, sum[1 + g->classes[i]]++;
-    }
+    tally_groups(&t, d, g, l);
     for (uint32_t p = 0; p < parts; p++)
-        for (uint64_t c = 0; c < t.columns; c++)
-            t.target[p * t.columns + c] = want[p] * sum[c] / all;
+        t.share[p] = want[p] / t.all[0];
     for (uint64_t i = 0; i < groups; i++)
         at[i] = UINT32_MAX;
     assign_greedily(&t);
     improve(&t, d->key);
-    for (uint32_t p = 0; p < parts && !lack->any; p++)
-        for (uint64_t c = 0; c < t.columns && !lack->any; c++)
-            if (t.have[p * t.columns + c] < 0.5 &&
-                (c ? t.target[p * t.columns + c] >= 1.0 : want[p] > 0))
-                *lack = (struct division_lack){true, (enum data_split_kind)p, c > 0,
-                                               c ? c - 1 : 0};
-    memory_release(sum);
-    memory_release(rows);
-    memory_release(place);
-    memory_release(t.target);
+    *lack = find_lack(&t);
+    memory_release(t.begin);
+    memory_release(t.tallies);
+    memory_release(t.share);
+    memory_release(t.all);
     memory_release(t.have);
     return RN_OK;
 }
@@ -324,7 +408,7 @@ static int assign_parts(struct division *d, const struct groups *g, struct listi
         want[DATA_TRAIN] = rows - want[DATA_VAL] - want[DATA_TEST];
     int status = assign(d, g, l, groups, want, parts, at, lack, e);
     for (uint64_t i = 0; i < groups && status == RN_OK; i++)
-        part[l->order[i]] = !folds              ? (uint8_t)at[i]
+        part[l->order[i]] = !folds             ? (uint8_t)at[i]
                             : at[i] == d->fold ? DATA_VAL
                                                : DATA_TRAIN;
     if (folds && lack->any)

@@ -6,7 +6,7 @@
 #include "data/division.h"
 
 struct groups {
-    const uint32_t *group;   /* [rows] of each row, below `count` */
+    const uint32_t *group; /* [rows] of each row, below `count` */
     uint64_t count;
     const uint32_t *classes; /* [rows] of each row, below `class_count`; NULL: one */
     uint64_t class_count;

@@ -41,8 +41,9 @@ int keys_missing(struct data *data, const char *option, uint32_t column, uint64_
                  uint64_t count, struct rn_error *e) {
     const struct table *t = &data->sources.at[data->sources.main];
     const struct column *c = &data->pipeline.columns[column];
-    error_set(e, RN_E_DATA, "%s: row %llu has no value of '%s', the field of "
-                            "data.split.%s",
+    error_set(e, RN_E_DATA,
+              "%s: row %llu has no value of '%s', the field of "
+              "data.split.%s",
               table_file(t, c), (unsigned long long)row + 1, c->field.name, option);
     if (count > 1)
         error_hint(e, "%llu rows have none", (unsigned long long)count);
@@ -152,7 +153,8 @@ static void make_intervals(struct classes *c, struct row_value *all, uint64_t n,
     for (uint64_t at = 0, end; at < present; at = end) {
         for (end = at + 1; end < present && all[end].number == all[at].number;)
             end++;
-        uint64_t own = (uint64_t)((double)(at + end) / 2 * (double)bins / (double)present);
+        uint64_t own =
+            (uint64_t)((double)(at + end) / 2 * (double)bins / (double)present);
         if (own != bin && at > begin) {
             add_class(c, all + begin, at - begin, bytes);
             begin = at;
@@ -175,7 +177,8 @@ int keys_classes(struct data *data, uint32_t column, uint64_t bins, struct class
     uint64_t n = data->sources.at[data->sources.main].count;
     *out = (struct classes){.column = column};
     if (field_variable(&c->field)) {
-        error_set(e, RN_E_CONFIG, "data.split.by: the cells of '%s' are of variable size",
+        error_set(e, RN_E_CONFIG,
+                  "data.split.by: the cells of '%s' are of variable size",
                   c->field.name);
         return wrong_option("by", e);
     }
@@ -189,15 +192,15 @@ int keys_classes(struct data *data, uint32_t column, uint64_t bins, struct class
     struct raw_values raw = {column, c->bytes, memory_try(memory_mul(n + 1, c->bytes))};
     struct row_value *all = memory_try(memory_mul(n + 1, sizeof *all));
     out->of = memory_try(memory_mul(n + 1, sizeof *out->of));
-    int status = raw.values && all && out->of
-                     ? keys_rows(data, &column, 1, copy_values, &raw, e)
-                     : error_set(e, RN_E_MEMORY,
-                                 "no memory for the classes of the split");
+    int status =
+        raw.values && all && out->of
+            ? keys_rows(data, &column, 1, copy_values, &raw, e)
+            : error_set(e, RN_E_MEMORY, "no memory for the classes of the split");
     if (status == RN_OK) {
         for (uint64_t i = 0; i < n; i++)
-            all[i] = (struct row_value){
-                i, raw.values + i * c->bytes, c->bytes,
-                bins ? number_at(raw.values, c->field.dtype, i) : 0.0};
+            all[i] = (struct row_value){i, raw.values + i * c->bytes, c->bytes,
+                                        bins ? number_at(raw.values, c->field.dtype, i)
+                                             : 0.0};
         qsort(all, n, sizeof *all, by_value);
         uint64_t values = count_values(all, n);
         bool intervals = bins && values > bins;
@@ -276,8 +279,9 @@ struct identity_pass {
     uint32_t count;
     uint64_t seed;
     struct identity *out;
-    uint8_t *missing;
-    struct text row; /* scratch: the row in canonical form */
+    uint64_t missing, first; /* rows with a missing value; the first of them */
+    uint32_t column;         /* whose value that is */
+    struct text row;         /* scratch: the row in canonical form */
 };
 
 /* true: it is a single value, and missing. */
@@ -288,8 +292,8 @@ static bool add_value(struct text *row, const struct reader *r, uint32_t column,
     const uint8_t *at = r->columns[column] + i * c->bytes;
     if (r->cells[column])
         at = cells_get(r->cells[column], i, &count);
-    uint64_t n = r->cells[column] ? count * (field_bytes(&c->field) / size)
-                                  : c->bytes / size;
+    uint64_t n =
+        r->cells[column] ? count * (field_bytes(&c->field) / size) : c->bytes / size;
     if (is_text(c) && !r->cells[column])
         n = strnlen((const char *)at, c->bytes);
     text_add_n(row, (const char *)&n, sizeof n);
@@ -310,24 +314,30 @@ static int hash_rows(void *context, const struct reader *r, uint64_t first, uint
     struct identity_pass *p = context;
     (void)e;
     for (uint64_t i = 0; i < n; i++) {
-        bool missing = true;
+        bool missing = false;
         text_clear(&p->row);
-        for (uint32_t k = 0; k < p->count; k++)
-            missing &= add_value(&p->row, r, p->columns[k], i);
+        for (uint32_t k = 0; k < p->count; k++) {
+            bool gone = add_value(&p->row, r, p->columns[k], i);
+            if (gone && !p->missing && !missing)
+                p->first = first + i, p->column = p->columns[k];
+            missing |= gone;
+        }
+        p->missing += missing;
         for (uint64_t half = 0; half < 2; half++)
-            p->out[first + i].h[half] = siphash((uint64_t[2]){p->seed, half},
-                                                text_get(&p->row), p->row.length);
-        if (p->missing)
-            p->missing[first + i] = missing;
+            p->out[first + i].h[half] =
+                siphash((uint64_t[2]){p->seed, half}, text_get(&p->row), p->row.length);
     }
     return RN_OK;
 }
 
-int keys_identities(struct data *data, const uint32_t *columns, uint32_t count,
-                    uint64_t seed, struct identity *out, uint8_t *missing,
+int keys_identities(struct data *data, const char *option, const uint32_t *columns,
+                    uint32_t count, uint64_t seed, struct identity *out,
                     struct rn_error *e) {
-    struct identity_pass p = {data, columns, count, seed, out, missing, {0}};
+    struct identity_pass p = {
+        .data = data, .columns = columns, .count = count, .seed = seed, .out = out};
     int status = keys_rows(data, columns, count, hash_rows, &p, e);
+    if (status == RN_OK && option && p.missing)
+        status = keys_missing(data, option, p.column, p.first, p.missing, e);
     text_finish(&p.row);
     return status;
 }

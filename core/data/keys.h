@@ -10,7 +10,7 @@
 int keys_column(struct data *data, const char *option, const char *name, uint32_t *out,
                 struct rn_error *e);
 
-/* Told a chunk of rows: r has the columns of n rows from row `first`. */
+/* Called for each chunk of rows: r has the columns of n rows from row `first`. */
 typedef int (*keys_fn)(void *context, const struct reader *r, uint64_t first,
                        uint64_t n, struct rn_error *e);
 /* Some raw columns of all rows of the main source. */
@@ -24,9 +24,9 @@ int keys_rows(struct data *data, const uint32_t *columns, uint32_t count, keys_f
 struct classes {
     uint32_t column;
     uint64_t count;
-    uint32_t *of;    /* [rows of the main source] below `count` */
-    uint64_t *rows;  /* [count] */
-    uint8_t *values; /* [count][bytes]: one of each class, in memcmp order */
+    uint32_t *of;       /* [rows of the main source] below `count` */
+    uint64_t *rows;     /* [count] */
+    uint8_t *values;    /* [count][bytes]: one of each class, in memcmp order */
     double (*range)[2]; /* [count] of intervals: smallest and largest value, NaN where
                          * values are missing; else NULL, and a class is a value */
 };
@@ -49,10 +49,10 @@ struct identity {
 
 /* Of each row: a keyed hash of 128 bits over the values of some columns. Equal numbers
  * are equal in every type (3 and 3.0, 0 and -0.0); text counts without the zeros that
- * pad it; missing numbers are equal to each other. missing: [rows], set where all
- * columns are single values and all are missing; or NULL. */
-int keys_identities(struct data *data, const uint32_t *columns, uint32_t count,
-                    uint64_t seed, struct identity *out, uint8_t *missing,
+ * pad it; missing numbers are equal to each other. option: a column of single values
+ * may miss none, else RN_E_DATA with row; NULL: it may. */
+int keys_identities(struct data *data, const char *option, const uint32_t *columns,
+                    uint32_t count, uint64_t seed, struct identity *out,
                     struct rn_error *e);
 /* Numbers from 0 in the order of first rows; how many. of: [n] */
 uint64_t keys_number(const struct identity *ids, uint64_t n, uint32_t *of);

@@ -66,11 +66,13 @@ struct rule {
     const char *words;
 };
 
+#define SHOWN_CLASSES 12u /* in an error */
+
 #define ON(kind) (1u << SPLIT_##kind)
 
 static const struct rule rules[] = {
-    {"by", ON(STRATIFIED) | ON(GROUP) | ON(TIME) | ON(HASH),
-     "stratified, group, time or hash"},
+    {"by", ON(STRATIFIED) | ON(GROUP) | ON(TIME) | ON(HASH) | ON(FILE),
+     "stratified, group, time, hash or file"},
     {"group", ON(RANDOM) | ON(STRATIFIED) | ON(GROUP), "random, stratified or group"},
     {"ignore", ON(RANDOM) | ON(STRATIFIED) | ON(GROUP), "random, stratified or group"},
     {"bins", ON(STRATIFIED), "stratified"},
@@ -78,6 +80,7 @@ static const struct rule rules[] = {
     {"embargo", ON(TIME), "time"},
     {"folds", ~ON(FILE), "any but file"},
     {"fold", ~ON(FILE), "any but file"},
+    {"path", ON(FILE), "file"},
 };
 
 static const char *const kind_names[] = {"random", "stratified", "group", "time",
@@ -99,9 +102,8 @@ static int check_options(const struct data *data, enum split_kind kind,
         bool is_default = strcmp(rules[i].option, "gap") == 0 && n && !node_int(n);
         if (!n || is_default || rules[i].kinds & 1u << kind)
             continue;
-        error_set(e, RN_E_CONFIG, "data.split.%s does not go with kind %s",
-                  rules[i].option, kind_names[kind]);
-        error_hint(e, "it is for kind %s", rules[i].words);
+        error_set(e, RN_E_CONFIG, "data.split.%s is of kind %s, not %s",
+                  rules[i].option, rules[i].words, kind_names[kind]);
         return refuse(e, rules[i].option);
     }
     return RN_OK;
@@ -112,8 +114,8 @@ static int columns_of(struct data *data, const char *option, const char *const *
     out->option = option;
     out->columns = arena_array(data->arena, uint32_t, count + 1);
     for (out->count = 0; out->count < count; out->count++) {
-        int status = keys_column(data, option, names[out->count],
-                                 &out->columns[out->count], e);
+        int status =
+            keys_column(data, option, names[out->count], &out->columns[out->count], e);
         if (status != RN_OK)
             return status;
     }
@@ -158,7 +160,8 @@ static int input_columns(struct data *data, const struct split_keys *by,
         if (!split_is_label(data, i) && !is_key(by, i) && !is_key(&ignored, i))
             out->columns[out->count++] = i;
     if (status == RN_OK && !out->count) {
-        error_set(e, RN_E_CONFIG, "data.split.group: no field is left to compare rows by");
+        error_set(e, RN_E_CONFIG,
+                  "data.split.group: no field is left to compare rows by");
         return refuse(e, "group");
     }
     return status;
@@ -181,21 +184,24 @@ int split_keys_of(struct data *data, struct split_keys *by, struct split_keys *g
                       "groups by `group`");
         return refuse(e, "group");
     }
-    bool missing = kind == SPLIT_GROUP ? !by->count && !g
-                                       : !by->count && (rules[0].kinds & 1u << kind);
+    bool missing = kind == SPLIT_GROUP  ? !by->count && !g
+                   : kind == SPLIT_FILE ? false
+                                        : !by->count && (rules[0].kinds & 1u << kind);
     if (missing) {
         error_set(e, RN_E_CONFIG, "data.split is %s, but `by` is missing",
                   kind_names[kind]);
         error_hint(e, "by: the field %s",
-                   kind == SPLIT_STRATIFIED ? "whose classes keep their shares, e.g. label"
-                   : kind == SPLIT_GROUP    ? "whose values are the groups"
-                   : kind == SPLIT_TIME     ? "that is the time of a row"
-                                            : "whose value says where a row goes");
+                   kind == SPLIT_STRATIFIED
+                       ? "whose classes keep their shares, e.g. label"
+                   : kind == SPLIT_GROUP ? "whose values are the groups"
+                   : kind == SPLIT_TIME  ? "that is the time of a row"
+                                         : "whose value says where a row goes");
         return refuse(e, "");
     }
-    if (by->count > 1 && (kind == SPLIT_STRATIFIED || kind == SPLIT_TIME)) {
-        error_set(e, RN_E_CONFIG, "data.split.by names %u fields, but kind %s takes one",
-                  by->count, kind_names[kind]);
+    if (by->count > 1 && kind != SPLIT_GROUP && kind != SPLIT_HASH) {
+        error_set(e, RN_E_CONFIG,
+                  "data.split.by names %u fields, but kind %s takes one", by->count,
+                  kind_names[kind]);
         return refuse(e, "by");
     }
     if (kind == SPLIT_GROUP && by->count) {
@@ -214,19 +220,13 @@ int split_keys_of(struct data *data, struct split_keys *by, struct split_keys *g
 
 int split_groups(struct data *data, const struct split_keys *keys, bool equal_rows,
                  uint32_t *of, uint64_t *count, struct rn_error *e) {
-    uint64_t n = data->sources.at[data->sources.main].count, first = 0, missing = 0;
+    uint64_t n = data->sources.at[data->sources.main].count;
     struct identity *ids = memory_get(memory_mul(n + 1, sizeof *ids));
-    uint8_t *gone = memory_get(n + 1);
-    int status = keys_identities(data, keys->columns, keys->count, 0, ids, gone, e);
-    for (uint64_t i = n; i-- > 0 && status == RN_OK && !equal_rows;)
-        if (gone[i])
-            first = i, missing++;
-    if (missing)
-        status = keys_missing(data, keys->option, keys->columns[0], first, missing, e);
+    int status = keys_identities(data, equal_rows ? NULL : keys->option, keys->columns,
+                                 keys->count, 0, ids, e);
     if (status == RN_OK)
         *count = keys_number(ids, n, of);
     memory_release(ids);
-    memory_release(gone);
     return status;
 }
 
@@ -289,15 +289,16 @@ static int read_folds(const struct data *data, struct division *d, struct rn_err
     }
     if (data->sources.val < 0 && data_number(&data->options, "split.val") == 0)
         return RN_OK;
-    error_set(e, RN_E_CONFIG, "data.split.folds gives validation samples, and so does %s",
+    error_set(e, RN_E_CONFIG,
+              "data.split.folds gives validation samples, and so does %s",
               data->sources.val < 0 ? "data.split.val" : "data.val");
     error_hint(e, "leave one");
     return refuse(e, "folds");
 }
 
 /* Rows of each part, and whether they leave any for training. */
-static int read_wants(const struct data *data, const struct table *t, enum split_kind kind,
-                      struct division *d, struct rn_error *e) {
+static int read_wants(const struct data *data, const struct table *t,
+                      enum split_kind kind, struct division *d, struct rn_error *e) {
     const struct data_options *o = &data->options;
     uint64_t *want = d->want;
     uint64_t gap = (uint64_t)data_number(o, "split.gap"), gaps = 0;
@@ -311,8 +312,9 @@ static int read_wants(const struct data *data, const struct table *t, enum split
     if (status != RN_OK)
         return status;
     if (t->stream && (want[DATA_VAL] || want[DATA_TEST] || d->folds)) {
-        error_set(e, RN_E_CONFIG, "a stream cannot be divided, as its samples are not "
-                                  "counted");
+        error_set(e, RN_E_CONFIG,
+                  "a stream cannot be divided, as its samples are not "
+                  "counted");
         error_hint(e, "give data.val and data.test sources of their own");
         return refuse(e, "");
     }
@@ -329,8 +331,9 @@ static int read_wants(const struct data *data, const struct table *t, enum split
         return refuse(e, "");
     }
     if (d->folds && (t->count - want[DATA_TEST]) < d->folds) {
-        error_set(e, RN_E_CONFIG, "%u folds of %llu samples: at least one would be empty",
-                  d->folds, (unsigned long long)(t->count - want[DATA_TEST]));
+        error_set(e, RN_E_CONFIG,
+                  "%u folds of %llu samples: at least one would be empty", d->folds,
+                  (unsigned long long)(t->count - want[DATA_TEST]));
         return refuse(e, "folds");
     }
     return RN_OK;
@@ -357,35 +360,58 @@ static void shuffle_classes(const struct request *r, uint64_t *rows) {
     memory_release(next);
 }
 
+/* "a 120, b 4", at most SHOWN_CLASSES of them. */
+static int hint_counts(const struct data *data, const struct classes *c,
+                       struct rn_error *e) {
+    struct text t = {0};
+    for (uint64_t k = 0; k < c->count && k < SHOWN_CLASSES; k++) {
+        text_add(&t, k ? ", " : "");
+        classes_name(data, c, k, &t);
+        text_addf(&t, " %llu", (unsigned long long)c->rows[k]);
+    }
+    if (c->count > SHOWN_CLASSES)
+        text_addf(&t, " and %llu classes more",
+                  (unsigned long long)(c->count - SHOWN_CLASSES));
+    int status = error_hint(e, "rows of each class: %s", text_get(&t));
+    text_finish(&t);
+    return status;
+}
+
 /* Every fold has a row of every class. */
 static int check_class_folds(const struct data *data, const struct request *r,
                              struct rn_error *e) {
     const struct classes *c = &r->classes;
-    for (uint64_t k = 0; k < c->count && r->division.folds; k++) {
-        uint64_t test = 0;
-        for (uint64_t i = 0; i < r->division.rows; i++)
-            test += c->of[i] == k && r->division.part[i] == DATA_TEST;
-        if (c->rows[k] - test >= r->division.folds)
-            continue;
-        struct text name = {0};
-        classes_name(data, c, k, &name);
-        error_set(e, RN_E_CONFIG,
-                  "class '%s' of data.split.by has %llu rows, %llu of them in the test; "
-                  "what is left is too few for %u folds",
-                  text_get(&name), (unsigned long long)c->rows[k],
-                  (unsigned long long)test, r->division.folds);
-        error_hint(e, "take fewer folds, or kind random");
-        text_finish(&name);
-        return refuse(e, "folds");
-    }
-    return RN_OK;
+    const struct division *d = &r->division;
+    if (!c->count || !d->folds)
+        return RN_OK;
+    uint64_t k = 0, *test = memory_get(memory_mul(c->count, sizeof *test));
+    for (uint64_t i = 0; i < d->rows; i++)
+        test[c->of[i]] += d->part[i] == DATA_TEST;
+    while (k < c->count && c->rows[k] - test[k] >= d->folds)
+        k++;
+    uint64_t in_test = k < c->count ? test[k] : 0;
+    memory_release(test);
+    if (k == c->count)
+        return RN_OK;
+    struct text name = {0};
+    classes_name(data, c, k, &name);
+    error_set(
+        e, RN_E_CONFIG,
+        "class '%s' of data.split.by has %llu rows, %llu of them in the test: too "
+        "few for %u folds",
+        text_get(&name), (unsigned long long)c->rows[k], (unsigned long long)in_test,
+        d->folds);
+    text_finish(&name);
+    hint_counts(data, c, e);
+    return refuse(e, "folds");
 }
 
 static int divide_by_class(const struct data *data, struct request *r,
                            struct rn_error *e) {
     uint64_t *rows = memory_get(memory_mul(r->division.rows + 1, sizeof *rows));
     shuffle_classes(r, rows);
-    divide_classes(&r->division, rows, r->classes.count ? r->classes.rows : &r->division.rows,
+    divide_classes(&r->division, rows,
+                   r->classes.count ? r->classes.rows : &r->division.rows,
                    r->classes.count ? r->classes.count : 1);
     memory_release(rows);
     return check_class_folds(data, r, e);
@@ -409,6 +435,7 @@ static uint64_t groups_of_class(const struct request *r, uint64_t k, bool all,
 static int groups_lack(const struct data *data, const struct request *r,
                        const struct division_lack *lack, struct rn_error *e) {
     const struct division *d = &r->division;
+    bool fold = d->folds && lack->part == DATA_VAL;
     uint64_t largest, n = groups_of_class(r, lack->which, !lack->of_class, &largest);
     struct text name = {0};
     const char *part = data_split_name(lack->part);
@@ -417,20 +444,25 @@ static int groups_lack(const struct data *data, const struct request *r,
         error_set(e, RN_E_CONFIG,
                   "%s gets no row of class '%s': its %llu rows are in %llu groups, of "
                   "which the largest has %llu",
-                  d->folds ? "a fold" : part, text_get(&name),
+                  fold ? "a fold" : part, text_get(&name),
                   (unsigned long long)r->classes.rows[lack->which],
                   (unsigned long long)n, (unsigned long long)largest);
     } else {
         error_set(e, RN_E_CONFIG,
                   "%s gets no group: there are %llu groups of %llu rows, of which the "
                   "largest has %llu",
-                  d->folds ? "a fold" : part, (unsigned long long)n,
+                  fold ? "a fold" : part, (unsigned long long)n,
                   (unsigned long long)d->rows, (unsigned long long)largest);
     }
     text_finish(&name);
-    error_hint(e, "a group is never divided: ask for fewer parts or folds, or group by "
-                  "another field");
-    return refuse(e, r->kind == SPLIT_GROUP && split_option(data, "by") ? "by" : "group");
+    if (lack->of_class)
+        hint_counts(data, &r->classes, e);
+    else
+        error_hint(e,
+                   "a group is never divided: ask for fewer parts or folds, or group "
+                   "by another field");
+    return refuse(e,
+                  r->kind == SPLIT_GROUP && split_option(data, "by") ? "by" : "group");
 }
 
 static int divide_by_group(const struct data *data, struct request *r,
@@ -462,8 +494,9 @@ static int time_lack(const struct request *r, const struct division_lack *lack,
               : lack->part == DATA_VAL ? "validation"
                                        : "the test",
               (unsigned long long)n, (unsigned long long)(t->times ? times : n));
-    error_hint(e, "rows of one time are in one part, and `gap` and `embargo` leave rows "
-                  "out before each border");
+    error_hint(e,
+               "rows of one time are in one part, and `gap` and `embargo` leave rows "
+               "out before each border");
     return refuse(e, "");
 }
 
@@ -488,7 +521,8 @@ static int divide_by_time(struct data *data, struct request *r, struct rn_error 
             times[i] = all[i].time;
     }
     struct timeline t = {rows, times, (uint64_t)data_number(o, "split.gap"),
-                         (long double)data_number(o, "split.embargo") * unit};
+                         (long double)data_number(o, "split.embargo") * unit,
+                         r->kind == SPLIT_TIME};
     if (status == RN_OK) {
         struct division_lack lack = divide_time(&r->division, &t);
         if (lack.any)
@@ -500,7 +534,8 @@ static int divide_by_time(struct data *data, struct request *r, struct rn_error 
     return status;
 }
 
-/* A share of a hash is no count: which rows there are does not change where one goes. */
+/* A share of a hash is no count: which rows there are does not change where one goes.
+ */
 static int hash_share(const struct data *data, const char *name, double *out,
                       struct rn_error *e) {
     char path[32];
@@ -533,32 +568,26 @@ static int check_hash_parts(const struct request *r, struct rn_error *e) {
 }
 
 static int divide_by_hash(struct data *data, struct request *r, struct rn_error *e) {
-    uint64_t n = r->division.rows, first = 0, missing = 0;
+    uint64_t n = r->division.rows;
     double share[DATA_SPLITS] = {0};
     struct identity *ids = memory_get(memory_mul(n + 1, sizeof *ids));
     uint64_t *hashes = memory_get(memory_mul(n + 1, sizeof *hashes));
-    uint8_t *gone = memory_get(n + 1);
     int status = RN_OK;
     if (data->sources.val < 0)
         status = hash_share(data, "val", &share[DATA_VAL], e);
     if (status == RN_OK && data->sources.test < 0)
         status = hash_share(data, "test", &share[DATA_TEST], e);
     if (status == RN_OK)
-        status = keys_identities(data, r->by.columns, r->by.count, r->seed, ids, gone, e);
-    for (uint64_t i = n; i-- > 0 && status == RN_OK;) {
+        status =
+            keys_identities(data, "by", r->by.columns, r->by.count, r->seed, ids, e);
+    for (uint64_t i = 0; i < n && status == RN_OK; i++)
         hashes[i] = ids[i].h[0];
-        if (gone[i])
-            first = i, missing++;
-    }
-    if (missing)
-        status = keys_missing(data, "by", r->by.columns[0], first, missing, e);
     if (status == RN_OK) {
         divide_hash(&r->division, hashes, share);
         status = check_hash_parts(r, e);
     }
     memory_release(ids);
     memory_release(hashes);
-    memory_release(gone);
     return status;
 }
 
@@ -570,8 +599,8 @@ static int read_request_keys(struct data *data, struct request *r, struct rn_err
                               &r->classes, e);
     if (status == RN_OK && r->group.count) {
         r->groups = memory_get(memory_mul(r->division.rows + 1, sizeof *r->groups));
-        status = split_groups(data, &r->group, r->equal_rows, r->groups, &r->group_count,
-                              e);
+        status =
+            split_groups(data, &r->group, r->equal_rows, r->groups, &r->group_count, e);
     }
     return status;
 }
@@ -589,16 +618,15 @@ static int divide_rows(struct data *data, struct request *r, struct rn_error *e)
     return status;
 }
 
-/* The lists of the parts, each in rising order. */
-static void list_parts(struct data *data, const struct table *t,
-                       const struct division *d) {
+void split_lists(struct data *data, const uint8_t *part, const bool any[DATA_SPLITS]) {
+    const struct table *t = &data->sources.at[data->sources.main];
     for (int s = 0; s < DATA_SPLITS; s++) {
-        if (s != DATA_TRAIN && !d->want[s] && !(s == DATA_VAL && d->folds))
+        if (!any[s])
             continue;
         int64_t *ids = memory_get(memory_mul(t->count + 1, sizeof *ids));
         uint64_t n = 0;
         for (uint64_t i = 0; i < t->count; i++)
-            if (d->part[i] == s)
+            if (part[i] == s)
                 ids[n++] = (int64_t)(t->offset + i);
         data->splits[s].table = data->sources.main;
         data->splits[s].ids = ids;
@@ -624,8 +652,10 @@ static int divide(struct data *data, struct rn_error *e) {
     d->part = memory_get(t->count + 1);
     if (!t->stream && (d->want[DATA_VAL] || d->want[DATA_TEST] || d->folds))
         status = divide_rows(data, &r, e);
+    const bool any[DATA_SPLITS] = {true, d->want[DATA_VAL] || d->folds,
+                                   d->want[DATA_TEST]};
     if (status == RN_OK)
-        list_parts(data, t, d);
+        split_lists(data, d->part, any);
     memory_release(d->part);
     return status;
 }
@@ -642,15 +672,36 @@ void split_hash(struct data *data) {
     text_finish(&t);
 }
 
+static int read_stored(struct data *data, struct rn_error *e) {
+    struct split_keys by, group;
+    bool equal_rows;
+    const char *path = data_word(&data->options, "split.path");
+    int status = split_keys_of(data, &by, &group, &equal_rows, e);
+    if (status != RN_OK)
+        return status;
+    if (!path == !by.count) {
+        if (path)
+            error_set(e, RN_E_CONFIG,
+                      "data.split gives its parts by `path` and by `by`");
+        else
+            error_set(e, RN_E_CONFIG, "data.split.kind is file, but `path` is missing");
+        if (!path)
+            error_hint(e,
+                       "path: a stored split; or by: a field of train, val and test");
+        return refuse(e, path ? "by" : "");
+    }
+    return path ? split_read_file(data, path, e)
+                : split_read_column(data, by.columns[0], e);
+}
+
 int split_make(struct data *data, struct rn_error *e) {
-    const struct data_options *o = &data->options;
     int status = RN_OK;
     if (data->options.mode == DATA_FOR_PREDICTION)
         split_whole(data, DATA_TEST, data->sources.main);
     else if (data->options.stored_split)
         status = split_read(data, data->options.stored_split, e);
-    else if (strcmp(data_word(o, "split.kind"), "file") == 0)
-        status = split_read_file(data, data_word(o, "split.path"), e);
+    else if (split_kind_of(data) == SPLIT_FILE)
+        status = read_stored(data, e);
     else {
         status = divide(data, e);
         if (data->sources.val >= 0 && status == RN_OK)

@@ -132,15 +132,13 @@ static int load(const char *path, uint64_t limit, struct text *out,
 int split_read_file(struct data *data, const char *path, struct rn_error *e) {
     struct text t = {0};
     uint64_t rows = 0;
-    if (!path) {
-        error_set(e, RN_E_CONFIG, "data.split.kind is file, but `path` is missing");
-        return error_where(e, RN_WHERE_CONFIG, "split", 0, 0);
-    }
     for (uint32_t i = 0; i < data->sources.count; i++)
         rows += data->sources.at[i].count;
     int status = load(path, SPLIT_HEAD + SPLIT_ROW * rows, &t, e);
     if (status != RN_OK)
         error_where(e, RN_WHERE_CONFIG, "split.path", 0, 0);
+    else if (split_is_named(text_get(&t)))
+        status = split_read_words(data, path, text_get(&t), e);
     else if ((status = split_read(data, text_get(&t), e)) != RN_OK)
         error_context(e, "%s", path);
     text_finish(&t);

@@ -115,8 +115,8 @@ static long double number_of(const void *values, rn_dtype dtype, uint64_t i) {
     return v;
 }
 
-static int read_times(void *context, const struct reader *r, uint64_t first,
-                      uint64_t n, struct rn_error *e) {
+static int read_times(void *context, const struct reader *r, uint64_t first, uint64_t n,
+                      struct rn_error *e) {
     struct times *t = context;
     const struct column *c = &t->data->pipeline.columns[t->column];
     bool text = (c->field.flags & RN_FIELD_TEXT) != 0;
