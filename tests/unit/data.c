@@ -105,7 +105,7 @@ static void test_split(void) {
     REFUSED(MADE "  split: {kind: position, val: 500, test: 400, gap: 50}", RN_E_CONFIG,
             "leave none of 1000");
     REFUSED(MADE "  split: {val: 500, gap: 5}", RN_E_CONFIG,
-            "gap is of kind position, not random");
+            "gap is of kind position or time, not random");
 
     /* no section: all rows train */
     open_good(&a, MADE, (struct how){.seed = 1});
