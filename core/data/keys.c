@@ -79,7 +79,7 @@ static bool is_text(const struct column *c) {
 }
 
 /* Element `at`; NaN: missing. */
-static double number_at(const void *values, rn_dtype dtype, uint64_t at) {
+double keys_number_at(const void *values, rn_dtype dtype, uint64_t at) {
     double v;
     if (!dtype_float(dtype)) {
         int64_t whole = rn_integer_get(values, dtype, at);
@@ -198,9 +198,9 @@ int keys_classes(struct data *data, uint32_t column, uint64_t bins, struct class
             : error_set(e, RN_E_MEMORY, "no memory for the classes of the split");
     if (status == RN_OK) {
         for (uint64_t i = 0; i < n; i++)
-            all[i] = (struct row_value){i, raw.values + i * c->bytes, c->bytes,
-                                        bins ? number_at(raw.values, c->field.dtype, i)
-                                             : 0.0};
+            all[i] = (struct row_value){
+                i, raw.values + i * c->bytes, c->bytes,
+                bins ? keys_number_at(raw.values, c->field.dtype, i) : 0.0};
         qsort(all, n, sizeof *all, by_value);
         uint64_t values = count_values(all, n);
         bool intervals = bins && values > bins;
@@ -243,10 +243,10 @@ void classes_name(const struct data *data, const struct classes *c, uint64_t i,
         text_addf(out, "value %llu", (unsigned long long)i + 1);
     } else if (c->range && !isnan(c->range[i][0])) {
         text_addf(out, "%.6g to %.6g", c->range[i][0], c->range[i][1]);
-    } else if (isnan(number_at(value, dtype, 0))) {
+    } else if (isnan(keys_number_at(value, dtype, 0))) {
         text_add(out, "(missing)");
     } else if (dtype_float(dtype)) {
-        text_addf(out, "%.9g", number_at(value, dtype, 0));
+        text_addf(out, "%.9g", keys_number_at(value, dtype, 0));
     } else {
         text_addf(out, "%lld", (long long)rn_integer_get(value, dtype, 0));
     }
@@ -256,7 +256,7 @@ void classes_name(const struct data *data, const struct classes *c, uint64_t i,
 
 /* A value in the form in which it is hashed: the same in every type that holds it. */
 static void canonical(const void *values, rn_dtype dtype, uint64_t at, uint8_t out[9]) {
-    double v = number_at(values, dtype, at);
+    double v = keys_number_at(values, dtype, at);
     bool whole = !dtype_float(dtype) && !isnan(v);
     int64_t n = whole ? rn_integer_get(values, dtype, at) : 0;
     if (!whole && v >= -9223372036854775808.0 && v < 9223372036854775808.0 &&

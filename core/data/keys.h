@@ -17,6 +17,9 @@ typedef int (*keys_fn)(void *context, const struct reader *r, uint64_t first,
 int keys_rows(struct data *data, const uint32_t *columns, uint32_t count, keys_fn fn,
               void *context, struct rn_error *e);
 
+/* Element `at`; NaN: missing. */
+double keys_number_at(const void *values, rn_dtype dtype, uint64_t at);
+
 /* ---- classes: values of one column, or intervals of them */
 
 #define KEYS_BINS 10 /* of a float field, where the option `bins` is absent */
