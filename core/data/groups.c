@@ -18,7 +18,9 @@
 #define SWAPS       200u
 #define TRIES       500000u /* of a round: pairs of groups times their classes */
 #define ROUNDING    1e-9    /* of targets: a share of a share */
-#define MISSING_ONE 1e9     /* the cost of a class that is missing in a part */
+#define STARTS      16u
+#define STARTS_WORK 1500000u /* of a round of all starts */
+#define MISSING_ONE 1e9      /* the cost of a class that is missing in a part */
 
 /* Groups in random order, by rows. */
 struct listing {
@@ -228,17 +230,17 @@ static bool has_target(const struct assignment *t, uint32_t part) {
     return t->share[part] > 0;
 }
 
-/* The groups are sorted from the largest. */
-static void assign_greedily(struct assignment *t) {
-    for (uint64_t g = 0; g < t->groups; g++) {
+/* In an order of all groups. */
+static void assign_greedily(struct assignment *t, const uint64_t *order) {
+    for (uint64_t i = 0; i < t->groups; i++) {
         uint32_t best = UINT32_MAX;
         double least = 0;
         for (uint32_t p = 0; p < t->parts; p++) {
-            double by = has_target(t, p) ? change(t, p, UINT64_MAX, g) : 0;
+            double by = has_target(t, p) ? change(t, p, UINT64_MAX, order[i]) : 0;
             if (has_target(t, p) && (best == UINT32_MAX || by < least))
                 best = p, least = by;
         }
-        put(t, g, best);
+        put(t, order[i], best);
     }
 }
 
@@ -266,33 +268,91 @@ static uint64_t draw(const uint32_t key[2], uint64_t round, uint64_t i, uint64_t
     return (((uint64_t)out[1] << 32) | out[0]) % n;
 }
 
-static void improve(struct assignment *t, const uint32_t key[2]) {
-    uint64_t n = t->groups, tries = n ? TRIES / (t->begin[n] / n) + 1 : 0;
-    if (!n)
-        return;
-    bool all = n * n / 2 + n * t->parts <= tries;
-    tries = tries < 4 * n + 1000 ? tries : 4 * n + 1000;
-    for (uint64_t round = 0; round < SWAPS; round++) {
-        struct exchange best = {.gain = 1e-9};
-        for (uint64_t g = 0; g < n && all; g++) {
-            for (uint32_t p = 0; p < t->parts; p++)
-                try_exchange(t, g, g, p, &best);
-            for (uint64_t h = g + 1; h < n; h++)
-                try_exchange(t, g, h, t->at[h], &best);
-        }
-        for (uint64_t i = 0; i < tries && !all; i++) {
-            uint64_t g = draw(key, round, 2 * i, n);
-            uint64_t h = draw(key, round, 2 * i + 1, n + t->parts);
-            try_exchange(t, g, h < n ? h : g, h < n ? t->at[h] : (uint32_t)(h - n),
-                         &best);
-        }
-        if (best.gain <= 1e-9)
-            return;
-        uint32_t from = t->at[best.g];
-        put(t, best.g, best.to);
-        if (best.h != best.g)
-            put(t, best.h, from);
+/* What a round of `improve` looks at: all pairs, where they are few enough. */
+struct search {
+    uint64_t tries;
+    bool all;
+    uint32_t starts; /* how often it is worth while to begin again */
+};
+
+static struct search plan_search(const struct assignment *t) {
+    uint64_t n = t->groups, tallies = n ? t->begin[n] / n : 1;
+    uint64_t pairs = n < 1u << 16 ? n * n / 2 + n * t->parts + 1 : UINT64_MAX / TRIES;
+    uint64_t most = TRIES / tallies + 1, starts = STARTS_WORK / (pairs * tallies + 1);
+    struct search s = {4 * n + 1000, pairs <= most, 1};
+    s.tries = s.tries < most ? s.tries : most;
+    if (s.all && starts > 1)
+        s.starts = starts < STARTS ? (uint32_t)starts : STARTS;
+    return s;
+}
+
+/* One exchange; false: none of those tried is a gain. */
+static bool improve_once(struct assignment *t, const struct search *s,
+                         const uint32_t key[2], uint64_t round) {
+    struct exchange best = {.gain = 1e-9};
+    uint64_t n = t->groups;
+    for (uint64_t g = 0; g < n && s->all; g++) {
+        for (uint32_t p = 0; p < t->parts; p++)
+            try_exchange(t, g, g, p, &best);
+        for (uint64_t h = g + 1; h < n; h++)
+            try_exchange(t, g, h, t->at[h], &best);
     }
+    for (uint64_t i = 0; i < s->tries && !s->all; i++) {
+        uint64_t g = draw(key, round, 2 * i, n);
+        uint64_t h = draw(key, round, 2 * i + 1, n + t->parts);
+        try_exchange(t, g, h < n ? h : g, h < n ? t->at[h] : (uint32_t)(h - n), &best);
+    }
+    if (best.gain <= 1e-9)
+        return false;
+    uint32_t from = t->at[best.g];
+    put(t, best.g, best.to);
+    if (best.h != best.g)
+        put(t, best.h, from);
+    return true;
+}
+
+static double whole_cost(const struct assignment *t) {
+    double sum = 0;
+    for (uint32_t p = 0; p < t->parts; p++)
+        for (uint64_t c = 0; c < t->columns && has_target(t, p); c++)
+            sum += cost(target_of(t, p, c), t->have[p * t->columns + c]);
+    return sum;
+}
+
+static void move_to(struct assignment *t, const uint32_t *at) {
+    for (uint64_t g = 0; g < t->groups; g++)
+        if (t->at[g] != at[g])
+            put(t, g, at[g]);
+}
+
+/* The best of some starts: the first from the largest group, the others in random
+ * orders. */
+static void assign_best(struct assignment *t, const uint32_t key[2]) {
+    struct search s = plan_search(t);
+    uint64_t n = t->groups, *order = memory_get(memory_mul(n + 1, sizeof *order));
+    uint32_t *best = memory_get(memory_mul(n + 1, sizeof *best));
+    double least = 0;
+    for (uint32_t k = 0; k < s.starts; k++) {
+        for (uint64_t i = 0; i < n; i++) {
+            order[i] = i;
+            t->at[i] = UINT32_MAX;
+        }
+        memset(t->have, 0, t->parts * t->columns * sizeof *t->have);
+        if (k)
+            data_shuffle(order, n, key, 4, k);
+        assign_greedily(t, order);
+        for (uint64_t round = 0; round < SWAPS && n; round++)
+            if (!improve_once(t, &s, key, round))
+                break;
+        double now = s.starts > 1 ? whole_cost(t) : 0;
+        if (!k || now < least) {
+            least = now;
+            memcpy(best, t->at, n * sizeof *best);
+        }
+    }
+    move_to(t, best);
+    memory_release(order);
+    memory_release(best);
 }
 
 /* Groups from the largest; of one size in the order of the list. */
@@ -380,10 +440,7 @@ static int assign(const struct division *d, const struct groups *g,
     tally_groups(&t, d, g, l);
     for (uint32_t p = 0; p < parts; p++)
         t.share[p] = want[p] / t.all[0];
-    for (uint64_t i = 0; i < groups; i++)
-        at[i] = UINT32_MAX;
-    assign_greedily(&t);
-    improve(&t, d->key);
+    assign_best(&t, d->key);
     *lack = find_lack(&t);
     memory_release(t.begin);
     memory_release(t.tallies);

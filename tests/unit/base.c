@@ -120,6 +120,10 @@ static void test_hash(void) {
     CHECK(crc32c(0, "123456789", 9) == 0xe3069283u);
     CHECK(crc32c(crc32c(0, "1234", 4), "56789", 5) == 0xe3069283u);
     CHECK(fnv1a("a", 1) == 0xaf63dc4c8601ec8cu);
+    /* the example of the paper's appendix A */
+    static const uint8_t bytes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+    static const uint64_t sip_key[] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
+    CHECK(siphash(sip_key, bytes, sizeof bytes) == 0xa129ca6149be45e5u);
 }
 
 static void test_path(void) {
