@@ -225,6 +225,13 @@ static int report(struct setup *s, const struct args *a, struct diag *d) {
         error_where(&e, RN_WHERE_CONFIG, "data", 0, 0);
         return diag_place(d, s->x->root, &e);
     }
+    const struct node *prepared = node_at(s->x->root, "data.prepared");
+    if (prepared) {
+        node_error(d, prepared, false, RN_E_CONFIG,
+                   "the split of data.prepared was made before");
+        diag_hint(d, "~data.prepared shows the one that the sources give");
+        return RN_E_CONFIG;
+    }
     int status = split_report_make(s->data, s->arena, &r, &e);
     if (status == RN_OK && args_has(a, FLAG_LISTS))
         status = write_lists(s->data, args_text(a, FLAG_LISTS), &e);
