@@ -36,6 +36,7 @@ static const struct resume_rule rules[] = {
     {"data.eval_batch", true, "of evaluations from here on"},
     {"data.workers", true, "batches are the same for any number"},
     {"data.resident", true, "batches are the same either way"},
+    {"data.prepared", true, "as data.source, and with the same split and transforms"},
     {"data.cache", true, "batches are the same for any size"},
 #define INSIDE(key)
 #define SECTION(kind, key, facts, doc, example, applied, why) {key, applied, why},

@@ -162,6 +162,7 @@ ROWS = {
     "data.eval_batch": (BASE, ["data.eval_batch=5"], same),
     "data.workers": (BASE, ["data.workers=0"], same),
     "data.resident": (BASE, ["data.resident=always"], same),
+    "data.prepared": (BASE, ["data.prepared=PREPARED"], same),
     "data.cache": (BASE, ["data.cache=0"], same),
     "data.contract": (BASE, ["data.contract={a: {missing: 0}}"], same),
     "check": (BASE, ["check.on_train=warn"], same),
@@ -356,7 +357,8 @@ class Bases:
             table(home / "moved.csv")
             for split in ("train", "val", "test"):
                 table(home / f"{split}.csv")
-            r, run = train(config(home, text.lstrip()))
+            path = config(home, text.lstrip())
+            r, run = train(path)
             self.c.equal(f"the run before{r.err if r.code else str()}", r.code, 0)
             control = home / "control"
             shutil.copytree(run, control)
@@ -364,6 +366,7 @@ class Bases:
             self.c.equal("control", r.code, 0)
             self.c.ok("control: verify", isinstance(check(control), tuple), CHECKED[control])
             self.c.ok("the run before: verify", isinstance(check(run), tuple), CHECKED[run])
+            runner("prepare", path, "--out", home / "prepared.h5")
             self.made[text] = (run, control, home)
         return self.made[text]
 
@@ -373,7 +376,8 @@ def each(c, bases, why):
         run, control, home = bases.get(text)
         copy = home / "copy"
         shutil.copytree(run, copy)
-        change = [x.replace("MOVED", str(home / "moved.csv")) for x in change]
+        change = [x.replace("MOVED", str(home / "moved.csv")).replace(
+            "PREPARED", str(home / "prepared.h5")) for x in change]
         longer = [] if any("train.epochs" in x for x in change) else ["train.epochs=4"]
         before = CHECKED[run], (copy / "resolved.yaml").read_text()
         r = runner("resume", copy, *longer, *change)
