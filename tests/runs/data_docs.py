@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/data.md is true: each block of YAML trains, what it says of the record is there."""
+"""docs/data.md and docs/transforms.md are true: each block of YAML trains, what it says of the record is there."""
 import re
 import shutil
 
@@ -11,7 +11,7 @@ import yaml
 from harness import ROOT, Checks, Scratch, latest, runner
 
 check = Checks()
-page = (ROOT / "docs/data.md").read_text()
+page = (ROOT / "docs/data.md").read_text() + (ROOT / "docs/transforms.md").read_text()
 blocks = {re.match(r"# (\S+)\.yaml", text).group(1): yaml.safe_load(text)
           for text in re.findall(r"^```yaml\n(.*?)^```", page, re.S | re.M)}
 python = re.search(r"^```python\n(.*?)^```", page, re.S | re.M).group(1)
@@ -52,7 +52,8 @@ def train(folder, name):
 with Scratch() as folder:
     files(folder)
     check.equal("blocks", sorted(blocks),
-                ["balanced", "files", "measured", "mixed", "pictures", "reviews", "table", "watched"])
+                ["balanced", "files", "measured", "mixed", "pictures", "reviews", "robust", "table",
+                 "watched"])
     runs = {name: train(folder, name) for name in blocks}
 
     text = (runs["table"] / "split.txt").read_text()

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <runner/sdk/arrays.h>
 #include <runner/sdk/field.h>
 #include <runner/sdk/transform.h>
 #include <runner/transform.h>
@@ -73,9 +74,8 @@ struct rn_fitted {
     struct rn_fitted_map (*finish)(const struct rn_fitted *s, const struct rn_tally *t);
 };
 
-/* self may be NULL. */
-static inline void rn_fitted_destroy(void *self) {
-    struct rn_fitted *s = (struct rn_fitted *)self;
+/* What rn_fitted_destroy frees of the struct; NULL is fine. */
+static inline void rn_fitted_finish(struct rn_fitted *s) {
     for (uint32_t i = 0; s && i < s->count; i++) {
         free(s->fields[i]->tally);
         free(s->fields[i]->map);
@@ -85,7 +85,12 @@ static inline void rn_fitted_destroy(void *self) {
         free(s->fields);
         free(s->in);
     }
-    free(s);
+}
+
+/* self may be NULL. */
+static inline void rn_fitted_destroy(void *self) {
+    rn_fitted_finish((struct rn_fitted *)self);
+    free(self);
 }
 
 /* The option `per`. */
@@ -360,29 +365,57 @@ static inline int32_t rn_fitted_apply(void *self, const struct rn_transform_call
     return RN_OK;
 }
 
-#define RN_FITTED_VERSION 2u
-#define RN_FITTED_FIRST   1u /* without the origin */
+/* Versions of a state before it was named arrays. */
+#define RN_FITTED_FIRST 1u /* without the origin */
+#define RN_FITTED_MAPS  2u
 
-/* Format: u32 version, u32 fields; each field: name[RN_FITTED_NAME], u64 groups, u64
- * elements, f64 map[groups][3]. */
+/* Arrays FIELD/origin, FIELD/shift and FIELD/factor, f64 [groups], and FIELD/elements,
+ * i64. */
 static inline int32_t rn_fitted_save(void *self, struct rn_stream *to,
                                      struct rn_error *e) {
-    (void)e;
+    static const char *const parts[] = {"origin", "shift", "factor"};
     const struct rn_fitted *s = (const struct rn_fitted *)self;
-    uint32_t head[2] = {RN_FITTED_VERSION, s->count};
-    int32_t status = to->api->write(to, head, sizeof head);
+    int32_t status = rn_arrays_begin(to);
     for (uint32_t i = 0; status == RN_OK && i < s->count; i++) {
         const struct rn_fitted_field *f = s->fields[i];
-        uint64_t size[2] = {f->groups, f->elements};
+        int64_t groups = (int64_t)f->groups, elements = (int64_t)f->elements;
         if (!f->map)
             return RN_E_INTERNAL;
-        status = to->api->write(to, f->name, sizeof f->name);
-        if (status == RN_OK)
-            status = to->api->write(to, size, sizeof size);
-        if (status == RN_OK)
-            status = to->api->write(to, f->map, f->groups * sizeof *f->map);
+        double *part = (double *)malloc(f->groups * sizeof *part);
+        if (!part)
+            return rn_fail(e, RN_E_MEMORY, "no memory for a state", NULL, NULL);
+        status = rn_array_put(to, f->name, "elements", RN_I64, 0, NULL, &elements);
+        for (uint32_t p = 0; status == RN_OK && p < 3; p++) {
+            for (uint64_t g = 0; g < f->groups; g++)
+                part[g] = p == 0   ? f->map[g].origin
+                          : p == 1 ? f->map[g].shift
+                                   : f->map[g].factor;
+            status = rn_array_put(to, f->name, parts[p], RN_F64, 1, &groups, part);
+        }
+        free(part);
     }
     return status;
+}
+
+/* The record of a stored field with room for its maps, or NULL with an error. */
+static inline struct rn_fitted_field *
+rn_fitted_stored(struct rn_fitted *s, const char *name, uint64_t groups,
+                 uint64_t elements, struct rn_error *e) {
+    struct rn_fitted_field *f = rn_fitted_find(s, name);
+    if (f && (f->groups != groups || f->elements != elements)) {
+        rn_failf(e, RN_E_CHECKPOINT, NULL, 0, 0,
+                 "the stored '%s' has another size than the field", name);
+        return NULL;
+    }
+    if (!f)
+        f = rn_fitted_add(s, name, groups, elements);
+    if (f && !f->map)
+        f->map = (struct rn_fitted_map *)calloc(groups, sizeof *f->map);
+    if (!f || !f->map) {
+        rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+        return NULL;
+    }
+    return f;
 }
 
 /* Of a stored map: its last members. */
@@ -391,47 +424,88 @@ static inline uint64_t rn_fitted_map_bytes(uint32_t version) {
                                      : 2 * sizeof(double);
 }
 
-/* Reads every version up to RN_FITTED_VERSION. RN_E_CHECKPOINT: damaged, or of fields
- * of another size. */
-static inline int32_t rn_fitted_load(void *self, struct rn_stream *from,
-                                     struct rn_error *e) {
-    struct rn_fitted *s = (struct rn_fitted *)self;
-    uint32_t head[2] = {0, 0};
-    int32_t status = from->api->read(from, head, sizeof head);
-    if (status == RN_OK && (head[0] < RN_FITTED_FIRST || head[0] > RN_FITTED_VERSION ||
-                            head[1] > from->api->left(from) / RN_FITTED_NAME))
+/* The fields of a state of version RN_FITTED_FIRST or RN_FITTED_MAPS, behind that
+ * number: u32 fields; each: name[RN_FITTED_NAME], u64 groups, u64 elements, f64
+ * map[groups][2 or 3]. RN_E_CHECKPOINT: damaged, or of fields of another size. */
+static inline int32_t rn_fitted_load_fields(struct rn_fitted *s, struct rn_stream *from,
+                                            uint32_t version, struct rn_error *e) {
+    uint32_t fields = 0;
+    uint64_t n = rn_fitted_map_bytes(version);
+    int32_t status = from->api->read(from, &fields, sizeof fields);
+    if (status == RN_OK && fields > from->api->left(from) / RN_FITTED_NAME)
         status = RN_E_CHECKPOINT;
-    for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
+    for (uint32_t i = 0; status == RN_OK && i < fields; i++) {
         char name[RN_FITTED_NAME];
         uint64_t size[2] = {0, 0};
         status = from->api->read(from, name, sizeof name);
         if (status == RN_OK)
             status = from->api->read(from, size, sizeof size);
         if (status != RN_OK || name[RN_FITTED_NAME - 1] || !size[0] ||
-            size[1] % size[0] ||
-            size[0] > from->api->left(from) / rn_fitted_map_bytes(head[0])) {
+            size[1] % size[0] || size[0] > from->api->left(from) / n) {
             status = RN_E_CHECKPOINT;
             break;
         }
-        struct rn_fitted_field *f = rn_fitted_find(s, name);
-        if (f && (f->groups != size[0] || f->elements != size[1]))
-            return rn_failf(e, RN_E_CHECKPOINT, NULL, 0, 0,
-                            "the stored '%s' has another size than the field", name);
+        struct rn_fitted_field *f = rn_fitted_stored(s, name, size[0], size[1], e);
         if (!f)
-            f = rn_fitted_add(s, name, size[0], size[1]);
-        if (f && !f->map)
-            f->map = (struct rn_fitted_map *)calloc(size[0], sizeof *f->map);
-        if (!f || !f->map)
-            return rn_fail(e, RN_E_MEMORY, "no memory for a transform", NULL, NULL);
+            return e && e->status ? e->status : RN_E_CHECKPOINT;
         for (uint64_t g = 0; status == RN_OK && g < size[0]; g++) {
-            uint64_t n = rn_fitted_map_bytes(head[0]);
             f->map[g].origin = 0.0;
             status = from->api->read(from, (char *)(f->map + g + 1) - n, n);
         }
     }
-    if (status != RN_OK)
-        return rn_fail(e, status, "the stored state cannot be read", NULL, NULL);
+    return status == RN_OK
+               ? RN_OK
+               : rn_fail(e, status, "the stored state cannot be read", NULL, NULL);
+}
+
+/* The fields of named arrays. */
+static inline int32_t rn_fitted_take_arrays(struct rn_fitted *s,
+                                            const struct rn_arrays *a,
+                                            struct rn_error *e) {
+    char name[RN_FITTED_NAME];
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct rn_array *n = &a->at[i];
+        if (!rn_array_field(n, "elements", name, sizeof name))
+            continue;
+        const struct rn_array *origin = rn_array_find(a, name, "origin", RN_F64, 1);
+        const struct rn_array *shift = rn_array_find(a, name, "shift", RN_F64, 1);
+        const struct rn_array *factor = rn_array_find(a, name, "factor", RN_F64, 1);
+        uint64_t elements =
+            n->dtype == RN_I64 && n->rank == 0 ? *(const uint64_t *)n->data : 0;
+        if (!origin || !shift || !factor || !origin->elements || !elements ||
+            shift->elements != origin->elements ||
+            factor->elements != origin->elements || elements % origin->elements)
+            return rn_fail(e, RN_E_CHECKPOINT, "the stored state cannot be read", NULL,
+                           NULL);
+        struct rn_fitted_field *f =
+            rn_fitted_stored(s, name, origin->elements, elements, e);
+        if (!f)
+            return e && e->status ? e->status : RN_E_CHECKPOINT;
+        for (uint64_t g = 0; g < f->groups; g++) {
+            f->map[g].origin = ((const double *)origin->data)[g];
+            f->map[g].shift = ((const double *)shift->data)[g];
+            f->map[g].factor = ((const double *)factor->data)[g];
+        }
+    }
     return RN_OK;
+}
+
+/* Reads every version. RN_E_CHECKPOINT: damaged, or of fields of another size. */
+static inline int32_t rn_fitted_load(void *self, struct rn_stream *from,
+                                     struct rn_error *e) {
+    struct rn_fitted *s = (struct rn_fitted *)self;
+    struct rn_arrays a;
+    uint32_t first = 0;
+    if (from->api->read(from, &first, sizeof first) != RN_OK)
+        return rn_fail(e, RN_E_CHECKPOINT, "the stored state cannot be read", NULL,
+                       NULL);
+    if (first == RN_FITTED_FIRST || first == RN_FITTED_MAPS)
+        return rn_fitted_load_fields(s, from, first, e);
+    int32_t status = rn_arrays_read(from, first, &a, e);
+    if (status == RN_OK)
+        status = rn_fitted_take_arrays(s, &a, e);
+    rn_arrays_free(&a);
+    return status;
 }
 
 /* Lines for the description. */

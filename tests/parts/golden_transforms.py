@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Write golden/transforms.json: inputs of transforms, and what scikit-learn 1.9.1 (NumPy
+where it has nothing alike) gives for them, fitted on the training rows. A case has arrays
+or a csv, the transforms, how many rows are for training (the others are validation), and
+expected fields of all rows."""
+import json
+import math
+import pathlib
+import warnings
+
+import numpy as np
+from sklearn import preprocessing as pp
+
+warnings.filterwarnings("ignore")
+NAN = float("nan")
+INPUTS, CASES = {}, {}
+
+
+def shared(a):
+    """The name of an input, written once."""
+    item = {"dtype": a.dtype.str, "data": clean(a)}
+    key = next((k for k, v in INPUTS.items() if json.dumps(v) == json.dumps(item)), None)
+    key = key or f"a{len(INPUTS)}"
+    INPUTS[key] = item
+    return key
+
+
+def clean(v):
+    if isinstance(v, np.ndarray):
+        v = v.tolist()
+    return [clean(i) for i in v] if isinstance(v, list) else v
+
+
+def case(name, transforms, expected, train, arrays=None, csv=None, source=None,
+         tolerance=1e-12):
+    CASES[name] = {
+        "transforms": transforms, "train": train, "tolerance": tolerance,
+        "expected": {k: clean(np.asarray(v)) for k, v in expected.items()},
+        **({"arrays": {k: shared(np.asarray(v)) for k, v in arrays.items()}}
+           if arrays else {}),
+        **({"csv": csv, "source": source or {}} if csv else {})}
+
+
+def fitted(transformer, x, train, *target):
+    transformer.fit(x[:train], *target)
+    return np.asarray(transformer.transform(x))
+
+
+rng = np.random.default_rng(7)
+X = rng.normal(size=(60, 5)) * [1, 100, 0.01, 5, 3] + [0, 1000, 0, -5, 2]
+X[:, 3] = np.round(X[:, 3])       # ties
+X[:, 4] = 3.25                    # constant
+HOLES = X.copy()
+HOLES[rng.random(X.shape) < 0.2] = NAN
+SKEW = np.exp(rng.normal(size=(60, 3)) * [0.5, 1.5, 0.1])
+T = 48
+
+
+def plain(name, transform, transformer, x=HOLES, **more):
+    case(name, [{**transform, "of": ["x"]}], {"x": fitted(transformer, x, T)}, T,
+         {"x": x}, **more)
+
+
+# ------------------------------------------------------------------ impute
+from sklearn.impute import SimpleImputer  # noqa: E402
+
+for how in ("mean", "median", "most_frequent"):
+    for kind, x in (("f64", HOLES), ("f32", HOLES.astype("f4"))):
+        # f32 stays f32, as the fill is then a number of that field.
+        want = fitted(SimpleImputer(strategy=how), x.astype("f8"), T)
+        case(f"impute {how} {kind}", [{"type": "impute", "of": ["x"], "with": how,
+                                       "flag": True}],
+             {"x": want.astype(kind.replace("f64", "f8").replace("f32", "f4")),
+              "x_missing": np.isnan(x).astype(float)}, T, {"x": x})
+case("impute most_frequent, tie", [{"type": "impute", "of": ["x"], "with": "most_frequent"}],
+     {"x": [[2.0], [1.0], [2.0], [1.0], [1.0], [3.0]]}, 5,
+     {"x": np.array([[2.0], [1.0], [2.0], [1.0], [NAN], [3.0]])})
+case("impute constant where all is missing",
+     [{"type": "impute", "of": ["x"], "with": "constant", "value": -1.5}],
+     {"x": [[-1.5], [-1.5], [4.0]]}, 2, {"x": np.array([[NAN], [NAN], [4.0]])})
+case("impute texts", [{"type": "impute", "of": ["k", "n"], "with": "most_frequent",
+                       "flag": True}, {"type": "label_map", "of": "k"}],
+     {"k": [0, 1, 0, 1, 0, 1], "k_missing": [0, 0, 0, 0, 1, 0],
+      "n": [1, 1, 2, 2, 5, 1], "n_missing": [0, 0, 0, 0, 0, 1]}, 5,
+     csv="x,k,n\n1,bb,1\n2,cc,1\n3,bb,2\n4,cc,2\n5,,5\n6,cc,\n",
+     source={"fields": ["k", "n"]})
+case("impute a text with a longer constant",
+     [{"type": "impute", "of": "k", "with": "constant", "text": "unknown"},
+      {"type": "label_map", "of": "k"}],
+     {"k": [0, 1, 0]}, 3, csv="x,k\n1,a\n2,\n3,a\n", source={"fields": ["k"]})
+
+# ----------------------------------------------------------------- scalers
+plain("standardise", {"type": "standardise"}, pp.StandardScaler())
+plain("minmax", {"type": "minmax"}, pp.MinMaxScaler())
+plain("maxabs", {"type": "maxabs"}, pp.MaxAbsScaler())
+plain("robust", {"type": "robust"}, pp.RobustScaler())
+plain("robust 10 to 80", {"type": "robust", "low": 10, "high": 80},
+      pp.RobustScaler(quantile_range=(10, 80)))
+plain("robust without centre", {"type": "robust", "center": False},
+      pp.RobustScaler(with_centering=False))
+plain("robust without scale", {"type": "robust", "scale": False},
+      pp.RobustScaler(with_scaling=False))
+case("maxabs of zeros", [{"type": "maxabs", "of": "x"}], {"x": [[0.0], [0.0], [7.0]]}, 2,
+     {"x": np.array([[0.0], [0.0], [7.0]])})
+case("robust of one row", [{"type": "robust", "of": "x"}], {"x": [[0.0, 0.0], [2.0, -1.0]]}, 1,
+     {"x": np.array([[1.0, 2.0], [3.0, 1.0]])})
+for norm in ("l1", "l2", "max"):
+    plain(f"normalise {norm}", {"type": "normalise", "norm": norm}, pp.Normalizer(norm),
+          np.vstack([X[:-1], np.zeros((1, 5))]))
+case("normalise 1e200", [{"type": "normalise", "of": "x"}],
+     {"x": [[0.6, 0.8], [0.6, -0.8]]}, 1, {"x": np.array([[3e200, 4e200], [3e-200, -4e-200]])})
+case("two fields, one a channel", [{"type": "robust", "of": ["a", "b"], "per": "channel"}],
+     {"a": fitted(pp.RobustScaler(), HOLES[:, 0:1], T)[:, 0],
+      "b": np.concatenate([
+          ((X[:, k:k + 2] - np.median(X[:T, k:k + 2]))
+           / (np.percentile(X[:T, k:k + 2], 75) - np.percentile(X[:T, k:k + 2], 25)))[:, None]
+          for k in (0, 2)], 1)}, T,
+     {"a": HOLES[:, 0], "b": X[:, :4].reshape(60, 2, 2)})
+
+#MORE
+
+path = pathlib.Path(__file__).parent / "golden" / "transforms.json"
+path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}"
+                                   for k, v in {"inputs": INPUTS, **CASES}.items()) + "\n}\n")
+print(len(CASES), "cases,", path.stat().st_size, "bytes")

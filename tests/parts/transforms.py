@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transforms beside scikit-learn (golden/transforms.json, made by golden_transforms.py), at
+full width and after their state was stored and loaded; and their errors.
+
+Called as transforms.py RUNNER TRANSFORM_ROWS PLUGINS MADE_SOURCE."""
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from harness import EMULATOR, Checks, Scratch, environment  # noqa: E402
+
+TOOL, PLUGINS, MADE = sys.argv[2:5]
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "transforms.json"
+c = Checks()
+
+
+HOLE = -12345.678  # stands for what is still missing: a sample has no missing numbers
+
+
+def steps(case):
+    """The transforms, and one that fills what is expected to be missing."""
+    left = [f for f, v in case.get("expected", {}).items()
+            if isinstance(np.ravel(v)[0], float) and np.isnan(np.array(v, float)).any()]
+    return case["transforms"] + ([{"type": "impute", "of": left, "with": "constant",
+                                   "value": HOLE}] if left else [])
+
+
+def write(folder, name, case):
+    """The experiment of a case, as a file."""
+    folder.mkdir()
+    if case.get("csv"):
+        (folder / "t.csv").write_text(case["csv"])
+        source = {"type": "csv", "file": str(folder / "t.csv"), **case.get("source", {})}
+        rows = len(case["csv"].strip("\n").split("\n")) - 1
+    else:
+        for field, a in case["arrays"].items():
+            np.save(folder / f"{field}.npy", np.array(a["data"], a["dtype"]))
+            rows = len(a["data"])
+        source = {"type": "npy",
+                  "files": {f: str(folder / f"{f}.npy") for f in case["arrays"]}}
+    train = case.get("train", rows)
+    split = {"kind": "position", **({"val": rows - train} if train < rows else {})}
+    data = {"source": source, "split": split, "transforms": steps(case), "batch": 1}
+    (folder / "e.yaml").write_text("data: " + json.dumps(data) + "\n")
+    return folder / "e.yaml"
+
+
+def run(cases):
+    """Name -> what transform_rows prints of it."""
+    with Scratch() as top:
+        files = [write(top / str(i), n, x) for i, (n, x) in enumerate(cases.items())]
+        p = subprocess.run([*EMULATOR, TOOL, PLUGINS, MADE, *map(str, files)],
+                           env=environment(), stdout=subprocess.PIPE)
+        lines = p.stdout.decode().splitlines()
+    c.equal("transform_rows: exit code", p.returncode, 0)
+    c.equal("transform_rows: a line a case", len(lines), len(cases))
+    return dict(zip(cases, map(json.loads, lines)))
+
+
+def rows(got, field):
+    """A field of all rows, training first."""
+    return sum((got.get(f"{s}.{field}", []) for s in ("train", "val")), [])
+
+
+def compare(name, case, got):
+    if "error" in got:
+        return c.ok(name, False, got["error"])
+    for field, want in case["expected"].items():
+        a = rows(got, field)
+        if a and isinstance(a[0], str):
+            c.equal(f"{name}: {field}", a, want)
+            continue
+        a, want = np.array(a, float), np.array(want, float)
+        if a.size != want.size:
+            c.ok(f"{name}: {field}", False, f"{a.shape} is not {want.shape}")
+            continue
+        a, want = np.where(a.ravel() == HOLE, np.nan, a.ravel()), want.ravel()
+        c.ok(f"{name}: {field}: missing where expected",
+             np.array_equal(np.isnan(a), np.isnan(want)))
+        with np.errstate(invalid="ignore"):
+            far = np.nan_to_num(np.abs(a - want) / np.maximum(1, np.abs(want)))
+        c.ok(f"{name}: {field}", far.max() <= case["tolerance"],
+             f"differs by {far.max()}")
+
+
+X = {"x": {"dtype": "<f8", "data": [[1.0, 2.0], [3.0, 5.0], [2.0, 9.0], [4.0, -1.0]]}}
+
+
+def holes(*data):
+    return {"x": {"dtype": "<f8", "data": [list(r) for r in data]}}
+
+
+NAN = float("nan")
+TEXT = {"csv": "x,k\n1,a\n2,b\n3,a\n4,\n", "source": {"fields": ["k"]}}
+# transforms, data, rows for training, words of the error or the hint
+ERRORS = [
+    ([{"type": "impute", "of": "x"}], {"arrays": holes((1, NAN), (2, NAN))}, None,
+     "field 'x': element 2 is missing in every training sample"),
+    ([{"type": "impute", "of": "k"}], TEXT, None,
+     "field 'k' holds text, which has no mean or median: use most_frequent or constant"),
+    ([{"type": "impute", "of": "k", "with": "constant"}], TEXT, None,
+     "field 'k' holds text: `text` must state the constant"),
+    ([{"type": "impute", "of": "k", "with": "most_frequent"}],
+     {"csv": "x,k\n1,\n2,\n3,b\n", "source": {"fields": ["k"]}}, 2,
+     "field 'k' is missing in every training sample"),
+    ([{"type": "robust", "of": "x", "low": 80}], {"arrays": X}, None,
+     "`high` must be above `low`"),
+    ([{"type": "robust", "of": "x", "memory": 0}], {"arrays": X}, None,
+     "field 'x': 4 training rows need more than the 0 MiB of memory that fitting may use"),
+    ([{"type": "robust", "of": "k"}], TEXT, None, "field 'k' holds text, not numbers"),
+    ([{"type": "normalise", "of": "x"}], {"arrays": holes((1, 2), (2, NAN))}, None,
+     "row 2: field 'x': a number is missing, so there is no norm"),
+    # MORE
+]
+
+
+def main():
+    golden = json.loads(GOLDEN.read_text())
+    inputs = golden.pop("inputs")
+    for case in golden.values():
+        case["arrays"] = {k: inputs[v] for k, v in case.get("arrays", {}).items()}
+    for name, got in run(golden).items():
+        compare(name, golden[name], got)
+    bad = {text: {"transforms": t, **data, **({"train": train} if train else {})}
+           for t, data, train, text in ERRORS}
+    for text, got in run(bad).items():
+        c.within(f"error: {text}", got.get("error", "none") + got.get("hint", ""), text)
+    c.done()
+
+
+main()
