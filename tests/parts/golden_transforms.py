@@ -118,6 +118,79 @@ case("two fields, one a channel", [{"type": "robust", "of": ["a", "b"], "per": "
           for k in (0, 2)], 1)}, T,
      {"a": HOLES[:, 0], "b": X[:, :4].reshape(60, 2, 2)})
 
+# ------------------------------------------------------ shapes of distributions
+case("log", [{"type": "log", "of": "x"}], {"x": np.log(SKEW)}, T, {"x": SKEW})
+case("log, shift 1", [{"type": "log", "of": "x", "shift": 1}], {"x": np.log1p(SKEW)}, T,
+     {"x": SKEW})
+case("log, base 10", [{"type": "log", "of": "x", "shift": 0.5, "base": 10}],
+     {"x": np.log10(SKEW + 0.5)}, T, {"x": SKEW})
+case("sqrt", [{"type": "sqrt", "of": "x"}], {"x": np.sqrt(SKEW)}, T, {"x": SKEW})
+# Both maximise a likelihood that is flat at the top: lambdas agree to about 1e-8.
+plain("power yeo_johnson", {"type": "power"}, pp.PowerTransformer(), tolerance=3e-7)
+plain("power yeo_johnson of one sign", {"type": "power"}, pp.PowerTransformer(), -SKEW,
+      tolerance=3e-7)
+plain("power box_cox", {"type": "power", "method": "box_cox"},
+      pp.PowerTransformer(method="box-cox"), SKEW, tolerance=3e-7)
+plain("power box_cox, not standardised", {"type": "power", "method": "box_cox",
+                                          "standardise": False},
+      pp.PowerTransformer(method="box-cox", standardize=False), SKEW * 1e3, tolerance=1e-5)
+MANY = np.round(rng.normal(size=(1500, 1)) * 40)
+for to in ("uniform", "normal"):
+    for n in (1000, 7):
+        plain(f"quantile {to} {n}", {"type": "quantile", "to": to, "quantiles": n},
+              pp.QuantileTransformer(n_quantiles=n, output_distribution=to, subsample=None))
+MANY = np.concatenate([MANY[:1400], MANY[:100] * 1.5, [[999.0], [-999.0]]])
+CASES_T = T
+T = 1400
+for to in ("uniform", "normal"):
+    plain(f"quantile {to}, many ties", {"type": "quantile", "to": to},
+          pp.QuantileTransformer(output_distribution=to, subsample=None), MANY)
+T = CASES_T
+ONE = np.array([[3.0], [2.0], [4.0]])
+case("quantile of one row", [{"type": "quantile", "of": "x"}],
+     {"x": fitted(pp.QuantileTransformer(), ONE, 1)}, 1, {"x": ONE})
+
+# ------------------------------------------------------------------ limits
+FAR = HOLES.copy()
+FAR[3, 0] = 90
+FAR[50, 1] = -1e4
+low, high = np.nanpercentile(FAR[:T], [25, 75], axis=0)
+mean, sd = np.nanmean(FAR[:T], axis=0), np.nanstd(FAR[:T], axis=0)
+median = np.nanmedian(FAR[:T], axis=0)
+mad = np.nanmedian(np.abs(FAR[:T] - median), axis=0)
+some = np.nanmean(np.abs(FAR[:T] - median), axis=0)
+unit = np.where(mad > 0, mad / 0.6744897501960817, some * math.sqrt(math.pi / 2))
+for how, a, b in (("zscore", mean - 3 * sd, mean + 3 * sd),
+                  ("iqr", low - 1.5 * (high - low), high + 1.5 * (high - low)),
+                  ("mad", median - 3.5 * unit, median + 3.5 * unit)):
+    out = (FAR < a) | (FAR > b)
+    assert out.any()
+    case(f"outliers {how}", [{"type": "outliers", "of": "x", "method": how, "flag": True}],
+         {"x": np.clip(FAR, a, b), "x_outside": out.astype(float)}, T, {"x": FAR})
+    case(f"outliers {how} missing", [{"type": "outliers", "of": "x", "method": how,
+                                      "action": "missing"}],
+         {"x": np.where(out, NAN, FAR)}, T, {"x": FAR})
+case("outliers given", [{"type": "outliers", "of": "x", "method": "given", "low": 0}],
+     {"x": np.maximum(FAR, 0)}, T, {"x": FAR})
+case("outliers only marked", [{"type": "outliers", "of": "x", "action": "keep", "flag": True}],
+     {"x": FAR}, T, {"x": FAR})
+case("outliers mad where most are equal", [{"type": "outliers", "of": "x", "method": "mad"}],
+     {"x": [[1.0]] * 9 + [[1 + 3.5 * 1.2533141373155003 * 0.9]]}, 10,
+     {"x": np.array([[1.0]] * 9 + [[10.0]])})
+
+# -------------------------------------------------------------------- bins
+WIDE = np.concatenate([SKEW, X[:, 3:]], 1)
+GAPS = np.concatenate([rng.normal(size=(30, 1)), rng.normal(size=(30, 1)) + 100])
+GAPS = GAPS[rng.permutation(60)]
+for how in ("uniform", "quantile", "kmeans"):
+    for n in (2, 5, 10):
+        plain(f"bins {how} {n}", {"type": "bins", "by": how, "bins": n},
+              pp.KBinsDiscretizer(n, encode="ordinal", strategy=how, subsample=None), WIDE)
+    plain(f"bins {how} with a gap", {"type": "bins", "by": how, "bins": 6},
+          pp.KBinsDiscretizer(6, encode="ordinal", strategy=how, subsample=None), GAPS)
+case("bins given", [{"type": "bins", "of": "x", "by": "given", "edges": [0, 1, 2.5]}],
+     {"x": np.where(np.isnan(HOLES), NAN, np.digitize(HOLES, [0, 1, 2.5]))}, T, {"x": HOLES})
+
 #MORE
 
 path = pathlib.Path(__file__).parent / "golden" / "transforms.json"

@@ -43,6 +43,7 @@ struct rn_columns_kind {
     int values;                          /* 1: fit gets all values */
     int fills;                           /* missing numbers are mapped too */
     int blind;                           /* a group without a number is not an error */
+    int empties;                         /* numbers may become missing (NaN) */
     const char *flag; /* name's end of a further field of 0 and 1, or NULL */
     /* Numbers of each part for a field of so many training rows; NULL: 1. */
     void (*widths)(const struct rn_columns *s, uint64_t rows,
@@ -219,6 +220,8 @@ static inline int32_t rn_columns_plan(void *self, struct rn_transform_plan *plan
         out->dtype = x->narrow ? RN_F32 : RN_F64;
         if (s->kind->fills)
             out->flags &= ~RN_FIELD_NULLABLE;
+        if (s->kind->empties)
+            out->flags |= RN_FIELD_NULLABLE;
     }
     for (uint32_t i = 0; s->flagged && i < n; i++)
         if (s->in[i].of) {
