@@ -29,7 +29,13 @@ def shared(a):
 def clean(v):
     if isinstance(v, np.ndarray):
         v = v.tolist()
-    return [clean(i) for i in v] if isinstance(v, list) else v
+    if isinstance(v, list):
+        return [clean(i) for i in v]
+    return int(v) if isinstance(v, float) and v == round_or(v) and abs(v) < 1e15 else v
+
+
+def round_or(v):
+    return round(v) if math.isfinite(v) else None
 
 
 def case(name, transforms, expected, train, arrays=None, csv=None, source=None,
@@ -190,6 +196,99 @@ for how in ("uniform", "quantile", "kmeans"):
           pp.KBinsDiscretizer(6, encode="ordinal", strategy=how, subsample=None), GAPS)
 case("bins given", [{"type": "bins", "of": "x", "by": "given", "edges": [0, 1, 2.5]}],
      {"x": np.where(np.isnan(HOLES), NAN, np.digitize(HOLES, [0, 1, 2.5]))}, T, {"x": HOLES})
+
+# -------------------------------------------------------------- categories
+from sklearn.feature_extraction import FeatureHasher  # noqa: E402
+
+WORDS = ["berlin", "oslo", "rom", "Bern", "lüneburg", "a", "ab"]
+picks = rng.choice(7, 60, p=[0.3, 0.3, 0.15, 0.15, 0.05, 0.03, 0.02])
+picks[:7] = range(7)
+digits = rng.integers(0, 4, (60, 2)).astype(float) * 1.5
+target = np.round(rng.normal(size=60) + picks, 3)
+names = np.array([WORDS[i] for i in picks])
+TABLE = "x,k,y\n" + "".join(f"{i},{k},{y}\n" for i, (k, y) in enumerate(zip(names, target)))
+SOURCE = {"fields": ["k", "y"]}
+UNSEEN = TABLE + "60,paris,1\n61,oslo,2\n"
+both = np.concatenate([names, ["paris", "oslo"]])
+order = sorted(set(names), key=lambda w: w.encode())
+count = {w: int((names == w).sum()) for w in order}
+
+
+def texts(name, transform, expected, **more):
+    case(name, [{**transform, "of": ["k"]}], {"k": expected}, 60, csv=UNSEEN, source=SOURCE,
+         **more)
+
+
+encoder = pp.OrdinalEncoder(categories=[order], handle_unknown="use_encoded_value",
+                            unknown_value=7).fit(names[:, None])
+texts("ordinal, unknown last", {"type": "ordinal", "unknown": "last"},
+      encoder.transform(both[:, None]))
+encoder.set_params(unknown_value=NAN).fit(names[:, None])
+texts("ordinal, unknown missing", {"type": "ordinal", "unknown": "missing"},
+      encoder.transform(both[:, None]))
+texts("frequency", {"type": "frequency"}, [[count.get(w, 0) / 60] for w in both])
+gaps = np.where(rng.random((60, 2)) < 0.1, NAN, digits)
+case("ordinal of numbers with holes", [{"type": "ordinal", "of": "x", "unknown": "last"}],
+     {"x": pp.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=99)
+      .fit(gaps[:T]).transform(gaps)}, T, {"x": gaps})
+for width in (1, 8, 37):
+    for sign in (True, False):
+        h = FeatureHasher(width, input_type="string", alternate_sign=sign)
+        texts(f"hash {width} {sign}", {"type": "hash", "width": width, "sign": sign},
+              h.transform([[w] for w in both]).toarray())
+case("hash of integers", [{"type": "hash", "of": "n", "width": 16}],
+     {"n": FeatureHasher(16, input_type="string").transform(
+         [["0"], ["-12"], ["70000000000"]]).toarray()}, 3,
+     {"n": np.array([0, -12, 70000000000])})
+for kind in ({"drop": "first"}, {"drop": "if_binary"}, {"min_count": 5},
+             {"min_count": 5, "unknown": "infrequent"}, {"min_count": 10, "drop": "first"}):
+    o = pp.OneHotEncoder(
+        drop=kind.get("drop"), min_frequency=kind.get("min_count"), categories=[order],
+        handle_unknown="ignore" if kind.get("unknown") != "infrequent"
+        else "infrequent_if_exist", sparse_output=False).fit(names[:, None])
+    texts(f"one_hot {kind}", {"type": "one_hot", "unknown": "zeros", **kind},
+          o.transform(both[:, None]))
+    ints = picks.astype("i8")
+    o.set_params(categories="auto").fit(ints[:, None])
+    case(f"one_hot of integers {kind}", [{"type": "one_hot", "of": "n", **kind}],
+         {"n": o.transform(ints[:, None])}, 60, {"n": ints})
+case("one_hot if_binary of two", [{"type": "one_hot", "of": "n", "drop": "if_binary"}],
+     {"n": [[0.0], [1.0], [1.0]]}, 3, {"n": np.array([0, 1, 1])})
+
+
+def fold_of(i, folds):
+    """SplitMix64, as in target_encode.c."""
+    mask = (1 << 64) - 1
+    z = (i + 0x9E3779B97F4A7C15) & mask
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+    return (z ^ z >> 31) % folds
+
+
+def target_encoded(x, y, train, folds, smooth):
+    def codes(rows, of):
+        return pp.TargetEncoder(smooth=smooth, target_type="continuous").fit(
+            x[rows], y[rows]).transform(x[of])
+    out = codes(np.arange(train), slice(None)).astype(float)
+    fold = np.array([fold_of(i, folds) for i in range(train)])
+    for f in set(fold):
+        out[:train][fold == f] = codes(np.flatnonzero(fold != f), np.flatnonzero(fold == f))
+    return out
+
+
+for smooth in ("auto", 0, 7.5):
+    for folds in (2, 5):
+        more = {} if smooth == "auto" else {"smooth": smooth}
+        want = target_encoded(names[:, None], target, 48, folds, smooth)
+        case(f"target_encode {smooth} {folds}",
+             [{"type": "target_encode", "of": ["k", "y"], "target": "y", "folds": folds,
+               **more}], {"k": want, "y": target}, 48, csv=TABLE, source=SOURCE)
+case("target_encode of numbers with holes",
+     [{"type": "target_encode", "of": ["x", "y"], "target": "y"}],
+     {"x": target_encoded(gaps, target, T, 5, "auto")}, T, {"x": gaps, "y": target})
+case("target_encode of a constant target",
+     [{"type": "target_encode", "of": ["x", "y"], "target": "y"}],
+     {"x": np.full((60, 2), 2.0)}, T, {"x": gaps, "y": np.full(60, 2.0)})
 
 #MORE
 

@@ -24,7 +24,7 @@ HOLE = -12345.678  # stands for what is still missing: a sample has no missing n
 def steps(case):
     """The transforms, and one that fills what is expected to be missing."""
     left = [f for f, v in case.get("expected", {}).items()
-            if isinstance(np.ravel(v)[0], float) and np.isnan(np.array(v, float)).any()]
+            if np.isnan(np.array(v, float)).any()]
     return case["transforms"] + ([{"type": "impute", "of": left, "with": "constant",
                                    "value": HOLE}] if left else [])
 
@@ -96,6 +96,7 @@ def holes(*data):
 
 NAN = float("nan")
 TEXT = {"csv": "x,k\n1,a\n2,b\n3,a\n4,\n", "source": {"fields": ["k"]}}
+FIELD = {"source": {"fields": ["k"]}}
 # transforms, data, rows for training, words of the error or the hint
 ERRORS = [
     ([{"type": "impute", "of": "x"}], {"arrays": holes((1, NAN), (2, NAN))}, None,
@@ -137,6 +138,43 @@ ERRORS = [
      "`edges` and `by: given` need each other"),
     ([{"type": "bins", "of": "x", "by": "given", "edges": [1, 1]}], {"arrays": X}, None,
      "edges must rise"),
+    ([{"type": "ordinal", "of": "k"}], {"csv": "x,k\n1,a\n2,b\n3,zz\n", **FIELD}, 2,
+     "row 3: field 'k': 'zz' is not among the 2 categories of the training rows"),
+    ([{"type": "ordinal", "of": "x"}], {"arrays": X}, 3,
+     "row 4: field 'x': 4 is not among the 3 categories of the training rows"),
+    ([{"type": "frequency", "of": "x", "unknown": "error"}], {"arrays": X}, 3,
+     "`unknown` sets what becomes of it"),
+    ([{"type": "ordinal", "of": "n"}],
+     {"arrays": {"n": {"dtype": "<i8", "data": [1, 2 ** 53 + 1]}}}, None,
+     "row 2: field 'n': an integer beyond 2^53 cannot be a category"),
+    ([{"type": "ordinal", "of": "x"}], {"arrays": holes((1, NAN), (2, NAN))}, None,
+     "field 'x': element 2 is missing in every training sample"),
+    ([{"type": "hash", "of": "k"}], TEXT, None, "'width' is missing"),
+    ([{"type": "one_hot", "of": "k"}], {"csv": "x,k\n1,a\n2,b\n3,zz\n", **FIELD}, 2,
+     "row 3: field 'k': 'zz' is none of the 2 categories"),
+    ([{"type": "one_hot", "of": "k", "classes": 3}], TEXT, None,
+     "is for integers, and field 'k' is text"),
+    ([{"type": "one_hot", "of": "k", "unknown": "infrequent"}], TEXT, None,
+     "`infrequent` needs `min_count`"),
+    ([{"type": "one_hot", "of": "k", "drop": "first"}],
+     {"csv": "x,k\n1,a\n2,a\n", **FIELD}, None,
+     "field 'k' has one category, and `drop` leaves none of it"),
+    ([{"type": "target_encode", "of": "k", "target": "x"}], TEXT, None,
+     "must list the target 'x' too"),
+    ([{"type": "target_encode", "of": ["k", "x"], "target": "x", "folds": 1}], TEXT, None,
+     "folds"),
+    ([{"type": "target_encode", "of": ["k", "l"], "target": "l"}],
+     {"csv": "x,k,l\n1,a,u\n2,b,v\n", "source": {"fields": ["k", "l"]}}, None,
+     "the target 'l' is text"),
+    ([{"type": "target_encode", "of": ["k", "x"], "target": "x"}],
+     {"csv": "x,z,k\n1,2,a\n2,2,b\n", **FIELD}, None,
+     "the target 'x' has more than one number a sample"),
+    ([{"type": "target_encode", "of": ["k", "y"], "target": "y"}],
+     {"csv": "x,k,y\n1,a,1\n2,b,\n", "source": {"fields": ["k", "y"]}}, None,
+     "row 2: the target 'y' is missing"),
+    ([{"type": "target_encode", "of": ["k", "y"], "target": "y"}],
+     {"csv": "x,k,y\n1,a,1\n2,b,1\n", "source": {"fields": ["k", "y"]}}, 1,
+     "the training rows are all in one fold"),
     # MORE
 ]
 
