@@ -343,6 +343,8 @@ static void bin_numbers(const struct view *v, struct binning *b) {
         if (!b->bins || edge > b->edges[b->bins - 1])
             b->edges[b->bins++] = edge;
     }
+    for (uint32_t i = b->bins; i < BINS; i++)
+        b->edges[i] = INFINITY;
 }
 
 static uint32_t bin_of(const struct binning *b, double x) {
@@ -350,14 +352,9 @@ static uint32_t bin_of(const struct binning *b, double x) {
         return b->bins;
     if (b->of_code)
         return b->of_code[(uint32_t)x];
-    uint32_t low = 0, high = b->bins - 1;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (x <= b->edges[middle])
-            high = middle;
-        else
-            low = middle + 1;
-    }
+    uint32_t low = 0; /* edges behind the last are infinite */
+    for (uint32_t half = BINS / 2; half; half /= 2)
+        low += x > b->edges[low + half - 1] ? half : 0;
     return low;
 }
 

@@ -10,6 +10,7 @@
 #define WIDTH  80u
 #define INDENT 22u /* of a finding's reason */
 #define SHOWN  12u /* columns, without --all */
+#define ALIKE  3u  /* notes of one kind, without --all */
 
 /* -------------------------------------------------------------------- pieces */
 
@@ -192,6 +193,13 @@ static void add_classes(const struct check *c, bool all, struct text *out) {
 
 /* ---------------------------------------------------------------- the findings */
 
+/* What is in the data may be anything: no control character reaches the terminal. */
+static void make_printable(struct text *t) {
+    for (size_t i = 0; i < t->length; i++)
+        if (((unsigned char)t->s[i] < 0x20 && t->s[i] != '\n') || t->s[i] == 0x7f)
+            t->s[i] = '?';
+}
+
 /* Words, broken at blanks before column WIDTH; at: where the cursor is. */
 static void add_words(struct text *out, const char *s, size_t *at) {
     bool first = true;
@@ -302,11 +310,29 @@ static void add_counts(const struct check *c, bool all, struct text *out) {
     text_add(out, "\n");
 }
 
+/* A note, of which each kind has a few; then how many more there are. */
+static void add_note(const struct findings *f, uint32_t i, struct text *out) {
+    uint32_t before = 0, after = 0;
+    if (f->at[i].severity != SEVERITY_NOTE)
+        return;
+    while (before < i && f->at[i - before - 1].id == f->at[i].id &&
+           f->at[i - before - 1].severity == SEVERITY_NOTE)
+        before++;
+    while (i + after + 1 < f->count && f->at[i + after + 1].id == f->at[i].id)
+        after++;
+    if (before < ALIKE)
+        add_finding(&f->at[i], out);
+    else if (before == ALIKE)
+        text_addf(out, "note  %-15s %u more: --all\n", finding_kinds[f->at[i].id].code,
+                  after + 1);
+}
+
 void check_report_findings(const struct check *c, enum severity from,
                            struct text *out) {
     for (uint32_t i = 0; i < c->findings.count; i++)
         if (c->findings.at[i].severity >= from)
             add_finding(&c->findings.at[i], out);
+    make_printable(out);
 }
 
 void check_report(const struct check *c, bool all, struct text *out) {
@@ -315,6 +341,9 @@ void check_report(const struct check *c, bool all, struct text *out) {
         add_table(c, all, out);
         add_classes(c, all, out);
     }
-    check_report_findings(c, SEVERITY_NOTE, out);
+    check_report_findings(c, all ? SEVERITY_NOTE : SEVERITY_WARN, out);
+    for (uint32_t i = 0; i < c->findings.count && !all; i++)
+        add_note(&c->findings, i, out);
     add_counts(c, all, out);
+    make_printable(out);
 }
