@@ -96,6 +96,10 @@ const char *config_source(const struct config *c); /* the main file's bytes */
 void config_print(const struct config *c, bool blame, struct text *out);
 /* The same of one checked node; NULL: nothing. */
 void config_print_node(const struct node *n, struct text *out);
+/* A value of YAML that is this text, whatever is in it but line ends; in the arena. */
+const char *config_quoted(struct arena *a, const char *text);
+/* The same as a key of a map, in which ${} stands for itself. */
+const char *config_quoted_key(struct arena *a, const char *text);
 /* Are both printed alike? changes.c */
 bool config_same_text(const struct node *a, const struct node *b);
 /* Of the checked tree: the values of type reference(series), in the order of the file.

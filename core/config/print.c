@@ -119,3 +119,24 @@ void config_print_node(const struct node *n, struct text *out) {
 void config_print(const struct config *c, bool blame, struct text *out) {
     print_node(c->root, 0, blame, false, out);
 }
+
+static const char *quote(struct arena *a, const char *s, bool dollars) {
+    char *out = arena_get(a, 3 * strlen(s) + 3), *p = out;
+    *p++ = '\'';
+    for (; *s; s++) {
+        if (*s == '\'' || (dollars && *s == '$' && s[1] == '{'))
+            *p++ = *s;
+        *p++ = *s;
+    }
+    *p++ = '\'';
+    *p = '\0';
+    return out;
+}
+
+const char *config_quoted(struct arena *a, const char *s) {
+    return quote(a, s, true);
+}
+
+const char *config_quoted_key(struct arena *a, const char *s) {
+    return quote(a, s, false);
+}

@@ -230,6 +230,34 @@ uint64_t data_file_row(const struct data *data, enum data_split_kind split, int6
 /* The file of the source that a split is read from; NULL: the split has no rows. */
 const char *data_file(const struct data *data, enum data_split_kind split);
 
+/* A value of a raw field, and in how many training rows it is. */
+struct data_value {
+    const char *bytes; /* text, or the number as it is stored */
+    size_t length;
+    double number; /* 0 of text */
+    uint64_t rows;
+};
+
+/* What the training rows have in a raw field, before any transform. */
+#define DATA_DISTINCT_TEXTS   1000u
+#define DATA_DISTINCT_NUMBERS 64u
+struct data_survey {
+    const char *name; /* this and values: until data_close */
+    rn_dtype dtype;
+    bool text, nullable; /* nullable: a value may be missing in some split */
+    bool variable;       /* cells of variable size: nothing of them is counted */
+    bool row_number;     /* integers that rise by one from sample to sample */
+    uint64_t rows, missing;
+    uint64_t dates;    /* texts that are a date or a time of ISO 8601 */
+    double mean, sd;   /* of numbers that are there; sd of the population */
+    uint32_t distinct; /* different values that are not missing, up to DATA_DISTINCT */
+    bool more;         /* there are more */
+    struct data_value *values; /* [distinct], numbers by size, texts by bytes */
+};
+/* After data_open, before data_fit; not of a stream. */
+int data_survey(struct data *data, uint32_t *count, struct data_survey **out,
+                struct rn_error *e);
+
 /* ---- loaders ---- */
 
 /* Told of each batch when it is made: by worker (0 ..), which calls it on its own

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/stream.h"
+#include "setup/prepare.h"
 #include "setup/setup.h"
 
 /* ---------------------------------------------- what the host offers to parts */
@@ -269,20 +270,6 @@ int setup_fit_data(struct setup *s, const struct setup_options *o, struct diag *
     return status;
 }
 
-/* A value of YAML that is this text, whatever is in it. */
-static const char *quoted_value(struct arena *a, const char *s) {
-    char *out = arena_get(a, 3 * strlen(s) + 3), *p = out;
-    *p++ = '\'';
-    for (; *s; s++) {
-        if (*s == '\'' || (*s == '$' && s[1] == '{'))
-            *p++ = *s;
-        *p++ = *s;
-    }
-    *p++ = '\'';
-    *p = '\0';
-    return out;
-}
-
 /* Predicting from another file: the source's first option of type path. */
 static const char *source_override(struct setup *s, const char *file) {
     const char *key = node_at(s->x->root, "data.source") ? "data.source" : "data.test";
@@ -295,15 +282,30 @@ static const char *source_override(struct setup *s, const char *file) {
         struct option_info info = schema_option(c->schema, i);
         if (strcmp(info.type, "path") == 0)
             return arena_format(s->arena, "%s.%s=%s", key, info.name,
-                                quoted_value(s->arena, file));
+                                config_quoted(s->arena, file));
     }
     return NULL;
+}
+
+/* Close s->x and open it again with the overrides. */
+static struct experiment *reopen(struct setup *s, const struct setup_options *o,
+                                 uint32_t n, const char *const *overrides,
+                                 struct diag *d) {
+    experiment_close(s->x);
+    return s->x = experiment_open(o->session, o->file, n, overrides, o->recorded, d);
 }
 
 static struct experiment *
 open_experiment(struct setup *s, const struct setup_options *o, struct diag *d) {
     s->x = experiment_open(o->session, o->file, o->override_count, o->overrides,
                            o->recorded, d);
+    if (s->x && prepare_wanted(s->x)) {
+        const char *const *spelled_out;
+        uint32_t n;
+        if (prepare_overrides(s, o, s->x, &n, &spelled_out, d) != RN_OK)
+            return NULL;
+        return reopen(s, o, n, spelled_out, d);
+    }
     if (!s->x || !o->data_override)
         return s->x;
     const char *extra = source_override(s, o->data_override);
@@ -316,9 +318,7 @@ open_experiment(struct setup *s, const struct setup_options *o, struct diag *d) 
     for (uint32_t i = 0; i < o->override_count; i++)
         all[i] = o->overrides[i];
     all[o->override_count] = extra;
-    experiment_close(s->x);
-    return s->x = experiment_open(o->session, o->file, o->override_count + 1, all,
-                                  o->recorded, d);
+    return reopen(s, o, o->override_count + 1, all, d);
 }
 
 /* To predict, only what the network reads is read, and all of it is tried before the

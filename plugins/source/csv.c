@@ -508,9 +508,11 @@ static int32_t list_roles(struct csv *s, const char *option, char letter, uint8_
     return status;
 }
 
-/* The letter of column_read for a word of `fields`; 'v': text of variable size. */
+/* The letter of column_read for a word of `fields`, 0: as the cells are; 'v': text of
+ * variable size. */
 static char declared_type(const char *word) {
-    return strcmp(word, "number") == 0     ? 'f'
+    return strcmp(word, "auto") == 0       ? 0
+           : strcmp(word, "number") == 0   ? 'f'
            : strcmp(word, "integer") == 0  ? 'i'
            : strcmp(word, "category") == 0 ? 't'
            : strcmp(word, "text") == 0     ? 'v'
@@ -853,7 +855,7 @@ RN_SOURCE(csv, iface, "runner/csv 1",
                     "is read")
           RN_OPTION("features list(string) | the columns of x; default: all that have "
                     "a name and are not named elsewhere")
-          RN_OPTION("fields either(list(string),map(choice(number,integer,category,"
+          RN_OPTION("fields either(list(string),map(choice(auto,number,integer,category,"
                     "text,date,bool))) | further columns, each a field of its own: in a "
                     "list, integers, numbers or text as the cells are; in a map, by "
                     "the type given: `text` is of variable size, `date` the days since "
