@@ -72,6 +72,7 @@ def try_all(tree, build):
         restore = delete(tree, pattern)
         run(pattern, "meson", "setup", "--reconfigure", build, tree)
         c.equal(f"{pattern}: absent", absent(build), sorted(gone))
+        run(pattern, "ninja", "-C", build, "-t", "cleandead")
         run(pattern, "ninja", "-C", build, "all", "meson-test-prereq")
         left = [g for g in gone if (build / f"plugins/{g}.so").exists()]
         c.equal(f"{pattern}: nothing of it is left in the build folder", left, [])
