@@ -290,6 +290,83 @@ case("target_encode of a constant target",
      [{"type": "target_encode", "of": ["x", "y"], "target": "y"}],
      {"x": np.full((60, 2), 2.0)}, T, {"x": gaps, "y": np.full(60, 2.0)})
 
+# ---------------------------------------------------------- made of others
+SMALL = HOLES[:12, :4]
+for degree in (1, 2, 3):
+    for only in (False, True):
+        case(f"polynomial {degree} {only}",
+             [{"type": "polynomial", "of": "x", "degree": degree, "interaction_only": only}],
+             {"x": pp.PolynomialFeatures(degree, interaction_only=only, include_bias=False)
+              .fit_transform(X[:12, :4])}, 10, {"x": X[:12, :4]})
+case("polynomial with holes", [{"type": "polynomial", "of": "x"}],
+     {"x": np.concatenate([SMALL] + [SMALL[:, i:i + 1] * SMALL[:, i:] for i in range(4)], 1)},
+     10, {"x": SMALL})
+case("ratio", [{"type": "ratio", "of": ["a", "b"], "as": "q"}],
+     {"q": SMALL / X[:12, :1], "a": SMALL, "b": X[:12, 0]}, 10,
+     {"a": SMALL, "b": X[:12, 0]})
+case("ratio with 0", [{"type": "ratio", "of": ["a", "b"], "zero": "missing"}],
+     {"a_per_b": [[2.0], [NAN], [-0.5]]}, 2,
+     {"a": np.array([4.0, 1.0, 1.0]), "b": np.array([2, 0, -2])})
+
+import pandas as pd  # noqa: E402
+
+days = np.concatenate([rng.integers(-40000, 40000, 30) + rng.random(30),
+                       [0, -0.5, 59, 60, 11016.999999, 47541, 10957.0]])
+stamps = pd.to_datetime(np.floor(days * 86400000 + 0.5), unit="ms")
+part = {"year": stamps.year, "quarter": stamps.quarter, "month": stamps.month,
+        "day": stamps.day, "yearday": stamps.dayofyear, "weekday": stamps.weekday,
+        "hour": stamps.hour, "minute": stamps.minute, "second": stamps.second,
+        "is_month_start": stamps.is_month_start, "is_month_end": stamps.is_month_end,
+        "is_weekend": stamps.weekday >= 5}
+for name, turn in (("month", (stamps.month - 1) / 12),
+                   ("day", (stamps.day - 1) / stamps.days_in_month),
+                   ("yearday", (stamps.dayofyear - 1) / (365 + stamps.is_leap_year)),
+                   ("weekday", stamps.weekday / 7),
+                   ("hour", (stamps.hour + stamps.minute / 60 + stamps.second / 3600) / 24)):
+    part[name + "_sin"] = np.sin(2 * np.pi * np.asarray(turn, float))
+    part[name + "_cos"] = np.cos(2 * np.pi * np.asarray(turn, float))
+want = np.stack([np.asarray(v, float) for v in part.values()], 1)
+case("date_parts of days", [{"type": "date_parts", "of": "d", "parts": list(part)}],
+     {"d": want}, 30, {"d": days})
+case("date_parts of seconds", [{"type": "date_parts", "of": "d", "parts": list(part),
+                                "unit": "s"}], {"d": want}, 30, {"d": days * 86400})
+written = ["2024-02-29", "1999-12-31T23:59:58", "2000-01-01 00:30+02:00", "",
+           "1900-03-01T12:00:00.25Z", "2023-06-15T08:15-05:30"]
+utc = pd.to_datetime([w or None for w in written], format="ISO8601", utc=True)
+case("date_parts of texts", [{"type": "date_parts", "of": "d",
+                              "parts": ["year", "month", "day", "hour", "minute",
+                                        "is_month_end"]}],
+     {"d": np.stack([np.where(utc.isna(), NAN, v) for v in
+                     (utc.year, utc.month, utc.day, utc.hour, utc.minute,
+                      np.asarray(utc.is_month_end, float))], 1)}, 5,
+     csv="x,d\n" + "".join(f"{i},{w}\n" for i, w in enumerate(written)),
+     source={"fields": ["d"]})
+
+# -------------------------------------------------------------------- texts
+from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
+
+LINES = ["The cat sat on the mat", "a CAT and a dog: 2 cats, snake_case!", "Überall ÜBER Ärger",
+         "", "the the the", "Ёлка ёлка и Жук — жук", "x", "don't  stop\tnow", "dog cat mat sat",
+         "new words only here", "naïve café № 5", "Σίσυφος ΑΒΓ"]
+LONG = "x,t\n" + "".join(f'{i},"{t}"\n' for i, t in enumerate(LINES))
+for source in ({"fields": ["t"]}, {"texts": ["t"]}):
+    what = list(source)[0]
+    for unit, of in (("characters", len), ("words", lambda t: len(t.split())),
+                     ("bytes", lambda t: len(t.encode()))):
+        case(f"text_length {unit} of {what}", [{"type": "text_length", "of": "t", "unit": unit}],
+             {"t": [of(t) for t in LINES]}, 10, csv=LONG, source=source)
+    for more, options in (({}, {}), ({"min_rows": 2}, {"min_df": 2}),
+                          ({"sublinear": True}, {"sublinear_tf": True}),
+                          ({"idf": False, "normalise": False},
+                           {"use_idf": False, "norm": None}),
+                          ({"lowercase": False}, {"lowercase": False})):
+        v = TfidfVectorizer(**options).fit(LINES[:10])
+        case(f"tfidf {more} of {what}", [{"type": "tfidf", "of": "t", **more}],
+             {"t": v.transform(LINES).toarray()}, 10, csv=LONG, source=source)
+v = TfidfVectorizer(vocabulary=["cat", "dog", "the"]).fit(LINES[:10])
+case("tfidf, three words", [{"type": "tfidf", "of": "t", "words": 3}],
+     {"t": v.transform(LINES).toarray()}, 10, csv=LONG, source={"fields": ["t"]})
+
 #MORE
 
 path = pathlib.Path(__file__).parent / "golden" / "transforms.json"
