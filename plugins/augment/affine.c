@@ -59,6 +59,22 @@ static double draw_shift(struct rn_draws *d, double share, int64_t n) {
     return rn_round_f64(rn_draw_between(d, range));
 }
 
+/* Those that are not what an image is without them. */
+static void log_draws(const struct affine *s, uint64_t row, const struct rn_affine *t) {
+    const struct {
+        const char *name;
+        double value, none;
+    } all[] = {{"angle", t->angle, 0.0},
+               {"translate_x", t->translate[0], 0.0},
+               {"translate_y", t->translate[1], 0.0},
+               {"scale", t->scale, 1.0},
+               {"shear_x", t->shear[0], 0.0},
+               {"shear_y", t->shear[1], 0.0}};
+    for (int k = 0; k < 6; k++)
+        if (all[k].value != all[k].none)
+            rn_scene_log(&s->scene, row, all[k].name, all[k].value);
+}
+
 static int32_t change(void *self, struct rn_scene_row *r, struct rn_error *e) {
     struct affine *s = self;
     struct rn_warp w = rn_warp_begin(&s->scene, r->scratch);
@@ -70,12 +86,7 @@ static int32_t change(void *self, struct rn_scene_row *r, struct rn_error *e) {
     t.scale = rn_draw_between(&r->draws, s->scale);
     t.shear[0] = rn_draw_between(&r->draws, s->shear[0]);
     t.shear[1] = rn_draw_between(&r->draws, s->shear[1]);
-    rn_scene_log(&s->scene, r->row, "angle", t.angle);
-    rn_scene_log(&s->scene, r->row, "translate_x", t.translate[0]);
-    rn_scene_log(&s->scene, r->row, "translate_y", t.translate[1]);
-    rn_scene_log(&s->scene, r->row, "scale", t.scale);
-    rn_scene_log(&s->scene, r->row, "shear_x", t.shear[0]);
-    rn_scene_log(&s->scene, r->row, "shear_y", t.shear[1]);
+    log_draws(s, r->row, &t);
     rn_affine_matrix(&t, 1, map);
     rn_warp_affine(&w, map);
     t.centre[0] = 0.5 * (double)w.width; /* boxes count from the corner */

@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <runner/sdk/draw_log.h>
 #include <runner/sdk/image.h>
 
 struct crop {
     struct rn_host *host;
-    struct rn_images images; /* of one size */
+    const struct rn_draw_log_api *log; /* or NULL */
+    struct rn_images images;           /* of one size */
     int64_t padding;
     float p;
     int reflect;
@@ -21,6 +23,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
     s->host = h;
+    s->log = rn_draw_log(h);
     s->padding = rn_get_int(h, "padding");
     s->p = (float)rn_get_float(h, "p");
     s->reflect = strcmp(rn_get_string(h, "border"), "reflect") == 0;
@@ -104,6 +107,10 @@ static int32_t apply(void *self, const struct rn_augment_call *call,
     for (uint64_t i = 0; i < call->rows; i++) {
         int32_t by[2];
         decide_row(s, call, i, by);
+        if (s->log && (by[0] || by[1])) {
+            s->log->number(s->host, i, "dy", by[0]);
+            s->log->number(s->host, i, "dx", by[1]);
+        }
         for (uint32_t k = 0; k < s->images.count && (by[0] || by[1]); k++) {
             const struct rn_image *m = &s->images.at[k];
             uint8_t *p = rn_image_row(call, &s->images, k, i);

@@ -4,11 +4,13 @@
  * what was decided is the square's first line and column. */
 #include <stdlib.h>
 
+#include <runner/sdk/draw_log.h>
 #include <runner/sdk/image.h>
 
 struct erase {
     struct rn_host *host;
-    struct rn_images images; /* of one size */
+    const struct rn_draw_log_api *log; /* or NULL */
+    struct rn_images images;           /* of one size */
     int64_t size;
     float p;
 };
@@ -19,6 +21,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
     s->host = h;
+    s->log = rn_draw_log(h);
     s->size = rn_get_int(h, "size");
     s->p = (float)rn_get_float(h, "p");
     return RN_OK;
@@ -55,6 +58,10 @@ static int32_t apply(void *self, const struct rn_augment_call *call,
         const struct rn_image *m = &s->images.at[0];
         int32_t first[2];
         decide_row(s, call, i, first);
+        if (s->log && first[0] < m->height) {
+            s->log->number(s->host, i, "top", first[0]);
+            s->log->number(s->host, i, "left", first[1]);
+        }
         int64_t y0 = first[0] > 0 ? first[0] : 0, y1 = first[0] + s->size;
         int64_t x0 = first[1] > 0 ? first[1] : 0, x1 = first[1] + s->size;
         y1 = y1 < m->height ? y1 : m->height;

@@ -5,9 +5,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <runner/sdk/draw_log.h>
 #include <runner/sdk/image.h>
 
 struct flip {
+    struct rn_host *host;
+    const struct rn_draw_log_api *log; /* or NULL */
     struct rn_images images;
     float p;
     int vertical, alternate;
@@ -18,6 +21,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     *self = s;
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
+    s->host = h;
+    s->log = rn_draw_log(h);
     s->p = (float)rn_get_float(h, "p");
     s->vertical = strcmp(rn_get_string(h, "axis"), "vertical") == 0;
     s->alternate = rn_get_bool(h, "alternate");
@@ -113,6 +118,8 @@ static int32_t apply(void *self, const struct rn_augment_call *call,
     for (uint64_t i = 0; i < call->rows; i++) {
         if (!decide_row(s, call, i))
             continue;
+        if (s->log)
+            s->log->word(s->host, i, "mirrored", "");
         for (uint32_t k = 0; k < s->images.count; k++)
             turn(s, &s->images.at[k], rn_image_row(call, &s->images, k, i));
     }

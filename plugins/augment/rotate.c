@@ -4,10 +4,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <runner/sdk/draw_log.h>
 #include <runner/sdk/image.h>
 
 struct rotate {
     struct rn_host *host;
+    const struct rn_draw_log_api *log; /* or NULL */
     struct rn_images images;
     bool *nearest; /* [images.count] */
     double degrees;
@@ -20,6 +22,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (!s)
         return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
     s->host = h;
+    s->log = rn_draw_log(h);
     s->degrees = rn_get_float(h, "degrees");
     s->p = (float)rn_get_float(h, "p");
     return RN_OK;
@@ -140,6 +143,8 @@ static int32_t apply(void *self, const struct rn_augment_call *call,
             continue;
         double share = 2.0 * (double)rn_uniform_f32(word[1]) - 1.0;
         double angle = share * s->degrees * 0.017453292519943295;
+        if (s->log)
+            s->log->number(s->host, i, "angle", share * s->degrees);
         for (uint32_t k = 0; k < s->images.count; k++) {
             const struct rn_image *m = &s->images.at[k];
             uint8_t *p = rn_image_row(call, &s->images, k, i);

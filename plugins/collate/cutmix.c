@@ -138,6 +138,7 @@ static int32_t apply(void *self, const struct rn_collate_call *call,
         boxes[i] = i && !s->mix.per_sample ? boxes[0] : draw_box(s, &d);
         shares[i] = 1.0 - area(&boxes[i]) / ((double)s->height * (double)s->width);
     }
+    rn_mix_log(&s->mix, call, shares, partners);
     for (uint32_t k = 0; k < call->field_count && status == RN_OK; k++)
         status = s->image[k] ? paste(s, call, &call->fields[k], boxes, partners, e)
                              : rn_mix_rows(call, &call->fields[k], shares, partners, e);

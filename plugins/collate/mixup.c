@@ -50,6 +50,7 @@ static int32_t apply(void *self, const struct rn_collate_call *call,
         struct rn_draws d = rn_mix_row_draws(m, call, i);
         shares[i] = i && !m->per_sample ? shares[0] : rn_mix_share(m, &d);
     }
+    rn_mix_log(m, call, shares, partners);
     for (uint32_t k = 0; k < call->field_count && status == RN_OK; k++)
         status = rn_mix_rows(call, &call->fields[k], shares, partners, e);
     return status;

@@ -19,8 +19,8 @@ from torchvision.transforms import v2
 from augment_cases import CASES, Draws, Host
 
 
-def number(log, name):
-    return float(dict(log)[name])
+def number(log, name, none=None):
+    return float(dict(log).get(name, none))
 
 
 def color_jitter(x, log, o, row):
@@ -46,9 +46,10 @@ def resized_crop(x, log, o, row):
 
 
 def affine(x, log, o, row):
-    g = lambda n: number(log, n)  # noqa: E731
-    return F.affine(x, angle=g("angle"), translate=[g("translate_x"), g("translate_y")],
-                    scale=g("scale"), shear=[g("shear_x"), g("shear_y")],
+    angle, tx, ty, sx, sy = (number(log, n, 0) for n in (
+        "angle", "translate_x", "translate_y", "shear_x", "shear_y"))
+    return F.affine(x, angle=angle, translate=[tx, ty], scale=number(log, "scale", 1),
+                    shear=[sx, sy],
                     interpolation=how(o), fill=o.get("fill"))
 
 

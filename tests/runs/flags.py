@@ -39,7 +39,9 @@ def sections(text, verbs, head):
 def places(verbs):
     """Where a flag has to be, and the text there: place -> verb -> text."""
     out = {"help": {v: runner("help", v).out for v in verbs}}
-    out["man page"] = sections(runner("help", "--man").out, verbs, r"^\.SS {}$")
+    man = runner("help", "--man").out
+    man = re.sub(r"^\.SS .*", lambda m: m[0].replace("\\-", "-"), man, flags=re.M)
+    out["man page"] = sections(man, verbs, r"^\.SS {}$")
     shells = {s: runner("completion", s).out for s in ("bash", "zsh", "fish")}
     for shell, head in ("bash", "^    {}\\) flags="), ("zsh", "^    {}\\) _arguments"):
         out[shell] = {v: "".join(re.findall(head.format(v) + ".*", shells[shell], re.M))

@@ -10,6 +10,7 @@
 
 #include <runner/collate.h>
 #include <runner/sdk/draw.h>
+#include <runner/sdk/draw_log.h>
 #include <runner/sdk/error.h>
 #include <runner/sdk/field.h>
 
@@ -30,6 +31,8 @@ extern "C" {
               "default: those of a label map, or its largest value + 1")
 
 struct rn_mix {
+    struct rn_host *host;
+    const struct rn_draw_log_api *log; /* or NULL */
     double alpha, p;
     int per_sample;
     uint32_t classes;     /* 0: as the host knows */
@@ -38,6 +41,8 @@ struct rn_mix {
 };
 
 static inline void rn_mix_read(struct rn_mix *m, struct rn_host *h) {
+    m->host = h;
+    m->log = rn_draw_log(h);
     m->alpha = rn_get_float(h, "alpha");
     m->p = rn_get_float(h, "p");
     m->per_sample = strcmp(rn_get_string(h, "per"), "sample") == 0;
@@ -141,6 +146,18 @@ static inline double rn_mix_share(const struct rn_mix *m, struct rn_draws *d) {
     int mixed = rn_draw_uniform(d) < m->p;
     double share = rn_mix_beta(d, m->alpha);
     return mixed ? share : 1.0;
+}
+
+/* What each row keeps of itself, and of which sample it takes the rest. */
+static inline void rn_mix_log(const struct rn_mix *m,
+                              const struct rn_collate_call *call, const double *shares,
+                              const uint64_t *partners) {
+    uint64_t i;
+    for (i = 0; i < call->rows && m->log; i++)
+        if (shares[i] != 1.0) {
+            m->log->number(m->host, i, "share", shares[i]);
+            m->log->number(m->host, i, "with", (double)call->sample_ids[partners[i]]);
+        }
 }
 
 /* [rows] which row each is mixed with: a random permutation. NULL: no memory. */
