@@ -63,7 +63,7 @@ static const char *list_at(const struct node *n, uint32_t i) {
 struct rule {
     const char *option;
     uint32_t kinds;
-    const char *words;
+    const char *words; /* NULL: most */
 };
 
 #define SHOWN_CLASSES 12u /* in an error */
@@ -78,8 +78,8 @@ static const struct rule rules[] = {
     {"bins", ON(STRATIFIED), "stratified"},
     {"gap", ON(POSITION) | ON(TIME), "position or time"},
     {"embargo", ON(TIME), "time"},
-    {"folds", ~ON(FILE), "any but file"},
-    {"fold", ~ON(FILE), "any but file"},
+    {"folds", ~ON(FILE), NULL},
+    {"fold", ~ON(FILE), NULL},
     {"path", ON(FILE), "file"},
 };
 
@@ -102,8 +102,12 @@ static int check_options(const struct data *data, enum split_kind kind,
         bool is_default = strcmp(rules[i].option, "gap") == 0 && n && !node_int(n);
         if (!n || is_default || rules[i].kinds & 1u << kind)
             continue;
-        error_set(e, RN_E_CONFIG, "data.split.%s is of kind %s, not %s",
-                  rules[i].option, rules[i].words, kind_names[kind]);
+        if (rules[i].words)
+            error_set(e, RN_E_CONFIG, "data.split.%s is of kind %s, not %s",
+                      rules[i].option, rules[i].words, kind_names[kind]);
+        else
+            error_set(e, RN_E_CONFIG, "data.split.%s does not go with kind %s",
+                      rules[i].option, kind_names[kind]);
         return refuse(e, rules[i].option);
     }
     return RN_OK;
@@ -441,18 +445,20 @@ static int groups_lack(const struct data *data, const struct request *r,
     const char *part = data_split_name(lack->part);
     if (lack->of_class) {
         classes_name(data, &r->classes, lack->which, &name);
-        error_set(e, RN_E_CONFIG,
-                  "%s gets no row of class '%s': its %llu rows are in %llu groups, of "
-                  "which the largest has %llu",
-                  fold ? "a fold" : part, text_get(&name),
-                  (unsigned long long)r->classes.rows[lack->which],
-                  (unsigned long long)n, (unsigned long long)largest);
+        error_set(
+            e, RN_E_CONFIG,
+            "%s gets no row of class '%s': groups are whole, and its %llu rows are "
+            "in %llu group%s, the largest with %llu",
+            fold ? "a fold" : part, text_get(&name),
+            (unsigned long long)r->classes.rows[lack->which], (unsigned long long)n,
+            n == 1 ? "" : "s", (unsigned long long)largest);
     } else {
         error_set(e, RN_E_CONFIG,
-                  "%s gets no group: there are %llu groups of %llu rows, of which the "
-                  "largest has %llu",
-                  fold ? "a fold" : part, (unsigned long long)n,
-                  (unsigned long long)d->rows, (unsigned long long)largest);
+                  "%s gets no group: %llu rows are in %llu group%s, the largest with "
+                  "%llu",
+                  fold ? "a fold" : part, (unsigned long long)d->rows,
+                  (unsigned long long)n, n == 1 ? "" : "s",
+                  (unsigned long long)largest);
     }
     text_finish(&name);
     if (lack->of_class)
