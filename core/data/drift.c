@@ -58,7 +58,11 @@ static int by_value(const void *a, const void *b) {
 }
 
 static uint64_t sort(double *v, uint64_t n) {
-    qsort(v, n, sizeof *v, by_value);
+    uint64_t rising = 1;
+    while (rising < n && by_value(&v[rising - 1], &v[rising]) <= 0)
+        rising++;
+    if (rising < n)
+        qsort(v, n, sizeof *v, by_value);
     while (n && isnan(v[n - 1]))
         n--;
     return n;

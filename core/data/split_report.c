@@ -44,7 +44,14 @@ static const char *method_of(const struct data *data, struct arena *a,
         return groups + 2;
     if (kind == SPLIT_FILE && by->count)
         return arena_format(a, "as %s names", names_of(data, a, by));
-    return arena_format(a, "%s%s%s", words[kind], names_of(data, a, by), groups);
+    const char *left = "";
+    if (data_number(&data->options, "split.gap") > 0)
+        left = arena_format(a, ", gap %g", data_number(&data->options, "split.gap"));
+    if (data_number(&data->options, "split.embargo") > 0)
+        left = arena_format(a, "%s, embargo %g", left,
+                            data_number(&data->options, "split.embargo"));
+    return arena_format(a, "%s%s%s%s", words[kind], names_of(data, a, by), groups,
+                        left);
 }
 
 static void read_options(const struct data *data, struct split_report *out) {

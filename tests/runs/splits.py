@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from recorded import *  # noqa: E402,F403
-from harness import IN_MEMORY, Checks, Scratch  # noqa: E402
+from harness import IN_MEMORY, ROOT, Checks, Scratch  # noqa: E402
 from splits_measure import deviation  # noqa: E402
 
 TEXT = """
@@ -459,11 +459,12 @@ def words(path):
             "rows share 0 1 2 groups drift (max PSI)".split())
     for line, part in zip(lines[2:5], PARTS):
         c.ok(f"the row of {part}", re.fullmatch(
-            rf"  {part} +\d+ +\d+\.\d %( +\d+\.\d%){{3}} +\d+(  \d\.\d{{3}} \w+ \(noise <= "
-            r"[\d.]+\))?", line), line)
+            rf"  {part} +\d+ +\d+\.\d %( +\d+\.\d%){{3}} +\d+(  [\d.e-]+ \w+ \(noise <= "
+            r"[\d.e-]+\))?", line), line)
     c.ok("imbalance", re.search(r"^  imbalance of label: at most \d\.\d\d % \(\d in \w+\)$",
                                 r.out, re.M), r.out)
     r = runner("split", path, "data.split={kind: position, test: 0.2, gap: 7}")
+    c.within("what is left out", r.out.splitlines()[0], "  by position, gap 7")
     c.ok("left out", re.search(r"^  left out +7$", r.out, re.M), r.out)
 
 
@@ -490,6 +491,39 @@ def stored(path):
     c.equal("eval: exit", runner("eval", folder, "--split", "val").code, 0)
 
 
+def page(top):
+    """The blocks of docs/splits.md show what they describe, and the options in its text."""
+    text = (ROOT / "docs/splits.md").read_text()
+    home = top / "page"
+    home.mkdir()
+    rows = [f"{i % 7}.5,{50 + i % 13},p{i // 4},2024-{1 + i // 25:02d}-{1 + i % 25:02d},"
+            f"{PARTS[i % 3]},{['no', 'yes'][i // 4 % 3 == 0]}" for i in range(120)]
+    (home / "visits.csv").write_text("\n".join(["dose,weight,patient,day,part,ill"] + rows))
+    rest = TEXT[TEXT.index("model:"):].replace("label: data.label", "label: data.ill")
+    shown = {}
+    for name, block in re.findall(r"^```yaml\n# (\w+)\.yaml\n(.*?)^```", text, re.S | re.M):
+        path = config(home, f"name: {name}\n{block}  transforms: [{{type: label_map, of: ill}}]\n"
+                            f"  batch: 8\n{rest}", f"{name}.yaml")
+        r = runner("split", path, "--json")
+        if c.equal(f"docs: {name}", r.code, 0):
+            shown[name] = json.loads(r.out)
+        r, _ = train(path)
+        c.equal(f"docs: {name} trains", r.code, 0)
+    c.equal("docs: blocks", sorted(shown), ["duplicates", "folds", "later", "patients",
+                                            "stratified"])
+    c.equal("docs: equal rows", shown["duplicates"]["groups"], 91)
+    days = np.array([datetime.date.fromisoformat(row.split(",")[3]).toordinal() for row in rows])
+    c.equal("docs: an embargo of days", shown["later"]["left_out"],
+            120 - sum(map(len, by_time(days, 12, 24, embargo=7).values())))
+    for options in re.findall(r"`(\{kind: .*?\})`", text):
+        options = options.replace("by: id", "by: patient")
+        if "path" not in options:
+            r = runner("split", home / "stratified.yaml", f"data.split={options[:-1]}, seed: 1}}"
+                       if "seed" not in options and "file" not in options
+                       else f"data.split={options}")
+            c.equal(f"docs: {options}", r.code, 0)
+
+
 with Scratch(IN_MEMORY) as top:
     t = table()
     write(top / "table.csv", t)
@@ -505,4 +539,5 @@ with Scratch(IN_MEMORY) as top:
     drift(path, t)
     words(path)
     stored(path)
+    page(top)
 c.done()

@@ -62,7 +62,7 @@ static void print_classes(const struct split_report *r, int part) {
 static void print_drift(const struct split_report *r, int part) {
     const struct split_field *f = split_report_largest(r, part);
     if (f)
-        printf("  %.3f %s (noise <= %.2g)", f->shift[part].psi, f->name,
+        printf("  %.2g %s (noise <= %.2g)", f->shift[part].psi, f->name,
                f->shift[part].noise);
 }
 
@@ -91,7 +91,7 @@ static void print_above(const struct split_report *r, int part) {
         if (count == 1)
             printf("  drift above noise in %s:",
                    data_split_name((enum data_split_kind)part));
-        printf("%s %s %.3f (noise <= %.2g)", count > 1 ? "," : "", r->fields[i].name,
+        printf("%s %s %.2g (noise <= %.2g)", count > 1 ? "," : "", r->fields[i].name,
                x->psi, x->noise);
     }
     if (count > SHOWN_ABOVE)
