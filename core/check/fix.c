@@ -54,6 +54,8 @@ static void add_others(struct check *c, const struct profile_column *column,
 
 void fix_drop(struct check *c, struct finding *f, const struct profile_column *column) {
     uint32_t same = 0;
+    if (strcmp(column->name, column->field) == 0)
+        return; /* the source names it, and would have to name it no more */
     for (uint32_t i = 0; i < c->profile->count; i++)
         same += c->profile->columns[i].raw == column->raw;
     finding_fix(&c->findings, f, "%s.drop+=%s", fix_source(c),
@@ -74,15 +76,21 @@ void fix_transform(struct check *c, struct finding *f, const char *type,
 
 void fix_split(struct check *c, struct finding *f, const char *keys) {
     struct text t = {0};
-    static const char *const kept[] = {"val", "test", "seed"};
+    static const char *const kept[] = {"val", "test", "seed", "folds", "fold", "group"};
+    const struct node *split = node_at(c->x->root, "data.split");
+    bool ordered = strstr(keys, "position") != NULL;
     text_addf(&t, "data.split={%s", keys);
-    for (int i = 0; i < 3; i++) {
-        const struct node *n = node_find(node_at(c->x->root, "data.split"), kept[i]);
-        if (n && node_kind(n) == NODE_SCALAR)
+    for (size_t i = 0; split && i < sizeof kept / sizeof *kept; i++) {
+        const struct node *n = node_find(split, kept[i]);
+        if (!n || (ordered && strcmp(kept[i], "group") == 0))
+            continue;
+        if (node_kind(n) == NODE_LIST && node_count(n) == 1)
+            n = node_item(n, 0);
+        if (node_kind(n) == NODE_SCALAR)
             text_addf(&t, ", %s: %s", kept[i], node_raw(n));
     }
     text_add(&t, "}");
-    if (node_at(c->x->root, "data.split"))
+    if (split)
         finding_fix(&c->findings, f, "%s", text_get(&t));
     text_finish(&t);
 }

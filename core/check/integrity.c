@@ -19,6 +19,28 @@ static bool is_number(const struct profile_column *c) {
     return c->kind == COLUMN_NUMBER;
 }
 
+/* What the transforms make of a column, if it is still one; NULL. */
+static const struct sample_column *sample_of(const struct check *k,
+                                             const struct profile_column *c) {
+    const struct data_field *f = k->ready ? data_field_find(k->data, c->field) : NULL;
+    struct data_raw raw = data_raw_at(k->data, c->raw);
+    if (!f || f->bytes / RN_DTYPE_BYTES(f->dtype) != raw.elements)
+        return NULL;
+    for (uint32_t i = 0; i < k->sample_count; i++) {
+        const struct sample_column *s = &k->samples[i];
+        if (strcmp(s->field, c->field) == 0 && s->element == c->element && !s->image)
+            return s;
+    }
+    return NULL;
+}
+
+/* Do the transforms leave no number beyond 6 standard deviations? */
+static bool tamed(const struct check *k, const struct profile_column *c) {
+    const struct sample_column *s = sample_of(k, c);
+    double sd = s ? moments_sd(&s->m) : 0;
+    return sd > 0 && s->max - s->m.mean <= 6 * sd && s->m.mean - s->min <= 6 * sd;
+}
+
 /* ------------------------------------------------------- missing and infinite */
 
 static void look_missing(struct check *k, const struct profile_column *c) {
@@ -222,7 +244,7 @@ static void look_outliers(struct check *k, const struct profile_column *c) {
     if (!is_number(c) || known < 20 || c->distinct < 10)
         return;
     finding_looked(&k->findings, FINDING_OUTLIERS);
-    if ((double)c->far <= expected + 5 * sqrt(expected))
+    if ((double)c->far <= expected + 5 * sqrt(expected) || tamed(k, c))
         return;
     double unit = c->mad > 0 ? c->mad / 0.6745 : (c->p75 - c->p25) / 1.349;
     double z = fmax(c->of[PROFILE_ALL].max - c->p50, c->p50 - c->of[PROFILE_ALL].min);
@@ -244,6 +266,9 @@ static void look_extreme(struct check *k, const struct profile_column *c) {
     double usual = fmax(fabs(c->p01), fabs(c->p99));
     if (c->kind == COLUMN_TEXT || !s->m.n)
         return;
+    finding_looked(&k->findings, FINDING_EXTREME);
+    if (tamed(k, c))
+        return;
     double effect = most > 1e38                  ? INFINITY
                     : usual > 0 && s->m.n >= 100 ? most / usual
                                                  : 0;
@@ -262,11 +287,13 @@ static void look_skew(struct check *k, const struct profile_column *c) {
     const struct summary *s = &c->of[PROFILE_ALL];
     if (!is_number(c) || s->m.n < 100 || c->distinct < 10)
         return;
-    double g = moments_skewness(&s->m);
+    const struct sample_column *after = sample_of(k, c);
+    double g = moments_skewness(after ? &after->m : &s->m);
     struct finding *f =
         finding_add(&k->findings, FINDING_SKEW, c->name, isnan(g) ? 0 : fabs(g), NAN);
     f->n = s->m.n;
-    finding_reason(&k->findings, f, "skewness %.3g, %.3g %% zeros", g,
+    finding_reason(&k->findings, f, "skewness %.3g%s, %.3g %% zeros", g,
+                   after ? " after the transforms" : "",
                    100 * EXACT_SHARE(s->zeros, s->m.n));
     if (s->min >= 0)
         fix_transform(k, f, "log", c, ", shift: 1");

@@ -108,7 +108,10 @@ static void report_crossing(struct check *k, int s, struct overlap *q, double ch
     finding_reason(&k->findings, f, "%s %s %s%s = train %s %s%s", name,
                    n == 1 ? "row" : "rows", text_get(&a), n > 3 ? " ..." : "",
                    n == 1 ? "row" : "rows", text_get(&b), n > 3 ? " ..." : "");
-    finding_fix(&k->findings, f, "data.split.group=rows");
+    const struct node *kind = node_at(k->x->root, "data.split.kind");
+    const char *split = kind && node_kind(kind) == NODE_SCALAR ? node_raw(kind) : "";
+    if (strcmp(split, "random") == 0 || strcmp(split, "stratified") == 0)
+        finding_fix(&k->findings, f, "data.split.group=rows");
     text_finish(&a);
     text_finish(&b);
 }

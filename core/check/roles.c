@@ -78,6 +78,17 @@ static const char *scalar_at(const struct experiment *x, const char *path) {
     return n && node_kind(n) == NODE_SCALAR ? node_raw(n) : NULL;
 }
 
+/* What a stratified split keeps the shares of. */
+static const char *split_classes(const struct experiment *x) {
+    const char *kind = scalar_at(x, "data.split.kind");
+    const struct node *by = node_at(x->root, "data.split.by");
+    if (!kind || strcmp(kind, "stratified") != 0 || !by)
+        return NULL;
+    if (node_kind(by) == NODE_LIST && node_count(by) == 1)
+        by = node_item(by, 0);
+    return node_kind(by) == NODE_SCALAR ? node_raw(by) : NULL;
+}
+
 static int only_other(const struct data *data, const bool *inputs) {
     int found = -1;
     for (uint32_t i = 0; i < data_raw_count(data); i++)
@@ -99,7 +110,7 @@ void roles_find(const struct experiment *x, const struct data *data, struct aren
     if (target < 0)
         target = raw_find(data, source_target(x));
     if (target < 0)
-        target = raw_find(data, scalar_at(x, "data.split.by"));
+        target = raw_find(data, split_classes(x));
     if (target < 0)
         target = raw_find(data, "label");
     if (target < 0 && models.count)

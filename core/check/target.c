@@ -57,6 +57,22 @@ static void look_at_split(struct check *k, int split) {
     text_finish(&gone);
 }
 
+/* Do rare classes count more already? */
+static bool weighed(const struct check *k) {
+    const struct node *loss = node_find(k->x->root, "loss");
+    const char *name;
+    if (node_at(k->x->root, "data.sampler"))
+        return true;
+    for (uint32_t i = 0; loss && i < node_components(loss); i++) {
+        const struct node *n = node_component(loss, i, &name);
+        const struct node *w =
+            node_kind(n) == NODE_MAP ? node_find(n, "class_weights") : NULL;
+        if (w && node_kind(w) != NODE_NULL)
+            return true;
+    }
+    return false;
+}
+
 static void look_at_balance(struct check *k) {
     struct profile *p = k->profile;
     uint32_t most = 0, least = UINT32_MAX;
@@ -74,6 +90,8 @@ static void look_at_balance(struct check *k) {
     struct finding *f = finding_add(&k->findings, FINDING_IMBALANCE, field, a / b, NAN);
     f->split = "train";
     f->n = (uint64_t)b;
+    if (weighed(k))
+        f->severity = SEVERITY_NOTE;
     finding_reason(&k->findings, f,
                    "class %s has %.0f training rows, class %s has %.0f (%.3g : 1)",
                    p->class_names[most], a, p->class_names[least], b, a / b);

@@ -85,6 +85,7 @@ def found(report, code, field=None):
 # twin is the table before.
 
 PLANTED = {}
+WITHOUT = []  # planted, but no fix offered
 
 
 def plant(code, field=None, severity=None, n=2000, regression=False, **twin):
@@ -375,6 +376,15 @@ def test_planted(folder):
         c.ok(f"{code}: finds {name}", hits and hits[0]["severity"] == severity,
              str(hits or after["findings"]))
         jsonschema.validate(after, SCHEMA)
+        fix = hits[0]["fix"] if hits else None
+        if fix:
+            r = runner("check", folder / "e.yaml", "--json", fix, cwd=folder)
+            left = [f for f in found(json.loads(r.out), code, field)
+                    if f["severity"] == severity] if r.code in (0, 9) else [r.out]
+            c.ok(f"{code}: {fix} works", not left, str(left)[-600:])
+        else:
+            WITHOUT.append((code, name))
+    c.ok("most findings offer a fix", len(WITHOUT) < 27, str(WITHOUT))
     codes = {code for code, _ in PLANTED}
     everything = {k["code"] for k in look_codes()}
     c.equal("codes without a planted fault here", sorted(everything - codes),
