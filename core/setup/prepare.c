@@ -29,9 +29,15 @@ enum fate {
     FATE_BOOL,   /* words that mean 0 and 1 */
     FATE_DATE,   /* a number of days */
     FATE_CATEGORY,
-    FATE_CLASSES, /* of the target */
-    FATE_SCALED   /* target: a number that is standardised */
+    FATE_FREQUENT, /* categories, of which the most frequent become one-hot */
+    FATE_ENCODE,   /* categories as the mean of the target */
+    FATE_CLASSES,  /* of the target */
+    FATE_SCALED    /* target: a number that is standardised */
 };
+
+#define NUMBERS (1u << FATE_NUMBER | 1u << FATE_DATE) /* that are standardised */
+#define SINGLE  (NUMBERS | 1u << FATE_FLAG | 1u << FATE_BOOL) /* that are imputed */
+#define USED    (~(1u << FATE_LEAVE_OUT))
 
 /* A line of the table that is printed. */
 struct prepared_row {
@@ -46,6 +52,7 @@ struct preparation {
     struct data_survey *columns;
     struct prepared_row *table; /* [count] */
     enum fate *fates;
+    bool *flags;         /* [count] a missing value has a column of its own */
     uint32_t target;     /* a column, or count */
     struct text list;    /* the transforms, as one line of YAML */
     const char *weights; /* the override that weighs the classes, or NULL */
@@ -166,23 +173,55 @@ static const char *declared(const struct preparation *p, const char *name) {
     return NULL;
 }
 
+/* Is the target one number, or two classes? */
+static bool single_target(const struct preparation *p) {
+    return p->target < p->count &&
+           (p->fates[p->target] != FATE_CLASSES || p->columns[p->target].distinct == 2);
+}
+
+/* Is there a column of that name? */
+static bool has_column(const struct preparation *p, const char *name) {
+    for (uint32_t i = 0; i < p->count; i++)
+        if (strcmp(p->columns[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static const char *flag_name(const struct preparation *p, uint32_t i) {
+    return arena_format(p->s->arena, "%s_missing", p->columns[i].name);
+}
+
+/* A number that is imputed, after `decide`. */
+static void flag_missing(struct preparation *p, uint32_t i) {
+    if (!p->columns[i].missing || has_column(p, flag_name(p, i)))
+        return;
+    p->flags[i] = true;
+    p->table[i].becomes =
+        arena_format(p->s->arena, "%s; 0/1 where missing", p->table[i].becomes);
+}
+
 static void text_fate(struct preparation *p, uint32_t i) {
     const struct data_survey *f = &p->columns[i];
     uint64_t there = f->rows - f->missing;
     const char *over = f->more ? "over " : "";
     if (f->dates == there && has_types(p)) {
         holds(p, i, "dates");
-        decide(p, i, FATE_DATE, "days since 1970-01-01: impute (mean), standardise");
+        decide(p, i, FATE_DATE, "days since 1970-01-01, %sstandardise",
+               f->missing ? "impute (mean), " : "");
     } else if (is_bool(f) && has_types(p)) {
         holds(p, i, "%s or %s", f->values[0].bytes, f->values[1].bytes);
-        decide(p, i, FATE_BOOL, "0 or 1%s", f->missing ? "; missing: their mean" : "");
+        decide(p, i, FATE_BOOL, "0 or 1%s", f->missing ? ", impute (mean)" : "");
     } else if (there >= KEY_ROWS && 2u * (uint64_t)f->distinct > there) {
         holds(p, i, "text, %s%u different in %llu rows", over, f->distinct,
               (unsigned long long)there);
         decide(p, i, FATE_LEAVE_OUT, "left out: a name, a key or free text");
+    } else if ((f->more || f->distinct > CATEGORIES) && single_target(p)) {
+        holds(p, i, "text, %s%u categories", over, f->distinct);
+        decide(p, i, FATE_ENCODE,
+               "mean of the target (cross-fitted); unknown: that of all rows");
     } else if (f->more || f->distinct > CATEGORIES) {
         holds(p, i, "text, %s%u categories", over, f->distinct);
-        decide(p, i, FATE_CATEGORY,
+        decide(p, i, FATE_FREQUENT,
                "one-hot of the %u most frequent; any other: all zeros", FREQUENT);
     } else {
         holds(p, i, "text, %u categories", f->distinct);
@@ -206,12 +245,13 @@ static void column_fate(struct preparation *p, uint32_t i) {
         decide(p, i, FATE_LEAVE_OUT, "left out");
     } else if (zero_or_one(f)) { /* also what was declared as bool */
         holds(p, i, "0 or 1");
-        decide(p, i, FATE_FLAG, "as it is%s",
-               f->missing ? "; missing: their mean" : "");
+        decide(p, i, FATE_FLAG, "as it is%s", f->missing ? ", impute (mean)" : "");
     } else {
         holds(p, i, "number");
         decide(p, i, FATE_NUMBER, "%sstandardise", f->missing ? "impute (mean), " : "");
     }
+    if (SINGLE >> p->fates[i] & 1u)
+        flag_missing(p, i);
 }
 
 /* ------------------------------------------------------------------ the target */
@@ -318,19 +358,38 @@ static int target_fate(struct preparation *p) {
 
 /* -------------------------------------------------------------- the rewriting */
 
-static void add_list(struct preparation *p, const char *before, unsigned fates) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < p->count; i++)
-        if (fates >> p->fates[i] & 1u && i != p->target)
-            text_addf(&p->list, "%s%s", n++ ? ", " : before,
-                      config_quoted(p->s->arena, p->columns[i].name));
+/* Is column i of these fates, and not the target? flagged: 1 or 0 only if it has a
+ * column of what is missing, or has none; -1 in any case. */
+static bool takes(const struct preparation *p, uint32_t i, unsigned fates,
+                  int flagged) {
+    return (fates >> p->fates[i] & 1u) && i != p->target &&
+           (flagged < 0 || p->flags[i] == (flagged == 1));
 }
 
-static uint32_t count_fates(const struct preparation *p, unsigned fates) {
+static uint32_t count_fates(const struct preparation *p, unsigned fates, int flagged) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->count; i++)
-        n += (fates >> p->fates[i] & 1u) && i != p->target;
+        n += takes(p, i, fates, flagged);
     return n;
+}
+
+static uint32_t add_list(struct preparation *p, unsigned fates, int flagged) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (takes(p, i, fates, flagged))
+            text_addf(&p->list, "%s%s", n++ ? ", " : "",
+                      config_quoted(p->s->arena, p->columns[i].name));
+    return n;
+}
+
+/* A transform of the columns of these fates, if there are any; more: its options. */
+static void write_list(struct preparation *p, const char *transform, const char *more,
+                       unsigned fates, int flagged) {
+    if (!count_fates(p, fates, flagged))
+        return;
+    text_addf(&p->list, "{type: %s, of: [", transform);
+    add_list(p, fates, flagged);
+    text_addf(&p->list, "]%s}, ", more);
 }
 
 static int by_rows(const void *x, const void *y) {
@@ -340,66 +399,76 @@ static int by_rows(const void *x, const void *y) {
     return strcmp(a->bytes, b->bytes);
 }
 
-/* The classes of label_map: all, or the most frequent of many. How many. */
-static uint32_t add_classes(struct preparation *p, const struct data_survey *f,
-                            bool all) {
-    uint32_t n = f->distinct;
-    struct data_value *values = arena_array(p->s->arena, struct data_value, n + 1);
-    memcpy(values, f->values, n * sizeof *values);
-    if (!all && n > CATEGORIES) {
-        qsort(values, n, sizeof *values, by_rows);
-        n = FREQUENT;
-    }
-    text_add(&p->list, ", classes: [");
+/* label_map of these values in this order; more: further options. */
+static void write_labels(struct preparation *p, const struct data_survey *f,
+                         const struct data_value *values, uint32_t n,
+                         const char *more) {
+    text_addf(&p->list, "{type: label_map, of: %s, classes: [",
+              config_quoted(p->s->arena, f->name));
     for (uint32_t k = 0; k < n; k++) {
         const char *name =
             f->text ? values[k].bytes
                     : arena_format(p->s->arena, "%lld", (long long)values[k].number);
         text_addf(&p->list, "%s%s", k ? ", " : "", config_quoted(p->s->arena, name));
     }
-    text_add(&p->list, "]");
-    return n;
+    text_addf(&p->list, "]%s}, ", more);
 }
 
-static void write_list(struct preparation *p, const char *transform, unsigned fates) {
-    if (!count_fates(p, fates))
+/* The most frequent categories of a column have a number each. */
+static void write_frequent(struct preparation *p, const struct data_survey *f) {
+    struct data_value *values =
+        arena_array(p->s->arena, struct data_value, f->distinct);
+    memcpy(values, f->values, f->distinct * sizeof *values);
+    qsort(values, f->distinct, sizeof *values, by_rows);
+    write_labels(p, f, values, FREQUENT, ", unknown: missing");
+    text_addf(&p->list, "{type: one_hot, of: %s, classes: %u}, ",
+              config_quoted(p->s->arena, f->name), FREQUENT);
+}
+
+static void write_encoded(struct preparation *p, const char *target) {
+    if (!count_fates(p, 1u << FATE_ENCODE, -1))
         return;
-    text_addf(&p->list, "{type: %s, of: [", transform);
-    add_list(p, "", fates);
-    text_add(&p->list, "]}, ");
+    text_add(&p->list, "{type: target_encode, of: [");
+    add_list(p, 1u << FATE_ENCODE, -1);
+    text_addf(&p->list, ", %s], target: %s}, ", target, target);
 }
 
-static void write_categories(struct preparation *p, uint32_t i) {
-    const struct data_survey *f = &p->columns[i];
-    const char *name = config_quoted(p->s->arena, f->name);
-    text_addf(&p->list, "{type: label_map, of: %s", name);
-    uint32_t n = add_classes(p, f, i == p->target);
-    text_add(&p->list, i == p->target ? "}, " : ", unknown: missing}, ");
-    if (i != p->target)
-        text_addf(&p->list, "{type: one_hot, of: %s, classes: %u}, ", name, n);
+/* The vector: the columns, then what says which were missing. */
+static void write_concat(struct preparation *p) {
+    text_add(&p->list, "{type: concat, as: x, of: [");
+    uint32_t n = add_list(p, USED, -1);
+    for (uint32_t i = 0; i < p->count; i++)
+        if (takes(p, i, USED, 1))
+            text_addf(&p->list, "%s%s", n++ ? ", " : "",
+                      config_quoted(p->s->arena, flag_name(p, i)));
+    text_add(&p->list, "]}]");
 }
 
 static void write_transforms(struct preparation *p) {
-    const unsigned numbers = 1u << FATE_NUMBER | 1u << FATE_DATE;
-    const unsigned single = numbers | 1u << FATE_FLAG | 1u << FATE_BOOL;
+    const struct data_survey *t = p->target < p->count ? &p->columns[p->target] : NULL;
+    const char *target = t ? config_quoted(p->s->arena, t->name) : "";
     text_add(&p->list, "data.transforms=[");
+    if (t && p->fates[p->target] == FATE_CLASSES)
+        write_labels(p, t, t->values, t->distinct, "");
     for (uint32_t i = 0; i < p->count; i++)
-        if (p->fates[i] == FATE_CATEGORY || p->fates[i] == FATE_CLASSES)
-            write_categories(p, i);
-    write_list(p, "impute", single);
-    write_list(p, "standardise", numbers);
-    if (p->target < p->count && p->fates[p->target] == FATE_SCALED)
-        text_addf(&p->list, "{type: standardise, of: %s}, ",
-                  config_quoted(p->s->arena, p->columns[p->target].name));
-    text_add(&p->list, "{type: concat, as: x, of: [");
-    add_list(p, "", ~(1u << FATE_LEAVE_OUT));
-    text_add(&p->list, "]}]");
+        if (takes(p, i, 1u << FATE_FREQUENT, -1))
+            write_frequent(p, &p->columns[i]);
+    write_list(p, "one_hot", ", unknown: zeros", 1u << FATE_CATEGORY, -1);
+    write_encoded(p, target);
+    write_list(p, "impute", ", flag: true", SINGLE, 1);
+    write_list(p, "impute", "", SINGLE, 0);
+    write_list(p, "standardise", "", NUMBERS | 1u << FATE_ENCODE, -1);
+    if (t && p->fates[p->target] == FATE_SCALED)
+        text_addf(&p->list, "{type: standardise, of: %s}, ", target);
+    write_concat(p);
 }
 
 static const char *column_type(const struct preparation *p, uint32_t i) {
     static const char *const types[] = {
-        [FATE_NUMBER] = "number", [FATE_FLAG] = "number",       [FATE_BOOL] = "bool",
-        [FATE_DATE] = "date",     [FATE_CATEGORY] = "category",
+        [FATE_NUMBER] = "number",     [FATE_FLAG] = "number",
+        [FATE_BOOL] = "bool",         [FATE_DATE] = "date",
+        [FATE_CATEGORY] = "category", [FATE_FREQUENT] = "category",
+        [FATE_ENCODE] = "category",
     };
     const char *given = declared(p, p->columns[i].name);
     return given && strcmp(given, "auto") != 0 ? given : types[p->fates[i]];
@@ -524,17 +593,19 @@ static int make_plan(struct preparation *p, struct data *data, const char *targe
         return diag_place(p->d, p->x->root, &e);
     p->fates = arena_array(p->s->arena, enum fate, p->count + 1);
     p->table = arena_array(p->s->arena, struct prepared_row, p->count + 1);
+    p->flags = arena_array(p->s->arena, bool, p->count + 1);
     p->target = p->count;
     for (uint32_t i = 0; i < p->count; i++)
         if (strcmp(p->columns[i].name, target) == 0)
             p->target = i;
-        else
-            column_fate(p, i);
     if (p->target < p->count)
         status = target_fate(p);
+    for (uint32_t i = 0; i < p->count; i++)
+        if (i != p->target)
+            column_fate(p, i);
     if (status == RN_OK)
         print_table(p);
-    if (status == RN_OK && !count_fates(p, ~(1u << FATE_LEAVE_OUT)))
+    if (status == RN_OK && !count_fates(p, USED, -1))
         status = node_error(p->d, node_at(p->x->root, "data.prepare"), false, RN_E_DATA,
                             "no column is left to learn from");
     return status;

@@ -81,7 +81,8 @@ def wanted(rows, train):
     jobs = [np.array([float(r["job"] == j) for r in rows]) for j in JOBS]
     return np.stack([number("age"), number("income"), *jobs,
                      filled("owner", lambda r: float(r["owner"] == "yes")),
-                     filled("flag", lambda r: float(r["flag"]))], axis=1)
+                     filled("flag", lambda r: float(r["flag"])),
+                     np.array([float(r["age"] is None) for r in rows])], axis=1)
 
 
 def shown(r, *lines):
@@ -105,7 +106,7 @@ def test_classes(folder):
     check.equal("it trains", r.code, 0)
     shown(r, "column holds becomes", "key text, 160 different in 160 rows left out: a name, a key or free text",
           "const one value left out: the same in every training row",
-          "age number, X % missing impute (mean), standardise", "income number standardise",
+          "age number, X % missing impute (mean), standardise; 0/1 where missing", "income number standardise",
           "job text, 3 categories, X % missing one-hot; missing and unknown: all zeros",
           "owner no or yes 0 or 1", "flag 0 or 1 as it is",
           "y text target: 2 classes; the rarest has 6 rows, the largest 154: loss.class_weights=[0.519481, 13.3333]")
@@ -211,14 +212,15 @@ def test_columns(folder):
         row = {name: int(draw.integers(0, 50)) for name in names}
         row.update(id=i + 7, seen=None if i % 10 == 3 else str(start + datetime.timedelta(int(draw.integers(0, 900)))),
                    code=f"c{int(draw.integers(0, 200) ** 2 // 250)}", zip=int(draw.integers(10, 15)),
-                   free=f"text number {i}", y=["no", "yes"][i % 2])
+                   free=f"text number {i}", y=["no", "yes", "well"][i % 3])
         rows.append(row)
     write(folder / "x.csv", rows)
     config = experiment(source={"type": "csv", "file": "x.csv", "target": "y", "fields": {"zip": "category"}})
+    config["model"]["m"]["layers"][0]["units"] = 3
     r = run(folder, config)
     check.equal("it trains", r.code, 0)
     shown(r, "id integers that count the rows left out", "zip text, 5 categories one-hot; unknown: all zeros",
-          "seen dates, X % missing days since 1970-01-01: impute (mean), standardise",
+          "seen dates, X % missing days since 1970-01-01, impute (mean), standardise; 0/1 where missing",
           "free text, 480 different in 480 rows left out: a name, a key or free text",
           f"code text, {len({t['code'] for t in training_rows(latest(folder / 'runs', 'seen'), rows)})} categories "
           "one-hot of the 50 most frequent; any other: all zeros", *(f"{n} number standardise" for n in names if n[0] != " "))
@@ -249,6 +251,27 @@ def test_columns(folder):
     check.equal("resolved.yaml trains", r.code, 0)
     a, b = (runner("predict", x, cwd=folder).out for x in (first, latest(folder / "runs", "seen")))
     check.equal("with the same bits", a == b, True)
+    # of two classes, or a number, many categories become the mean of the target
+    for what, value in (("two classes", lambda i: ["no", "yes"][i % 2]), ("a number", lambda i: i * 1000)):
+        for i, row in enumerate(rows):
+            row.update(y=value(i), code_missing=1 if i % 7 else 2, age=None if i % 5 == 1 else i % 11,
+                       age_missing=i % 4)
+        write(folder / "x.csv", rows)
+        config = experiment(split={"val": 0.2})
+        if what == "a number":
+            config["model"]["m"] = {"type": "mlp", "in": {"x": "model.seen.out"}, "hidden": [], "outputs": 1}
+            config["loss"] = {"type": "mse", "in": {"prediction": "model.m.out", "target": "data.y"}}
+        r = run(folder, config)
+        check.equal(f"{what}: it trains", r.code, 0)
+        shown(r, "code text, X categories mean of the target (cross-fitted); unknown: that of all rows",
+              "age number, X % missing impute (mean), standardise")  # there is an age_missing
+        resolved = yaml.safe_load((latest(folder / "runs", "seen") / "resolved.yaml").read_text())
+        steps = {t["type"]: t for t in resolved["data"]["transforms"] if "code" in t["of"]}
+        check.equal(f"{what}: steps", [*steps], ["target_encode", "standardise", "concat"])
+        new = [{**row, "code": "never", "y": None} for row in rows[:3]]
+        write(folder / "new.csv", new)
+        r = runner("predict", latest(folder / "runs", "seen"), "--data", "new.csv", cwd=folder)
+        check.equal(f"{what}: an unknown one", r.code, 0)
 
 
 def test_short(folder):
