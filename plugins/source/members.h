@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files of a source, wherever they are: in a folder, or in archives (tar, also
+ * compressed by gzip, zstd, xz or bzip2, and zip) that are read in place. An archive is
+ * scanned once, in order; each wanted member is then read from its offset where its
+ * bytes are stored as they are, and otherwise held in memory, within the budget. */
+#ifndef SOURCE_MEMBERS_H
+#define SOURCE_MEMBERS_H
+
+#include <runner/sdk/source.h>
+
+struct member {
+    char *name;     /* in its place, '/' between folders */
+    uint32_t place; /* index */
+    uint64_t at, size;
+    const uint8_t *held; /* its bytes; NULL: `size` bytes at `at` of the place */
+};
+
+struct member_place {
+    const char *path; /* owned */
+    int fd;           /* of an archive, else -1 */
+};
+
+struct held_block {
+    struct held_block *next;
+    uint8_t bytes[];
+};
+
+struct members {
+    struct rn_budget *budget; /* borrowed */
+    int (*wanted)(const char *name); /* others are passed over */
+    struct member_place *places;
+    uint32_t place_count;
+    struct member *at; /* [count], by place, then by the bytes of the name */
+    uint64_t count, capacity;
+    struct held_block *held; /* owned */
+};
+
+/* Bytes that a reader keeps from one file to the next; zeroed before the first. */
+struct member_buffer {
+    uint8_t *bytes; /* owned: free */
+    uint64_t capacity;
+};
+
+/* m: zeroed but for budget and wanted; the caller's to finish, also after an error.
+ * paths: folders and archives. Special files and links that lead out of a folder are
+ * errors where they are wanted. */
+int32_t members_open(struct members *m, const char *const *paths, uint32_t count,
+                     struct rn_error *e);
+void members_finish(struct members *m);
+/* *bytes: until the next call with this buffer. Any thread, each with its buffer. */
+int32_t members_read(const struct members *m, uint64_t i, struct member_buffer *b,
+                     const uint8_t **bytes, uint64_t *size, struct rn_error *e);
+/* "folder/a.png", "set.tar!a.png"; in `out`. */
+void members_path(const struct members *m, const struct member *x, char *out,
+                  size_t size);
+/* The member of that name in that place, or NULL. */
+const struct member *members_find(const struct members *m, uint32_t place,
+                                  const char *name);
+
+/* Used by what fills it. name: copied. NULL with an error. */
+struct member *members_add(struct members *m, uint32_t place, const char *name,
+                           struct rn_error *e);
+/* members_archive.c: the members of an open archive. */
+int32_t members_scan_archive(struct members *m, uint32_t place, struct rn_error *e);
+
+#endif
