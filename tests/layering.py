@@ -56,7 +56,8 @@ OPENS_ITS_OWN = {"core/base/module.c", "core/record/hdf5_lazy.c", "plugins/backe
                  "plugins/backend/cuda/libraries.c", "plugins/source/hdf5_child.c"}
 # One vendor's headers are one library.
 VENDORS = {"cuda.h": "nvidia", "cudnn.h": "nvidia", "cublasLt.h": "nvidia",
-           "nvrtc.h": "nvidia"}
+           "nvrtc.h": "nvidia", "jpeglib.h": "libjpeg", "jerror.h": "libjpeg",
+           "archive.h": "libarchive", "archive_entry.h": "libarchive"}
 PRINTS = re.compile(r"\b(printf|vprintf|puts|putchar|perror|stdout|stderr|exit|_exit|"
                     r"_Exit|quick_exit)\b")
 # base/memory.c aborts when nobody has said what to do without memory.

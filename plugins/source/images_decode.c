@@ -16,9 +16,13 @@ int32_t picture_reserve(struct picture *p, const struct image_file *f,
         rn_failf(e, RN_E_DATA, f->name, 0, 0,
                  "has %u x %u pixels, more than the %llu that are accepted", p->width,
                  p->height, (unsigned long long)want->max_pixels);
-        rn_hintf(e, "set the source's `max_pixels` higher if the file is sound");
+        rn_hintf(e, "set the source's `max_pixels` higher if the file is intact");
         return RN_E_DATA;
     }
+    if (p->width > IMAGE_SIDE_MAX || p->height > IMAGE_SIDE_MAX)
+        return rn_failf(e, RN_E_DATA, f->name, 0, 0,
+                        "has %u x %u pixels; a side of at most %u is read", p->width,
+                        p->height, IMAGE_SIDE_MAX);
     if (want->header_only)
         return RN_OK;
     bytes = pixels * p->channels * (p->depth / 8);

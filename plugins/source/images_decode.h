@@ -18,11 +18,13 @@ struct image_file {
     uint64_t size;
 };
 
+/* Longest side: what JPEG (65,535) and WebP (16,383) can have, and much more for PNG.
+ */
+#define IMAGE_SIDE_MAX (1u << 20)
+
 struct image_request {
     int header_only;
-    uint64_t max_pixels;       /* width * height of a picture that is decoded */
-    uint32_t fit_width, fit_height; /* a JPEG may be decoded smaller, as long as it is
-                                       at least this; 0: at its own size */
+    uint64_t max_pixels; /* width * height of a picture that is decoded */
 };
 
 /* Zeroed before its first use; the pixels are kept for the next picture. */

@@ -11,6 +11,8 @@
 
 #include "images_decode.h"
 
+#define SCANS_MAX 200
+
 struct failure {
     struct jpeg_error_mgr base; /* first */
     jmp_buf back;
@@ -20,6 +22,17 @@ struct failure {
 static void stop(j_common_ptr c) {
     struct failure *f = (struct failure *)c->err;
     f->base.format_message(c, f->why);
+    longjmp(f->back, 1);
+}
+
+/* Every scan of a progressive file passes over the whole picture: thousands of empty
+ * ones are a way to keep a reader busy. */
+static void on_progress(j_common_ptr c) {
+    j_decompress_ptr d = (j_decompress_ptr)c;
+    struct failure *f = (struct failure *)c->err;
+    if (d->input_scan_number <= SCANS_MAX)
+        return;
+    snprintf(f->why, sizeof f->why, "more than %d scans", SCANS_MAX);
     longjmp(f->back, 1);
 }
 
@@ -38,19 +51,6 @@ static uint32_t orientation(const struct jpeg_decompress_struct *d) {
             memcmp(m->data, "Exif\0\0", 6) == 0)
             return exif_orientation(m->data + 6, m->data_length - 6);
     return 1;
-}
-
-/* n/8 of the size, the smallest that still covers what is wanted. */
-static void scale(struct jpeg_decompress_struct *d, const struct image_request *want,
-                  uint32_t turned) {
-    uint32_t w = turned >= 5 ? want->fit_height : want->fit_width;
-    uint32_t h = turned >= 5 ? want->fit_width : want->fit_height;
-    for (uint32_t by = 8; by > 1 && w && h; by /= 2)
-        if (d->image_width / by >= w && d->image_height / by >= h) {
-            d->scale_num = 1;
-            d->scale_denom = by;
-            return;
-        }
 }
 
 /* Product of two bytes over 255, rounded. */
@@ -113,18 +113,17 @@ static int32_t decode(struct jpeg_decompress_struct *d, const struct image_file 
     int32_t status = picture_reserve(p, f, &ask, e);
     if (status != RN_OK || want->header_only)
         return status;
-    scale(d, want, p->orientation);
     jpeg_start_decompress(d);
-    p->width = d->output_width;
-    p->height = d->output_height;
     if (d->out_color_space == JCS_CMYK)
-        ink = d->mem->alloc_sarray((j_common_ptr)d, JPOOL_IMAGE, d->output_width * 4, 1);
+        ink =
+            d->mem->alloc_sarray((j_common_ptr)d, JPOOL_IMAGE, d->output_width * 4, 1);
     return pixels(d, f, want, p, ink, e);
 }
 
 int32_t image_jpeg(const struct image_file *f, const struct image_request *want,
                    struct picture *p, struct rn_error *e) {
     struct jpeg_decompress_struct d;
+    struct jpeg_progress_mgr progress = {.progress_monitor = on_progress};
     struct failure failure;
     int32_t status;
     memset(&d, 0, sizeof d);
@@ -133,6 +132,7 @@ int32_t image_jpeg(const struct image_file *f, const struct image_request *want,
     failure.base.emit_message = on_message;
     if (setjmp(failure.back) == 0) {
         jpeg_create_decompress(&d);
+        d.progress = &progress;
         status = decode(&d, f, want, p, e);
     } else {
         /* Behind the end the library reads a marker of its own. */

@@ -12,6 +12,7 @@ struct raster {
 void image_canvas_finish(struct image_canvas *c) {
     free(c->bytes[0]);
     free(c->bytes[1]);
+    rn_resampler_finish(&c->resampler);
     memset(c, 0, sizeof *c);
 }
 
@@ -108,7 +109,7 @@ static uint32_t divided(uint64_t a, uint32_t depth) {
 /* R, G, B, A of pixel i at the depth asked for. */
 static void pixel_get(const struct raster *r, uint64_t i, uint32_t depth,
                       uint32_t v[4]) {
-    uint32_t top = r->depth == 16 ? 65535 : 255, raw[4];
+    uint32_t top = r->depth == 16 ? 65535 : 255, raw[4] = {0};
     for (uint32_t k = 0; k < r->channels; k++) {
         uint64_t at = i * r->channels + k;
         raw[k] = r->depth == 16 ? ((const uint16_t *)r->pixels)[at]
@@ -146,8 +147,8 @@ static int32_t recolour(struct raster *r, const struct image_form *form,
         pixel_get(r, i, depth, v);
         for (int k = 0; k < 3 && form->channels != 4 && v[3] != top; k++) {
             uint32_t behind = form->background[k] * (depth == 16 ? 257u : 1u);
-            v[k] = divided((uint64_t)behind * (top - v[3]) + (uint64_t)v[k] * v[3],
-                           depth);
+            v[k] =
+                divided((uint64_t)behind * (top - v[3]) + (uint64_t)v[k] * v[3], depth);
         }
         if (form->channels == 1)
             v[0] = luma(v);
@@ -212,27 +213,23 @@ static struct rn_resample_box box_of(const struct raster *r,
 static int32_t resample(struct raster *r, const struct image_form *form,
                         const struct rn_resample_box *box, uint32_t width,
                         uint32_t height, struct image_canvas *c, struct rn_error *e) {
+    if (r->channels == 4) { /* in a canvas: the decoder's pixels are const */
+        uint64_t n = (uint64_t)r->width * r->height;
+        void *copy = other_canvas(c, r, r->width, r->height, 4, e);
+        if (!copy)
+            return RN_E_MEMORY;
+        memcpy(copy, r->pixels, n * 4 * (r->depth / 8));
+        premultiply(copy, n, r->depth, 0);
+        moved(r, copy);
+    }
     void *out = other_canvas(c, r, width, height, r->channels, e);
     if (!out)
         return RN_E_MEMORY;
-    struct raster from = *r;
-    if (r->channels == 4) { /* in a canvas of its own, as the decoder's is const */
-        uint64_t n = (uint64_t)r->width * r->height;
-        void *copy = malloc(rn_size_or_max(n, 4 * (r->depth / 8)));
-        if (!copy)
-            return rn_fail(e, RN_E_MEMORY, "no memory for pixels", NULL, NULL);
-        memcpy(copy, r->pixels, n * 4 * (r->depth / 8));
-        premultiply(copy, n, r->depth, 0);
-        from.pixels = copy;
-    }
-    int done = rn_resample(form->filter, r->depth, r->channels, from.pixels, r->width,
-                           r->height, box, width, height, out);
-    if (r->channels == 4) {
-        free((void *)(uintptr_t)from.pixels);
-        premultiply(out, (uint64_t)width * height, r->depth, 1);
-    }
-    if (!done)
+    if (!rn_resample(&c->resampler, form->filter, r->depth, r->channels, r->pixels,
+                     r->width, r->height, box, width, height, out))
         return rn_fail(e, RN_E_MEMORY, "no memory for pixels", NULL, NULL);
+    if (r->channels == 4)
+        premultiply(out, (uint64_t)width * height, r->depth, 1);
     r->width = width, r->height = height;
     moved(r, out);
     return RN_OK;
@@ -272,8 +269,9 @@ static int32_t resize(struct raster *r, const struct image_form *form, const cha
     if (r->width == form->width && r->height == form->height)
         return RN_OK;
     if (form->fit == FIT_ERROR)
-        return rn_failf(e, RN_E_DATA, name, 0, 0, "is %u x %u (width x height), not %u x %u",
-                        r->width, r->height, form->width, form->height);
+        return rn_failf(e, RN_E_DATA, name, 0, 0,
+                        "is %u x %u (width x height), not %u x %u", r->width, r->height,
+                        form->width, form->height);
     struct rn_resample_box box = box_of(r, form, &width, &height);
     int32_t status = resample(r, form, &box, width, height, c, e);
     if (status == RN_OK && (width != form->width || height != form->height))

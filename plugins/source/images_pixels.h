@@ -17,14 +17,16 @@ struct image_form {
     uint32_t width, height;
     enum image_fit fit; /* of a picture of another size */
     enum rn_resample_filter filter;
-    int keep_orientation; /* EXIF's is ignored */
+    int keep_orientation;  /* EXIF's is ignored */
     uint8_t background[3]; /* RGB, behind transparent pixels and in padding */
 };
 
-/* Two canvases that pictures are changed between; zeroed before the first use. */
+/* Two canvases that pictures are changed between; kept from one to the next, zeroed
+ * before the first. */
 struct image_canvas {
     uint8_t *bytes[2]; /* owned */
     uint64_t capacity[2];
+    struct rn_resampler resampler;
 };
 
 void image_canvas_finish(struct image_canvas *c);

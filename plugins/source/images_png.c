@@ -13,7 +13,6 @@ struct reading {
     const struct image_file *file;
     uint64_t at; /* bytes that libpng has had */
     char why[128];
-    png_bytep *rows; /* [height] */
 };
 
 static void on_error(png_structp png, png_const_charp text) {
@@ -36,15 +35,24 @@ static void take(png_structp png, png_bytep to, size_t n) {
     r->at += n;
 }
 
-static void orientation(png_structp png, png_infop info, struct picture *p) {
-    png_bytep exif = NULL;
-    png_uint_32 size = 0;
-    if (png_get_eXIf_1(png, info, &size, &exif) && exif)
-        p->orientation = exif_orientation(exif, size);
+/* eXIf may stand behind the pixels, which libpng then has not come to yet. */
+static uint32_t orientation(const struct image_file *f) {
+    for (uint64_t at = 8; at + 12 <= f->size;) {
+        const uint8_t *p = f->bytes + at;
+        uint64_t n =
+            (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
+        if (n > f->size - at - 12)
+            break;
+        if (memcmp(p + 4, "eXIf", 4) == 0)
+            return exif_orientation(p + 8, n);
+        at += 12 + n;
+    }
+    return 1;
 }
 
 /* Everything up to the pixels. */
-static void header(png_structp png, png_infop info, struct picture *p) {
+static void header(png_structp png, png_infop info, const struct image_file *f,
+                   struct picture *p) {
     png_read_info(png, info);
     int colour = png_get_color_type(png, info);
     int deep = png_get_bit_depth(png, info) == 16;
@@ -54,21 +62,21 @@ static void header(png_structp png, png_infop info, struct picture *p) {
     p->height = png_get_image_height(png, info);
     p->depth = deep ? 16 : 8;
     p->channels = colours + (clear || colour & PNG_COLOR_MASK_ALPHA ? 1 : 0);
-    orientation(png, info, p);
+    p->orientation = orientation(f);
 }
 
 static int32_t pixels(png_structp png, png_infop info, struct reading *r,
                       const struct image_request *want, struct picture *p,
                       struct rn_error *e) {
     const uint16_t one = 1;
-    header(png, info, p);
+    header(png, info, r->file, p);
     int32_t status = picture_reserve(p, r->file, want, e);
     if (status != RN_OK || want->header_only)
         return status;
     png_set_expand(png);
     if (p->depth == 16 && *(const uint8_t *)&one)
         png_set_swap(png);
-    png_set_interlace_handling(png);
+    int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     uint64_t row = (uint64_t)p->width * p->channels * (p->depth / 8);
     if (png_get_rowbytes(png, info) != row)
@@ -76,13 +84,10 @@ static int32_t pixels(png_structp png, png_infop info, struct reading *r,
                         "libpng gives rows of %llu bytes, not %llu",
                         (unsigned long long)png_get_rowbytes(png, info),
                         (unsigned long long)row);
-    r->rows = malloc(rn_size_or_max(p->height, sizeof *r->rows));
-    if (!r->rows)
-        return rn_failf(e, RN_E_MEMORY, r->file->name, 0, 0, "no memory to decode it");
-    for (uint32_t y = 0; y < p->height; y++)
-        r->rows[y] = p->pixels + y * row;
-    png_read_image(png, r->rows);
-    png_read_end(png, NULL); /* checks what follows the pixels; may carry eXIf */
+    for (int pass = 0; pass < passes; pass++)
+        for (uint32_t y = 0; y < p->height; y++)
+            png_read_row(png, p->pixels + y * row, NULL);
+    png_read_end(png, NULL); /* checks what follows the pixels */
     return RN_OK;
 }
 
@@ -99,6 +104,7 @@ int32_t image_png(const struct image_file *f, const struct image_request *want,
     }
     png_set_read_fn(png, &r, take);
     png_set_user_limits(png, 0x7fffffff, 0x7fffffff); /* picture_reserve has its own */
+    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_chunk_malloc_max(png, 8u << 20);
     if (setjmp(png_jmpbuf(png)) == 0)
         status = pixels(png, info, &r, want, p, e);
@@ -107,6 +113,5 @@ int32_t image_png(const struct image_file *f, const struct image_request *want,
                           "is not an intact PNG file: byte %llu: %s",
                           (unsigned long long)r.at, r.why);
     png_destroy_read_struct(&png, &info, NULL);
-    free(r.rows);
     return status;
 }

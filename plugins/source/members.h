@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files of a source, wherever they are: in a folder, or in archives (tar, also
  * compressed by gzip, zstd, xz or bzip2, and zip) that are read in place. An archive is
- * scanned once, in order; each wanted member is then read from its offset where its
- * bytes are stored as they are, and otherwise held in memory, within the budget. */
+ * read once, in order; each member that is used is then read from its offset where its
+ * bytes are stored as they are, and otherwise kept in memory, within the budget. */
 #ifndef SOURCE_MEMBERS_H
 #define SOURCE_MEMBERS_H
 
 #include <runner/sdk/source.h>
 
 struct member {
-    char *name;     /* in its place, '/' between folders */
+    char *name; /* in its place, '/' between folders */
+    char *link; /* of a hard link until members_open returns: the name of the other */
     uint32_t place; /* index */
     uint64_t at, size;
     const uint8_t *held; /* its bytes; NULL: `size` bytes at `at` of the place */
@@ -17,7 +18,7 @@ struct member {
 
 struct member_place {
     const char *path; /* owned */
-    int fd;           /* of an archive, else -1 */
+    int archive;      /* 1, or 0: a folder */
 };
 
 struct held_block {
@@ -27,24 +28,31 @@ struct held_block {
 
 struct members {
     struct rn_budget *budget; /* borrowed */
-    int (*wanted)(const char *name); /* others are passed over */
+    /* Is the file of that name used? Others are counted and left alone. */
+    int (*used)(void *context, const char *name);
+    void *context;
     struct member_place *places;
     uint32_t place_count;
     struct member *at; /* [count], by place, then by the bytes of the name */
     uint64_t count, capacity;
     struct held_block *held; /* owned */
+    uint64_t hidden, unused; /* files that were passed over */
+    char unused_name[256];   /* the first of them */
 };
 
-/* Bytes that a reader keeps from one file to the next; zeroed before the first. */
+/* What a reader keeps from one file to the next; zeroed before the first. */
 struct member_buffer {
-    uint8_t *bytes; /* owned: free */
+    uint8_t *bytes; /* owned */
     uint64_t capacity;
+    int open, fd; /* an archive, of this place */
+    uint32_t place;
 };
+void member_buffer_finish(struct member_buffer *b);
 
-/* m: zeroed but for budget and wanted; the caller's to finish, also after an error.
- * paths: folders and archives. Special files and links that lead out of a folder are
- * errors where they are wanted. */
-int32_t members_open(struct members *m, const char *const *paths, uint32_t count,
+/* m: zeroed but for budget, used and context; the caller's to finish, also after an
+ * error. paths: folders and archives. Special files, links to nothing or to a folder,
+ * and two members of one name are errors. */
+int32_t members_open(struct members *m, char *const *paths, uint32_t count,
                      struct rn_error *e);
 void members_finish(struct members *m);
 /* *bytes: until the next call with this buffer. Any thread, each with its buffer. */
@@ -60,7 +68,10 @@ const struct member *members_find(const struct members *m, uint32_t place,
 /* Used by what fills it. name: copied. NULL with an error. */
 struct member *members_add(struct members *m, uint32_t place, const char *name,
                            struct rn_error *e);
-/* members_archive.c: the members of an open archive. */
-int32_t members_scan_archive(struct members *m, uint32_t place, struct rn_error *e);
+/* Is the file used? Otherwise it is counted. name: its path in the place. */
+int members_use(struct members *m, const char *name);
+/* members_archive.c: the members of an archive, open at its beginning. */
+int32_t members_scan_archive(struct members *m, uint32_t place, int fd,
+                             struct rn_error *e);
 
 #endif

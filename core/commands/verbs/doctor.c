@@ -12,6 +12,7 @@
 #include "commands/cli/session.h"
 #include "commands/verbs/verbs.h"
 #include "exec/exec.h"
+#include "plugin/kinds.h"
 
 /* Can it be opened, and what does it say of itself? false: `text` says why not. */
 static bool try_backend(struct session *s, const struct component *c, char text[512],
@@ -79,6 +80,47 @@ static void print_backends(struct session *s) {
         puts("  cuda         not built into this runner");
 }
 
+/* ------------------------------------------------------- libraries of plugins */
+
+/* A line of optional.txt: component, what it can do, and by which library, or what to
+ * install. */
+struct optional {
+    char *component, *what, *how;
+};
+
+/* The next line of the file that a kind's folder of plugins may have; false at its end.
+ */
+static bool optional_next(FILE *f, char line[512], struct optional *o) {
+    if (!f || !fgets(line, 512, f))
+        return false;
+    line[strcspn(line, "\n")] = '\0';
+    o->component = strtok(line, "\t");
+    o->what = strtok(NULL, "\t");
+    o->how = strtok(NULL, "\t");
+    return o->how != NULL;
+}
+
+static FILE *optional_open(int kind) {
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/%s/optional.txt", plugin_folder(),
+                     kind_at(kind)->name);
+    return n > 0 && (size_t)n < sizeof path ? fopen(path, "re") : NULL;
+}
+
+static void print_optional(void) {
+    char line[512];
+    struct optional o;
+    for (int k = 0; k < KIND_COUNT; k++) {
+        FILE *f = optional_open(k);
+        if (f)
+            printf("libraries of %s\n", kind_at(k)->plural);
+        while (optional_next(f, line, &o))
+            printf("  %-12s %-8s %s\n", o.component, o.what, o.how);
+        if (f)
+            fclose(f);
+    }
+}
+
 static void print(struct session *s, const struct utsname *u, long processors,
                   bool writable) {
     printf("runner %s, ABI %u.%u, %s %s %s, %ld processors\n", RUNNER_VERSION,
@@ -91,6 +133,7 @@ static void print(struct session *s, const struct utsname *u, long processors,
         printf("  refused: %s: %s\n", file, why);
     }
     print_backends(s);
+    print_optional();
     if (!writable)
         puts("this folder cannot be written: runs need another `output`");
 }
@@ -137,6 +180,25 @@ static void add_backends(struct json_writer *w, struct session *s) {
     json_close(w);
 }
 
+static void add_optional(struct json_writer *w) {
+    char line[512];
+    struct optional o;
+    json_array(w, "libraries");
+    for (int k = 0; k < KIND_COUNT; k++) {
+        FILE *f = optional_open(k);
+        while (optional_next(f, line, &o)) {
+            json_object(w, NULL);
+            json_string(w, "component", o.component);
+            json_string(w, "feature", o.what);
+            json_string(w, "says", o.how);
+            json_close(w);
+        }
+        if (f)
+            fclose(f);
+    }
+    json_close(w);
+}
+
 static void print_json(struct session *s, const struct utsname *u, long processors,
                        bool writable) {
     struct text line = {0};
@@ -156,6 +218,7 @@ static void print_json(struct session *s, const struct utsname *u, long processo
     json_uint(&w, "components", session_count(s));
     add_refused(&w, s);
     add_backends(&w, s);
+    add_optional(&w);
     json_bool(&w, "writable", writable);
     json_close(&w);
     json_end(&w);

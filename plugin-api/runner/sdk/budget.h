@@ -55,8 +55,10 @@ static inline int32_t rn_budget_error(const struct rn_budget *b, const char *fil
     snprintf(text, sizeof text,
              "needs more than the %llu MiB of memory that may be held",
              (unsigned long long)(b->limit >> 20));
-    return rn_fail(e, RN_E_DATA, text,
-                   "set the source's `memory` (MiB) higher if the file is sound", file);
+    rn_fail(e, RN_E_DATA, text,
+            "set the source's `memory` (MiB) higher if the file is intact", NULL);
+    rn_error_at(e, RN_WHERE_FILE, file);
+    return RN_E_DATA;
 }
 
 #ifdef __cplusplus
