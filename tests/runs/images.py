@@ -650,8 +650,27 @@ def test_damaged_archives(folder):
 TESTS = (test_archives, test_shards, test_damaged_archives, test_folders, test_links, test_table, test_keys, test_bad, test_png, test_depth, test_orientation, test_jpeg, test_webp, test_resample)
 
 
+def test_missing(folder):
+    """Formats and archives that are not built in are named."""
+    for form, name, data, package in (
+            ("PNG", "a.png", dot(0), "libpng-dev"), ("JPEG", "a.jpg", b"\xff\xd8\xff\xe0", "libjpeg-dev"),
+            ("WebP", "a.webp", b"RIFF....WEBPVP8 ", "libwebp-dev")):
+        if not built_in(form):
+            fill(folder, {name: data})
+            refused(f"no {form}", folder, experiment({"labels": "none"}), 4, f"set/{name}",
+                    f"is a {form} picture, and this runner was built without", package)
+    if not built_in("archives"):
+        (folder / "a.tar").write_bytes(tar({"a.png": dot(0)}))
+        refused("no archives", folder, experiment({"files": "a.tar"}), 4, "a.tar",
+                "built without support for archives", "libarchive-dev")
+
+
 def main():
-    for test in TESTS:
+    tests = TESTS
+    if not built_in("PNG"):
+        print("SKIP: this runner was built without libpng, which most pictures here need")
+        tests = ()
+    for test in (test_missing, *tests):
         with Scratch() as folder:
             test(folder)
     check.done()
