@@ -180,6 +180,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     int32_t status = rn_source_open(s->file, &s->fd, &st, e);
     if (status == RN_OK)
         s->file_bytes = (uint64_t)st.st_size;
+    else if (strchr(s->file, '!'))
+        rn_hintf(e, "HDF5 files are not read in archives: unpack it");
     if (status == RN_OK)
         status = sets_name(s, h, e);
     return status == RN_OK ? sets_open(s, h, e) : status;

@@ -11,6 +11,7 @@
 #include <runner/sdk/source.h>
 
 #include "gz.h"
+#include "source_file.h"
 
 #define PIECE (1u << 20) /* bytes asked of zlib at a time */
 
@@ -173,6 +174,13 @@ static int32_t table_open(struct table *t, const char *file, int optional, int *
     t->file = file;
     *absent = 0;
     int fd = rn_file_open(file, O_RDONLY, NULL, &why);
+    struct source_file inside;
+    if (fd < 0 && source_file_in_archive(file)) {
+        int32_t status = source_file_open(&inside, file, 1, t->budget, e);
+        if (status != RN_OK)
+            return status;
+        fd = inside.fd;
+    }
     if (fd < 0 && optional && errno == ENOENT) {
         *absent = 1;
         return RN_OK;

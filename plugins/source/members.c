@@ -214,7 +214,7 @@ static int32_t resolve_links(struct members *m, struct rn_error *e) {
     for (uint64_t i = 0; i < m->count && status == RN_OK; i++)
         if (m->at[i].link)
             status = resolve(m, &m->at[i], e);
-    for (uint64_t i = 0; i < m->count; i++) {
+    for (uint64_t i = 0; i < m->count && status == RN_OK; i++) {
         free(m->at[i].link);
         m->at[i].link = NULL;
     }

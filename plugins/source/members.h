@@ -9,8 +9,8 @@
 #include <runner/sdk/source.h>
 
 struct member {
-    char *name; /* in its place, '/' between folders */
-    char *link; /* of a hard link until members_open returns: the name of the other */
+    char *name;     /* in its place, '/' between folders */
+    char *link;     /* of a hard link until members_open has succeeded: its target */
     uint32_t place; /* index */
     uint64_t at, size;
     const uint8_t *held; /* its bytes; NULL: `size` bytes at `at` of the place */

@@ -10,6 +10,8 @@
 #include <runner/sdk/signature.h>
 #include <runner/sdk/source.h>
 
+#include "source_file.h"
+
 #define HEADER_MAX 65536u
 
 struct array {
@@ -172,15 +174,16 @@ static int32_t turn(struct npy *s, struct array *a, const struct rn_field *f,
 static int32_t array_open(struct npy *s, struct array *a, struct rn_field *f,
                           uint64_t *count, struct rn_error *e) {
     uint8_t head[12];
-    struct stat st;
-    int32_t status = rn_source_open(a->file, &a->fd, &st, e);
-    if (status == RN_OK && st.st_size >= 12)
-        status = rn_source_read(a->fd, a->file, head, 12, 0, e);
+    struct source_file file;
+    int32_t status = source_file_open(&file, a->file, 0, &s->budget, e);
+    a->fd = file.fd;
+    if (status == RN_OK && file.size >= 12)
+        status = rn_source_read(a->fd, a->file, head, 12, file.at, e);
     if (status != RN_OK)
         return status;
-    if (st.st_size < 12 || memcmp(head, "\x93NUMPY", 6) != 0) {
+    if (file.size < 12 || memcmp(head, "\x93NUMPY", 6) != 0) {
         const struct rn_signature *other =
-            rn_signature_of(head, st.st_size < 12 ? 0 : 12);
+            rn_signature_of(head, file.size < 12 ? 0 : 12);
         if (!other)
             return rn_failf(e, RN_E_DATA, a->file, 0, 0, "is not a .npy file");
         rn_failf(e, RN_E_DATA, a->file, 0, 0, "is %s, not a .npy file", other->what);
@@ -194,20 +197,20 @@ static int32_t array_open(struct npy *s, struct array *a, struct rn_field *f,
     uint32_t length = head[8] | (uint32_t)head[9] << 8;
     if (at == 12)
         length |= (uint32_t)head[10] << 16 | (uint32_t)head[11] << 24;
-    if (length > HEADER_MAX || at + (uint64_t)length > (uint64_t)st.st_size)
+    if (length > HEADER_MAX || at + (uint64_t)length > file.size)
         return rn_failf(e, RN_E_DATA, a->file, 0, 0, "is cut short in its header");
     char *header = malloc(length + 1u);
     if (!header)
         return rn_failf(e, RN_E_MEMORY, a->file, 0, 0, "no memory for its header");
-    status = rn_source_read(a->fd, a->file, header, length, at, e);
+    status = rn_source_read(a->fd, a->file, header, length, file.at + at, e);
     header[length] = '\0';
     if (status == RN_OK)
         status = header_parse(a, header, f, count, e);
     free(header);
     if (status != RN_OK)
         return status;
-    a->start = at + (uint64_t)length;
-    uint64_t have = (uint64_t)st.st_size - a->start, want = a->bytes;
+    a->start = file.at + at + (uint64_t)length;
+    uint64_t have = file.size - at - (uint64_t)length, want = a->bytes;
     if (have < want)
         return rn_failf(e, RN_E_DATA, a->file, 0, 0,
                         "is cut short: %llu bytes of numbers announced, %llu found",

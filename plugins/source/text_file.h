@@ -12,6 +12,7 @@
 #include <runner/sdk/source.h>
 
 #include "gz.h"
+#include "source_file.h"
 #include "zst.h"
 
 #define TEXT_PIECE (1u << 20) /* bytes asked of zlib at a time */
@@ -47,13 +48,14 @@ static inline int32_t text_file_grow(const char *file, struct text_file *t,
 
 static inline int32_t text_file_load(const char *file, struct text_file *t,
                                      struct rn_budget *b, struct rn_error *e) {
-    int fd, got = 1;
-    int32_t status = rn_source_open(file, &fd, NULL, e);
-    gzFile f = status == RN_OK ? gzdopen(fd, "rb") : NULL;
+    struct source_file opened;
+    int got = 1;
+    int32_t status = source_file_open(&opened, file, 1, b, e);
+    gzFile f = status == RN_OK ? gzdopen(opened.fd, "rb") : NULL;
     if (status != RN_OK)
         return status;
     if (!f) {
-        close(fd);
+        close(opened.fd);
         return rn_failf(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
     }
     gzbuffer(f, 1u << 17);
