@@ -106,6 +106,18 @@ int data_fit(struct data *data, struct rn_error *e);
 /* State of the fitted transforms: what data_load takes instead of data_fit. */
 int data_save(const struct data *data, struct rn_stream *s);
 int data_load(struct data *data, struct rn_stream *s, struct rn_error *e);
+/* An array of that state, to be looked at. */
+struct data_array {
+    const char *name; /* "0.standardise.x.origin": transform, field, what it is */
+    rn_dtype dtype;
+    uint32_t rank;
+    int64_t shape[RN_MAX_RANK];
+    const void *data;
+};
+/* The arrays of transforms that store named ones (runner/sdk/arrays.h), at most
+ * DATA_ARRAYS_MAX with different names; in the arena. Returns how many. */
+#define DATA_ARRAYS_MAX 1024u
+uint32_t data_arrays(const struct data *data, struct arena *a, struct data_array **out);
 /* Only the raw fields of such a state, in the arena. */
 int data_schema_read(struct arena *a, struct rn_stream *s, struct data_schema *out,
                      struct rn_error *e);

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <runner/sdk/arrays.h>
+
 #include "data/internal.h"
 
 /* A stream into memory, so that each state has its length before it. */
@@ -99,6 +101,54 @@ int data_save(const struct data *data, struct rn_stream *s) {
             status = s->api->write(s, f->shape, f->rank * sizeof *f->shape);
     }
     return status;
+}
+
+/* The array as it is shown, unless one of its name is there. */
+static void show(struct arena *a, const struct transform_slot *g, uint32_t index,
+                 const struct rn_array *x, struct data_array *out, uint32_t *count) {
+    uint64_t bytes = x->elements * RN_DTYPE_BYTES(x->dtype);
+    struct data_array *y = &out[*count];
+    char *name = arena_format(a, "%u.%s.%s", index, g->component->bare, x->name);
+    for (char *p = name; *p; p++)
+        *p = *p == '/' ? '.' : *p;
+    for (uint32_t i = 0; i < *count; i++)
+        if (strcmp(out[i].name, name) == 0)
+            return;
+    void *data = arena_get(a, bytes + 1);
+    memcpy(data, x->data, bytes);
+    *y = (struct data_array){
+        .name = name, .dtype = x->dtype, .rank = x->rank, .data = data};
+    memcpy(y->shape, x->shape, sizeof y->shape);
+    ++*count;
+}
+
+static void show_stage(struct arena *a, const struct transform_slot *g, uint32_t index,
+                       struct data_array *out, uint32_t *count) {
+    struct memory_stream m = {.stream = {&memory_api}};
+    struct rn_arrays arrays = {0};
+    struct rn_error e = {0};
+    uint32_t first = 0;
+    instance_enter(g->instance);
+    int status =
+        instance_leave(g->instance, "save", g->iface->save(g->self, &m.stream, &e), &e);
+    if (status == RN_OK && memory_read(&m.stream, &first, sizeof first) == RN_OK &&
+        first == RN_ARRAYS_MAGIC)
+        status = rn_arrays_read(&m.stream, first, &arrays, &e);
+    for (uint32_t i = 0;
+         status == RN_OK && i < arrays.count && *count < DATA_ARRAYS_MAX; i++)
+        show(a, g, index, &arrays.at[i], out, count);
+    rn_arrays_free(&arrays);
+    memory_release(m.bytes);
+}
+
+uint32_t data_arrays(const struct data *data, struct arena *a,
+                     struct data_array **out) {
+    uint32_t count = 0;
+    *out = arena_array(a, struct data_array, DATA_ARRAYS_MAX);
+    for (uint32_t i = 0; i < data->pipeline.transform_count; i++)
+        if (data->pipeline.transforms[i].iface->save)
+            show_stage(a, &data->pipeline.transforms[i], i, *out, &count);
+    return count;
 }
 
 static int bad_state(struct rn_error *e, const char *why) {

@@ -194,7 +194,7 @@ struct part {
 /* A checkpoint's file while it is written. */
 struct draft {
     const struct checkpoint *c;
-    struct part *parts; /* tensors, then blobs */
+    struct part *parts; /* tensors, blobs, then what is shown */
     uint32_t count;
     struct seal_range *ranges; /* of the parts of at least BULK_BYTES */
     uint32_t range_count;
@@ -203,7 +203,7 @@ struct draft {
         pthread_t thread;
         bool running; /* else the sums come with the writes */
     } sums;
-    hid_t file, variables, blobs;
+    hid_t file, variables, blobs, transforms; /* the last: -1 where nothing is shown */
 };
 
 /* One dataset without data: where its bytes go. Its sum comes later. */
@@ -237,6 +237,21 @@ static bool lay_out(hid_t group, struct part *part, const char *doc, rn_dtype dt
     return ok;
 }
 
+/* Of part i: NULL where it is a blob. */
+static const struct checkpoint_tensor *tensor_of(const struct checkpoint *c,
+                                                 uint32_t i) {
+    uint32_t blobs_end = c->tensor_count + c->blob_count;
+    return i < c->tensor_count ? &c->tensors[i]
+           : i < blobs_end     ? NULL
+                               : &c->shown[i - blobs_end];
+}
+
+static hid_t group_of(const struct draft *w, uint32_t i) {
+    return i < w->c->tensor_count                      ? w->variables
+           : i < w->c->tensor_count + w->c->blob_count ? w->blobs
+                                                       : w->transforms;
+}
+
 /* The file at `temp` with every dataset in its place. */
 static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
     const struct checkpoint *c = w->c;
@@ -257,14 +272,14 @@ static int lay_out_all(struct draft *w, const char *temp, struct rn_error *e) {
                     "under blobs") &&
         values_write(w->file, c) &&
         (w->variables = h5_group(w->file, "variables")) >= 0 &&
-        (w->blobs = h5_group(w->file, "blobs")) >= 0;
-    for (uint32_t i = 0; ok && i < c->tensor_count; i++) {
-        const struct checkpoint_tensor *t = &c->tensors[i];
-        ok = lay_out(w->variables, &w->parts[i], t->doc, t->dtype, t->rank, t->shape);
-    }
-    for (uint32_t i = c->tensor_count; ok && i < w->count; i++) {
+        (w->blobs = h5_group(w->file, "blobs")) >= 0 &&
+        (!c->shown_count || (w->transforms = h5_group(w->file, "transforms")) >= 0);
+    for (uint32_t i = 0; ok && i < w->count; i++) {
+        const struct checkpoint_tensor *t = tensor_of(c, i);
         int64_t n = (int64_t)w->parts[i].bytes;
-        ok = lay_out(w->blobs, &w->parts[i], "state, as bytes", RN_U8, 1, &n);
+        ok = t ? lay_out(group_of(w, i), &w->parts[i], t->doc, t->dtype, t->rank,
+                         t->shape)
+               : lay_out(group_of(w, i), &w->parts[i], "state, as bytes", RN_U8, 1, &n);
     }
     int code = errno;
     if (list >= 0)
@@ -331,8 +346,7 @@ static int finish_layout(struct draft *w, bool good, const char *temp,
     errno = 0;
     for (uint32_t i = 0; good && ok && i < w->count; i++) {
         struct part *p = &w->parts[i];
-        hid_t group = i < w->c->tensor_count ? w->variables : w->blobs;
-        hid_t d = H5Dopen2(group, p->name, H5P_DEFAULT);
+        hid_t d = H5Dopen2(group_of(w, i), p->name, H5P_DEFAULT);
         ok = d >= 0 && h5_change(d, "crc32c", H5T_STD_U32LE, &p->crc);
         if (d >= 0 && H5Dclose(d) < 0)
             ok = false;
@@ -340,6 +354,8 @@ static int finish_layout(struct draft *w, bool good, const char *temp,
     if (w->variables >= 0 && H5Gclose(w->variables) < 0)
         ok = false;
     if (w->blobs >= 0 && H5Gclose(w->blobs) < 0)
+        ok = false;
+    if (w->transforms >= 0 && H5Gclose(w->transforms) < 0)
         ok = false;
     if (w->file >= 0 && H5Fclose(w->file) < 0)
         ok = false;
@@ -352,11 +368,10 @@ static int check_parts(struct draft *w, uint64_t *total, struct rn_error *e) {
     for (uint32_t i = 0; i < c->value_count; i++)
         *total += 1024 + (c->values[i].s ? strlen(c->values[i].s) : 0);
     for (uint32_t i = 0; i < w->count; i++) {
-        bool blob = i >= c->tensor_count;
-        const struct checkpoint_blob *b = blob ? &c->blobs[i - c->tensor_count] : NULL;
-        const struct checkpoint_tensor *t = blob ? NULL : &c->tensors[i];
-        const char *name = blob ? b->name : t->name;
-        uint64_t bytes = blob ? b->bytes : 0;
+        const struct checkpoint_tensor *t = tensor_of(c, i);
+        const struct checkpoint_blob *b = t ? NULL : &c->blobs[i - c->tensor_count];
+        const char *name = b ? b->name : t->name;
+        uint64_t bytes = b ? b->bytes : 0;
         if (!name[0] || strchr(name, '/') || strcmp(name, ".") == 0)
             return error_set(e, RN_E_INTERNAL, "'%s' cannot be a name in a checkpoint",
                              name);
@@ -365,7 +380,7 @@ static int check_parts(struct draft *w, uint64_t *total, struct rn_error *e) {
             return error_set(e, RN_E_INTERNAL,
                              "tensor '%s' of the checkpoint has no valid type or shape",
                              name);
-        w->parts[i] = (struct part){name, blob ? b->data : t->data, bytes, 0, 0};
+        w->parts[i] = (struct part){name, b ? b->data : t->data, bytes, 0, 0};
         w->range_count += bytes >= BULK_BYTES;
         *total += bytes + 2048 + strlen(name) + (t && t->doc ? strlen(t->doc) : 0);
     }
@@ -437,10 +452,11 @@ int checkpoint_write(struct record *r, const char *name, const struct checkpoint
     assert(checkpoint_name_good(name));
     struct arena *a = arena_create();
     struct draft w = {.c = c,
-                      .count = c->tensor_count + c->blob_count,
+                      .count = c->tensor_count + c->blob_count + c->shown_count,
                       .file = -1,
                       .variables = -1,
-                      .blobs = -1};
+                      .blobs = -1,
+                      .transforms = -1};
     w.parts = arena_array(a, struct part, w.count + 1);
     w.ranges = arena_array(a, struct seal_range, w.count + 1);
     const char *folder = record_path(a, r, "checkpoints");

@@ -138,6 +138,10 @@ struct checkpoint {
     const struct checkpoint_blob *blobs;
     uint32_t value_count;
     const struct checkpoint_value *values; /* those of an object stand together */
+    /* Written below transforms/ for people to look at, and never read: what a blob
+     * holds too. */
+    uint32_t shown_count;
+    const struct checkpoint_tensor *shown;
 };
 
 /* checkpoints/<name>.h5; name: "step-00000100" or "best". Durable, rows before it too,

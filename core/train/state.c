@@ -93,6 +93,22 @@ static void save_rest(const struct loop *l, struct saver *s) {
         saver_real(s, "metrics", l->metrics.at[i].name, l->metrics.at[i].value);
 }
 
+/* The arrays of the fitted transforms, as tensors to show. */
+static struct checkpoint_tensor *shown_arrays(const struct data *data, struct arena *a,
+                                              uint32_t *count) {
+    struct data_array *arrays;
+    *count = data_arrays(data, a, &arrays);
+    struct checkpoint_tensor *t = arena_array(a, struct checkpoint_tensor, *count + 1);
+    for (uint32_t i = 0; i < *count; i++)
+        t[i] = (struct checkpoint_tensor){.name = arrays[i].name,
+                                          .doc = "of a fitted transform",
+                                          .dtype = arrays[i].dtype,
+                                          .rank = arrays[i].rank,
+                                          .shape = arrays[i].shape,
+                                          .data = arrays[i].data};
+    return t;
+}
+
 int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
                struct rn_error *e) {
     struct setup *g = l->setup;
@@ -116,11 +132,14 @@ int state_save(struct loop *l, const char *name, bool current, uint32_t keep,
     saver_blob(&s, "resolved", text_get(&resolved), resolved.length);
     saver_blob(&s, "data", fitted->data, fitted->bytes);
     saver_blob(&s, "split", text_get(&split), split.length);
+    uint32_t shown_count;
+    struct checkpoint_tensor *shown = shown_arrays(g->data, s.a, &shown_count);
     struct checkpoint c = {
         l->at.step,     (double)l->at.step / (double)g->engine->length.steps_per_epoch,
         s.tensor_count, s.tensors,
         s.blob_count,   s.blobs,
-        s.value_count,  s.values};
+        s.value_count,  s.values,
+        shown_count,    shown};
     if (status == RN_OK)
         status = checkpoint_write(l->record, name, &c, current, keep, e);
     text_finish(&split);

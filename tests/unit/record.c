@@ -92,7 +92,7 @@ static struct checkpoint sample(int64_t step) {
         {"live/optimizer.lr", "value", CHECKPOINT_REAL, 0, 0.125, NULL},
         {"live/loss.a.gamma", "value", CHECKPOINT_REAL, 0, 2.0, NULL},
     };
-    struct checkpoint c = {step, 0.25 * (double)step, 8, tensors, 2, blobs, 5, values};
+    struct checkpoint c = {step, 0.25 * (double)step, 8, tensors, 2, blobs, 5, values, 0, NULL};
     weights[0] = (float)step;
     return c;
 }
