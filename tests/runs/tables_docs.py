@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """docs/tables.md is true: each block of YAML trains on data as the page describes them, and what
-it says is printed is printed."""
+it shows of the output is printed."""
 import re
 
 import numpy as np
@@ -35,6 +35,10 @@ with Scratch() as folder:
         (folder / f"{name}.yaml").write_text(text)
         r = runner(f"{name}.yaml", "--progress", "none", cwd=folder)
         check.equal(f"{name} trains", r.code, 0) or print(r.err)
+    r = runner("plan", ROOT / "configs/penguins.yaml", cwd=folder)
+    table = re.search(r"^```\n(prepare: .*?)^```", page, re.S | re.M)[1].splitlines()
+    for line in table:
+        check.within("what prepare prints", r.err + r.out, line)
     sales = (folder / "sales/2.csv").read_text("cp1252").splitlines()
     sales[10] = sales[10].rsplit(";", 1)[0] + ";1.23"
     (folder / "sales/2.csv").write_text("\n".join(sales), "cp1252")
