@@ -211,6 +211,11 @@ static int look(struct check *c, struct diag *d) {
     check_target(c);
     check_leaks(c);
     check_drift(c);
+    status = check_groups(c, &e);
+    if (status == RN_OK)
+        status = check_dates(c, &e);
+    if (status != RN_OK)
+        return fail(c, &e, d);
     check_contract(c, d);
     return diag_status(d);
 }

@@ -68,6 +68,11 @@ void check_integrity(struct check *c);
 void check_target(struct check *c);
 void check_leaks(struct check *c);
 void check_drift(struct check *c);
+/* groups.c, dates.c: leaks by what rows belong to. */
+int check_groups(struct check *c, struct rn_error *e);
+int check_dates(struct check *c, struct rn_error *e);
+/* integrity.c: days since 1970-01-01 of a text that is a date, else NAN. */
+double date_of(const char *s);
 /* contract.c; errors of the block itself go to d. */
 void check_contract(struct check *c, struct diag *d);
 /* sample.c: after data_fit. */

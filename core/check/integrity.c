@@ -84,7 +84,7 @@ static void look_infinite(struct check *k, const struct profile_column *c) {
     for (int i = 0; i < DATA_SPLITS; i++)
         if (c->example[i])
             finding_row(f, profile_file_row(k->profile, c->example[i] - 1));
-    fix_transform(k, f, "clip", c, "");
+    fix_transform(k, f, "outliers", c, "");
 }
 
 static void look_after(struct check *k) {
@@ -257,7 +257,6 @@ static void look_outliers(struct check *k, const struct profile_column *c) {
         (unsigned long long)c->far, count_word(c->far, "row is", "rows are"), c->p50,
         z / unit);
     fix_transform(k, f, "outliers", c, "");
-    fix_transform(k, f, "clip", c, "");
 }
 
 static void look_extreme(struct check *k, const struct profile_column *c) {
@@ -280,7 +279,7 @@ static void look_extreme(struct check *k, const struct profile_column *c) {
     else
         finding_reason(&k->findings, f, "reaches %.3g, %.2g times the 99th percentile",
                        most, effect);
-    fix_transform(k, f, "clip", c, "");
+    fix_transform(k, f, "outliers", c, "");
 }
 
 static void look_skew(struct check *k, const struct profile_column *c) {
@@ -295,10 +294,7 @@ static void look_skew(struct check *k, const struct profile_column *c) {
     finding_reason(&k->findings, f, "skewness %.3g%s, %.3g %% zeros", g,
                    after ? " after the transforms" : "",
                    100 * EXACT_SHARE(s->zeros, s->m.n));
-    if (s->min >= 0)
-        fix_transform(k, f, "log", c, ", shift: 1");
-    fix_transform(k, f, "yeo_johnson", c, "");
-    fix_transform(k, f, "quantile", c, "");
+    fix_transform(k, f, "power", c, "");
 }
 
 /* -9, -99, 9999 ...: only nines, at least two of them if it is positive. */
@@ -522,27 +518,44 @@ static void look_encoding(struct check *k, const struct profile_column *c) {
                    (unsigned long long)rows);
 }
 
-/* "2024-05-31", "2024-05-31 10:00", "31.05.2024", "5/31/2024". */
-static bool is_date(const char *s) {
+/* Days from 1970-01-01 to a date of the Gregorian calendar. */
+static double days_from(int year, unsigned month, unsigned day) {
+    int y = month <= 2 ? year - 1 : year; /* years begin in March */
+    int era = y / 400, in_era = y - era * 400;
+    unsigned m = month > 2 ? month - 3 : month + 9;
+    unsigned in_year = (153 * m + 2) / 5 + day - 1;
+    return era * 146097.0 + in_era * 365 + in_era / 4 - in_era / 100 + (int)in_year -
+           719468;
+}
+
+/* "2024-05-31", "2024-05-31 10:00", "31.05.2024", "5/31/2024": of the last two forms
+ * the middle is the day only where it is above 12. */
+double date_of(const char *s) {
     unsigned n[3] = {0};
     char mark[2];
     for (int i = 0; i < 3; i++) {
         size_t digits = strspn(s, "0123456789");
         if (!digits || digits > 4 || (i == 1 && digits > 2))
-            return false;
+            return NAN;
         for (; digits; digits--)
             n[i] = n[i] * 10 + (unsigned)(*s++ - '0');
         if (i < 2) {
             mark[i] = *s++;
-            if (!strchr("-./", mark[i]) || !mark[i] || mark[i] != mark[0])
-                return false;
+            if (!mark[i] || !strchr("-./", mark[i]) || mark[i] != mark[0])
+                return NAN;
         }
     }
     if (*s && *s != ' ' && *s != 'T')
-        return false;
+        return NAN;
     unsigned year = n[0] > 31 ? n[0] : n[2], day = n[0] > 31 ? n[2] : n[0];
-    return year >= 1000 && year < 3000 && day >= 1 && day <= 31 && n[1] >= 1 &&
-           n[1] <= 31 && (day <= 12 || n[1] <= 12);
+    unsigned month = n[1];
+    if (month > 12) {
+        month = day;
+        day = n[1];
+    }
+    if (year < 1000 || year > 2999 || day < 1 || day > 31 || month < 1 || month > 12)
+        return NAN;
+    return days_from((int)year, month, day);
 }
 
 static void look_dates(struct check *k, const struct profile_column *c) {
@@ -550,7 +563,7 @@ static void look_dates(struct check *k, const struct profile_column *c) {
     for (uint32_t i = 0; i < c->category_count; i++) {
         uint64_t n = category_rows(&c->categories[i]);
         all += n;
-        rows += is_date(c->categories[i].text) ? n : 0;
+        rows += isnan(date_of(c->categories[i].text)) ? 0 : n;
     }
     struct finding *f = finding_add(&k->findings, FINDING_DATE_LIKE, c->name,
                                     EXACT_SHARE(rows, all), NAN);

@@ -145,8 +145,7 @@ struct gather {
     struct dictionary *dictionaries; /* [n] */
 };
 
-/* NaN where it is missing. */
-static double number_at(const char *at, rn_dtype dtype) {
+double profile_number(const char *at, rn_dtype dtype) {
     double x;
     int64_t v;
     if (dtype == RN_F64) {
@@ -166,7 +165,7 @@ static void take_numbers(const struct data_chunk *k, const struct profile_column
     size_t size = RN_DTYPE_BYTES(c->dtype);
     const char *at = (const char *)k->fields[c->raw] + c->element * size;
     for (uint64_t i = 0; i < k->rows; i++, at += each * size)
-        out[i] = number_at(at, c->dtype);
+        out[i] = profile_number(at, c->dtype);
 }
 
 static void take_texts(struct gather *g, const struct data_chunk *k, uint32_t column,
@@ -577,7 +576,7 @@ static int gram_chunk(void *context, const struct data_chunk *k, struct rn_error
             continue;
         for (uint32_t i = 0; i < p->number_count; i++) {
             const struct standardised *s = &g->at[i];
-            double v = number_at(
+            double v = profile_number(
                 (const char *)k->fields[s->raw] + r * s->stride + s->begin, s->dtype);
             g->row[i] = isfinite(v) ? (v - s->mean) / s->sd : 0;
         }

@@ -21,9 +21,10 @@
 #define PROFILE_ALL     DATA_SPLITS /* index of all splits together */
 #define PROFILE_TOPS    8u
 #define PROFILE_BARS    8u
-#define PROFILE_CLASSES 64u   /* that relations to a target are computed for */
-#define PROFILE_VECTOR  4096u /* elements of a field that become columns of their own  \
-                               */
+#define PROFILE_CLASSES 64u /* that relations to a target are computed for */
+#define PROFILE_VECTOR                                                                 \
+    4096u /* elements of a field that become columns of their own                      \
+           */
 
 enum column_kind { COLUMN_NUMBER, COLUMN_TEXT, COLUMN_LENGTH, COLUMN_TENSOR };
 
@@ -135,6 +136,8 @@ void profile_destroy(struct profile *p); /* NULL is fine */
 /* The split of a row, and the row of its file, from 1. */
 enum data_split_kind profile_split(const struct profile *p, uint64_t row);
 uint64_t profile_file_row(const struct profile *p, uint64_t row);
+/* An element of a raw field as a number; NAN where it is missing. */
+double profile_number(const char *at, rn_dtype dtype);
 const struct profile_column *profile_find(const struct profile *p, const char *name);
 
 /* ---- inside the room ---- */

@@ -103,6 +103,12 @@ double student_tails(double t, double k) {
     return k > 0 ? beta_lower(k / 2, 0.5, k / (k + t * t)) : NAN;
 }
 
+double fisher_tail(double f, double a, double b) {
+    if (!(a > 0) || !(b > 0))
+        return NAN;
+    return f > 0 ? beta_lower(b / 2, a / 2, b / (b + a * f)) : 1;
+}
+
 double kolmogorov_tail(double x) {
     if (!(x > 0))
         return 1;

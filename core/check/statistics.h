@@ -18,6 +18,9 @@ double poisson_tail(double k, double m);
 /* P(|T| > |t|), T of Student with k degrees of freedom: I_{k/(k+t^2)}(k/2, 1/2) (26.5.8
  * and 26.7.1). */
 double student_tails(double t, double k);
+/* P(X > f), X of Fisher's F with a and b degrees of freedom: I_{b/(b+af)}(b/2, a/2)
+ * (26.6.2). */
+double fisher_tail(double f, double a, double b);
 /* Kolmogorov's limiting P(sqrt(n) D > x): 2 sum (-1)^(i-1) exp(-2 i^2 x^2). */
 double kolmogorov_tail(double x);
 

@@ -324,6 +324,21 @@ def series(rng, t):
     t["b"] = np.convolve(rng.standard_normal(2009), np.ones(10) / 3, "valid")
 
 
+@plant("group-cross", "city", "warn")
+def patients(rng, t):
+    who = rng.integers(0, 100, 2000)
+    t["city"] = np.array([f"p{v}" for v in who])
+    for k in "bcd":
+        t[k] = rng.standard_normal(100)[who] + 0.5 * t[k]
+
+
+@plant("time-cross", "city", "warn")
+def future_known(rng, t):
+    day = rng.integers(0, 28, 2000)
+    t["city"] = np.array([f"2024-02-{d + 1:02}" for d in day])
+    t["label"] = np.where(rng.random(2000) < (day + 5) / 38, "yes", "no")
+
+
 @plant("drift", "b", "warn", data__split={"kind": "position", "val": 0.2, "test": 0.2})
 def shifted(rng, t):
     t["b"][-400:] += 0.5

@@ -29,6 +29,9 @@ static void tails(void) {
     for (size_t i = 0; i < COUNT(STUDENT); i++)
         CHECK(close_to(student_tails(STUDENT[i][0], STUDENT[i][1]), STUDENT[i][2],
                        1e-11));
+    for (size_t i = 0; i < COUNT(FISHER); i++)
+        CHECK(close_to(fisher_tail(FISHER[i][0], FISHER[i][1], FISHER[i][2]),
+                       FISHER[i][3], 1e-11));
     for (size_t i = 0; i < COUNT(KOLMOGOROV); i++)
         CHECK(close_to(kolmogorov_tail(KOLMOGOROV[i][0]), KOLMOGOROV[i][1], 1e-12));
     CHECK(isnan(chi2_tail(1, 0)) && isnan(chi2_tail(-1, 2)) && chi2_tail(0, 3) == 1);
