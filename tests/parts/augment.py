@@ -11,10 +11,10 @@ import sys
 import zlib
 
 import numpy as np
-from augment_cases import CASES, Host, picture
+from augment_cases import CASES, Draws, Host, picture
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import Checks  # noqa: E402
+from harness import Checks, Scratch  # noqa: E402
 
 GOLDEN = json.loads(pathlib.Path(__file__).with_name("augment_golden.json").read_text())
 # A pixel's centre that a shear maps onto the border of two is either's: of 60 rows.
@@ -172,6 +172,175 @@ def refused(c, host):
             c.within(f"{name} {options}", str(error), text)
 
 
+# ------------------------------------------------------- numbers, series, spectrograms
+
+def drawn(row, p=1.0):
+    """The draws of a row after the one that decides whether it changes."""
+    d = Draws(row)
+    return d if d.uniform() < p else None
+
+
+def moved(x, at):
+    """Series x [T, ...] at the places `at`, linear between steps."""
+    at = np.maximum(at, 0)
+    low = np.minimum(at.astype(int), len(x) - 1)
+    high = np.minimum(low + 1, len(x) - 1)
+    share = (at - low).reshape((-1,) + (1,) * (x.ndim - 1))
+    a, b = x[low].astype(np.float64), x[high].astype(np.float64)
+    return (a + share * (b - a)).astype(np.float32)
+
+
+def noise(d, x):
+    sigma = np.float32(d.between(0.1, 0.3))
+    return x + sigma * np.array([d.normal() for _ in range(x.size)]).reshape(x.shape)
+
+
+def mask(d, x):
+    hidden = np.array([d.uniform() < 0.3 for _ in range(x.size)]).reshape(x.shape)
+    return np.where(hidden, np.float32(7), x)
+
+
+def series_scale(d, x):
+    return x * np.array([np.float32(1) + np.float32(0.2) * d.normal()
+                         for _ in range(x.shape[1])])
+
+
+def time_warp(d, x):
+    """Speeds at 3 places and both ends, linear between them; the path is their sum."""
+    speed = np.array([max(1 + 0.5 * float(d.normal()), 0.1) for _ in range(5)])
+    t = np.arange(len(x)) / (len(x) - 1) * 4
+    v = np.interp(t, np.arange(5), speed)
+    path = np.concatenate([[0], np.cumsum(v)[:-1]])
+    return moved(x, path * ((len(x) - 1) / path[-1]))
+
+
+def window_slice(d, x):
+    length = int(np.round(d.between(0.5, 0.8) * len(x)))
+    start = d.below(len(x) - length + 1)
+    return moved(x, start + np.arange(len(x)) * ((length - 1) / (len(x) - 1)))
+
+
+def spec_augment(d, x):
+    """[F, T]: SpecAugment's masks, f in [0, F], f0 in [0, n - f]; at most half the steps."""
+    x = x.copy()
+    for n, most, many, axis in ((x.shape[0], 5, 2, 0), (x.shape[1], x.shape[1] // 2, 3, 1)):
+        for _ in range(many):
+            width = d.below(most + 1)
+            start = d.below(n - width + 1)
+            np.moveaxis(x, axis, 0)[start:start + width] = -1
+    return x
+
+
+NUMBERS = {"noise": (noise, {"sigma": [0.1, 0.3]}),
+           "mask": (mask, {"share": 0.3, "value": 7}),
+           "series_scale": (series_scale, {"sigma": 0.2}),
+           "time_warp": (time_warp, {"sigma": 0.5, "knots": 3}),
+           "window_slice": (window_slice, {"ratio": [0.5, 0.8]}),
+           "spec_augment": (spec_augment, {"frequency_width": 5, "time_share": 0.5,
+                                           "time_masks": 3, "fill": -1})}
+
+
+def numbers(c, host):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((6, 21, 4)).astype(np.float32)
+    for name, (oracle, options) in NUMBERS.items():
+        if not host.there(name):
+            continue
+        options = options | {"p": 0.8}
+        got, logs = host.run(name, options, {"x": x}, range(6))
+        if not c.ok(f"{name}: runs", logs is not None, got):
+            continue
+        want = np.stack([oracle(d, v) if (d := drawn(r, 0.8)) else v
+                         for r, v in enumerate(x)])
+        far = np.abs(got["x"] - want).max()
+        c.ok(f"{name}: values", far <= 1e-6, f"  off by {far:g}")
+        c.ok(f"{name}: changes", not np.array_equal(got["x"], x))
+        if name in ("series_scale", "time_warp", "window_slice"):
+            turned = np.ascontiguousarray(x.swapaxes(1, 2))
+            other, _ = host.run(name, options | {"time": "last"}, {"x": turned}, range(6))
+            far = np.abs(other["x"].swapaxes(1, 2) - got["x"]).max()
+            c.ok(f"{name}: time last", far <= 1e-6, f"  off by {far:g}")
+    for name, fields, text in (
+            ("noise", {"x": x.astype(np.int64)}, "holds i64; f32 is changed"),
+            ("time_warp", {"x": x, "y": x[:, :5].copy()}, "of 21 and of 5 steps"),
+            ("mask", {"x": (x > 0)}, "7 is not a value that bool can have")):
+        error, logs = host.run(name, {"value": 7} if name == "mask" else {}, fields, range(6))
+        c.within(f"{name}: refused", str(error), text)
+
+
+# ------------------------------------------------------------------------------- text
+
+def texts(lines, width=40):
+    out = np.zeros((len(lines), width), np.uint8)
+    for row, line in zip(out, lines):
+        row[:len(line)] = np.frombuffer(line.encode(), np.uint8)
+    return out
+
+
+def lines_of(rows):
+    return [bytes(r).rstrip(b"\0").decode() for r in rows]
+
+
+def words(c, host):
+    """EDA: what each edit keeps; no-ops; tokens as texts."""
+    if not host.there("eda"):
+        return
+    line = "the quick brown fox jumps over a lazy dog"
+    n, many = len(line.split()), 60
+    x = texts([line] * many, 64)
+    with Scratch() as top:
+        file = top / "synonyms.tsv"
+        file.write_text("quick\tfast\trapid\nlazy\tidle\n\ndog\tpuppy\r\n")
+        groups = [{"quick", "fast", "rapid"}, {"lazy", "idle"}, {"dog", "puppy"}]
+
+        def edited(rows, **options):
+            got, logs = host.run("eda", options, {"text": rows}, range(len(rows)))
+            c.ok(f"eda {options}: runs", logs is not None, got)
+            return [v.split() for v in lines_of(got["text"])], logs
+        got, _ = edited(x, ops="swap", alpha=0.3)
+        c.ok("swap: all words are kept", all(sorted(v) == sorted(line.split()) for v in got))
+        c.ok("swap: their order changes", sum(v != line.split() for v in got) > 50)
+        got, logs = edited(x, ops="delete", alpha=0.3)
+        c.equal("delete: max(1, alpha n) words", {len(v) for v in got}, {n - 2})
+        c.equal("delete: the log", logs[0], [("delete", "2")])
+        got, _ = edited(x, ops="insert", alpha=0)
+        c.equal("insert: at least one", {len(v) for v in got}, {n + 1})
+        c.ok("insert: words of the text", all(set(v) == set(line.split()) for v in got))
+        got, _ = edited(x, ops="replace", alpha=0.5, words=str(file))
+        pairs = [(a, b) for v in got for a, b in zip(line.split(), v)]
+        c.ok("replace: by a word of its group", all(
+            a == b or any({a, b} <= g for g in groups) for a, b in pairs))
+        c.equal("replace: every synonym comes", {b for a, b in pairs if a == "quick"}, groups[0])
+        for text in ("one", "", "  "):
+            for op in ("swap", "delete"):
+                got, _ = host.run("eda", {"ops": op, "alpha": 1}, {"text": texts([text] * 4)},
+                                  range(4))
+                c.equal(f"{op} of {text!r}: nothing", set(lines_of(got["text"])), {text})
+        full = texts(["ab " * 13 + "c"] * 20)
+        got, _ = edited(full, ops="insert", alpha=1)
+        c.ok("insert: cut at a word's end", all(set(v) <= {"ab", "c"} for v in got))
+        # Tokens: the same, padded with 0.
+        ids = np.zeros((many, 12), np.int64)
+        ids[:, :5] = [5, 6, 7, 8, 9]
+        file.write_text("5\t50\n9\t90\t900\n")
+        got, _ = host.run("eda", {"ops": "replace", "words": str(file), "alpha": 0.4},
+                          {"x": ids}, range(many))
+        c.equal("tokens: replaced", [set(v) for v in got["x"].T[:6].tolist()],
+                [{5, 50}, {6}, {7}, {8}, {9, 90, 900}, {0}])
+        got, _ = host.run("eda", {"ops": "delete"}, {"x": ids}, range(many))
+        c.ok("tokens: deleted, then padded", all(
+            np.count_nonzero(v) == 4 and not v[4:].any() for v in got["x"]))
+        file.write_text("5\tfive\n")
+        for options, fields, text in (
+                ({"words": str(file)}, {"x": ids}, "'five' is not a token, an i64"),
+                ({"words": str(top / "none")}, {"text": x}, "cannot be opened"),
+                ({"words": str(top)}, {"text": x}, "is a directory"),
+                ({"ops": "replace"}, {"text": x}, "needs their synonyms"),
+                ({}, {"x": ids.astype(np.float32)}, "neither a text nor a list of tokens")):
+            error, logs = host.run("eda", options, fields, range(many))
+            c.within(f"eda {options}: refused", str(error), text)
+
+
 def main():
     c, host = Checks(), Host(*sys.argv[2:4])
     against_torchvision(c, host)
@@ -179,6 +348,8 @@ def main():
     shares(c, host)
     together(c, host)
     refused(c, host)
+    numbers(c, host)
+    words(c, host)
     host.close()
     c.done()
 

@@ -49,7 +49,8 @@ class Host:
             lines += [f"option {path}.{i} {v}" for i, v in enumerate(words)] \
                 if isinstance(value, (list, tuple)) else [f"option {path} {words[0]}"]
         for field, v in fields.items():
-            dtype = next(k for k, t in TYPES.items() if v.dtype == t)
+            dtype = "text" if field == "text" else \
+                next(k for k, t in TYPES.items() if v.dtype == t)
             lines.append(f"field {field} {dtype} {v.ndim - 1} "
                          f"{' '.join(map(str, v.shape[1:]))} {v.tobytes().hex()}")
         lines.append(f"run {len(ids)} {epoch} {key[0]} {key[1]} {' '.join(map(str, ids))}")
@@ -105,6 +106,13 @@ class Draws:
     def uniform(self):
         low, high = self.word(), self.word()
         return (((high << 32 | low) >> 12) + 0.5) / 2**52
+
+    def below(self, n):
+        low, high = self.word(), self.word()
+        return (high << 32 | low) % n
+
+    def between(self, low, high):
+        return low + (high - low) * self.uniform()
 
     def uniform_f32(self):
         return np.float32(self.word() >> 8) * np.float32(2**-24)

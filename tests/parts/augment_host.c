@@ -10,6 +10,7 @@
  * and prints for each `log ROW NAME VALUE`, `field HEX` for each field, then `done`; or
  * `error WHERE: MESSAGE`. */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <dlfcn.h>
@@ -184,7 +185,9 @@ static void add_field(char *at) {
         fail("field");
     at += used;
     f->field.name = f->name;
-    f->field.dtype = dtype(type);
+    bool text = strcmp(type, "text") == 0;
+    f->field.dtype = text ? RN_U8 : dtype(type);
+    f->field.flags = text ? RN_FIELD_TEXT : 0;
     for (uint32_t i = 0; i < f->field.rank; i++)
         f->field.shape[i] = strtoll(at, &at, 10);
     at += strspn(at, " ");

@@ -153,6 +153,27 @@ def table(c, top, path):
     c.within("table: no picture", r.err, "no field of the samples is an image")
 
 
+def swaps(c, top, path):
+    """swap_noise: each number comes from its column; about the share of them changes."""
+    x = np.load(top / "x.npy")
+    args = ("data.source.files={x: x.npy, label: label.npy}", "~augment", "data.batch=200",
+            "collate={type: swap_noise, of: x, share: 0.3}")
+    r = runner("show-batch", path, *args, cwd=top)
+    c.equal("swap_noise: exit", r.code, 0) or print(r.err)
+    changed = total = 0
+    columns = [{f"{v:.4g}" for v in x[:, k]} for k in range(5)]
+    for line in r.out.splitlines():
+        words = line.split()
+        values = words[words.index("x:") + 1:][:5]
+        c.ok("swap_noise: from its column", all(v in s for v, s in zip(values, columns)))
+        changed += sum(v != f"{w:.4g}" for v, w in zip(values, x[int(words[0])]))
+        total += 5
+    c.close("swap_noise: the share", changed / total, 0.3, 0.06)
+    r = runner("show-batch", path, *args, "collate.of=[x, label]", cwd=top)
+    c.equal("swap_noise of a label: exit", r.code, 2)
+    c.within("swap_noise of a label", r.err, "which would be a wrong label")
+
+
 def refused(c, top, path):
     for args, code, text in ((["--batch", "26"], 2, "--batch 26: an epoch has 25 batches"),
                              (["--epoch", "0"], 2, "--epoch"),
@@ -171,5 +192,6 @@ with Scratch() as top:
     workers(c, path)
     policies(c, path)
     table(c, top, path)
+    swaps(c, top, path)
     refused(c, top, path)
 c.done()

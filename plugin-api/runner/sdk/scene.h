@@ -297,21 +297,17 @@ static inline int32_t rn_scene_apply(void *self, const struct rn_augment_call *c
     return status;
 }
 
-/* The table `iface` of a component whose state begins with a scene. */
+/* The table `iface` of a component whose state begins with a scene, and of one that has
+ * more to destroy. */
 #define RN_SCENE_TABLE(create, plan, change)                                           \
+    RN_SCENE_TABLE_OF(create, rn_scene_destroy, plan, change)
+#define RN_SCENE_TABLE_OF(create, destroy, plan, change)                               \
     static int32_t apply(void *self, const struct rn_augment_call *call,               \
                          struct rn_error *e) {                                         \
         return rn_scene_apply(self, call, change, e);                                  \
     }                                                                                  \
-    static const struct rn_augment iface = {sizeof(struct rn_augment),                 \
-                                            0,                                         \
-                                            create,                                    \
-                                            rn_scene_destroy,                          \
-                                            plan,                                      \
-                                            apply,                                     \
-                                            NULL,                                      \
-                                            NULL,                                      \
-                                            NULL}
+    static const struct rn_augment iface = {                                           \
+        sizeof(struct rn_augment), 0, create, destroy, plan, apply, NULL, NULL, NULL}
 
 /* Bytes of the largest plane, pixels of the largest plane, of all fields. */
 static inline uint64_t rn_scene_plane(const struct rn_scene *s) {
