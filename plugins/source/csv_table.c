@@ -94,9 +94,10 @@ static const char *quoted(struct scan *s, char **to) {
 
 static const char *unquoted(const struct csv_table *t, struct scan *s, char *text,
                             char **to) {
-    for (; !at_line_end(s) && *s->p != t->separator && !at_comment(t, s->p); s->p++)
-        if (!*s->p)
-            return "holds a zero byte: is this a text file?";
+    while (!t->stops[(uint8_t)*s->p])
+        s->p++;
+    if (!*s->p && s->p < s->end)
+        return "holds a zero byte: is this a text file?";
     *to = s->p;
     while (*to > text && (*to)[-1] == ' ' && t->separator != ' ')
         --*to;
@@ -367,6 +368,9 @@ static int32_t name_columns(struct csv_table *t, int header, struct rn_error *e)
 int32_t csv_table_read(struct csv_table *t, const char *const *files, uint32_t count,
                        int header, struct rn_error *e) {
     int32_t status = RN_OK;
+    for (const char *p = "\n\r"; *p; p++)
+        t->stops[(uint8_t)*p] = 1;
+    t->stops[0] = t->stops[(uint8_t)t->separator] = t->stops[(uint8_t)t->comment] = 1;
     t->parts = calloc(count, sizeof *t->parts);
     if (!t->parts)
         return no_memory(t, e);

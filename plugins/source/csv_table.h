@@ -22,6 +22,7 @@ struct csv_part {
 struct csv_table {
     char separator, comment; /* comment: 0 = none */
     enum csv_encoding encoding;
+    uint8_t stops[256];       /* 1: bytes that may end a cell without quotes */
     struct rn_budget *budget; /* borrowed */
     struct csv_part *parts;   /* [part_count], owned */
     uint32_t part_count;

@@ -28,11 +28,51 @@ struct rn_missing_value {
 struct rn_missing {
     uint32_t count;
     struct rn_missing_value *values;
+    uint8_t begins[256]; /* 1: a word begins with this byte; [0]: a word is empty */
 };
 
-/* 1 and *out: the whole cell is a finite decimal number. */
+/* 10^0 .. 10^22: exact as f64. */
+static inline double rn_power_of_ten(int n) {
+    static const double p[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    return p[n];
+}
+
+/* A plain decimal of at most 2^53 without its mark, and as many as 22 decimals: both
+ * are exact as f64, and so is their quotient but for its one rounding (W. D. Clinger,
+ * How to Read Floating Point Numbers Accurately, 1990). 0: it is something else, such
+ * as a number with an exponent, which may well be a number. */
+static inline int rn_cell_short(const char *text, double *out) {
+    const char *p = text + (*text == '-' || *text == '+');
+    uint64_t digits = 0;
+    int decimals = 0;
+    const char *first = p;
+    for (; *p >= '0' && *p <= '9'; p++)
+        digits = digits * 10 + (uint64_t)(*p - '0');
+    size_t n = (size_t)(p - first);
+    if (*p == '.') {
+        const char *mark = ++p;
+        for (; *p >= '0' && *p <= '9'; p++)
+            digits = digits * 10 + (uint64_t)(*p - '0');
+        decimals = (int)(p - mark);
+        n += (size_t)decimals;
+    }
+    /* 19 digits do not wrap. */
+    if (*p || !n || n > 19 || digits > (UINT64_C(1) << 53))
+        return 0;
+    double x = (double)digits;
+    *out = decimals ? x / rn_power_of_ten(decimals) : x;
+    if (*text == '-')
+        *out = -*out;
+    return 1;
+}
+
+/* 1 and *out: the whole cell is a finite decimal number, rounded once. */
 static inline int rn_cell_number(const char *text, double *out) {
     char *end = NULL;
+    if (rn_cell_short(text, out))
+        return 1;
     if (!*text || text[strspn(text, "0123456789+-.eE")])
         return 0;
     *out = strtod(text, &end);
@@ -78,6 +118,8 @@ static inline int32_t rn_missing_read(struct rn_missing *m, struct rn_host *h,
             v->n--;
         snprintf(trimmed, sizeof trimmed, "%.*s", (int)(v->n < 63 ? v->n : 63),
                  v->word + v->first);
+        m->begins[(uint8_t)v->word[0]] = 1;
+        m->begins[v->n ? (uint8_t)trimmed[0] : 0] = 1;
         v->numeric = v->n < sizeof trimmed && rn_cell_number(trimmed, &v->number);
     }
     return RN_OK;
@@ -85,6 +127,8 @@ static inline int32_t rn_missing_read(struct rn_missing *m, struct rn_host *h,
 
 /* 1: the cell means that the value is missing, whatever its column holds. */
 static inline int rn_missing_word(const struct rn_missing *m, const char *text) {
+    if (!m->begins[(uint8_t)*text])
+        return 0;
     for (uint32_t i = 0; i < m->count; i++) {
         const struct rn_missing_value *v = &m->values[i];
         if (strncmp(text, v->word + v->first, v->n) == 0 && !text[v->n])
