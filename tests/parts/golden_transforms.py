@@ -367,6 +367,36 @@ v = TfidfVectorizer(vocabulary=["cat", "dog", "the"]).fit(LINES[:10])
 case("tfidf, three words", [{"type": "tfidf", "of": "t", "words": 3}],
      {"t": v.transform(LINES).toarray()}, 10, csv=LONG, source={"fields": ["t"]})
 
+# --------------------------------------------------------------- components
+from sklearn.decomposition import PCA  # noqa: E402
+
+FULL = np.concatenate([X[:, :4] @ np.diag([1, 0.01, 100, 1]) + 3, SKEW], 1)
+for more in ({}, {"components": 3}, {"share": 0.95}, {"whiten": True},
+             {"components": 2, "whiten": True}):
+    n = more.get("components") or more.get("share")
+    plain(f"pca {more}", {"type": "pca", **more},
+          PCA(n, whiten=more.get("whiten", False), svd_solver="full"), FULL, tolerance=1e-11)
+LONGER = rng.normal(size=(400, 3)) @ rng.normal(size=(3, 3)) + 1e6
+CASES_T, T = T, 350
+plain("pca of many rows, far from 0", {"type": "pca"}, PCA(svd_solver="full"), LONGER,
+      tolerance=1e-8)
+T = CASES_T
+FEW = rng.normal(size=(5, 8))
+case("pca of fewer rows than numbers", [{"type": "pca", "of": "x"}],
+     {"x": fitted(PCA(3, svd_solver="full"), FEW, 4)}, 4, {"x": FEW})
+pixels = rng.integers(0, 256, (4, 3, 2, 2)).astype("u1")
+means = np.array([0.485, 0.456, 0.406])[:, None, None]
+sds = np.array([0.229, 0.224, 0.225])[:, None, None]
+case("image_normalise imagenet", [{"type": "image_normalise", "of": "x",
+                                   "preset": "imagenet"}],
+     {"x": (pixels / 255 - means) / sds}, 3, {"x": pixels})
+case("image_normalise given", [{"type": "image_normalise", "of": "x", "mean": [1, 2, 3],
+                                "deviation": [2, 4, 8]}],
+     {"x": (pixels * 1.0 - np.arange(1, 4)[:, None, None])
+      / np.array([2, 4, 8])[:, None, None]}, 3, {"x": pixels.astype("f4")})
+case("image_normalise half", [{"type": "image_normalise", "of": "x", "preset": "half"}],
+     {"x": (pixels / 255 - 0.5) / 0.5}, 3, {"x": pixels})
+
 #MORE
 
 path = pathlib.Path(__file__).parent / "golden" / "transforms.json"
