@@ -647,7 +647,22 @@ def test_damaged_archives(folder):
             "more than the 64 MiB")
 
 
-TESTS = (test_archives, test_shards, test_damaged_archives, test_folders, test_links, test_table, test_keys, test_bad, test_png, test_depth, test_orientation, test_jpeg, test_webp, test_resample)
+def test_workers(folder):
+    """Any number of threads reads the same pictures."""
+    shapes = [(9 + i % 7, 11 + i % 5) for i in range(40)]
+    fill(folder, {f"{i % 2}/{i}.png": png(noise(h, w, 3)) for i, (h, w) in enumerate(shapes)})
+    split = {}
+    for workers in (0, 1, 4):
+        config = experiment({"size": 8})
+        config["data"] |= {"workers": workers, "batch": 3}
+        got = seen(folder, config)
+        split[workers] = got.tobytes() if isinstance(got, np.ndarray) else got
+    check.ok("workers", split[0] == split[1] == split[4])
+    doctor = runner("doctor", "--json")
+    check.within("doctor", doctor.out, '"feature": "PNG"')
+
+
+TESTS = (test_workers, test_archives, test_shards, test_damaged_archives, test_folders, test_links, test_table, test_keys, test_bad, test_png, test_depth, test_orientation, test_jpeg, test_webp, test_resample)
 
 
 def test_missing(folder):
