@@ -39,6 +39,8 @@ static void look_at_texts(struct check *k, const struct profile_column *c, int s
     f->n = x->unseen;
     if (!x->unseen)
         return;
+    if (poisson_tail((double)x->unseen, x->expected) > 0.01)
+        f->severity = SEVERITY_NOTE;
     finding_row(f, profile_file_row(k->profile, x->unseen_row));
     finding_reason(
         &k->findings, f,

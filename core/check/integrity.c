@@ -150,10 +150,9 @@ static void look_distinct(struct check *k, const struct profile_column *c) {
     if (known < 20 || !(whole || (c->kind == COLUMN_TEXT && words_of(c) < 2)))
         return;
     if (whole) {
-        /* Of n draws from a range of R values, P(all differ) < exp(-n (n - 1) / 2 R).
-         */
-        double range = s->max - s->min + 1;
-        p = share < 0.99 ? 1 : exp(-n * (n - 1) / (2 * range));
+        /* Of n draws from R values about Poisson(n (n - 1) / 2 R) are there already. */
+        double range = s->max - s->min + 1, again = n - (double)c->distinct;
+        p = fmax(0, 1 - poisson_tail(again + 1, n * (n - 1) / (2 * range)));
     }
     struct finding *f =
         finding_add(&k->findings, FINDING_ALL_DISTINCT, c->name, share, p);

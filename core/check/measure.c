@@ -251,6 +251,7 @@ static void shift_texts(const struct view *v, int split, struct shift *s) {
     uint32_t bins = 1;
     for (uint32_t i = 0; i < c->category_count; i++) {
         const struct category *k = &c->categories[i];
+        s->expected += k->rows[DATA_TRAIN] == 1 && n ? (double)m / (double)n : 0;
         if (!k->rows[DATA_TRAIN] && k->rows[split]) {
             if (!s->unseen) {
                 s->unseen_row = k->first;

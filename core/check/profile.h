@@ -57,6 +57,7 @@ struct shift {
     double v, v_p;     /* Cramer's V of split and category; text */
     double missing_p;  /* of two shares */
     uint64_t unseen;   /* rows of a category that train does not have */
+    double expected;   /* of them: rows times the share of singletons in train */
     uint64_t unseen_row;
     const char *unseen_text;
 };

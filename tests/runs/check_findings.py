@@ -549,6 +549,35 @@ def test_clean_sets(folder):
          "\n".join(map(str, false)))
 
 
+def test_expected_by_chance(folder):
+    """What a single threshold would report of these sets, and what is not evidence."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        n = 4000
+        t = clean(rng, n)
+        t["b"] = rng.integers(0, 10**6, n).astype(float)  # 8 values twice are expected
+        t["city"] = np.array([f"z{v}" for v in rng.zipf(1.8, n) % 500])
+        write(folder, t)
+        report = look(folder)
+        c.ok("integers of a wide range", not found(report, "all-distinct"))
+        c.ok("rare categories", all(f["severity"] == "note"
+                                    for f in found(report, "new-category")))
+    # no drift at all, and so few rows that PSI is above 0.1
+    t = clean(np.random.default_rng(1), 200)
+    write(folder, t, data__split={"kind": "position", "test": 100})
+    report = look(folder)
+    psi = max(k["shift"]["test"]["psi"] for k in report["columns"] if k["kind"] == "number")
+    c.ok("PSI above 0.1 is not drift", psi > 0.1 and not found(report, "drift"), str(psi))
+    # power: a drift of 0.3 standard deviations in 1000 rows
+    seen = 0
+    for seed in range(20):
+        t = clean(np.random.default_rng(seed), 2000)
+        t["b"][1000:] += 0.3
+        write(folder, t, data__split={"kind": "position", "test": 1000})
+        seen += bool(found(look(folder), "drift", "b"))
+    c.ok("a drift of 0.3 sd is found", seen >= 19, str(seen))
+
+
 # -------------------------------------------------------------- words and section
 
 SCHEMA = {
