@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Population stability index and its distribution without drift. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/sort.h"
 #include "data/drift.h"
 
 #define TENTHS   10u
@@ -48,25 +48,6 @@ double drift_noise(uint32_t bins, uint64_t n, uint64_t m, double p) {
 }
 
 /* -------------------------------------------------------------------------- bins */
-
-/* Rising, missing ones last. */
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    if (isnan(x) || isnan(y))
-        return isnan(x) - isnan(y);
-    return (x > y) - (x < y);
-}
-
-static uint64_t sort(double *v, uint64_t n) {
-    uint64_t rising = 1;
-    while (rising < n && by_value(&v[rising - 1], &v[rising]) <= 0)
-        rising++;
-    if (rising < n)
-        qsort(v, n, sizeof *v, by_value);
-    while (n && isnan(v[n - 1]))
-        n--;
-    return n;
-}
 
 /* Values of the two samples, in order. */
 struct pair {
@@ -135,7 +116,7 @@ static bool few_values(const struct pair *p) {
 
 struct drift drift_measure(double *train, uint64_t n, double *other, uint64_t m,
                            bool codes) {
-    struct pair p = {train, other, sort(train, n), sort(other, m), n, m};
+    struct pair p = {train, other, sort_f64(train, n), sort_f64(other, m), n, m};
     bool values = codes || few_values(&p);
     uint64_t most = values ? n + m + 2 : TENTHS + 2;
     struct bins b = {0, memory_get(memory_mul(most, 2 * sizeof *b.rows))};

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/path.h"
+#include "base/sort.h"
 #include "base/suggest.h"
 #include "base/text.h"
 #include "check.h"
@@ -155,7 +156,42 @@ static void test_path(void) {
     }
 }
 
+static int rising(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x == y ? (signbit(x) == 0) - (signbit(y) == 0) : (x > y) - (x < y);
+}
+
+/* As qsort sorts them, for few and many, of few and of many values. */
+static void test_sort(void) {
+    static const double odd[] = {-0.0,   0.0,     INFINITY, -INFINITY,
+                                 5e-324, -5e-324, 1,        NAN};
+    static const uint64_t sizes[] = {0, 1, 2, 63, 64, 65, 1000, 70000};
+    uint64_t state = 1;
+    for (size_t s = 0; s < 4 * sizeof sizes / sizeof *sizes; s++) {
+        uint64_t n = sizes[s / 4], numbers = 0;
+        double *got = memory_get((n + 1) * sizeof *got);
+        double *want = memory_get((n + 1) * sizeof *want);
+        for (uint64_t i = 0; i < n; i++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            got[i] = s % 4 == 0   ? odd[state >> 61]
+                     : s % 4 == 1 ? (double)(state >> 60)
+                     : s % 4 == 2 ? (double)(int64_t)state * 1e-9
+                                  : (double)i;
+            if (!isnan(got[i]))
+                want[numbers++] = got[i];
+        }
+        qsort(want, numbers, sizeof *want, rising);
+        CHECK(sort_f64(got, n) == numbers);
+        CHECK(memcmp(got, want, numbers * sizeof *got) == 0);
+        for (uint64_t i = numbers; i < n; i++)
+            CHECK(isnan(got[i]));
+        memory_release(got);
+        memory_release(want);
+    }
+}
+
 int main(void) {
+    test_sort();
     test_path();
     test_arena();
     test_text();
