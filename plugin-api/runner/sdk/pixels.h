@@ -247,31 +247,41 @@ static inline void rn_pixels_posterize(const struct rn_image *m, void *p, int bi
                    (float)(1.0 / (double)levels);
 }
 
+static inline void rn_pixels_stretch_u8(uint8_t *u, uint64_t n) {
+    uint8_t low = u[0], high = u[0], table[256];
+    uint64_t i;
+    float scale;
+    for (i = 1; i < n; i++) {
+        low = u[i] < low ? u[i] : low;
+        high = u[i] > high ? u[i] : high;
+    }
+    if (low == high)
+        return;
+    scale = (float)(high - low) * (float)(1.0 / 255.0);
+    for (i = 0; i < 256; i++)
+        table[i] = (uint8_t)rn_pixels_clamp(((float)i - (float)low) / scale, 255.0f);
+    rn_pixels_table(u, n, table);
+}
+static inline void rn_pixels_stretch_f32(float *f, uint64_t n) {
+    float low = f[0], high = f[0], scale;
+    uint64_t i;
+    for (i = 1; i < n; i++) {
+        low = f[i] < low ? f[i] : low;
+        high = f[i] > high ? f[i] : high;
+    }
+    scale = high - low;
+    for (i = 0; i < n && low != high; i++)
+        f[i] = rn_pixels_clamp((f[i] - low) / scale, 1.0f);
+}
+
 /* Each plane is stretched to the whole range; a flat one stays. */
 static inline void rn_pixels_autocontrast(const struct rn_image *m, void *p) {
-    uint64_t i, c, n = rn_pixels_area(m);
-    for (c = 0; c < m->planes; c++) {
-        uint8_t *u = (uint8_t *)p + c * n, table[256];
-        float *f = (float *)p + c * n;
-        float low, high, v, bound = m->dtype == RN_U8 ? 255.0f : 1.0f, scale;
-        low = high = m->dtype == RN_U8 ? (float)u[0] : f[0];
-        for (i = 1; i < n; i++) {
-            v = m->dtype == RN_U8 ? (float)u[i] : f[i];
-            low = v < low ? v : low;
-            high = v > high ? v : high;
-        }
-        if (low == high)
-            continue;
-        scale = (high - low) * (float)(1.0 / (double)bound);
-        if (m->dtype == RN_U8) {
-            for (i = 0; i < 256; i++)
-                table[i] = (uint8_t)rn_pixels_clamp(((float)i - low) / scale, 255.0f);
-            rn_pixels_table(u, n, table);
-        } else {
-            for (i = 0; i < n; i++)
-                f[i] = rn_pixels_clamp((f[i] - low) / scale, 1.0f);
-        }
-    }
+    uint64_t c, n = rn_pixels_area(m);
+    for (c = 0; c < m->planes; c++)
+        if (m->dtype == RN_U8)
+            rn_pixels_stretch_u8((uint8_t *)p + c * n, n);
+        else
+            rn_pixels_stretch_f32((float *)p + c * n, n);
 }
 
 /* The table that equalizes a histogram of n pixels; 0: the plane stays as it is. */
@@ -327,34 +337,51 @@ static inline void rn_pixels_put(const struct rn_image *m, void *p, uint64_t i,
         ((float *)p)[i] = v;
 }
 
+/* A line of a plane of u8, of w pixels, inside of its border; from: the pixel's line.
+ */
+static inline void rn_pixels_sharpen_u8(const uint8_t *from, uint8_t *to, int64_t w,
+                                        float by) {
+    const uint8_t *up = from - w, *down = from + w;
+    int64_t x;
+    for (x = 1; x + 1 < w; x++) {
+        int32_t v = from[x], sum = up[x - 1] + up[x] + up[x + 1] + from[x - 1] + 5 * v +
+                                   from[x + 1] + down[x - 1] + down[x] + down[x + 1];
+        int32_t smooth = (2 * sum + 13) / 26; /* sum / 13 is never at a half */
+        float sharp = (float)((double)(smooth - v) * (double)by + (double)v);
+        to[x] = (uint8_t)rn_pixels_clamp(sharp, 255.0f);
+    }
+}
+static inline void rn_pixels_sharpen_f32(const float *from, float *to, int64_t w,
+                                         float by) {
+    const float *up = from - w, *down = from + w;
+    int64_t x;
+    for (x = 1; x + 1 < w; x++) {
+        float sum = up[x - 1] + up[x] + up[x + 1] + from[x - 1] + 5.0f * from[x] +
+                    from[x + 1] + down[x - 1] + down[x] + down[x + 1];
+        to[x] = rn_pixels_fma(sum / 13.0f - from[x], by, from[x]);
+    }
+}
+
 /* Away from a blurred image (3 x 3: 5 in the middle, else 1, of 13); the border stays.
  * copy: scratch of the bytes of one plane. */
 static inline void rn_pixels_sharpness(const struct rn_image *m, void *p, double factor,
                                        void *copy) {
-    uint64_t w = (uint64_t)m->width, h = (uint64_t)m->height, c, y, x;
-    uint64_t plane = rn_image_plane(m);
-    float high = m->dtype == RN_U8 ? 255.0f : 1.0f, by = (float)(1.0 - factor);
+    int64_t w = m->width, h = m->height, y, n = w * h;
+    uint64_t c, plane = rn_image_plane(m);
+    float by = (float)(1.0 - factor);
     if (h <= 2 || w <= 2)
         return;
     for (c = 0; c < m->planes; c++) {
-        void *to = (uint8_t *)p + c * plane;
-        memcpy(copy, to, plane);
+        uint8_t *u = (uint8_t *)p + c * plane;
+        float *f = (float *)(void *)u;
+        memcpy(copy, u, (size_t)plane);
         for (y = 1; y + 1 < h; y++)
-            for (x = 1; x + 1 < w; x++) {
-                uint64_t at = y * w + x, k;
-                float v = rn_pixels_get(m, copy, at), sum = 5.0f * v, smooth;
-                for (k = 0; k < 9; k++)
-                    if (k != 4)
-                        sum += rn_pixels_get(m, copy, at + (k / 3) * w + k % 3 - w - 1);
-                smooth = m->dtype == RN_U8 ? rn_round_f32(sum / 13.0f) : sum / 13.0f;
-                rn_pixels_put(m, to, at,
-                              rn_pixels_clamp(rn_pixels_fma(smooth - v, by, v), high));
-            }
-        if (m->dtype == RN_F32) { /* what is outside of 0..1 at the border is cut too */
-            float *f = (float *)to;
-            for (y = 0; y < h * w; y++)
-                f[y] = rn_pixels_clamp(f[y], 1.0f);
-        }
+            if (m->dtype == RN_U8)
+                rn_pixels_sharpen_u8((const uint8_t *)copy + y * w, u + y * w, w, by);
+            else
+                rn_pixels_sharpen_f32((const float *)copy + y * w, f + y * w, w, by);
+        for (y = 0; y < n && m->dtype == RN_F32; y++)
+            f[y] = rn_pixels_clamp(f[y], 1.0f);
     }
 }
 

@@ -134,7 +134,7 @@ static inline void rn_policy_geometry(const struct rn_image *m, void *p, int op,
 }
 
 /* One operation on an image of u8, or f32 of 0..1. w: a map of its size, scratch; copy:
- * the bytes of a plane, scratch. */
+ * the bytes of the image, scratch. */
 static inline void rn_policy_apply(const struct rn_image *m, void *p, int op,
                                    double magnitude, int nearest, struct rn_warp *w,
                                    void *copy) {

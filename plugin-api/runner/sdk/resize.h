@@ -15,6 +15,8 @@ extern "C" {
 struct rn_resize_tap {
     int64_t first;   /* of `from`; the second is the next one */
     double share[2]; /* sum 1; the second is 0 where there is none */
+    int32_t whole[2];
+    int64_t second; /* first + 1; or first, where there is none */
 };
 
 /* taps[0..to) of an axis of `from` <= `to` pixels: two of a triangle filter. */
@@ -28,6 +30,7 @@ static inline void rn_resize_taps(int64_t from, int64_t to,
         first = centre - 0.5 > 0.0 ? first : 0;
         end = end < from ? end : from;
         taps[i].first = first;
+        taps[i].second = end - first > 1 ? first + 1 : first;
         taps[i].share[0] = 1.0 - fabs((double)first - centre + 0.5);
         taps[i].share[1] =
             end - first > 1 ? 1.0 - fabs((double)(first + 1) - centre + 0.5) : 0.0;
@@ -50,21 +53,23 @@ static inline int rn_resize_bits(const struct rn_resize_tap *taps, int64_t n) {
     return bits;
 }
 
-/* A place, of two pixels that are `step` apart. */
-static inline uint8_t rn_resize_u8(const uint8_t *p, int64_t step,
-                                   const struct rn_resize_tap *t, int bits) {
-    int32_t one = (int32_t)(0.5 + t->share[0] * (double)(1 << bits));
-    int32_t two = (int32_t)(0.5 + t->share[1] * (double)(1 << bits));
-    int32_t sum = 1 << (bits - 1);
-    sum += one * p[t->first * step];
-    sum += two ? two * p[(t->first + 1) * step] : 0;
-    sum >>= bits;
+/* The weights of 16 bits, rounded half away from 0. */
+static inline void rn_resize_whole(struct rn_resize_tap *taps, int64_t n, int bits) {
+    int64_t i;
+    int k;
+    for (i = 0; i < n; i++)
+        for (k = 0; k < 2; k++)
+            taps[i].whole[k] = (int32_t)(0.5 + taps[i].share[k] * (double)(1 << bits));
+}
+
+static inline uint8_t rn_resize_u8(int32_t one, int32_t two, const int32_t whole[2],
+                                   int bits) {
+    int32_t sum = ((1 << (bits - 1)) + one * whole[0] + two * whole[1]) >> bits;
     return (uint8_t)(sum > 255 ? 255 : sum);
 }
-static inline float rn_resize_f32(const float *p, int64_t step,
-                                  const struct rn_resize_tap *t) {
-    float v = p[t->first * step] * (float)t->share[0];
-    return t->share[1] != 0.0 ? v + p[(t->first + 1) * step] * (float)t->share[1] : v;
+static inline float rn_resize_f32(float one, float two, const struct rn_resize_tap *t) {
+    float v = one * (float)t->share[0];
+    return t->share[1] != 0.0 ? v + two * (float)t->share[1] : v;
 }
 
 /* Bytes of scratch for rn_resize_image. */
@@ -73,30 +78,49 @@ static inline uint64_t rn_resize_scratch(const struct rn_image *m) {
            (uint64_t)(m->height + m->width) * sizeof(struct rn_resize_tap);
 }
 
-static inline void rn_resize_plane(const struct rn_image *m, uint8_t *p, int64_t top,
-                                   int64_t left, int64_t height, int64_t width,
-                                   uint8_t *between, const struct rn_resize_tap *ty,
-                                   const struct rn_resize_tap *tx) {
-    int64_t y, x, w = m->width, h = m->height;
-    int by = rn_resize_bits(ty, h), bx = rn_resize_bits(tx, w);
-    for (y = 0; y < height; y++)
-        for (x = 0; x < w; x++) {
-            int64_t from = (top + y) * w + left, to = y * w + x;
-            if (m->dtype == RN_U8)
-                between[to] =
-                    width == w ? p[from + x] : rn_resize_u8(p + from, 1, &tx[x], bx);
-            else
-                ((float *)(void *)between)[to] =
-                    rn_resize_f32((const float *)(const void *)p + from, 1, &tx[x]);
+/* `height` lines of the part, from `from` on, to lines of the whole width. */
+static inline void rn_resize_lines(const struct rn_image *m, const uint8_t *from,
+                                   int64_t height, int64_t width, uint8_t *to,
+                                   const struct rn_resize_tap *t, int bits) {
+    int64_t y, x, w = m->width;
+    for (y = 0; y < height; y++) {
+        const uint8_t *u = from + y * w;
+        const float *f = (const float *)(const void *)from + y * w;
+        if (width == w) {
+            memcpy(to + y * w * (int64_t)RN_DTYPE_BYTES(m->dtype),
+                   from + y * w * (int64_t)RN_DTYPE_BYTES(m->dtype),
+                   (size_t)w * RN_DTYPE_BYTES(m->dtype));
+            continue;
         }
-    for (y = 0; y < h; y++)
         for (x = 0; x < w; x++)
             if (m->dtype == RN_U8)
-                p[y * w + x] = height == h ? between[y * w + x]
-                                           : rn_resize_u8(between + x, w, &ty[y], by);
+                to[y * w + x] =
+                    rn_resize_u8(u[t[x].first], u[t[x].second], t[x].whole, bits);
             else
-                ((float *)(void *)p)[y * w + x] =
-                    rn_resize_f32((const float *)(const void *)between + x, w, &ty[y]);
+                ((float *)(void *)to)[y * w + x] =
+                    rn_resize_f32(f[t[x].first], f[t[x].second], &t[x]);
+    }
+}
+
+/* Those lines to all lines of the image. */
+static inline void rn_resize_columns(const struct rn_image *m, const uint8_t *from,
+                                     int64_t height, uint8_t *to,
+                                     const struct rn_resize_tap *t, int bits) {
+    int64_t y, x, w = m->width, item = (int64_t)RN_DTYPE_BYTES(m->dtype);
+    for (y = 0; y < m->height; y++) {
+        const uint8_t *u = from + t[y].first * w, *v = from + t[y].second * w;
+        const float *f = (const float *)(const void *)from + t[y].first * w;
+        const float *g = (const float *)(const void *)from + t[y].second * w;
+        const int32_t *whole = t[y].whole;
+        if (height == m->height)
+            memcpy(to + y * w * item, from + y * w * item, (size_t)(w * item));
+        else if (m->dtype == RN_U8)
+            for (x = 0; x < w; x++)
+                to[y * w + x] = rn_resize_u8(u[x], v[x], whole, bits);
+        else
+            for (x = 0; x < w; x++)
+                ((float *)(void *)to)[y * w + x] = rn_resize_f32(f[x], g[x], &t[y]);
+    }
 }
 
 /* The part becomes the image, of u8 or f32. */
@@ -104,14 +128,22 @@ static inline void rn_resize_image(const struct rn_image *m, uint8_t *p, int64_t
                                    int64_t left, int64_t height, int64_t width,
                                    void *scratch) {
     uint64_t c, plane = rn_image_plane(m);
+    int64_t from = (top * m->width + left) * (int64_t)RN_DTYPE_BYTES(m->dtype);
     uint8_t *between = (uint8_t *)scratch;
     struct rn_resize_tap *ty =
         (struct rn_resize_tap *)(void *)(between + (plane + 63) / 64 * 64);
     struct rn_resize_tap *tx = ty + m->height;
+    int by, bx;
     rn_resize_taps(height, m->height, ty);
     rn_resize_taps(width, m->width, tx);
-    for (c = 0; c < m->planes; c++, p += plane)
-        rn_resize_plane(m, p, top, left, height, width, between, ty, tx);
+    by = rn_resize_bits(ty, m->height);
+    bx = rn_resize_bits(tx, m->width);
+    rn_resize_whole(ty, m->height, by);
+    rn_resize_whole(tx, m->width, bx);
+    for (c = 0; c < m->planes; c++, p += plane) {
+        rn_resize_lines(m, p + from, height, width, between, tx, bx);
+        rn_resize_columns(m, between, height, p, ty, by);
+    }
 }
 
 static inline int64_t rn_resize_nearest_place(int64_t i, int64_t from, int64_t to) {

@@ -309,7 +309,17 @@ static inline int32_t rn_scene_apply(void *self, const struct rn_augment_call *c
     static const struct rn_augment iface = {                                           \
         sizeof(struct rn_augment), 0, create, destroy, plan, apply, NULL, NULL, NULL}
 
-/* Bytes of the largest plane, pixels of the largest plane, of all fields. */
+/* Bytes of the largest image, bytes of the largest plane, pixels of the largest plane,
+ * of all fields. */
+static inline uint64_t rn_scene_bytes(const struct rn_scene *s) {
+    uint64_t most = 0;
+    uint32_t k;
+    for (k = 0; k < s->images.count; k++) {
+        uint64_t bytes = s->images.at[k].planes * rn_image_plane(&s->images.at[k]);
+        most = bytes > most ? bytes : most;
+    }
+    return (most + 63) / 64 * 64;
+}
 static inline uint64_t rn_scene_plane(const struct rn_scene *s) {
     uint64_t most = 0;
     uint32_t k;

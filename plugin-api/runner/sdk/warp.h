@@ -178,67 +178,114 @@ static inline void rn_warp_elastic(struct rn_warp *w) {
 static inline void rn_warp_nearest(const struct rn_warp *w, const struct rn_image *m,
                                    const uint8_t *from, uint8_t *to) {
     int64_t i, n = w->height * w->width, item = (int64_t)RN_DTYPE_BYTES(m->dtype);
+    uint64_t c;
     for (i = 0; i < n; i++) {
         float x = rn_round_f32(w->fx[i]), y = rn_round_f32(w->fy[i]);
-        if (x >= 0.0f && y >= 0.0f && x < (float)w->width && y < (float)w->height)
-            memcpy(to + i * item, from + ((int64_t)y * w->width + (int64_t)x) * item,
-                   (size_t)item);
-        else
-            rn_image_fill_line(m, to + i * item, 0, 1, m->fill);
+        int inside =
+            x >= 0.0f && y >= 0.0f && x < (float)w->width && y < (float)w->height;
+        int64_t at = inside ? (int64_t)y * w->width + (int64_t)x : 0;
+        for (c = 0; c < m->planes; c++) {
+            int64_t first = (int64_t)c * n;
+            if (!inside)
+                rn_image_fill_line(m, to, first + i, first + i + 1, m->fill);
+            else if (item == 1)
+                to[first + i] = from[first + at];
+            else
+                memcpy(to + (first + i) * item, from + (first + at) * item,
+                       (size_t)item);
+        }
+    }
+}
+
+/* The four pixels around a place: where they are, and the share of each; 0: outside. */
+struct rn_warp_four {
+    int64_t at[4];
+    float share[4];
+    float inside; /* sum of the shares */
+};
+
+/* The largest whole number that is not above v, |v| < 2^30. */
+static inline int32_t rn_warp_floor(float v) {
+    int32_t i = (int32_t)v;
+    return i - ((float)i > v);
+}
+
+static inline void rn_warp_around(const struct rn_warp *w, float fx, float fy,
+                                  struct rn_warp_four *f) {
+    int32_t x, y, k;
+    float right, below, left, above;
+    f->inside = 0.0f;
+    for (k = 0; k < 4; k++)
+        f->at[k] = 0, f->share[k] = 0.0f;
+    if (!(fx > -1.0f && fy > -1.0f && fx < (float)w->width && fy < (float)w->height))
+        return;
+    x = rn_warp_floor(fx), y = rn_warp_floor(fy);
+    right = fx - (float)x, below = fy - (float)y;
+    left = 1.0f - right, above = 1.0f - below;
+    f->share[0] = above * left, f->share[1] = above * right;
+    f->share[2] = below * left, f->share[3] = below * right;
+    if (x >= 0 && y >= 0 && x + 1 < w->width && y + 1 < w->height) {
+        f->at[0] = y * w->width + x;
+        f->at[1] = f->at[0] + 1;
+        f->at[2] = f->at[0] + w->width;
+        f->at[3] = f->at[2] + 1;
+        f->inside = 1.0f;
+        return;
+    }
+    for (k = 0; k < 4; k++) {
+        int64_t px = x + (k & 1), py = y + (k >> 1);
+        if (px >= 0 && py >= 0 && px < w->width && py < w->height) {
+            f->at[k] = py * w->width + px;
+            f->inside += f->share[k];
+        } else {
+            f->share[k] = 0.0f;
+        }
     }
 }
 
 /* The mean of four; where some of them are outside, `fill` has their share.
  * (torchvision with a fill weights such a pixel by its share twice.) */
-static inline float rn_warp_mean(const struct rn_warp *w, const struct rn_image *m,
-                                 const uint8_t *from, float fx, float fy) {
-    float x0 = rn_floor_f32(fx), y0 = rn_floor_f32(fy);
-    float right = fx - x0, below = fy - y0, left = 1.0f - right, above = 1.0f - below;
-    float share[4], sum = 0.0f, inside = 0.0f;
-    int k;
-    share[0] = above * left, share[1] = above * right;
-    share[2] = below * left, share[3] = below * right;
-    for (k = 0; k < 4; k++) {
-        float x = x0 + (float)(k & 1), y = y0 + (float)(k >> 1);
-        if (!(x >= 0.0f && y >= 0.0f && x < (float)w->width && y < (float)w->height))
-            continue;
-        sum += rn_pixels_get(m, from, (uint64_t)((int64_t)y * w->width + (int64_t)x)) *
-               share[k];
-        inside += share[k];
-    }
-    return m->fill == 0.0 || inside == 1.0f
-               ? sum
-               : sum + (float)m->fill * (inside < 1.0f ? 1.0f - inside : 0.0f);
-}
-
 static inline void rn_warp_bilinear(const struct rn_warp *w, const struct rn_image *m,
                                     const uint8_t *from, uint8_t *to) {
-    uint64_t i, n = rn_pixels_area(m);
+    uint64_t i, c, n = rn_pixels_area(m);
     for (i = 0; i < n; i++) {
-        float v = rn_warp_mean(w, m, from, w->fx[i], w->fy[i]);
-        rn_pixels_put(m, to, i, m->dtype == RN_U8 ? rn_round_f32(v) : v);
+        struct rn_warp_four f;
+        float outside;
+        rn_warp_around(w, w->fx[i], w->fy[i], &f);
+        outside = f.inside < 1.0f ? (float)m->fill * (1.0f - f.inside) : 0.0f;
+        for (c = 0; c < m->planes; c++) {
+            if (m->dtype == RN_U8) {
+                const uint8_t *v = from + c * n;
+                float mean =
+                    (float)v[f.at[0]] * f.share[0] + (float)v[f.at[1]] * f.share[1] +
+                    (float)v[f.at[2]] * f.share[2] + (float)v[f.at[3]] * f.share[3];
+                to[c * n + i] = (uint8_t)rn_round_f32(mean + outside);
+            } else {
+                const float *v = (const float *)(const void *)from + c * n;
+                float mean = v[f.at[0]] * f.share[0] + v[f.at[1]] * f.share[1] +
+                             v[f.at[2]] * f.share[2] + v[f.at[3]] * f.share[3];
+                ((float *)(void *)to)[c * n + i] = mean + outside;
+            }
+        }
     }
 }
 
-/* All planes of an image; copy: scratch of the bytes of one. */
+/* All planes of an image; copy: scratch of its bytes. */
 static inline void rn_warp_image(const struct rn_warp *w, const struct rn_image *m,
                                  uint8_t *p, int nearest, void *copy) {
-    uint64_t c, plane = rn_image_plane(m);
-    for (c = 0; c < m->planes; c++, p += plane) {
-        memcpy(copy, p, (size_t)plane);
-        if (nearest)
-            rn_warp_nearest(w, m, (const uint8_t *)copy, p);
-        else
-            rn_warp_bilinear(w, m, (const uint8_t *)copy, p);
-    }
+    memcpy(copy, p, (size_t)(m->planes * rn_image_plane(m)));
+    if (nearest)
+        rn_warp_nearest(w, m, (const uint8_t *)copy, p);
+    else
+        rn_warp_bilinear(w, m, (const uint8_t *)copy, p);
 }
 
 /* ----------------------------------------------------------------------- scene */
 
-/* Bytes of scratch for a scene's map and the copy of a plane. */
+/* Bytes of scratch for a scene's map and the copy of an image. */
 static inline uint64_t rn_warp_scratch(const struct rn_scene *s) {
     uint64_t map = 2 * (uint64_t)s->height * (uint64_t)s->width * sizeof(float);
-    return (map + 63) / 64 * 64 + rn_scene_plane(s);
+    return (map + 63) / 64 * 64 + rn_scene_bytes(s);
 }
 static inline struct rn_warp rn_warp_begin(const struct rn_scene *s, void *scratch) {
     struct rn_warp w;
@@ -249,7 +296,7 @@ static inline struct rn_warp rn_warp_begin(const struct rn_scene *s, void *scrat
     return w;
 }
 
-/* The place for the copy of a plane. */
+/* The place for the copy of an image. */
 static inline void *rn_warp_copy(const struct rn_scene *s, void *scratch) {
     uint64_t map = 2 * (uint64_t)s->height * (uint64_t)s->width * sizeof(float);
     return (uint8_t *)scratch + (map + 63) / 64 * 64;
