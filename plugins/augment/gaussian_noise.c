@@ -3,6 +3,8 @@
 #include <runner/sdk/pixels.h>
 #include <runner/sdk/scene.h>
 
+#define PIECE 1024 /* pixels, an even number */
+
 struct noise {
     struct rn_scene scene; /* first */
     double mean, sigma[2];
@@ -24,19 +26,26 @@ static int32_t plan(void *self, const struct rn_augment_plan *p, struct rn_error
 }
 
 /* Of u8 in whole steps towards 0, always within 0..255. */
-static void add(const struct noise *s, const struct rn_image *m, void *p,
-                struct rn_draws *d, double sigma) {
+static void add_noise(const struct noise *s, const struct rn_image *m, void *p,
+                      struct rn_draws *d, double sigma) {
     uint64_t n = rn_pixels_count(m);
     double unit = m->dtype == RN_U8 ? 255.0 : 1.0;
     float mean = (float)(s->mean * unit), by = (float)(sigma * unit);
-    for (uint64_t i = 0; i < n; i++) {
-        float z = mean + rn_draw_normal(d) * by;
-        if (m->dtype == RN_U8) /* beyond 255 it makes no difference */
-            z = (float)(int32_t)(z < -256.0f ? -256.0f : z > 256.0f ? 256.0f : z);
-        float v = rn_pixels_get(m, p, i) + z;
-        if (m->dtype == RN_U8 || s->clip)
-            v = rn_pixels_clamp(v, (float)unit);
-        rn_pixels_put(m, p, i, v);
+    for (uint64_t at = 0; at < n; at += PIECE) {
+        float z[PIECE];
+        uint64_t many = n - at < PIECE ? n - at : PIECE;
+        rn_draw_normals(d, z, many);
+        for (uint64_t i = 0; i < many; i++) {
+            float add = mean + z[i] * by;
+            if (m->dtype == RN_U8) /* beyond 255 it makes no difference */
+                add = (float)(int32_t)(add < -256.0f  ? -256.0f
+                                       : add > 256.0f ? 256.0f
+                                                      : add);
+            float v = rn_pixels_get(m, p, at + i) + add;
+            if (m->dtype == RN_U8 || s->clip)
+                v = rn_pixels_clamp(v, (float)unit);
+            rn_pixels_put(m, p, at + i, v);
+        }
     }
 }
 
@@ -49,7 +58,7 @@ static int32_t change(void *self, struct rn_scene_row *r, struct rn_error *e) {
         const struct rn_image *m = &s->scene.images.at[k];
         void *p = rn_scene_field(&s->scene, r, k);
         rn_scene_unit(&s->scene, m, p, 1.0 / s->scene.max);
-        add(s, m, p, &r->draws, sigma);
+        add_noise(s, m, p, &r->draws, sigma);
         rn_scene_unit(&s->scene, m, p, s->scene.max);
     }
     return RN_OK;

@@ -192,7 +192,7 @@ def moved(x, at):
 
 def noise(d, x):
     sigma = np.float32(d.between(0.1, 0.3))
-    return x + sigma * np.array([d.normal() for _ in range(x.size)]).reshape(x.shape)
+    return x + sigma * d.normals(x.size).reshape(x.shape)
 
 
 def mask(d, x):

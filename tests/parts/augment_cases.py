@@ -122,6 +122,16 @@ class Draws:
         u1, u2 = ((a >> 8) + 1) / 2**24, (b >> 8) / 2**24
         return np.float32(np.sqrt(-2 * np.log(u1)) * np.cos(2 * np.pi * u2))
 
+    def normals(self, n):
+        """Two of each pair of words: the cosine's and the sine's half."""
+        out = []
+        while len(out) < n:
+            a, b = self.word(), self.word()
+            r = np.sqrt(-2 * np.log(((a >> 8) + 1) / 2**24))
+            turn = 2 * np.pi * ((b >> 8) / 2**24)
+            out += [np.float32(r * np.cos(turn)), np.float32(r * np.sin(turn))]
+        return np.array(out[:n])
+
 
 # ---------------------------------------------------------------------------- cases
 

@@ -250,6 +250,30 @@ static inline float rn_draw_normal(struct rn_draws *d) {
     return rn_normal_f32(a, b);
 }
 
+/* out[0..n) = standard normals, by the same: a pair of words gives two, the cosine's
+ * and the sine's half. */
+static inline void rn_draw_normals(struct rn_draws *d, float *out, uint64_t n) {
+    double radius[32], turn[32];
+    uint64_t at, k, pairs;
+    for (at = 0; at < n; at += 2 * pairs) {
+        pairs = n - at < 64 ? (n - at + 1) / 2 : 32;
+        for (k = 0; k < pairs; k++) {
+            radius[k] = ((double)(rn_draw_word(d) >> 8) + 1.0) * 5.9604644775390625e-8;
+            turn[k] = (double)(rn_draw_word(d) >> 8) * 5.9604644775390625e-8;
+        }
+        for (k = 0; k < pairs; k++) {
+            radius[k] = sqrt(-2.0 * rn_log_f64(radius[k]));
+            turn[k] *= 6.283185307179586;
+        }
+        for (k = 0; k < pairs; k++) {
+            double c = rn_cos_f64(turn[k]), s = rn_sin_f64(turn[k]);
+            out[at + 2 * k] = (float)(radius[k] * c);
+            if (at + 2 * k + 1 < n)
+                out[at + 2 * k + 1] = (float)(radius[k] * s);
+        }
+    }
+}
+
 static inline void rn_scene_log(const struct rn_scene *s, uint64_t row,
                                 const char *name, double value) {
     if (s->log)
