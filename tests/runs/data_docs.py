@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/data.md and docs/transforms.md are true: each block of YAML trains, what it says of the record is there."""
+"""docs/data.md, docs/transforms.md and docs/augmentation.md are true: each block of YAML trains, what it says of the record is there."""
 import re
 import shutil
 
@@ -11,7 +11,8 @@ import yaml
 from harness import ROOT, Checks, Scratch, latest, runner
 
 check = Checks()
-page = (ROOT / "docs/data.md").read_text() + (ROOT / "docs/transforms.md").read_text()
+page = "".join((ROOT / "docs" / f"{name}.md").read_text()
+               for name in ("data", "transforms", "augmentation"))
 blocks = {re.match(r"# (\S+)\.yaml", text).group(1): yaml.safe_load(text)
           for text in re.findall(r"^```yaml\n(.*?)^```", page, re.S | re.M)}
 python = re.search(r"^```python\n(.*?)^```", page, re.S | re.M).group(1)
@@ -32,6 +33,10 @@ def files(folder):
         np.save(folder / f"{name}-y.npy", rng.integers(0, 3, n))
     (folder / "reviews.csv").write_text("review,stars\n" + "".join(
         f"{'good ' * (i % 3) + 'bad' * (i % 7 % 2)} {i},{i % 3}\n" for i in range(60)))
+    np.save(folder / "image.npy", rng.random((60, 3, 12, 12)).astype("f4"))
+    np.save(folder / "mask.npy", rng.integers(0, 4, (60, 12, 12)))
+    np.save(folder / "boxes.npy", np.tile(np.float32([[1, 2, 8, 9], [0, 0, 0, 0]]), (60, 1, 1)))
+    np.save(folder / "label.npy", np.arange(60) % 3)
     for name in ("digits-images.idx3.gz", "digits-labels.idx1.gz"):
         shutil.copy(ROOT / "datasets" / name, folder)
 
@@ -41,8 +46,10 @@ def train(folder, name):
               **blocks[name]}
     if "data" not in config:
         config["data"] = blocks["files"]["data"]
-    if name in ("pictures", "balanced", "mixed"):
+    if name in ("augmented", "pictures", "balanced", "mixed"):
         config["model"]["outputs"] = 10
+    if name == "segmented":
+        config["model"]["in"] = {"x": "data.image"}
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     r = runner(f"{name}.yaml", "--progress", "none", cwd=folder)
     check.equal(f"{name} trains", r.code, 0) or print(r.err)
@@ -52,8 +59,8 @@ def train(folder, name):
 with Scratch() as folder:
     files(folder)
     check.equal("blocks", sorted(blocks),
-                ["balanced", "files", "measured", "mixed", "pictures", "reviews", "robust", "table",
-                 "watched"])
+                ["augmented", "balanced", "files", "measured", "mixed", "noisy", "pictures", "reviews",
+                 "robust", "segmented", "table", "watched"])
     runs = {name: train(folder, name) for name in blocks}
 
     text = (runs["table"] / "split.txt").read_text()
