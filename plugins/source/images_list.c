@@ -292,7 +292,8 @@ static int32_t find_column(struct image_list *l, const char *option, int *column
     *column = csv_table_find(&l->table, name);
     if (*column >= 0)
         return RN_OK;
-    rn_failf(e, RN_E_DATA, csv_table_file(&l->table, 0), 0, 0, "there is no column '%.100s'", name);
+    rn_failf(e, RN_E_DATA, csv_table_file(&l->table, 0), 0, 0,
+             "there is no column '%.100s'", name);
     rn_hintf(e, "name it with `%s`", option);
     return RN_E_DATA;
 }
@@ -340,7 +341,7 @@ static int32_t read_table(struct image_list *l, struct rn_error *e) {
     return csv_table_read(&l->table, &file, 1, 1, e);
 }
 
-static void choose(struct image_list *l) {
+static int32_t choose(struct image_list *l, struct rn_error *e) {
     const char *word = rn_get_string(l->host, "labels");
     l->labels = strcmp(word, "folder") == 0 ? LABELS_FOLDER
                 : strcmp(word, "key") == 0  ? LABELS_KEY
@@ -351,6 +352,13 @@ static void choose(struct image_list *l) {
     else if (rn_has(l->host, "table") && l->labels == LABELS_AUTO)
         l->labels = LABELS_TABLE;
     l->numbers = strcmp(rn_get_string(l->host, "label_type"), "float") == 0;
+    if (rn_has(l->host, "table") && strcmp(word, "auto") != 0)
+        return rn_fail_option(e, RN_E_CONFIG, "table", "is not read with `labels: %s`",
+                              word);
+    if (l->numbers && rn_get_count(l->host, "classes"))
+        return rn_fail_option(e, RN_E_CONFIG, "classes",
+                              "has no meaning with `label_type: float`");
+    return RN_OK;
 }
 
 static int32_t fill(struct image_list *l, struct rn_error *e) {
@@ -383,11 +391,14 @@ static void report(const struct image_list *l) {
 int32_t image_list_open(struct image_list *l, struct rn_error *e) {
     const char *files = rn_get_string(l->host, "files");
     struct paths paths = {0};
-    choose(l);
+    int32_t status = choose(l, e);
+    if (status != RN_OK)
+        return status;
     l->members.budget = l->budget;
     l->members.used = used;
     l->members.context = l;
-    int32_t status = l->labels == LABELS_TABLE ? read_table(l, e) : RN_OK;
+    if (l->labels == LABELS_TABLE)
+        status = read_table(l, e);
     if (status == RN_OK)
         status = paths_expand(&paths, files, e);
     if (status == RN_OK)

@@ -352,6 +352,10 @@ def test_folders(folder):
             ("size", {"size": [1, 2, 3]}, 2, "expects [height, width]"),
             ("two channels", {"channels": 2}, 2, "pictures of 2 channels are not made"),
             ("depth", {"depth": 12}, 2, "expects 8 or 16"),
+            ("a table, and folders", {"table": "t.csv", "labels": "folder"}, 2,
+             "is not read with `labels: folder`"),
+            ("classes of numbers", {"classes": ["a"], "label_type": "float"}, 2,
+             "has no meaning with `label_type: float`"),
             ("background", {"background": [1, 2]}, 2, "expects [red, green, blue]")):
         refused(what, folder, experiment(source), code, part)
 
