@@ -120,6 +120,24 @@ static int again(const char *yaml, struct memory_stream *state, uint64_t expecte
     return status;
 }
 
+static void print_state(const struct data *data, struct arena *a) {
+    struct data_array *arrays;
+    uint32_t n = data_arrays(data, a, &arrays);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t elements = 1;
+        double x;
+        for (uint32_t k = 0; k < arrays[i].rank; k++)
+            elements *= (uint64_t)arrays[i].shape[k];
+        printf(",\"state.%s\":[", arrays[i].name);
+        for (uint64_t k = 0; k < elements; k++) {
+            rn_numbers_get(arrays[i].data, arrays[i].dtype, k, 1, &x);
+            printf(k ? "," : "");
+            print_number(x);
+        }
+        printf("]");
+    }
+}
+
 static void print_error(const char *message, const char *hint) {
     printf("{\"error\":");
     print_text(message, strlen(message));
@@ -154,6 +172,7 @@ static void run(const char *yaml) {
             printf("%s\"%s\"", i ? "," : "", o.data->fields[i].name);
         printf("]");
         status = show_all(o.data, true, &printed, &e);
+        print_state(o.data, o.a);
         printf("}\n");
     } else
         print_error(e.message, e.hint);
