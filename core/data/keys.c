@@ -19,6 +19,24 @@ static int wrong_option(const char *option, struct rn_error *e) {
     return error_where(e, RN_WHERE_CONFIG, where, 0, 0);
 }
 
+/* A column of a table that is an element of a field: it can be a field too. */
+static bool hint_element(const struct data *data, const char *name,
+                         struct rn_error *e) {
+    const struct table *t = &data->sources.at[data->sources.main];
+    size_t n = strlen(name);
+    for (uint32_t i = 0; i < t->field_count; i++)
+        for (const char *s = t->layouts[i]; s && *s; s += *s == ',') {
+            size_t length = strcspn(s, ",");
+            if (length == n && memcmp(s, name, n) == 0) {
+                error_hint(e, "it is a column of '%s': name it in data.source.fields",
+                           t->fields[i].name);
+                return true;
+            }
+            s += length;
+        }
+    return false;
+}
+
 int keys_column(struct data *data, const char *option, const char *name, uint32_t *out,
                 struct rn_error *e) {
     const char **names =
@@ -33,7 +51,8 @@ int keys_column(struct data *data, const char *option, const char *name, uint32_
     const struct suggest all = {names, data->pipeline.raw_count, 0};
     error_set(e, RN_E_CONFIG, "data.split.%s: the source has no field '%s'", option,
               name);
-    suggest_hint(&all, name, "it has", e);
+    if (!hint_element(data, name, e))
+        suggest_hint(&all, name, "it has", e);
     return wrong_option(option, e);
 }
 

@@ -491,6 +491,21 @@ def stored(path):
     c.equal("eval: exit", runner("eval", folder, "--split", "val").code, 0)
 
 
+def refused(path):
+    args = ("data.split.test=0.2", "data.source.fields=[price]")
+    with Scratch(pathlib.Path.cwd()) as disk:
+        made = disk / "made.h5"
+        c.equal("prepare: exit", runner("prepare", path, "--out", made, *args).code, 0)
+        r = runner("split", path, f"data.prepared={made}", *args)
+    c.equal("split of prepared data: exit", r.code, 2)
+    c.within("split of prepared data", r.err, "the split of data.prepared was made before")
+    r = runner("split", path, "data.split.test=0.2", "--lists", path.parent / "no" / "lists.txt")
+    c.equal("lists in no folder: exit", r.code != 0, True)
+    c.within("lists in no folder", r.err, "No such file or directory")
+    r = runner("split", path, "--fold", "0")
+    c.equal("fold 0: exit", r.code, 2)
+
+
 def page(top):
     """The blocks of docs/splits.md show what they describe, and the options in its text."""
     text = (ROOT / "docs/splits.md").read_text()
@@ -539,5 +554,6 @@ with Scratch(IN_MEMORY) as top:
     drift(path, t)
     words(path)
     stored(path)
+    refused(path)
     page(top)
 c.done()
