@@ -15,7 +15,7 @@
 
 #define BUDGET      (UINT64_C(128) << 20)
 #define CLASSES_MAX 1000u /* of a target; above it is none */
-#define TEXT_SHOWN  64u   /* bytes kept of a text */
+#define TEXT_SHOWN  200u  /* bytes kept of a text */
 
 /* ------------------------------------------------------------------ columns */
 
@@ -128,9 +128,11 @@ static uint32_t dictionary_code(struct dictionary *d, struct arena *a, const cha
             return d->codes[at] - 1;
     d->hashes[at] = h;
     d->codes[at] = d->count + 1;
-    const char *kept = d->count < PROFILE_TEXTS
-                           ? arena_copy_n(a, s, n < TEXT_SHOWN ? n : TEXT_SHOWN)
-                           : "";
+    size_t kept_bytes = n < TEXT_SHOWN ? n : TEXT_SHOWN;
+    while (kept_bytes && kept_bytes < n &&
+           ((unsigned char)s[kept_bytes] & 0xc0) == 0x80)
+        kept_bytes--; /* whole characters */
+    const char *kept = d->count < PROFILE_TEXTS ? arena_copy_n(a, s, kept_bytes) : "";
     vec_push(d->all, d->count, d->room, (struct category){kept, {0}, row});
     return d->count - 1;
 }

@@ -77,7 +77,7 @@ static void share_text(uint64_t part, uint64_t all, char out[32]) {
     else if (share < 0.1)
         snprintf(out, 32, "%llu", (unsigned long long)part);
     else
-        snprintf(out, 32, "%.1f %%", share);
+        snprintf(out, 32, share > 99.94 ? "%.0f %%" : "%.1f %%", share);
 }
 
 /* ------------------------------------------------------------------- the table */

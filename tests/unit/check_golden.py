@@ -2,7 +2,10 @@
 """Makes check_golden.h: values of SciPy 1.17.1 for tests/unit/check_statistics.c.
 
     python3 check_golden.py > check_golden.h"""
+import numpy as np
 from scipy import special, stats
+
+ROWS = np.sort([(i * 7919 % 1013) / 9.7 for i in range(1, 24)])
 
 TABLE = [
     ("NORMAL", "{z, tail}", [(z, stats.norm.sf(z)) for z in (-3, -1, 0, 0.5, 1.96, 6, 20)]),
@@ -15,6 +18,8 @@ TABLE = [
         (0.1, 1), (2, 3), (-2.5, 10), (5, 30), (1.96, 1000), (8, 50))]),
     ("FISHER", "{f, a, b, tail}", [(f, a, b, stats.f.sf(f, a, b)) for f, a, b in (
         (0.5, 2, 10), (1, 30, 30), (3, 5, 100), (2.5, 200, 1800), (20, 3, 7))]),
+    ("QUANTILE", "{q, numpy.quantile of (7919 i mod 1013) / 9.7, i = 1..23}",
+     [(q / 97, np.quantile(ROWS, q / 97)) for q in range(1, 97, 5)]),
     ("KOLMOGOROV", "{x, tail}", [(x, special.kolmogorov(x)) for x in (
         0.1, 0.3, 0.5, 0.79, 0.81, 1, 1.36, 2, 4)]),
 ]

@@ -86,6 +86,12 @@ static void order(void) {
     for (int i = 1; i < 1000; i++)
         good &= x[i - 1] <= x[i];
     CHECK(good);
+    double rows[23];
+    for (int i = 1; i < 24; i++)
+        rows[i - 1] = (i * 7919 % 1013) / 9.7;
+    sort_numbers(rows, 23, scratch);
+    for (size_t i = 0; i < COUNT(QUANTILE); i++) /* equal to the bit */
+        CHECK(sorted_quantile(rows, 23, QUANTILE[i][0]) == QUANTILE[i][1]);
     double y[4] = {1, 2, 3, 10}; /* numpy.quantile: 2.5, 1.3, 10 */
     CHECK(sorted_quantile(y, 4, 0.5) == 2.5);
     CHECK(sorted_quantile(y, 4, 0.1) == 1.3);
