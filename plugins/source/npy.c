@@ -10,15 +10,20 @@
 #include <runner/sdk/signature.h>
 #include <runner/sdk/source.h>
 
+#include "members.h"
+#include "npy_types.h"
 #include "source_file.h"
 
 #define HEADER_MAX 65536u
+#define FIELDS_MAX 4096u
 
 struct array {
     const char *file; /* host, until destroy */
     int fd;
-    uint64_t start;            /* offset of row 0 */
-    uint64_t row_bytes, bytes; /* of a row, of all: the product fits */
+    uint64_t start; /* offset of row 0 */
+    struct npy_type type;
+    uint64_t row_bytes, bytes; /* in the file, of a row, of all: the product fits */
+    uint64_t row_items;        /* elements of a row */
     int fortran;
     uint8_t *rows; /* in memory, or NULL */
 };
@@ -29,7 +34,9 @@ struct npy {
     uint64_t count;
     struct rn_field *fields;
     struct array *arrays;
-    const char **files; /* [field_count], of the arrays */
+    const char **files;  /* [field_count], of the arrays */
+    const char *archive; /* host, until destroy: an .npz; or NULL */
+    char **owned;        /* [2 * field_count] of an archive: paths and names */
 };
 
 static void destroy(void *self) {
@@ -42,6 +49,9 @@ static void destroy(void *self) {
         }
         free(s->fields);
         free(s->arrays);
+        for (uint32_t i = 0; s->owned && i < 2 * s->field_count; i++)
+            free(s->owned[i]);
+        free(s->owned);
         free(s->files);
     }
     free(s);
@@ -64,14 +74,7 @@ static const char *value_of(const char *header, const char *key) {
     return p;
 }
 
-static int32_t dtype_parse(const struct array *a, const char *p, rn_dtype *out,
-                           struct rn_error *e) {
-    static const struct {
-        const char *code;
-        rn_dtype dtype;
-    } known[] = {{"f4", RN_F32}, {"f8", RN_F64}, {"f2", RN_F16},
-                 {"i8", RN_I64}, {"i4", RN_I32}, {"i1", RN_I8},
-                 {"u4", RN_U32}, {"u1", RN_U8},  {"b1", RN_BOOL}};
+static int32_t type_parse(struct array *a, const char *p, struct rn_error *e) {
     char code[16];
     size_t n = 0;
     if (!p || *p != '\'')
@@ -80,25 +83,39 @@ static int32_t dtype_parse(const struct array *a, const char *p, rn_dtype *out,
     for (p++; *p && *p != '\'' && n + 1 < sizeof code; p++)
         code[n++] = *p;
     code[n] = '\0';
-    if (n == 3 && (code[0] == '<' || code[0] == '|'))
-        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-            if (strcmp(code + 1, known[i].code) == 0) {
-                *out = known[i].dtype;
-                return RN_OK;
-            }
+    if (npy_type_parse(&a->type, code))
+        return RN_OK;
     rn_failf(e, RN_E_DATA, a->file, 0, 0, "has the type '%s', which is not read", code);
-    if (code[0] == '>')
-        rn_hintf(e, "big-endian: store it with a.astype('<f4') or the like");
-    else if (strchr(code, 'O'))
+    if (strchr(code, 'O'))
         rn_hintf(e, "Python objects are never read: store a plain array");
+    else if (strchr(code, 'c'))
+        rn_hintf(e, "store the real and the imaginary part as two arrays");
+    else if (strpbrk(code, "mM"))
+        rn_hintf(e, "store times as numbers: a.astype('i8')");
     else
-        rn_hintf(e, "read are f2 f4 f8 i1 i4 i8 u1 u4 and bool, little-endian");
+        rn_hintf(e, "read are f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8, bool and text, in "
+                    "either byte order");
     return RN_E_DATA;
+}
+
+/* A text is one value a row. */
+static int32_t set_field(const struct array *a, struct rn_field *f,
+                         struct rn_error *e) {
+    f->dtype = a->type.dtype;
+    if (!a->type.text)
+        return RN_OK;
+    if (f->rank)
+        return rn_failf(e, RN_E_DATA, a->file, 0, 0,
+                        "holds texts in more than one axis, which is not read");
+    f->rank = 1;
+    f->shape[0] = a->type.text;
+    f->flags = RN_FIELD_TEXT;
+    return RN_OK;
 }
 
 static int32_t header_parse(struct array *a, const char *header, struct rn_field *f,
                             uint64_t *count, struct rn_error *e) {
-    int32_t status = dtype_parse(a, value_of(header, "descr"), &f->dtype, e);
+    int32_t status = type_parse(a, value_of(header, "descr"), e);
     if (status != RN_OK)
         return status;
     const char *order = value_of(header, "fortran_order");
@@ -136,17 +153,20 @@ static int32_t header_parse(struct array *a, const char *header, struct rn_field
         return rn_failf(e, RN_E_DATA, a->file, 0, 0,
                         "is one number, not a table of rows");
     a->fortran = strncmp(order, "True", 4) == 0 && axes > 1;
-    if (!rn_size_product(RN_DTYPE_BYTES(f->dtype), f->shape, f->rank, &a->row_bytes) ||
-        !rn_size_mul(*count, a->row_bytes, &a->bytes) || a->bytes > INT64_MAX)
+    uint64_t given;
+    if (!rn_size_product(1, f->shape, f->rank, &a->row_items) ||
+        !rn_size_mul(a->row_items, a->type.bytes, &a->row_bytes) ||
+        !rn_size_mul(*count, a->row_bytes, &a->bytes) || a->bytes > INT64_MAX ||
+        !rn_size_mul(a->row_items, npy_type_item(&a->type), &given))
         return rn_failf(e, RN_E_DATA, a->file, 0, 0, "announces impossible sizes");
-    return RN_OK;
+    return set_field(a, f, e);
 }
 
 /* The first axis runs fastest in the file: element k of row i, in the row's own order,
  * is at i + count * (k's axes, the first of them fastest). */
 static int32_t turn(struct npy *s, struct array *a, const struct rn_field *f,
                     uint64_t count, struct rn_error *e) {
-    uint64_t item = RN_DTYPE_BYTES(f->dtype), each = a->row_bytes / item;
+    uint64_t item = a->type.bytes, each = a->row_items;
     if (!rn_budget_take(&s->budget, a->bytes) || !rn_budget_take(&s->budget, a->bytes))
         return rn_budget_error(&s->budget, a->file, e);
     uint8_t *file = malloc(a->bytes);
@@ -222,35 +242,83 @@ static int32_t array_open(struct npy *s, struct array *a, struct rn_field *f,
     return a->fortran ? turn(s, a, f, *count, e) : RN_OK;
 }
 
-static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
-    struct npy *s = calloc(1, sizeof *s);
-    *self = s;
-    if (!s)
-        return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
-    uint32_t n = rn_get_count(h, "files");
-    if (!n)
-        return rn_fail(e, RN_E_CONFIG, "names no file", "files: {x: x.npy, y: y.npy}",
-                       "files");
+static int32_t make_room(struct npy *s, uint64_t n, struct rn_error *e) {
     s->fields = calloc(n, sizeof *s->fields);
     s->arrays = calloc(n, sizeof *s->arrays);
     s->files = calloc(n, sizeof *s->files);
-    s->budget = rn_budget_of(h);
-    if (!s->fields || !s->arrays || !s->files)
+    s->owned = calloc(2 * n, sizeof *s->owned);
+    if (!s->fields || !s->arrays || !s->files || !s->owned)
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint64_t i = 0; i < n; i++)
         s->arrays[i].fd = -1;
-    s->field_count = n;
-    for (uint32_t i = 0; i < n; i++) {
+    s->field_count = (uint32_t)n;
+    return RN_OK;
+}
+
+/* The fields of the option `files`. */
+static int32_t list_files(struct npy *s, struct rn_host *h, struct rn_error *e) {
+    uint32_t n = rn_get_count(h, "files");
+    if (!n)
+        return rn_fail(e, RN_E_CONFIG, "names no file",
+                       "files: {x: x.npy, y: y.npy}, or file: data.npz",
+                       rn_has(h, "files") ? "files" : NULL);
+    int32_t status = make_room(s, n, e);
+    for (uint32_t i = 0; i < n && status == RN_OK; i++) {
         char path[256];
         const char *key = NULL;
-        uint64_t count = 0;
-        int32_t status = h->api->get_key(h, "files", i, &key);
+        status = h->api->get_key(h, "files", i, &key);
         if (status != RN_OK)
             return rn_fail_option(e, status, "files", "cannot be read");
         snprintf(path, sizeof path, "files.%s", key);
         s->fields[i].name = key;
         s->arrays[i].file = s->files[i] = rn_get_string(h, path);
-        status = array_open(s, &s->arrays[i], &s->fields[i], &count, e);
+    }
+    return status;
+}
+
+static int is_array(void *context, const char *name) {
+    (void)context;
+    size_t n = strlen(name);
+    return n > 4 && strcmp(name + n - 4, ".npy") == 0;
+}
+
+/* "data.npz!x.npy", and the name "x". */
+static int32_t name_member(struct npy *s, uint32_t i, const struct members *m,
+                           struct rn_error *e) {
+    const struct member *x = &m->at[i];
+    size_t n = strlen(s->archive) + strlen(x->name) + 2;
+    char *path = s->owned[2 * i] = malloc(n);
+    char *name = s->owned[2 * i + 1] = calloc(strlen(x->name) + 1, 1);
+    if (!path || !name)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
+    snprintf(path, n, "%s!%s", s->archive, x->name);
+    memcpy(name, x->name, strlen(x->name) - 4);
+    s->fields[i].name = name;
+    s->arrays[i].file = s->files[i] = path;
+    return RN_OK;
+}
+
+/* The fields of an .npz: each array of it. */
+static int32_t list_archive(struct npy *s, struct rn_error *e) {
+    char *path = (char *)(uintptr_t)s->archive;
+    struct rn_budget own = s->budget; /* compressed members are read again, and kept */
+    struct members m = {.budget = &own, .used = is_array};
+    int32_t status = members_open(&m, &path, 1, e);
+    if (status == RN_OK && (!m.count || m.count > FIELDS_MAX))
+        status = rn_failf(e, RN_E_DATA, s->archive, 0, 0, "holds %s .npy arrays",
+                          m.count ? "too many" : "no");
+    if (status == RN_OK)
+        status = make_room(s, m.count, e);
+    for (uint32_t i = 0; i < s->field_count && status == RN_OK; i++)
+        status = name_member(s, i, &m, e);
+    members_finish(&m);
+    return status;
+}
+
+static int32_t open_arrays(struct npy *s, struct rn_error *e) {
+    for (uint32_t i = 0; i < s->field_count; i++) {
+        uint64_t count = 0;
+        int32_t status = array_open(s, &s->arrays[i], &s->fields[i], &count, e);
         if (status != RN_OK)
             return status;
         if (i && count != s->count)
@@ -260,6 +328,20 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         s->count = count;
     }
     return RN_OK;
+}
+
+static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
+    struct npy *s = calloc(1, sizeof *s);
+    *self = s;
+    if (!s)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
+    s->budget = rn_budget_of(h);
+    s->archive = rn_has(h, "file") ? rn_get_string(h, "file") : NULL;
+    if (s->archive && rn_has(h, "files"))
+        return rn_fail_option(e, RN_E_CONFIG, "file",
+                              "is an .npz; `files` names arrays one by one: leave one");
+    int32_t status = s->archive ? list_archive(s, e) : list_files(s, h, e);
+    return status == RN_OK ? open_arrays(s, e) : status;
 }
 
 static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) {
@@ -278,48 +360,70 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_rows(void *self, const struct rn_source_call *call,
-                         struct rn_error *e) {
-    const struct rn_tensor *out = call->out;
+/* `run` rows from `row` on, as the file has them. */
+static int32_t read_run(const struct array *a, uint64_t row, uint64_t run, uint8_t *to,
+                        struct rn_error *e) {
+    if (!a->rows)
+        return rn_source_read(a->fd, a->file, to, run * a->row_bytes,
+                              a->start + row * a->row_bytes, e);
+    memcpy(to, a->rows + row * a->row_bytes, run * a->row_bytes);
+    return RN_OK;
+}
+
+static int32_t convert(const struct array *a, uint64_t row, uint64_t run,
+                       const uint8_t *from, uint8_t *to, struct rn_error *e) {
+    uint64_t n = run * a->row_items, good = npy_type_convert(&a->type, from, n, to);
+    if (good == n)
+        return RN_OK;
+    return rn_failf(e, RN_E_DATA, a->file, 0, 0, "row %llu %s",
+                    (unsigned long long)(row + good / a->row_items + 1),
+                    a->type.text ? "is not a valid text"
+                                 : "has a number above 9223372036854775807");
+}
+
+static int32_t read_array(const struct npy *s, uint32_t f,
+                          const struct rn_source_call *call, struct rn_error *e) {
+    const struct array *a = &s->arrays[f];
     const uint64_t *indices = call->indices;
-    uint64_t n = call->rows;
-    const struct npy *s = self;
-    for (uint32_t f = 0; f < s->field_count; f++) {
-        const struct array *a = &s->arrays[f];
-        uint8_t *to = out[f].data;
-        /* Rows that follow each other are one read. */
-        for (uint64_t i = 0, run; to && i < n; i += run) {
-            for (run = 1; i + run < n && indices[i + run] == indices[i] + run; run++)
-                ;
-            if (indices[i] >= s->count || run > s->count - indices[i])
-                return rn_failf(e, RN_E_INTERNAL, a->file, 0, 0,
-                                "row %llu is not there",
-                                (unsigned long long)(indices[i] + run - 1));
-            if (a->rows) {
-                memcpy(to + i * a->row_bytes, a->rows + indices[i] * a->row_bytes,
-                       run * a->row_bytes);
-                continue;
-            }
-            int32_t status = rn_source_read(a->fd, a->file, to + i * a->row_bytes,
-                                            run * a->row_bytes,
-                                            a->start + indices[i] * a->row_bytes, e);
-            if (status != RN_OK)
-                return status;
-        }
-        if (to && s->fields[f].dtype == RN_BOOL)
-            for (uint64_t i = 0; i < n * a->row_bytes; i++)
-                to[i] = to[i] != 0;
+    uint64_t n = call->rows, given = a->row_items * npy_type_item(&a->type);
+    uint8_t *to = call->out[f].data, *raw = NULL;
+    if (!npy_type_plain(&a->type) && !(raw = rn_scratch(call->work, n * a->row_bytes)))
+        return rn_failf(e, RN_E_MEMORY, a->file, 0, 0, "no memory to read rows");
+    /* Rows that follow each other are one read. */
+    for (uint64_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && indices[i + run] == indices[i] + run; run++)
+            ;
+        if (indices[i] >= s->count || run > s->count - indices[i])
+            return rn_failf(e, RN_E_INTERNAL, a->file, 0, 0, "row %llu is not there",
+                            (unsigned long long)(indices[i] + run - 1));
+        int32_t status = read_run(a, indices[i], run, raw ? raw : to + i * given, e);
+        if (status == RN_OK && raw)
+            status = convert(a, indices[i], run, raw, to + i * given, e);
+        if (status != RN_OK)
+            return status;
     }
     return RN_OK;
+}
+
+static int32_t read_rows(void *self, const struct rn_source_call *call,
+                         struct rn_error *e) {
+    const struct npy *s = self;
+    int32_t status = RN_OK;
+    for (uint32_t f = 0; f < s->field_count && status == RN_OK; f++)
+        if (call->out[f].data)
+            status = read_array(s, f, call, e);
+    return status;
 }
 
 static const struct rn_source iface = {
     sizeof(struct rn_source), 0, create, destroy, info, NULL, NULL, read_rows};
 
 RN_SOURCE(npy, iface, "runner/npy 1",
-          RN_DOC("NumPy's .npy files, one a field; read from disk as needed, from "
-                 "memory in Fortran's order")
-          RN_OUT("* any [N,...] | a field for each entry of `files`")
-          RN_OPTION("files map(path) ; required | field name: file")
+          RN_DOC("NumPy's .npy files, one a field, or an .npz; read from disk as needed, "
+                 "from memory where compressed or in Fortran's order")
+          RN_OUT("* any [N,...] | a field for each entry of `files`, or each array of "
+                 "`file`")
+          RN_OPTION("files map(path) | field name: file, or archive.npz!name.npy")
+          RN_OPTION("file path | an .npz, each array of which is a field")
           RN_BUDGET_OPTION);
 RN_PLUGIN(&npy);

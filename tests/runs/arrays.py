@@ -167,6 +167,72 @@ def forms(top):
             c.within(source, r.err, text)
 
 
+def numpy_types(top):
+    """Every numeric type of NumPy in either byte order, truth values and texts, as .npy, in
+    an .npz and in a compressed one."""
+    draw = np.random.default_rng(2)
+    bits = draw.integers(0, 256, (8, 5, 8), dtype=np.uint8)
+    arrays = {}
+    for order in "<>":
+        for code in "f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8".split():
+            a = np.ascontiguousarray(bits[..., :int(code[1])]).view("<" + code)[..., 0]
+            if code[0] == "f":
+                a = draw.normal(size=(8, 5)).astype("<" + code)
+            if code == "u8":
+                a = a >> np.uint64(1)
+            arrays[f"{'big' if order == '>' else 'little'}_{code}"] = a.astype(order + code)
+    arrays["truth"] = draw.random((8, 2)) < 0.5
+    arrays["fortran"] = np.asfortranarray(draw.integers(-9, 9, (8, 3, 2)).astype(">i2"))
+    arrays["words"] = np.array(["a", "\u00fcb", "\u65e5\u672c", "", "\U0001f600", "x" * 9, "y", "z"])
+    arrays["big_words"] = arrays["words"].astype(">U9")
+    arrays["bytes"] = np.array([b"xy", b"z", b"", b"q", b"\xc3\xbc", b"1", b"22", b"333"])
+    arrays["label"] = np.arange(8) % 2
+    np.savez(top / "all.npz", **arrays)
+    np.savez_compressed(top / "small.npz", **arrays)
+    for name, a in arrays.items():
+        np.save(top / f"{name}.npy", a)
+    files = "files: {%s}" % ", ".join(f"{k}: {k}.npy" for k in arrays)
+    named = "files: {%s}" % ", ".join(f"{k}: all.npz!{k}.npy" for k in arrays)
+    for what, source in (("npy", files), ("npz", "file: all.npz"), ("members", named),
+                         ("compressed", "file: small.npz")):
+        (top / "e.yaml").write_text("\n".join([
+            "device: reference", "name: t", f"data: {{source: {{type: npy, {source}}}}}",
+            linear("big_f4"), "loss: {type: mse, in: {prediction: model.out, target: data.x}}",
+            "optimizer: {type: sgd, lr: 0}", "train: {epochs: 1}"]))
+        r = runner("prepare", "e.yaml", "--out", "out.npz", cwd=top)
+        if r.code == 3 and "libarchive" in r.err:
+            print(f"SKIP: {what}: libarchive was not found when runner was built")
+            continue
+        if not c.equal(f"{what}: exit", r.code, 0):
+            print(r.err)
+            continue
+        got = np.load(top / "out.npz")
+        for name, a in arrays.items():
+            g = got[f"train/{name}"]
+            if a.dtype.kind in "SU":
+                want = [t if isinstance(t, bytes) else str(t).encode() for t in a]
+                c.equal(f"{what}: {name}", list(g), want)
+                continue
+            want = a.astype(np.float32) if a.dtype.kind == "f" else a
+            c.ok(f"{what}: {name}", np.array_equal(g, want) and g.shape == a.shape, f"{g} {want}")
+    odd = {"above": (np.array([1, 2**63], "u8"), "row 2 has a number above 9223372036854775807"),
+           "bytes": (np.array([b"a", b"\xff"]), "row 2 is not a valid text"),
+           "complex": (np.zeros(2, "c8"), "has the type '<c8', which is not read"),
+           "times": (np.zeros(2, "M8[s]"), "has the type '<M8[s]', which is not read"),
+           "words": (np.array([["a", "b"]]), "holds texts in more than one axis")}
+    for name, (a, words) in odd.items():
+        np.save(top / "odd.npy", a)
+        np.save(top / "two.npy", np.zeros((len(a), 2), "f4"))
+        (top / "e.yaml").write_text("\n".join([
+            "device: reference", "name: t",
+            "data: {source: {type: npy, files: {x: two.npy, odd: odd.npy}}}",
+            linear(), "loss: {type: mse, in: {prediction: model.out, target: data.x}}",
+            "optimizer: {type: sgd, lr: 0}", "train: {epochs: 1}"]))
+        r = runner("prepare", "e.yaml", "--out", "out.npz", cwd=top)
+        c.equal(f"{name}: exit", r.code, 3)
+        c.within(name, r.err, words)
+
+
 with Scratch() as top:
     forms(top)
     for kind in ("npy", "hdf5"):
@@ -177,4 +243,5 @@ with Scratch() as top:
             floats(top, kind, dtype)
     integers(top)
     names(top)
+    numpy_types(top)
 c.done()

@@ -23,9 +23,8 @@ static inline const struct rn_signature *rn_signature_of(const void *head, size_
     static const struct rn_signature known[] = {
         {"\x1f\x8b", 2, "a gzip file", "unpack it"},
         {"PK\3\4", 4, "a zip archive",
-         "unpack it; export a spreadsheet as CSV; an .npz file holds a .npy file for "
-         "each "
-         "array"},
+         "unpack it; export a spreadsheet as CSV; an .npz file is read by {type: npy, "
+         "file: FILE.npz}"},
         {"BZh", 3, "a bzip2 file", "unpack it"},
         {"\xfd"
          "7zXZ\0",
