@@ -451,7 +451,7 @@ static void test_npy(void) {
     const char *two = npy_write(
         "2.npy", "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }\n", y, 16);
     const char *big = npy_write(
-        "b.npy", "{'descr': '>f4', 'fortran_order': False, 'shape': (3,), }\n", x, 12);
+        "b.npy", "{'descr': '>c8', 'fortran_order': False, 'shape': (3,), }\n", x, 12);
     const char *object = npy_write(
         "o.npy", "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n", x, 12);
     const char *fortran = npy_write(
@@ -464,7 +464,7 @@ static void test_npy(void) {
         x, 12);
     refused("source/npy", OPTIONS({"files.x", fx}, {"files.y", two}), RN_E_DATA,
             "has 2 rows", 0, 0);
-    refused("source/npy", OPTIONS({"files.x", big}), RN_E_DATA, "'>f4'", 0, 0);
+    refused("source/npy", OPTIONS({"files.x", big}), RN_E_DATA, "'>c8'", 0, 0);
     refused("source/npy", OPTIONS({"files.x", object}), RN_E_DATA, "'|O'", 0, 0);
     CHECK(source_open(&o, "source/npy", OPTIONS({"files.x", fortran}), 0) == RN_OK);
     CHECK(read_rows(&o, 3, rows, out) == RN_OK);
