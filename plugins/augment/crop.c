@@ -5,48 +5,34 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include <runner/sdk/draw_log.h>
-#include <runner/sdk/image.h>
+#include <runner/sdk/scene.h>
 
 struct crop {
-    struct rn_host *host;
-    const struct rn_draw_log_api *log; /* or NULL */
-    struct rn_images images;           /* of one size */
+    struct rn_scene scene; /* first */
     int64_t padding;
     float p;
     int reflect;
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
-    struct crop *s = calloc(1, sizeof *s);
-    *self = s;
+    struct crop *s = rn_scene_create(sizeof *s, h, self, e);
     if (!s)
-        return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
-    s->host = h;
-    s->log = rn_draw_log(h);
+        return RN_E_MEMORY;
     s->padding = rn_get_int(h, "padding");
-    s->p = (float)rn_get_float(h, "p");
+    s->p = (float)s->scene.p;
     s->reflect = strcmp(rn_get_string(h, "border"), "reflect") == 0;
     return RN_OK;
 }
 
-static void destroy(void *self) {
-    struct crop *s = self;
-    if (s)
-        rn_images_finish(&s->images);
-    free(s);
-}
-
 static int32_t plan(void *self, const struct rn_augment_plan *p, struct rn_error *e) {
     struct crop *s = self;
-    int32_t status = rn_images_plan(&s->images, p, 1, s->host, e);
+    int32_t status = rn_scene_plan(&s->scene, p, RN_SCENE_BOXED | RN_SCENE_FILLS, e);
     if (status != RN_OK)
         return status;
-    const struct rn_image *m = &s->images.at[0];
-    if (s->padding >= m->height || s->padding >= m->width)
+    if (s->padding >= s->scene.height || s->padding >= s->scene.width)
         return rn_fail_option(e, RN_E_CONFIG, "padding",
                               "must be smaller than the image, %lld x %lld",
-                              (long long)m->height, (long long)m->width);
+                              (long long)s->scene.height, (long long)s->scene.width);
     return RN_OK;
 }
 
@@ -100,33 +86,48 @@ static void decide_row(const struct crop *s, const struct rn_augment_call *call,
             changed ? (int32_t)((int64_t)(word[k + 1] * places >> 32) - s->padding) : 0;
 }
 
+static void point(const void *context, double x, double y, double out[2]) {
+    const int32_t *by = context;
+    out[0] = x - (double)by[1];
+    out[1] = y - (double)by[0];
+}
+
+static void move(const struct crop *s, const struct rn_image *m, uint8_t *p,
+                 const int32_t by[2]) {
+    for (uint64_t c = 0; c < m->planes; c++, p += rn_image_plane(m)) {
+        shift(m, p, by[0], by[1]);
+        if (s->reflect)
+            reflect(m, p, by[0], by[1]);
+    }
+}
+
 static int32_t apply(void *self, const struct rn_augment_call *call,
                      struct rn_error *e) {
     const struct crop *s = self;
+    const struct rn_scene *a = &s->scene;
     (void)e;
     for (uint64_t i = 0; i < call->rows; i++) {
         int32_t by[2];
         decide_row(s, call, i, by);
-        if (s->log && (by[0] || by[1])) {
-            s->log->number(s->host, i, "dy", by[0]);
-            s->log->number(s->host, i, "dx", by[1]);
-        }
-        for (uint32_t k = 0; k < s->images.count && (by[0] || by[1]); k++) {
-            const struct rn_image *m = &s->images.at[k];
-            uint8_t *p = rn_image_row(call, &s->images, k, i);
-            for (uint64_t c = 0; c < m->planes; c++, p += rn_image_plane(m)) {
-                shift(m, p, by[0], by[1]);
-                if (s->reflect)
-                    reflect(m, p, by[0], by[1]);
-            }
+        if (!by[0] && !by[1])
+            continue;
+        rn_scene_log(a, i, "dy", by[0]);
+        rn_scene_log(a, i, "dx", by[1]);
+        for (uint32_t k = 0; k < a->images.count; k++) {
+            const struct rn_image *m = &a->images.at[k];
+            uint8_t *p = rn_image_row(call, &a->images, k, i);
+            if (a->role[k] == RN_SCENE_BOXES)
+                rn_scene_move_boxes((float *)(void *)p, m->height, a->height, a->width,
+                                    point, by);
+            else
+                move(s, m, p, by);
         }
     }
     return RN_OK;
 }
 
 static uint32_t numbers(void *self) {
-    (void)self;
-    return 2;
+    return rn_scene_boxed(self) ? 0 : 2;
 }
 
 static int32_t decide(void *self, const struct rn_augment_call *call,
@@ -150,7 +151,7 @@ static rn_value moved(struct rn_build *b, const struct crop *s, int64_t n, int a
 
 static int32_t describe(struct rn_build *b, uint32_t field) {
     const struct crop *s = b->self;
-    const struct rn_image *m = &s->images.at[field];
+    const struct rn_image *m = &s->scene.images.at[field];
     rn_value y = moved(b, s, m->height, 2, 0), x = moved(b, s, m->width, 3, 1);
     rn_image_close(b, rn_image_fetch(b, m, rn_image_open(b, m), y, x, !s->reflect));
     return RN_OK;
@@ -159,7 +160,7 @@ static int32_t describe(struct rn_build *b, uint32_t field) {
 static const struct rn_augment iface = {sizeof(struct rn_augment),
                                         0,
                                         create,
-                                        destroy,
+                                        rn_scene_destroy,
                                         plan,
                                         apply,
                                         numbers,
@@ -169,7 +170,7 @@ static const struct rn_augment iface = {sizeof(struct rn_augment),
 RN_AUGMENT(crop, iface, "runner/crop 1",
            RN_DOC("Pad an image and cut its size out at a random place")
            RN_IMAGE_OF_OPTION("the image, or several fields of one size")
-           RN_OPTION("padding int = 4 ; min 0 ; max 65535 | pixels on each side")
+           RN_SCENE_BOXES_OPTION RN_OPTION("padding int = 4 ; min 0 ; max 65535 | pixels on each side")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples changed")
            RN_IMAGE_FILL_OPTION("value of the padding")
            RN_OPTION("border choice(fill,reflect) = fill | what the padding holds: "

@@ -5,39 +5,26 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include <runner/sdk/draw_log.h>
-#include <runner/sdk/image.h>
+#include <runner/sdk/scene.h>
 
 struct flip {
-    struct rn_host *host;
-    const struct rn_draw_log_api *log; /* or NULL */
-    struct rn_images images;
+    struct rn_scene scene; /* first */
     float p;
     int vertical, alternate;
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
-    struct flip *s = calloc(1, sizeof *s);
-    *self = s;
+    struct flip *s = rn_scene_create(sizeof *s, h, self, e);
     if (!s)
-        return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
-    s->host = h;
-    s->log = rn_draw_log(h);
-    s->p = (float)rn_get_float(h, "p");
+        return RN_E_MEMORY;
+    s->p = (float)s->scene.p;
     s->vertical = strcmp(rn_get_string(h, "axis"), "vertical") == 0;
     s->alternate = rn_get_bool(h, "alternate");
     return RN_OK;
 }
 
-static void destroy(void *self) {
-    struct flip *s = self;
-    if (s)
-        rn_images_finish(&s->images);
-    free(s);
-}
-
 static int32_t plan(void *self, const struct rn_augment_plan *p, struct rn_error *e) {
-    return rn_images_plan(&((struct flip *)self)->images, p, 0, NULL, e);
+    return rn_scene_plan(self, p, RN_SCENE_BOXED | RN_SCENE_ANY, e);
 }
 
 /* Turn n elements around, from both ends; what is read is kept aside, so that the loops
@@ -111,24 +98,36 @@ static void turn(const struct flip *s, const struct rn_image *m, uint8_t *p) {
             mirror(p + y * line, m->width, item);
 }
 
+static void point(const void *context, double x, double y, double out[2]) {
+    const struct flip *s = context;
+    out[0] = s->vertical ? x : (double)s->scene.width - x;
+    out[1] = s->vertical ? (double)s->scene.height - y : y;
+}
+
 static int32_t apply(void *self, const struct rn_augment_call *call,
                      struct rn_error *e) {
     const struct flip *s = self;
+    const struct rn_scene *a = &s->scene;
     (void)e;
     for (uint64_t i = 0; i < call->rows; i++) {
         if (!decide_row(s, call, i))
             continue;
-        if (s->log)
-            s->log->word(s->host, i, "mirrored", "");
-        for (uint32_t k = 0; k < s->images.count; k++)
-            turn(s, &s->images.at[k], rn_image_row(call, &s->images, k, i));
+        rn_scene_log_word(a, i, "mirrored", "");
+        for (uint32_t k = 0; k < a->images.count; k++) {
+            const struct rn_image *m = &a->images.at[k];
+            uint8_t *p = rn_image_row(call, &a->images, k, i);
+            if (a->role[k] == RN_SCENE_BOXES)
+                rn_scene_move_boxes((float *)(void *)p, m->height, a->height, a->width,
+                                    point, s);
+            else
+                turn(s, m, p);
+        }
     }
     return RN_OK;
 }
 
 static uint32_t numbers(void *self) {
-    (void)self;
-    return 1;
+    return rn_scene_boxed(self) ? 0 : 1;
 }
 
 static int32_t decide(void *self, const struct rn_augment_call *call,
@@ -141,7 +140,7 @@ static int32_t decide(void *self, const struct rn_augment_call *call,
 
 static int32_t describe(struct rn_build *b, uint32_t field) {
     const struct flip *s = b->self;
-    const struct rn_image *m = &s->images.at[field];
+    const struct rn_image *m = &s->scene.images.at[field];
     int axis = s->vertical ? 2 : 3;
     int64_t n = s->vertical ? m->height : m->width;
     rn_value at[2] = {rn_image_count(b, m->height, 2, RN_I32),
@@ -157,7 +156,7 @@ static int32_t describe(struct rn_build *b, uint32_t field) {
 static const struct rn_augment iface = {sizeof(struct rn_augment),
                                         0,
                                         create,
-                                        destroy,
+                                        rn_scene_destroy,
                                         plan,
                                         apply,
                                         numbers,
@@ -168,7 +167,7 @@ RN_AUGMENT(flip, iface, "runner/flip 1",
            RN_DOC("Mirror an image at random")
            RN_IMAGE_OF_OPTION("the image, or several fields")
            RN_OPTION("p float = 0.5 ; min 0 ; max 1 | share of samples mirrored")
-           RN_OPTION("axis choice(horizontal,vertical) = horizontal | left and "
+           RN_SCENE_BOXES_OPTION RN_OPTION("axis choice(horizontal,vertical) = horizontal | left and "
                      "right, or top and bottom, change places")
            RN_OPTION("alternate bool = false | what is mirrored in one epoch is not in the "
                      "next; p is for the first"));

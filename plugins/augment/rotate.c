@@ -4,78 +4,29 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include <runner/sdk/draw_log.h>
-#include <runner/sdk/image.h>
+#include <runner/sdk/scene.h>
 
 struct rotate {
-    struct rn_host *host;
-    const struct rn_draw_log_api *log; /* or NULL */
-    struct rn_images images;
-    bool *nearest; /* [images.count] */
+    struct rn_scene scene; /* first */
     double degrees;
     float p;
 };
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
-    struct rotate *s = calloc(1, sizeof *s);
-    *self = s;
+    struct rotate *s = rn_scene_create(sizeof *s, h, self, e);
     if (!s)
-        return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
-    s->host = h;
-    s->log = rn_draw_log(h);
+        return RN_E_MEMORY;
     s->degrees = rn_get_float(h, "degrees");
-    s->p = (float)rn_get_float(h, "p");
-    return RN_OK;
-}
-
-static void destroy(void *self) {
-    struct rotate *s = self;
-    if (s) {
-        rn_images_finish(&s->images);
-        free(s->nearest);
-    }
-    free(s);
-}
-
-/* Which fields the option `nearest` names. */
-static int32_t plan_nearest(struct rotate *s, const struct rn_augment_plan *p,
-                            struct rn_error *e) {
-    uint32_t n = rn_get_count(s->host, "nearest");
-    char path[32];
-    free(s->nearest);
-    s->nearest = calloc(p->field_count + 1u, sizeof *s->nearest);
-    if (!s->nearest)
-        return rn_fail(e, RN_E_MEMORY, "no memory for an augmenter", NULL, NULL);
-    for (uint32_t i = 0; i < n; i++) {
-        const char *name =
-            rn_get_string(s->host, rn_path(path, sizeof path, "nearest", i));
-        uint32_t k = 0;
-        while (k < p->field_count && strcmp(rn_augment_field(p, k)->name, name) != 0)
-            k++;
-        if (k == p->field_count)
-            return rn_fail_option(e, RN_E_CONFIG, path,
-                                  "'%s' is not one of the fields "
-                                  "of `of`",
-                                  name);
-        s->nearest[k] = true;
-    }
-    for (uint32_t k = 0; k < p->field_count; k++) {
-        const struct rn_field *f = rn_augment_field(p, k);
-        if (s->nearest[k] || f->dtype == RN_F32 || f->dtype == RN_U8)
-            continue;
-        rn_fail_option(e, RN_E_CONFIG, "of",
-                       "field '%s' holds %s; pixels of f32 or u8 are interpolated",
-                       f->name, rn_dtype_name(f->dtype));
-        rn_hintf(e, "for class numbers: nearest: [%s]", f->name);
-        return RN_E_CONFIG;
-    }
+    s->p = (float)s->scene.p;
     return RN_OK;
 }
 
 static int32_t plan(void *self, const struct rn_augment_plan *p, struct rn_error *e) {
-    struct rotate *s = self;
-    int32_t status = rn_images_plan(&s->images, p, 0, s->host, e);
-    return status == RN_OK ? plan_nearest(s, p, e) : status;
+    struct rn_scene *s = self;
+    int32_t status = rn_scene_plan(
+        s, p, RN_SCENE_MOVES | RN_SCENE_MEANS | RN_SCENE_FILLS | RN_SCENE_ANY, e);
+    s->scratch = rn_scene_plane(s);
+    return status;
 }
 
 static double pixel(const struct rn_image *m, const void *from, int64_t y, int64_t x) {
@@ -126,14 +77,42 @@ static void turn(const struct rn_image *m, bool by_nearest, const void *from,
         }
 }
 
+/* A turn about the middle of an image. */
+struct middle {
+    double cosine, sine, x, y;
+};
+
+static void point(const void *context, double x, double y, double out[2]) {
+    const struct middle *t = context;
+    double dx = x - t->x, dy = y - t->y;
+    out[0] = t->x + t->cosine * dx + t->sine * dy;
+    out[1] = t->y - t->sine * dx + t->cosine * dy;
+}
+
+static void turn_row(const struct rotate *s, const struct rn_augment_call *call,
+                     uint64_t i, double angle, void *copy) {
+    const struct rn_scene *a = &s->scene;
+    struct middle t = {rn_cos_f64(angle), rn_sin_f64(angle), 0.5 * (double)a->width,
+                       0.5 * (double)a->height};
+    for (uint32_t k = 0; k < a->images.count; k++) {
+        const struct rn_image *m = &a->images.at[k];
+        uint8_t *p = rn_image_row(call, &a->images, k, i);
+        if (a->role[k] == RN_SCENE_BOXES) {
+            rn_scene_move_boxes((float *)(void *)p, m->height, a->height, a->width,
+                                point, &t);
+            continue;
+        }
+        for (uint64_t c = 0; c < m->planes; c++, p += rn_image_plane(m)) {
+            memcpy(copy, p, rn_image_plane(m));
+            turn(m, a->role[k] == RN_SCENE_NEAREST, copy, p, angle);
+        }
+    }
+}
+
 static int32_t apply(void *self, const struct rn_augment_call *call,
                      struct rn_error *e) {
     const struct rotate *s = self;
-    uint64_t largest = 0;
-    for (uint32_t k = 0; k < s->images.count; k++)
-        if (rn_image_plane(&s->images.at[k]) > largest)
-            largest = rn_image_plane(&s->images.at[k]);
-    void *copy = rn_scratch(call->work, largest);
+    void *copy = rn_scratch(call->work, s->scene.scratch);
     if (!copy)
         return rn_fail(e, RN_E_MEMORY, "no memory to turn an image", NULL, NULL);
     for (uint64_t i = 0; i < call->rows; i++) {
@@ -142,23 +121,21 @@ static int32_t apply(void *self, const struct rn_augment_call *call,
         if (!(rn_uniform_f32(word[0]) < s->p))
             continue;
         double share = 2.0 * (double)rn_uniform_f32(word[1]) - 1.0;
-        double angle = share * s->degrees * 0.017453292519943295;
-        if (s->log)
-            s->log->number(s->host, i, "angle", share * s->degrees);
-        for (uint32_t k = 0; k < s->images.count; k++) {
-            const struct rn_image *m = &s->images.at[k];
-            uint8_t *p = rn_image_row(call, &s->images, k, i);
-            for (uint64_t c = 0; c < m->planes; c++, p += rn_image_plane(m)) {
-                memcpy(copy, p, rn_image_plane(m));
-                turn(m, s->nearest[k], copy, p, angle);
-            }
-        }
+        rn_scene_log(&s->scene, i, "angle", share * s->degrees);
+        turn_row(s, call, i, share * s->degrees * 0.017453292519943295, copy);
     }
     return RN_OK;
 }
 
-static const struct rn_augment iface = {
-    sizeof(struct rn_augment), 0, create, destroy, plan, apply, NULL, NULL, NULL};
+static const struct rn_augment iface = {sizeof(struct rn_augment),
+                                        0,
+                                        create,
+                                        rn_scene_destroy,
+                                        plan,
+                                        apply,
+                                        NULL,
+                                        NULL,
+                                        NULL};
 
 RN_AUGMENT(rotate, iface, "runner/rotate 1",
            RN_DOC("Turn an image about its centre by a random angle")
@@ -167,6 +144,5 @@ RN_AUGMENT(rotate, iface, "runner/rotate 1",
                      "largest angle, either way")
            RN_OPTION("p float = 1 ; min 0 ; max 1 | share of samples turned")
            RN_IMAGE_FILL_OPTION("value of what is outside")
-           RN_OPTION("nearest list(string) | fields of class numbers, such as masks: each "
-                     "pixel is that of the nearest place, never a mean"));
+           RN_SCENE_NEAREST_OPTION RN_SCENE_BOXES_OPTION);
 RN_PLUGIN(&rotate);

@@ -92,7 +92,9 @@ def shares(c, host):
     c.close("invert: the draws that are logged", np.mean([bool(r) for r in logs]), share, 0)
 
 
-MOVES = {"rot90": {}, "resized_crop": {}, "affine": {"degrees": 25, "translate": 0.1,
+EXACT = ("rot90", "flip", "crop")
+MOVES = {"rot90": {}, "flip": {}, "crop": {"padding": 5}, "rotate": {"degrees": 20,
+         "nearest": "image"}, "resized_crop": {}, "affine": {"degrees": 25, "translate": 0.1,
          "scale": [0.8, 1.2]}, "perspective": {"p": 1, "distortion": 0.3}}
 
 
@@ -108,7 +110,7 @@ def boxes_of(mask):
 
 def together(c, host):
     """A mask of three rectangles and their boxes move with the image: the boxes hold the
-    moved rectangles to a pixel, and after a quarter turn are exact."""
+    moved rectangles to a pixel, and after a flip, a shift and a quarter turn are exact."""
     rows, n = 12, 24
     mask = np.zeros((rows, n, n), np.int32)
     mask[:, 3:9, 2:12], mask[:, 12:20, 4:9], mask[:, 11:22, 15:23] = 1, 2, 3
@@ -118,7 +120,7 @@ def together(c, host):
         if not host.there(name):
             continue
         fields = {"image": image, "mask": mask, "boxes": boxes}
-        if "interpolation" not in options and name != "rot90":
+        if name not in EXACT + ("rotate",):
             options = options | {"interpolation": "nearest"}
         got, logs = host.run(name, options | {"boxes.0": "boxes"}, fields, range(rows))
         if not c.ok(f"{name}: runs", logs is not None, got):
@@ -126,8 +128,8 @@ def together(c, host):
         c.ok(f"{name}: image and mask move alike",
              np.array_equal(got["image"], got["mask"] * 80))
         tight = np.stack([boxes_of(m) for m in got["mask"]])
-        if name == "rot90":
-            c.ok("rot90: boxes are exact", np.array_equal(tight, got["boxes"]),
+        if name in EXACT:
+            c.ok(f"{name}: boxes are exact", np.array_equal(tight, got["boxes"]),
                  f"{tight[0]} {got['boxes'][0]}")
         there = tight[..., 2] > 0
         low = np.all(got["boxes"][..., :2] <= tight[..., :2] + 1, -1)

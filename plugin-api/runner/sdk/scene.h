@@ -154,6 +154,7 @@ static inline int32_t rn_scene_plan_boxes(struct rn_image *m, const struct rn_fi
 #define RN_SCENE_FILLS   4u  /* has the option `fill` */
 #define RN_SCENE_COLOURS 8u  /* 1 or 3 planes */
 #define RN_SCENE_ANY     16u /* images may be of several sizes */
+#define RN_SCENE_BOXED   32u /* has the option `boxes` */
 
 static inline int32_t rn_scene_plan_pixels(const struct rn_scene *s,
                                            const struct rn_field *f, uint32_t k,
@@ -216,9 +217,9 @@ static inline int32_t rn_scene_plan(struct rn_scene *s, const struct rn_augment_
     s->images.count = p->field_count;
     if (asks & RN_SCENE_MOVES) {
         status = rn_scene_roles(s, p, "nearest", RN_SCENE_NEAREST, e);
-        if (status == RN_OK)
-            status = rn_scene_roles(s, p, "boxes", RN_SCENE_BOXES, e);
     }
+    if (status == RN_OK && (asks & (RN_SCENE_MOVES | RN_SCENE_BOXED)))
+        status = rn_scene_roles(s, p, "boxes", RN_SCENE_BOXES, e);
     for (k = 0; k < p->field_count && status == RN_OK; k++)
         status = rn_scene_plan_field(s, rn_augment_field(p, k), k, asks, e);
     if (status == RN_OK && !s->height)
@@ -226,6 +227,15 @@ static inline int32_t rn_scene_plan(struct rn_scene *s, const struct rn_augment_
     if (status == RN_OK && (asks & RN_SCENE_FILLS))
         status = rn_images_fill(&s->images, s->host, e);
     return status;
+}
+
+/* Is one of the fields of boxes? */
+static inline int rn_scene_boxed(const struct rn_scene *s) {
+    uint32_t k;
+    for (k = 0; k < s->images.count; k++)
+        if (s->role[k] == RN_SCENE_BOXES)
+            return 1;
+    return 0;
 }
 
 /* --------------------------------------------------------------------- draws */
