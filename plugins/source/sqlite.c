@@ -4,6 +4,7 @@
  * its identity. Feature columns become one field `x`; the target and the columns of
  * `fields` are fields of their own. NULL is a missing value. */
 #include <ctype.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -194,6 +195,19 @@ static int32_t no_column(struct sqlite *s, const char *option, const char *name,
     return RN_E_CONFIG;
 }
 
+/* The columns that the pattern matches and that have no role get it; how many match. */
+static uint32_t name_pattern(struct sqlite *s, const char *pattern, char role) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; strpbrk(pattern, "*?") && i < s->width; i++) {
+        struct column *c = &s->columns[i];
+        if (fnmatch(pattern, c->name, 0) != 0)
+            continue;
+        c->role = c->role ? c->role : role;
+        n++;
+    }
+    return n;
+}
+
 /* The columns that the list option names get the role. */
 static int32_t name_list(struct sqlite *s, const char *option, char role,
                          struct rn_error *e) {
@@ -202,6 +216,8 @@ static int32_t name_list(struct sqlite *s, const char *option, char role,
         snprintf(path, sizeof path, "%s.%u", option, i);
         const char *name = rn_get_string(s->host, path);
         struct column *c = find(s, name);
+        if (!c && name_pattern(s, name, role))
+            continue;
         if (!c && !(s->predict && role != 'x'))
             return no_column(s, option, name, e);
         if (c && c->role && c->role != role)
@@ -517,6 +533,7 @@ RN_SOURCE(sqlite, iface, "runner/sqlite 1",
           RN_OPTION("features list(string) | the columns of x; default: all that are "
                     "not named elsewhere")
           RN_OPTION("fields list(string) | further columns, each a field of its own: "
-                    "integers, numbers or text")
+                    "integers, numbers or text; a pattern (`*`, `?`) stands for all "
+                    "that are not named elsewhere")
           RN_BUDGET_OPTION);
 RN_PLUGIN(&sqlite);

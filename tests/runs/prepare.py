@@ -3,10 +3,12 @@
 """`prepare: auto` on a mixed table: what is printed and written, that the run can be repeated
 from resolved.yaml, and predictions for categories and missing cells that training did not have.
 The numbers that the network sees are numpy's."""
+import contextlib
 import csv
 import datetime
 import io
 import re
+import sqlite3
 
 import numpy as np
 import yaml
@@ -288,6 +290,26 @@ train: {epochs: 3}
     check.equal("six lines", r.code, 0) or print(r.err)
 
 
+def test_sqlite(folder):
+    """Another source of columns, whose types are its own."""
+    rows = table(7, 120)
+    with contextlib.closing(sqlite3.connect(folder / "x.db")) as db, db:
+        db.execute("create table t (id, age, job text, y text)")
+        db.executemany("insert into t values (?, ?, ?, ?)",
+                       [(i, r["age"], r["job"], r["y"]) for i, r in enumerate(rows)])
+    config = experiment(source={"type": "sqlite", "file": "x.db", "target": "y",
+                                "query": "select * from t order by id"})
+    if runner("plugin", "show", "sqlite").code:
+        print("SKIP: sqlite: the library was not found when runner was built")
+        return
+    r = run(folder, config)
+    check.equal("sqlite trains", r.code, 0) or print(r.err)
+    shown(r, "id integers that count the rows left out", "job text, 3 categories, X % missing one-hot; "
+          "missing and unknown: all zeros", "age number, X % missing impute (mean), standardise; 0/1 where missing")
+    resolved = yaml.safe_load((latest(folder / "runs", "seen") / "resolved.yaml").read_text())
+    check.equal("its fields", resolved["data"]["source"]["fields"], ["age", "job"])
+
+
 def test_refused(folder):
     rows = table(4, 40)
     write(folder / "x.csv", rows)
@@ -313,7 +335,7 @@ def test_refused(folder):
     check.within("nothing is left", r.err, "no column is left to learn from")
 
 
-for test in (test_classes, test_targets, test_columns, test_short, test_refused):
+for test in (test_classes, test_targets, test_columns, test_short, test_sqlite, test_refused):
     with Scratch(IN_MEMORY) as scratch:
         test(scratch)
 check.done()
