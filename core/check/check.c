@@ -197,9 +197,30 @@ static int try_transforms(struct check *c, struct diag *d) {
     return status == RN_OK ? RN_OK : fail(c, &e, d);
 }
 
+static int check_target_name(const struct check *c, struct diag *d) {
+    const struct node *n = node_at(c->x->root, "check.target");
+    struct suggest all = {0};
+    for (uint32_t i = 0; n && i < data_raw_count(c->data); i++) {
+        const char *name = data_raw_at(c->data, i).name;
+        if (strcmp(name, node_string(n)) == 0)
+            n = NULL;
+        else
+            suggest_add(&all, name);
+    }
+    if (n) {
+        node_error(d, n, false, RN_E_CONFIG, "the data have no field '%s'",
+                   node_string(n));
+        diag_suggest(d, &all, node_string(n), "there are");
+    }
+    suggest_finish(&all);
+    return n ? RN_E_CONFIG : RN_OK;
+}
+
 static int look(struct check *c, struct diag *d) {
     struct rn_error e = {0};
     struct profile_options o = {.budget = c->o.budget, .threads = c->o.threads};
+    if (check_target_name(c, d) != RN_OK)
+        return RN_E_CONFIG;
     roles_find(c->x, c->data, c->arena, &c->roles);
     c->profile = profile_make(c->data, &c->roles, &o, &e);
     if (!c->profile)

@@ -676,6 +676,10 @@ def test_section(folder):
     c.within("no threshold", r.err, "has no threshold")
     write(folder, t, check__target="city", data__split={"val": 0.2})
     c.equal("target", look(folder)["target"], "city")
+    write(folder, t, check__target="citi", data__split={"val": 0.2})
+    r = runner("check", "e.yaml", cwd=folder)
+    c.equal("no such target", r.code, 2)
+    c.within("no such target", r.err, "did you mean 'city'?")
     # the contract that is written is kept, and is an experiment's block
     write(folder, t)
     r = runner("check", "e.yaml", "--write-contract", cwd=folder)
