@@ -459,6 +459,8 @@ for keep in (1, 3, 6):
 selected("select mutual_info, 5 neighbours", {"by": "mutual_info", "neighbours": 5}, LEVEL,
          fs.mutual_info_regression(free[:T], L, discrete_features=False, n_neighbors=5,
                                    random_state=0), 2, free)
+TWINS = np.repeat(MIX[:, :1], 2, 1)
+selected("select, equal scores", {"by": "f_test"}, KIND, fs.f_classif(TWINS[:T], K)[0], 1, TWINS)
 for threshold in (0, 0.5):
     v = fs.VarianceThreshold(threshold).fit(HOLES[:T])
     case(f"select variance above {threshold}",
