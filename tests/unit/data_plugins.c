@@ -739,6 +739,67 @@ static void test_scalers(void) {
     m.iface->destroy(m.self);
 }
 
+/* Maps as they were stored before the state was named arrays: {shift, factor} in
+ * version 1, {origin, shift, factor} in version 2. */
+static void stored_maps(struct memory *memory, uint32_t version) {
+    uint32_t head[2] = {version, 1};
+    uint64_t size[2] = {2, 2};
+    char name[128] = "x";
+    const double maps[2][3] = {{100.0, 2.0, 0.5}, {0.0, 6.0, 4.0}};
+    memory->stream.api = &memory_api;
+    memory->size = memory->at = 0;
+    memory_write(&memory->stream, head, sizeof head);
+    memory_write(&memory->stream, name, sizeof name);
+    memory_write(&memory->stream, size, sizeof size);
+    for (int i = 0; i < 2; i++)
+        memory_write(&memory->stream, &maps[i][version < 2],
+                     sizeof(double) * (version < 2 ? 2 : 3));
+}
+
+static void test_old_states(void) {
+    const struct option *none = OPTIONS({"-", ""});
+    static struct memory memory;
+    struct made m;
+    float holes[2][2] = {{NAN, 1}, {104, NAN}}, y[4];
+    struct rn_field x = {"x", RN_F32, 1, {2}, RN_FIELD_NULLABLE, 0};
+    for (uint32_t version = 1; version <= 2; version++) {
+        float origin = version > 1 ? 100.0f : 0.0f;
+        stored_maps(&memory, version);
+        make(&m, "transform/impute", 0, none);
+        CHECK(m.iface->load(m.self, &memory.stream, &m.e) == RN_OK);
+        CHECK(plan(&m, &x) == RN_OK && m.out.dtype == RN_F32);
+        CHECK(apply(&m, &x, holes, 2, y) == RN_OK && y[0] == 2.0f && y[1] == 1.0f &&
+              y[2] == 104.0f && y[3] == 6.0f);
+        m.iface->destroy(m.self);
+        memory.at = 0;
+        make(&m, "transform/standardise", 0, none);
+        CHECK(m.iface->load(m.self, &memory.stream, &m.e) == RN_OK);
+        CHECK(plan(&m, &x) == RN_OK && apply(&m, &x, holes, 2, y) == RN_OK);
+        CHECK(y[2] == (104.0f - origin - 2.0f) * 0.5f && y[1] == -20.0f);
+        m.iface->destroy(m.self);
+        /* cut, and of another size */
+        memory.at = 0, memory.size -= 8;
+        make(&m, "transform/impute", 0, none);
+        CHECK(m.iface->load(m.self, &memory.stream, &m.e) == RN_E_CHECKPOINT);
+        m.iface->destroy(m.self);
+    }
+    uint32_t head[2] = {1, 1};
+    int64_t classes = 3, k[2] = {2, 0};
+    float hot[6];
+    char name[128] = "k";
+    struct rn_field f = {"k", RN_I64, 0, {0}, 0, 0};
+    memory.size = memory.at = 0;
+    memory_write(&memory.stream, head, sizeof head);
+    memory_write(&memory.stream, name, sizeof name);
+    memory_write(&memory.stream, &classes, sizeof classes);
+    make(&m, "transform/one_hot", 0, none);
+    CHECK(m.iface->load(m.self, &memory.stream, &m.e) == RN_OK);
+    CHECK(plan(&m, &f) == RN_OK && m.out.rank == 1 && m.out.shape[0] == 3);
+    CHECK(apply(&m, &f, k, 2, hot) == RN_OK && hot[2] == 1.0f && hot[3] == 1.0f &&
+          hot[0] + hot[1] + hot[4] + hot[5] == 0.0f);
+    m.iface->destroy(m.self);
+}
+
 static void test_classes(void) {
     const struct option *none = OPTIONS({"-", ""});
     struct made m;
@@ -1006,6 +1067,7 @@ int main(int argc, char **argv) {
     test_npy();
     test_hdf5();
     test_scalers();
+    test_old_states();
     test_classes();
     test_augment();
     test_pictures();
