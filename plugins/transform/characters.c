@@ -2,11 +2,12 @@
 /* Text as ids of its characters (Unicode code points of UTF-8), of one length. */
 #include <stdlib.h>
 
+#include <runner/sdk/arrays.h>
 #include <runner/sdk/error.h>
 #include <runner/sdk/field.h>
 #include <runner/transform.h>
 
-#define VERSION  1u
+#define VERSION  1u /* of a state before it was named arrays */
 #define POINTS   0x110000u
 #define PADDING  0
 #define UNKNOWN  1
@@ -183,25 +184,52 @@ static int32_t apply(void *self, const struct rn_transform_call *call,
     return RN_OK;
 }
 
+/* FIELD/characters, u32: the code points of ids 2, 3, ... */
 static int32_t save(void *self, struct rn_stream *to, struct rn_error *e) {
     (void)e;
     const struct characters *s = self;
-    uint32_t head[2] = {VERSION, s->known};
-    int32_t status = to->api->write(to, head, sizeof head);
-    return status ? status
-                  : to->api->write(to, s->points, s->known * sizeof *s->points);
+    int64_t known = s->known;
+    int32_t status = rn_arrays_begin(to);
+    return status
+               ? status
+               : rn_array_put(to, s->field, "characters", RN_U32, 1, &known, s->points);
+}
+
+/* The code points of a state, their number in *known. first: its first number. */
+static int32_t read_points(struct characters *s, struct rn_stream *from, uint32_t first,
+                           uint32_t *known, struct rn_error *e) {
+    struct rn_arrays a = {0};
+    char field[sizeof s->field];
+    int32_t status = RN_OK;
+    if (first == VERSION) {
+        status = from->api->read(from, known, sizeof *known);
+        if (status == RN_OK && *known + (uint64_t)FIRST > s->vocabulary)
+            status = RN_E_CHECKPOINT;
+        return status ? status
+                      : from->api->read(from, s->points, *known * sizeof *s->points);
+    }
+    status = rn_arrays_read(from, first, &a, e);
+    if (status == RN_OK &&
+        (a.count != 1 || a.at[0].dtype != RN_U32 || a.at[0].rank != 1 ||
+         !rn_array_field(&a.at[0], "characters", field, sizeof field) ||
+         a.at[0].elements + FIRST > s->vocabulary))
+        status = RN_E_CHECKPOINT;
+    if (status == RN_OK) {
+        *known = (uint32_t)a.at[0].elements;
+        memcpy(s->points, a.at[0].data, *known * sizeof *s->points);
+    }
+    rn_arrays_free(&a);
+    return status;
 }
 
 static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
     struct characters *s = self;
-    uint32_t head[2] = {0, 0};
-    int32_t status = from->api->read(from, head, sizeof head);
-    if (status == RN_OK && (head[0] != VERSION || head[1] + FIRST > s->vocabulary))
-        status = RN_E_CHECKPOINT;
+    uint32_t first = 0, known = 0;
+    int32_t status = from->api->read(from, &first, sizeof first);
     if (status == RN_OK)
-        status = from->api->read(from, s->points, head[1] * sizeof *s->points);
+        status = read_points(s, from, first, &known, e);
     memset(s->ids, 0, POINTS * sizeof *s->ids);
-    for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
+    for (uint32_t i = 0; status == RN_OK && i < known; i++) {
         if (s->points[i] >= POINTS || s->ids[s->points[i]])
             status = RN_E_CHECKPOINT;
         else
@@ -209,7 +237,7 @@ static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
     }
     if (status != RN_OK)
         return rn_fail(e, status, "the stored vocabulary cannot be read", NULL, NULL);
-    s->known = head[1];
+    s->known = known;
     return RN_OK;
 }
 

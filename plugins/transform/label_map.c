@@ -4,13 +4,14 @@
  * missing. */
 #include <stdlib.h>
 
+#include <runner/sdk/arrays.h>
 #include <runner/sdk/category.h>
 #include <runner/sdk/error.h>
 #include <runner/transform.h>
 
 #define CLASSES_MAX 65536u
 #define TEXT_MAX    4096u
-#define VERSION     1u
+#define VERSION     1u /* of a state before it was named arrays */
 
 struct label_map {
     struct rn_host *host;
@@ -292,45 +293,100 @@ static int32_t apply(void *self, const struct rn_transform_call *call,
     return RN_OK;
 }
 
+/* FIELD/classes, u8: their names in order, each ended by a zero byte; FIELD/values,
+ * i64, where they are integers. */
 static int32_t save(void *self, struct rn_stream *to, struct rn_error *e) {
-    (void)e;
     const struct label_map *s = self;
-    uint32_t head[3] = {VERSION, (uint32_t)s->text, s->count};
-    int32_t status = to->api->write(to, head, sizeof head);
-    for (uint32_t i = 0; status == RN_OK && i < s->count; i++) {
-        uint32_t n = (uint32_t)strlen(s->names[i]);
-        status = to->api->write(to, &n, sizeof n);
-        if (status == RN_OK)
-            status = to->api->write(to, s->names[i], n);
-        if (status == RN_OK)
-            status = to->api->write(to, &s->values[i], sizeof s->values[i]);
-    }
+    int64_t bytes = 0, count = s->count;
+    int32_t status = rn_arrays_begin(to);
+    for (uint32_t i = 0; i < s->count; i++)
+        bytes += (int64_t)strlen(s->names[i]) + 1;
+    char *names = malloc((size_t)bytes + 1), *p = names;
+    if (!names)
+        return rn_fail(e, RN_E_MEMORY, "no memory for a state", NULL, NULL);
+    for (uint32_t i = 0; i < s->count; i++)
+        p = stpcpy(p, s->names[i]) + 1;
+    if (status == RN_OK)
+        status = rn_array_put(to, s->field, "classes", RN_U8, 1, &bytes, names);
+    if (status == RN_OK && !s->text)
+        status = rn_array_put(to, s->field, "values", RN_I64, 1, &count, s->values);
+    free(names);
     return status;
 }
 
-static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
-    struct label_map *s = self;
-    uint32_t head[3] = {0, 0, 0};
+/* A class of a stored state. */
+static int32_t take(struct label_map *s, const char *name, size_t n, int64_t value,
+                    struct rn_error *e) {
+    uint32_t found, place = search(s, name, n, value, &found);
+    return found == UINT32_MAX && n <= TEXT_MAX && s->count < CLASSES_MAX
+               ? add(s, place, name, n, value, e)
+               : RN_E_CHECKPOINT;
+}
+
+/* A state of before the arrays, behind its version: u32 text, u32 classes; each: u32
+ * bytes, name, i64 value. */
+static int32_t load_first(struct label_map *s, struct rn_stream *from,
+                          struct rn_error *e) {
+    uint32_t head[2] = {0, 0};
     int32_t status = from->api->read(from, head, sizeof head);
-    if (status == RN_OK && (head[0] != VERSION || head[1] > 1 || head[2] > CLASSES_MAX))
+    if (status == RN_OK && (head[0] > 1 || head[1] > CLASSES_MAX))
         status = RN_E_CHECKPOINT;
-    forget(s);
-    s->text = (int)head[1];
-    for (uint32_t i = 0; status == RN_OK && i < head[2]; i++) {
+    s->text = (int)head[0];
+    for (uint32_t i = 0; status == RN_OK && i < head[1]; i++) {
         char name[TEXT_MAX];
-        uint32_t n = 0, found;
+        uint32_t n = 0;
         int64_t value = 0;
         status = from->api->read(from, &n, sizeof n);
         if (status == RN_OK)
             status = n > TEXT_MAX ? RN_E_CHECKPOINT : from->api->read(from, name, n);
         if (status == RN_OK)
             status = from->api->read(from, &value, sizeof value);
-        if (status != RN_OK)
-            break;
-        uint32_t place = search(s, name, n, value, &found);
-        status =
-            found == UINT32_MAX ? add(s, place, name, n, value, e) : RN_E_CHECKPOINT;
+        if (status == RN_OK)
+            status = take(s, name, n, value, e);
     }
+    return status;
+}
+
+static int32_t load_arrays(struct label_map *s, const struct rn_arrays *a,
+                           struct rn_error *e) {
+    char field[sizeof s->field];
+    const struct rn_array *classes = NULL;
+    int32_t status = RN_OK;
+    for (uint32_t i = 0; i < a->count; i++)
+        if (rn_array_field(&a->at[i], "classes", field, sizeof field) &&
+            a->at[i].dtype == RN_U8 && a->at[i].rank == 1)
+            classes = &a->at[i];
+    if (!classes)
+        return RN_E_CHECKPOINT;
+    rn_array_field(classes, "classes", field, sizeof field);
+    const struct rn_array *values = rn_array_find(a, field, "values", RN_I64, 1);
+    const char *p = classes->data, *end = p + classes->elements;
+    s->text = !values;
+    for (uint64_t i = 0; status == RN_OK && p < end; i++) {
+        const char *zero = memchr(p, 0, (size_t)(end - p));
+        if (!zero || (values && i >= values->elements))
+            return RN_E_CHECKPOINT;
+        status = take(s, p, (size_t)(zero - p),
+                      values ? ((const int64_t *)values->data)[i] : 0, e);
+        p = zero + 1;
+    }
+    return status == RN_OK && values && values->elements != s->count ? RN_E_CHECKPOINT
+                                                                     : status;
+}
+
+static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
+    struct label_map *s = self;
+    struct rn_arrays a = {0};
+    uint32_t first = 0;
+    int32_t status = from->api->read(from, &first, sizeof first);
+    forget(s);
+    if (status == RN_OK && first == VERSION)
+        status = load_first(s, from, e);
+    else if (status == RN_OK)
+        status = rn_arrays_read(from, first, &a, e);
+    if (status == RN_OK && first != VERSION)
+        status = load_arrays(s, &a, e);
+    rn_arrays_free(&a);
     if (status != RN_OK)
         return rn_fail(e, status, "the stored classes cannot be read", NULL, NULL);
     return RN_OK;

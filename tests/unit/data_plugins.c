@@ -800,6 +800,43 @@ static void test_old_states(void) {
     m.iface->destroy(m.self);
 }
 
+static void test_old_classes(void) {
+    const struct option *none = OPTIONS({"-", ""});
+    static struct memory memory;
+    struct made m;
+    uint32_t head[3] = {1, 1, 2}, length = 2, known[2] = {'b', 0xe4};
+    int64_t zero = 0, index[2], ids[3];
+    char words[2][2] = {{'b', 'b'}, {'a', 'a'}};
+    uint8_t text[3] = {'b', 0xc3, 0xa4};
+    struct rn_field t = {"t", RN_U8, 1, {2}, RN_FIELD_TEXT, 0};
+    memory.stream.api = &memory_api;
+    memory.size = memory.at = 0;
+    memory_write(&memory.stream, head, sizeof head);
+    for (int i = 1; i >= 0; i--) {
+        memory_write(&memory.stream, &length, sizeof length);
+        memory_write(&memory.stream, words[i], 2);
+        memory_write(&memory.stream, &zero, sizeof zero);
+    }
+    make(&m, "transform/label_map", 0, none);
+    CHECK(m.iface->load(m.self, &memory.stream, &m.e) == RN_OK);
+    CHECK(plan(&m, &t) == RN_OK && apply(&m, &t, words, 2, index) == RN_OK);
+    CHECK(index[0] == 1 && index[1] == 0);
+    m.iface->destroy(m.self);
+    memory.at = 0, memory.size--;
+    make(&m, "transform/label_map", 0, none);
+    CHECK(m.iface->load(m.self, &memory.stream, &m.e) == RN_E_CHECKPOINT);
+    m.iface->destroy(m.self);
+    memory.size = memory.at = 0;
+    memory_write(&memory.stream, (uint32_t[]){1, 2}, 8);
+    memory_write(&memory.stream, known, sizeof known);
+    t.shape[0] = 3;
+    make(&m, "transform/characters", 0, OPTIONS({"length", "3"}, {"vocabulary", "9"}));
+    CHECK(m.iface->load(m.self, &memory.stream, &m.e) == RN_OK);
+    CHECK(plan(&m, &t) == RN_OK && apply(&m, &t, text, 1, ids) == RN_OK);
+    CHECK(ids[0] == 2 && ids[1] == 3 && ids[2] == 0);
+    m.iface->destroy(m.self);
+}
+
 static void test_classes(void) {
     const struct option *none = OPTIONS({"-", ""});
     struct made m;
@@ -1068,6 +1105,7 @@ int main(int argc, char **argv) {
     test_hdf5();
     test_scalers();
     test_old_states();
+    test_old_classes();
     test_classes();
     test_augment();
     test_pictures();
