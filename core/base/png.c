@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A PNG: chunks with CRC-32, one zlib stream of lines with filter 0. */
+/* A PNG: chunks with CRC-32, one zlib stream of lines, each less the one above (filter
+ * Up): enlarged pixels become zeros. */
 #include <assert.h>
 #include <stdbool.h>
 #include <string.h>
@@ -159,8 +160,12 @@ void png_encode(const uint8_t *rgb, uint32_t width, uint32_t height, struct text
     uint8_t *raw = memory_get(n), check[4];
     struct text stream = {0};
     struct bits b = {&stream, 0, 0};
-    for (size_t y = 0; y < height; y++)
-        memcpy(raw + y * (line + 1) + 1, rgb + y * line, line);
+    for (size_t y = 0; y < height; y++) {
+        uint8_t *to = raw + y * (line + 1);
+        *to++ = 2; /* Up; above the first line are zeros */
+        for (size_t i = 0; i < line; i++)
+            to[i] = (uint8_t)(rgb[y * line + i] - (y ? rgb[(y - 1) * line + i] : 0));
+    }
     put_u32(head, width);
     put_u32(head + 4, height);
     head[8] = 8; /* bits */

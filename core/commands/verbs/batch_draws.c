@@ -203,8 +203,11 @@ void batch_draws_field(const struct batch_draws *b, uint32_t f, uint64_t row,
 static void add_draw(const struct draw *d, const char *type, struct text *out) {
     if (strcmp(d->name, type) != 0)
         text_addf(out, " %s", d->name);
-    if (d->is_number)
-        text_addf(out, " %.4g", d->value + 0.0); /* no -0 */
+    bool whole = d->is_number && d->value == floor(d->value) && fabs(d->value) < 1e15;
+    if (whole)
+        text_addf(out, " %.0f", d->value + 0.0); /* no -0 */
+    else if (d->is_number)
+        text_addf(out, " %.4g", d->value);
     else if (d->word[0])
         text_addf(out, " %s", d->word);
 }
