@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -129,7 +130,7 @@ static const struct array_file *copy_of(struct arena *a, const struct array_file
 }
 
 static int open_laid_out(struct arrays *w, struct rn_error *e) {
-    uint64_t end = 0;
+    struct stat st;
     for (uint32_t i = 0; i < w->f->text_count; i++)
         if (strlen(w->f->texts[i].value) > TEXT_MAX)
             return error_set(e, RN_E_IO, "%s: the text '%s' is longer than %u bytes",
@@ -143,10 +144,10 @@ static int open_laid_out(struct arrays *w, struct rn_error *e) {
     h5_end();
     if (!status && (w->fd = open(w->temp, O_RDWR | O_CLOEXEC)) < 0)
         status = file_error(e, "open", w->temp);
-    for (uint32_t i = 0; i < w->f->array_count; i++)
-        if (w->extents[i].bytes && w->extents[i].at + w->extents[i].bytes > end)
-            end = w->extents[i].at + w->extents[i].bytes;
-    return status ? status : file_reserve(w->fd, end, w->path, e);
+    if (!status && fstat(w->fd, &st))
+        status = file_error(e, "read", w->temp);
+    /* All of it: HDF5 has its own things behind the last array, too. */
+    return status ? status : file_reserve(w->fd, (uint64_t)st.st_size, w->path, e);
 }
 
 int arrays_create(const char *path, const struct array_file *f, struct arrays **out,
