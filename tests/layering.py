@@ -50,10 +50,11 @@ OWNED = {"dlfcn.h": "plugin", "elf.h": "plugin"}
 # But for what a backend had compiled itself (docs/regions.md), and for a vendor's
 # libraries, which may be missing where the plugin is not (docs/cuda.md).
 # hdf5_child.c asks where its own file is, to start the program beside it; hdf5_lazy.c
-# opens a library that most commands do without; base/module.c opens nothing, it asks which
+# and members_lazy.c open a library that most commands do without; base/module.c opens nothing, it asks which
 # file an address is from.
 OPENS_ITS_OWN = {"core/base/module.c", "core/record/hdf5_lazy.c", "plugins/backend/cpu/cache.c",
-                 "plugins/backend/cuda/libraries.c", "plugins/source/hdf5_child.c"}
+                 "plugins/backend/cuda/libraries.c", "plugins/source/hdf5_child.c",
+                 "plugins/source/members_lazy.c"}
 # One vendor's headers are one library.
 VENDORS = {"cuda.h": "nvidia", "cudnn.h": "nvidia", "cublasLt.h": "nvidia",
            "nvrtc.h": "nvidia", "jpeglib.h": "libjpeg", "jerror.h": "libjpeg",

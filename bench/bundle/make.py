@@ -98,7 +98,8 @@ def main():
         copy(path, to / "bin" / name)
         found.update(needed(path))
     place = plugin_place(build)
-    for path in sorted((build / "plugins").glob("*/*.so")):
+    for path in sorted([*(build / "plugins").glob("*/*.so"),
+                        *(build / "plugins").glob("*/*.module")]):
         copy(path, to / place / path.parent.name / path.name)
         found.update(needed(path))
     for path in helpers(build):

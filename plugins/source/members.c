@@ -188,7 +188,7 @@ static int32_t open_place(struct members *m, const char *path, struct rn_error *
     if (status != RN_OK)
         return status;
     m->places[place].archive = 1;
-    status = members_scan_archive(m, place, fd, e);
+    status = members_scan(m, place, fd, e);
     close(fd);
     return status;
 }

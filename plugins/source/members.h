@@ -70,8 +70,10 @@ struct member *members_add(struct members *m, uint32_t place, const char *name,
                            struct rn_error *e);
 /* Is the file used? Otherwise it is counted. name: its path in the place. */
 int members_use(struct members *m, const char *name);
-/* members_archive.c: the members of an archive, open at its beginning. */
-int32_t members_scan_archive(struct members *m, uint32_t place, int fd,
-                             struct rn_error *e);
+/* The members of an archive, open at its beginning: members_lazy.c opens the library
+ * whose only function is members_scan_archive. */
+typedef int32_t members_scan_fn(struct members *m, uint32_t place, int fd,
+                                struct rn_error *e);
+members_scan_fn members_scan, members_scan_archive;
 
 #endif

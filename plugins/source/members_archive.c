@@ -4,19 +4,6 @@
 
 #include <runner/sdk/error.h>
 
-#ifndef HAVE_ARCHIVE
-
-int32_t members_scan_archive(struct members *m, uint32_t place, int fd,
-                             struct rn_error *e) {
-    (void)fd;
-    rn_failf(e, RN_E_UNSUPPORTED, m->places[place].path, 0, 0,
-             "is not a folder, and this runner was built without support for archives");
-    rn_hintf(e, "install libarchive-dev and build runner again, or unpack the archive");
-    return RN_E_UNSUPPORTED;
-}
-
-#else
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -249,8 +236,8 @@ static int32_t scan(struct scan *s, struct rn_error *e) {
     return code == ARCHIVE_EOF ? check_end(s, last, e) : archive_failed(s, NULL, e);
 }
 
-int32_t members_scan_archive(struct members *m, uint32_t place, int fd,
-                             struct rn_error *e) {
+__attribute__((visibility("default"))) int32_t
+members_scan_archive(struct members *m, uint32_t place, int fd, struct rn_error *e) {
     struct scan s = {.m = m,
                      .place = place,
                      .fd = fd,
@@ -264,5 +251,3 @@ int32_t members_scan_archive(struct members *m, uint32_t place, int fd,
     free(s.stored);
     return status;
 }
-
-#endif
