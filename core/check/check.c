@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/suggest.h"
+#include "setup/setup.h"
 
 /* ------------------------------------------------------------- the section */
 
@@ -241,6 +242,23 @@ static int look(struct check *c, struct diag *d) {
     return diag_status(d);
 }
 
+/* With data.prepare spelled out, as a run has it. */
+static struct experiment *open_experiment(struct check *c, struct diag *d) {
+    struct setup_options o = {.session = c->o.session,
+                              .file = c->o.file,
+                              .override_count = c->o.override_count,
+                              .overrides = c->o.overrides,
+                              .use = ENGINE_TRAIN,
+                              .cancelled = c->o.cancelled,
+                              .cancel_context = c->o.cancel_context};
+    struct config *x =
+        experiment_read(o.session, o.file, o.override_count, o.overrides, NULL, d);
+    c->prepares = x && !diag_count(d) && node_at(config_root(x), "data.prepare");
+    bool good = x && !diag_count(d);
+    config_destroy(x);
+    return good ? setup_open_experiment(&o, c->arena, d) : NULL;
+}
+
 struct check *check_run(const struct check_options *o, struct diag *d) {
     double began = clock_seconds();
     struct arena *a = arena_create();
@@ -250,8 +268,7 @@ struct check *check_run(const struct check_options *o, struct diag *d) {
     findings_init(&c->findings, a);
     int status = choose(c, d);
     if (status == RN_OK)
-        c->x = experiment_open(o->session, o->file, o->override_count, o->overrides,
-                               NULL, d);
+        c->x = open_experiment(c, d);
     if (c->x) {
         read_thresholds(c, d);
         check_allowed(c, d);

@@ -42,7 +42,8 @@ struct check {
     struct data *data; /* NULL: could not be opened */
     struct roles roles;
     struct profile *profile;
-    bool ready; /* the transforms are fitted */
+    bool prepares; /* data.prepare made the transforms */
+    bool ready;    /* the transforms are fitted */
     uint32_t sample_count;
     struct sample_column *samples;
     struct findings findings;

@@ -54,7 +54,7 @@ static void add_others(struct check *c, const struct profile_column *column,
 
 void fix_drop(struct check *c, struct finding *f, const struct profile_column *column) {
     uint32_t same = 0;
-    if (strcmp(column->name, column->field) == 0)
+    if (strcmp(column->name, column->field) == 0 && !c->prepares)
         return; /* the source names it, and would have to name it no more */
     for (uint32_t i = 0; i < c->profile->count; i++)
         same += c->profile->columns[i].raw == column->raw;
@@ -70,8 +70,9 @@ void fix_drop(struct check *c, struct finding *f, const struct profile_column *c
 
 void fix_transform(struct check *c, struct finding *f, const char *type,
                    const struct profile_column *column, const char *options) {
-    finding_fix(&c->findings, f, "data.transforms+={type: %s, of: %s%s}", type,
-                fix_name(c, column->field), options);
+    if (!c->prepares) /* which excludes data.transforms */
+        finding_fix(&c->findings, f, "data.transforms+={type: %s, of: %s%s}", type,
+                    fix_name(c, column->field), options);
 }
 
 void fix_split(struct check *c, struct finding *f, const char *keys) {

@@ -628,13 +628,15 @@ static void look_scales(struct check *k) {
                 "after the transforms mean %.4g, standard deviation %.4g, %.4g "
                 "to %.4g",
                 s->m.mean, sd, s->min, s->max);
-            if (s->max > 1.5 && s->max <= 255 && s->min >= 0)
+            if (!k->prepares && s->max > 1.5 && s->max <= 255 && s->min >= 0)
                 finding_fix(&k->findings, f,
                             "data.transforms+={type: scale, of: %s, factor: "
                             "0.00392156862745098}",
                             fix_name(k, s->field));
-            finding_fix(&k->findings, f, "data.transforms+={type: standardise, of: %s}",
-                        fix_name(k, s->field));
+            if (!k->prepares)
+                finding_fix(&k->findings, f,
+                            "data.transforms+={type: standardise, of: %s}",
+                            fix_name(k, s->field));
             continue;
         }
         if (!(sd > 0))
@@ -670,8 +672,9 @@ static void look_scales(struct check *k) {
             (unsigned long long)narrow->element + 1, moments_sd(&wide->m), wide->field,
             (unsigned long long)wide->element + 1);
     }
-    finding_fix(&k->findings, f, "data.transforms+={type: standardise, of: %s}",
-                fix_name(k, f->field));
+    if (!k->prepares)
+        finding_fix(&k->findings, f, "data.transforms+={type: standardise, of: %s}",
+                    fix_name(k, f->field));
 }
 
 static void look_texts(struct check *k, const struct profile_column *c) {

@@ -395,6 +395,20 @@ static int open_engine(struct setup *s, const struct setup_options *o, struct di
     return s->engine ? check_refresh(s, d) : diag_status(d);
 }
 
+struct experiment *setup_open_experiment(const struct setup_options *o, struct arena *a,
+                                         struct diag *d) {
+    struct setup s = {.arena = a,
+                      .use = o->use,
+                      .file = o->file,
+                      .session = o->session,
+                      .cancelled = o->cancelled,
+                      .cancel_context = o->cancel_context};
+    struct experiment *x = open_experiment(&s, o, d);
+    if (!x)
+        experiment_close(s.x);
+    return x;
+}
+
 struct setup *setup_open_data(const struct setup_options *o, struct diag *d) {
     struct arena *a = arena_create();
     struct setup *s = arena_new(a, struct setup);

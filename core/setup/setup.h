@@ -59,6 +59,10 @@ struct setup_options {
 struct setup *setup_open(const struct setup_options *o, struct diag *d);
 /* The part of `data:` that decides the samples (prepared_recipe). */
 void setup_recipe(const struct setup *s, struct text *out);
+/* Only the experiment, with data.prepare spelled out; what that needs is in the arena,
+ * which lives longer. The caller closes it (experiment_close). */
+struct experiment *setup_open_experiment(const struct setup_options *o, struct arena *a,
+                                         struct diag *d);
 /* Only the experiment and its data, opened and not fitted: for what looks at data. */
 struct setup *setup_open_data(const struct setup_options *o, struct diag *d);
 /* After it: fit the transforms, or load them, and try every sample. */

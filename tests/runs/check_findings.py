@@ -680,6 +680,15 @@ def test_section(folder):
     r = runner("check", "e.yaml", cwd=folder)
     c.equal("no such target", r.code, 2)
     c.within("no such target", r.err, "did you mean 'city'?")
+    # data.prepare is spelled out as a run has it; no fix adds to its transforms
+    write(folder, clean(np.random.default_rng(5)), data__prepare="auto",
+          data__transforms=None, data__source={"type": "csv", "file": "t.csv",
+                                               "target": "label"})
+    report = look(folder, code=0)
+    c.equal("prepare: auto", sorted(k["name"] for k in report["columns"]),
+            ["a", "b", "c", "city", "d", "label"])
+    c.ok("fixes of it", not any("transforms" in (f["fix"] or "")
+                                for f in report["findings"]))
     # the contract that is written is kept, and is an experiment's block
     write(folder, t)
     r = runner("check", "e.yaml", "--write-contract", cwd=folder)
