@@ -5,47 +5,10 @@
  * Numbers are carried as f64 or i64, so that whole numbers above 2^24 reach the
  * transforms as they are written. */
 #include <fnmatch.h>
-#include <glob.h>
 
 #include <runner/sdk/error.h>
-#include <runner/sdk/field.h>
-#include <runner/sdk/missing.h>
 
-#include "csv_number.h"
-#include "csv_table.h"
-
-#define BAD_MAX 10 /* bad cells reported */
-
-/* A column that is a field: its cells as i64, f64 or text. */
-struct column {
-    uint32_t at; /* column of the file */
-    void *rows;
-    uint64_t *ends; /* [count + 1] of cells of variable size: where in rows, or NULL */
-};
-
-struct csv {
-    struct rn_host *host;
-    const char *file;                    /* host, until destroy; may be a pattern */
-    glob_t found;                        /* the files */
-    int predict;                         /* labels may be missing */
-    const struct rn_known_fields *known; /* host, until create returns; or NULL */
-    struct rn_budget budget;
-    struct csv_table table; /* cells are gone after create */
-    struct csv_number number;
-    struct rn_missing missing;
-    uint8_t *types; /* [width] as `fields` declares it, or 0; gone after create */
-    uint64_t count;
-    uint32_t features; /* columns of x */
-    uint32_t *order; /* [features] columns of the file, as x has them; gone likewise */
-    double *x;       /* [count, features] */
-    struct column *columns;
-    struct rn_field *fields; /* x first, when there are features */
-    char *layout;            /* names of the features, with commas */
-    const char **layouts;    /* [field_count], layout and NULLs */
-    uint32_t field_count, column_count;
-    uint32_t bad;
-    struct rn_error *e; /* of create: gets the first bad cell */
-};
+#include "csv_columns.h"
 
 static void destroy(void *self) {
     struct csv *s = self;
@@ -66,279 +29,15 @@ static void destroy(void *self) {
     free(s);
 }
 
-/* n zeroed items within the budget; NULL with an error. */
-static void *reserve(struct csv *s, uint64_t n, uint64_t item, struct rn_error *e) {
-    uint64_t bytes;
-    if (!rn_size_mul(n, item, &bytes) || bytes > SIZE_MAX ||
-        !rn_budget_take(&s->budget, bytes)) {
-        rn_budget_error(&s->budget, s->file, e);
-        return NULL;
-    }
-    void *p = calloc(n ? n : 1, item);
-    if (!p)
-        rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for the table");
-    return p;
-}
-
-static int32_t no_room(const struct rn_error *e) {
-    return e && e->status ? e->status : RN_E_MEMORY;
-}
-
-static const char *text_at(const struct csv *s, uint64_t row, uint32_t column) {
-    return csv_table_cell(&s->table, row, column)->text;
-}
-
-/* One bad cell: the first is the call's error; of several, the first ten are
- * reported. */
-__attribute__((format(printf, 4, 5))) static void
-bad_cell(struct csv *s, uint64_t row, uint32_t column, const char *format, ...) {
-    const struct csv_cell *c = csv_table_cell(&s->table, row, column);
-    struct rn_error other;
-    char text[256];
-    va_list args;
-    if (s->bad++ >= BAD_MAX)
-        return;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    rn_failf(s->bad == 1 ? s->e : &other, RN_E_DATA, csv_table_file(&s->table, row),
-             c->line, c->column, "row %llu, column '%.100s': %s",
-             (unsigned long long)row + 1, s->table.names[column], text);
-    /* A host that got reports shows those and not the call's error. */
-    if (s->bad == 2)
-        s->host->api->report(s->host, s->e);
-    if (s->bad > 1)
-        s->host->api->report(s->host, &other);
-}
-
-/* ---------------------------------------------------------------- columns */
-
-/* What a column without a type of its own holds. */
-struct guess {
-    char type;         /* 'i', 'f' or 't' */
-    int nothing;       /* every cell is missing */
-    uint64_t missing;  /* cells, as that type reads them */
-    uint64_t words;    /* cells that are missing, whatever the type */
-    uint64_t bad_text; /* text: 1 + the first empty cell that is not missing, or 0 */
-};
-
-static struct guess guess(const struct csv *s, uint32_t column) {
-    struct guess g = {.type = 'i'};
-    uint64_t empty = 0;
-    for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = text_at(s, r, column);
-        int64_t whole;
-        double number;
-        if (rn_missing_word(&s->missing, text)) {
-            g.words++;
-            continue;
-        }
-        if (!*text && !empty)
-            empty = r + 1;
-        if (g.type == 't')
-            continue;
-        if (!csv_number(&s->number, text, &number))
-            g.type = 't';
-        else if (rn_missing_number(&s->missing, number))
-            g.missing++;
-        else if (g.type == 'i' && !csv_integer(&s->number, text, &whole))
-            g.type = 'f';
-    }
-    g.nothing = g.words + (g.type == 't' ? 0 : g.missing) == s->count;
-    if (g.nothing)
-        g.type = 't';
-    g.missing = g.words + (g.type == 't' ? 0 : g.missing);
-    g.bad_text = g.words ? empty : 0;
-    return g;
-}
-
-/* Can every cell of a column be read as `type`? What is missing can. */
-static int fits(const struct guess *g, char type) {
-    return type == 't' || (type == 'f' && g->type == 'i') || type == g->type ||
-           g->nothing;
-}
-
-/* The type of a column: that of the known field of its name, where every cell can be
- * read so, else what its cells are. */
-static char type_of(const struct csv *s, uint32_t column, const struct guess *g) {
-    const struct rn_known_fields *known = s->known;
-    for (uint32_t i = 0; known && i < known->field_count; i++) {
-        const struct rn_field *f = (const void *)((const char *)known->fields +
-                                                  (size_t)i * known->field_stride);
-        if (strcmp(f->name, s->table.names[column]) != 0)
-            continue;
-        char type = f->dtype == RN_U8 ? 't' : f->dtype == RN_I64 ? 'i' : 'f';
-        if (fits(g, type))
-            return type;
-    }
-    return g->type;
-}
-
-/* An empty text is how a missing one is stored. */
-static void check_empty(struct csv *s, uint32_t column, struct guess g) {
-    if (!g.bad_text)
-        return;
-    bad_cell(s, g.bad_text - 1, column,
-             "is empty, which `missing` does not list, while other cells are missing");
-    if (s->bad == 1)
-        rn_hintf(s->e, "add \"\" to `missing`");
-}
-
-static int32_t text_read(struct csv *s, uint32_t column, struct rn_field *f,
-                         struct column *c, struct rn_error *e) {
-    size_t longest = 1;
-    for (uint64_t r = 0; r < s->count; r++) {
-        size_t n = strlen(text_at(s, r, column));
-        longest = n > longest ? n : longest;
-    }
-    f->dtype = RN_U8;
-    f->rank = 1;
-    f->shape[0] = (int64_t)longest;
-    f->flags |= RN_FIELD_TEXT;
-    char *out = c->rows = reserve(s, s->count, longest, e);
-    if (!out)
-        return no_room(e);
-    for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = text_at(s, r, column);
-        if (!rn_missing_word(&s->missing, text))
-            memcpy(out + r * longest, text, strlen(text));
-    }
-    return RN_OK;
-}
-
-/* Text of whatever length: the cells one after the other. */
-static int32_t cells_read(struct csv *s, struct rn_error *e, uint32_t column) {
-    struct rn_field *f = &s->fields[s->field_count++];
-    struct column *c = &s->columns[s->column_count++];
-    uint64_t bytes = 0;
-    c->at = column;
-    *f = (struct rn_field){
-        s->table.names[column], RN_U8, 1, {-1}, RN_FIELD_TEXT | RN_FIELD_VARIABLE, 0};
-    c->ends = reserve(s, s->count + 1, sizeof *c->ends, e);
-    if (!c->ends)
-        return no_room(e);
-    for (uint64_t r = 0; r < s->count; r++) {
-        const char *text = text_at(s, r, column);
-        bytes += rn_missing_word(&s->missing, text) ? 0 : strlen(text);
-        c->ends[r + 1] = bytes;
-    }
-    c->rows = reserve(s, bytes + 1, 1, e);
-    if (!c->rows)
-        return no_room(e);
-    for (uint64_t r = 0; r < s->count; r++)
-        memcpy((char *)c->rows + c->ends[r], text_at(s, r, column),
-               c->ends[r + 1] - c->ends[r]);
-    return RN_OK;
-}
-
-/* A cell as f64; NaN and the flag where it is missing. 0: it is not a number. */
-static int number_read(const struct csv *s, const char *text, struct rn_field *f,
-                       double *to) {
-    if (!rn_missing_word(&s->missing, text)) {
-        if (!csv_number(&s->number, text, to))
-            return 0;
-        if (!rn_missing_number(&s->missing, *to))
-            return 1;
-    }
-    *to = NAN;
-    f->flags |= RN_FIELD_NULLABLE;
-    return 1;
-}
-
-static int integer_read(const struct csv *s, const char *text, struct rn_field *f,
-                        int64_t *to) {
-    double number;
-    if (!rn_missing_word(&s->missing, text) &&
-        !(csv_number(&s->number, text, &number) &&
-          rn_missing_number(&s->missing, number)))
-        return csv_integer(&s->number, text, to);
-    *to = RN_MISSING_I64;
-    f->flags |= RN_FIELD_NULLABLE;
-    return 1;
-}
-
-static int truth_read(const struct csv *s, const char *text, struct rn_field *f,
-                      int64_t *to) {
-    if (!rn_missing_word(&s->missing, text))
-        return csv_truth(text, to);
-    *to = RN_MISSING_I64;
-    f->flags |= RN_FIELD_NULLABLE;
-    return 1;
-}
-
-static int date_read(const struct csv *s, const char *text, struct rn_field *f,
-                     double *to) {
-    if (!rn_missing_word(&s->missing, text))
-        return csv_date(text, to);
-    *to = NAN;
-    f->flags |= RN_FIELD_NULLABLE;
-    return 1;
-}
-
-/* Cell `row` of a column that is not text, into c->rows. 0: it is not of that type. */
-static int cell_read(const struct csv *s, const struct column *c, char type,
-                     uint64_t row, struct rn_field *f) {
-    const char *text = text_at(s, row, c->at);
-    double *number = (double *)c->rows + row;
-    int64_t *whole = (int64_t *)c->rows + row;
-    return type == 'f'   ? number_read(s, text, f, number)
-           : type == 'd' ? date_read(s, text, f, number)
-           : type == 'b' ? truth_read(s, text, f, whole)
-                         : integer_read(s, text, f, whole);
-}
-
-static const char *type_words(char type) {
-    return type == 'f'   ? "a number"
-           : type == 'd' ? "a date (YYYY-MM-DD, then perhaps hh:mm:ss)"
-           : type == 'b' ? "true or false"
-                         : "an integer";
-}
-
-/* type: 'a' guess, 'i', 'f', 't', 'd' days of a date, 'b' truth as 0 or 1. required: a
- * missing cell is bad. */
-static int32_t column_read(struct csv *s, uint32_t column, char type, int required,
-                           struct rn_error *e) {
-    struct rn_field *f = &s->fields[s->field_count++];
-    struct column *c = &s->columns[s->column_count++];
-    struct guess g = guess(s, column);
-    type = type == 'a' ? type_of(s, column, &g) : type;
-    f->name = s->table.names[column];
-    c->at = column;
-    if (type == 't') {
-        check_empty(s, column, g);
-        for (uint64_t r = 0; required && r < s->count; r++)
-            if (rn_missing_word(&s->missing, text_at(s, r, column)))
-                bad_cell(s, r, column, "the target is missing");
-        f->flags = g.words ? RN_FIELD_NULLABLE : 0;
-        return text_read(s, column, f, c, e);
-    }
-    f->dtype = type == 'i' || type == 'b' ? RN_I64 : RN_F64;
-    c->rows = reserve(s, s->count, RN_DTYPE_BYTES(f->dtype), e);
-    if (!c->rows)
-        return no_room(e);
-    uint64_t missing = 0;
-    for (uint64_t r = 0; r < s->count; r++) {
-        f->flags = 0;
-        if (!cell_read(s, c, type, r, f))
-            bad_cell(s, r, column, "'%.60s' is not %s", text_at(s, r, column),
-                     type_words(type));
-        else if (f->flags && required)
-            bad_cell(s, r, column, "the target is missing");
-        missing += f->flags != 0;
-    }
-    f->flags = missing && !required ? RN_FIELD_NULLABLE : 0;
-    return RN_OK;
-}
-
 /* The names of the features, with commas: what x holds. */
 static int32_t layout_write(struct csv *s, struct rn_error *e) {
     size_t length = 1;
     for (uint32_t i = 0; i < s->features; i++)
         length += strlen(s->table.names[s->order[i]]) + 1;
-    char *to = s->layout = reserve(s, length, 1, e);
-    s->layouts = to ? reserve(s, s->table.width + 1u, sizeof *s->layouts, e) : NULL;
+    char *to = s->layout = csv_reserve(s, length, 1, e);
+    s->layouts = to ? csv_reserve(s, s->table.width + 1u, sizeof *s->layouts, e) : NULL;
     if (!s->layouts)
-        return no_room(e);
+        return csv_no_room(e);
     for (uint32_t i = 0; i < s->features; i++)
         to += sprintf(to, "%s%s", i ? "," : "", s->table.names[s->order[i]]);
     s->layouts[0] = s->layout;
@@ -383,15 +82,15 @@ static void order_as_known(struct csv *s, const uint8_t *role, uint32_t *order) 
 static int32_t order_features(struct csv *s, const uint8_t *role, struct rn_error *e) {
     for (uint32_t k = 0; k < s->table.width; k++)
         s->features += role[k] == 'x';
-    uint32_t *known = reserve(s, s->features, sizeof *known, e), n = 0;
-    s->order = known ? reserve(s, s->features, sizeof *s->order, e) : NULL;
+    uint32_t *known = csv_reserve(s, s->features, sizeof *known, e), n = 0;
+    s->order = known ? csv_reserve(s, s->features, sizeof *s->order, e) : NULL;
     for (uint32_t k = 0; s->order && k < s->table.width; k++)
         if (role[k] == 'x')
             s->order[n++] = k;
     if (s->order)
         order_as_known(s, role, known);
     free(known);
-    return s->order ? RN_OK : no_room(e);
+    return s->order ? RN_OK : csv_no_room(e);
 }
 
 static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error *e) {
@@ -402,17 +101,17 @@ static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error
     status = layout_write(s, e);
     if (status != RN_OK)
         return status;
-    double *to = s->x = reserve(s, s->count, s->features * sizeof *s->x, e);
+    double *to = s->x = csv_reserve(s, s->count, s->features * sizeof *s->x, e);
     if (!to)
-        return no_room(e);
+        return csv_no_room(e);
     *f = (struct rn_field){"x", RN_F64, 1, {(int64_t)s->features}, 0, 0};
     s->field_count++;
     for (uint64_t r = 0; r < s->count; r++)
         for (uint32_t i = 0; i < s->features; i++) {
             uint32_t k = s->order[i];
-            const char *text = text_at(s, r, k);
-            if (!number_read(s, text, f, to++)) {
-                bad_cell(s, r, k, "'%.60s' is not a number", text);
+            const char *text = csv_text_at(s, r, k);
+            if (!csv_number_read(s, text, f, to++)) {
+                csv_bad_cell(s, r, k, "'%.60s' is not a number", text);
                 if (s->bad == 1)
                     rn_hintf(s->e, "text is read by `fields` or as the target; "
                                    "`features` lists the columns of x");
@@ -441,7 +140,7 @@ static int32_t no_column(const struct csv *s, const char *option, const char *na
 
 /* Can the column of a target be read as `type`, with none missing? */
 static int readable(const struct csv *s, uint32_t column, char type) {
-    struct guess g = guess(s, column);
+    struct csv_guess g = csv_guess(s, column);
     if (g.missing || g.bad_text)
         return 0;
     return type == 'a' || type == 't' || g.type == 'i' || g.type == type;
@@ -622,9 +321,10 @@ static int32_t field_read(struct csv *s, uint8_t *role, uint32_t k,
     uint8_t what = role[k];
     role[k] = '-'; /* once */
     if (what == 'v')
-        return cells_read(s, e, k);
-    return what == 't' ? column_read(s, k, target[0], 1, e)
-                       : column_read(s, k, s->types[k] ? (char)s->types[k] : 'a', 0, e);
+        return csv_cells_read(s, e, k);
+    return what == 't'
+               ? csv_column_read(s, k, target[0], 1, e)
+               : csv_column_read(s, k, s->types[k] ? (char)s->types[k] : 'a', 0, e);
 }
 
 /* The fields in the order of the known ones; then the others in the file's order, the
@@ -757,14 +457,18 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     if (status != RN_OK)
         return status;
     s->count = s->table.count;
-    uint8_t *role = reserve(s, s->table.width, 1, e);
-    s->types = reserve(s, s->table.width, 1, e);
-    s->columns = reserve(s, s->table.width, sizeof *s->columns, e);
-    s->fields = reserve(s, s->table.width + 1u, sizeof *s->fields, e);
+    uint8_t *role = csv_reserve(s, s->table.width, 1, e);
+    s->types = csv_reserve(s, s->table.width, 1, e);
+    s->columns = csv_reserve(s, s->table.width, sizeof *s->columns, e);
+    s->fields = csv_reserve(s, s->table.width + 1u, sizeof *s->fields, e);
     status = role && s->types && s->columns && s->fields ? fields_make(s, role, e)
-                                                         : no_room(e);
+                                                         : csv_no_room(e);
     free(role);
+    free(s->types);
+    free(s->order);
     free(s->table.cells);
+    s->types = NULL;
+    s->order = NULL;
     s->table.cells = NULL;
     s->e = NULL;
     return status;
@@ -786,8 +490,9 @@ static int32_t info(void *self, struct rn_source_info *out, struct rn_error *e) 
     return RN_OK;
 }
 
-static int32_t read_cells(const struct column *c, uint64_t n, const uint64_t *indices,
-                          const struct rn_tensor *out, struct rn_error *e) {
+static int32_t read_cells(const struct csv_column *c, uint64_t n,
+                          const uint64_t *indices, const struct rn_tensor *out,
+                          struct rn_error *e) {
     for (uint64_t i = 0; i < n; i++) {
         const uint64_t *ends = c->ends + indices[i];
         void *to;
