@@ -162,8 +162,8 @@ struct rn_tensor {
  *
  * TYPE: bool int float string duration path pattern choice(a,b,c) component(KIND)
  *       reference(KIND) reference(live) reference(series) list(TYPE) map(TYPE)
- *       RECORD-NAME UNION-NAME; a field of a record is an option line between `record:`
- *       and `end:`.
+ *       either(list(TYPE),map(TYPE)) RECORD-NAME UNION-NAME; a field of a record is
+ *       an option line between `record:` and `end:`.
  *       `above`/`below` exclude the bound. A reference names a component of the
  *       experiment, or a live option of a model, loss, regularizer, optimizer or metric,
  *       which must be there; its value is the path of that. A reference to a series is
