@@ -16,6 +16,7 @@
 
 struct dataset {
     const char *path; /* host, until destroy */
+    int reversed;     /* the file has its axes in reverse order */
     uint8_t *rows;    /* in memory, or NULL */
     uint64_t start;   /* else: offset of row 0 in the file */
     uint64_t row_bytes;
@@ -120,6 +121,16 @@ static int32_t sets_take(struct source *s, struct hdf5_child *child,
     return RN_OK;
 }
 
+static int is_listed(struct rn_host *h, const char *option, const char *name) {
+    for (uint32_t i = 0; i < rn_get_count(h, option); i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s.%u", option, i);
+        if (strcmp(rn_get_string(h, path), name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 /* Names and paths of the option `datasets`. */
 static int32_t sets_name(struct source *s, struct rn_host *h, struct rn_error *e) {
     for (uint32_t i = 0; i < s->field_count; i++) {
@@ -131,6 +142,7 @@ static int32_t sets_name(struct source *s, struct rn_host *h, struct rn_error *e
         snprintf(path, sizeof path, "datasets.%s", key);
         s->fields[i].name = key;
         s->sets[i].path = rn_get_string(h, path);
+        s->sets[i].reversed = is_listed(h, "reversed", key);
         if (!s->sets[i].path[strspn(s->sets[i].path, "/")])
             return rn_fail_option(e, RN_E_CONFIG, path,
                                   "'%.64s' is not a dataset's path", s->sets[i].path);
@@ -149,12 +161,24 @@ static int32_t sets_open(struct source *s, struct rn_host *h, struct rn_error *e
     /* argv is char ** for history's sake: nothing writes to the strings. */
     argv[1] = (char *)(uintptr_t)s->file;
     argv[2] = memory;
+    int32_t status = RN_OK;
+    for (uint32_t i = 0; i < s->field_count && status == RN_OK; i++) {
+        size_t n = strlen(s->sets[i].path) + 2;
+        argv[3 + i] = malloc(n);
+        if (argv[3 + i])
+            snprintf(argv[3 + i], n, "%c%s", s->sets[i].reversed ? 't' : '.',
+                     s->sets[i].path);
+        else
+            status = rn_failf(e, RN_E_MEMORY, s->file, 0, 0, "no memory for a source");
+    }
+    if (status == RN_OK) {
+        status = hdf5_child_start(&child, "hdf5-read", argv, e);
+        if (status == RN_OK)
+            status = sets_take(s, &child, e);
+        hdf5_child_stop(&child);
+    }
     for (uint32_t i = 0; i < s->field_count; i++)
-        argv[3 + i] = (char *)(uintptr_t)s->sets[i].path;
-    int32_t status = hdf5_child_start(&child, "hdf5-read", argv, e);
-    if (status == RN_OK)
-        status = sets_take(s, &child, e);
-    hdf5_child_stop(&child);
+        free(argv[3 + i]);
     free(argv);
     return status;
 }
@@ -240,7 +264,11 @@ RN_SOURCE(hdf5, iface, "runner/hdf5 1",
                  "from disk as needed, others are held in memory")
           RN_OUT("* any [N,...] | a field for each entry of `datasets`")
           RN_OPTION("file path ; required | the file")
-          RN_OPTION("datasets map(string) ; required | field name: path in the file")
+          RN_OPTION("datasets map(string) ; required | field name: path in the file; "
+                    "/table/age is the member `age` of the records of /table")
+          RN_OPTION("reversed list(string) | fields whose axes the file has in reverse "
+                    "order, as Fortran and Julia write them: rows are along the last; "
+                    "MATLAB's are recognised")
           RN_BUDGET_OPTION
           RN_OPTION("timeout int = 20 ; min 1 ; max 86400 ; unit s | most time that the "
                     "HDF5 library may take without any progress"));

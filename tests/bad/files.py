@@ -166,10 +166,6 @@ def links(top):
         f["nowhere"] = h5py.SoftLink("/not/there")
         f["huge"] = h5py.SoftLink("/a" * 4000)
         f["cats"] = h5py.Empty("f4")
-        f.create_dataset("enum", data=np.zeros((8, 2), "i1"),
-                         dtype=h5py.enum_dtype({"CAT": 0, "DOG": 1}, "i1"))
-        f.create_dataset("enum2", data=np.zeros((8, 2), "i1"),
-                         dtype=h5py.enum_dtype({"TRUE": 0, "FALSE": 1}, "i1"))
         f["opaque"] = np.zeros((8, 2), "V2")
         f["complex"] = x + 1j * x
         # Of 2^64 bytes and a little: the product wraps to something small.
@@ -187,7 +183,6 @@ def links(top):
             ("/to-group", "link to another file"), ("/through/x", "link to another file"),
             ("/circle", "lead in a circle"), ("/nowhere", "has no '/not'"),
             ("/huge", "too long"), ("/cats", "has rank"), ("/x/y", "is not a group"),
-            ("/enum", "{FALSE = 0, TRUE = 1}"), ("/enum2", "{FALSE = 0, TRUE = 1}"),
             ("/opaque", "opaque"), ("/complex", "complex numbers"),
             ("/wraps", "sizes that are too large"), ("/vast", "sizes that are too large")):
         r = run(top, experiment(hdf5_source(path)))

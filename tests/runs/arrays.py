@@ -233,6 +233,71 @@ def numpy_types(top):
         c.within(name, r.err, words)
 
 
+def hdf5_layouts(top):
+    """Files as h5py, pandas, PyTables and MATLAB v7.3 write them, made with h5py."""
+    draw = np.random.default_rng(3)
+    x, y = draw.normal(size=(6, 3)), np.array([0, 1, 2, 0, 1, 2])
+    words = ["a", "\u00fcb", "", "\u65e5\u672c", "z" * 40, "q"]
+    record = np.zeros(6, [("index", "<i8"), ("age", "<f4"), ("ok", "?"), ("name", "S8"),
+                          ("v", ">f8", (2, 3)), ("kind", "i1")])
+    record["index"], record["age"], record["ok"] = np.arange(6), y + 0.5, y > 0
+    record["name"] = [b"n1", b"", b"\xc3\xbc", b"longest8", b"x", b"y"]
+    record["v"], record["kind"] = draw.normal(size=(6, 2, 3)), y
+    kinds = h5py.enum_dtype({"CAT": 0, "DOG": 1, "COW": 2}, "i2")
+    picture = draw.integers(0, 255, (6, 4, 5), dtype="u1")
+    with h5py.File(top / "a.h5", "w", userblock_size=512) as f:
+        f["words"] = words
+        f.create_dataset("fixed", data=np.array([w.encode() for w in words], "S64"))
+        f["u8"], f["big"] = np.arange(6, dtype="u8"), np.array([2**63] * 6, "u8")
+        f.create_dataset("kinds", data=y, dtype=kinds)
+        f.create_dataset("so", data=np.arange(6, dtype="i4"), scaleoffset=0, chunks=(4,))
+        f.create_dataset("table/table", data=record, chunks=(4,), compression="gzip")
+        f["x"] = x
+        for name, a, what in (("X", x, "double"), ("Y", y[:, None] * 1.0, "double"),
+                              ("image", picture, "uint8"), ("row", y[None] * 1.0, "double"),
+                              ("flag", (y[:, None] > 0).astype("u1"), "logical"),
+                              ("text", np.full((6, 1), 65, "u2"), "char")):
+            f.create_dataset(f"m/{name}", data=a.T, chunks=True if name == "X" else None)
+            f[f"m/{name}"].attrs["MATLAB_class"] = np.bytes_(what)
+
+    def read(code, options, **sets):
+        (top / "e.yaml").write_text("\n".join([
+            "device: reference", "name: t",
+            "data: {source: {type: hdf5, file: a.h5, datasets: {%s}%s}}" % (
+                ", ".join(f"{k}: {v}" for k, v in sets.items()), options),
+            "model: {type: sequential, in: {x: data.x}, layers: [{type: flatten}]}",
+            "loss: {type: mse, in: {prediction: model.out, target: data.x}}",
+            "optimizer: {type: sgd, lr: 0}", "train: {epochs: 1}"]))
+        r = runner("prepare", "e.yaml", "--out", "out.npz", cwd=top)
+        if not c.equal(f"{sets}: exit", r.code, code):
+            print(r.err)
+        return np.load(top / "out.npz") if r.code == 0 else r.err
+
+    got = read(0, "", x="x", words="words", fixed="fixed", u8="u8", kinds="kinds", so="so",
+               age="/table/table/age", ok="table/table/ok", name="table/table/name",
+               v="table/table/v", kind="table/table/kind", mx="m/X", my="m/Y", image="m/image",
+               flag="m/flag")
+    for name, want in (("x", np.float32(x)), ("u8", np.arange(6)), ("kinds", y),
+                       ("so", np.arange(6)), ("age", record["age"]), ("ok", record["ok"]),
+                       ("v", np.float32(record["v"])), ("kind", y), ("mx", np.float32(x)),
+                       ("my", np.float32(y)), ("image", picture), ("flag", y > 0)):
+        c.ok(f"hdf5: {name}", np.array_equal(got[f"train/{name}"], want) and
+             got[f"train/{name}"].shape == want.shape, got[f"train/{name}"])
+    for name, want in (("words", words), ("fixed", words)):
+        c.equal(f"hdf5: {name}", [t.decode() for t in got[f"train/{name}"]], want)
+    c.equal("hdf5: name", list(got["train/name"]), list(record["name"]))
+    got = read(0, ", reversed: [x]", x="x")
+    c.ok("hdf5: reversed", np.array_equal(got["train/x"], np.float32(x.T)))
+    for sets, words_ in (({"x": "big"}, "'big' has a number above 9223372036854775807"),
+                         ({"x": "table/table"}, "read a member of them: table/table/index, "
+                          "table/table/age"),
+                         ({"x": "table/table/nope"}, "has no 'table/table/nope'"),
+                         ({"x": "x", "r": "m/row"}, "'m/row' has 1 rows, but 'x' has 6"),
+                         ({"x": "m/text"}, "'m/text' is a char array of MATLAB"),
+                         ({"x": "x", "r": "table/table/age/deeper"}, "is not a group")):
+        c.within(f"hdf5: {sets}", read(3, "", **sets), words_)
+
+
 with Scratch() as top:
     forms(top)
     for kind in ("npy", "hdf5"):
@@ -244,4 +309,5 @@ with Scratch() as top:
     integers(top)
     names(top)
     numpy_types(top)
+    hdf5_layouts(top)
 c.done()

@@ -260,7 +260,7 @@ def test_npy(folder):
     same("npy", folder, {"source": {"type": "npy", "files": files},
                          "transforms": as_float(*files)}, wanted)
     data = {"source": {"type": "npy", "files": {"x": "x.npy"}}}
-    for bad, says in [(np.array([{"a": 1}]), "'|O'"), (a.astype(">f4"), "'>f4'"),
+    for bad, says in [(np.array([{"a": 1}]), "'|O'"), (a.astype("c8"), "'<c8'"),
                       (np.zeros(3, [("a", "f4")]), "records")]:
         np.save(folder / "x.npy", bad, allow_pickle=True)
         r = train(folder, experiment(folder, data), code=3)
@@ -344,8 +344,10 @@ def test_hdf5(folder):
                          compression="gzip", shuffle=True, fletcher32=True)
         f["alias"] = h5py.SoftLink("/deep/er/zip")
         sets.update({"deep/er/zip": sets["g/f4"], "alias": sets["g/f4"]})
-        f.create_dataset("vlen", data=np.array(["a", "bc"] * 4 + ["d"], object),
-                         dtype=h5py.string_dtype())
+        ragged = np.empty(9, object)
+        for i in range(9):
+            ragged[i] = np.arange(i, dtype="f4")
+        f.create_dataset("vlen", data=ragged, dtype=h5py.vlen_dtype("f4"))
         f.create_dataset("lzf", data=sets["g/f4"], compression="lzf", chunks=True)
         f["short"] = sets["g/f4"][:5]
         f["away"] = h5py.ExternalLink("other.h5", "/x")
@@ -451,16 +453,13 @@ def test_fitted(folder):
 
     # another file to predict: the fit is the saved one; targets may be missing
     (folder / "new.csv").write_text("r,q,p\n3,50,1\n4,51,0\n")
-    r = runner("predict", latest(folder / "runs", "seen"), "--data", "new.csv", cwd=folder)
-    check.equal("columns in another order", r.code, 3)
-    check.within("columns in another order", r.err,
-                 "new.csv: the columns of 'x' are not in the order of the training data")
-    check.within("columns in another order", r.err, "here r,q,p; in training p,q,r")
+    _, turned = predict(folder, "--data", "new.csv")
     (folder / "new.csv").write_text("p,q,r\n1,50,3\n0,51,4\n")
     _, got = predict(folder, "--data", "new.csv")
     new = np.array([[1, 50, 3], [0, 51, 4]])
     check.ok("predict uses the saved fit",
              np.allclose(got, 2 * (new - low) / (high - low) - 1, rtol=0, atol=1e-5))
+    check.ok("columns in another order", np.array_equal(turned, got))
 
     for target in (",y", ",1.5"), ("", ""), (",y", ",NA"):
         (folder / "new.csv").write_text(f"p,q,r{target[0]}\n1,50,3{target[1]}\n")
@@ -507,12 +506,10 @@ def test_files(folder):
     split, _ = stored_split(folder)
     check.equal("rows", [len(split[k]) for k in xs], [24, 6, 10])
     (folder / "a.csv").write_text("p,q\n1,2\n3,4\n")
-    (folder / "b.csv").write_text("q,p\n1,2\n3,4\n")
-    data["train"] = {"type": "csv", "file": "a.csv"}
-    r = train(folder, experiment(folder, {"train": data["train"], "test": {
-        "type": "csv", "file": "b.csv"}}), code=3)
-    check.within("columns in another order", r.err, "do not have the same fields")
-    data["train"] = files["train"]
+    (folder / "b.csv").write_text("q,p\n7,5\n8,6\n")
+    train(folder, experiment(folder, {k: {"type": "csv", "file": f} for k, f in
+                                      (("train", "a.csv"), ("test", "b.csv"))}))
+    check.ok("columns in another order", np.array_equal(predict(folder)[1], [[5, 7], [6, 8]]))
     # fields that differ
     np.save(folder / "test.npy", xs["test"][:, :3])
     r = train(folder, experiment(folder, data), code=3)
