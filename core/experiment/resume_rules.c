@@ -32,6 +32,7 @@ static const struct resume_rule rules[] = {
      "the position of the run is counted in the order that it gives"},
     {"data.transforms", false, "the run keeps the transforms that were fitted for it"},
     {"data.contract", true, "the data are those of the run"},
+    {"data.prepare", false, "the run keeps the transforms that were fitted for it"},
     {"data.batch", false, "the position of the run is counted in steps of it"},
     {"data.eval_batch", true, "of evaluations from here on"},
     {"data.workers", true, "batches are the same for any number"},

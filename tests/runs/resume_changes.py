@@ -158,6 +158,7 @@ ROWS = {
     "data.split.embargo": (BASE, ["data.split.embargo=1"], REFUSED),
     "data.split.path": (BASE, ["data.split.path=x.txt"], REFUSED),
     "data.transforms": (BASE, ["data.transforms=[{type: minmax, of: x}]"], REFUSED),
+    "data.prepare": (BASE, ["data.prepare=auto", "~data.transforms"], REFUSED),
     "data.batch": (BASE, ["data.batch=48"], REFUSED),
     "data.eval_batch": (BASE, ["data.eval_batch=5"], same),
     "data.workers": (BASE, ["data.workers=0"], same),
