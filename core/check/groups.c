@@ -14,6 +14,7 @@
 #define INPUTS_MIN 3u
 #define CELLS_MAX  4000000u /* values times inputs */
 #define ALIKE      0.2      /* adjusted eta squared */
+#define SMOOTH     0.8      /* of it that is left with neighbouring values as one */
 
 struct cell {
     double n, sum;
@@ -28,6 +29,8 @@ struct grouping {
     uint64_t (*rows)[DATA_SPLITS]; /* [room] */
     struct cell *cells;            /* [room][inputs] */
     double *square;                /* [inputs] sum (x - mean)^2 */
+    double *values;                /* [room] of a column of numbers */
+    uint32_t *order;               /* [count] groups by their value */
 };
 
 static bool is_candidate(const struct profile *p, const struct profile_column *c) {
@@ -65,7 +68,10 @@ static uint32_t row_group(struct grouping *g, const struct data_chunk *k,
         return n ? group_of(g, at, n) : UINT32_MAX;
     }
     double v = profile_number(at + g->c->element * size, f.dtype) + 0.0;
-    return isfinite(v) ? group_of(g, &v, sizeof v) : UINT32_MAX;
+    uint32_t of = isfinite(v) ? group_of(g, &v, sizeof v) : UINT32_MAX;
+    if (of != UINT32_MAX)
+        g->values[of] = v;
+    return of;
 }
 
 static int group_chunk(void *context, const struct data_chunk *k, struct rn_error *e) {
@@ -94,18 +100,25 @@ static int group_chunk(void *context, const struct data_chunk *k, struct rn_erro
     return RN_OK;
 }
 
-/* One-way analysis of variance of input i: adjusted eta squared, and p of F. */
-static double within(const struct grouping *g, uint32_t i, double *p) {
+/* One-way analysis of variance of input i: adjusted eta squared, and p of F. together:
+ * so many neighbours in g->order are one group. */
+static double within(const struct grouping *g, uint32_t i, uint32_t together,
+                     double *p) {
     uint32_t inputs = g->k->profile->number_count;
     double n = 0, groups = 0, between = 0, sum = 0;
-    for (uint32_t k = 0; k < g->count; k++) {
-        const struct cell *x = &g->cells[(size_t)k * inputs + i];
-        if (!(x->n > 0))
+    for (uint32_t k = 0; k < g->count; k += together) {
+        struct cell x = {0, 0};
+        for (uint32_t j = k; j < k + together && j < g->count; j++) {
+            const struct cell *one = &g->cells[(size_t)g->order[j] * inputs + i];
+            x.n += one->n;
+            x.sum += one->sum;
+        }
+        if (!(x.n > 0))
             continue;
-        n += x->n;
-        sum += x->sum;
+        n += x.n;
+        sum += x.sum;
         groups++;
-        between += x->sum * x->sum / x->n;
+        between += x.sum * x.sum / x.n;
     }
     *p = 1;
     if (groups < 2 || n <= groups)
@@ -122,6 +135,34 @@ static double within(const struct grouping *g, uint32_t i, double *p) {
     return 1 - inside / (n - groups) / (all / (n - 1));
 }
 
+/* The numbers of a measurement are near to their like; those of an identity are not. An
+ * input goes smoothly with the column if neighbouring values explain it as well. */
+static bool smooth(const struct grouping *g, uint32_t i, double eta) {
+    double p;
+    return g->c->kind == COLUMN_NUMBER && within(g, i, 2, &p) >= SMOOTH * eta;
+}
+
+struct valued {
+    double value;
+    uint32_t group;
+};
+
+static int by_value(const void *a, const void *b) {
+    const struct valued *x = a, *y = b;
+    return x->value != y->value ? (x->value > y->value) - (x->value < y->value)
+                                : (x->group > y->group) - (x->group < y->group);
+}
+
+static void order_groups(struct grouping *g) {
+    struct valued *all = memory_get(memory_mul(g->count + 1, sizeof *all));
+    for (uint32_t k = 0; k < g->count; k++)
+        all[k] = (struct valued){g->values[k], k};
+    qsort(all, g->count, sizeof *all, by_value);
+    for (uint32_t k = 0; k < g->count; k++)
+        g->order[k] = all[k].group;
+    memory_release(all);
+}
+
 static int by_p(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -132,9 +173,13 @@ static void judge(struct grouping *g) {
     const struct profile *p = k->profile;
     double *tests = memory_get(memory_mul(p->number_count + 1, sizeof *tests));
     uint32_t n = 0, alike = 0, groups = 0, crossing = 0;
-    for (uint32_t i = 0; i < p->number_count; i++)
-        if (&p->columns[p->numbers[i]] != g->c)
-            alike += within(g, i, &tests[n++]) >= ALIKE;
+    order_groups(g);
+    for (uint32_t i = 0; i < p->number_count; i++) {
+        if (&p->columns[p->numbers[i]] == g->c)
+            continue;
+        double eta = within(g, i, 1, &tests[n++]);
+        alike += eta >= ALIKE && !smooth(g, i, eta);
+    }
     qsort(tests, n, sizeof *tests, by_p);
     for (uint32_t i = 0; i < g->count; i++) {
         const uint64_t *r = g->rows[i];
@@ -178,6 +223,8 @@ static int look_at(struct check *k, const struct profile_column *c,
     g.cells = memory_get(
         memory_mul(memory_mul(g.room, p->number_count + 1), sizeof *g.cells));
     g.square = memory_get(memory_mul(p->number_count + 1, sizeof *g.square));
+    g.values = memory_get(memory_mul(g.room + 1u, sizeof *g.values));
+    g.order = memory_get(memory_mul(g.room + 1u, sizeof *g.order));
     for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
         status =
             data_scan(k->data, (enum data_split_kind)s, wanted, group_chunk, &g, e);
@@ -189,6 +236,8 @@ static int look_at(struct check *k, const struct profile_column *c,
     memory_release(g.rows);
     memory_release(g.cells);
     memory_release(g.square);
+    memory_release(g.values);
+    memory_release(g.order);
     return status;
 }
 

@@ -10,7 +10,7 @@
 #define WIDTH  80u
 #define INDENT 22u /* of a finding's reason */
 #define SHOWN  12u /* columns, without --all */
-#define ALIKE  3u  /* notes of one kind, without --all */
+#define ALIKE  3u  /* findings of one kind, without --all */
 
 /* -------------------------------------------------------------------- pieces */
 
@@ -310,21 +310,22 @@ static void add_counts(const struct check *c, bool all, struct text *out) {
     text_add(out, "\n");
 }
 
-/* A note, of which each kind has a few; then how many more there are. */
-static void add_note(const struct findings *f, uint32_t i, struct text *out) {
+/* A finding, of which each kind has a few; then how many more there are. Errors are
+ * shown one and all. */
+static void add_some(const struct findings *f, uint32_t i, struct text *out) {
+    const struct finding *x = &f->at[i];
     uint32_t before = 0, after = 0;
-    if (f->at[i].severity != SEVERITY_NOTE)
-        return;
-    while (before < i && f->at[i - before - 1].id == f->at[i].id &&
-           f->at[i - before - 1].severity == SEVERITY_NOTE)
+    while (before < i && f->at[i - before - 1].id == x->id &&
+           f->at[i - before - 1].severity == x->severity)
         before++;
-    while (i + after + 1 < f->count && f->at[i + after + 1].id == f->at[i].id)
+    while (i + after + 1 < f->count && f->at[i + after + 1].id == x->id &&
+           f->at[i + after + 1].severity == x->severity)
         after++;
-    if (before < ALIKE)
-        add_finding(&f->at[i], out);
+    if (before < ALIKE || x->severity == SEVERITY_ERROR)
+        add_finding(x, out);
     else if (before == ALIKE)
-        text_addf(out, "note  %-15s %u more: --all\n", finding_kinds[f->at[i].id].code,
-                  after + 1);
+        text_addf(out, "%-5s %-15s %u more: --all\n", severity_name(x->severity),
+                  finding_kinds[x->id].code, after + 1);
 }
 
 void check_report_findings(const struct check *c, enum severity from,
@@ -341,9 +342,10 @@ void check_report(const struct check *c, bool all, struct text *out) {
         add_table(c, all, out);
         add_classes(c, all, out);
     }
-    check_report_findings(c, all ? SEVERITY_NOTE : SEVERITY_WARN, out);
+    if (all)
+        check_report_findings(c, SEVERITY_NOTE, out);
     for (uint32_t i = 0; i < c->findings.count && !all; i++)
-        add_note(&c->findings, i, out);
+        add_some(&c->findings, i, out);
     add_counts(c, all, out);
     make_printable(out);
 }

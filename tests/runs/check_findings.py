@@ -332,6 +332,14 @@ def patients(rng, t):
         t[k] = rng.standard_normal(100)[who] + 0.5 * t[k]
 
 
+@plant("group-cross", "who", "warn")
+def patients_by_number(rng, t):
+    who = rng.integers(0, 100, 2000)
+    t["who"] = 1000 + who
+    for k in "bcd":
+        t[k] = rng.standard_normal(100)[who] + 0.5 * t[k]
+
+
 @plant("time-cross", "city", "warn")
 def future_known(rng, t):
     day = rng.integers(0, 28, 2000)
@@ -547,6 +555,19 @@ def test_clean_sets(folder):
             false.append((n, seed, f["code"], f["field"], f["effect"], f["q"]))
     c.ok("at most one false warning in twenty clean sets", len(false) <= len(sizes) // 20,
          "\n".join(map(str, false)))
+
+
+def test_measurements(folder):
+    """Whole numbers that go with the other inputs are measurements, and no groups."""
+    rng = np.random.default_rng(8)
+    t = clean(rng)
+    size = rng.standard_normal(2000)
+    t["length"] = np.round(200 + 14 * (size + 0.3 * rng.standard_normal(2000))).astype(int)
+    for k in "bcd":
+        t[k] = size + 0.5 * t[k]
+    write(folder, t)
+    report = look(folder)
+    c.ok("a measurement is no group", not found(report, "group-cross"), str(report["findings"]))
 
 
 def test_expected_by_chance(folder):
