@@ -236,6 +236,8 @@ static int look(struct check *c, struct diag *d) {
     status = check_groups(c, &e);
     if (status == RN_OK)
         status = check_dates(c, &e);
+    if (status == RN_OK)
+        status = check_near(c, &e);
     if (status != RN_OK)
         return fail(c, &e, d);
     check_contract(c, d);

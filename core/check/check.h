@@ -35,6 +35,18 @@ struct sample_column {
     uint64_t not_finite, row; /* the first such row, counted through the splits */
 };
 
+/* What the search of near-duplicates saw in a field. */
+#define CHECK_NEAREST 10u
+struct near_field {
+    const char *field;
+    const char *between;             /* "train and val or test", or "rows" */
+    double distance[CHECK_NEAREST];  /* of the nearest pairs of different images */
+    uint64_t rows[CHECK_NEAREST][2]; /* of their files */
+    uint32_t count;
+    double threshold, threshold_fine;
+    uint64_t flat, pairs, clusters, largest; /* clusters of two rows and more */
+};
+
 struct check {
     struct arena *arena;
     struct check_options o;
@@ -46,6 +58,8 @@ struct check {
     bool ready;    /* the transforms are fitted */
     uint32_t sample_count;
     struct sample_column *samples;
+    uint32_t near_count;
+    struct near_field *near;
     struct findings findings;
     double seconds;
 };
@@ -72,6 +86,8 @@ void check_drift(struct check *c);
 /* groups.c, dates.c: leaks by what rows belong to. */
 int check_groups(struct check *c, struct rn_error *e);
 int check_dates(struct check *c, struct rn_error *e);
+/* near.c */
+int check_near(struct check *c, struct rn_error *e);
 /* integrity.c: days since 1970-01-01 of a text that is a date, else NAN. */
 double date_of(const char *s);
 /* contract.c; errors of the block itself go to d. */

@@ -149,6 +149,29 @@ static void add_checks(struct json_writer *w, const struct findings *f) {
     json_close(w);
 }
 
+static void add_near(struct json_writer *w, const struct near_field *f) {
+    json_object(w, NULL);
+    json_string(w, "field", f->field);
+    json_number(w, "threshold", f->threshold);
+    json_number(w, "threshold_fine", f->threshold_fine);
+    json_uint(w, "flat", f->flat);
+    json_uint(w, "pairs", f->pairs);
+    json_uint(w, "clusters", f->clusters);
+    json_uint(w, "largest", f->largest);
+    json_array(w, "nearest");
+    for (uint32_t i = 0; i < f->count; i++) {
+        json_object(w, NULL);
+        json_number(w, "distance", f->distance[i]);
+        json_array(w, "rows");
+        json_uint(w, NULL, f->rows[i][0]);
+        json_uint(w, NULL, f->rows[i][1]);
+        json_close(w);
+        json_close(w);
+    }
+    json_close(w);
+    json_close(w);
+}
+
 void check_json(const struct check *c, struct text *out) {
     struct json_writer w;
     const struct profile *p = c->profile;
@@ -167,6 +190,10 @@ void check_json(const struct check *c, struct text *out) {
     json_close(&w);
     if (p)
         add_classes(&w, p);
+    json_array_lines(&w, "near");
+    for (uint32_t i = 0; i < c->near_count; i++)
+        add_near(&w, &c->near[i]);
+    json_close(&w);
     json_array_lines(&w, "findings");
     for (uint32_t i = 0; i < c->findings.count; i++)
         add_finding(&w, &c->findings.at[i]);

@@ -201,13 +201,13 @@ static void make_printable(struct text *t) {
 }
 
 /* Words, broken at blanks before column WIDTH; at: where the cursor is. */
-static void add_words(struct text *out, const char *s, size_t *at) {
+static void add_words_from(struct text *out, const char *s, size_t *at, int indent) {
     bool first = true;
     while (*s) {
         size_t n = strcspn(s, " \n"), w = width_of(s, n);
         if (!first && *at + 1 + w > WIDTH) {
-            text_addf(out, "\n%*s", (int)INDENT, "");
-            *at = INDENT;
+            text_addf(out, "\n%*s", indent, "");
+            *at = (size_t)indent;
             first = true;
         }
         if (!first) {
@@ -219,11 +219,35 @@ static void add_words(struct text *out, const char *s, size_t *at) {
         first = false;
         s += n;
         if (*s == '\n') {
-            text_addf(out, "\n%*s", (int)INDENT, "");
-            *at = INDENT;
+            text_addf(out, "\n%*s", indent, "");
+            *at = (size_t)indent;
             first = true;
         }
         s += *s != '\0';
+    }
+}
+
+static void add_words(struct text *out, const char *s, size_t *at) {
+    add_words_from(out, s, at, INDENT);
+}
+
+/* How near the nearest images are, so that a reader sees what near means. */
+static void add_nearest(const struct check *c, struct text *out) {
+    for (uint32_t i = 0; i < c->near_count; i++) {
+        const struct near_field *f = &c->near[i];
+        struct text line = {0};
+        size_t at = 13;
+        text_addf(&line, "nearest %s, distances", f->between);
+        for (uint32_t k = 0; k < f->count; k++)
+            text_addf(&line, " %.3f", f->distance[k]);
+        text_addf(&line, "; near is below %.3f", f->threshold);
+        if (f->flat)
+            text_addf(&line, "; %llu flat", (unsigned long long)f->flat);
+        add_left(out, f->field, 12);
+        text_add(out, " ");
+        add_words_from(out, text_get(&line), &at, 13);
+        text_add(out, "\n\n");
+        text_finish(&line);
     }
 }
 
@@ -341,6 +365,7 @@ void check_report(const struct check *c, bool all, struct text *out) {
         add_head(c, out);
         add_table(c, all, out);
         add_classes(c, all, out);
+        add_nearest(c, out);
     }
     if (all)
         check_report_findings(c, SEVERITY_NOTE, out);

@@ -14,6 +14,7 @@
 #include "data/groups.h"
 #include "data/keys.h"
 #include "data/split.h"
+#include "data/split_near.h"
 
 void data_key(uint64_t seed, const char *purpose, uint32_t key[2]) {
     uint64_t h = fnv1a(purpose, strlen(purpose)) ^ (seed * 0x9e3779b97f4a7c15ull);
@@ -176,7 +177,8 @@ int split_keys_of(struct data *data, struct split_keys *by, struct split_keys *g
     enum split_kind kind = split_kind_of(data);
     const struct node *g = split_option(data, "group");
     *by = *group = (struct split_keys){0};
-    *equal_rows = list_count(g) == 1 && strcmp(list_at(g, 0), "rows") == 0;
+    bool near = list_count(g) == 1 && strcmp(list_at(g, 0), "near-duplicate") == 0;
+    *equal_rows = near || (list_count(g) == 1 && strcmp(list_at(g, 0), "rows") == 0);
     int status = check_options(data, kind, e);
     if (status == RN_OK)
         status = columns_of_option(data, "by", by, e);
@@ -213,10 +215,14 @@ int split_keys_of(struct data *data, struct split_keys *by, struct split_keys *g
         by->count = 0;
         return RN_OK;
     }
-    if (*equal_rows)
-        return input_columns(data, by, group, e);
+    if (*equal_rows) {
+        status = input_columns(data, by, group, e);
+        group->near = near;
+        return status;
+    }
     if (split_option(data, "ignore")) {
-        error_set(e, RN_E_CONFIG, "data.split.ignore goes with group: rows");
+        error_set(e, RN_E_CONFIG,
+                  "data.split.ignore goes with group: rows or near-duplicate");
         return refuse(e, "ignore");
     }
     return columns_of_option(data, "group", group, e);
@@ -231,6 +237,8 @@ int split_groups(struct data *data, const struct split_keys *keys, bool equal_ro
     if (status == RN_OK)
         *count = keys_number(ids, n, of);
     memory_release(ids);
+    if (status == RN_OK && keys->near)
+        status = split_join_near(data, keys, of, count, e);
     return status;
 }
 

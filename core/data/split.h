@@ -21,13 +21,14 @@ struct split_keys {
     const char *option; /* "by" or "group" */
     uint32_t count;
     uint32_t *columns; /* in the arena */
+    bool near;         /* group: near-duplicate */
 };
 
 /* NULL: not given. */
 const struct node *split_option(const struct data *data, const char *name);
 enum split_kind split_kind_of(const struct data *data);
 /* by: of classes, of the time, of the hash. group: of groups, whichever option names
- * them; with equal_rows (group: rows) all inputs. Checks which options go together. */
+ * them; with equal_rows (group: rows, or near-duplicate) all inputs. Checks which options go together. */
 int split_keys_of(struct data *data, struct split_keys *by, struct split_keys *group,
                   bool *equal_rows, struct rn_error *e);
 /* The field that the source's option `target` names; without that option, `label`. */

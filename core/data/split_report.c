@@ -38,6 +38,7 @@ static const char *method_of(const struct data *data, struct arena *a,
     enum split_kind kind = split_kind_of(data);
     const char *groups =
         !group->count ? ""
+        : group->near ? ", near-duplicates together"
         : equal_rows  ? ", equal rows together"
                       : arena_format(a, ", groups by %s", names_of(data, a, group));
     if (kind == SPLIT_GROUP)
