@@ -106,6 +106,9 @@ int32_t image_png(const struct image_file *f, const struct image_request *want,
     png_set_user_limits(png, 0x7fffffff, 0x7fffffff); /* picture_reserve has its own */
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_chunk_malloc_max(png, 8u << 20);
+    /* Passed over, not held: libpng reserves what their header states, up to 2 GiB, before
+     * it reads (eXIf, iCCP, tEXt ...). */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     if (setjmp(png_jmpbuf(png)) == 0)
         status = pixels(png, info, &r, want, p, e);
     else
