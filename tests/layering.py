@@ -58,7 +58,8 @@ OPENS_ITS_OWN = {"core/base/module.c", "core/record/hdf5_lazy.c", "plugins/backe
 # One vendor's headers are one library.
 VENDORS = {"cuda.h": "nvidia", "cudnn.h": "nvidia", "cublasLt.h": "nvidia",
            "nvrtc.h": "nvidia", "jpeglib.h": "libjpeg", "jerror.h": "libjpeg",
-           "archive.h": "libarchive", "archive_entry.h": "libarchive"}
+           "archive.h": "libarchive", "archive_entry.h": "libarchive",
+           "zstd_errors.h": "zstd.h"}
 PRINTS = re.compile(r"\b(printf|vprintf|puts|putchar|perror|stdout|stderr|exit|_exit|"
                     r"_Exit|quick_exit)\b")
 # base/memory.c aborts when nobody has said what to do without memory.

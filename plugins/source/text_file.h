@@ -78,20 +78,23 @@ static inline int32_t text_file_load(const char *file, struct text_file *t,
 static inline int32_t text_file_unpack(const char *file, struct text_file *t,
                                        struct rn_budget *b, struct rn_error *e) {
     struct text_file out = {NULL, 0, NULL, 0};
-    ZSTD_DStream *z = ZSTD_createDStream();
+    ZSTD_DStream *z = zst_open(file, b, e);
     ZSTD_inBuffer in = {t->memory, t->size, 0};
-    int32_t status =
-        z ? RN_OK : rn_failf(e, RN_E_MEMORY, file, 0, 0, "no memory to read it");
+    uint64_t held = 0;
+    int32_t status = z ? RN_OK : RN_E_MEMORY;
     for (int whole = 0; status == RN_OK && !whole;) {
         uint64_t got = 0;
         status = text_file_grow(file, &out, b, e);
         if (status == RN_OK)
-            whole = zst_piece(z, file, &in, out.memory + out.size, TEXT_PIECE, &got, e);
+            whole =
+                zst_piece(z, file, &in, out.memory + out.size, TEXT_PIECE, &got, b, e);
         out.size += got;
         status = status == RN_OK && whole < 0 ? RN_E_DATA : status;
+        if (status == RN_OK)
+            status = zst_take(z, file, &held, b, e);
     }
     ZSTD_freeDStream(z);
-    rn_budget_return(b, t->room);
+    rn_budget_return(b, t->room + held);
     text_file_finish(t);
     *t = out;
     return status;
