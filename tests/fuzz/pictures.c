@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Damaged pictures and archives, by chance: bytes of the seeds are changed and files
- * cut short. Each must be read, or refused with a message, within a second of processor
- * time and without an error that a sanitizer sees.
+/* Damaged pictures and archives, as fuzz.c, but through the decoders: each file is in a
+ * block of its own size, and the forms of samples are drawn too. Each must be read, or
+ * refused with a message, within a second of processor time and without an error that a
+ * sanitizer sees.
  *
- *     images_fuzz SECONDS SEED SCRATCH_FILE FILE ...
+ *     pictures SECONDS SEED SCRATCH_FILE FILE ...
  *
  * Files whose names contain "tar" or "zip" are archives. */
 #include <stdio.h>
