@@ -30,7 +30,7 @@ static inline const struct rn_signature *rn_signature_of(const void *head, size_
          "7zXZ\0",
          6, "an xz file", "unpack it"},
         {"\x28\xb5\x2f\xfd", 4, "a zstd file", "unpack it"},
-        {"PAR1", 4, "a Parquet file", "export it as CSV"},
+        {"PAR1", 4, "a Parquet file", "use {type: parquet}"},
         {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file", "use {type: hdf5}"},
         {"\x93NUMPY", 6, "a .npy file", "use {type: npy}"},
     };
