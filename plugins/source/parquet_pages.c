@@ -2,10 +2,6 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#ifdef RUNNER_ZSTD
-#include <zstd.h>
-#endif
-
 #include <runner/sdk/error.h>
 
 #include "parquet_pages.h"
@@ -153,7 +149,7 @@ static int32_t decompress(const struct reading *r, int codec, const uint8_t *fro
         break;
 #ifdef RUNNER_ZSTD
     case ZSTD:
-        ok = ZSTD_decompress(to, n, from, bytes) == n;
+        ok = parquet_unzstd(from, bytes, to, n);
         break;
 #endif
     default:

@@ -26,5 +26,7 @@ int32_t parquet_chunk_visit(const struct parquet_file *f, uint32_t group,
 /* Snappy's format, raw (google/snappy, format_description.txt): exactly n bytes. 0: it
  * is damaged. */
 int parquet_unsnap(const uint8_t *from, uint64_t bytes, uint8_t *to, uint64_t n);
+/* The same for zstd, where it was found (RUNNER_ZSTD). */
+int parquet_unzstd(const uint8_t *from, uint64_t bytes, uint8_t *to, uint64_t n);
 
 #endif
