@@ -15,12 +15,14 @@ static void destroy(void *self) {
     if (s) {
         for (uint32_t i = 0; s->columns && i < s->column_count; i++)
             free(s->columns[i].rows), free(s->columns[i].ends);
+        csv_plan_finish(&s->plan);
+        csv_pack_finish(&s->pack);
         csv_table_finish(&s->table);
         rn_missing_finish(&s->missing);
         globfree(&s->found);
         free(s->types);
         free(s->order);
-        free(s->x);
+        free(s->from);
         free(s->columns);
         free(s->fields);
         free(s->layout);
@@ -101,23 +103,16 @@ static int32_t features_read(struct csv *s, const uint8_t *role, struct rn_error
     status = layout_write(s, e);
     if (status != RN_OK)
         return status;
-    double *to = s->x = csv_reserve(s, s->count, s->features * sizeof *s->x, e);
-    if (!to)
-        return csv_no_room(e);
     *f = (struct rn_field){"x", RN_F64, 1, {(int64_t)s->features}, 0, 0};
     s->field_count++;
-    for (uint64_t r = 0; r < s->count; r++)
-        for (uint32_t i = 0; i < s->features; i++) {
-            uint32_t k = s->order[i];
-            const char *text = csv_text_at(s, r, k);
-            if (!csv_number_read(s, text, f, to++)) {
-                csv_bad_cell(s, r, k, "'%.60s' is not a number", text);
-                if (s->bad == 1)
-                    rn_hintf(s->e, "text is read by `fields` or as the target; "
-                                   "`features` lists the columns of x");
-            }
-        }
-    return RN_OK;
+    int bad = 0;
+    for (uint32_t i = 0; i < s->features; i++) {
+        const struct csv_content *c = &s->pack.columns[s->order[i]];
+        f->flags |= c->words + c->missing ? RN_FIELD_NULLABLE : 0;
+        bad |= c->text;
+    }
+    return bad ? csv_report_x(s, e)
+               : csv_plan_make(&s->plan, &s->pack, s->order, s->features, e);
 }
 
 /* ------------------------------------------------------------------ roles */
@@ -259,7 +254,7 @@ static int32_t check_twins(const struct csv *s, const uint8_t *role,
         if (!role[k] || role[k] == '-' || !t->twin[k])
             continue;
         uint32_t other = t->twin[k] - 1;
-        const struct csv_cell *c = &t->cells[k > other ? k : other];
+        const struct csv_cell *c = &t->header[k > other ? k : other];
         rn_failf(e, RN_E_DATA, s->table.parts[0].file, c->line, c->column,
                  "columns %u and %u are both called '%s'", (k < other ? k : other) + 1,
                  (k > other ? k : other) + 1, t->names[k]);
@@ -352,6 +347,8 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
         status = features_read(s, role, e);
     if (status == RN_OK)
         status = fields_read(s, role, e);
+    if (status == RN_OK)
+        status = csv_columns_fill(s, e);
     if (status != RN_OK)
         return status;
     if (s->bad > 1 && e) {
@@ -366,8 +363,8 @@ static int32_t fields_make(struct csv *s, uint8_t *role, struct rn_error *e) {
 
 static int32_t read_separator(struct csv *s, struct rn_error *e) {
     const char *word = rn_get_string(s->host, "separator");
-    s->table.separator = strcmp(word, "tab") == 0 ? '\t' : word[0];
-    if ((word[1] && s->table.separator != '\t') || !word[0] ||
+    s->table.dialect.separator = strcmp(word, "tab") == 0 ? '\t' : word[0];
+    if ((word[1] && s->table.dialect.separator != '\t') || !word[0] ||
         strchr("\"\r\n", word[0]))
         return rn_fail(e, RN_E_CONFIG, "the separator must be one character",
                        "write tab for a tab", "separator");
@@ -391,16 +388,16 @@ static int32_t read_marks(struct csv *s, struct rn_error *e) {
     if (strcmp(thousands, decimal) == 0)
         return rn_fail_option(e, RN_E_CONFIG, "thousands",
                               "'%s' is the decimal mark too", thousands);
-    if (s->number.decimal == s->table.separator)
+    if (s->number.decimal == s->table.dialect.separator)
         return rn_fail_option(e, RN_E_CONFIG, "decimal",
                               "'%s' is the separator too: with a decimal comma, cells "
                               "are usually separated by \";\"",
                               decimal);
     if (comment && (!comment[0] || comment[1] || strchr("\"\r\n", comment[0]) ||
-                    comment[0] == s->table.separator))
+                    comment[0] == s->table.dialect.separator))
         return rn_fail_option(e, RN_E_CONFIG, "comment",
                               "must be one character that is not the separator");
-    s->table.comment = comment ? comment[0] : 0;
+    s->table.dialect.comment = comment ? comment[0] : 0;
     return RN_OK;
 }
 
@@ -425,13 +422,17 @@ static int32_t find_files(struct csv *s, struct rn_error *e) {
 
 static int32_t table_read(struct csv *s, struct rn_error *e) {
     int32_t status = find_files(s, e);
-    int header = rn_get_bool(s->host, "header");
-    if (status != RN_OK)
-        return status;
-    if (!s->found.gl_pathc)
-        return csv_table_read(&s->table, &s->file, 1, header, e);
-    return csv_table_read(&s->table, (const char *const *)s->found.gl_pathv,
-                          (uint32_t)s->found.gl_pathc, header, e);
+    s->table.has_header = rn_get_bool(s->host, "header");
+    s->pack = (struct csv_pack){.table = &s->table,
+                                .number = &s->number,
+                                .missing = &s->missing,
+                                .budget = &s->budget};
+    if (status == RN_OK)
+        status = s->found.gl_pathc
+                     ? csv_table_open(&s->table, (const char *const *)s->found.gl_pathv,
+                                      (uint32_t)s->found.gl_pathc, e)
+                     : csv_table_open(&s->table, &s->file, 1, e);
+    return status == RN_OK ? csv_pack_read(&s->pack, e) : status;
 }
 
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
@@ -461,15 +462,17 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->types = csv_reserve(s, s->table.width, 1, e);
     s->columns = csv_reserve(s, s->table.width, sizeof *s->columns, e);
     s->fields = csv_reserve(s, s->table.width + 1u, sizeof *s->fields, e);
-    status = role && s->types && s->columns && s->fields ? fields_make(s, role, e)
-                                                         : csv_no_room(e);
+    s->from = csv_reserve(s, s->table.width, sizeof *s->from, e);
+    status = role && s->types && s->columns && s->fields && s->from
+                 ? fields_make(s, role, e)
+                 : csv_no_room(e);
     free(role);
     free(s->types);
     free(s->order);
-    free(s->table.cells);
+    free(s->from);
     s->types = NULL;
     s->order = NULL;
-    s->table.cells = NULL;
+    s->from = NULL;
     s->e = NULL;
     return status;
 }
@@ -514,17 +517,20 @@ static int32_t read_rows(void *self, const struct rn_source_call *call,
         if (indices[i] >= s->count)
             return rn_failf(e, RN_E_INTERNAL, s->file, 0, 0, "row %llu is not there",
                             (unsigned long long)indices[i]);
-    for (uint32_t f = 0; f < s->field_count; f++) {
-        uint32_t own = f - (s->x ? 1u : 0u);
-        if (!(s->x && f == 0) && s->columns[own].ends) {
-            int32_t status = out[f].data
-                                 ? read_cells(&s->columns[own], n, indices, &out[f], e)
-                                 : RN_OK;
+    uint32_t first = s->features ? 1 : 0;
+    double *x = first ? out[0].data : NULL;
+    for (uint64_t i = 0; x && i < n; i++, x += s->features)
+        csv_plan_row(&s->plan, &s->pack, indices[i], x);
+    for (uint32_t f = first; f < s->field_count; f++) {
+        const struct csv_column *c = &s->columns[f - first];
+        if (c->ends) {
+            int32_t status =
+                out[f].data ? read_cells(c, n, indices, &out[f], e) : RN_OK;
             if (status != RN_OK)
                 return status;
             continue;
         }
-        const char *from = s->x && f == 0 ? (const char *)s->x : s->columns[own].rows;
+        const char *from = c->rows;
         uint64_t bytes = rn_field_bytes(&s->fields[f]);
         char *to = out[f].data;
         for (uint64_t i = 0; to && i < n; i++, to += bytes)

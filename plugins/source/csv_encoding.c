@@ -14,32 +14,53 @@ enum csv_encoding csv_encoding_of(const char *word) {
 }
 
 /* Line and column of the end of these bytes. */
-static int32_t wrong_at(const char *file, const uint8_t *from, const uint8_t *at,
-                        struct rn_error *e, const char *what) {
-    uint32_t line = 1, column = 1;
+static void place(const uint8_t *from, const uint8_t *at, uint32_t *line,
+                  uint32_t *column) {
+    *line = *column = 1;
     for (const uint8_t *p = from; p < at; p++) {
         int ends = *p == '\n' || (*p == '\r' && p[1] != '\n');
-        line += (uint32_t)ends;
-        column = ends ? 1 : column + 1;
+        *line += (uint32_t)ends;
+        *column = ends ? 1 : *column + 1;
     }
+}
+
+static int32_t wrong_at(const char *file, const uint8_t *from, const uint8_t *at,
+                        struct rn_error *e, const char *what) {
+    uint32_t line, column;
+    place(from, at, &line, &column);
     return rn_failf(e, RN_E_DATA, file, line, column, "%s", what);
+}
+
+int32_t csv_not_utf8(const char *file, uint32_t line, uint32_t column, uint8_t byte,
+                     struct rn_error *e) {
+    rn_failf(e, RN_E_DATA, file, line, column, "byte %02x is not UTF-8", byte);
+    rn_hintf(e, "state the file's encoding: `encoding: latin-1` or cp1252, of Windows");
+    return RN_E_DATA;
+}
+
+const uint8_t *csv_utf8_end(const uint8_t *p, const uint8_t *end) {
+    while (p < end) {
+        uint64_t eight;
+        if (end - p >= 8 &&
+            !(memcpy(&eight, p, 8), eight & UINT64_C(0x8080808080808080)))
+            p += 8;
+        else if (*p < 0x80)
+            p++;
+        else if (utf8_next(&p, end) == UTF8_BAD)
+            return p;
+    }
+    return p;
 }
 
 static int32_t check_utf8(const char *file, const struct text_file *t,
                           struct rn_error *e) {
-    const uint8_t *p = (const uint8_t *)t->text, *end = p + t->size;
-    while (p < end)
-        if (*p < 0x80)
-            p++;
-        else if (utf8_next(&p, end) == UTF8_BAD) {
-            char what[64];
-            snprintf(what, sizeof what, "byte %02x is not UTF-8", *p);
-            wrong_at(file, (const uint8_t *)t->text, p, e, what);
-            rn_hintf(e, "state the file's encoding: `encoding: latin-1` or cp1252, "
-                        "of Windows");
-            return RN_E_DATA;
-        }
-    return RN_OK;
+    const uint8_t *from = (const uint8_t *)t->text, *end = from + t->size;
+    const uint8_t *p = csv_utf8_end(from, end);
+    uint32_t line, column;
+    if (p == end)
+        return RN_OK;
+    place(from, p, &line, &column);
+    return csv_not_utf8(file, line, column, *p, e);
 }
 
 /* ------------------------------------------------------------- code points */
@@ -142,6 +163,13 @@ static enum csv_encoding settle(enum csv_encoding encoding, struct text_file *t)
     return encoding == CSV_UTF16 ? CSV_UTF16_LE : encoding;
 }
 
+int32_t csv_text_form(const char *file, const struct text_file *t, struct rn_error *e) {
+    int32_t status = text_file_form(file, t, e);
+    if (status != RN_OK && e && strstr(e->message, "UTF-16"))
+        rn_hintf(e, "state it: `encoding: %s`", t->text[0] ? "utf-16-le" : "utf-16-be");
+    return status;
+}
+
 int32_t csv_text_read(const char *file, enum csv_encoding encoding, struct text_file *t,
                       struct rn_budget *b, struct rn_error *e) {
     int32_t status = text_file_bytes(file, t, b, e);
@@ -150,8 +178,6 @@ int32_t csv_text_read(const char *file, enum csv_encoding encoding, struct text_
     encoding = settle(encoding, t);
     if (encoding > CSV_UTF8)
         return recode(file, encoding, t, b, e);
-    status = text_file_form(file, t, e);
-    if (status != RN_OK && e && strstr(e->message, "UTF-16"))
-        rn_hintf(e, "state it: `encoding: %s`", t->text[0] ? "utf-16-le" : "utf-16-be");
+    status = csv_text_form(file, t, e);
     return status == RN_OK ? check_utf8(file, t, e) : status;
 }

@@ -23,5 +23,11 @@ enum csv_encoding csv_encoding_of(const char *word);
  * with line and column. *t is the caller's to finish, also after an error. */
 int32_t csv_text_read(const char *file, enum csv_encoding encoding, struct text_file *t,
                       struct rn_budget *b, struct rn_error *e);
+/* What is not text by its first bytes is refused. */
+int32_t csv_text_form(const char *file, const struct text_file *t, struct rn_error *e);
+/* Where UTF-8 ends: `end`, or the first byte that is none. */
+const uint8_t *csv_utf8_end(const uint8_t *p, const uint8_t *end);
+int32_t csv_not_utf8(const char *file, uint32_t line, uint32_t column, uint8_t byte,
+                     struct rn_error *e);
 
 #endif

@@ -13,6 +13,7 @@ void image_list_path(const struct image_list *l, uint64_t i, char *out, size_t s
 
 void image_list_finish(struct image_list *l) {
     members_finish(&l->members);
+    csv_cells_finish(&l->cells);
     csv_table_finish(&l->table);
     while (l->texts) {
         struct image_text *next = l->texts->next;
@@ -314,8 +315,9 @@ static int32_t by_table(struct image_list *l, struct rn_error *e) {
     if (status == RN_OK)
         status = find_column(l, "label_column", &label, e);
     for (uint64_t i = 0; i < l->table.count && status == RN_OK; i++) {
-        const struct csv_cell *name = csv_table_cell(&l->table, i, (uint32_t)file);
-        const struct csv_cell *text = csv_table_cell(&l->table, i, (uint32_t)label);
+        const struct csv_cell *name = &l->cells.at[i * l->table.width + (uint32_t)file];
+        const struct csv_cell *text =
+            &l->cells.at[i * l->table.width + (uint32_t)label];
         const struct member *m = find_file(l, name->text);
         if (!m)
             return rn_failf(e, RN_E_DATA, file_name, name->line, name->column,
@@ -336,9 +338,9 @@ static int32_t by_table(struct image_list *l, struct rn_error *e) {
 
 static int32_t read_table(struct image_list *l, struct rn_error *e) {
     const char *file = rn_get_string(l->host, "table");
-    l->table.separator = ',';
+    l->table.dialect.separator = ',';
     l->table.budget = l->budget;
-    return csv_table_read(&l->table, &file, 1, 1, e);
+    return csv_cells_collect(&l->cells, &l->table, file, 1, e);
 }
 
 static int32_t choose(struct image_list *l, struct rn_error *e) {

@@ -28,6 +28,7 @@ struct image_list {
     enum image_labels labels;
     int numbers; /* labels are numbers, not classes */
     struct members members;
+    struct csv_cells cells;
     struct csv_table table;
     struct image_text *texts;
     struct image_entry *at; /* [count], by place and name, or in the table's order */

@@ -33,6 +33,17 @@ static inline uint32_t utf8_next(const uint8_t **p, const uint8_t *end) {
     return c;
 }
 
+/* 1: these bytes, up to 3, may be the beginning of a code point. */
+static inline int utf8_cut(const uint8_t *p, const uint8_t *end) {
+    int more = *p >> 5 == 6 ? 1 : *p >> 4 == 14 ? 2 : *p >> 3 == 30 ? 3 : 0;
+    if (end - p > more)
+        return 0;
+    for (const uint8_t *at = p + 1; at < end; at++)
+        if (*at >> 6 != 2)
+            return 0;
+    return 1;
+}
+
 /* Code point c at `to`; the bytes that it took, up to 4. */
 static inline uint32_t utf8_put(uint32_t c, uint8_t *to) {
     if (c < 0x80) {
