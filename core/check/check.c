@@ -238,6 +238,8 @@ static int look(struct check *c, struct diag *d) {
         status = check_dates(c, &e);
     if (status == RN_OK)
         status = check_near(c, &e);
+    if (status == RN_OK)
+        status = check_label_errors(c, &e);
     if (status != RN_OK)
         return fail(c, &e, d);
     check_contract(c, d);

@@ -13,6 +13,16 @@
 #include "check/profile.h"
 #include "experiment/experiment.h"
 
+/* What a network of the experiment gave to rows that it was not trained on. */
+struct check_predictions {
+    uint64_t rows;
+    uint32_t classes;
+    const int64_t *ids;  /* [rows] of samples */
+    const double *p;     /* [rows, classes] */
+    const char *how;     /* "5 folds" */
+    const char *content; /* data_content_hash of its data */
+};
+
 struct check_options {
     struct session *session;
     const char *file;
@@ -21,7 +31,8 @@ struct check_options {
     const char *only; /* codes and families, separated by commas; NULL: all */
     uint32_t threads; /* 0: one for each processor */
     uint64_t budget;  /* bytes for the values of columns, 0: the default */
-    int (*cancelled)(void *context); /* or NULL */
+    const struct check_predictions *predictions; /* look for label errors; or NULL */
+    int (*cancelled)(void *context);             /* or NULL */
     void *cancel_context;
 };
 
@@ -47,6 +58,20 @@ struct near_field {
     uint64_t flat, pairs, clusters, largest; /* clusters of two rows and more */
 };
 
+/* A label that looks wrong, and all of them: those with the smallest margin first. */
+struct check_label {
+    uint64_t row; /* of the file */
+    const char *split, *given, *likely;
+    double p_given, p_likely, margin;
+};
+struct check_labels {
+    const char *how;
+    uint64_t rows, count;    /* rows that were judged; issues */
+    uint32_t small;          /* classes with too few rows */
+    double share, low, high; /* Wilson's 95 % interval */
+    struct check_label *at;
+};
+
 struct check {
     struct arena *arena;
     struct check_options o;
@@ -60,6 +85,7 @@ struct check {
     struct sample_column *samples;
     uint32_t near_count;
     struct near_field *near;
+    struct check_labels *labels; /* NULL: not looked for */
     struct findings findings;
     double seconds;
 };
@@ -78,6 +104,9 @@ void check_json(const struct check *c, struct text *out);
 /* A block `data.contract` that these data keep. */
 void check_write_contract(const struct check *c, struct text *out);
 
+/* The labels that look wrong as CSV. */
+void check_labels_csv(const struct check *c, struct text *out);
+
 /* ---- inside the room: one file per family ---- */
 void check_integrity(struct check *c);
 void check_target(struct check *c);
@@ -86,6 +115,8 @@ void check_drift(struct check *c);
 /* groups.c, dates.c: leaks by what rows belong to. */
 int check_groups(struct check *c, struct rn_error *e);
 int check_dates(struct check *c, struct rn_error *e);
+/* labels.c */
+int check_label_errors(struct check *c, struct rn_error *e);
 /* near.c */
 int check_near(struct check *c, struct rn_error *e);
 /* integrity.c: days since 1970-01-01 of a text that is a date, else NAN. */

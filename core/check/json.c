@@ -149,6 +149,18 @@ static void add_checks(struct json_writer *w, const struct findings *f) {
     json_close(w);
 }
 
+static void add_labels(struct json_writer *w, const struct check_labels *l) {
+    json_object(w, "labels");
+    json_string(w, "how", l->how);
+    json_uint(w, "rows", l->rows);
+    json_uint(w, "wrong", l->count);
+    json_number(w, "share", l->share);
+    json_number(w, "low", l->low);
+    json_number(w, "high", l->high);
+    json_uint(w, "small_classes", l->small);
+    json_close(w);
+}
+
 static void add_near(struct json_writer *w, const struct near_field *f) {
     json_object(w, NULL);
     json_string(w, "field", f->field);
@@ -194,6 +206,8 @@ void check_json(const struct check *c, struct text *out) {
     for (uint32_t i = 0; i < c->near_count; i++)
         add_near(&w, &c->near[i]);
     json_close(&w);
+    if (c->labels)
+        add_labels(&w, c->labels);
     json_array_lines(&w, "findings");
     for (uint32_t i = 0; i < c->findings.count; i++)
         add_finding(&w, &c->findings.at[i]);

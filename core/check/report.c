@@ -231,6 +231,32 @@ static void add_words(struct text *out, const char *s, size_t *at) {
     add_words_from(out, s, at, INDENT);
 }
 
+#define LABELS_SHOWN 10u
+
+/* How many labels look wrong, and the first of them. */
+static void add_labels(const struct check *c, struct text *out) {
+    const struct check_labels *l = c->labels;
+    if (!l)
+        return;
+    text_addf(
+        out,
+        "labels       about %llu of %llu look wrong (%.2g %%, 95 %% %.2g - %.2g), %s\n",
+        (unsigned long long)l->count, (unsigned long long)l->rows, 100 * l->share,
+        100 * l->low, 100 * l->high, l->how);
+    if (l->count)
+        text_add(
+            out,
+            "  row         given        likely       p(given)  p(likely)  margin\n");
+    for (uint64_t i = 0; i < l->count && i < LABELS_SHOWN; i++)
+        text_addf(out, "  %-11llu %-12.12s %-12.12s %8.3f %10.3f %7.2f\n",
+                  (unsigned long long)l->at[i].row, l->at[i].given, l->at[i].likely,
+                  l->at[i].p_given, l->at[i].p_likely, l->at[i].margin);
+    if (l->count > LABELS_SHOWN)
+        text_addf(out, "  ...%llu more: check/labels.csv\n",
+                  (unsigned long long)(l->count - LABELS_SHOWN));
+    text_add(out, "\n");
+}
+
 /* How near the nearest images are, so that a reader sees what near means. */
 static void add_nearest(const struct check *c, struct text *out) {
     for (uint32_t i = 0; i < c->near_count; i++) {
@@ -366,6 +392,7 @@ void check_report(const struct check *c, bool all, struct text *out) {
         add_table(c, all, out);
         add_classes(c, all, out);
         add_nearest(c, out);
+        add_labels(c, out);
     }
     if (all)
         check_report_findings(c, SEVERITY_NOTE, out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A trained network used: evaluated on a split, asked for predictions. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -69,14 +70,14 @@ static int find_checkpoint(struct use *u, const struct stored_options *o,
         return checkpoint_find(u->record, o->checkpoint, &u->file, fell_back,
                                sizeof fell_back, e);
     struct rn_error best = {0};
-    if (checkpoint_find(u->record, "best", &u->file, fell_back, sizeof fell_back,
-                        &best) == RN_OK)
+    if (!o->newest && checkpoint_find(u->record, "best", &u->file, fell_back,
+                                      sizeof fell_back, &best) == RN_OK)
         return RN_OK;
     int status =
         checkpoint_find(u->record, NULL, &u->file, fell_back, sizeof fell_back, e);
     if (status == RN_OK && fell_back[0])
         log_say(u->log, RN_LOG_WARNING, "%s", fell_back);
-    if (status == RN_OK)
+    if (status == RN_OK && !o->newest)
         warn_best(u, best.message);
     return status;
 }
@@ -137,6 +138,7 @@ static int use_open(struct use *u, const struct stored_options *o, enum engine_u
         .recorded = &u->plugins,
         .use = use,
         .data_override = o->data,
+        .divided = o->only != NULL,
         .kernels = record_text_read(u->record, "kernels.txt"),
         .stored_split = split ? arena_copy_n(u->a, split->data, split->bytes) : NULL,
         .fitted = data ? data->data : NULL,
@@ -164,16 +166,21 @@ static void use_close(struct use *u) {
         arena_destroy(u->a);
 }
 
+/* DATA_SPLITS: there is none of this name. */
+static enum data_split_kind split_named(const char *name) {
+    int i = 0;
+    while (i < DATA_SPLITS && strcmp(data_split_name((enum data_split_kind)i), name))
+        i++;
+    return (enum data_split_kind)i;
+}
+
 int stored_eval(const struct stored_options *o, struct arena *a,
                 struct metric_list *out, enum stored_parameters *used, struct diag *d) {
     struct use u = {0};
     struct rn_error e = {0};
     int status = use_open(&u, o, ENGINE_EVAL, d);
     if (status == RN_OK) {
-        enum data_split_kind split = DATA_SPLITS;
-        for (int i = 0; i < DATA_SPLITS; i++)
-            if (strcmp(data_split_name((enum data_split_kind)i), o->split) == 0)
-                split = (enum data_split_kind)i;
+        enum data_split_kind split = split_named(o->split);
         if (split == DATA_SPLITS || !data_rows(u.s->data, split)) {
             status = error_set(&e, RN_E_CONFIG, "the experiment has no split '%s'",
                                o->split);
@@ -237,9 +244,15 @@ int stored_predict(const struct stored_options *o,
         use_close(&u);
         return status;
     }
-    struct loader_options lo = {.split = DATA_TEST,
+    if (o->content)
+        snprintf(o->content, 65, "%s", data_content_hash(u.s->data));
+    struct loader_options lo = {.split = o->only ? split_named(o->only) : DATA_TEST,
                                 .batch = (uint64_t)u.s->eval_batch,
                                 .workers = data_workers(u.s->data) ? 1 : 0};
+    if (o->only && !data_rows(u.s->data, lo.split)) {
+        use_close(&u);
+        return RN_OK;
+    }
     status = loader_open(u.s->data, &lo, &loader, &e);
     struct outputs out = {0};
     uint64_t n = status == RN_OK ? loader_batches(loader) : 0;

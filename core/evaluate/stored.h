@@ -25,6 +25,9 @@ struct stored_options {
     const char *checkpoint; /* NULL: best, else newest; or a name, or a file */
     const char *split;      /* eval: "val" or "test" */
     const char *data;       /* predict: a file for the source, or NULL */
+    const char *only;       /* predict: this split of the run, "val"; NULL: all rows */
+    bool newest;            /* without `checkpoint`: the newest, whatever is best */
+    char *content;          /* predict: [65] the data's content hash; or NULL */
     uint32_t override_count;
     const char *const *overrides;
     const char *const *accepted; /* plugins whose change is accepted */

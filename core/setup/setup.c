@@ -224,22 +224,22 @@ static int open_prepared(struct setup *s, const struct setup_options *o,
 /* Not fitted. */
 static int open_data(struct setup *s, const struct setup_options *o, struct diag *d) {
     struct rn_error e = {0};
-    struct data_options data = {
-        .session = o->session,
-        .config = s->x->config,
-        .data = node_find(s->x->root, "data"),
-        .sections = s->x->sections,
-        .augment = node_find(s->x->root, "augment"),
-        .collate = node_find(s->x->root, "collate"),
-        .services = &s->x->services,
-        .seed = s->x->seed,
-        .mode = o->use == ENGINE_PREDICT ? DATA_FOR_PREDICTION : DATA_FOR_TRAINING,
-        .stored_split = o->use == ENGINE_PREDICT ? NULL : o->stored_split};
+    bool whole = o->use == ENGINE_PREDICT && !o->divided;
+    struct data_options data = {.session = o->session,
+                                .config = s->x->config,
+                                .data = node_find(s->x->root, "data"),
+                                .sections = s->x->sections,
+                                .augment = node_find(s->x->root, "augment"),
+                                .collate = node_find(s->x->root, "collate"),
+                                .services = &s->x->services,
+                                .seed = s->x->seed,
+                                .mode = whole ? DATA_FOR_PREDICTION : DATA_FOR_TRAINING,
+                                .stored_split = whole ? NULL : o->stored_split};
     struct data_schema schema;
     int status = epoch_rows(s, &data.epoch_rows, d);
     if (status != RN_OK)
         return status;
-    if (o->use == ENGINE_PREDICT) {
+    if (whole) {
         data.schema = &schema;
         status = o->fitted
                      ? data_schema_read(s->arena, fitted_stream(s, o), &schema, &e)

@@ -41,7 +41,8 @@ struct setup_options {
     enum engine_use use;
     bool unprepared;           /* data.prepared is not used: it is about to be made */
     const char *data_override; /* predict: another file for the source, or NULL */
-    const char *stored_split;  /* resume, eval: text, or NULL */
+    bool divided;              /* predict: of the splits of the run, as eval has them */
+    const char *stored_split;  /* resume, eval, predict divided: text, or NULL */
     /* resume, eval, predict: what data_save gave, or NULL; borrowed until it returns */
     const void *fitted;
     uint64_t fitted_bytes;

@@ -8,6 +8,7 @@
 #include "commands/cli/report.h"
 #include "commands/cli/session.h"
 #include "commands/cli/signals.h"
+#include "commands/verbs/check_labels.h"
 #include "commands/verbs/train.h"
 #include "commands/verbs/verbs.h"
 
@@ -104,7 +105,33 @@ static const char *only(const struct args *a, struct text *out) {
     return out->length ? text_get(out) : NULL;
 }
 
+/* --labels: the predictions first. NULL: not asked for, or an error in d. */
+static const struct check_predictions *predictions_of(const struct args *a,
+                                                      struct session *s,
+                                                      struct label_predictions *l,
+                                                      struct diag *d) {
+    if (!args_has(a, FLAG_LABELS))
+        return NULL;
+    return label_predictions_make(a, s, l, d) == RN_OK ? &l->q : NULL;
+}
+
+static int write_issues(const struct check *c, struct diag *d) {
+    struct rn_error e = {0};
+    const char *path;
+    if (!c->labels)
+        return RN_OK;
+    if (label_issues_write(c, &path, &e) != RN_OK)
+        diag_add(d, &e);
+    else
+        fprintf(stderr, "written: %s\n", path);
+    return e.status;
+}
+
 static int check(const struct args *a) {
+    if (args_has(a, FLAG_FROM) && !args_has(a, FLAG_LABELS)) {
+        fprintf(stderr, "runner check: error: --from goes with --labels\n");
+        return 2;
+    }
     struct session *s = open_session();
     struct text t = {0}, codes = {0};
     if (!s)
@@ -116,11 +143,15 @@ static int check(const struct args *a) {
                               .overrides = a->arg + 1,
                               .only = only(a, &codes),
                               .cancelled = stopping};
+    struct label_predictions labels = {.how = ""};
     signals_catch();
-    signals_may_leave(&stopped);
-    struct check *c = check_run(&o, d);
+    if (!args_has(a, FLAG_LABELS)) /* whose scratch folder has to be removed */
+        signals_may_leave(&stopped);
+    o.predictions = predictions_of(a, s, &labels, d);
+    o.only = o.predictions && !o.only ? "label-error" : o.only;
+    struct check *c = diag_count(d) ? NULL : check_run(&o, d);
     int code = 0;
-    if (!c) {
+    if (!c || write_issues(c, d) != RN_OK) {
         code = fail_with(d, a);
     } else {
         if (args_has(a, FLAG_WRITE_CONTRACT))
@@ -138,6 +169,7 @@ static int check(const struct args *a) {
     }
     text_finish(&t);
     text_finish(&codes);
+    label_predictions_finish(&labels);
     check_close(c);
     diag_destroy(d);
     session_destroy(s);
