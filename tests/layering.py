@@ -36,7 +36,8 @@ ROOMS["evaluate"] = ["setup", *ROOMS["setup"]]
 ROOMS["train"] = ["evaluate", *ROOMS["evaluate"]]
 # It looks at the data of an experiment that is opened as a run opens it.
 ROOMS["check"] = ["setup", *ROOMS["setup"]]
-ROOMS["commands"] = ["check", "train", *ROOMS["train"]]
+ROOMS["study"] = ["check", "train", *ROOMS["train"]]
+ROOMS["commands"] = ["study", *ROOMS["study"]]
 # Of a room, the one file that may include another room.
 ONE_FILE = {("engine", "record"): "core/engine/weights.c"}
 # What the language and the system bring; every other <header> is a foreign library.

@@ -10,6 +10,7 @@
 #include "commands/verbs/progress.h"
 #include "commands/verbs/train.h"
 #include "commands/verbs/verbs.h"
+#include "study/study.h"
 
 /* ----------------------------------------------------------------- signals */
 
@@ -139,50 +140,74 @@ static void print_summary(const struct run_result *r, bool json) {
     text_finish(&folder);
 }
 
-int training_run(const struct args *a, struct run_options *o) {
+int training_once(const struct args *a, struct run_options *o, struct run_result *r) {
     struct training t = {.began = false};
-    struct run_result r;
     const struct signals_end *before = o->resume ? &unchanged : &unsaved;
     progress_init(&t.printer, a);
-    signals_catch();
     signals_may_leave(before);
-    o->session = open_session();
-    if (!o->session)
-        return 4;
-    int looked = o->resume ? 0 : check_before_training(a, o->session);
-    if (looked) {
-        session_destroy(o->session);
-        return looked;
-    }
     struct diag *d = diag_create();
     o->watch = (struct run_watch){&t, progress, say, ack, stop_or_save, stopping};
-    int status = run_train(o, &r, d), code = 0;
+    int status = run_train(o, r, d), code = 0;
     signals_may_leave(NULL);
     progress_clear(&t.printer);
     if (status != RN_OK && signals_stop() && !t.began) {
         code = signals_code(before);
         fputs(before->line, stderr);
-        if (args_json(a))
-            print_json_stopped();
     } else if (status != RN_OK) {
         code = fail_with(d, a);
         struct text folder = {0};
-        typed_path(r.folder, &folder);
-        if (r.folder[0])
+        typed_path(r->folder, &folder);
+        if (r->folder[0])
             fprintf(stderr, "What was recorded is in %s\n", text_get(&folder));
         text_finish(&folder);
     } else {
-        print_summary(&r, args_json(a));
-        code = r.end == RUN_INTERRUPTED ? 75 : 0;
+        code = r->end == RUN_INTERRUPTED ? 75 : 0;
     }
-    run_result_finish(&r);
     diag_destroy(d);
+    return code;
+}
+
+int training_run(const struct args *a, struct run_options *o) {
+    struct run_result r;
+    signals_catch();
+    o->session = open_session();
+    if (!o->session)
+        return 4;
+    int code = o->resume ? 0 : check_before_training(a, o->session);
+    if (!code) {
+        code = training_once(a, o, &r);
+        if (r.arena && (code == 0 || code == 75))
+            print_summary(&r, args_json(a));
+        else if (signals_stop() &&
+                 code == signals_code(o->resume ? &unchanged : &unsaved) &&
+                 args_json(a))
+            print_json_stopped();
+        run_result_finish(&r);
+    }
     session_destroy(o->session);
     return code;
+}
+
+/* Is it several runs? *code: of all of them, or of what went wrong. */
+static bool several(const struct args *a, int *code) {
+    struct session *s = open_session();
+    struct study *study = NULL;
+    struct diag *d = diag_create();
+    *code = s ? 0 : 4;
+    if (s && study_open(s, a->arg[0], a->count - 1, a->arg + 1, &study, d) != RN_OK)
+        *code = fail_with(d, a);
+    if (study)
+        *code = training_study(a, s, study);
+    bool any = study || *code;
+    study_close(study);
+    diag_destroy(d);
+    session_destroy(s);
+    return any;
 }
 
 int verb_train(const struct args *a) {
     struct run_options o = {
         .file = a->arg[0], .override_count = a->count - 1, .overrides = a->arg + 1};
-    return training_run(a, &o);
+    int code;
+    return several(a, &code) ? code : training_run(a, &o);
 }
