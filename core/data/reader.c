@@ -418,28 +418,60 @@ static int call(const struct transform_slot *g, bool fit, uint64_t first, uint64
     return guard_end(guard, member, status, e);
 }
 
-/* The first of n rows that a transform refuses by itself, or n: not found. */
-static uint64_t refused_row(struct reader *r, const struct transform_slot *g, bool fit,
-                            uint64_t n) {
-    for (uint32_t i = 0; i < g->in_count; i++)
-        if (r->cells[g->in[i]])
-            return n;
-    for (uint32_t i = 0; i < g->out_count && !fit; i++)
-        if (r->cells[g->out[i]])
-            return n;
+/* Row `row` of the inputs by itself. whole: of inputs of variable size, the cells of
+ * all rows, which cells of one row stand in for. */
+static bool view_row(struct reader *r, const struct transform_slot *g, uint64_t row,
+                     struct cells *const *whole) {
+    struct rn_error e = {0};
+    for (uint32_t i = 0; i < g->in_count; i++) {
+        uint32_t f = g->in[i];
+        r->in[i] = view(r, f, 1);
+        if (!whole[i]) {
+            r->in[i].data = r->columns[f] + row * r->data->pipeline.columns[f].bytes;
+            continue;
+        }
+        cells_clear(r->cells[f], 1);
+        if (cells_copy(r->cells[f], 0, whole[i], row, &e) != RN_OK)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t try_each_row(struct reader *r, const struct transform_slot *g, bool fit,
+                             uint64_t n, struct cells *const *whole) {
     for (uint64_t row = 0; row < n; row++) {
         struct rn_error e = {0};
-        for (uint32_t i = 0; i < g->in_count; i++) {
-            r->in[i] = view(r, g->in[i], 1);
-            r->in[i].data =
-                r->columns[g->in[i]] + row * r->data->pipeline.columns[g->in[i]].bytes;
-        }
-        for (uint32_t i = 0; i < g->out_count && !fit; i++)
+        if (!view_row(r, g, row, whole))
+            return n;
+        for (uint32_t i = 0; i < g->out_count && !fit; i++) {
             r->out[i] = view(r, g->out[i], 1);
+            if (r->cells[g->out[i]])
+                cells_clear(r->cells[g->out[i]], 1);
+        }
         if (call(g, fit, row, 1, r, &e) != RN_OK)
             return row;
     }
     return n;
+}
+
+/* The first of n rows that a transform refuses by itself, or n: not found. */
+static uint64_t refused_row(struct reader *r, const struct transform_slot *g, bool fit,
+                            uint64_t n) {
+    struct cells **whole = memory_get(memory_mul(g->in_count + 1, sizeof *whole));
+    for (uint32_t i = 0; i < g->in_count; i++) {
+        whole[i] = r->cells[g->in[i]];
+        if (whole[i])
+            r->cells[g->in[i]] = cells_create(
+                1, field_bytes(&r->data->pipeline.columns[g->in[i]].field));
+    }
+    uint64_t row = try_each_row(r, g, fit, n, whole);
+    for (uint32_t i = g->in_count; i-- > 0;)
+        if (whole[i]) {
+            cells_destroy(r->cells[g->in[i]]);
+            r->cells[g->in[i]] = whole[i];
+        }
+    memory_release(whole);
+    return row;
 }
 
 static int run(struct reader *r, const struct transform_slot *g, bool fit, uint64_t n,

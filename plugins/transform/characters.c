@@ -7,21 +7,21 @@
 #include <runner/sdk/field.h>
 #include <runner/transform.h>
 
-#define VERSION  1u /* of a state before it was named arrays */
-#define POINTS   0x110000u
-#define PADDING  0
-#define UNKNOWN  1
-#define FIRST    2u
-#define NO_POINT 0xFFFFFFFFu /* a byte that is not UTF-8 */
+#include "unicode.h"
+
+#define VERSION 1u /* of a state before it was named arrays */
+#define PADDING 0
+#define UNKNOWN 1
+#define FIRST   2u
 
 struct characters {
     char field[160];
     uint64_t length, width; /* width: of text of one size; 0: variable */
     uint32_t vocabulary;    /* most ids */
-    uint64_t *seen;         /* [POINTS], while fitting */
+    uint64_t *seen;         /* [UNICODE_POINTS], while fitting */
     uint32_t known;         /* characters with an id */
     uint32_t *points;       /* [known] code point of id FIRST + i */
-    uint32_t *ids;          /* [POINTS], 0: none */
+    uint32_t *ids;          /* [UNICODE_POINTS], 0: none */
 };
 
 static void destroy(void *self) {
@@ -42,36 +42,10 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     s->length = (uint64_t)rn_get_int(h, "length");
     s->vocabulary = (uint32_t)rn_get_int(h, "vocabulary");
     s->points = calloc(s->vocabulary, sizeof *s->points);
-    s->ids = calloc(POINTS, sizeof *s->ids);
+    s->ids = calloc(UNICODE_POINTS, sizeof *s->ids);
     if (!s->points || !s->ids)
         return rn_fail(e, RN_E_MEMORY, "no memory for a vocabulary", NULL, NULL);
     return RN_OK;
-}
-
-/* The code point at p, n bytes left, and how many bytes it has (RFC 3629: no surrogate,
- * no longer form than needed, at most U+10FFFF). */
-static uint32_t decode(const uint8_t *p, uint64_t n, uint64_t *used) {
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t bytes = p[0] < 0x80       ? 1
-                     : p[0] >> 5 == 6  ? 2
-                     : p[0] >> 4 == 14 ? 3
-                     : p[0] >> 3 == 30 ? 4
-                                       : 0;
-    *used = 1;
-    if (bytes == 1)
-        return p[0];
-    if (!bytes || bytes > n)
-        return NO_POINT;
-    uint32_t c = p[0] & (0x7Fu >> bytes);
-    for (uint32_t i = 1; i < bytes; i++) {
-        if (p[i] >> 6 != 2)
-            return NO_POINT;
-        c = c << 6 | (p[i] & 0x3Fu);
-    }
-    if (c < least[bytes] || c >= POINTS || (c >= 0xD800 && c < 0xE000))
-        return NO_POINT;
-    *used = bytes;
-    return c;
 }
 
 static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
@@ -103,9 +77,9 @@ static const uint8_t *text_of(const struct characters *s, const struct rn_tensor
 static int32_t fit_begin(void *self, struct rn_error *e) {
     struct characters *s = self;
     s->known = 0;
-    memset(s->ids, 0, POINTS * sizeof *s->ids);
+    memset(s->ids, 0, UNICODE_POINTS * sizeof *s->ids);
     free(s->seen);
-    s->seen = calloc(POINTS, sizeof *s->seen);
+    s->seen = calloc(UNICODE_POINTS, sizeof *s->seen);
     return s->seen ? RN_OK
                    : rn_fail(e, RN_E_MEMORY, "no memory for a vocabulary", NULL, NULL);
 }
@@ -120,8 +94,8 @@ static int32_t fit_rows(void *self, const struct rn_transform_call *call,
         uint64_t bytes, used;
         const uint8_t *p = text_of(s, in, i, &bytes);
         for (uint64_t at = 0; at < bytes; at += used) {
-            uint32_t c = decode(p + at, bytes - at, &used);
-            if (c != NO_POINT)
+            uint32_t c = unicode_next(p + at, bytes - at, &used);
+            if (c != UNICODE_BAD)
                 s->seen[c]++;
         }
     }
@@ -143,13 +117,13 @@ static int by_count(const void *a, const void *b) {
 static int32_t fit_end(void *self, struct rn_error *e) {
     struct characters *s = self;
     size_t n = 0;
-    for (uint32_t c = 0; c < POINTS; c++)
+    for (uint32_t c = 0; c < UNICODE_POINTS; c++)
         n += s->seen[c] > 0;
     struct count *all = calloc(n + 1, sizeof *all);
     if (!all)
         return rn_fail(e, RN_E_MEMORY, "no memory for a vocabulary", NULL, NULL);
     n = 0;
-    for (uint32_t c = 0; c < POINTS; c++)
+    for (uint32_t c = 0; c < UNICODE_POINTS; c++)
         if (s->seen[c])
             all[n++] = (struct count){s->seen[c], c};
     qsort(all, n, sizeof *all, by_count);
@@ -175,8 +149,8 @@ static int32_t apply(void *self, const struct rn_transform_call *call,
         uint64_t bytes, used, k = 0;
         const uint8_t *p = text_of(s, in, i, &bytes);
         for (uint64_t at = 0; at < bytes && k < s->length; at += used) {
-            uint32_t c = decode(p + at, bytes - at, &used);
-            to[k++] = c != NO_POINT && s->ids[c] ? s->ids[c] : UNKNOWN;
+            uint32_t c = unicode_next(p + at, bytes - at, &used);
+            to[k++] = c != UNICODE_BAD && s->ids[c] ? s->ids[c] : UNKNOWN;
         }
         for (; k < s->length; k++)
             to[k] = PADDING;
@@ -228,9 +202,9 @@ static int32_t load(void *self, struct rn_stream *from, struct rn_error *e) {
     int32_t status = from->api->read(from, &first, sizeof first);
     if (status == RN_OK)
         status = read_points(s, from, first, &known, e);
-    memset(s->ids, 0, POINTS * sizeof *s->ids);
+    memset(s->ids, 0, UNICODE_POINTS * sizeof *s->ids);
     for (uint32_t i = 0; status == RN_OK && i < known; i++) {
-        if (s->points[i] >= POINTS || s->ids[s->points[i]])
+        if (s->points[i] >= UNICODE_POINTS || s->ids[s->points[i]])
             status = RN_E_CHECKPOINT;
         else
             s->ids[s->points[i]] = FIRST + i;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transforms beside scikit-learn (golden/transforms.json, made by golden_transforms.py), at
-full width and after their state was stored and loaded; and their errors.
+"""Transforms beside scikit-learn (golden/transforms.json, made by golden_transforms.py) and
+Hugging Face tokenizers (golden/text.json, made by golden_text.py), at full width and after their state was stored and loaded; and their errors.
 
 Called as transforms.py RUNNER TRANSFORM_ROWS PLUGINS MADE_SOURCE."""
 import json
@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from harness import EMULATOR, Checks, Scratch, environment  # noqa: E402
 
 TOOL, PLUGINS, MADE = sys.argv[2:5]
-GOLDEN = pathlib.Path(__file__).parent / "golden" / "transforms.json"
+GOLDEN = pathlib.Path(__file__).parent / "golden"
 c = Checks()
 
 
@@ -83,8 +83,8 @@ def compare(name, case, got):
              np.array_equal(np.isnan(a), np.isnan(want)))
         with np.errstate(invalid="ignore"):
             far = np.nan_to_num(np.abs(a - want) / np.maximum(1, np.abs(want)))
-        c.ok(f"{name}: {field}", far.max() <= case["tolerance"],
-             f"differs by {far.max()}")
+        most = far.max(initial=0)
+        c.ok(f"{name}: {field}", most <= case["tolerance"], f"differs by {most}")
 
 
 X = {"x": {"dtype": "<f8", "data": [[1.0, 2.0], [3.0, 5.0], [2.0, 9.0], [4.0, -1.0]]}}
@@ -251,13 +251,29 @@ ERRORS = [
     ([{"type": "select", "of": ["x", "y"], "target": "y", "by": "mutual_info", "keep": 1,
        "memory": 0}], {"arrays": {**X, "y": {"dtype": "<i8", "data": [1, 0, 1, 0]}}}, None,
      "256 training rows need more than the 0 MiB of memory that fitting may use"),
+    ([{"type": "words", "of": "x"}], {"arrays": X}, None, "field 'x' holds f64, not text"),
+    ([{"type": "words", "of": ["k", "x"]}], TEXT, None, "takes one field"),
+    ([{"type": "words", "of": "k", "min_count": 5}], TEXT, None,
+     "field 'k': no word occurs 5 times in the training rows"),
+    ([{"type": "words", "of": "k", "unknown": "error"}, {"type": "pad_sequence", "of": "k", "length": 2}],
+     {"csv": "x,k\n1,a b\n2,b\n3,A zz\n", **FIELD}, 2,
+     "row 3: field 'k': 'zz' is not among the 2 words that have an id`unknown: index` gives"),
+    ([{"type": "words", "of": "k", "unknown": "error"}, {"type": "pad_sequence", "of": "k", "length": 2}],
+     {"csv": "x,k\n1,a b\n2,b\n3,\n4,b B\n5,yy\n", "source": {"texts": ["k"]}}, 2,
+     "row 5: field 'k': 'yy' is not among the 2 words that have an id`unknown: index` gives"),
+    ([{"type": "bpe", "of": "x", "size": 300}], {"arrays": X}, None,
+     "field 'x' holds f64, not text"),
+    ([{"type": "bpe", "of": "k"}], TEXT, None, "'size' is missing"),
+    ([{"type": "bpe", "of": "k", "size": 300, "memory": 0}], TEXT, None,
+     "field 'k': its different words need more than the 0 MiB of memory that fitting may use"),
     # MORE
 ]
 
 
 def main():
-    golden = json.loads(GOLDEN.read_text())
+    golden = json.loads((GOLDEN / "transforms.json").read_text())
     inputs = golden.pop("inputs")
+    golden |= json.loads((GOLDEN / "text.json").read_text())
     for case in golden.values():
         case["arrays"] = {k: inputs[v] for k, v in case.get("arrays", {}).items()}
     for name, got in run(golden).items():
