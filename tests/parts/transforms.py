@@ -7,6 +7,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 
@@ -270,7 +271,18 @@ ERRORS = [
 ]
 
 
+def unicode_table():
+    """The table of characters is that of this Python, where its Unicode is the same."""
+    folder = pathlib.Path(__file__).resolve().parents[2] / "plugins/transform"
+    header = (folder / "unicode_table.h").read_text()
+    if f"Unicode {unicodedata.unidata_version}." not in header:
+        return print(f"SKIP: the table of characters: Python has Unicode {unicodedata.unidata_version}")
+    made = subprocess.run([sys.executable, folder / "unicode_table.py", "--print"], stdout=subprocess.PIPE)
+    c.ok("unicode_table.h is what unicode_table.py writes", made.stdout.decode() == header)
+
+
 def main():
+    unicode_table()
     golden = json.loads((GOLDEN / "transforms.json").read_text())
     inputs = golden.pop("inputs")
     golden |= json.loads((GOLDEN / "text.json").read_text())
