@@ -239,6 +239,8 @@ static int look(struct check *c, struct diag *d) {
     if (status == RN_OK)
         status = check_near(c, &e);
     if (status == RN_OK)
+        status = check_pictures(c, &e);
+    if (status == RN_OK)
         status = check_label_errors(c, &e);
     if (status != RN_OK)
         return fail(c, &e, d);

@@ -117,7 +117,11 @@ int check_groups(struct check *c, struct rn_error *e);
 int check_dates(struct check *c, struct rn_error *e);
 /* labels.c */
 int check_label_errors(struct check *c, struct rn_error *e);
-/* near.c */
+/* near.c. Is a raw field an input of images? *out: with the range of its values. */
+struct near_image;
+bool check_is_image(const struct check *c, uint32_t raw, struct near_image *out);
+/* pictures.c */
+int check_pictures(struct check *c, struct rn_error *e);
 int check_near(struct check *c, struct rn_error *e);
 /* integrity.c: days since 1970-01-01 of a text that is a date, else NAN. */
 double date_of(const char *s);

@@ -221,12 +221,6 @@ static int look_at_images(struct check *k, uint32_t raw, struct near_image *imag
     const struct profile *p = k->profile;
     struct data_raw f = data_raw_at(k->data, raw);
     struct near_options o = {*image, p->rows, p->of[DATA_TRAIN], threads_of(k)};
-    if (o.image.dtype == RN_F32)
-        for (uint32_t i = 0; i < p->count; i++)
-            if (p->columns[i].raw == raw) {
-                o.image.low = p->columns[i].of[PROFILE_ALL].min;
-                o.image.high = p->columns[i].of[PROFILE_ALL].max;
-            }
     struct feed feed = {.k = k, .raw = raw};
     feed.bytes = f.elements * RN_DTYPE_BYTES(f.dtype);
     feed.near = near_create(&o);
@@ -245,6 +239,20 @@ static int look_at_images(struct check *k, uint32_t raw, struct near_image *imag
     return status;
 }
 
+bool check_is_image(const struct check *c, uint32_t raw, struct near_image *out) {
+    struct data_raw f = data_raw_at(c->data, raw);
+    const struct profile *p = c->profile;
+    if (!c->roles.input[raw] || f.text || !f.elements ||
+        !near_image_of(f.dtype, f.rank, f.shape, out))
+        return false;
+    for (uint32_t i = 0; i < p->count && f.dtype == RN_F32; i++)
+        if (p->columns[i].raw == raw) {
+            out->low = p->columns[i].of[PROFILE_ALL].min;
+            out->high = p->columns[i].of[PROFILE_ALL].max;
+        }
+    return true;
+}
+
 int check_near(struct check *k, struct rn_error *e) {
     struct findings *f = &k->findings;
     uint64_t rows = k->profile->rows;
@@ -253,10 +261,8 @@ int check_near(struct check *k, struct rn_error *e) {
     if (!f->asked[FINDING_NEAR_DUPLICATE_SPLIT] && !f->asked[FINDING_NEAR_DUPLICATE])
         return RN_OK;
     for (uint32_t i = 0; i < data_raw_count(k->data) && status == RN_OK; i++) {
-        struct data_raw raw = data_raw_at(k->data, i);
         struct near_image image;
-        if (!k->roles.input[i] || raw.text || !raw.elements ||
-            !near_image_of(raw.dtype, raw.rank, raw.shape, &image))
+        if (!check_is_image(k, i, &image))
             continue;
         if (rows < ROWS_MIN || rows > NEAR_ROWS_MAX)
             skip(k,

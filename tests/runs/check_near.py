@@ -11,6 +11,7 @@ import yaml
 
 from clothes import FASHION
 from harness import ROOT, Checks, Scratch, runner
+from waves import noisy, pictures
 
 c = Checks()
 CODES = "near-duplicate-split,near-duplicate,duplicate-split,duplicate"
@@ -102,22 +103,6 @@ def look(folder, *args, file="e.yaml"):
 def found(report, code, split=None):
     return [f for f in report["findings"] if f["code"] == code and
             (split is None or f["split"] == split)]
-
-
-def pictures(rng, n, channels, h, w):
-    """Smooth random pictures: sums of waves."""
-    y, x = np.mgrid[:h, :w] / max(h, w)
-    out = np.zeros((n, channels, h, w))
-    for i in range(n):
-        for ch in range(channels):
-            for _ in range(6):
-                a, b, p = rng.uniform(-4, 4), rng.uniform(-4, 4), rng.uniform(0, 7)
-                out[i, ch] += rng.uniform(.2, 1) * np.sin(6.3 * (a * x + b * y) + p)
-    return np.clip(128 + 40 * out, 0, 255).astype("u1")
-
-
-def noisy(rng, x, sd=2):
-    return np.clip(x + rng.normal(0, sd, x.shape), 0, 255).round().astype("u1")
 
 
 def test_pairs(folder):
