@@ -53,7 +53,8 @@ static void look_missing(struct check *k, const struct profile_column *c) {
         finding_reason(&k->findings, f, "%llu %s without a target (%.2g %%)",
                        (unsigned long long)s->missing,
                        count_word(s->missing, "row is", "rows are"), 100 * share);
-        fix_transform(k, f, "drop_missing", c, "");
+        finding_fix(&k->findings, f, "data.drop_missing={of: %s, test: true}",
+                    fix_name(k, c->field));
     } else {
         f = finding_add(&k->findings, FINDING_MISSING, c->name, share, NAN);
         finding_reason(&k->findings, f, "%.3g %% of the %s missing", 100 * share,

@@ -146,7 +146,9 @@ static void sentences(const char *doc, struct text *out) {
 
 static const struct record *record_of(const struct schema *s, const struct option *o) {
     bool many = o->type.kind == TYPE_LIST || o->type.kind == TYPE_MAP;
-    const struct type *t = many ? o->type.of : &o->type;
+    const struct type *t = many                          ? o->type.of
+                           : o->type.kind == TYPE_EITHER ? o->type.map
+                                                         : &o->type;
     return t->kind == TYPE_RECORD ? schema_record(s, t->name) : NULL;
 }
 

@@ -50,7 +50,7 @@ static const char *trimmed(struct arena *a, const char *s, size_t n) {
 static int read_type(struct reader *r, const char *s, size_t n, struct type *t,
                      int depth);
 
-/* "list(...),map(...)" */
+/* "list(...),map(...)", or a record in place of the map. */
 static int read_either(struct reader *r, const char *inner, struct type *t, int depth) {
     struct type *list = arena_new(r->a, struct type),
                 *map = arena_new(r->a, struct type);
@@ -65,7 +65,8 @@ static int read_either(struct reader *r, const char *inner, struct type *t, int 
     int status = read_type(r, inner, k, list, depth + 1);
     if (status == RN_OK)
         status = read_type(r, inner + k + 1, length - k - 1, map, depth + 1);
-    if (status == RN_OK && (list->kind != TYPE_LIST || map->kind != TYPE_MAP))
+    if (status == RN_OK && (list->kind != TYPE_LIST ||
+                            (map->kind != TYPE_MAP && map->kind != TYPE_RECORD)))
         status = bad(r, "either needs a list and a map:", inner, length);
     return status;
 }
@@ -336,17 +337,21 @@ static int check_joins(struct reader *r, struct schema *s) {
     return RN_OK;
 }
 
+/* Is each record in the type one of the schema's? */
+static int check_type(struct reader *r, const struct schema *s, const struct type *t) {
+    if (t->kind == TYPE_RECORD && !schema_record(s, t->name) &&
+        !schema_join(s, t->name))
+        return bad(r, "no type is called", t->name, strlen(t->name));
+    int status = t->of ? check_type(r, s, t->of) : RN_OK;
+    return status == RN_OK && t->map ? check_type(r, s, t->map) : status;
+}
+
 static int check_names(struct reader *r, const struct schema *s,
                        const struct record *rec) {
-    for (uint32_t i = 0; i < rec->count; i++) {
-        const struct type *t = &rec->options[i].type;
-        while (t->of)
-            t = t->of;
-        if (t->kind == TYPE_RECORD && !schema_record(s, t->name) &&
-            !schema_join(s, t->name))
-            return bad(r, "no type is called", t->name, strlen(t->name));
-    }
-    return RN_OK;
+    int status = RN_OK;
+    for (uint32_t i = 0; i < rec->count && status == RN_OK; i++)
+        status = check_type(r, s, &rec->options[i].type);
+    return status;
 }
 
 struct schema *schema_parse(struct arena *a, const char *text, struct rn_error *e) {

@@ -20,7 +20,8 @@ enum type_kind {
     TYPE_COMPONENTS, /* one, a list or a map of named ones */
     TYPE_LIST,
     TYPE_MAP,
-    TYPE_EITHER, /* a list or a map: either(list(...),map(...)) */
+    TYPE_EITHER, /* a list or a map: either(list(...),map(...)), or a record as the map
+                  */
     TYPE_RECORD
 };
 
@@ -32,7 +33,7 @@ struct type {
     const char
         *name; /* component's kind, "live" or "series"; record's or union's name */
     const struct type *of;  /* TYPE_LIST, TYPE_MAP; the list of TYPE_EITHER */
-    const struct type *map; /* TYPE_EITHER */
+    const struct type *map; /* TYPE_EITHER: a map or a record */
 };
 
 struct option {

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <runner/sdk/missing.h>
+
 #include "base/hash.h"
 #include "base/text.h"
+#include "data/drop.h"
 #include "data/internal.h"
 
 /* ------------------------------------------------------------------ instances */
@@ -33,6 +36,8 @@ static const void *source_extension(void *context, struct instance *i, const cha
     (void)i;
     if (strcmp(id, RN_EXT_PREDICT) == 0)
         return data->options.mode == DATA_FOR_PREDICTION ? &predicting : NULL;
+    if (strcmp(id, RN_EXT_MAY_MISS) == 0)
+        return data->dropped.names;
     if (strcmp(id, RN_EXT_FIELDS) == 0)
         return data->pipeline.known.field_count ? &data->pipeline.known : NULL;
     return NULL;
@@ -292,6 +297,7 @@ struct data *data_open(const struct data_options *o, struct diag *d) {
     data->sizes.eval_batch = (uint64_t)data_number(o, "eval_batch");
     data->sizes.workers = (uint32_t)data_number(o, "workers");
     data->sizes.cache_bytes = (uint64_t)data_number(o, "cache") << 20;
+    drop_names(data);
     uint32_t before = diag_count(d);
     int status = o->prepared ? prepared_tables(data, &e) : open_sources(data, d);
     number_samples(data);
@@ -337,6 +343,9 @@ void data_close(struct data *data) {
         }
         memory_release(data->splits[i].ids);
     }
+    memory_release(data->pool.rows);
+    memory_release(data->dropped.mark);
+    memory_release(data->dropped.ids);
     for (uint32_t i = 0; i < data->sources.count; i++) {
         struct table *t = &data->sources.at[i];
         if (t->ids)
@@ -440,6 +449,9 @@ void data_describe(const struct data *data, struct text *out) {
                                                                 : "");
         before = ", ";
     }
+    if (data->dropped.rows)
+        text_addf(out, "%s%llu left out", before,
+                  (unsigned long long)data->dropped.rows);
     before = "; ";
     for (uint32_t i = 0; i < data->field_count; i++) {
         const struct data_field *f = &data->fields[i];

@@ -49,7 +49,9 @@ struct data_prepared {
         const int64_t *ids;            /* [rows], rising */
         const uint8_t *const *columns; /* [field_count]: [rows, shape...], unaligned */
     } splits[DATA_SPLITS];
-    const void *state; /* what data_save gives */
+    uint64_t dropped_rows;
+    const int64_t *dropped; /* [dropped_rows] ids, rising */
+    const void *state;      /* what data_save gives */
     uint64_t state_bytes;
     const char *content_hash, *split_hash;
 };
@@ -141,6 +143,10 @@ bool data_is_stream(const struct data *data, enum data_split_kind split);
 uint64_t data_rows(const struct data *data, enum data_split_kind split);
 const int64_t *data_ids(const struct data *data, enum data_split_kind split);
 const char *data_split_name(enum data_split_kind split); /* "train" "val" "test" */
+/* Samples that data.drop_missing left out: how many, and their ids in rising order. */
+uint64_t data_dropped(const struct data *data, const int64_t **ids);
+/* "9 of 500 rows before the split, 3 of 100 val rows"; nothing of a stored split. */
+void data_describe_dropped(const struct data *data, struct text *out);
 /* SHA-256 in hex: of the split (lists and content), of the content of all sources. */
 const char *data_split_hash(const struct data *data);
 const char *data_content_hash(const struct data *data);

@@ -175,6 +175,18 @@ struct data {
         uint64_t rows;
         int64_t *ids;
     } splits[DATA_SPLITS];
+    struct {            /* rows of the main source that are divided */
+        uint64_t count; /* with rows */
+        uint64_t *rows; /* rising, from 0; NULL: all */
+    } pool;
+    struct {                      /* samples that data.drop_missing left out */
+        const char *const *names; /* of the option, NULL ends them; NULL: none */
+        uint8_t *mark;            /* by sample id, while the split is made */
+        uint64_t rows;
+        int64_t *ids;             /* [rows], rising */
+        uint64_t before;          /* of the main source, before it was divided */
+        uint64_t of[DATA_SPLITS]; /* after that */
+    } dropped;
     char split_hash[65], content_hash[65];
     bool ready; /* fitted or loaded */
     uint32_t field_count;

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/suggest.h"
 #include "base/text.h"
+#include "data/drop.h"
 #include "data/keys.h"
 
 static int wrong_option(const char *option, struct rn_error *e) {
@@ -63,7 +64,8 @@ int keys_missing(struct data *data, const char *option, uint32_t column, uint64_
     error_set(e, RN_E_DATA,
               "%s: row %llu has no value of '%s', the field of "
               "data.split.%s",
-              table_file(t, c), (unsigned long long)row + 1, c->field.name, option);
+              table_file(t, c), (unsigned long long)pool_row(data, row) + 1,
+              c->field.name, option);
     if (count > 1)
         error_hint(e, "%llu rows have none", (unsigned long long)count);
     return wrong_option(option, e);
@@ -80,10 +82,11 @@ int keys_rows(struct data *data, const uint32_t *columns, uint32_t count, keys_f
     for (uint32_t i = 0; i < count; i++)
         demand_add(demand, data, columns[i]);
     int status = reader_open(data, t, DATA_CHUNK, demand, &r, e);
-    for (uint64_t at = 0; at < t->count && status == RN_OK; at += DATA_CHUNK) {
-        uint64_t n = t->count - at < DATA_CHUNK ? t->count - at : DATA_CHUNK;
+    uint64_t rows = pool_count(data);
+    for (uint64_t at = 0; at < rows && status == RN_OK; at += DATA_CHUNK) {
+        uint64_t n = rows - at < DATA_CHUNK ? rows - at : DATA_CHUNK;
         for (uint64_t i = 0; i < n; i++)
-            ids[i] = (int64_t)(t->offset + at + i);
+            ids[i] = (int64_t)(t->offset + pool_row(data, at + i));
         status = reader_read(&r, n, ids, e);
         if (status == RN_OK)
             status = fn(context, &r, at, n, e);
@@ -193,7 +196,7 @@ static void make_intervals(struct classes *c, struct row_value *all, uint64_t n,
 int keys_classes(struct data *data, uint32_t column, uint64_t bins, struct classes *out,
                  struct rn_error *e) {
     const struct column *c = &data->pipeline.columns[column];
-    uint64_t n = data->sources.at[data->sources.main].count;
+    uint64_t n = pool_count(data);
     *out = (struct classes){.column = column};
     if (field_variable(&c->field)) {
         error_set(e, RN_E_CONFIG,

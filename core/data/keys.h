@@ -13,7 +13,8 @@ int keys_column(struct data *data, const char *option, const char *name, uint32_
 /* Called for each chunk of rows: r has the columns of n rows from row `first`. */
 typedef int (*keys_fn)(void *context, const struct reader *r, uint64_t first,
                        uint64_t n, struct rn_error *e);
-/* Some raw columns of all rows of the main source. */
+/* Some raw columns of the rows of the main source that are divided; rows here and below
+ * are counted among those (pool_row). */
 int keys_rows(struct data *data, const uint32_t *columns, uint32_t count, keys_fn fn,
               void *context, struct rn_error *e);
 

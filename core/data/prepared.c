@@ -76,6 +76,10 @@ int prepared_splits(struct data *data, struct rn_error *e) {
         if (n)
             memcpy(data->splits[s].ids, p->splits[s].ids, n * sizeof(int64_t));
     }
+    data->dropped.rows = p->dropped_rows;
+    data->dropped.ids = memory_get(memory_mul(p->dropped_rows + 1, sizeof(int64_t)));
+    if (p->dropped_rows)
+        memcpy(data->dropped.ids, p->dropped, p->dropped_rows * sizeof(int64_t));
     split_hash(data);
     if (strcmp(data->split_hash, p->split_hash) != 0)
         return error_set(e, RN_E_DATA, "%s: its split is not the one that it names",

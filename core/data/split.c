@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "data/drop.h"
 #include "data/groups.h"
 #include "data/keys.h"
 #include "data/split.h"
@@ -230,7 +231,7 @@ int split_keys_of(struct data *data, struct split_keys *by, struct split_keys *g
 
 int split_groups(struct data *data, const struct split_keys *keys, bool equal_rows,
                  uint32_t *of, uint64_t *count, struct rn_error *e) {
-    uint64_t n = data->sources.at[data->sources.main].count;
+    uint64_t n = pool_count(data);
     struct identity *ids = memory_get(memory_mul(n + 1, sizeof *ids));
     int status = keys_identities(data, equal_rows ? NULL : keys->option, keys->columns,
                                  keys->count, 0, ids, e);
@@ -312,15 +313,15 @@ static int read_folds(const struct data *data, struct division *d, struct rn_err
 static int read_wants(const struct data *data, const struct table *t,
                       enum split_kind kind, struct division *d, struct rn_error *e) {
     const struct data_options *o = &data->options;
-    uint64_t *want = d->want;
+    uint64_t *want = d->want, all = pool_count(data);
     uint64_t gap = (uint64_t)data_number(o, "split.gap"), gaps = 0;
     int status = RN_OK;
     if (data->sources.val < 0)
-        status = wanted_rows(data_number(o, "split.val"), t->count, "val",
-                             &want[DATA_VAL], e);
+        status =
+            wanted_rows(data_number(o, "split.val"), all, "val", &want[DATA_VAL], e);
     if (data->sources.test < 0 && status == RN_OK)
-        status = wanted_rows(data_number(o, "split.test"), t->count, "test",
-                             &want[DATA_TEST], e);
+        status =
+            wanted_rows(data_number(o, "split.test"), all, "test", &want[DATA_TEST], e);
     if (status != RN_OK)
         return status;
     if (t->stream && (want[DATA_VAL] || want[DATA_TEST] || d->folds)) {
@@ -332,20 +333,20 @@ static int read_wants(const struct data *data, const struct table *t,
     }
     if (kind == SPLIT_POSITION || kind == SPLIT_TIME)
         gaps = gap * ((want[DATA_VAL] > 0) + (want[DATA_TEST] > 0));
-    if (want[DATA_VAL] + want[DATA_TEST] + gaps >= t->count && t->count) {
+    if (want[DATA_VAL] + want[DATA_TEST] + gaps >= all && all) {
         error_set(e, RN_E_CONFIG,
                   "%llu samples for validation and %llu for the test leave "
                   "none of %llu for training",
                   (unsigned long long)want[DATA_VAL],
-                  (unsigned long long)want[DATA_TEST], (unsigned long long)t->count);
+                  (unsigned long long)want[DATA_TEST], (unsigned long long)all);
         if (gaps)
             error_hint(e, "%llu are left out as gaps", (unsigned long long)gaps);
         return refuse(e, "");
     }
-    if (d->folds && (t->count - want[DATA_TEST]) < d->folds) {
+    if (d->folds && (all - want[DATA_TEST]) < d->folds) {
         error_set(e, RN_E_CONFIG,
                   "%u folds of %llu samples: at least one would be empty", d->folds,
-                  (unsigned long long)(t->count - want[DATA_TEST]));
+                  (unsigned long long)(all - want[DATA_TEST]));
         return refuse(e, "folds");
     }
     return RN_OK;
@@ -634,14 +635,15 @@ static int divide_rows(struct data *data, struct request *r, struct rn_error *e)
 
 void split_lists(struct data *data, const uint8_t *part, const bool any[DATA_SPLITS]) {
     const struct table *t = &data->sources.at[data->sources.main];
+    uint64_t rows = pool_count(data);
     for (int s = 0; s < DATA_SPLITS; s++) {
         if (!any[s])
             continue;
-        int64_t *ids = memory_get(memory_mul(t->count + 1, sizeof *ids));
+        int64_t *ids = memory_get(memory_mul(rows + 1, sizeof *ids));
         uint64_t n = 0;
-        for (uint64_t i = 0; i < t->count; i++)
+        for (uint64_t i = 0; i < rows; i++)
             if (part[i] == s)
-                ids[n++] = (int64_t)(t->offset + i);
+                ids[n++] = (int64_t)(t->offset + pool_row(data, i));
         data->splits[s].table = data->sources.main;
         data->splits[s].ids = ids;
         data->splits[s].rows = n;
@@ -653,7 +655,7 @@ static int divide(struct data *data, struct rn_error *e) {
     const struct node *seed = split_option(data, "seed");
     struct request r = {.kind = split_kind_of(data),
                         .seed = seed ? (uint64_t)node_int(seed) : data->options.seed,
-                        .division = {.rows = t->count}};
+                        .division = {.rows = pool_count(data)}};
     struct division *d = &r.division;
     int status = split_keys_of(data, &r.by, &r.group, &r.equal_rows, e);
     if (status == RN_OK)
@@ -663,7 +665,7 @@ static int divide(struct data *data, struct rn_error *e) {
     if (status != RN_OK)
         return status;
     data_key(r.seed, "data.split", d->key);
-    d->part = memory_get(t->count + 1);
+    d->part = memory_get(d->rows + 1);
     if (!t->stream && (d->want[DATA_VAL] || d->want[DATA_TEST] || d->folds))
         status = divide_rows(data, &r, e);
     const bool any[DATA_SPLITS] = {true, d->want[DATA_VAL] || d->folds,
@@ -708,22 +710,34 @@ static int read_stored(struct data *data, struct rn_error *e) {
                 : split_read_column(data, by.columns[0], e);
 }
 
-int split_make(struct data *data, struct rn_error *e) {
-    int status = RN_OK;
-    if (data->options.mode == DATA_FOR_PREDICTION)
-        split_whole(data, DATA_TEST, data->sources.main);
-    else if (data->options.stored_split)
-        status = split_read(data, data->options.stored_split, e);
-    else if (split_kind_of(data) == SPLIT_FILE)
+/* As the section says, without the rows that it leaves out. */
+static int make(struct data *data, struct rn_error *e) {
+    int status = drop_find(data, e);
+    if (status != RN_OK)
+        return status;
+    if (split_kind_of(data) == SPLIT_FILE) {
         status = read_stored(data, e);
-    else {
+    } else {
         status = divide(data, e);
         if (data->sources.val >= 0 && status == RN_OK)
             split_whole(data, DATA_VAL, data->sources.val);
         if (data->sources.test >= 0 && status == RN_OK)
             split_whole(data, DATA_TEST, data->sources.test);
     }
-    if (status == RN_OK)
+    return status == RN_OK ? drop_apply(data, e) : status;
+}
+
+int split_make(struct data *data, struct rn_error *e) {
+    int status = RN_OK;
+    if (data->options.mode == DATA_FOR_PREDICTION)
+        split_whole(data, DATA_TEST, data->sources.main);
+    else if (data->options.stored_split)
+        status = split_read(data, data->options.stored_split, e);
+    else
+        status = make(data, e);
+    if (status == RN_OK) {
+        drop_finish(data);
         split_hash(data);
+    }
     return status;
 }

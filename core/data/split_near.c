@@ -5,6 +5,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "data/drop.h"
 #include "data/keys.h"
 #include "data/near.h"
 
@@ -110,7 +111,7 @@ static int refuse(struct rn_error *e) {
 
 int split_join_near(struct data *data, const struct split_keys *keys, uint32_t *of,
                     uint64_t *count, struct rn_error *e) {
-    uint64_t rows = data->sources.at[data->sources.main].count;
+    uint64_t rows = pool_count(data);
     uint32_t images = 0;
     int status = RN_OK;
     if (rows > NEAR_ROWS_MAX) {

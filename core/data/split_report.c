@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "data/drift.h"
+#include "data/drop.h"
 #include "data/keys.h"
 #include "data/split.h"
 #include "data/split_report.h"
@@ -74,7 +75,7 @@ static void read_options(const struct data *data, struct split_report *out) {
 
 /* ------------------------------------------------------------- classes, groups */
 
-/* Of each row of the main source its part; DATA_SPLITS: none. */
+/* Of each row of the main source that is divided its part; DATA_SPLITS: none. */
 static uint8_t *parts_of(const struct data *data) {
     const struct table *t = &data->sources.at[data->sources.main];
     uint8_t *part = memory_get(t->count + 1);
@@ -83,6 +84,8 @@ static uint8_t *parts_of(const struct data *data) {
         for (uint64_t i = 0; i < data->splits[s].rows; i++)
             if (data->splits[s].table == data->sources.main)
                 part[(uint64_t)data->splits[s].ids[i] - t->offset] = (uint8_t)s;
+    for (uint64_t i = 0; i < pool_count(data); i++)
+        part[i] = part[pool_row(data, i)];
     return part;
 }
 
@@ -133,7 +136,7 @@ static int count_classes(struct data *data, const struct split_keys *by,
             out->classes[k] = arena_copy(a, text_get(&name));
             text_finish(&name);
         }
-        for (uint64_t i = 0; i < data->sources.at[data->sources.main].count; i++)
+        for (uint64_t i = 0; i < pool_count(data); i++)
             if (part[i] < DATA_SPLITS) {
                 out->class_rows[c.of[i]][part[i]]++;
                 out->class_all[c.of[i]]++;
@@ -146,7 +149,7 @@ static int count_classes(struct data *data, const struct split_keys *by,
 static int count_groups(struct data *data, const struct split_keys *group,
                         bool equal_rows, const uint8_t *part, struct split_report *out,
                         struct rn_error *e) {
-    uint64_t n = data->sources.at[data->sources.main].count;
+    uint64_t n = pool_count(data);
     if (!group->count)
         return RN_OK;
     uint32_t *of = memory_get(memory_mul(n + 1, sizeof *of));
@@ -372,7 +375,9 @@ int split_report_make(struct data *data, struct arena *a, struct split_report *o
     read_options(data, out);
     out->method = method_of(data, a, &by, &group, equal_rows);
     uint8_t *part = parts_of(data);
-    for (uint64_t i = 0; i < out->all; i++)
+    const int64_t *dropped;
+    out->dropped = data_dropped(data, &dropped);
+    for (uint64_t i = 0; i < pool_count(data); i++)
         out->left_out += part[i] == DATA_SPLITS;
     status = count_classes(data, &by, a, part, out, e);
     if (status == RN_OK)

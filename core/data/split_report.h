@@ -24,8 +24,9 @@ struct split_report {
         *method;   /* "stratified", "stratified by label, groups by patient" */
     uint64_t seed; /* of kinds that have one */
     bool seeded;
-    uint32_t folds, fold; /* 0: none; fold from 1 */
-    uint64_t all, left_out;
+    uint32_t folds, fold;   /* 0: none; fold from 1 */
+    uint64_t all, left_out; /* rows of the main source; of them in no part */
+    uint64_t dropped;       /* by data.drop_missing, of all sources */
     uint64_t rows[DATA_SPLITS];
     bool main[DATA_SPLITS]; /* of the source that is divided: its classes are counted */
     const char *class_field; /* NULL: no field of classes */

@@ -8,11 +8,18 @@
 #include <runner/sdk/file.h>
 
 #include "base/text.h"
+#include "data/drop.h"
 #include "data/split.h"
 
 /* Most bytes of a stored split: what is around the rows, and a row's number. */
 #define SPLIT_HEAD 4096u
 #define SPLIT_ROW  32u
+
+static void write_ids(struct text *out, const int64_t *ids, uint64_t n) {
+    for (uint64_t i = 0; i < n; i++)
+        text_addf(out, "%lld%c", (long long)ids[i],
+                  i % 16 == 15 || i + 1 == n ? '\n' : ' ');
+}
 
 void data_split_write(const struct data *data, struct text *out) {
     text_addf(out, "runner split 2\ncontent %s\n", data->content_hash);
@@ -23,14 +30,34 @@ void data_split_write(const struct data *data, struct text *out) {
         }
         text_addf(out, "%s %llu\n", data_split_name((enum data_split_kind)s),
                   (unsigned long long)data->splits[s].rows);
-        for (uint64_t i = 0; i < data->splits[s].rows; i++)
-            text_addf(out, "%lld%c", (long long)data->splits[s].ids[i],
-                      i % 16 == 15 || i + 1 == data->splits[s].rows ? '\n' : ' ');
+        write_ids(out, data->splits[s].ids, data->splits[s].rows);
     }
+    if (data->dropped.rows)
+        text_addf(out, "dropped %llu\n", (unsigned long long)data->dropped.rows);
+    write_ids(out, data->dropped.ids, data->dropped.rows);
 }
 
 static int bad_split(struct rn_error *e, const char *what) {
     return error_set(e, RN_E_DATA, "the stored split %s", what);
+}
+
+/* n ids below `all`, rising and not in a list before. */
+static int read_ids(const char **text, uint64_t n, uint64_t all, uint8_t *seen,
+                    int64_t *ids, struct rn_error *e) {
+    const char *p = *text;
+    for (uint64_t i = 0; i < n; i++) {
+        char *end;
+        long long id = strtoll(p, &end, 10);
+        if (end == p || id < 0 || (uint64_t)id >= all || (i && id <= ids[i - 1]))
+            return bad_split(e, "is damaged");
+        if (seen[id]++)
+            return error_set(e, RN_E_DATA, "the stored split has sample %lld twice",
+                             id);
+        ids[i] = id;
+        p = end;
+    }
+    *text = p;
+    return RN_OK;
 }
 
 /* One split's list; `seen` marks the samples of those before. */
@@ -49,22 +76,13 @@ static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
     if (sscanf(p, " %7s %llu%n", name, &n, &used) != 2 ||
         strcmp(name, data_split_name(s)) != 0 || n > all)
         return bad_split(e, "is damaged");
-    *text = p += used;
+    *text = p + used;
     if (!n)
         return RN_OK;
     int64_t *ids = data->splits[s].ids = memory_get(memory_mul(n + 1, sizeof *ids));
-    for (uint64_t i = 0; i < n; i++) {
-        char *end;
-        long long id = strtoll(p, &end, 10);
-        if (end == p || id < 0 || (uint64_t)id >= all || (i && id <= ids[i - 1]))
-            return bad_split(e, "is damaged");
-        if (seen[id]++)
-            return error_set(e, RN_E_DATA, "the stored split has sample %lld twice",
-                             id);
-        ids[i] = id;
-        p = end;
-    }
-    *text = p;
+    int status = read_ids(text, n, all, seen, ids, e);
+    if (status != RN_OK)
+        return status;
     data->splits[s].rows = n;
     for (uint32_t t = 0; t < data->sources.count; t++)
         if ((uint64_t)ids[0] >= data->sources.at[t].offset &&
@@ -74,6 +92,24 @@ static int read_list(struct data *data, enum data_split_kind s, uint64_t all,
     if ((uint64_t)ids[n - 1] >= t->offset + t->count)
         return bad_split(e, "mixes sources");
     return RN_OK;
+}
+
+/* What was left out, if anything. */
+static int read_dropped(struct data *data, uint64_t all, uint8_t *seen,
+                        const char **text, struct rn_error *e) {
+    unsigned long long n = 0;
+    int used = 0;
+    if (sscanf(*text, " dropped %llu%n", &n, &used) != 1)
+        return RN_OK;
+    if (!n || n > all)
+        return bad_split(e, "is damaged");
+    int64_t *ids = memory_get(memory_mul(n, sizeof *ids));
+    *text += used;
+    int status = read_ids(text, n, all, seen, ids, e);
+    for (uint64_t i = 0; i < n && status == RN_OK; i++)
+        drop_mark(data, ids[i], all);
+    memory_release(ids);
+    return status;
 }
 
 int split_read(struct data *data, const char *text, struct rn_error *e) {
@@ -101,6 +137,8 @@ int split_read(struct data *data, const char *text, struct rn_error *e) {
     uint8_t *seen = memory_get(all + 1);
     for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
         status = read_list(data, (enum data_split_kind)s, all, seen, &p, e);
+    if (status == RN_OK)
+        status = read_dropped(data, all, seen, &p, e);
     memory_release(seen);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <runner/sdk/field.h>
 
 #include "base/dtype.h"
+#include "data/drop.h"
 #include "data/keys.h"
 
 #define DAY_NS (86400.0L * 1e9L)
@@ -98,8 +99,8 @@ static int not_a_time(const struct times *t, uint64_t row, const char *s, uint64
     const struct table *table = &t->data->sources.at[t->data->sources.main];
     const struct column *c = &t->data->pipeline.columns[t->column];
     error_set(e, RN_E_DATA, "%s: row %llu, field '%s': '%.*s' is not a date",
-              table_file(table, c), (unsigned long long)row + 1, c->field.name,
-              (int)(n < 40 ? n : 40), s);
+              table_file(table, c), (unsigned long long)pool_row(t->data, row) + 1,
+              c->field.name, (int)(n < 40 ? n : 40), s);
     error_hint(e, "dates are of ISO 8601: 2024-01-31, 2024-01-31T12:30:00Z");
     return error_where(e, RN_WHERE_CONFIG, "split.by", 0, 0);
 }

@@ -28,6 +28,7 @@ static const struct resume_rule rules[] = {
     {"data.split.gap", false, "the run keeps the split that it began with"},
     {"data.split.embargo", false, "the run keeps the split that it began with"},
     {"data.split.path", false, "the run keeps the split that it began with"},
+    {"data.drop_missing", false, "the run keeps the split that it began with"},
     {"data.sampler", false,
      "the position of the run is counted in the order that it gives"},
     {"data.transforms", false, "the run keeps the transforms that were fitted for it"},

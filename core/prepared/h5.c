@@ -75,7 +75,7 @@ static struct array_spec *list_arrays(const struct prepared_job *j, uint64_t sta
                                       uint64_t fields, uint32_t *count) {
     uint32_t n = 0;
     struct array_spec *all = arena_array(j->arena, struct array_spec,
-                                         j->split_count * (j->field_count + 1) + 2);
+                                         j->split_count * (j->field_count + 1) + 3);
     for (uint32_t s = 0; s < j->split_count; s++) {
         for (uint32_t i = 0; i < j->field_count; i++)
             all[n++] = field_spec(j, s, j->fields[i]);
@@ -86,6 +86,15 @@ static struct array_spec *list_arrays(const struct prepared_job *j, uint64_t sta
             .rank = 1,
             .shape = {(int64_t)j->splits[s].rows}};
     }
+    const int64_t *ids;
+    uint64_t dropped = data_dropped(j->o->data, &ids);
+    if (dropped)
+        all[n++] = (struct array_spec){.name = "dropped",
+                                       .doc = "sample ids that data.drop_missing left "
+                                              "out",
+                                       .dtype = RN_I64,
+                                       .rank = 1,
+                                       .shape = {(int64_t)dropped}};
     all[n++] =
         bytes_spec("fields", "names, types, shapes and classes, as JSON", fields);
     all[n++] = bytes_spec("state",
@@ -120,6 +129,11 @@ static int open_h5(const struct prepared_job *j, void **writer, struct rn_error 
         status =
             arrays_append(w->arrays, f.array_count - 2, fields.s, fields.length, e);
     }
+    const int64_t *ids;
+    uint64_t dropped = data_dropped(j->o->data, &ids);
+    if (status == RN_OK && dropped)
+        status =
+            arrays_append(w->arrays, f.array_count - 3, ids, dropped * sizeof *ids, e);
     if (status == RN_OK)
         status =
             arrays_append(w->arrays, f.array_count - 1, state->data, state->bytes, e);

@@ -88,29 +88,30 @@ static int read_fields(struct prepared_file *f, struct arena *a, const char *pat
 
 /* ----------------------------------------------------------------------- splits */
 
-/* The ids, which rise; a copy, as the file aligns nothing. */
-static int read_ids(struct prepared_file *f, struct arena *a, enum data_split_kind s,
-                    const char *path, struct rn_error *e) {
+/* Ids, which rise; a copy, as the file aligns nothing. No such array: 0 rows. */
+static int read_ids(struct prepared_file *f, struct arena *a, const char *name,
+                    const char *path, uint64_t *count, const int64_t **out,
+                    struct rn_error *e) {
     const void *data;
     uint64_t size;
-    const char *name = arena_format(a, "%s/id", data_split_name(s));
     struct rn_error none = {0};
     if (arrays_find(f->view, name, NULL, &data, &size, &none) != RN_OK)
-        return RN_OK; /* there is no such split */
+        return RN_OK;
     uint64_t rows = size / sizeof(int64_t);
     int64_t *ids = arena_array(a, int64_t, rows + 1);
     memcpy(ids, data, size);
     for (uint64_t i = 0; i < rows; i++)
         if (ids[i] < 0 || (i && ids[i] <= ids[i - 1]))
             return not_prepared(e, path);
-    f->data.splits[s].rows = rows;
-    f->data.splits[s].ids = ids;
+    *count = rows;
+    *out = ids;
     return RN_OK;
 }
 
 static int read_split(struct prepared_file *f, struct arena *a, enum data_split_kind s,
                       const uint64_t *bytes, const char *path, struct rn_error *e) {
-    int status = read_ids(f, a, s, path, e);
+    int status = read_ids(f, a, arena_format(a, "%s/id", data_split_name(s)), path,
+                          &f->data.splits[s].rows, &f->data.splits[s].ids, e);
     uint64_t rows = f->data.splits[s].rows;
     const uint8_t **columns = arena_array(a, const uint8_t *, f->data.field_count + 1);
     for (uint32_t i = 0; i < f->data.field_count && status == RN_OK && rows; i++) {
@@ -143,6 +144,9 @@ int prepared_open(struct prepared_file *f, struct arena *a, const char *path,
     status = read_fields(f, a, path, &bytes, e);
     for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
         status = read_split(f, a, (enum data_split_kind)s, bytes, path, e);
+    if (status == RN_OK)
+        status =
+            read_ids(f, a, "dropped", path, &f->data.dropped_rows, &f->data.dropped, e);
     if (status == RN_OK)
         status = arrays_find(f->view, "state", NULL, &f->data.state,
                              &f->data.state_bytes, e);

@@ -6,8 +6,8 @@
 #include "base/text.h"
 #include "prepared/prepared.h"
 
-static const char *const parts[] = {"source", "train", "val",
-                                    "test",   "split", "transforms"};
+static const char *const parts[] = {"source", "train",        "val",       "test",
+                                    "split",  "drop_missing", "transforms"};
 
 /* Bytes of a quoted scalar, from behind its first quote, that needs no quotes; 0: it
  * does. */

@@ -256,8 +256,19 @@ static int open_data(struct setup *s, const struct setup_options *o, struct diag
     return s->data ? RN_OK : diag_status(d);
 }
 
+/* Of a new split only: a stored one is no news. */
+static void say_dropped(const struct setup *s) {
+    struct text t = {0};
+    data_describe_dropped(s->data, &t);
+    if (t.length)
+        log_say(session_log(s->session), RN_LOG_INFO, "data.drop_missing leaves out %s",
+                text_get(&t));
+    text_finish(&t);
+}
+
 int setup_fit_data(struct setup *s, const struct setup_options *o, struct diag *d) {
     struct rn_error e = {0};
+    say_dropped(s);
     int status =
         o->fitted ? data_load(s->data, fitted_stream(s, o), &e) : data_fit(s->data, &e);
     if (status == RN_OK && o->use != ENGINE_PREDICT)

@@ -317,8 +317,9 @@ static int32_t field_read(struct csv *s, uint8_t *role, uint32_t k,
     role[k] = '-'; /* once */
     if (what == 'v')
         return csv_cells_read(s, e, k);
+    int required = what == 't' && !rn_may_miss(s->host, s->table.names[k]);
     return what == 't'
-               ? csv_column_read(s, k, target[0], 1, e)
+               ? csv_column_read(s, k, target[0], required, e)
                : csv_column_read(s, k, s->types[k] ? (char)s->types[k] : 'a', 0, e);
 }
 

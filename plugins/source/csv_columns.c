@@ -303,8 +303,12 @@ static void report_cell(struct csv *s, const struct csv_column *c,
     if (c->type != 't' && !cell_read(s, &one, text, 0, &f))
         csv_bad_cell(s, at, "'%.60s' is not %s", text, type_words(c->type));
     else if (c->required &&
-             (c->type == 't' ? rn_missing_word(&s->missing, text) : f.flags != 0))
+             (c->type == 't' ? rn_missing_word(&s->missing, text) : f.flags != 0)) {
         csv_bad_cell(s, at, "the target is missing");
+        if (s->bad == 1)
+            rn_hintf(s->e, "data.drop_missing={of: %.100s} leaves such rows out",
+                     s->table.names[c->at]);
+    }
 }
 
 static void report_number(struct csv *s, const struct csv_at *at, const char *text) {

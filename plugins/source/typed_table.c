@@ -5,6 +5,7 @@
 
 #include <runner/sdk/error.h>
 #include <runner/sdk/field.h>
+#include <runner/sdk/missing.h>
 
 #include "typed_table.h"
 
@@ -180,10 +181,13 @@ static int32_t choose_type(struct typed_table *t, struct typed_column *c,
         return rn_failf(e, RN_E_DATA, t->file, 0, 0,
                         "column '%.100s' holds numbers and, in row %llu, text", c->name,
                         (unsigned long long)c->text_row);
-    if (c->role == 't' && c->nulls && !t->predict)
-        return rn_failf(e, RN_E_DATA, t->file, 0, 0,
-                        "the target '%.100s' is NULL in %llu rows", c->name,
-                        (unsigned long long)c->nulls);
+    if (c->role == 't' && c->nulls && !t->predict && !rn_may_miss(t->host, c->name)) {
+        rn_failf(e, RN_E_DATA, t->file, 0, 0,
+                 "the target '%.100s' is NULL in %llu rows", c->name,
+                 (unsigned long long)c->nulls);
+        rn_hintf(e, "data.drop_missing={of: %.100s} leaves such rows out", c->name);
+        return RN_E_DATA;
+    }
     c->type = c->texts ? 't' : c->reals || c->role == 'x' ? 'f' : 'i';
     if (!numbers && !c->texts)
         c->type = known ? known : c->role == 'x' ? 'f' : 't';

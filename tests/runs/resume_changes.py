@@ -157,6 +157,7 @@ ROWS = {
     "data.split.gap": (BASE, ["data.split.gap=1"], REFUSED),
     "data.split.embargo": (BASE, ["data.split.embargo=1"], REFUSED),
     "data.split.path": (BASE, ["data.split.path=x.txt"], REFUSED),
+    "data.drop_missing": (BASE, ["data.drop_missing=x"], REFUSED),
     "data.transforms": (BASE, ["data.transforms=[{type: minmax, of: x}]"], REFUSED),
     "data.prepare": (BASE, ["data.prepare=auto", "~data.transforms"], REFUSED),
     "data.batch": (BASE, ["data.batch=48"], REFUSED),

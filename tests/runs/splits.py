@@ -524,7 +524,7 @@ def page(top):
             shown[name] = json.loads(r.out)
         r, _ = train(path)
         c.equal(f"docs: {name} trains", r.code, 0)
-    c.equal("docs: blocks", sorted(shown), ["duplicates", "folds", "later", "patients",
+    c.equal("docs: blocks", sorted(shown), ["complete", "duplicates", "folds", "later", "patients",
                                             "stratified"])
     c.equal("docs: equal rows", shown["duplicates"]["groups"], 91)
     days = np.array([datetime.date.fromisoformat(row.split(",")[3]).toordinal() for row in rows])

@@ -108,6 +108,8 @@ static void print_report(const struct data *data, const struct split_report *r) 
             print_part(r, s);
     if (r->left_out)
         printf("  %-8s %7llu\n", "left out", (unsigned long long)r->left_out);
+    if (r->dropped)
+        printf("  %-8s %7llu\n", "dropped", (unsigned long long)r->dropped);
     struct split_imbalance i = split_report_imbalance(r);
     if (r->class_count)
         printf("  imbalance of %s: at most %.2f %%%s%s%s%s%s\n", r->class_field,
@@ -176,6 +178,7 @@ static void print_json(const struct data *data, const struct split_report *r) {
     }
     json_uint(&w, "rows", r->all);
     json_uint(&w, "left_out", r->left_out);
+    json_uint(&w, "dropped", r->dropped);
     if (r->class_count) {
         json_string(&w, "class_field", r->class_field);
         json_array(&w, "classes");

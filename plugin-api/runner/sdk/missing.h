@@ -18,6 +18,22 @@
 extern "C" {
 #endif
 
+/* Host extension (rn_host_api.extension): the names of fields, or of columns of fields,
+ * whose values may be missing, as the host leaves such rows out ("*": of any): a list
+ * that NULL ends (const char *const *), the host's, until destroy. NULL: there are
+ * none. A source that refuses a missing value of a target takes it where it is in the
+ * list, and declares RN_FIELD_NULLABLE. */
+#define RN_EXT_MAY_MISS "runner.may_miss/1"
+
+static inline int rn_may_miss(struct rn_host *h, const char *name) {
+    const char *const *names =
+        (const char *const *)h->api->extension(h, RN_EXT_MAY_MISS);
+    for (; names && *names; names++)
+        if (strcmp(*names, name) == 0 || strcmp(*names, "*") == 0)
+            return 1;
+    return 0;
+}
+
 struct rn_missing_value {
     const char *word; /* host or static */
     size_t first, n;  /* the word without blanks around, as cells have none */
