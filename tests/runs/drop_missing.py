@@ -6,6 +6,7 @@ prepared data use the same rows; what is printed; errors.
     drop_missing.py RUNNER"""
 import json
 import pathlib
+import sqlite3
 import sys
 
 import numpy as np
@@ -148,6 +149,21 @@ def test_arrays(folder):
     r = run(folder, config, "train")
     c.equal("it trains without impute", r.code, 0)
     c.ok("it says so", "data.drop_missing leaves out 2 of 80 rows before the split" in r.out + r.err, r.out + r.err)
+
+
+def test_database(folder):
+    """A target that is NULL."""
+    if runner("plugin", "show", "source/sqlite").code:
+        return
+    with sqlite3.connect(folder / "x.db") as db:
+        db.execute("create table t (age real, label integer)")
+        db.executemany("insert into t values (?, ?)", [(float(i), None if LABEL[i] < 0 else int(LABEL[i])) for i in range(N)])
+    db.close()
+    source = {"type": "sqlite", "file": "x.db", "query": "select * from t order by age", "target": "label"}
+    got, _ = lists(folder, experiment("label", {"val": 20}, source=source), "sqlite")
+    same("sqlite", got["dropped"], np.flatnonzero(LABEL < 0))
+    r = run(folder, experiment(None, source=source), "split")
+    c.equal("sqlite without the option", [r.code, "data.drop_missing={of: label}" in r.err], [3, True])
 
 
 def test_run(folder):
