@@ -6,11 +6,17 @@
 
 /* The two halves of a product, one over the other. */
 static uint64_t fold(uint64_t x, uint64_t y) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)x * y;
+    return (uint64_t)(product >> 64) ^ (uint64_t)product;
+#else
     uint64_t xl = x & UINT32_MAX, xh = x >> 32, yl = y & UINT32_MAX, yh = y >> 32;
     uint64_t low = xl * yl, one = xh * yl, two = xl * yh;
     uint64_t middle = (low >> 32) + (one & UINT32_MAX) + (two & UINT32_MAX);
     uint64_t high = xh * yh + (one >> 32) + (two >> 32) + (middle >> 32);
     return high ^ (middle << 32 | (low & UINT32_MAX));
+#endif
 }
 
 static void mix(struct hash128 *h, uint64_t v) {

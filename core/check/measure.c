@@ -6,70 +6,63 @@
 
 #include "base/memory.h"
 #include "check/profile.h"
+#include "check/runs.h"
 
 #define BINS     64u /* of a rule on one input */
 #define FAR      6.0
 #define MAD_UNIT 0.6745 /* the MAD of a normal distribution, in its sd */
 
-/* A column with its values sorted: of each split, and together. */
+/* A column, and its distinct values. */
 struct view {
     const struct profile *p;
     struct profile_column *c;
     const double *x;
-    double *sorted; /* [rows] the splits one after the other; finite values */
-    double *all;    /* [rows] together */
-    uint64_t n[DATA_SPLITS], total;
+    struct runs runs;
 };
-
-static const double *part(const struct view *v, int split) {
-    return v->sorted + v->p->begin[split];
-}
 
 /* ----------------------------------------------------------------- counting */
 
 static void count_split(struct view *v, int split, struct moments_sum *m) {
     const struct profile *p = v->p;
     struct summary *s = &v->c->of[split];
-    double *out = v->sorted + p->begin[split];
     memset(m, 0, sizeof *m);
     *s = (struct summary){.rows = p->of[split], .min = NAN, .max = NAN};
-    for (uint64_t i = 0; i < p->of[split]; i++) {
-        double x = v->x[p->begin[split] + i];
+    for (uint64_t i = p->begin[split]; i < p->begin[split] + p->of[split]; i++) {
+        double x = v->x[i];
         if (!isfinite(x)) {
             s->missing += isnan(x) != 0;
             s->infinite += isnan(x) == 0;
             if (!v->c->example[split])
-                v->c->example[split] = p->begin[split] + i + 1;
-            continue;
-        }
-        s->zeros += x == 0;
-        s->negative += x < 0;
-        s->whole += x == rint(x);
-        out[v->n[split]++] = x + 0.0; /* -0 is 0 */
-        if (v->c->kind != COLUMN_TEXT)
+                v->c->example[split] = i + 1;
+        } else if (v->c->kind != COLUMN_TEXT) {
             moments_add(m, x);
+        }
     }
     s->m = moments_total(m);
-    sort_numbers(out, v->n[split], v->all);
-    if (v->n[split]) {
-        s->min = out[0];
-        s->max = out[v->n[split] - 1];
+}
+
+static void count_runs(struct view *v) {
+    const struct runs *r = &v->runs;
+    for (uint64_t i = 0; i < r->count; i++) {
+        double x = r->value[i];
+        bool whole = x == rint(x);
+        for (int k = 0; k < DATA_SPLITS; k++) {
+            struct summary *s = &v->c->of[k];
+            uint64_t n = runs_rows(r, k, i);
+            if (!n)
+                continue;
+            s->zeros += x == 0 ? n : 0;
+            s->negative += x < 0 ? n : 0;
+            s->whole += whole ? n : 0;
+            s->min = isnan(s->min) ? x : s->min;
+            s->max = x;
+        }
     }
-    v->total += v->n[split];
 }
 
 static void merge_splits(struct view *v) {
-    uint64_t at[DATA_SPLITS] = {0};
     struct summary *all = &v->c->of[PROFILE_ALL];
     *all = (struct summary){.min = NAN, .max = NAN};
-    for (uint64_t i = 0; i < v->total; i++) {
-        int next = -1;
-        for (int s = 0; s < DATA_SPLITS; s++)
-            if (at[s] < v->n[s] &&
-                (next < 0 || part(v, s)[at[s]] < part(v, next)[at[next]]))
-                next = s;
-        v->all[i] = part(v, next)[at[next]++];
-    }
     for (int s = 0; s < DATA_SPLITS; s++) {
         const struct summary *x = &v->c->of[s];
         all->rows += x->rows;
@@ -80,9 +73,9 @@ static void merge_splits(struct view *v) {
         all->whole += x->whole;
         moments_merge(&all->m, &x->m);
     }
-    if (v->total) {
-        all->min = v->all[0];
-        all->max = v->all[v->total - 1];
+    if (v->runs.count) {
+        all->min = v->runs.value[0];
+        all->max = v->runs.value[v->runs.count - 1];
     }
 }
 
@@ -101,21 +94,21 @@ static void keep_top(struct profile_column *c, double value, uint64_t count) {
 
 static void count_values(struct view *v) {
     struct profile_column *c = v->c;
-    double pairs = 0, gone = (double)(c->of[PROFILE_ALL].rows - v->total);
-    for (uint64_t i = 0, k; i < v->total; i = k) {
-        for (k = i + 1; k < v->total && v->all[k] == v->all[i]; k++)
-            ;
-        uint64_t n = k - i;
+    const struct runs *r = &v->runs;
+    double pairs = 0, gone = (double)(c->of[PROFILE_ALL].rows - r->total);
+    for (uint64_t i = 0; i < r->count; i++) {
+        uint64_t n = runs_rows(r, PROFILE_ALL, i);
         pairs += (double)n * (double)(n - 1);
-        keep_top(c, v->all[i], n);
-        if (!c->distinct++)
+        keep_top(c, r->value[i], n);
+        if (!i)
             c->low_mass = n;
-        else if (c->distinct == 2)
-            c->inner_low = v->all[i];
-        if (k == v->total) {
+        if (i + 1 == r->count)
             c->high_mass = n;
-            c->inner_high = i ? v->all[i - 1] : v->all[i];
-        }
+    }
+    c->distinct = r->count;
+    if (r->count) {
+        c->inner_low = r->count > 1 ? r->value[1] : c->inner_low;
+        c->inner_high = r->value[r->count > 1 ? r->count - 2 : 0];
     }
     double rows = (double)c->of[PROFILE_ALL].rows;
     pairs += gone * (gone - 1);
@@ -124,40 +117,54 @@ static void count_values(struct view *v) {
         c->top[i].text = c->categories[(uint32_t)c->top[i].value].text;
 }
 
-/* |x - median| in rising order, into scratch (the sorted splits are not needed again
- * by then); its median is the MAD. */
-static void measure_spread(struct view *v, double *scratch) {
-    struct profile_column *c = v->c;
-    uint64_t up = 0, n = v->total;
-    while (up < n && v->all[up] < c->p50)
+/* The median of |x - median|: outwards from the median. */
+static double median_deviation(const struct runs *r, double p50) {
+    uint64_t up = 0, n = r->total, done = 0;
+    double at = 0.5 * (double)(n - 1), low = floor(at), two[2] = {0, 0};
+    while (up < r->count && r->value[up] < p50)
         up++;
-    uint64_t down = up;
-    for (uint64_t i = 0; i < n; i++) {
+    uint64_t down = up, rank = (uint64_t)low;
+    while (done <= rank + 1 && (down || up < r->count)) {
         bool left =
-            down && (up == n || c->p50 - v->all[down - 1] <= v->all[up] - c->p50);
-        scratch[i] = left ? c->p50 - v->all[--down] : v->all[up++] - c->p50;
+            down && (up == r->count || p50 - r->value[down - 1] <= r->value[up] - p50);
+        uint64_t i = left ? --down : up++;
+        double d = left ? p50 - r->value[i] : r->value[i] - p50;
+        uint64_t before = done;
+        done += runs_rows(r, PROFILE_ALL, i);
+        if (before <= rank && rank < done)
+            two[0] = two[1] = d;
+        if (before <= rank + 1 && rank + 1 < done)
+            two[1] = d;
     }
-    c->mad = sorted_quantile(scratch, n, 0.5);
+    return sorted_quantile(two, 2, at - low);
+}
+
+static void measure_spread(struct view *v) {
+    struct profile_column *c = v->c;
+    const struct runs *r = &v->runs;
+    c->mad = median_deviation(r, c->p50);
     /* A column that is mostly one value: its quartiles, in the unit of a normal one. */
     double unit = c->mad > 0 ? c->mad / MAD_UNIT : (c->p75 - c->p25) / (2 * MAD_UNIT);
-    for (uint64_t i = n; unit > 0 && i-- > 0 && scratch[i] > FAR * unit;)
-        c->far++;
+    for (uint64_t i = 0; i < r->count && unit > 0; i++)
+        if (fabs(r->value[i] - c->p50) > FAR * unit)
+            c->far += runs_rows(r, PROFILE_ALL, i);
 }
 
 static void draw_bars(struct view *v) {
     struct profile_column *c = v->c;
+    const struct runs *r = &v->runs;
     double low = c->p01, high = c->p99;
     uint64_t count[PROFILE_BARS] = {0}, most = 0;
     if (!(high > low)) {
-        low = v->all[0];
-        high = v->all[v->total - 1];
+        low = r->value[0];
+        high = r->value[r->count - 1];
     }
-    for (uint64_t i = 0; i < v->total && high > low; i++) {
-        double at = (v->all[i] - low) / (high - low) * PROFILE_BARS;
+    for (uint64_t i = 0; i < r->count && high > low; i++) {
+        double at = (r->value[i] - low) / (high - low) * PROFILE_BARS;
         if (at < 0 || at > PROFILE_BARS)
             continue;
         uint32_t k = (uint32_t)at;
-        count[k < PROFILE_BARS ? k : PROFILE_BARS - 1]++;
+        count[k < PROFILE_BARS ? k : PROFILE_BARS - 1] += runs_rows(r, PROFILE_ALL, i);
     }
     for (uint32_t k = 0; k < PROFILE_BARS; k++)
         most = count[k] > most ? count[k] : most;
@@ -170,7 +177,7 @@ static void take_quantiles(struct view *v) {
     double *at[] = {&c->p01, &c->p05, &c->p25, &c->p50, &c->p75, &c->p95, &c->p99};
     static const double q[] = {0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99};
     for (int i = 0; i < 7; i++)
-        *at[i] = v->total ? sorted_quantile(v->all, v->total, q[i]) : NAN;
+        *at[i] = v->runs.total ? runs_quantile(&v->runs, PROFILE_ALL, q[i]) : NAN;
 }
 
 /* -------------------------------------------------------------- order of rows */
@@ -194,7 +201,7 @@ static void measure_order(struct view *v) {
     }
     up = up > down ? up : down;
     c->rising = pairs ? (double)up / (double)pairs : NAN;
-    double m2 = c->of[PROFILE_ALL].m.m2, n = (double)v->total;
+    double m2 = c->of[PROFILE_ALL].m.m2, n = (double)v->runs.total;
     c->neighbours = m2 > 0 ? sum / m2 : NAN;
     c->neighbours_z =
         n > 2 && m2 > 0 ? (2 - c->neighbours) / sqrt(4 * (n - 2) / (n * n - 1)) : NAN;
@@ -202,31 +209,18 @@ static void measure_order(struct view *v) {
 
 /* --------------------------------------------------------------------- shifts */
 
-/* Numbers of a sorted array that are at most `edge`. */
-static uint64_t up_to(const double *x, uint64_t n, double edge) {
-    uint64_t low = 0;
-    while (low < n) {
-        uint64_t middle = low + (n - low) / 2;
-        if (x[middle] <= edge)
-            low = middle + 1;
-        else
-            n = middle;
-    }
-    return low;
-}
-
 static void shift_numbers(const struct view *v, int split, struct shift *s) {
-    uint64_t n = v->n[DATA_TRAIN], m = v->n[split], counts[2][10];
+    const struct runs *r = &v->runs;
+    uint64_t n = r->n[DATA_TRAIN], m = r->n[split], counts[2][10];
     double edges[10];
     uint32_t bins = 0;
     if (!n || !m)
         return;
     double h = (double)n * (double)m / (double)(n + m);
-    s->ks = kolmogorov_distance(part(v, DATA_TRAIN), n, part(v, split), m);
+    s->ks = runs_distance(r, DATA_TRAIN, split);
     s->ks_p = kolmogorov_tail(s->ks * sqrt(h));
     for (int i = 1; i <= 10; i++) { /* the last edge is the largest number */
-        double edge =
-            i < 10 ? sorted_quantile(part(v, DATA_TRAIN), n, i / 10.0) : INFINITY;
+        double edge = i < 10 ? runs_quantile(r, DATA_TRAIN, i / 10.0) : INFINITY;
         if (!bins || edge > edges[bins - 1])
             edges[bins++] = edge;
     }
@@ -234,7 +228,7 @@ static void shift_numbers(const struct view *v, int split, struct shift *s) {
     for (uint32_t i = 0; i < bins; i++)
         for (int k = 0; k < 2; k++) {
             int at = k ? split : DATA_TRAIN;
-            uint64_t to = up_to(part(v, at), v->n[at], edges[i]);
+            uint64_t to = runs_up_to(r, at, edges[i]);
             counts[k][i] = to - before[k];
             before[k] = to;
         }
@@ -245,7 +239,7 @@ static void shift_numbers(const struct view *v, int split, struct shift *s) {
 /* Categories that are rare in both together are one. */
 static void shift_texts(const struct view *v, int split, struct shift *s) {
     const struct profile_column *c = v->c;
-    uint64_t n = v->n[DATA_TRAIN], m = v->n[split];
+    uint64_t n = v->runs.n[DATA_TRAIN], m = v->runs.n[split];
     uint64_t(*t)[2] = memory_get(memory_mul(c->category_count + 1, sizeof *t));
     uint64_t *flat = memory_get(memory_mul(c->category_count + 1, 2 * sizeof *flat));
     uint32_t bins = 1;
@@ -336,11 +330,10 @@ static void bin_texts(const struct profile_column *c, struct binning *b) {
 }
 
 static void bin_numbers(const struct view *v, struct binning *b) {
-    uint64_t n = v->n[DATA_TRAIN];
-    for (uint32_t i = 1; n && i <= BINS; i++) {
-        double edge = i < BINS
-                          ? sorted_quantile(part(v, DATA_TRAIN), n, i / (double)BINS)
-                          : INFINITY;
+    const struct runs *r = &v->runs;
+    for (uint32_t i = 1; r->n[DATA_TRAIN] && i <= BINS; i++) {
+        double edge =
+            i < BINS ? runs_quantile(r, DATA_TRAIN, i / (double)BINS) : INFINITY;
         if (!b->bins || edge > b->edges[b->bins - 1])
             b->edges[b->bins++] = edge;
     }
@@ -357,6 +350,29 @@ static uint32_t bin_of(const struct binning *b, double x) {
     for (uint32_t half = BINS / 2; half; half /= 2)
         low += x > b->edges[low + half - 1] ? half : 0;
     return low;
+}
+
+/* The bins of the training rows. */
+static uint8_t *bin_rows(const struct view *v, const struct binning *b) {
+    const struct runs *r = &v->runs;
+    uint64_t n = v->p->of[DATA_TRAIN];
+    uint8_t *out = memory_get(n + 1);
+    if (!r->code) {
+        for (uint64_t i = 0; i < n; i++)
+            out[i] = (uint8_t)bin_of(b, v->x[i]);
+        return out;
+    }
+    uint8_t *of_run = memory_get(r->count + 1);
+    uint8_t *of_code = memory_get((uint64_t)r->codes + 1);
+    for (uint64_t i = 0; i < r->count; i++)
+        of_run[i] = (uint8_t)bin_of(b, r->value[i]);
+    for (uint32_t c = 0; c < r->codes; c++)
+        of_code[c] = of_run[r->of_code[c]];
+    for (uint64_t i = 0; i < n; i++)
+        out[i] = r->code[i] == UINT32_MAX ? (uint8_t)b->bins : of_code[r->code[i]];
+    memory_release(of_run);
+    memory_release(of_code);
+    return out;
 }
 
 /* Mean one-vs-rest AUC: bins scored by the share of the class in the other half. */
@@ -397,9 +413,11 @@ static void relate_classes(const struct view *v, const struct binning *b) {
     uint32_t k = p->classes, bins = b->bins + 1;
     struct relation *out = &v->c->relation;
     uint64_t *t = memory_get((size_t)2 * bins * k * sizeof *t), largest = 0, rows = 0;
+    uint8_t *bin = bin_rows(v, b);
     for (uint64_t r = 0; r < p->of[DATA_TRAIN]; r++)
         if (p->class_of[r] >= 0)
-            t[((r & 1) * bins + bin_of(b, v->x[r])) * k + (uint32_t)p->class_of[r]]++;
+            t[((r & 1) * bins + bin[r]) * k + (uint32_t)p->class_of[r]]++;
+    memory_release(bin);
     double a = score_classes(t, t + bins * k, bins, k);
     double c = score_classes(t + bins * k, t, bins, k);
     out->score = isnan(a) ? c : isnan(c) ? a : (a + c) / 2;
@@ -448,15 +466,17 @@ static void relate_numbers(const struct view *v, const struct binning *b) {
             n++;
         }
     centre = n > 0 ? centre / n : 0;
+    uint8_t *bin = bin_rows(v, b);
     for (uint64_t r = 0; r < p->of[DATA_TRAIN]; r++) {
         double y = p->y[r] - centre;
         if (!isfinite(y))
             continue;
-        struct bin_sum *s = &t[r & 1][bin_of(b, v->x[r])];
+        struct bin_sum *s = &t[r & 1][bin[r]];
         s->n++;
         s->y += y;
         s->y2 += y * y;
     }
+    memory_release(bin);
     double a = score_numbers(t[0], t[1], b->bins + 1);
     double c = score_numbers(t[1], t[0], b->bins + 1);
     out->score = (a + c) / 2;
@@ -474,7 +494,7 @@ static void relate_missing(const struct view *v) {
     struct relation *out = &v->c->relation;
     uint32_t k = p->classes;
     double freedom, cramer;
-    for (uint64_t r = 0; r < p->of[DATA_TRAIN]; r++)
+    for (uint64_t r = 0; r < p->of[DATA_TRAIN] && v->c->of[DATA_TRAIN].missing; r++)
         if (p->class_of[r] >= 0) {
             uint32_t gone = isnan(v->x[r]) != 0;
             t[gone * k + (uint32_t)p->class_of[r]]++;
@@ -519,23 +539,22 @@ void column_measure(const struct profile *p, struct profile_column *c,
                     const double *x) {
     struct view v = {.p = p, .c = c, .x = x};
     struct moments_sum *m = memory_get(sizeof *m);
-    v.sorted = memory_get(memory_mul(p->rows + 1, sizeof *v.sorted));
-    v.all = memory_get(memory_mul(p->rows + 1, sizeof *v.all));
+    runs_make(&v.runs, p, x);
     for (int s = 0; s < DATA_SPLITS; s++)
         count_split(&v, s, m);
+    count_runs(&v);
     merge_splits(&v);
     count_values(&v);
     measure_shifts(&v);
     measure_relation(&v);
     c->p01 = c->p05 = c->p25 = c->p50 = c->p75 = c->p95 = c->p99 = c->mad = NAN;
-    if (c->kind != COLUMN_TEXT && v.total) {
+    if (c->kind != COLUMN_TEXT && v.runs.total) {
         take_quantiles(&v);
         draw_bars(&v);
-        measure_spread(&v, v.sorted);
+        measure_spread(&v);
         measure_order(&v);
     }
     hash128_add(&c->content, x, p->rows * sizeof *x);
-    memory_release(v.sorted);
-    memory_release(v.all);
+    runs_finish(&v.runs);
     memory_release(m);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Columns from fields, their values in groups that fit the budget, rows hashed. */
 #include "check/profile.h"
+#include "check/gram.h"
+#include "check/runs.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -529,16 +531,16 @@ static int read_columns(struct profile *p, const struct profile_options *o,
                                         : 1;
     uint64_t budget = o->budget ? o->budget : BUDGET;
     uint64_t column = 8 * (p->rows + 1);
-    /* Two more arrays for each thread that measures. */
-    uint64_t fit = budget / column;
-    fit = fit > 2 * threads ? fit - 2 * threads : 1;
+    uint64_t measuring = threads * (uint64_t)RUNS_MEMORY * (p->rows + 1);
+    uint64_t fit = budget > measuring ? (budget - measuring) / column : 1;
+    fit = fit ? fit : 1;
     fit = fit < p->count ? fit : p->count;
     int status = RN_OK;
     double *x = memory_try(memory_mul(fit ? fit : 1, column));
     if (!x)
         return error_set(e, RN_E_MEMORY, "no memory for a column of %llu rows",
                          (unsigned long long)p->rows);
-    p->memory = (fit + 2 * threads) * column;
+    p->memory = fit * column + measuring;
     for (uint32_t at = 0; at < p->count && status == RN_OK; at += (uint32_t)fit) {
         uint64_t n = p->count - at < fit ? p->count - at : fit;
         struct gather g = {p, at, (uint32_t)n, x, NULL};
@@ -564,10 +566,18 @@ struct standardised {
 struct gram {
     const struct profile *p;
     struct standardised *at; /* [numbers] */
-    double *row;             /* [numbers] standardised, 0 where missing */
-    double *sum;             /* [numbers][numbers], the lower triangle */
+    uint32_t columns;        /* numbers, and zeros up to GRAM_LANES */
+    double *rows;            /* [GRAM_ROWS][columns] standardised, 0 where missing */
+    double *sum;             /* [columns][columns], the lower triangle */
+    uint32_t held;
     uint64_t step;
+    gram_fn add;
 };
+
+static void gram_flush(struct gram *g) {
+    g->add(g->sum, g->rows, g->held, g->columns);
+    g->held = 0;
+}
 
 static int gram_chunk(void *context, const struct data_chunk *k, struct rn_error *e) {
     struct gram *g = context;
@@ -576,17 +586,18 @@ static int gram_chunk(void *context, const struct data_chunk *k, struct rn_error
     for (uint64_t r = 0; r < k->rows; r++) {
         if ((p->begin[k->split] + k->first + r) % g->step)
             continue;
+        double *row = g->rows + (size_t)g->held * g->columns;
         for (uint32_t i = 0; i < p->number_count; i++) {
             const struct standardised *s = &g->at[i];
-            double v = profile_number(
+            row[i] = profile_number(
                 (const char *)k->fields[s->raw] + r * s->stride + s->begin, s->dtype);
-            g->row[i] = isfinite(v) ? (v - s->mean) / s->sd : 0;
         }
         for (uint32_t i = 0; i < p->number_count; i++) {
-            double *sum = g->sum + (size_t)i * p->number_count;
-            for (uint32_t j = 0; j <= i; j++)
-                sum[j] += g->row[i] * g->row[j];
+            double v = (row[i] - g->at[i].mean) / g->at[i].sd;
+            row[i] = isfinite(row[i]) ? v : 0;
         }
+        if (++g->held == GRAM_ROWS)
+            gram_flush(g);
     }
     return RN_OK;
 }
@@ -614,11 +625,17 @@ static int correlate(struct profile *p, struct rn_error *e) {
     if (d < 2 || d > CORRELATED_MAX)
         return RN_OK;
     double work = (double)p->rows * d * d / 2;
+    uint32_t wide = (d + GRAM_LANES - 1) / GRAM_LANES * GRAM_LANES;
+    size_t cells = (size_t)(wide + GRAM_ROWS) * wide + 8;
+    double *memory = memory_get(cells * sizeof *memory);
+    double *aligned = memory + (64 - (uintptr_t)memory % 64) % 64 / sizeof *memory;
     struct gram g = {.p = p,
                      .at = memory_get(d * sizeof *g.at),
-                     .row = memory_get(d * sizeof *g.row),
-                     .sum = memory_get((size_t)d * d * sizeof *g.sum),
-                     .step = 1};
+                     .columns = wide,
+                     .rows = aligned,
+                     .sum = aligned + (size_t)GRAM_ROWS * wide,
+                     .step = 1,
+                     .add = gram_find()};
     if (work > CORRELATED_WORK)
         g.step = (uint64_t)ceil(work / CORRELATED_WORK);
     bool *wanted = memory_get(data_raw_count(p->data) + 1);
@@ -628,15 +645,19 @@ static int correlate(struct profile *p, struct rn_error *e) {
         g.at[i] = standardise(p, c);
     }
     int status = scan_all(p, wanted, gram_chunk, &g, e);
-    for (uint32_t i = 0; i < d; i++)
+    gram_flush(&g);
+    p->correlation = memory_get((size_t)d * d * sizeof *p->correlation);
+    for (uint32_t i = 0; i < d; i++) {
+        p->correlation[(size_t)i * d + i] = g.sum[(size_t)i * wide + i];
         for (uint32_t j = 0; j < i; j++) {
-            double scale = sqrt(g.sum[(size_t)i * d + i] * g.sum[(size_t)j * d + j]);
-            double r = scale > 0 ? g.sum[(size_t)i * d + j] / scale : 0;
-            g.sum[(size_t)i * d + j] = g.sum[(size_t)j * d + i] = r;
+            double scale =
+                sqrt(g.sum[(size_t)i * wide + i] * g.sum[(size_t)j * wide + j]);
+            double r = scale > 0 ? g.sum[(size_t)i * wide + j] / scale : 0;
+            p->correlation[(size_t)i * d + j] = p->correlation[(size_t)j * d + i] = r;
         }
-    p->correlation = g.sum;
+    }
+    memory_release(memory);
     memory_release(g.at);
-    memory_release(g.row);
     memory_release(wanted);
     return status;
 }

@@ -469,10 +469,8 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
                  : csv_no_room(e);
     free(role);
     free(s->types);
-    free(s->order);
     free(s->from);
     s->types = NULL;
-    s->order = NULL;
     s->from = NULL;
     s->e = NULL;
     return status;

@@ -9,7 +9,7 @@
 #include <runner/sdk/field.h>
 #include <runner/sdk/missing.h>
 
-#include "csv_pack.h"
+#include "csv_plan.h"
 
 /* A column that is a field: its cells as i64, f64 or text. */
 struct csv_column {
@@ -38,8 +38,8 @@ struct csv {
     uint8_t *types; /* [width] as `fields` declares it, or 0; gone after create */
     uint64_t count;
     uint32_t features; /* columns of x */
-    uint32_t *order; /* [features] columns of the file, as x has them; gone likewise */
-    uint32_t *from;  /* [width] the cell of a column in the present row; likewise */
+    uint32_t *order;   /* [features] columns of the file, as x has them */
+    uint32_t *from; /* [width] the cell of a column in the present row; gone likewise */
     struct csv_column *columns;
     struct rn_field *fields; /* x first, when there are features */
     char *layout;            /* names of the features, with commas */

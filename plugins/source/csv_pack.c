@@ -12,8 +12,8 @@ static int32_t no_memory(const struct csv_pack *p, struct rn_error *e) {
 }
 
 /* n zeroed items within the budget; NULL with an error. */
-static void *room(const struct csv_pack *p, uint64_t n, uint64_t item,
-                  struct rn_error *e) {
+void *csv_pack_room(const struct csv_pack *p, uint64_t n, uint64_t item,
+                    struct rn_error *e) {
     uint64_t bytes;
     if (!rn_size_mul(n, item, &bytes) || bytes > SIZE_MAX ||
         !rn_budget_take(p->budget, bytes)) {
@@ -204,7 +204,8 @@ static int32_t keep_segment(struct csv_pack *p, struct rn_error *e) {
         return no_memory(p, e);
     s.stride = place_columns(p, o);
     int32_t status = layout_of(p, o, &s.layout, e);
-    s.bytes = status == RN_OK ? room(p, (uint64_t)rows * s.stride + 8, 1, e) : NULL;
+    s.bytes =
+        status == RN_OK ? csv_pack_room(p, (uint64_t)rows * s.stride + 8, 1, e) : NULL;
     uint8_t *to = s.bytes;
     for (uint32_t r = 0; s.bytes && r < rows; r++) {
         const int64_t *m = p->m + (size_t)r * (width + 1);
@@ -369,9 +370,9 @@ static int32_t begin(struct csv_pack *p, struct rn_error *e) {
     p->log2_rows = 4;
     while (p->log2_rows < 16 && (width << (p->log2_rows + 1)) <= SCRATCH)
         p->log2_rows++;
-    p->columns = room(p, width, sizeof *p->columns, e);
-    p->m = p->columns ? room(p, width << p->log2_rows, sizeof *p->m, e) : NULL;
-    p->code = p->m ? room(p, width << p->log2_rows, 1, e) : NULL;
+    p->columns = csv_pack_room(p, width, sizeof *p->columns, e);
+    p->m = p->columns ? csv_pack_room(p, width << p->log2_rows, sizeof *p->m, e) : NULL;
+    p->code = p->m ? csv_pack_room(p, width << p->log2_rows, 1, e) : NULL;
     for (uint32_t i = 0; i < p->missing->count; i++) {
         const struct rn_missing_value *v = &p->missing->values[i];
         p->marked |= v->numeric;
@@ -447,69 +448,5 @@ void csv_pack_integers(const struct csv_pack *p, uint32_t column, uint64_t first
             out[i] = isnan(x) ? RN_MISSING_I64 : (int64_t)x;
         else
             out[i] = !o->size || m == none_of(o->size) ? RN_MISSING_I64 : m;
-    }
-}
-
-/* -------------------------------------------------------------------- plans */
-
-void csv_plan_finish(struct csv_plan *plan) {
-    free(plan->at);
-    free(plan->shift);
-    free(plan->power);
-    free(plan->none);
-    free(plan->kind);
-    free(plan->plain);
-}
-
-int32_t csv_plan_make(struct csv_plan *plan, const struct csv_pack *p,
-                      const uint32_t *columns, uint32_t n, struct rn_error *e) {
-    uint64_t all = (uint64_t)p->layout_count * n;
-    plan->n = n;
-    plan->at = room(p, all, sizeof *plan->at, e);
-    plan->shift = plan->at ? room(p, all, 1, e) : NULL;
-    plan->power = plan->shift ? room(p, all, sizeof *plan->power, e) : NULL;
-    plan->none = plan->power ? room(p, all, sizeof *plan->none, e) : NULL;
-    plan->kind = plan->none ? room(p, all, 1, e) : NULL;
-    plan->plain = plan->kind ? room(p, p->layout_count, 1, e) : NULL;
-    if (!plan->plain)
-        return failed(e);
-    for (uint32_t l = 0; l < p->layout_count; l++) {
-        plan->plain[l] = 1;
-        for (uint32_t i = 0; i < n; i++) {
-            const struct csv_place *o =
-                &p->layouts[(size_t)l * p->table->width + columns[i]];
-            size_t k = (size_t)l * n + i;
-            plan->at[k] = o->at;
-            plan->kind[k] = o->k == CSV_F64 ? 1 : o->size ? 0 : 2;
-            plan->shift[k] = plan->kind[k] == 2 ? 0 : (uint8_t)(64 - 8 * o->size);
-            plan->power[k] = plan->kind[k] ? 1 : rn_power_of_ten(o->k);
-            plan->none[k] = plan->kind[k] ? 0 : none_of(o->size);
-            plan->plain[l] &= !plan->kind[k];
-        }
-    }
-    return RN_OK;
-}
-
-void csv_plan_row(const struct csv_plan *plan, const struct csv_pack *p, uint64_t row,
-                  double *out) {
-    const struct csv_segment *s = &p->segments[row >> p->log2_rows];
-    uint64_t in = row & ((UINT64_C(1) << p->log2_rows) - 1);
-    const uint8_t *bytes = s->bytes + in * s->stride;
-    size_t k = (size_t)s->layout * plan->n;
-    const uint32_t *at = plan->at + k;
-    const uint8_t *shift = plan->shift + k, *kind = plan->kind + k;
-    const double *power = plan->power + k;
-    const int64_t *none = plan->none + k;
-    for (uint32_t i = 0; i < plan->n; i++) {
-        int64_t m = load(bytes + at[i], shift[i]);
-        out[i] = m == none[i] ? (double)NAN : (double)m / power[i];
-    }
-    if (plan->plain[s->layout])
-        return;
-    for (uint32_t i = 0; i < plan->n; i++) {
-        if (kind[i] == 1)
-            memcpy(&out[i], bytes + at[i], sizeof out[i]);
-        else if (kind[i] == 2)
-            out[i] = NAN;
     }
 }

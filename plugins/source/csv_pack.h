@@ -67,22 +67,8 @@ void csv_pack_numbers(const struct csv_pack *p, uint32_t column, uint64_t first,
 void csv_pack_integers(const struct csv_pack *p, uint32_t column, uint64_t first,
                        uint64_t n, int64_t *out);
 
-/* Some columns of all layouts, made for reading rows. */
-struct csv_plan {
-    uint32_t n;
-    uint32_t *at;   /* [layouts, n] byte of the row */
-    uint8_t *shift; /* [layouts, n] bits of 64 that are not the cell's */
-    double *power;  /* [layouts, n] 10^k */
-    int64_t *none;  /* [layouts, n] m of a missing cell */
-    uint8_t *kind;  /* [layouts, n] 0: decimal, 1: f64, 2: all missing */
-    uint8_t *plain; /* [layouts] 1: all are decimals */
-};
-
-int32_t csv_plan_make(struct csv_plan *plan, const struct csv_pack *p,
-                      const uint32_t *columns, uint32_t n, struct rn_error *e);
-void csv_plan_finish(struct csv_plan *plan);
-/* One row of the plan's columns. */
-void csv_plan_row(const struct csv_plan *plan, const struct csv_pack *p, uint64_t row,
-                  double *out);
+/* n zeroed items within the budget; NULL with an error. */
+void *csv_pack_room(const struct csv_pack *p, uint64_t n, uint64_t item,
+                    struct rn_error *e);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "check/check.h"
+#include "check/runs.h"
 
 static int write_files(void) {
     FILE *t = fopen("t.csv", "w"), *e = fopen("e.yaml", "w");
@@ -56,7 +57,7 @@ static char *check_with(struct session *s, uint32_t threads, uint64_t budget) {
         fputs(text_get(&t), stderr);
     if (c && budget)
         CHECK(c->profile->memory >= 8 * 3000 &&
-              c->profile->memory < budget + 9 * 8 * 3001);
+              c->profile->memory < budget + (8 + 4 * RUNS_MEMORY) * 3001);
     check_close(c);
     diag_destroy(d);
     return t.s;
