@@ -6,6 +6,14 @@
 #include "images_list.h"
 #include "images_pixels.h"
 
+/* Formats that are not read are pictures too: the decoder refuses them by name. */
+static const char *const endings[] = {
+    "png",  "jpg",  "jpeg", "jpe", "jfif", "webp", "apng", "gif", "bmp", "tif", "tiff",
+    "avif", "heic", "heif", "jxl", "jp2",  "ppm",  "pgm",  "pnm", "ico", NULL};
+static const struct image_kind kind = {
+    "picture", endings,
+    "the names of PNG, JPEG and WebP files end with .png, .jpg, .jpeg or .webp"};
+
 #define TOLD_MAX 10 /* skipped pictures that are named */
 
 struct images {
@@ -288,6 +296,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     s->host = h;
     s->budget = rn_budget_of(h);
+    s->list.kind = &kind;
     s->list.host = h;
     s->list.budget = &s->budget;
     int32_t status = read_options(s, e);

@@ -43,7 +43,7 @@ static int compare_integers(const void *a, const void *b) {
 }
 
 static int32_t no_room(struct rn_error *e) {
-    return rn_fail(e, RN_E_MEMORY, "no memory for the labels of pictures", NULL, NULL);
+    return rn_fail(e, RN_E_MEMORY, "no memory for labels", NULL, NULL);
 }
 
 static int32_t add_class(struct image_list *l, const char *text, size_t n,

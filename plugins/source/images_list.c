@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pictures are told from other files by the ends of their names; whether they are
- * pictures is for the decoder to say. */
+/* Pictures, or texts, are told from other files by the ends of their names; whether
+ * they are is for the decoder to say. */
 #include <stdio.h>
 #include <strings.h>
 
@@ -41,13 +41,10 @@ static const char *ending(const char *name) {
     return dot ? dot + 1 : "";
 }
 
-/* Formats that are not read are pictures too: the decoder refuses them by name. */
-static int is_picture(const char *name) {
-    static const char *const endings[] = {
-        "png",  "jpg",  "jpeg", "jpe",  "jfif", "webp", "apng", "gif", "bmp", "tif",
-        "tiff", "avif", "heic", "heif", "jxl",  "jp2",  "ppm",  "pgm", "pnm", "ico"};
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (strcasecmp(ending(name), endings[i]) == 0)
+/* Is it a file of the kind? */
+static int is_one(const struct image_list *l, const char *name) {
+    for (const char *const *x = l->kind->endings; *x; x++)
+        if (strcasecmp(ending(name), *x) == 0)
             return 1;
     return 0;
 }
@@ -55,7 +52,7 @@ static int is_picture(const char *name) {
 static int used(void *context, const char *name) {
     const struct image_list *l = context;
     int key = l->labels == LABELS_KEY;
-    return is_picture(name) ||
+    return is_one(l, name) ||
            ((key || l->labels == LABELS_AUTO) && strcmp(ending(name), "cls") == 0) ||
            (key && strcmp(ending(name), "json") == 0);
 }
@@ -76,7 +73,8 @@ static struct image_entry *add(struct image_list *l, uint64_t member,
         struct image_entry *more =
             realloc(l->at, rn_size_or_max(capacity, sizeof *more));
         if (!more) {
-            rn_failf(e, RN_E_MEMORY, path, 0, 0, "no memory for its pictures");
+            rn_failf(e, RN_E_MEMORY, path, 0, 0, "no memory for its %ss",
+                     l->kind->noun);
             return NULL;
         }
         l->at = more;
@@ -96,7 +94,7 @@ static size_t packing(const struct image_list *l, uint64_t from, uint64_t to) {
     for (uint64_t i = from; i < to; i++) {
         const char *name = member_at(l, i)->name;
         size_t n = 0;
-        if (!is_picture(name))
+        if (!is_one(l, name))
             continue;
         if (!first) {
             first = name;
@@ -110,7 +108,7 @@ static size_t packing(const struct image_list *l, uint64_t from, uint64_t to) {
             common--;
     }
     for (uint64_t i = from; i < to; i++)
-        if (is_picture(member_at(l, i)->name) &&
+        if (is_one(l, member_at(l, i)->name) &&
             strchr(member_at(l, i)->name + common, '/'))
             return common;
     /* All in one folder: it is the class, the only one. */
@@ -136,8 +134,9 @@ static int32_t label_by_folder(struct image_list *l, uint64_t i, size_t skip,
     members_path(&l->members, member_at(l, i), path, sizeof path);
     rn_failf(e, RN_E_DATA, path, 0, 0, "is not in a folder that names its class");
     rn_hintf(e,
-             "put pictures into a folder for each class, give a `table` of files and "
-             "labels, or set `labels: none`");
+             "put %ss into a folder for each class, give a `table` of files and "
+             "labels, or set `labels: none`",
+             l->kind->noun);
     return RN_E_DATA;
 }
 
@@ -150,7 +149,7 @@ static int32_t by_folder(struct image_list *l, struct rn_error *e) {
             ;
         size_t skip = m->places[place].archive ? packing(l, from, to) : 0;
         for (uint64_t i = from; i < to && status == RN_OK; i++)
-            if (is_picture(m->at[i].name))
+            if (is_one(l, m->at[i].name))
                 status = label_by_folder(l, i, skip, e);
     }
     return status;
@@ -173,9 +172,9 @@ static int same_key(const struct member *a, const struct member *b) {
 /* Is it the picture of its key? */
 static int is_chosen(const struct image_list *l, const char *name) {
     const char *wanted =
-        rn_has(l->host, "picture") ? rn_get_string(l->host, "picture") : NULL;
+        rn_has(l->host, l->kind->noun) ? rn_get_string(l->host, l->kind->noun) : NULL;
     const char *rest = name + key_length(name);
-    return wanted ? *rest && strcmp(rest + 1, wanted) == 0 : is_picture(name);
+    return wanted ? *rest && strcmp(rest + 1, wanted) == 0 : is_one(l, name);
 }
 
 static int32_t without(struct image_list *l, struct rn_error *e) {
@@ -247,7 +246,7 @@ static int32_t sample(struct image_list *l, uint64_t from, uint64_t to,
         const char *name = member_at(l, i)->name;
         if (is_chosen(l, name))
             picture = i, pictures++;
-        else if (!is_picture(name) && (label == to || strcmp(ending(name), "cls") == 0))
+        else if (!is_one(l, name) && (label == to || strcmp(ending(name), "cls") == 0))
             label = i;
     }
     members_path(&l->members, member_at(l, from), path, sizeof path);
@@ -256,13 +255,14 @@ static int32_t sample(struct image_list *l, uint64_t from, uint64_t to,
         return x ? label_by_member(l, x, label, b, e) : RN_E_MEMORY;
     }
     if (pictures > 1) {
-        rn_failf(e, RN_E_DATA, path, 0, 0, "its key has %llu pictures",
-                 (unsigned long long)pictures);
-        rn_hintf(e, "name the ending of the one to read: `picture: input.png`");
+        rn_failf(e, RN_E_DATA, path, 0, 0, "its key has %llu %ss",
+                 (unsigned long long)pictures, l->kind->noun);
+        rn_hintf(e, "name the ending of the one to read: `%s: input.%s`", l->kind->noun,
+                 l->kind->endings[0]);
         return RN_E_DATA;
     }
     return rn_failf(e, RN_E_DATA, path, 0, 0, "its key has no %s",
-                    pictures ? "label (.cls or .json)" : "picture");
+                    pictures ? "label (.cls or .json)" : l->kind->noun);
 }
 
 static int32_t by_key(struct image_list *l, struct rn_error *e) {
@@ -280,7 +280,7 @@ static int32_t by_key(struct image_list *l, struct rn_error *e) {
 
 static int has_key_labels(const struct image_list *l) {
     for (uint64_t i = 0; i < l->members.count; i++)
-        if (!is_picture(member_at(l, i)->name))
+        if (!is_one(l, member_at(l, i)->name))
             return 1;
     return 0;
 }
@@ -321,8 +321,8 @@ static int32_t by_table(struct image_list *l, struct rn_error *e) {
         const struct member *m = find_file(l, name->text);
         if (!m)
             return rn_failf(e, RN_E_DATA, file_name, name->line, name->column,
-                            "there is no picture '%.200s' in %.200s", name->text,
-                            rn_get_string(l->host, "files"));
+                            "there is no %s '%.200s' in %.200s", l->kind->noun,
+                            name->text, rn_get_string(l->host, "files"));
         if (!*text->text)
             return rn_failf(e, RN_E_DATA, file_name, text->line, text->column,
                             "the label of '%.200s' is missing", name->text);
@@ -375,8 +375,9 @@ static int32_t fill(struct image_list *l, struct rn_error *e) {
 static void report(const struct image_list *l) {
     const struct members *m = &l->members;
     char text[900];
-    int n = snprintf(text, sizeof text, "%.300s: %llu pictures",
-                     rn_get_string(l->host, "files"), (unsigned long long)l->count);
+    int n =
+        snprintf(text, sizeof text, "%.300s: %llu %ss", rn_get_string(l->host, "files"),
+                 (unsigned long long)l->count, l->kind->noun);
     if (l->layout)
         n += snprintf(text + n, sizeof text - (size_t)n, " in %llu classes",
                       (unsigned long long)l->class_count);
@@ -409,12 +410,9 @@ int32_t image_list_open(struct image_list *l, struct rn_error *e) {
     if (status == RN_OK)
         status = fill(l, e);
     if (status == RN_OK && !l->count) {
-        rn_failf(e, RN_E_DATA, files, 0, 0, "holds no picture");
+        rn_failf(e, RN_E_DATA, files, 0, 0, "holds no %s", l->kind->noun);
         if (l->members.unused)
-            rn_hintf(e,
-                     "the names of PNG, JPEG and WebP files end with .png, .jpg, .jpeg "
-                     "or .webp; %.200s does not",
-                     l->members.unused_name);
+            rn_hintf(e, "%s; %.200s does not", l->kind->hint, l->members.unused_name);
         return RN_E_DATA;
     }
     if (status == RN_OK)

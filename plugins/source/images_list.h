@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which pictures a source has, and the label of each: by the folder that it is in, by
- * the members of the same key (WebDataset), or by a table of files and labels. */
+/* Which files a source of pictures or of texts has, and the label of each: by the
+ * folder that it is in, by the members of the same key (WebDataset), or by a table of
+ * files and labels. */
 #ifndef SOURCE_IMAGES_LIST_H
 #define SOURCE_IMAGES_LIST_H
 
@@ -22,9 +23,17 @@ struct image_text {
     char text[];
 };
 
+/* What the files are. */
+struct image_kind {
+    const char *noun;           /* "picture"; also the option that picks one of a key */
+    const char *const *endings; /* of names, in any case; the last is NULL */
+    const char *hint;           /* how names end, for people */
+};
+
 struct image_list {
-    struct rn_host *host;     /* borrowed */
-    struct rn_budget *budget; /* borrowed */
+    const struct image_kind *kind; /* static */
+    struct rn_host *host;          /* borrowed */
+    struct rn_budget *budget;      /* borrowed */
     enum image_labels labels;
     int numbers; /* labels are numbers, not classes */
     struct members members;
@@ -38,9 +47,9 @@ struct image_list {
     char *layout; /* their names, with commas; NULL where there are none */
 };
 
-/* *l: zeroed but for host and budget; the caller's to finish, also after an error.
- * Reads the options files, labels, table, file_column, label_column, picture, json_key,
- * classes, label_type. */
+/* *l: zeroed but for kind, host and budget; the caller's to finish, also after an
+ * error. Reads the options files, labels, table, file_column, label_column, json_key,
+ * classes, label_type, and the kind's noun. */
 int32_t image_list_open(struct image_list *l, struct rn_error *e);
 void image_list_finish(struct image_list *l);
 /* "folder/cat/a.png" of entry i, in `out`. */

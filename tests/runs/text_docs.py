@@ -62,8 +62,20 @@ def test_subwords(folder):
             return check.equal("a merge joins its two", made, tokens[a - 1] + tokens[b - 1])
 
 
-check.equal("blocks", sorted(blocks), ["definitions", "subwords"])
-for test in (test_job, test_subwords):
+def test_folder(folder):
+    for i in range(80):
+        kind = "good" if i % 2 else "poor"
+        path = folder / f"reviews/{kind}/{i:04}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"a {kind} book of {i} pages, " + " and ".join(["well" if i % 2 else "badly"] * (1 + i % 5)))
+    (folder / "reviews.yaml").write_text(blocks["reviews"])
+    r = runner("reviews.yaml", "--progress", "none", cwd=folder)
+    check.equal("reviews train", r.code, 0) or print(r.err)
+    check.ok("their accuracy", (r.value("test/accuracy") or 0) > 0.9, r.out)
+
+
+check.equal("blocks", sorted(blocks), ["definitions", "reviews", "subwords"])
+for test in (test_job, test_subwords, test_folder):
     with Scratch() as scratch:
         test(scratch)
 check.done()
