@@ -22,7 +22,7 @@ CASES = [
     ("sampler", ["sampler"], ["data_sampler", "runs", "parts_docs"]),
     ("backend/cuda", ["backend/cuda"], ["graph", "folds", "parts_docs"]),
     ("source/hdf5*", ["source/hdf5"], ["data_plugins", "metrics", "layering", "parts_docs"]),
-    ("source/csv_table.c", ["source/csv", "source/images"], ["data_plugins", "data"]),
+    ("source/csv_table.c", ["source/csv", "source/images", "source/text_files"], ["data_plugins", "data"]),
     ("backend/cpu", ["backend/cpu", "backend/async_fake", "backend/cuda"],
      ["graph", "metrics", "runs"]),
 ]
