@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "check/profile.h"
 #include "check/runs.h"
+#include "data/drift.h"
 
 #define BINS     64u /* of a rule on one input */
 #define FAR      6.0

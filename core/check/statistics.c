@@ -16,55 +16,12 @@ double normal_tail(double z) {
     return erfc(z * M_SQRT1_2) / 2;
 }
 
-/* x^a e^-x / Gamma(a) */
-static double gamma_factor(double a, double x) {
-    return exp(a * log(x) - x - lgamma(a));
-}
-
-/* P(a, x) by its series, for x < a + 1. */
-static double gamma_series(double a, double x) {
-    double term = 1 / a, sum = term;
-    for (int i = 1; i < ROUNDS && fabs(term) > fabs(sum) * 1e-17; i++)
-        sum += term *= x / (a + i);
-    return sum * gamma_factor(a, x);
-}
-
-/* Q(a, x) by its continued fraction (modified Lentz), for x >= a + 1. */
-static double gamma_fraction(double a, double x) {
-    const double tiny = 1e-300;
-    double b = x + 1 - a, c = 1 / tiny, d = 1 / b, h = d;
-    for (int i = 1; i < ROUNDS; i++) {
-        double an = -i * (i - a);
-        b += 2;
-        d = an * d + b;
-        d = 1 / (fabs(d) < tiny ? tiny : d);
-        c = b + an / c;
-        c = fabs(c) < tiny ? tiny : c;
-        h *= c * d;
-        if (fabs(c * d - 1) < 1e-16)
-            break;
-    }
-    return h * gamma_factor(a, x);
-}
-
-static double gamma_upper(double a, double x) {
-    if (!(a > 0) || !(x >= 0))
-        return NAN;
-    if (x == 0)
-        return 1;
-    return x < a + 1 ? 1 - gamma_series(a, x) : gamma_fraction(a, x);
-}
-
-double chi2_tail(double x, double k) {
-    return gamma_upper(k / 2, x / 2);
-}
-
 double poisson_tail(double k, double m) {
     if (!(k > 0))
         return 1;
     if (!(m > 0))
         return 0;
-    return m < k + 1 ? gamma_series(k, m) : 1 - gamma_fraction(k, m);
+    return gamma_lower(k, m);
 }
 
 static double beta_fraction(double a, double b, double x) {
@@ -337,19 +294,6 @@ double table_chi2(const uint64_t *table, uint32_t rows, uint32_t columns,
     *freedom = r && c ? ((double)r - 1) * ((double)c - 1) : 0;
     *v = *freedom > 0 ? sqrt(chi2 / (n * few)) : 0;
     return *freedom > 0 ? chi2 : 0;
-}
-
-double stability_index(const uint64_t *a, const uint64_t *b, uint32_t bins) {
-    double n = bins / 2.0, m = bins / 2.0, sum = 0;
-    for (uint32_t i = 0; i < bins; i++) {
-        n += (double)a[i];
-        m += (double)b[i];
-    }
-    for (uint32_t i = 0; i < bins; i++) {
-        double p = ((double)a[i] + 0.5) / n, q = ((double)b[i] + 0.5) / m;
-        sum += (q - p) * log(q / p);
-    }
-    return sum;
 }
 
 static int by_score(const void *a, const void *b) {

@@ -7,12 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/gamma.h"
+
 /* P(Z > z) of the standard normal distribution: erfc(z / sqrt 2) / 2. */
 double normal_tail(double z);
-/* P(X > x), X chi-squared with k degrees of freedom: Q(k/2, x/2), by the series of P
- * below a + 1 and by the continued fraction of Q above (Abramowitz & Stegun 6.5.29 and
- * 6.5.31). */
-double chi2_tail(double x, double k);
 /* P(N >= k), N Poisson with mean m: P(k, m). */
 double poisson_tail(double k, double m);
 /* P(|T| > |t|), T of Student with k degrees of freedom: I_{k/(k+t^2)}(k/2, 1/2) (26.5.8
@@ -65,10 +63,6 @@ double kolmogorov_distance(const double *x, uint64_t n, const double *y, uint64_
  * freedom. */
 double table_chi2(const uint64_t *table, uint32_t rows, uint32_t columns,
                   double *freedom, double *v);
-/* PSI of two rows of counts over b bins, with 1/2 added to each count; under no change
- * PSI / (1/n + 1/m) is chi-squared with b - 1. */
-double stability_index(const uint64_t *a, const uint64_t *b, uint32_t bins);
-
 /* A bin of scored rows for an AUC. */
 struct scored {
     double score;

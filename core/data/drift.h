@@ -21,10 +21,9 @@ struct drift {
  * expected in the smaller sample together. */
 struct drift drift_measure(double *train, uint64_t n, double *other, uint64_t m,
                            bool codes);
+/* The index of two rows of counts over the same bins. */
+double stability_index(const uint64_t *a, const uint64_t *b, uint32_t bins);
 /* What psi does not exceed with probability p where there is no drift. */
 double drift_noise(uint32_t bins, uint64_t n, uint64_t m, double p);
-
-/* The quantile of chi-squared, 0 < p < 1; df at least 1. */
-double chi2_quantile(double p, double df);
 
 #endif

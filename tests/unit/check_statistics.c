@@ -8,6 +8,7 @@
 #include "check.h"
 #include "check/statistics.h"
 #include "check_golden.h"
+#include "data/drift.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
