@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Near-duplicates between train and the other splits, and within train. */
 #include "data/near.h"
+#include "data/near_text.h"
 
 #include <math.h>
 #include <string.h>
@@ -69,11 +70,11 @@ static int search(struct feed *f, struct rn_error *e) {
 /* ------------------------------------------------------------------- reporting */
 
 /* Of each representative: the first that it is near to in train, + 1. */
-static uint32_t *near_in_train(const struct check *k, const struct near *n) {
-    uint64_t train = k->profile->of[DATA_TRAIN], count;
-    const struct near_pair *p = near_pairs(n, &count);
+static uint32_t *near_in_train(const struct check *k, const struct near_result *n) {
+    uint64_t train = k->profile->of[DATA_TRAIN];
+    const struct near_pair *p = n->pairs;
     uint32_t *out = memory_get(memory_mul(k->profile->rows + 1, sizeof *out));
-    for (uint64_t i = 0; i < count; i++) { /* a < b: b in train has a there too */
+    for (uint64_t i = 0; i < n->count; i++) { /* a < b: b in train has a there too */
         if (p[i].a >= train)
             continue;
         out[p[i].b] = out[p[i].b] ? out[p[i].b] : p[i].a + 1;
@@ -94,15 +95,16 @@ static void offer_split(struct check *k, struct finding *f) {
         finding_fix(&k->findings, f, "data.split.group=near-duplicate");
 }
 
-static void report_split(struct check *k, const char *field, const struct near *n,
-                         const uint32_t *in_train, enum data_split_kind s) {
+static void report_split(struct check *k, const char *field,
+                         const struct near_result *n, const uint32_t *in_train,
+                         enum data_split_kind s) {
     const struct profile *p = k->profile;
     uint64_t found = 0, end = p->begin[s] + p->of[s], pairs[SHOWN_PAIRS][2];
     finding_looked(&k->findings, FINDING_NEAR_DUPLICATE_SPLIT);
     struct finding *f =
         finding_add(&k->findings, FINDING_NEAR_DUPLICATE_SPLIT, field, 0, NAN);
     for (uint64_t r = p->begin[s]; r < end; r++) {
-        uint32_t first = near_representative(n, r);
+        uint32_t first = n->first[r];
         if (first < p->of[DATA_TRAIN] || !in_train[first])
             continue; /* equal to one in train: duplicate-split */
         finding_row(f, profile_file_row(p, r));
@@ -137,8 +139,9 @@ static void report_split(struct check *k, const char *field, const struct near *
     text_finish(&b);
 }
 
-static void report_train(struct check *k, const char *field, const struct near *n,
-                         const uint32_t *in_train, const struct near_field *all) {
+static void report_train(struct check *k, const char *field,
+                         const struct near_result *n, const uint32_t *in_train,
+                         const struct near_field *all) {
     const struct profile *p = k->profile;
     uint64_t found = 0;
     if (!p->of[DATA_TRAIN])
@@ -146,7 +149,7 @@ static void report_train(struct check *k, const char *field, const struct near *
     struct finding *f =
         finding_add(&k->findings, FINDING_NEAR_DUPLICATE, field, 0, NAN);
     for (uint64_t r = 0; r < p->of[DATA_TRAIN]; r++) {
-        if (!in_train[near_representative(n, r)])
+        if (!in_train[n->first[r]])
             continue;
         found++;
         finding_row(f, profile_file_row(p, r));
@@ -161,12 +164,12 @@ static void report_train(struct check *k, const char *field, const struct near *
                    (unsigned long long)all->clusters, (unsigned long long)all->largest);
 }
 
-static void count_clusters(const struct check *k, const struct near *n,
+static void count_clusters(const struct check *k, const struct near_result *n,
                            struct near_field *out) {
     uint64_t rows = k->profile->rows;
     uint32_t *size = memory_get(memory_mul(rows + 1, sizeof *size));
     for (uint64_t r = 0; r < rows; r++)
-        size[near_cluster(n, r)]++;
+        size[n->cluster[r]]++;
     for (uint64_t r = 0; r < rows; r++) {
         out->clusters += size[r] > 1;
         out->largest = size[r] > out->largest ? size[r] : out->largest;
@@ -174,34 +177,22 @@ static void count_clusters(const struct check *k, const struct near *n,
     memory_release(size);
 }
 
-static void keep(struct check *k, const char *field, const struct near *n) {
-    struct near_field *f = &k->near[k->near_count++];
-    const struct profile *p = k->profile;
-    const struct near_pair *all = near_nearest(n, &f->count);
-    bool others = p->of[DATA_TRAIN] && p->of[DATA_TRAIN] < p->rows;
-    f->field = field;
-    f->between = others ? "train and another split" : "rows";
-    f->threshold = near_threshold(n, false);
-    f->threshold_fine = near_threshold(n, true);
-    f->flat = near_flat(n);
-    for (uint32_t i = 0; i < f->count; i++) {
-        f->distance[i] = all[i].distance;
-        f->rows[i][0] = profile_file_row(p, all[i].a);
-        f->rows[i][1] = profile_file_row(p, all[i].b);
-    }
-    near_pairs(n, &f->pairs);
-    count_clusters(k, n, f);
-}
-
-static void report(struct check *k, const char *field, const struct near *n) {
+static void report(struct check *k, struct near_field *f, const struct near_result *n) {
     const struct profile *p = k->profile;
     uint32_t *in_train = near_in_train(k, n);
-    keep(k, field, n);
+    f->pairs = n->count;
+    count_clusters(k, n, f);
     for (int s = DATA_VAL; s < DATA_SPLITS; s++)
         if (p->of[s] && p->of[DATA_TRAIN])
-            report_split(k, field, n, in_train, (enum data_split_kind)s);
-    report_train(k, field, n, in_train, &k->near[k->near_count - 1]);
+            report_split(k, f->field, n, in_train, (enum data_split_kind)s);
+    report_train(k, f->field, n, in_train, f);
     memory_release(in_train);
+}
+
+static struct near_field *keep(struct check *k, const char *field) {
+    struct near_field *f = &k->near[k->near_count++];
+    f->field = field;
+    return f;
 }
 
 /* --------------------------------------------------------------------- images */
@@ -214,6 +205,24 @@ static uint32_t threads_of(const struct check *k) {
 static void skip(struct check *k, const char *why) {
     finding_skip(&k->findings, FINDING_NEAR_DUPLICATE_SPLIT, why);
     finding_skip(&k->findings, FINDING_NEAR_DUPLICATE, why);
+}
+
+static void report_images(struct check *k, const char *field, const struct near *n) {
+    struct near_field *f = keep(k, field);
+    const struct profile *p = k->profile;
+    const struct near_pair *all = near_nearest(n, &f->count);
+    bool others = p->of[DATA_TRAIN] && p->of[DATA_TRAIN] < p->rows;
+    struct near_result result = near_result(n);
+    f->between = others ? "train and another split" : "rows";
+    f->threshold = near_threshold(n, false);
+    f->threshold_fine = near_threshold(n, true);
+    f->flat = near_flat(n);
+    for (uint32_t i = 0; i < f->count; i++) {
+        f->distance[i] = all[i].distance;
+        f->rows[i][0] = profile_file_row(p, all[i].a);
+        f->rows[i][1] = profile_file_row(p, all[i].b);
+    }
+    report(k, f, &result);
 }
 
 static int look_at_images(struct check *k, uint32_t raw, struct near_image *image,
@@ -229,13 +238,54 @@ static int look_at_images(struct check *k, uint32_t raw, struct near_image *imag
                          (unsigned long long)p->rows);
     int status = search(&feed, e);
     if (status == RN_OK)
-        report(k, f.name, feed.near);
+        report_images(k, f.name, feed.near);
     near_destroy(feed.near);
-    if (status == RN_E_UNSUPPORTED) {
-        skip(k, arena_copy(k->arena, e->message));
-        *e = (struct rn_error){0};
-        status = RN_OK;
+    return status;
+}
+
+/* ---------------------------------------------------------------------- texts */
+
+struct text_feed {
+    struct check *k;
+    struct near_text *near;
+    uint32_t raw;
+    struct data_raw field;
+};
+
+static int text_chunk(void *context, const struct data_chunk *c, struct rn_error *e) {
+    struct text_feed *f = context;
+    uint64_t row = f->k->profile->begin[c->split] + c->first, bytes, width;
+    int status = RN_OK;
+    width = f->field.elements * RN_DTYPE_BYTES(f->field.dtype);
+    for (uint64_t r = 0; r < c->rows && status == RN_OK; r++) {
+        const char *s = width ? (const char *)c->fields[f->raw] + r * width
+                              : data_chunk_cell(f->k->data, c, f->raw, r, &bytes);
+        status =
+            near_text_add(f->near, row + r, s, width ? strnlen(s, width) : bytes, e);
     }
+    return status;
+}
+
+static int look_at_texts(struct check *k, uint32_t raw, struct rn_error *e) {
+    struct text_feed f = {k, near_text_create(k->profile->rows), raw,
+                          data_raw_at(k->data, raw)};
+    bool *wanted = memory_get(data_raw_count(k->data) + 1);
+    int status = RN_OK;
+    if (!f.near)
+        status = error_set(e, RN_E_MEMORY, "no memory for %llu texts",
+                           (unsigned long long)k->profile->rows);
+    wanted[raw] = true;
+    for (int s = 0; s < DATA_SPLITS && status == RN_OK; s++)
+        status = data_scan(k->data, (enum data_split_kind)s, wanted, text_chunk, &f, e);
+    bool sentences = status == RN_OK && near_text_words(f.near) >= NEAR_TEXT_WORDS;
+    if (sentences)
+        status = near_text_search(f.near, e);
+    if (sentences && status == RN_OK) {
+        struct near_result result = near_text_result(f.near);
+        report(k, keep(k, f.field.name), &result);
+    }
+    memory_release(wanted);
+    near_text_destroy(f.near);
     return status;
 }
 
@@ -253,23 +303,34 @@ bool check_is_image(const struct check *c, uint32_t raw, struct near_image *out)
     return true;
 }
 
+static int look_at(struct check *k, uint32_t raw, struct rn_error *e) {
+    uint64_t rows = k->profile->rows;
+    struct near_image image;
+    bool picture = check_is_image(k, raw, &image);
+    int status = RN_OK;
+    if (!picture && !(k->roles.input[raw] && data_raw_at(k->data, raw).text))
+        return RN_OK;
+    if (rows < ROWS_MIN)
+        skip(k, "fewer than 20 rows");
+    else if (rows > (picture ? NEAR_ROWS_MAX : NEAR_TEXT_ROWS_MAX))
+        skip(k, picture ? "more than 200000 images" : "more than 500000 texts");
+    else
+        status = picture ? look_at_images(k, raw, &image, e) : look_at_texts(k, raw, e);
+    if (status != RN_E_UNSUPPORTED)
+        return status;
+    skip(k, arena_copy(k->arena, e->message));
+    *e = (struct rn_error){0};
+    return RN_OK;
+}
+
 int check_near(struct check *k, struct rn_error *e) {
     struct findings *f = &k->findings;
-    uint64_t rows = k->profile->rows;
     int status = RN_OK;
     k->near = arena_array(k->arena, struct near_field, data_raw_count(k->data) + 1);
     if (!f->asked[FINDING_NEAR_DUPLICATE_SPLIT] && !f->asked[FINDING_NEAR_DUPLICATE])
         return RN_OK;
-    for (uint32_t i = 0; i < data_raw_count(k->data) && status == RN_OK; i++) {
-        struct near_image image;
-        if (!check_is_image(k, i, &image))
-            continue;
-        if (rows < ROWS_MIN || rows > NEAR_ROWS_MAX)
-            skip(k,
-                 rows < ROWS_MIN ? "fewer than 20 images" : "more than 200000 images");
-        else
-            status = look_at_images(k, i, &image, e);
-    }
-    skip(k, "no images among the inputs");
+    for (uint32_t i = 0; i < data_raw_count(k->data) && status == RN_OK; i++)
+        status = look_at(k, i, e);
+    skip(k, "no images or texts among the inputs");
     return status;
 }

@@ -261,6 +261,8 @@ static void add_labels(const struct check *c, struct text *out) {
 static void add_nearest(const struct check *c, struct text *out) {
     for (uint32_t i = 0; i < c->near_count; i++) {
         const struct near_field *f = &c->near[i];
+        if (!f->count)
+            continue;
         struct text line = {0};
         size_t at = 13;
         text_addf(&line, "nearest %s, distances", f->between);

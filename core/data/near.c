@@ -697,9 +697,9 @@ void near_verify(struct near *n) {
 
 /* ---------------------------------------------------------------------- results */
 
-const struct near_pair *near_pairs(const struct near *n, uint64_t *count) {
-    *count = n->candidates.count;
-    return n->candidates.at;
+struct near_result near_result(const struct near *n) {
+    return (struct near_result){n->candidates.at, n->candidates.count, n->first,
+                                n->parent};
 }
 
 const struct near_pair *near_nearest(const struct near *n, uint32_t *count) {
@@ -716,12 +716,4 @@ uint64_t near_flat(const struct near *n) {
     for (uint64_t i = 0; i < n->o.rows; i++)
         flat += n->flat[i];
     return flat;
-}
-
-uint32_t near_representative(const struct near *n, uint64_t row) {
-    return n->first[row];
-}
-
-uint32_t near_cluster(const struct near *n, uint64_t row) {
-    return n->parent[row];
 }

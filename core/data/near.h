@@ -62,6 +62,14 @@ struct near_pair {
     double distance; /* of fine images; of thumbnails where that is all there is */
 };
 
+struct near_result {
+    const struct near_pair *pairs; /* rising by a, then b */
+    uint64_t count;
+    const uint32_t *first;   /* [rows] the representative */
+    const uint32_t *cluster; /* [rows] the smallest row of its cluster: rows that chains
+                              * of near and equal ones join */
+};
+
 struct near;
 struct near *near_create(const struct near_options *o); /* NULL: no memory */
 void near_destroy(struct near *n);                      /* NULL is fine */
@@ -72,17 +80,13 @@ bool near_wanted(const struct near *n, uint64_t row);
 void near_look(struct near *n, uint64_t row, const void *values);
 void near_verify(struct near *n);
 
-/* Results; borrowed. Pairs rise by a, then b. */
-const struct near_pair *near_pairs(const struct near *n, uint64_t *count);
+/* After near_verify; borrowed. */
+struct near_result near_result(const struct near *n);
 /* The nearest pairs of different thumbnails, those of train and another split where
  * there are both: [*count] by distance. */
 const struct near_pair *near_nearest(const struct near *n, uint32_t *count);
 /* Below it images are near: of thumbnails, and of fine images. */
 double near_threshold(const struct near *n, bool fine);
 uint64_t near_flat(const struct near *n);
-/* The first row that equals it, or the row. */
-uint32_t near_representative(const struct near *n, uint64_t row);
-/* The smallest row of its cluster: rows that chains of near and equal ones join. */
-uint32_t near_cluster(const struct near *n, uint64_t row);
 
 #endif

@@ -3,11 +3,13 @@
 #include "data/split_near.h"
 
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "data/drop.h"
 #include "data/keys.h"
 #include "data/near.h"
+#include "data/near_text.h"
 
 struct passing {
     uint32_t column;
@@ -83,11 +85,11 @@ static uint32_t root(uint32_t *parent, uint32_t i) {
     return i;
 }
 
-static void join_clusters(const struct near *near, const uint32_t *of, uint64_t rows,
+static void join_clusters(const uint32_t *cluster, const uint32_t *of, uint64_t rows,
                           uint32_t *parent) {
     for (uint64_t i = 0; i < rows; i++) {
         uint32_t a = root(parent, of[i]);
-        uint32_t b = root(parent, of[near_cluster(near, i)]);
+        uint32_t b = root(parent, of[cluster[i]]);
         parent[a > b ? a : b] = a < b ? a : b;
     }
 }
@@ -109,6 +111,42 @@ static int refuse(struct rn_error *e) {
     return error_where(e, RN_WHERE_CONFIG, "split.group", 0, 0);
 }
 
+struct reading {
+    struct near_text *near;
+    const struct column *column;
+    uint32_t at;
+};
+
+static int add_texts(void *context, const struct reader *r, uint64_t first, uint64_t n,
+                     struct rn_error *e) {
+    struct reading *p = context;
+    int status = RN_OK;
+    for (uint64_t i = 0; i < n && status == RN_OK; i++) {
+        const char *s = (const char *)r->columns[p->at] + i * p->column->bytes;
+        status = near_text_add(p->near, first + i, s, strnlen(s, p->column->bytes), e);
+    }
+    return status;
+}
+
+/* *joined counts it if it is of sentences. */
+static int join_texts(struct data *data, uint32_t column, uint32_t *of, uint64_t rows,
+                      uint32_t *parent, uint32_t *joined, struct rn_error *e) {
+    struct reading p = {near_text_create(rows), &data->pipeline.columns[column],
+                        column};
+    if (!p.near)
+        return error_set(e, RN_E_MEMORY, "no memory for %llu texts",
+                         (unsigned long long)rows);
+    int status = keys_rows(data, &column, 1, add_texts, &p, e);
+    bool sentences = status == RN_OK && near_text_words(p.near) >= NEAR_TEXT_WORDS;
+    *joined += sentences;
+    if (sentences)
+        status = near_text_search(p.near, e);
+    if (sentences && status == RN_OK)
+        join_clusters(near_text_result(p.near).cluster, of, rows, parent);
+    near_text_destroy(p.near);
+    return status;
+}
+
 int split_join_near(struct data *data, const struct split_keys *keys, uint32_t *of,
                     uint64_t *count, struct rn_error *e) {
     uint64_t rows = pool_count(data);
@@ -127,14 +165,16 @@ int split_join_near(struct data *data, const struct split_keys *keys, uint32_t *
         const struct column *c = &data->pipeline.columns[keys->columns[i]];
         struct passing p = {.column = keys->columns[i], .bytes = c->bytes};
         struct near_image image;
-        if (field_variable(&c->field) ||
+        if (c->field.flags & RN_FIELD_TEXT && c->bytes)
+            status = join_texts(data, keys->columns[i], of, rows, parent, &images, e);
+        if (field_variable(&c->field) || c->field.flags & RN_FIELD_TEXT ||
             !near_image_of(c->field.dtype, c->field.rank, c->field.shape, &image))
             continue;
         images++;
         p.elements = c->bytes / RN_DTYPE_BYTES(c->field.dtype);
         status = search(data, &p, image, rows, e);
         if (status == RN_OK)
-            join_clusters(p.near, of, rows, parent);
+            join_clusters(near_result(p.near).cluster, of, rows, parent);
         near_destroy(p.near);
     }
     if (status == RN_OK)
@@ -144,7 +184,7 @@ int split_join_near(struct data *data, const struct split_keys *keys, uint32_t *
         return status;
     error_set(e, RN_E_CONFIG,
               "data.split.group: near-duplicate, but no input is an "
-              "image");
+              "image or a text of several words");
     error_hint(e, "group: rows keeps equal rows together");
     return refuse(e);
 }

@@ -191,6 +191,62 @@ def test_threads(folder):
     c.ok("the same bytes", texts[0] and len(set(texts)) == 1)
 
 
+def shingles(s):
+    """The sets of docs/check.md."""
+    words = s.lower().split()
+    plain = " ".join(words)
+    units = words if len(words) >= 20 else list(plain)
+    n = max(1, len(units) - 4)
+    return {(len(words) >= 20, tuple(units[i:i + 5])) for i in range(n)} if units else set()
+
+
+def test_texts(folder):
+    rng = np.random.default_rng(11)
+    vocabulary = ["".join(rng.choice(list("abcdefgh\u00e9"), rng.integers(2, 8)))
+                  for _ in range(300)]
+    texts = [" ".join(rng.choice(vocabulary, rng.integers(6, 120))) for _ in range(500)]
+
+    def save():
+        with open(folder / "t.csv", "w", encoding="utf-8") as f:
+            f.write("text,label\n" + "".join(f"{t},{i % 2}\n" for i, t in enumerate(texts)))
+        experiment = {"name": "t", "data": {
+            "source": {"type": "csv", "file": "t.csv", "target": "label",
+                       "target_type": "int", "fields": ["text"], "features": []},
+            "split": {"kind": "position", "val": 100, "test": 100}},
+            "model": {"type": "sequential", "in": {"x": "data.tokens"},
+                      "layers": [{"type": "dense", "units": 2}]},
+            "loss": "cross_entropy", "optimizer": "sgd", "train": {"epochs": 1}}
+        (folder / "e.yaml").write_text(yaml.safe_dump(experiment, sort_keys=False))
+
+    save()
+    c.equal("texts: a clean set is silent", look(folder, "--only", CODES)["findings"], [])
+    for k, (a, b) in enumerate([(3, 310), (4, 311), (5, 410), (6, 411), (7, 50), (8, 412),
+                                (9, 330), (10, 331)]):
+        words = texts[a].split()
+        for _ in range(k // 3):  # the more words change, the less they are alike
+            words[rng.integers(0, len(words))] = rng.choice(vocabulary)
+        texts[b] = " ".join(words).upper() if k % 2 else "  ".join(words + ["end"])
+    texts[333] = texts[12]
+    save()
+    report = look(folder, "--only", CODES)
+    sets = [shingles(t) for t in texts]
+    first = [texts.index(t) for t in texts]
+    pairs = [(i, j) for i in range(500) for j in range(i + 1, 500)
+             if first[i] == i and first[j] == j and
+             len(sets[i] & sets[j]) >= .8 * len(sets[i] | sets[j])]
+    c.equal("texts: pairs", report["near"][0]["pairs"], len(pairs))
+    c.ok("texts: some and not all", 3 <= len(pairs) < 8, str(pairs))
+    for s, low, high in (("val", 300, 400), ("test", 400, 500)):
+        want = [j + 1 for i, j in pairs if i < 300 and low <= j < high]
+        c.equal(f"texts: rows of {s}", [f["rows"] for f in
+                                        found(report, "near-duplicate-split", s)],
+                [want] if want else [])
+    fix = "data.split={kind: random, val: 0.2, test: 0.2, group: near-duplicate}"
+    r = runner("split", folder / "e.yaml", fix, "--json", cwd=folder)
+    c.equal("groups of texts", json.loads(r.out)["groups"] if not r.code else r.err,
+            500 - 1 - len(pairs))
+
+
 def idx(name, skip):
     return np.frombuffer(gzip.decompress((FASHION / f"{name}-ubyte.gz").read_bytes()), "u1")[skip:]
 
