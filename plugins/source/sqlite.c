@@ -4,8 +4,10 @@
  * its identity. Feature columns become one field `x`; the target and the columns of
  * `fields` are fields of their own. NULL is a missing value. */
 #include <ctype.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <runner/sdk/error.h>
 
@@ -15,7 +17,9 @@
 
 struct sqlite {
     struct typed_table table;
-    const char *query; /* host, until destroy */
+    const char *query;            /* host, until destroy */
+    int64_t timeout_ms, since_ms; /* since_ms: when the query gave its last row */
+    int late;                     /* 1: it was stopped for that */
     sqlite3 *db;
     sqlite3_stmt *statement; /* has the names of the columns */
 };
@@ -35,8 +39,15 @@ static void destroy(void *self) {
 static int32_t library_error(const struct sqlite *s, int code, struct rn_error *e) {
     const char *why = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
     code &= 0xff;
-    if (code == SQLITE_NOMEM)
-        return rn_failf(e, RN_E_MEMORY, s->table.file, 0, 0, "no memory for the rows");
+    if (code == SQLITE_NOMEM || code == SQLITE_TOOBIG) /* as limit_memory set them */
+        return rn_budget_error(&s->table.budget, s->table.file, e);
+    if (code == SQLITE_INTERRUPT && s->late) {
+        rn_failf(e, RN_E_DATA, s->table.file, 0, 0, "the query gave no row for %lld s",
+                 (long long)(s->timeout_ms / 1000));
+        rn_hintf(e, "an index on what ORDER BY names makes it faster; or raise the "
+                    "source's `timeout`");
+        return RN_E_DATA;
+    }
     if (code == SQLITE_INTERRUPT)
         return rn_failf(e, RN_E_CANCELLED, s->table.file, 0, 0, "reading was stopped");
     if (code == SQLITE_NOTADB)
@@ -56,8 +67,25 @@ static int authorize(void *context, int action, const char *a, const char *b,
                : SQLITE_DENY;
 }
 
+static int64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static int stop(void *context) {
-    return rn_cancelled(context) != 0;
+    struct sqlite *s = context;
+    s->late = now_ms() - s->since_ms > s->timeout_ms;
+    return s->late || rn_cancelled(s->table.host) != 0;
+}
+
+/* Sorting writes to files when it needs more than a little, so the library gets a part
+ * of the budget: for the process, until restored; the limit that was. */
+static int64_t limit_memory(struct sqlite *s) {
+    int64_t all = (int64_t)(s->table.budget.left / 8) + (32 << 20);
+    sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH,
+                  (int)(all / 4 < INT_MAX ? all / 4 : INT_MAX));
+    return sqlite3_hard_heap_limit64(sqlite3_memory_used() + all);
 }
 
 /* ORDER BY outside of parentheses, quotes and comments. */
@@ -120,12 +148,12 @@ static int32_t open_database(struct sqlite *s, struct rn_error *e) {
         return library_error(s, code, e);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    sqlite3_progress_handler(s->db, 10000, stop, s->table.host);
+    sqlite3_progress_handler(s->db, 10000, stop, s);
     code = sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL);
     if (code != SQLITE_OK)
         return library_error(s, code, e);
     sqlite3_set_authorizer(s->db, authorize, NULL);
-    return prepare(s, e);
+    return RN_OK;
 }
 
 /* ------------------------------------------------------------------------- rows */
@@ -159,10 +187,19 @@ static void look(struct typed_column *c, sqlite3_stmt *q, int i, uint64_t row) {
     }
 }
 
+/* The next row, SQLITE_DONE, or a code of an error. */
+static int step(struct sqlite *s) {
+    s->since_ms = now_ms();
+    return sqlite3_step(s->statement);
+}
+
 static int32_t scan(struct sqlite *s, struct rn_error *e) {
     struct typed_table *t = &s->table;
+    uint64_t most = t->budget.left / sizeof(double); /* a row is a number or more */
     int code;
-    while ((code = sqlite3_step(s->statement)) == SQLITE_ROW) {
+    while ((code = step(s)) == SQLITE_ROW) {
+        if (t->count == most)
+            return rn_budget_error(&t->budget, t->file, e);
         for (uint32_t i = 0; i < t->width; i++)
             if (t->columns[i].role)
                 look(&t->columns[i], s->statement, (int)i, t->count);
@@ -203,7 +240,7 @@ static int32_t fill(struct sqlite *s, struct rn_error *e) {
     struct typed_table *t = &s->table;
     uint64_t row = 0;
     int code;
-    while ((code = sqlite3_step(s->statement)) == SQLITE_ROW) {
+    while ((code = step(s)) == SQLITE_ROW) {
         if (row == t->count)
             return changed(e);
         for (uint32_t i = 0; i < t->width; i++)
@@ -218,6 +255,21 @@ static int32_t fill(struct sqlite *s, struct rn_error *e) {
 
 /* ------------------------------------------------------------------------- life */
 
+static int32_t read_query(struct sqlite *s, struct rn_error *e) {
+    int32_t status = prepare(s, e);
+    if (status == RN_OK)
+        status = name_columns(s, e);
+    if (status == RN_OK)
+        status = scan(s, e);
+    if (status == RN_OK)
+        status = typed_table_settle(&s->table, e);
+    if (status == RN_OK)
+        status = fill(s, e);
+    if (s->statement)
+        sqlite3_reset(s->statement);
+    return status;
+}
+
 static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
     struct sqlite *s = calloc(1, sizeof *s);
     *self = s;
@@ -230,17 +282,13 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
                              .predict = h->api->extension(h, RN_EXT_PREDICT) != NULL,
                              .budget = rn_budget_of(h)};
     s->query = rn_get_string(h, "query");
+    s->timeout_ms = rn_get_int(h, "timeout") * 1000;
     int32_t status = open_database(s, e);
-    if (status == RN_OK)
-        status = name_columns(s, e);
-    if (status == RN_OK)
-        status = scan(s, e);
-    if (status == RN_OK)
-        status = typed_table_settle(&s->table, e);
-    if (status == RN_OK)
-        status = fill(s, e);
-    if (s->statement)
-        sqlite3_reset(s->statement);
+    if (status != RN_OK)
+        return status;
+    int64_t before = limit_memory(s);
+    status = read_query(s, e);
+    sqlite3_hard_heap_limit64(before);
     return status;
 }
 
@@ -265,5 +313,7 @@ RN_SOURCE(sqlite, iface, "runner/sqlite 1",
           RN_OPTION("query string ; required | a SELECT with an ORDER BY: a row is "
                     "known by its place")
           TYPED_TABLE_OPTIONS
+          RN_OPTION("timeout int = 60 ; min 1 ; max 86400 ; unit s | most time until the "
+                    "query gives its first row, or its next one")
           RN_BUDGET_OPTION);
 RN_PLUGIN(&sqlite);
