@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "check/check.h"
+#include "check/near_rows.h"
 
 #define ROWS_MIN    20u  /* a median of fewer distances says little */
 #define SERIOUS     0.01 /* share of a split: an error */
@@ -303,6 +304,18 @@ bool check_is_image(const struct check *c, uint32_t raw, struct near_image *out)
     return true;
 }
 
+static int look_at_rows(struct check *k, struct rn_error *e) {
+    struct near_rows r;
+    const char *why = NULL;
+    int status = near_rows_find(k, &r, &why, e);
+    if (why)
+        skip(k, why);
+    else if (status == RN_OK)
+        report(k, keep(k, NULL), &r.result);
+    near_rows_finish(&r);
+    return status;
+}
+
 static int look_at(struct check *k, uint32_t raw, struct rn_error *e) {
     uint64_t rows = k->profile->rows;
     struct near_image image;
@@ -331,6 +344,7 @@ int check_near(struct check *k, struct rn_error *e) {
         return RN_OK;
     for (uint32_t i = 0; i < data_raw_count(k->data) && status == RN_OK; i++)
         status = look_at(k, i, e);
-    skip(k, "no images or texts among the inputs");
+    if (status == RN_OK && f->state[FINDING_NEAR_DUPLICATE] == FINDING_NOT_ASKED)
+        status = look_at_rows(k, e);
     return status;
 }

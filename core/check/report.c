@@ -340,7 +340,8 @@ static void add_counts(const struct check *c, bool all, struct text *out) {
         if (!f->asked[i] || has_finding(f, (enum finding_id)i))
             continue;
         bool looked = f->state[i] == FINDING_LOOKED;
-        size_t at = INDENT + 1;
+        size_t at = INDENT + 1, length = strlen(finding_kinds[i].code);
+        at += length > 16 ? length - 16 : 0;
         text_addf(out, "%-5s %-16s ", looked ? "ok" : "-", finding_kinds[i].code);
         add_words(out,
                   looked      ? finding_kinds[i].detects

@@ -191,6 +191,52 @@ def test_threads(folder):
     c.ok("the same bytes", texts[0] and len(set(texts)) == 1)
 
 
+def table_near(x, train):
+    """Rows of others whose rounded values a row of train has, and which equal none."""
+    unit = x.std(0, ddof=1) / 1000
+    exact = {r.tobytes() for r in x[:train]}
+    seen = {r.tobytes() for r in np.rint(x[:train] / unit).astype("i8")}
+    return [i for i in range(train, len(x)) if x[i].tobytes() not in exact and
+            np.rint(x[i] / unit).astype("i8").tobytes() in seen]
+
+
+def test_tables(folder):
+    rng = np.random.default_rng(12)
+
+    def save(x):
+        write(folder, x, rng.integers(0, 2, len(x)))
+        return look(folder, "--only", CODES)
+
+    for d in (1, 2, 6):
+        x = rng.standard_normal((1000, d)) * 10.0 ** np.arange(d)
+        c.equal(f"{d} columns: silent", found(save(x), "near-duplicate-split") +
+                found(save(x), "near-duplicate"), [])
+        line = np.outer(rng.standard_normal(1000), np.ones(d)) + rng.normal(0, .01, (1000, d))
+        c.equal(f"{d} columns that are nearly one: silent",
+                found(save(line), "near-duplicate-split"), [])
+        whole = rng.integers(0, 12, (1000, d)).astype(float)
+        c.equal(f"{d} whole numbers: silent", found(save(whole), "near-duplicate-split"), [])
+    x = rng.standard_normal((1000, 6)) * 10.0 ** np.arange(6)
+    x[620:640] = x[20:40] * (1 + 1e-6)
+    x[810:815] = x[50:55] + 1e-5
+    x[100:130] = x[200:230] * (1 - 1e-6)
+    x[650] = x[60]
+    report = save(x)
+    hits = found(report, "near-duplicate-split")
+    want = table_near(x, 600)
+    c.equal("rows of val and test", [f["rows"] for f in hits],
+            [[i + 1 for i in want if i < 800][:20], [i + 1 for i in want if i >= 800]])
+    c.ok("nearly all planted", len(want) >= 22, str(want))
+    c.equal("severity", [f["severity"] for f in hits], ["error", "error"])
+    hits = found(report, "near-duplicate")
+    c.ok("within train", hits and hits[0]["n"] >= 50, str(hits))
+    false = 0
+    for seed in range(30):
+        x = np.random.default_rng(seed).standard_normal((400, 1 + seed % 4))
+        false += bool(found(save(x), "near-duplicate-split"))
+    c.ok("at most one false finding in 30 clean sets", false <= 1, str(false))
+
+
 def shingles(s):
     """The sets of docs/check.md."""
     words = s.lower().split()
