@@ -89,7 +89,10 @@ static const char *many(uint64_t n, const char *one, const char *more) {
     return n == 1 ? one : more;
 }
 
+/* Of a split that has no source of its own. */
 static void offer_split(struct check *k, struct finding *f) {
+    if (node_at(k->x->root, arena_format(k->arena, "data.%s", f->split)))
+        return;
     const struct node *kind = node_at(k->x->root, "data.split.kind");
     const char *split = kind && node_kind(kind) == NODE_SCALAR ? node_raw(kind) : "";
     if (strcmp(split, "random") == 0 || strcmp(split, "stratified") == 0)

@@ -309,6 +309,9 @@ def test_fashion(folder):
     c.equal("ten nearest pairs", len(near["nearest"]), 10)
     hits = found(report, "near-duplicate-split", "test")
     claimed = hits[0]["rows"] if hits else []
+    fixes = [f["fix"] for s in ("val", "test") for f in found(report, "near-duplicate-split", s)]
+    c.equal("a test with a source of its own is not divided", fixes,
+            ["data.split.group=near-duplicate", None])
     c.equal("claimed", claimed, [2116, 2606, 4223, 4927, 4999, 6211, 9868])
     train, test = (idx(f"{s}-images-idx3", 16).reshape(-1, 28, 28) for s in ("train", "t10k"))
     labels, test_labels = (idx(f"{s}-labels-idx1", 8) for s in ("train", "t10k"))
