@@ -109,19 +109,27 @@ static inline void thrift_skip_struct(struct thrift *t) {
         thrift_skip(t, f.type);
 }
 
+/* An element: in a list or a map a bool is a byte, in a struct it is in the header. So
+ * each is a byte or more, and a count that is bounded by the bytes left is enough. */
+static inline void thrift_skip_element(struct thrift *t, int type) {
+    thrift_skip(t, type == THRIFT_TRUE || type == THRIFT_FALSE ? THRIFT_I8 : type);
+}
+
 static inline void thrift_skip_list(struct thrift *t) {
     int type;
     uint32_t n = thrift_list(t, &type);
     for (uint32_t i = 0; i < n && !t->bad; i++)
-        thrift_skip(t, type == THRIFT_TRUE || type == THRIFT_FALSE ? THRIFT_I8 : type);
+        thrift_skip_element(t, type);
 }
 
 static inline void thrift_skip_map(struct thrift *t) {
     uint64_t n = thrift_varint(t);
     int types = n ? thrift_byte(t) : 0;
+    if (n > (uint64_t)(t->end - t->p))
+        t->bad = 1;
     for (uint64_t i = 0; i < n && !t->bad; i++) {
-        thrift_skip(t, types >> 4);
-        thrift_skip(t, types & 15);
+        thrift_skip_element(t, types >> 4);
+        thrift_skip_element(t, types & 15);
     }
 }
 

@@ -185,6 +185,13 @@ def sqlite():
                                        "query=SELECT b, c FROM t WHERE b > 1 ORDER BY b"]
 
 
+def parquet():
+    files = pathlib.Path(__file__).resolve().parent.parent / "runs/parquet"
+    for name in "plain", "snappy", "gzip", "split", "pages2", "polars", "duckdb":
+        yield "t.parquet", (files / f"{name}.parquet").read_bytes(), [
+            "file=@", "target=y", "fields.0=word", "fields.1=i64", "fields.2=few"]
+
+
 def hdf5():
     import h5py
 
@@ -319,6 +326,9 @@ TARGETS = {
     "sqlite": ("sqlite", sqlite, ["SQLite format 3\0", "CREATE TABLE t (", "SELECT", "sqlite_",
                                   b"\x0d", b"\x05", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff",
                                   "ORDER BY", "WITHOUT ROWID", "VIRTUAL", "\0\0\0\1"]),
+    "parquet": ("parquet", parquet, ["PAR1", b"\x15\x00\x15", b"\x15\x04", b"\x19\x1c", b"\x00",
+                                      b"\xff\xff\xff\xff\x0f", b"\x80\x80\x80\x80\x10", b"\x28\x05",
+                                      b"\x02\x00\x00\x00", b"\x03\x01", "word", "schema"]),
     "hdf5": ("hdf5", hdf5, ["TREE", "HEAP", "SNOD", "OHDR", "OCHK", "FRHP", "GCOL",
                             b"\x89HDF\r\n\x1a\n", b"\xff" * 8, "/x", "x\0"]),
     "images": ("images", images, ARCHIVE_WORDS + [
@@ -332,6 +342,9 @@ TARGETS = {
 
 # Target -> inputs that were once not survived.
 FOUND = {
+    # A map of 2^62 pairs of bools, which took no bytes: it never ended.
+    "parquet": [("t.parquet", b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1",
+                 ["file=@"]) for footer in (b"\x9b" + b"\xff" * 8 + b"\x3f\x11\0",)],
     # A window of 128 MiB, beside what `memory` counts.
     "csv": [("t.csv.zst", b"\x28\xb5\x2f\xfd\0\x88" + struct.pack("<I", 1 << 17 << 3 | 3)[:3] +
              b"1", ["file=@"])],
