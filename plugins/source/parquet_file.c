@@ -6,8 +6,9 @@
 #include "parquet_file.h"
 #include "parquet_thrift.h"
 
-#define FOOTER_MAX  (256u << 20)
-#define COLUMNS_MAX 32767u
+#define NAME_MAX_BYTES 1024u /* a group's name is repeated for each column in it */
+#define FOOTER_MAX     (256u << 20)
+#define COLUMNS_MAX    32767u
 
 void parquet_file_finish(struct parquet_file *f) {
     for (uint32_t i = 0; f->columns && i < f->width; i++)
@@ -181,13 +182,17 @@ static int32_t add_column(struct parquet_file *f, const struct element *s,
                                  .scale = s->scale,
                                  .unit = s->unit,
                                  .other = top ? "lists or records" : unreadable(s)};
+    if (s->name_bytes > NAME_MAX_BYTES || n > NAME_MAX_BYTES)
+        return rn_failf(e, RN_E_DATA, f->name, 0, 0,
+                        "column %u has a name of more than %u bytes", f->width,
+                        NAME_MAX_BYTES);
     c->name = calloc(n + s->name_bytes + 1, 1);
     if (!c->name)
         return rn_failf(e, RN_E_MEMORY, f->name, 0, 0, "no memory for its columns");
-    if (n) {
+    if (n > 1)
         memcpy(c->name, top->name, n - 1);
+    if (n)
         c->name[n - 1] = '.';
-    }
     if (s->name_bytes)
         memcpy(c->name + n, s->name, s->name_bytes);
     return RN_OK;

@@ -344,7 +344,10 @@ TARGETS = {
 FOUND = {
     # A map of 2^62 pairs of bools, which took no bytes: it never ended.
     "parquet": [("t.parquet", b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1",
-                 ["file=@"]) for footer in (b"\x9b" + b"\xff" * 8 + b"\x3f\x11\0",)],
+                 ["file=@"]) for footer in (
+                     b"\x9b" + b"\xff" * 8 + b"\x3f\x11\0",
+                     # A schema with a group and a column, neither with a name.
+                     b"\x29\x3c\x55\2\0\x55\2\0\x15\2\0\0")],
     # A window of 128 MiB, beside what `memory` counts.
     "csv": [("t.csv.zst", b"\x28\xb5\x2f\xfd\0\x88" + struct.pack("<I", 1 << 17 << 3 | 3)[:3] +
              b"1", ["file=@"])],
