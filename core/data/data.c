@@ -173,8 +173,10 @@ static bool same_field(const struct rn_field *a, const struct rn_field *b) {
 /* The sources of one experiment give the same fields; texts take the widest. */
 static int raw_columns(struct data *data, struct diag *d) {
     const struct table *first = &data->sources.at[0];
-    for (uint32_t i = 0; i < first->field_count; i++)
+    for (uint32_t i = 0; i < first->field_count; i++) {
         column_add(data, &first->fields[i], i);
+        data->pipeline.columns[i].layout = first->layouts[i];
+    }
     if (data->options.schema) {
         schema_columns(data);
         return RN_OK;

@@ -37,6 +37,7 @@ struct data_schema {
  * of sources, split and transforms. Everything is borrowed until data_close. */
 struct data_prepared_field {
     struct rn_field field;
+    const char *layout; /* as data_field's */
     uint32_t classes;
     const char *const *class_names;
 };
@@ -93,6 +94,7 @@ struct data_field {
      * that is never negative; 0 = unknown. */
     uint32_t classes;
     const char *const *class_names; /* `classes` of them, or NULL */
+    const char *layout; /* names of the elements ("age,bmi,bp"); "": not known */
 };
 
 struct data;

@@ -47,7 +47,8 @@ struct table {
 struct column {
     struct rn_field field; /* name in the arena */
     uint64_t bytes;        /* per sample; 0 of variable size */
-    uint32_t raw; /* the raw column that it was made of, the first of several */
+    uint32_t raw;       /* the raw column that it was made of, the first of several */
+    const char *layout; /* what the elements are ("age,bmi,bp"); "": not known */
     uint32_t classes;
     const char *const *class_names;
     const struct rn_error *wrong; /* to predict: why its raw column is not there */

@@ -18,13 +18,19 @@
 /* --------------------------------------------------------------- transforms */
 
 uint32_t column_add(struct data *data, const struct rn_field *f, uint32_t raw) {
-    struct column c = {
-        .field = *f, .raw = raw, .bytes = field_variable(f) ? 0 : field_bytes(f)};
+    struct column c = {.field = *f,
+                       .raw = raw,
+                       .layout = "",
+                       .bytes = field_variable(f) ? 0 : field_bytes(f)};
     c.field.name = arena_copy(data->arena, f->name);
     vec_push(data->pipeline.columns, data->pipeline.column_count,
              data->pipeline.column_capacity, c);
     return data->pipeline.column_count - 1;
 }
+
+/* Names of elements: the longest, and how many of a field are kept. */
+#define LAYOUT_NAME_MAX  1024u
+#define LAYOUT_COUNT_MAX 65536u
 
 /* The fields of a sample between two stages, as columns in the arena. */
 struct fields {
@@ -126,23 +132,77 @@ static int choose(struct data *data, struct transform_slot *g, const struct fiel
     return status;
 }
 
+/* A plan, and the names of elements that it is told. */
+struct planning {
+    struct rn_transform_plan p;
+    uint32_t room;
+    struct naming {
+        struct text names; /* separated by commas */
+        uint64_t count;
+        bool bad;
+    } * at; /* [room] */
+};
+
+static void take_name(struct rn_transform_plan *plan, uint32_t field, const char *name,
+                      uint64_t n) {
+    struct planning *p = (struct planning *)plan; /* its first member */
+    if (field >= p->room)
+        return;
+    struct naming *x = &p->at[field];
+    if (!name) {
+        text_finish(&x->names);
+        *x = (struct naming){.count = 0};
+        return;
+    }
+    x->bad |= !n || n > LAYOUT_NAME_MAX || memchr(name, ',', n) || memchr(name, 0, n) ||
+              x->count >= LAYOUT_COUNT_MAX;
+    if (x->bad)
+        return;
+    text_add(&x->names, x->count++ ? "," : "");
+    text_add_n(&x->names, name, n);
+}
+
+/* The layouts of the outputs, in the arena: names for every element, or "". */
+static const char **take_layouts(struct data *data, struct planning *p, uint32_t count,
+                                 const struct rn_field *out) {
+    const char **layouts = arena_array(data->arena, const char *, p->room + 1);
+    for (uint32_t i = 0; i < p->room; i++) {
+        struct naming *x = &p->at[i];
+        bool whole = i < count && x->count && !x->bad && !field_variable(&out[i]) &&
+                     field_bytes(&out[i]) / RN_DTYPE_BYTES(out[i].dtype) == x->count;
+        layouts[i] = whole ? arena_copy(data->arena, text_get(&x->names)) : "";
+        text_finish(&x->names);
+    }
+    memory_release(p->at);
+    return layouts;
+}
+
 /* What the stage gives, in the arena. */
 static int plan(struct data *data, struct transform_slot *g, uint32_t *count,
-                struct rn_field **out, struct rn_error *e) {
+                struct rn_field **out, const char ***layouts, struct rn_error *e) {
     struct rn_field *in = arena_array(data->arena, struct rn_field, g->in_count + 1);
     uint32_t capacity = 2 * g->in_count + MADE_MAX;
     *out = arena_array(data->arena, struct rn_field, capacity);
-    for (uint32_t i = 0; i < g->in_count; i++)
+    const char **known = arena_array(data->arena, const char *, g->in_count + 1);
+    for (uint32_t i = 0; i < g->in_count; i++) {
         in[i] = data->pipeline.columns[g->in[i]].field;
-    struct rn_transform_plan p = {.struct_size = sizeof p,
-                                  .field_stride = sizeof *in,
-                                  .in_count = g->in_count,
-                                  .out_room = capacity,
-                                  .in = in,
-                                  .out = *out};
+        known[i] = data->pipeline.columns[g->in[i]].layout;
+    }
+    struct planning x = {.p = {.struct_size = sizeof x.p,
+                               .field_stride = sizeof *in,
+                               .in_count = g->in_count,
+                               .out_room = capacity,
+                               .in = in,
+                               .out = *out,
+                               .in_layouts = known,
+                               .element = take_name},
+                         .room = capacity,
+                         .at = memory_get(memory_mul(capacity, sizeof *x.at))};
     instance_enter(g->instance);
-    int status = instance_leave(g->instance, "plan", g->iface->plan(g->self, &p, e), e);
-    *count = p.out_count;
+    int status =
+        instance_leave(g->instance, "plan", g->iface->plan(g->self, &x.p, e), e);
+    *count = x.p.out_count;
+    *layouts = take_layouts(data, &x, status == RN_OK ? *count : 0, *out);
     if (status != RN_OK)
         return component_error(e, g->node, g->path, g->component);
     if (*count > capacity)
@@ -154,7 +214,8 @@ static int plan(struct data *data, struct transform_slot *g, uint32_t *count,
 
 /* The outputs take the inputs' place; names stay unique. */
 static int replace(struct data *data, struct transform_slot *g, struct fields *f,
-                   uint32_t count, const struct rn_field *out, struct rn_error *e) {
+                   uint32_t count, const struct rn_field *out,
+                   const char *const *layouts, struct rn_error *e) {
     struct fields next = {0, arena_array(data->arena, uint32_t, f->count + count + 1)};
     bool *taken = arena_array(data->arena, bool, data->pipeline.column_count + 1);
     uint32_t first = UINT32_MAX;
@@ -190,6 +251,7 @@ static int replace(struct data *data, struct transform_slot *g, struct fields *f
         uint32_t from = g->in[g->in_count == count ? i : 0];
         uint32_t c = column_add(data, &out[i], data->pipeline.columns[from].raw);
         g->out[i] = next.at[first + i] = c;
+        data->pipeline.columns[c].layout = layouts[i];
         if (RN_HAS(g->iface, struct rn_transform, names) && g->iface->names) {
             struct rn_transform_names n = {.struct_size = sizeof n, .field = i};
             instance_enter(g->instance);
@@ -218,6 +280,7 @@ static void go_without(struct data *data, struct transform_slot *g,
                        struct rn_error *e) {
     const struct rn_error *wrong = NULL;
     struct rn_field *left = NULL;
+    const char **layouts;
     uint32_t inputs = 0, count = 0, kept = 0;
     for (uint32_t i = 0; i < g->in_count; i++) {
         const struct rn_error *why = data->pipeline.columns[g->in[i]].wrong;
@@ -229,7 +292,7 @@ static void go_without(struct data *data, struct transform_slot *g,
     if (!wrong)
         return;
     g->in_count = inputs;
-    if (inputs && plan(data, g, &count, &left, e) != RN_OK) {
+    if (inputs && plan(data, g, &count, &left, &layouts, e) != RN_OK) {
         error_clear(e);
         count = 0;
     }
@@ -350,6 +413,7 @@ static int finish_sample(struct data *data, const struct fields *f,
         d->text = text;
         d->classes = c.classes;
         d->class_names = c.class_names;
+        d->layout = c.layout;
         data->row_bytes += c.bytes;
     }
     return RN_OK;
@@ -361,18 +425,19 @@ static int run_stages(struct data *data, bool fit, struct rn_error *e) {
     for (uint32_t s = 0; s < data->pipeline.transform_count && status == RN_OK; s++) {
         struct transform_slot *g = &data->pipeline.transforms[s];
         struct rn_field *out = NULL;
+        const char **layouts = NULL;
         uint32_t count = 0;
         g->in_count = g->out_count = 0;
         status = choose(data, g, &f, e);
         if (status == RN_OK)
-            status = plan(data, g, &count, &out, e);
+            status = plan(data, g, &count, &out, &layouts, e);
         if (status == RN_OK && fit) {
             status = fit_stage(data, s, e);
             if (status == RN_OK)
-                status = plan(data, g, &count, &out, e);
+                status = plan(data, g, &count, &out, &layouts, e);
         }
         if (status == RN_OK)
-            status = replace(data, g, &f, count, out, e);
+            status = replace(data, g, &f, count, out, layouts, e);
         if (status == RN_OK)
             go_without(data, g, e);
     }

@@ -36,7 +36,7 @@ static void fill_table(struct data *data, struct table *t, enum data_split_kind 
     for (uint32_t i = 0; i < n; i++) {
         t->fields[i] = p->fields[i].field;
         t->bytes[i] = field_bytes(&t->fields[i]);
-        t->layouts[i] = "";
+        t->layouts[i] = p->fields[i].layout;
         files[i] = p->file;
         t->stored[i] = (uint8_t *)(uintptr_t)p->splits[split].columns[i];
     }

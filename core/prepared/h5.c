@@ -55,6 +55,7 @@ static void describe_fields(const struct prepared_job *j, struct text *out) {
         for (uint32_t k = 0; k < f->rank; k++)
             json_int(&w, NULL, f->shape[k]);
         json_close(&w);
+        json_string(&w, "layout", f->layout);
         json_uint(&w, "classes", f->classes);
         json_array(&w, "class_names");
         for (uint32_t k = 0; f->class_names && k < f->classes; k++)

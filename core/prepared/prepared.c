@@ -29,9 +29,36 @@ uint64_t prepared_values(const struct data_field *f) {
     return f->text ? 1 : f->bytes / RN_DTYPE_BYTES(f->dtype);
 }
 
+/* Name i of a layout, and its length; 0: there are fewer. */
+static size_t name_at(const char *s, uint64_t i, const char **name) {
+    for (; i && s; i--)
+        s = (s = strchr(s, ',')) ? s + 1 : NULL;
+    *name = s;
+    return s ? strcspn(s, ",") : 0;
+}
+
+/* ".age"; false: the element has no name, or another one has the same. */
+static bool add_element(const struct data_field *f, uint64_t i, struct text *out) {
+    const char *name, *s = f->layout;
+    size_t n = name_at(f->layout, i, &name);
+    uint32_t same = 0;
+    for (; n && *s; s += *s == ',') {
+        size_t length = strcspn(s, ",");
+        same += length == n && memcmp(s, name, n) == 0;
+        s += length;
+    }
+    if (same != 1)
+        return false;
+    text_add(out, ".");
+    text_add_n(out, name, n);
+    return true;
+}
+
 void prepared_column(const struct data_field *f, uint64_t i, struct text *out) {
     text_add(out, f->name);
-    if (prepared_values(f) > 1)
+    if (prepared_values(f) < 2)
+        return;
+    if (!add_element(f, i, out))
         text_addf(out, ".%llu", (unsigned long long)i);
 }
 

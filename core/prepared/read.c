@@ -34,7 +34,8 @@ static bool field_of(struct arena *a, const struct json *v,
     const struct json *name = json_find(v, "name"), *type = json_find(v, "dtype"),
                       *text = json_find(v, "text"), *shape = json_find(v, "shape"),
                       *classes = json_find(v, "classes"),
-                      *names = json_find(v, "class_names");
+                      *names = json_find(v, "class_names"),
+                      *layout = json_find(v, "layout"); /* since 0.9 */
     if (!name || name->kind != JSON_STRING || !type || type->kind != JSON_STRING ||
         !text || text->kind != JSON_BOOL || !shape || shape->kind != JSON_ARRAY ||
         shape->count > RN_MAX_RANK - 1 || !classes || classes->kind != JSON_INTEGER ||
@@ -49,6 +50,7 @@ static bool field_of(struct arena *a, const struct json *v,
                   .dtype = d->dtype,
                   .rank = shape->count,
                   .flags = text->u.truth ? RN_FIELD_TEXT : 0},
+        .layout = layout && layout->kind == JSON_STRING ? layout->u.string : "",
         .classes = (uint32_t)classes->u.integer,
         .class_names = names->count ? names_of(a, names) : NULL};
     *bytes = d->bytes;

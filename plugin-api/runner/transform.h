@@ -35,12 +35,20 @@ struct rn_transform_plan {
     uint32_t out_count;        /* written: how many fields it gives */
     uint32_t reserved;
     struct rn_field *out; /* borrowed, to fill; names plugin, until destroy */
+    /* What the elements of the inputs are, as rn_source_info.layouts, [in_count],
+     * entries "" or NULL: not known. Borrowed; host, until plan returns. */
+    const char *const *in_layouts;
+    /* The next element of output `field` has this name of n bytes, which the host
+     * copies (NULL: forget those so far); an output whose elements do not all get one,
+     * without a comma, has none. NULL: the host does not ask. [setup] */
+    void (*element)(struct rn_transform_plan *plan, uint32_t field, const char *name,
+                    uint64_t n);
 };
 
 /* Rows to fit on or to transform. */
 struct rn_transform_call {
     uint32_t struct_size;
-    uint32_t phase; /* RN_PHASE_*: TRAIN of fit_rows */
+    uint32_t phase;       /* RN_PHASE_*: TRAIN of fit_rows */
     struct rn_work *work; /* host, until the call returns */
     uint64_t rows;
     const int64_t *sample_ids; /* borrowed; [rows] */

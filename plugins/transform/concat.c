@@ -4,6 +4,7 @@
 
 #include <runner/sdk/error.h>
 #include <runner/sdk/field.h>
+#include <runner/sdk/layout.h>
 #include <runner/sdk/transform.h>
 #include <runner/transform.h>
 
@@ -13,6 +14,8 @@ struct concat_input {
     uint64_t elements;
     int nullable; /* integers, one of which may mean missing */
 };
+
+#define NAMED_MAX 4096u /* numbers of a field, such as an image, that are numbered */
 
 struct concat {
     char name[128]; /* option as */
@@ -47,6 +50,22 @@ static int is_wide(rn_dtype dtype) {
     return dtype == RN_F64 || dtype == RN_I64 || dtype == RN_I32 || dtype == RN_U32;
 }
 
+/* A field of one number is an element by its own name; of one whose elements have no
+ * names, they are numbered: "x.3". */
+static void add_names(struct rn_transform_plan *plan, uint32_t i) {
+    const struct rn_field *in = &plan->in[i];
+    uint64_t n = rn_field_elements(in);
+    char number[24];
+    if (*rn_layout_in(plan, i)) {
+        rn_layout_keep(plan, i, 0);
+        return;
+    }
+    for (uint64_t k = 0; k < n && n <= NAMED_MAX; k++) {
+        snprintf(number, sizeof number, n > 1 ? ".%llu" : "", (unsigned long long)k);
+        rn_layout_join(plan, 0, in->name, strlen(in->name), number, "", 0);
+    }
+}
+
 static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
     const struct rn_field *in = plan->in;
     struct concat *s = self;
@@ -75,6 +94,8 @@ static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error 
         s->wide |= is_wide(in[i].dtype);
         flags |= in[i].flags & RN_FIELD_NULLABLE;
     }
+    for (uint32_t i = 0; i < s->in_count; i++)
+        add_names(plan, i);
     plan->out_count = 1;
     plan->out[0] = (struct rn_field){
         s->name, s->wide ? RN_F64 : RN_F32, 1, {(int64_t)s->elements}, flags, 0};

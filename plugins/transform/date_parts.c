@@ -284,6 +284,12 @@ static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error 
         out->flags &= RN_FIELD_NULLABLE;
         out->rank = s->columns.in[i].text ? 0 : out->rank;
         out->shape[out->rank++] = s->part_count;
+        rn_layout_forget(plan, i);
+        for (uint32_t k = 0; k < s->part_count && out->rank == 1; k++) {
+            const char *part = names[s->parts[k]];
+            rn_layout_join(plan, i, out->name, strlen(out->name), "_", part,
+                           strlen(part));
+        }
     }
     return status;
 }

@@ -9,6 +9,7 @@
 #include <runner/sdk/category.h>
 #include <runner/sdk/category_set.h>
 #include <runner/sdk/field.h>
+#include <runner/sdk/layout.h>
 #include <runner/sdk/transform.h>
 #include <runner/transform.h>
 
@@ -122,6 +123,26 @@ static int32_t check_field(const struct one_hot *s, const struct rn_field *in,
                : RN_OK;
 }
 
+/* "city_Rome", of integers "kind_3"; the column of rare ones is "city_infrequent". */
+static void add_names(const struct hot *hot, struct rn_transform_plan *plan,
+                      uint32_t i) {
+    for (int64_t column = 0; column < hot->width && hot->column; column++) {
+        int64_t k = 0;
+        while (k < hot->classes && hot->column[k] != column)
+            k++;
+        if (k == hot->classes)
+            continue; /* of a single class: nothing has it */
+        char digits[24];
+        size_t n = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)k);
+        const char *name = digits;
+        if (hot->infrequent == column)
+            name = "infrequent", n = strlen(name);
+        else if (hot->text)
+            name = rn_set_text(&hot->set, (uint32_t)k, &n);
+        rn_layout_join(plan, i, hot->name, strlen(hot->name), "_", name, n);
+    }
+}
+
 static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
     const struct rn_field *in = plan->in;
     struct rn_field *out = plan->out;
@@ -156,6 +177,8 @@ static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error 
         out[i].shape[out[i].rank++] = hot->fitted    ? hot->width
                                       : s->given > 0 ? s->given
                                                      : 1;
+        if (hot->fitted && s->in[i].elements == 1)
+            add_names(hot, plan, i);
     }
     return RN_OK;
 }

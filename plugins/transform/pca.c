@@ -123,6 +123,12 @@ static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error 
         plan->out[i].rank = 1;
         plan->out[i].shape[0] = c->fitted ? (int64_t)c->count : 1;
         plan->out[i].flags = 0;
+        rn_layout_forget(plan, i);
+        for (uint64_t k = 0; c->fitted && k < c->count; k++) {
+            char number[24];
+            snprintf(number, sizeof number, "%llu", (unsigned long long)k);
+            rn_layout_join(plan, i, "pca", 3, number, "", 0);
+        }
     }
     return status;
 }

@@ -117,6 +117,28 @@ static int32_t plan_field(struct polynomial *s, uint32_t i, const struct rn_fiel
     return RN_OK;
 }
 
+/* "a", then "a*b": element a and product b, which was named before. */
+static void add_names(const struct products *p, struct rn_transform_plan *plan,
+                      uint32_t i) {
+    const char *layout = rn_layout_in(plan, i);
+    size_t n, m;
+    rn_layout_forget(plan, i);
+    for (uint32_t k = 0; k < p->count && *layout; k++) {
+        char name[256] = "";
+        size_t length = 0;
+        for (uint32_t at = k; at != NONE; at = p->factors[2 * at + 1]) {
+            const char *a = rn_layout_at(layout, p->factors[2 * at], &n);
+            m = a ? (size_t)snprintf(name + length, sizeof name - length, "%s%.*s",
+                                     length ? "*" : "", (int)n, a)
+                  : sizeof name;
+            if (m >= sizeof name - length)
+                return; /* too long: without names */
+            length += m;
+        }
+        rn_layout_add(plan, i, name, length);
+    }
+}
+
 static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error *e) {
     struct polynomial *s = self;
     int32_t status = rn_columns_plan(&s->columns, plan, e);
@@ -128,6 +150,9 @@ static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error 
     for (uint32_t i = 0; i < plan->in_count && status == RN_OK; i++)
         if (s->columns.in[i].of)
             status = plan_field(s, i, &plan->in[i], &plan->out[i], e);
+    for (uint32_t i = 0; i < plan->in_count && status == RN_OK; i++)
+        if (s->columns.in[i].of)
+            add_names(&s->at[i], plan, i);
     return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include <runner/sdk/error.h>
 #include <runner/sdk/field.h>
+#include <runner/sdk/layout.h>
 #include <runner/sdk/transform.h>
 #include <runner/transform.h>
 
@@ -74,6 +75,7 @@ static int32_t plan(void *self, struct rn_transform_plan *plan, struct rn_error 
         snprintf(x->name, sizeof x->name, "%s", in[i].name);
         out[i] = in[i];
         out[i].name = x->name;
+        rn_layout_keep(plan, i, i);
         x->bytes = rn_field_bytes(&in[i]);
         if (in[i].flags & RN_FIELD_TEXT) {
             if (s->selected)

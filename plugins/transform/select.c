@@ -192,6 +192,14 @@ static int32_t plan_field(struct chooser *s, struct rn_transform_plan *plan, uin
     out->name = x->name;
     out->rank = 1;
     out->shape[0] = x->fitted ? (int64_t)x->count : s->by_count ? (int64_t)s->keep : 1;
+    rn_layout_forget(plan, i);
+    for (uint64_t k = 0; x->fitted && k < x->count; k++) {
+        size_t n;
+        const char *name =
+            rn_layout_at(rn_layout_in(plan, i), (uint64_t)x->kept[k], &n);
+        if (name)
+            rn_layout_add(plan, i, name, n);
+    }
     return RN_OK;
 }
 

@@ -17,6 +17,7 @@
 #include <runner/sdk/arrays.h>
 #include <runner/sdk/budget.h>
 #include <runner/sdk/fitted.h>
+#include <runner/sdk/layout.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -207,6 +208,7 @@ static inline int32_t rn_columns_plan(void *self, struct rn_transform_plan *plan
         *out = *in;
         x->bytes = rn_field_bytes(in);
         x->text = text;
+        rn_layout_keep(plan, i, i); /* rn_layout_forget where elements change */
         if (status == RN_OK && takes)
             status = rn_columns_take(s, in, &x->of, e);
         if (status != RN_OK)
@@ -230,6 +232,7 @@ static inline int32_t rn_columns_plan(void *self, struct rn_transform_plan *plan
             out->name = s->in[i].of->flag_name;
             out->dtype = RN_F32;
             out->flags = 0;
+            rn_layout_keep(plan, i, plan->out_count - 1);
         }
     return RN_OK;
 }

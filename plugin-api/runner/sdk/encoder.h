@@ -8,6 +8,7 @@
 
 #include <runner/sdk/category.h>
 #include <runner/sdk/category_set.h>
+#include <runner/sdk/layout.h>
 #include <runner/sdk/transform.h>
 #include <runner/transform.h>
 
@@ -102,6 +103,7 @@ static inline int32_t rn_encoder_begin(struct rn_encoder *s,
     s->in_count = plan->out_count = plan->in_count;
     for (uint32_t i = 0; i < plan->in_count; i++) {
         plan->out[i] = plan->in[i];
+        rn_layout_keep(plan, i, i);
         s->in[i].bytes = rn_field_bytes(&plan->in[i]);
     }
     return RN_OK;

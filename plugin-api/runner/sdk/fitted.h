@@ -19,6 +19,7 @@
 
 #include <runner/sdk/arrays.h>
 #include <runner/sdk/field.h>
+#include <runner/sdk/layout.h>
 #include <runner/sdk/transform.h>
 #include <runner/transform.h>
 
@@ -161,6 +162,7 @@ static inline int32_t rn_fitted_plan(void *self, struct rn_transform_plan *plan,
         if (status != RN_OK)
             return status;
         out[i] = in[i];
+        rn_layout_keep(plan, i, i);
         struct rn_fitted_input *x = &s->in[i];
         x->bytes = rn_field_bytes(&in[i]);
         if (!takes)
