@@ -94,7 +94,7 @@ def same_everywhere(c, top, path):
     comments = [x for x in lines if x.startswith("# ")][:40]
     body = "\n".join(lines[next(i for i, x in enumerate(lines) if x.startswith("split,")):])
     rows = list(csv.reader(io.StringIO(body)))
-    c.equal("csv: header", rows[0], ["split", "id", "x.0", "x.1", "note", "kind"])
+    c.equal("csv: header", rows[0], ["split", "id", "x.a", "x.b", "note", "kind"])
     ids = []
     for split in ("train", "val", "test"):
         i = h[f"{split}/id"][...]
