@@ -21,7 +21,7 @@ WORDS = {"eager": "PyTorch eager", "fused": "PyTorch fused AdamW", "foreach": "P
 ORDER = ["mlp", "tabular-b256", "tabular-b32", "lenet", "cnn", "resnet20", "resnet18",
          "resnet18-strict", "gpt", "mlp-bf16", "cnn-bf16", "resnet20-bf16",
          "resnet18-bf16", "gpt-bf16", "adamw-10m", "adamw-100m", "plugin", "start", "memory",
-         "input", "gpu-mlp", "gpu-resnet18", "gpu-resnet50", "gpu-gpt2-124m",
+         "input", "csv", "check", "gpu-mlp", "gpu-resnet18", "gpu-resnet50", "gpu-gpt2-124m",
          "gpu-airbench", "gpu-adamw-124m"]
 
 

@@ -244,6 +244,29 @@ def inputs(o, name):
     return {name: kept}, lines
 
 
+# ----------------------------------------------------------------------- csv, check
+
+def files(o, name):
+    """What bench/files measures: processor time, everything in processes of their own."""
+    say(f"\n{name}: a table of 1,000,000 rows and 50 columns; ratio: processor time")
+    tables, profiling = setup.tables(), setup.profiling()
+    out = subprocess.run(
+        [o.python, BENCH / "files/files.py", o.runner, "--only", name, "--rounds",
+         str(o.rounds), "--python", tables, *(["--profiling", profiling] if profiling else [])],
+        stdout=subprocess.PIPE, text=True)
+    if out.returncode:
+        raise training.Failed(f"bench/files ends with {out.returncode}")
+    say("\n".join("  " + one for one in out.stdout.splitlines() if not FILES.match(one)))
+    kept, lines = {"runner": {}, "peers": {}}, []
+    found = [m.groups() for m in map(FILES.match, out.stdout.splitlines()) if m]
+    for (peer, ratio), (low, high) in zip(found, SPREAD.findall(out.stdout)):
+        lines.append(ratios(kept, name, peer, [float(low), float(ratio), float(high)]))
+    return {name: kept}, lines
+
+
+FILES = re.compile(r"^(?:csv|check) (\S+) ratio=([\d.]+) limit=[\d.]+$")
+
+
 # ----------------------------------------------------------------------- checkpoint
 
 class Writer:
@@ -311,7 +334,8 @@ def checkpoint(o, name):
 
 def run(o, name):
     how = {"gpu-adamw-124m": gpu_adamw, "adamw-10m": adamw, "adamw-100m": adamw, "plugin": plugin, "start": start,
-           "memory": memory, "input": inputs, "checkpoint": checkpoint}
+           "memory": memory, "input": inputs, "checkpoint": checkpoint, "csv": files,
+           "check": files}
     if name == "memory" and "eager" not in o.peers:
         return {}, []
     return how[name](o, name)

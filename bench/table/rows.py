@@ -81,6 +81,9 @@ OTHERS = {
     "checkpoint": {"raw": 1.35, "torch.save": 1, "safetensors": 1},
     "input": {"dataloader-28x28": 10, "memcpy-28x28": 0.6, "dataloader-32x32": 10,
               "memcpy-32x32": 0.6},
+    # Processor time of reading a table, and of checking it.
+    "csv": {"polars": 4, "pandas": 4},
+    "check": {"pandas": 8, "polars": 1, "ydata-profiling": 100},
 }
 
 # Words for several rows; `gpu` is another.

@@ -48,6 +48,25 @@ def environment(modules=MODULES):
     return folder
 
 
+def small(name, modules, needed):
+    """A Python with packages that do not go together with the others; or None."""
+    python = CACHE / name / "bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", CACHE / name])
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *needed])
+    found = subprocess.run([python, "-c", f"import {modules}"], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+    return None if found.returncode else python
+
+
+def tables():
+    return small("tables", "pandas, polars", ["pandas", "polars", "numpy"]) or sys.executable
+
+
+def profiling():
+    return small("profiling", "ydata_profiling", ["ydata-profiling", "setuptools<81"])
+
+
 def versions(venv):
     code = ("import sys, json, torch, numpy; from importlib import metadata\n"
             "def of(name):\n"

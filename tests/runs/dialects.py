@@ -6,6 +6,8 @@ import csv
 import datetime
 import gzip
 import io
+import json
+import random
 import shutil
 import subprocess
 import sys
@@ -315,7 +317,63 @@ def predicted_ids(folder):
     return predicted(folder)
 
 
-for test in (test_encodings, test_zstd, test_marks, test_comments, test_files, test_order, test_types):
+def test_kept_exactly(folder):
+    """Numbers are kept as short decimals where they are such: check prints them with all digits.
+    The oracle is Python's float."""
+    rng = random.Random(3)
+    forms = [lambda: f"{rng.gauss(0, 3):.{rng.randrange(8)}f}", lambda: str(rng.randrange(-2**62, 2**62)),
+             lambda: repr(rng.gauss(0, 1)), lambda: f"{rng.gauss(0, 1):.4e}", lambda: f".{rng.randrange(1000)}",
+             lambda: f"{rng.randrange(10**15)}.{rng.randrange(100):02}", lambda: f"+{rng.randrange(300)}.",
+             lambda: str(2**53 + rng.randrange(-1, 4)), lambda: f"-0.{rng.randrange(10**7):07}"]
+    columns = []
+    for i in range(120):
+        same = [rng.choice(forms)] if i % 3 else forms
+        columns.append([rng.choice(same)() for _ in range(8)])
+    rows = [[c[(r + r // 9) % 8] for c in columns] for r in range(72)]
+    (folder / "a.csv").write_text(",".join([f"k{i}" for i in range(120)] + ["y"]) + "\n" +
+                                  "".join(",".join([*r, str(i % 2)]) + "\n" for i, r in enumerate(rows)))
+    r = run(folder, experiment({"target": "y"}), ("check", "--json"))
+    got = {c["name"]: c for c in json.loads(r.out)["columns"]}
+    for i in range(120):
+        want = {float(t) for t in columns[i]}
+        check.equal(f"column {i}: {columns[i]}", {v["value"] for v in got[f"k{i}"]["top"]}, want)
+        check.equal(f"column {i}: all rows", got[f"k{i}"]["rows"] - got[f"k{i}"]["missing"], 72)
+
+
+def test_windows(folder):
+    """More than one window of the file, and more than one segment of rows, whose columns need more bytes
+    from one to the next; line ends in quotes, comments and characters of several bytes lie across windows."""
+    rng = random.Random(5)
+    rows = [[f"{rng.gauss(0, 10 ** (r // 3000)):.3f}" if rng.random() > 0.01 else "", rng.choice("ab"),
+             rng.randrange(12), str(r % 3)] for r in range(12000)]
+    for end, name in ("\n", "LF"), ("\r\n", "CRLF"), ("\r", "CR"):
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator=end)
+        writer.writerow(["a", "t", "long", "y"])
+        for i, r in enumerate(rows):
+            writer.writerow([*r[:2], ("ü€" + end) * r[2], r[3]])
+            text.write("# " + "ü" * (i % 50) + end if i % 100 == 0 else "")
+        (folder / "a.csv").write_bytes(text.getvalue().encode())
+        source = {"features": ["a"], "target": "y", "comment": "#"}
+        sees(f"{name}: numbers", folder,
+             experiment(source, [{"type": "impute", "of": "x", "with": "constant", "value": 7}], batch=4096),
+             [[float(r[0] or 7)] for r in rows])
+        config = experiment({**source, "fields": ["t"]},
+                            [{"type": "impute", "of": "x"},
+                             {"type": "label_map", "of": "t", "classes": ["a", "b"]},
+                             {"type": "one_hot", "of": "t", "classes": 2}], "t", batch=4096)
+        sees(f"{name}: text", folder, config, [[float(r[1] == "a"), float(r[1] == "b")] for r in rows])
+        place = text.getvalue().encode().rindex(b",b,")
+        whole = (folder / "a.csv").read_bytes()
+        (folder / "a.csv").write_bytes(whole[:place] + b"\xff" + whole[place:])
+        refused(f"{name}: a byte in the last window", folder, experiment(source), 3, "byte ff is not UTF-8")
+        (folder / "a.csv").write_bytes(whole + b"x,a,,1" + end.encode() + b"1,a,1" + end.encode())
+        refused(f"{name}: a short row", folder, experiment(source), 3, "this row has 3 cells; the first has 4")
+        (folder / "a.csv").write_bytes(whole + b"x,a,,1" + end.encode())
+        refused(f"{name}: a word", folder, experiment(source), 3, "row 12001, column 'a': 'x' is not a number")
+
+
+for test in (test_kept_exactly, test_windows, test_encodings, test_zstd, test_marks, test_comments, test_files, test_order, test_types):
     with Scratch(IN_MEMORY) as scratch:
         test(scratch)
 check.done()
