@@ -32,7 +32,8 @@ def schema_keys(schema):
 
     def one(path, text):
         found.append(path)
-        below = f"{path}.N" if '"array"' in text else \
+        listed = re.search(r'"items": \{"\$ref": "#/definitions/\w+"', text)
+        below = f"{path}.N" if listed else \
             f"{path}.NAME" if '"additionalProperties": {' in text else path
         for name in re.findall(r'"#/definitions/(\w+)"', text):
             at = schema["definitions"][name]

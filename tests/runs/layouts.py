@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How images lie: chosen by time or by rule, the same numbers within rounding, written
 into the record and taken from there again, never a matter of who looks."""
+import os
 import gzip
 import pathlib
 import re
@@ -166,7 +167,10 @@ with Scratch() as top:
     # By rule: blocks wherever channels allow it.
     nodes = plan(path, "device={type: cpu, tune: off}", env=env)
     kinds = blocked(nodes, "conv2d") + blocked(nodes, "batch_norm")
-    c.ok("by rule: images are blocked", kinds and all(kinds), nodes)
+    if os.environ.get("RUNNER_ISA") == "base":
+        print("SKIP: layouts by rule: without AVX2 there are no blocked kernels")
+        c.done()
+    c.ok("by rule: images are blocked", kinds and all(kinds), str(nodes))
     c.ok("and stay so from node to node",
          sum(n["op"] == "transpose" for n in nodes) <= 3, nodes)
     nodes = plan(path, "device={type: cpu, tune: off}", "precision=bf16", env=env)

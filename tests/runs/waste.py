@@ -13,7 +13,7 @@ from harness import ROOT, Checks, Scratch  # noqa: E402
 
 ARENA, FIRST = 0, 3  # bases: scratch; of variables, inputs and outputs
 # What may run again over the same values with other attributes, or draws anew.
-ATTRIBUTED = {"slice", "pad", "dropout", "random_uniform", "random_normal"}
+ATTRIBUTED = {"full", "slice", "pad", "dropout", "random_uniform", "random_normal"}
 NODE = re.compile(r" *(\d+) (\S+) +.*?\] +((?:\d+@\d+\+\d+ )*)->((?: \d+@\d+\+\d+)*)"
                   r"  (\S+)(?: \{(.*)\})?")
 
@@ -45,8 +45,9 @@ def is_read(nodes, i, place):
 
 def waste(nodes):
     """What is computed in vain, and what is computed again, as words."""
+    # A scan gives all of its results, also those that a layer with `return: last` leaves.
     unread = [f"{n[3]} -> {p}" for i, n in enumerate(nodes) for p in n[2]
-              if p[1] == ARENA and not is_read(nodes, i, p)]
+              if p[1] == ARENA and n[0] != "scan" and not is_read(nodes, i, p)]
     seen, again = {}, []
     for op, ins, outs, label, ops in nodes:
         key = (tuple(ops), tuple(p[0] for p in ins))
