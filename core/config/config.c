@@ -36,6 +36,9 @@ const struct node *node_find(const struct node *n, const char *key) {
 const char *node_raw(const struct node *n) {
     return n->kind == NODE_SCALAR ? n->raw : "";
 }
+bool node_is_default(const struct node *n) {
+    return n->origin && n->origin->is_default;
+}
 bool node_bool(const struct node *n) {
     return n->b;
 }

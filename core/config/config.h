@@ -46,6 +46,7 @@ const char *node_key(const struct node *n, uint32_t i); /* of a map's item */
 const struct node *node_find(const struct node *n, const char *key); /* map; or NULL */
 const struct node *node_at(const struct node *n, const char *dotted_path); /* or NULL */
 const char *node_raw(const struct node *n); /* scalar as written */
+bool node_is_default(const struct node *n); /* schema_check added it */
 /* After schema_check gave the scalar a type (0/""/false before). */
 bool node_bool(const struct node *n);
 int64_t node_int(const struct node *n);

@@ -94,8 +94,10 @@ static int read_shape(struct study *s, const struct node *root, struct diag *d) 
     s->folds = (uint32_t)integer_at(root, "train.folds", 0);
     s->repeats = (uint32_t)integer_at(root, "train.repeats", 1);
     s->seeds = seeds ? node_count(seeds) : 1;
-    for (int k = 0; k < STUDY_KEYS; k++)
-        s->given[k] = node_at(root, study_keys[k]) != NULL;
+    for (int k = 0; k < STUDY_KEYS; k++) {
+        const struct node *n = node_at(root, study_keys[k]);
+        s->given[k] = n && !node_is_default(n);
+    }
     s->split_seed = integer_at(root, "data.split.seed", seed);
     if (repeats && !s->folds)
         return node_error(d, repeats, true, RN_E_CONFIG,

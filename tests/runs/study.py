@@ -89,6 +89,13 @@ def same_runs(c, path, got):
         c.equal(f"{args}: the same bits", sha(r["run"]), sha(alone))
 
 
+def without_val(c, top, got):
+    """data.split.val may be given or not: folds take its place."""
+    path = config(top, TEXT.replace("val: 0.1, ", ""), "without-val.yaml")
+    alone = study(c, "without val", path, "train.folds=3")
+    c.equal("without val: the same numbers", alone and alone["metrics"], got["metrics"])
+
+
 def refused(c, path):
     for what, words, *args in (
             ("repeats alone", "train.repeats repeats train.folds", "train.repeats=2"),
@@ -126,6 +133,7 @@ with Scratch() as top:
     got = study(c, "folds", path, "train.folds=3")
     expect(c, "folds", got, 3, 1, 1 / 2)
     same_runs(c, path, got)
+    without_val(c, top, got)
     got = study(c, "folds and seeds", path, "train.folds=2", "train.seeds=[5, 9]",
                 "train.repeats=2")
     expect(c, "folds and seeds", got, 4, 2, 1)
