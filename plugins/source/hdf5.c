@@ -16,6 +16,7 @@
 
 struct dataset {
     const char *path; /* host, until destroy */
+    int absent;       /* rows to predict come without it */
     int reversed;     /* the file has its axes in reverse order */
     uint8_t *rows;    /* in memory, or NULL */
     uint64_t start;   /* else: offset of row 0 in the file */
@@ -24,7 +25,7 @@ struct dataset {
 
 struct source {
     const char *file; /* host, until destroy */
-    int fd;
+    int fd, predict;
     uint64_t file_bytes;
     struct rn_budget budget;
     uint64_t count;
@@ -62,6 +63,14 @@ static int dtype_known(rn_dtype d) {
     return 0;
 }
 
+/* Of the first dataset that is there. */
+static const char *first_path(const struct source *s) {
+    uint32_t i = 0;
+    while (i + 1 < s->field_count && s->sets[i].absent)
+        i++;
+    return s->sets[i].path;
+}
+
 /* A reply about dataset i; its rows, where they are streamed. */
 static int32_t set_take(struct source *s, struct hdf5_child *child, uint32_t i,
                         struct hdf5_reply *r, struct rn_error *e) {
@@ -76,10 +85,10 @@ static int32_t set_take(struct source *s, struct hdf5_child *child, uint32_t i,
     f->flags = r->flags & RN_FIELD_TEXT;
     f->rank = r->rank;
     memcpy(f->shape, r->shape, r->rank * sizeof f->shape[0]);
-    if (i && r->rows != s->count)
+    if (s->count && r->rows != s->count)
         return rn_failf(e, RN_E_DATA, s->file, 0, 0,
                         "'%.100s' has %llu rows, but '%.100s' has %llu", d->path,
-                        (unsigned long long)r->rows, s->sets[0].path,
+                        (unsigned long long)r->rows, first_path(s),
                         (unsigned long long)s->count);
     s->count = r->rows;
     d->start = r->offset;
@@ -109,6 +118,9 @@ static int32_t sets_take(struct source *s, struct hdf5_child *child,
             return status;
         if (r.magic != HDF5_REPLY_MAGIC)
             return impossible(s, s->sets[i].path, e);
+        s->sets[i].absent = r.status != RN_OK && r.absent && s->predict;
+        if (s->sets[i].absent && (s->count || i + 1 < s->field_count))
+            continue;
         if (r.status != RN_OK) {
             r.message[sizeof r.message - 1] = r.hint[sizeof r.hint - 1] = '\0';
             rn_fail(e, RN_E_DATA, r.message, r.hint, NULL);
@@ -119,6 +131,18 @@ static int32_t sets_take(struct source *s, struct hdf5_child *child,
             return status;
     }
     return RN_OK;
+}
+
+/* Fields that the file does not have are left out. */
+static void drop_absent(struct source *s) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->field_count; i++) {
+        if (s->sets[i].absent)
+            continue;
+        s->sets[n] = s->sets[i];
+        s->fields[n++] = s->fields[i];
+    }
+    s->field_count = n;
 }
 
 static int is_listed(struct rn_host *h, const char *option, const char *name) {
@@ -180,6 +204,8 @@ static int32_t sets_open(struct source *s, struct rn_host *h, struct rn_error *e
     for (uint32_t i = 0; i < s->field_count; i++)
         free(argv[3 + i]);
     free(argv);
+    if (status == RN_OK)
+        drop_absent(s);
     return status;
 }
 
@@ -191,6 +217,7 @@ static int32_t create(struct rn_host *h, void **self, struct rn_error *e) {
         return rn_fail(e, RN_E_MEMORY, "no memory for a source", NULL, NULL);
     uint32_t n = rn_get_count(h, "datasets");
     s->fd = -1;
+    s->predict = h->api->extension(h, RN_EXT_PREDICT) != NULL;
     s->file = rn_get_string(h, "file");
     s->budget = rn_budget_of(h);
     if (!n)

@@ -41,6 +41,11 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct hdf5_reply *r,
     return r->status = RN_E_DATA;
 }
 
+static int absent(struct hdf5_reply *r, const char *path, const char *why) {
+    r->absent = 1;
+    return refuse(r, "has no '%.160s'%s", path, why);
+}
+
 static void hint(struct hdf5_reply *r, const char *text) {
     snprintf(r->hint, sizeof r->hint, "%s", text);
 }
@@ -141,7 +146,7 @@ static hid_t step(hid_t group, const char *name, const char *so_far, char *path,
     char target[PATH_BYTES], whole[PATH_BYTES];
     *followed = 0;
     if (H5Lget_info(group, name, &link, H5P_DEFAULT) < 0)
-        return refuse(r, "has no '%.200s'", so_far), -1;
+        return absent(r, so_far, ""), -1;
     if (link.type == H5L_TYPE_HARD) {
         hid_t object = H5Oopen(group, name, H5P_DEFAULT);
         if (object < 0 && cause_of().version) {
@@ -217,9 +222,7 @@ static hid_t resolve(hid_t file, const char *wanted, char member[PATH_BYTES],
         }
         if (H5Iget_type(at) != H5I_GROUP) {
             H5Oclose(at);
-            return refuse(r, "has no '%.160s': what is before it is not a group",
-                          so_far),
-                   -1;
+            return absent(r, so_far, ": what is before it is not a group"), -1;
         }
         hid_t next = step(at, name, so_far, path, p + strspn(p, "/"), &followed, r);
         if (followed && ++hops > LINK_HOPS) {
@@ -305,8 +308,13 @@ static void name_members(const char *path, hid_t type, struct hdf5_reply *r) {
 static int type_refuse(const char *path, hid_t type, struct hdf5_reply *r) {
     size_t size = H5Tget_size(type);
     switch (H5Tget_class(type)) {
+    case H5T_STRING: /* those of datasets are read by strings_read */
+        refuse(r, "'%.160s' holds texts of variable length in records", path);
+        hint(r,
+             "store it as texts of fixed length (h5py: dtype 'S20'), or as a dataset "
+             "of its own");
+        break;
     case H5T_VLEN:
-    case H5T_STRING:
         refuse(r, "'%.160s' has rows of variable length", path);
         hint(r, "store numbers as a rectangular array");
         break;
@@ -733,7 +741,7 @@ static hid_t value_type(hid_t set, const char *member) {
     return inner;
 }
 
-/* 0 after a reply that refuses, or when nothing can be said. */
+/* 0 after a reply that refuses what is there, or when nothing can be said. */
 static int path_read(hid_t file, const char *path, int reversed,
                      uint64_t *memory_left) {
     struct hdf5_reply r = {.magic = HDF5_REPLY_MAGIC};
@@ -746,7 +754,7 @@ static int path_read(hid_t file, const char *path, int reversed,
               (list = H5Dget_create_plist(set)) < 0))
         refuse(&r, "'%.160s' cannot be read: the file is damaged", path);
     if (r.status != RN_OK)
-        return put(&r, sizeof r) && 0;
+        return put(&r, sizeof r) && r.absent;
     int variable = H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) > 0;
     int ok;
     if (variable && !*member && storage_check(path, list, &r) == RN_OK)

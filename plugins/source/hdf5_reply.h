@@ -17,7 +17,7 @@ struct hdf5_reply {
     rn_dtype dtype;
     uint32_t flags; /* RN_FIELD_* */
     uint32_t rank;  /* of a row */
-    uint32_t reserved;
+    uint32_t absent; /* 1: refused, as the file has no such dataset */
     uint64_t rows;
     int64_t shape[RN_MAX_RANK]; /* of a row */
     uint64_t offset; /* of row 0 in the file, or HDF5_STREAMED: the rows follow */

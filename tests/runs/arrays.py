@@ -252,6 +252,7 @@ def hdf5_layouts(top):
         f.create_dataset("kinds", data=y, dtype=kinds)
         f.create_dataset("so", data=np.arange(6, dtype="i4"), scaleoffset=0, chunks=(4,))
         f.create_dataset("table/table", data=record, chunks=(4,), compression="gzip")
+        f["long"] = np.array([(w, 1) for w in words], [("w", h5py.string_dtype()), ("n", "i4")])
         f["x"] = x
         for name, a, what in (("X", x, "double"), ("Y", y[:, None] * 1.0, "double"),
                               ("image", picture, "uint8"), ("row", y[None] * 1.0, "double"),
@@ -292,10 +293,44 @@ def hdf5_layouts(top):
                          ({"x": "table/table"}, "read a member of them: table/table/index, "
                           "table/table/age"),
                          ({"x": "table/table/nope"}, "has no 'table/table/nope'"),
+                         ({"x": "x", "w": "long/w"},
+                          "'long/w' holds texts of variable length in records"),
                          ({"x": "x", "r": "m/row"}, "'m/row' has 1 rows, but 'x' has 6"),
                          ({"x": "m/text"}, "'m/text' is a char array of MATLAB"),
                          ({"x": "x", "r": "table/table/age/deeper"}, "is not a group")):
         c.within(f"hdf5: {sets}", read(3, "", **sets), words_)
+
+
+def hdf5_predict(top):
+    """Rows to predict may come without labels: as datasets, and as members of records."""
+    x, y = np.arange(8.0), np.arange(8) % 2
+    record = np.zeros(8, [("y", "i8"), ("x", "f8")])
+    record["x"], record["y"] = x, y
+    with h5py.File(top / "p.h5", "w") as f:
+        f["y"], f["x"], f["t"] = y, x, record
+    with h5py.File(top / "bare.h5", "w") as f:
+        f["x"], f["t"] = x, record[["x"]]
+    with h5py.File(top / "none.h5", "w") as f:
+        f["y"], f["t"] = y, record[["y"]]
+    for name, sets in (("datasets", "{y: y, x: x}"), ("records", "{y: t/y, x: t/x}"),
+                       ("x first", "{x: t/x, y: t/y}")):
+        (top / "p.yaml").write_text("\n".join([
+            "device: reference", "name: p", f"output: {top}/runs",
+            f"data: {{source: {{type: hdf5, file: p.h5, datasets: {sets}}}}}",
+            "model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 2}",
+            "loss: {type: cross_entropy, in: {label: data.y}}",
+            "optimizer: {type: sgd, lr: 0.1}", "train: {epochs: 1}"]))
+        c.equal(f"{name}: trained", runner("p.yaml", cwd=top).code, 0)
+        latest = top / "runs/p/latest"
+        whole = runner("predict", latest, "--data", top / "p.h5")
+        bare = runner("predict", latest, "--data", top / "bare.h5")
+        c.equal(f"{name}: without labels", (bare.code, bare.out), (0, whole.out))
+        c.equal(f"{name}: rows", len(whole.out.splitlines()), 9)
+        r = runner("predict", latest, "--data", top / "none.h5")
+        c.equal(f"{name}: without x", r.code, 3)
+        c.within(f"{name}: without x", r.err, "'x'")
+        r = runner("eval", latest, "data.source.file=" + str(top / "bare.h5"))
+        c.ok(f"{name}: eval needs labels", r.code != 0, r.err)
 
 
 with Scratch() as top:
@@ -310,4 +345,5 @@ with Scratch() as top:
     names(top)
     numpy_types(top)
     hdf5_layouts(top)
+    hdf5_predict(top)
 c.done()
