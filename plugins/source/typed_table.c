@@ -212,35 +212,106 @@ static void field_add(struct typed_table *t, struct typed_column *c) {
     f->flags |= RN_FIELD_TEXT;
 }
 
-static int32_t make_fields(struct typed_table *t, struct rn_error *e) {
+/* The first name of a layout ("a,b,c") in name, cut to its size, and what follows it, or
+ * NULL. */
+static const char *next_name(const char *layout, char *name, size_t size) {
+    size_t n = strcspn(layout, ",");
+    snprintf(name, size, "%.*s", (int)(n < size ? n : size), layout);
+    return layout[n] ? layout + n + 1 : NULL;
+}
+
+/* The known names of the elements of x ("a,b,c"), or NULL. */
+static const char *known_layout(const struct typed_table *t) {
+    const struct rn_known_fields *k = t->host->api->extension(t->host, RN_EXT_FIELDS);
+    if (!k || !RN_HAS(k, struct rn_known_fields, layouts) || !k->layouts)
+        return NULL;
+    for (uint32_t i = 0; i < k->field_count; i++) {
+        const struct rn_field *f =
+            (const void *)((const char *)k->fields + (size_t)i * k->field_stride);
+        if (strcmp(f->name, "x") == 0)
+            return k->layouts[i];
+    }
+    return NULL;
+}
+
+/* Are the features those of the layout, in whatever order? */
+static int same_features(struct typed_table *t, const char *layout) {
+    char name[256];
+    uint32_t n = 0;
+    for (const char *p = layout; p && n <= t->features; n++) {
+        int whole = strcspn(p, ",") < sizeof name;
+        p = next_name(p, name, sizeof name);
+        const struct typed_column *c = find(t, name);
+        if (!whole || !c || c->role != 'x')
+            return 0;
+    }
+    return n == t->features; /* names of a layout are different */
+}
+
+/* Places of the features in x: as they were learnt, if they are the same ones. */
+static int32_t order_features(struct typed_table *t, struct rn_error *e) {
     size_t names = 1;
-    int nulls = 0;
     for (uint32_t i = 0; i < t->width; i++)
         if (t->columns[i].role == 'x') {
             names += strlen(t->columns[i].name) + 1;
-            nulls |= t->columns[i].nulls != 0;
             t->columns[i].at = t->features++;
         }
     t->layout = calloc(names, 1);
     if (!t->layout)
         return no_memory(t, e);
+    const char *known = known_layout(t);
+    char name[256];
+    if (known && same_features(t, known)) {
+        uint32_t at = 0;
+        snprintf(t->layout, names, "%s", known);
+        for (const char *p = known; p; at++) {
+            p = next_name(p, name, sizeof name);
+            find(t, name)->at = at;
+        }
+        return RN_OK;
+    }
+    for (uint32_t i = 0; i < t->width; i++)
+        if (t->columns[i].role == 'x') {
+            strcat(t->layout, *t->layout ? "," : "");
+            strcat(t->layout, t->columns[i].name);
+        }
+    return RN_OK;
+}
+
+static void add_once(struct typed_table *t, struct typed_column *c) {
+    if (c && c->role && c->role != 'x' && !c->field)
+        field_add(t, c);
+}
+
+/* Known fields in the order that they were learnt in, then the others. */
+static void order_fields(struct typed_table *t) {
+    const struct rn_known_fields *k = t->host->api->extension(t->host, RN_EXT_FIELDS);
+    for (uint32_t i = 0; k && i < k->field_count; i++) {
+        const struct rn_field *f =
+            (const void *)((const char *)k->fields + (size_t)i * k->field_stride);
+        add_once(t, find(t, f->name));
+    }
+    for (uint32_t i = 0; i < t->width; i++)
+        add_once(t, &t->columns[i]);
+}
+
+static int32_t make_fields(struct typed_table *t, struct rn_error *e) {
+    const struct typed_column *x = find(t, "x");
+    int nulls = 0;
+    int32_t status = order_features(t, e);
+    if (status != RN_OK)
+        return status;
+    for (uint32_t i = 0; i < t->width; i++)
+        nulls |= t->columns[i].role == 'x' && t->columns[i].nulls != 0;
+    if (t->features && x && x->role && x->role != 'x')
+        return rn_fail_option(e, RN_E_CONFIG, t->option,
+                              "a column 'x' and features, which are x; rename it");
     if (t->features) {
         t->fields[t->field_count++] = (struct rn_field){
             "x", RN_F64, 1, {t->features}, nulls ? RN_FIELD_NULLABLE : 0u, 0};
         t->layouts[0] = t->layout;
     }
-    for (uint32_t i = 0; i < t->width; i++) {
-        struct typed_column *c = &t->columns[i];
-        if (c->role == 'x') {
-            strcat(t->layout, *t->layout ? "," : "");
-            strcat(t->layout, c->name);
-        } else if (c->role && strcmp(c->name, "x") == 0 && t->features) {
-            return rn_fail_option(e, RN_E_CONFIG, t->option,
-                                  "a column 'x' and features, which are x; rename it");
-        } else if (c->role) {
-            field_add(t, c);
-        }
-    }
+    order_fields(t);
     return RN_OK;
 }
 

@@ -126,6 +126,47 @@ def svmlight(c, top):
             "data.source.file=big.svm")
 
 
+def outputs(c, what, folder, data):
+    r = runner("predict", folder, "--data", data)
+    c.equal(f"{what}: exit", (r.code, r.err if r.code else ""), (0, ""))
+    return r.out
+
+
+def other_order(c, top):
+    """Columns are known by their names: of a file to predict, and of a second source."""
+    def rows(name, columns):
+        db = sqlite3.connect(top / name)
+        db.execute(f"create table t({', '.join(columns)})")
+        db.executemany(f"insert into t values({','.join('?' * len(columns))})",
+                       zip(*columns.values()))
+        db.commit()
+        db.close()
+    data = {"a": [1.5, 2, 3, 5], "b": [10, 20, 35, 40], "k": list("pqpq"), "m": list("rrss"),
+            "y": [0, 1, 1, 0]}
+    rows("asc.db", data)
+    rows("desc.db", {k: data[k] for k in "ymkba"})
+    rows("bare.db", {k: data[k] for k in "ba"})
+    rows("extra.db", {k: data[k] for k in "ykma"} | {"z": data["b"]})
+    path = config(top, SQL.replace("q.db", "asc.db").replace("[c]", "[k, m]").replace(
+        "SELECT a, b, c, y FROM t ORDER BY id", "SELECT * FROM t ORDER BY rowid"), "order.yaml")
+    r, folder = train(path)
+    c.equal("other order: trained", r.code, 0)
+    want = outputs(c, "the same order", folder, top / "asc.db")
+    for name in ("desc", "bare"):
+        c.equal(f"other order: {name}", outputs(c, name, folder, top / f"{name}.db"), want)
+    r = runner("predict", folder, "--data", top / "extra.db")
+    c.equal("other columns: exit", r.code, 3)
+    c.within("other columns", r.err, "field 'x' lacks the column 'b' and has the extra column 'z'")
+    source = '{type: sqlite, file: %s.db, query: "SELECT * FROM t ORDER BY rowid", target: y, ' \
+        'fields: [k, m]}'
+    text = path.read_text()
+    head, tail = text[:text.index("  source:")], text[text.index("  transforms:"):]
+    z = prepared(c, "a second source", config(
+        top, f"{head}  train: {source % 'asc'}\n  val: {source % 'desc'}\n{tail}", "two.yaml"))
+    for name in "xkmy":
+        c.ok(f"a second source: {name}", np.array_equal(z[f"train/{name}"], z[f"val/{name}"]))
+
+
 def sqlite(c, top):
     path = config(top, SQL, "sql.yaml")
     db = sqlite3.connect(top / "q.db")
@@ -196,4 +237,5 @@ with Scratch() as top:
         print("SKIP: sqlite: the library was not found when runner was built")
     else:
         sqlite(c, top)
+        other_order(c, top)
     c.done()
