@@ -170,6 +170,38 @@ static bool same_field(const struct rn_field *a, const struct rn_field *b) {
     return memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
 }
 
+static bool same_at(const struct table *a, const struct table *b, uint32_t i) {
+    return i < a->field_count && i < b->field_count &&
+           same_field(&a->fields[i], &b->fields[i]) &&
+           strcmp(a->layouts[i], b->layouts[i]) == 0;
+}
+
+/* "'x' f64 [2] of a,b". */
+static void describe(struct text *out, const struct table *t, uint32_t i) {
+    if (i >= t->field_count) {
+        text_add(out, "no further field");
+        return;
+    }
+    text_addf(out, "'%.60s' ", t->fields[i].name);
+    field_describe(out, &t->fields[i]);
+    if (*t->layouts[i])
+        text_addf(out, " of %.80s", t->layouts[i]);
+}
+
+/* The fields of two sources differ, first at i. */
+static int other_fields(const struct data *data, const struct table *a,
+                        const struct table *b, uint32_t i, struct diag *d) {
+    struct text one = {0}, two = {0};
+    describe(&one, a, i);
+    describe(&two, b, i);
+    int status = node_error(d, data->options.data, false, RN_E_DATA,
+                            "%s and %s do not have the same fields", a->name, b->name);
+    diag_hint(d, "the first has %s, the second %s", text_get(&one), text_get(&two));
+    text_finish(&one);
+    text_finish(&two);
+    return status;
+}
+
 /* The sources of one experiment give the same fields; texts take the widest. */
 static int raw_columns(struct data *data, struct diag *d) {
     const struct table *first = &data->sources.at[0];
@@ -187,14 +219,11 @@ static int raw_columns(struct data *data, struct diag *d) {
         data->pipeline.sample[i] = i;
     for (uint32_t t = 1; t < data->sources.count; t++) {
         const struct table *x = &data->sources.at[t];
-        bool same = x->field_count == first->field_count;
-        for (uint32_t i = 0; same && i < x->field_count; i++)
-            same = same_field(&first->fields[i], &x->fields[i]) &&
-                   strcmp(first->layouts[i], x->layouts[i]) == 0;
-        if (!same)
-            return node_error(d, data->options.data, false, RN_E_DATA,
-                              "%s and %s do not have the same fields", first->name,
-                              x->name);
+        uint32_t same = 0;
+        while (same_at(first, x, same))
+            same++;
+        if (same < first->field_count || same < x->field_count)
+            return other_fields(data, first, x, same, d);
         for (uint32_t i = 0; i < x->field_count; i++) {
             struct column *c = &data->pipeline.columns[i];
             c->field.flags |= x->fields[i].flags & RN_FIELD_NULLABLE;

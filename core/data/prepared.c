@@ -21,8 +21,10 @@ uint64_t table_row(const struct table *t, int64_t id) {
 static void fill_table(struct data *data, struct table *t, enum data_split_kind split) {
     const struct data_prepared *p = data->options.prepared;
     uint32_t n = p->field_count;
+    const char *name =
+        arena_format(data->arena, "%s, %s split", p->file, data_split_name(split));
     *t = (struct table){.path = "data.prepared",
-                        .name = p->file,
+                        .name = name,
                         .count = p->splits[split].rows,
                         .ids = p->splits[split].ids,
                         .access = RN_ACCESS_SEQUENTIAL,
@@ -37,7 +39,7 @@ static void fill_table(struct data *data, struct table *t, enum data_split_kind 
         t->fields[i] = p->fields[i].field;
         t->bytes[i] = field_bytes(&t->fields[i]);
         t->layouts[i] = p->fields[i].layout;
-        files[i] = p->file;
+        files[i] = name;
         t->stored[i] = (uint8_t *)(uintptr_t)p->splits[split].columns[i];
     }
 }

@@ -218,6 +218,25 @@ def refused(c, top, path):
     c.ok("an error: the older file stays", r.code == 3 and h5.read_bytes() == old, r.err)
 
 
+def outside(c, top):
+    """A row is named by its split and its place there."""
+    (top / "labels.csv").write_text("a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(16)) +
+                                    "16,1\n17,5\n18,0\n")
+    path = config(top, """
+name: labels
+device: reference
+data: {source: {type: csv, file: labels.csv, target: y}, split: {kind: position, val: 3}, batch: 4}
+model: {type: mlp, in: {x: data.x}, hidden: [], outputs: 2}
+loss: cross_entropy
+optimizer: {type: sgd, lr: 0.1}
+train: {epochs: 1}
+""", "labels.yaml")
+    c.equal("outside: prepared", runner("prepare", path, "--out", top / "labels.h5").code, 0)
+    r = runner(path, f"data.prepared={top / 'labels.h5'}")
+    c.equal("outside: exit", r.code, 3)
+    c.within("outside", r.err, "labels.h5, val split: row 2 has the y 5")
+
+
 with Scratch() as top:
     c = Checks()
     path = table(top)
@@ -226,4 +245,5 @@ with Scratch() as top:
     same_bits(c, top, config(top, IMAGES, "images.yaml"))
     unread(c, top, path)
     refused(c, top, path)
+    outside(c, top)
     c.done()
