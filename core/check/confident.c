@@ -202,7 +202,8 @@ struct label_issue *confident_issues(const double *p, const uint32_t *given,
         if (!predicted)
             vec_push(out, *count, room, x);
     }
-    qsort(out, *count, sizeof *out, by_issue);
+    if (*count) /* of none there is no memory */
+        qsort(out, *count, sizeof *out, by_issue);
     memory_release(of);
     memory_release(flag);
     return out;
