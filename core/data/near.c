@@ -610,7 +610,8 @@ static int search_all(struct crew *c, struct rn_error *e) {
     if (atomic_load(&c->full))
         return error_set(e, RN_E_UNSUPPORTED,
                          "more than %u pairs of images are near each other", MOST);
-    qsort(n->candidates.at, n->candidates.count, sizeof *n->candidates.at, by_rows);
+    if (n->candidates.count)
+        qsort(n->candidates.at, n->candidates.count, sizeof *n->candidates.at, by_rows);
     for (uint32_t i = 0; i < n->samples; i++) {
         n->sample[i] = n->rows[n->sample[i]];
         n->neighbour[i] = n->rows[n->neighbour[i]];
